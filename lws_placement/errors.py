@@ -1,0 +1,45 @@
+"""Every exception we raise on purpose. Refusals ("does not fit") are values, not exceptions."""
+
+
+class LwsPlacementError(Exception):
+    """Base of all our exceptions; its text is fit to be shown to a person."""
+
+
+class InvalidObjectError(LwsPlacementError):
+    """An object or body breaks its contract; the text names the object and the field."""
+
+
+class SettingsError(LwsPlacementError):
+    """A flag, environment variable or settings file is wrong; the text names it."""
+
+
+class ApiError(LwsPlacementError):
+    """The API server refused or could not be reached.
+
+    `status` is the HTTP status, 0 when there was no answer; `reason` the Status object's reason.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class NotFoundError(ApiError):
+    """404: the object is not there."""
+
+
+class ConflictError(ApiError):
+    """409: somebody changed the object, or it exists already; observe again, never overwrite."""
+
+
+class ExpiredError(ApiError):
+    """410: the resourceVersion is too old; list again."""
+
+
+class NotLeaderError(LwsPlacementError):
+    """Leadership has lapsed by the monotonic clock; the write was not made."""
+
+
+class LocalClusterError(LwsPlacementError):
+    """The local control plane could not be built or started; the text says which log to read."""
