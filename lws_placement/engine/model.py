@@ -1,0 +1,281 @@
+"""The values that placement decides on. Frozen, hashable where they serve as keys, free of JSON.
+
+A *demand* is what one pod needs of a node; members of a group whose pods are alike share one
+`Demand` object or an equal one, and the planner's shortcuts rest on that equality.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+NodeName = str
+Rank = int
+"""Position of a member in its group: LeaderWorkerSet's worker index, 0 is the leader."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DomainName:
+    """All nodes whose label `key` has the value `value`."""
+
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GroupId:
+    """Identity of a group: a recreated LeaderWorkerSet has another UID, so its groups are new ones."""
+
+    namespace: str
+    lws: str
+    lws_uid: str
+    group_key: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.lws}:{self.group_key[:8]}"
+
+
+class Operator(StrEnum):
+    """Operators of node selector terms (core/v1 NodeSelectorOperator)."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+    GT = "Gt"
+    LT = "Lt"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    key: str
+    operator: Operator
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTerm:
+    """One nodeSelectorTerm: all expressions and all fields must hold; an empty term matches nothing."""
+
+    expressions: tuple[Requirement, ...] = ()
+    fields: tuple[Requirement, ...] = ()
+    """`matchFields`; only `metadata.name` exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    key: str
+    value: str
+    effect: str
+    """NoSchedule, PreferNoSchedule or NoExecute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toleration:
+    key: str = ""
+    """Empty with `operator` Exists tolerates everything."""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+    """Empty means every effect."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HostPort:
+    ip: str
+    protocol: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one pod asks of a node.
+
+    `resources` is a sorted tuple of (name, amount) pairs, `pods: 1` included, zero amounts left out,
+    computed as kube-scheduler does (largest of init containers and the sum of the rest, sidecars, overhead,
+    pod-level resources). `required` are the ORed node affinity terms; None means no such demand, () matches nothing.
+    The node-name pin that we put there ourselves is not part of it.
+    """
+
+    resources: tuple[tuple[str, int], ...]
+    selector: tuple[tuple[str, str], ...] = ()
+    required: tuple[NodeTerm, ...] | None = None
+    tolerations: tuple[Toleration, ...] = ()
+    host_ports: tuple[HostPort, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node as the scheduler's filters see it."""
+
+    name: NodeName
+    labels: Mapping[str, str]
+    allocatable: Mapping[str, int]
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+    ready: bool = True
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Occupant:
+    """A pod that is bound to a node: what it takes, and whose it is (None: foreign)."""
+
+    uid: str
+    demand: Demand
+    group: GroupId | None = None
+
+
+class PodPhase(StrEnum):
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """What a pod's labels and annotations say of its place in a group.
+
+    `topology_key` is LeaderWorkerSet's exclusive-topology annotation as the pod carries it.
+    """
+
+    group_key: str
+    group_index: str
+    lws: str
+    lws_uid: str
+    """From our admission annotation; empty when the webhook did not see the pod or could not tell."""
+    rank: Rank
+    size: int
+    revision: str
+    topology_key: str
+    leader_name: str
+    """Name of the group's leader pod (the pod's own name for a leader)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod as placement sees it."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    created_s: float
+    """creationTimestamp as seconds since the epoch."""
+    demand: Demand
+    node: NodeName | None = None
+    phase: PodPhase = PodPhase.PENDING
+    terminating: bool = False
+    gated: bool = False
+    """Carries our scheduling gate."""
+    gates: tuple[str, ...] = ()
+    """All scheduling gates it carries, ours included."""
+    marked: bool = False
+    """Carries the member marker, so that kube-scheduler asks us before binding it."""
+    pinned: NodeName | None = None
+    """The node that our node-name pin allows, if it has one."""
+    plan: str = ""
+    owner_uid: str = ""
+    """UID of the controlling owner (a StatefulSet for members)."""
+    owner_name: str = ""
+    owner_kind: str = ""
+    priority: int = 0
+    member: MemberInfo | None = None
+    unschedulable: str = ""
+    """Message of a PodScheduled=False condition with reason Unschedulable; empty otherwise."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def finished(self) -> bool:
+        """Takes no room any more (kube-scheduler ignores such pods too)."""
+        return self.phase in (PodPhase.SUCCEEDED, PodPhase.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One place of a group that is to be planned: a rank, what it needs, and the node it cannot leave."""
+
+    rank: Rank
+    demand: Demand
+    fixed: NodeName | None = None
+    """The node it is bound to already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group to be planned as a whole: every member, also those whose pods do not exist yet."""
+
+    id: GroupId
+    topology_key: str
+    members: tuple[Member, ...]
+    """In order of rank."""
+    revision: str = ""
+    priority: int = 0
+    since_s: float = 0.0
+    """Since when it waits: creation of its oldest pod, seconds since the epoch."""
+    avoid: frozenset[str] = frozenset()
+    """Domain values to take only if nothing else fits (they failed lately)."""
+    prefer: tuple[str, ...] = ()
+    """Domain values to try first, in this order: where the group's weights are cached."""
+
+    @property
+    def size(self) -> int:
+        return len(self.members)
+
+
+class Why(StrEnum):
+    """Why a domain cannot take a group; the text is what a person reads, `{}` is filled from `Reason`."""
+
+    HELD = "held by another group"
+    OVERLAPS = "shares nodes with another group's domain"
+    OCCUPIED = "has running pods of another group"
+    TOO_FEW_NODES = "has too few nodes that fit"
+    NO_MATCHING = "has room for each member alone but not for all at once"
+    NOT_PROVEN = "could not be decided within the search bound"
+    FIXED_ELSEWHERE = "is not where the group's running pods are"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one domain refuses a group.
+
+    `fit`/`nodes`: for TOO_FEW_NODES, how many nodes of the domain take the most demanding member, of how many.
+    `detail`: the commonest node-level reason, in words ("8 nvidia.com/gpu asked, largest free is 4"), may be empty.
+    `rank`: the member it fails for, if one can be named.
+    """
+
+    why: Why
+    fit: int = 0
+    nodes: int = 0
+    detail: str = ""
+    rank: Rank | None = None
+    holder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A domain for the whole group and a node for each rank."""
+
+    domain: DomainName
+    nodes: Mapping[Rank, NodeName]
+
+
+@dataclass(frozen=True, slots=True)
+class NoFit:
+    """No domain takes the group now; a reason for each domain. Empty when no node carries the key."""
+
+    topology_key: str
+    reasons: Mapping[str, Reason] = field(default_factory=dict)
+    """Domain value -> reason."""
+
+
+Plan = Placed | NoFit
