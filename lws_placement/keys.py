@@ -2,7 +2,8 @@
 
 `LWS_*` names are LeaderWorkerSet's (API `leaderworkerset.x-k8s.io/v1`); the rest are ours.
 The engine may not import this module (it sits below it); it receives decoded values, and the few
-pure rules about LWS objects take the names from `engine/lws_names.py`, which this module re-exports.
+pure rules about LWS objects take the names from `engine/lws_names.py`, which this module
+re-exports.
 """
 
 from lws_placement.engine.lws_names import (
@@ -74,7 +75,9 @@ GUEST_MARKER = OUR_PREFIX + "guest"
 """Extended resource of quantity 0 on an LWS pod that asks for no placement: guarded as foreign."""
 
 LWS_UID = OUR_PREFIX + "lws-uid"
-"""Pod annotation written at admission: UID of the LeaderWorkerSet, which outlives its owner chain."""
+"""Pod annotation written at admission: UID of the LeaderWorkerSet, which outlives its owner
+chain.
+"""
 
 ADMITTED = OUR_PREFIX + "admitted"
 """Pod annotation written at admission: `gated` or `pinned`; tells what the webhook decided."""

@@ -1,9 +1,9 @@
 """Holds: domains promised to groups (design: one Lease per topology key and domain).
 
-A hold outlives every process, because it is an object in the API server; this module is only its value
-and the questions asked of it. `ACTIVE` means the group's pods may be pinned and bound there; `LEAVING`
-means the group has been moved away but may still have pods there, so the domain stays shut until a quorum
-list shows none. A group has at most one ACTIVE hold.
+A hold outlives every process, because it is an object in the API server; this module is only its
+value and the questions asked of it. `ACTIVE` means the group's pods may be pinned and bound there;
+`LEAVING` means the group has been moved away but may still have pods there, so the domain stays
+shut until a quorum list shows none. A group has at most one ACTIVE hold.
 """
 
 import hashlib
@@ -30,7 +30,9 @@ class Hold:
     revision: str
     size: int
     plan: str
-    """Id of the plan that wrote this assignment; pods carry it as the wave they were released with."""
+    """Id of the plan that wrote this assignment; pods carry it as the wave they were released
+    with.
+    """
     nodes: Mapping[Rank, NodeName]
     demands: Mapping[Rank, Demand]
     """What was reserved per rank; a pod that asks for more is not covered."""
@@ -59,6 +61,8 @@ class Hold:
 
 
 def lease_name(domain: DomainName) -> str:
-    """Name of the Lease that stands for a domain: a hash, since values may not be valid object names."""
+    """Name of the Lease that stands for a domain: a hash, since values may not be valid object
+    names.
+    """
     digest = hashlib.sha256(f"{domain.key}\0{domain.value}".encode()).hexdigest()
     return f"hold-{digest[:32]}"

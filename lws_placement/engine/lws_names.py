@@ -1,7 +1,7 @@
 """LeaderWorkerSet's own label and annotation keys, and our prefix.
 
-They live in the engine because pure rules (admission edits, desired objects) need them; everyone else
-imports them from `keys.py`.
+They live in the engine because pure rules (admission edits, desired objects) need them; everyone
+else imports them from `keys.py`.
 """
 
 LWS_PREFIX = "leaderworkerset.sigs.k8s.io/"

@@ -26,7 +26,9 @@ class DomainName:
 
 @dataclass(frozen=True, slots=True, order=True)
 class GroupId:
-    """Identity of a group: a recreated LeaderWorkerSet has another UID, so its groups are new ones."""
+    """Identity of a group: a recreated LeaderWorkerSet has another UID, so its groups are new
+    ones.
+    """
 
     namespace: str
     lws: str
@@ -57,7 +59,9 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class NodeTerm:
-    """One nodeSelectorTerm: all expressions and all fields must hold; an empty term matches nothing."""
+    """One nodeSelectorTerm: all expressions and all fields must hold; an empty term matches
+    nothing.
+    """
 
     expressions: tuple[Requirement, ...] = ()
     fields: tuple[Requirement, ...] = ()
@@ -93,10 +97,11 @@ class HostPort:
 class Demand:
     """What one pod asks of a node.
 
-    `resources` is a sorted tuple of (name, amount) pairs, `pods: 1` included, zero amounts left out,
-    computed as kube-scheduler does (largest of init containers and the sum of the rest, sidecars, overhead,
-    pod-level resources). `required` are the ORed node affinity terms; None means no such demand, () matches nothing.
-    The node-name pin that we put there ourselves is not part of it.
+    `resources` is a sorted tuple of (name, amount) pairs, `pods: 1` included, zero amounts left
+    out, computed as kube-scheduler does (largest of init containers and the sum of the rest,
+    sidecars, overhead, pod-level resources). `required` are the ORed node affinity terms; None
+    means no such demand, () matches nothing. The node-name pin that we put there ourselves is not
+    part of it.
     """
 
     resources: tuple[tuple[str, int], ...]
@@ -149,7 +154,9 @@ class MemberInfo:
     group_index: str
     lws: str
     lws_uid: str
-    """From our admission annotation; empty when the webhook did not see the pod or could not tell."""
+    """From our admission annotation; empty when the webhook did not see the pod or could not
+    tell.
+    """
     rank: Rank
     size: int
     revision: str
@@ -202,7 +209,9 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One place of a group that is to be planned: a rank, what it needs, and the node it cannot leave."""
+    """One place of a group that is to be planned: a rank, what it needs, and the node it cannot
+    leave.
+    """
 
     rank: Rank
     demand: Demand
@@ -233,7 +242,9 @@ class Group:
 
 
 class Why(StrEnum):
-    """Why a domain cannot take a group; the text is what a person reads, `{}` is filled from `Reason`."""
+    """Why a domain cannot take a group; the text is what a person reads, `{}` is filled from
+    `Reason`.
+    """
 
     HELD = "held by another group"
     OVERLAPS = "shares nodes with another group's domain"
@@ -248,8 +259,10 @@ class Why(StrEnum):
 class Reason:
     """Why one domain refuses a group.
 
-    `fit`/`nodes`: for TOO_FEW_NODES, how many nodes of the domain take the most demanding member, of how many.
-    `detail`: the commonest node-level reason, in words ("8 nvidia.com/gpu asked, largest free is 4"), may be empty.
+    `fit`/`nodes`: for TOO_FEW_NODES, how many nodes of the domain take the most demanding member,
+    of how many.
+    `detail`: the commonest node-level reason, in words ("8 nvidia.com/gpu asked, largest free is
+    4"), may be empty.
     `rank`: the member it fails for, if one can be named.
     """
 
@@ -271,7 +284,9 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class NoFit:
-    """No domain takes the group now; a reason for each domain. Empty when no node carries the key."""
+    """No domain takes the group now; a reason for each domain. Empty when no node carries the
+    key.
+    """
 
     topology_key: str
     reasons: Mapping[str, Reason] = field(default_factory=dict)

@@ -3,7 +3,8 @@
 Every amount is an `int` in the resource's own unit: milli-cores for `cpu`, bytes for memory and
 storage, plain counts for the rest. A request that is not a whole unit is rounded up, a capacity is
 rounded down, so rounding can refuse a fit but never invent one
-(apimachinery `resource.Quantity`, https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/).
+(apimachinery `resource.Quantity`,
+https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/).
 """
 
 from collections.abc import Iterable, Mapping
@@ -99,7 +100,9 @@ def greatest(left: Resources, right: Resources) -> dict[str, int]:
 
 
 def first_lack(need: Resources, free: Resources) -> str | None:
-    """Name of the first resource (in name order) of which `free` has less than `need`; zero needs nothing."""
+    """Name of the first resource (in name order) of which `free` has less than `need`; zero needs
+    nothing.
+    """
     for name in sorted(need):
         if need[name] > 0 and free.get(name, 0) < need[name]:
             return name

@@ -1,0 +1,207 @@
+"""The calls we make to the API server, in raw JSON; HTTP errors become ours.
+
+Credentials and transport are `kubernetes.aio`'s (kubeconfig, in-cluster token with refresh, TLS).
+The typed models are not used: decoding 60 000 pods into them costs minutes and gigabytes, and
+`decode.py` reads the few fields that placement needs. Writes are never retried here: the caller
+observes again.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from lws_placement.errors import ApiError, ConflictError, ExpiredError, NotFoundError, SettingsError
+from lws_placement.keys import FIELD_MANAGER
+
+Raw = dict[str, Any]
+RawList = list[Raw]
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+_ERRORS: Mapping[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
+
+
+class Api:
+    """One connection pool to one API server. Paths are plain API paths, such as `/api/v1/nodes`."""
+
+    def __init__(self, configuration: Configuration, *, timeout_s: float = 30.0) -> None:
+        self._configuration = configuration
+        self._rest = RESTClientObject(configuration)
+        self._timeout_s = timeout_s
+
+    async def close(self) -> None:
+        await self._rest.close()
+
+    async def get(self, path: str, *, params: Mapping[str, str] | None = None) -> Raw:
+        return await self._call("GET", path, params=params)
+
+    async def list(self, path: str, **params: str) -> Raw:
+        """One page or the whole list: a quorum read unless `resourceVersion` is given."""
+        return await self._call("GET", path, params=params)
+
+    async def list_all(self, path: str, **params: str) -> tuple[RawList, str]:
+        """All pages of a quorum list: the objects and the list's resourceVersion."""
+        items: RawList = []
+        query = {"limit": "2000", **params}
+        while True:
+            page = await self._call("GET", path, params=query)
+            items.extend(page.get("items") or [])
+            meta = page.get("metadata", {})
+            if not meta.get("continue"):
+                return items, meta.get("resourceVersion", "")
+            query["continue"] = meta["continue"]
+
+    async def create(self, path: str, body: Raw, *, params: Mapping[str, str] | None = None) -> Raw:
+        return await self._call("POST", path, body=body, params=_managed(params))
+
+    async def replace(self, path: str, body: Raw) -> Raw:
+        """PUT; a `metadata.resourceVersion` in the body makes it a compare-and-swap."""
+        return await self._call("PUT", path, body=body, params=_managed(None))
+
+    async def patch(
+        self,
+        path: str,
+        body: Raw | RawList,
+        *,
+        content_type: str = MERGE_PATCH,
+        params: Mapping[str, str] | None = None,
+    ) -> Raw:
+        return await self._call(
+            "PATCH", path, body=body, content_type=content_type, params=_managed(params)
+        )
+
+    async def delete(self, path: str, *, body: Raw | None = None) -> Raw:
+        """DELETE with `body` as DeleteOptions (preconditions, propagationPolicy)."""
+        return await self._call("DELETE", path, body=body)
+
+    async def watch(self, path: str, **params: str) -> AsyncIterator[Raw]:
+        """The watch events of `path`, one JSON object each, until the server ends the stream."""
+        query = {"watch": "1", "allowWatchBookmarks": "true", **params}
+        # The server ends a watch after timeoutSeconds; the margin catches a connection that died
+        # silently.
+        timeout = aiohttp.ClientTimeout(total=float(params.get("timeoutSeconds", "300")) + 30)
+        response = await self._send("GET", path, params=query, timeout=timeout)
+        try:
+            if response.status >= 400:
+                raise _error("GET", path, response.status, await response.read())
+            async for line in _lines(response):
+                yield json.loads(line)
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise ApiError(f"watch {path}: {e or type(e).__name__}") from e
+        finally:
+            response.close()
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Raw | RawList | None = None,
+        content_type: str = "application/json",
+    ) -> Raw:
+        timeout = aiohttp.ClientTimeout(total=self._timeout_s)
+        response = await self._send(
+            method, path, params=params, body=body, content_type=content_type, timeout=timeout
+        )
+        try:
+            data = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise ApiError(f"{method} {path}: {e or type(e).__name__}") from e
+        finally:
+            response.release()
+        if response.status >= 400:
+            raise _error(method, path, response.status, data)
+        result: Raw = json.loads(data)
+        return result
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        timeout: aiohttp.ClientTimeout,
+        body: Raw | RawList | None = None,
+        content_type: str = "application/json",
+    ) -> aiohttp.ClientResponse:
+        query = f"?{urlencode(params)}" if params else ""
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        for setting in (await self._configuration.auth_settings()).values():
+            headers[setting["key"]] = setting["value"]
+        try:
+            answer = await self._rest.request(
+                method,
+                f"{self._configuration.host}{path}{query}",
+                headers=headers,
+                body=body,
+                _request_timeout=timeout,
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as e:
+            raise ApiError(f"{method} {path}: {e or type(e).__name__}") from e
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Lines of any length; aiohttp's own readline refuses lines over its buffer limit."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        parts = (rest + chunk).split(b"\n")
+        rest = parts.pop()
+        for part in parts:
+            if part:
+                yield part
+
+
+def _managed(params: Mapping[str, str] | None) -> dict[str, str]:
+    return {"fieldManager": FIELD_MANAGER, **(params or {})}
+
+
+def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
+    try:
+        body = json.loads(data)
+        message, reason = str(body.get("message", "")), str(body.get("reason", ""))
+    except (ValueError, AttributeError):
+        message, reason = data[:200].decode(errors="replace"), ""
+    kind = _ERRORS.get(status, ApiError)
+    return kind(f"{method} {path}: {status} {message}", status=status, reason=reason)
+
+
+async def connect(kubeconfig: str | None = None, *, timeout_s: float = 30.0) -> Api:
+    """Credentials from `kubeconfig`, else the pod's ServiceAccount, else the user's default
+    kubeconfig.
+    """
+    configuration = Configuration()
+    configuration.connection_pool_maxsize = 64
+    try:
+        if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            load_incluster_config(client_configuration=configuration)
+        else:
+            await load_kube_config(
+                config_file=kubeconfig, client_configuration=configuration, persist_config=False
+            )
+    except (ConfigException, OSError) as e:
+        raise SettingsError(f"no usable credentials for the API server: {e}") from e
+    return Api(configuration, timeout_s=timeout_s)
+
+
+async def server_answers(api: Api, *, timeout_s: float) -> bool:
+    """Does `/readyz` answer within `timeout_s`?"""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await api.get("/version")
+    except (ApiError, TimeoutError):
+        return False
+    return True

@@ -1,0 +1,84 @@
+"""Events for users (events.k8s.io/v1), said once.
+
+An event whose text was the last said of an object is not written again, so a group that waits does
+not flood the cluster. An event that cannot be written is logged and forgotten: explaining never
+stops placing.
+"""
+
+import logging
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import uuid4
+
+from lws_placement.cluster.client import Raw
+from lws_placement.errors import ApiError
+from lws_placement.keys import FIELD_MANAGER
+
+log = logging.getLogger(__name__)
+
+_NOTE_MOST = 1024  # events.k8s.io/v1 refuses longer notes
+_REMEMBERED = 20_000
+
+
+class Creates(Protocol):
+    async def create(self, path: str, body: Raw) -> Raw: ...
+
+
+class EventRecorder:
+    """Writes events; `instance` tells replicas apart."""
+
+    def __init__(self, api: Creates, *, instance: str, controller: str = FIELD_MANAGER) -> None:
+        self._api = api
+        self._instance = instance
+        self._controller = controller
+        self._said: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    async def emit(
+        self,
+        regarding: Raw,
+        *,
+        reason: str,
+        note: str,
+        action: str,
+        type: str = "Normal",
+        once: bool = True,
+    ) -> None:
+        """Say `note` of the object `regarding` (apiVersion, kind, metadata); `once`: not if it was
+        the last said.
+        """
+        meta = regarding["metadata"]
+        key = (str(meta.get("uid", "")), reason)
+        if once and self._said.get(key) == note:
+            return
+        self._said[key] = note
+        self._said.move_to_end(key)
+        while len(self._said) > _REMEMBERED:
+            self._said.popitem(last=False)
+        namespace = meta.get("namespace") or "default"
+        body = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{meta['name']}.{uuid4().hex[:16]}", "namespace": namespace},
+            "eventTime": datetime.now(UTC)
+            .isoformat(timespec="microseconds")
+            .replace("+00:00", "Z"),
+            "reportingController": f"lws-placement.dev/{self._controller}",
+            "reportingInstance": self._instance[:128],
+            "action": action,
+            "reason": reason,
+            "type": type,
+            "note": note[:_NOTE_MOST],
+            "regarding": {
+                "apiVersion": regarding["apiVersion"],
+                "kind": regarding["kind"],
+                "namespace": meta.get("namespace", ""),
+                "name": meta["name"],
+                "uid": meta.get("uid", ""),
+            },
+        }
+        try:
+            await self._api.create(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", body)
+        except ApiError as e:
+            self._said.pop(key, None)
+            log.warning("event not written", extra={"reason": reason, "error": str(e)})
