@@ -8,7 +8,7 @@ shut until a quorum list shows none. A group has at most one ACTIVE hold.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from lws_placement.engine.model import Demand, DomainName, GroupId, NodeName, Rank
@@ -37,8 +37,6 @@ class Hold:
     demands: Mapping[Rank, Demand]
     """What was reserved per rank; a pod that asks for more is not covered."""
     state: HoldState = HoldState.ACTIVE
-    empty_since_s: float | None = None
-    """When the planner first saw that no pod of the group is left, seconds since the epoch."""
     resource_version: str = ""
     uid: str = ""
     """Of the Lease; with `resource_version` the precondition of every write and delete."""
@@ -48,14 +46,17 @@ class Hold:
         return lease_name(self.domain)
 
     def covers(self, rank: Rank, demand: Demand) -> bool:
-        """Is `demand` no larger than what is reserved for `rank`?"""
+        """Is what `demand` takes no more than what is reserved for `rank`?
+
+        Whether the node suits it otherwise (selector, taints) is `fit.why_not_static`'s question:
+        admission adds tolerations, and LeaderWorkerSet a node selector for the domain, that no
+        template shows.
+        """
         reserved = self.demands.get(rank)
         if reserved is None:
             return False
-        if reserved == demand:
-            return True
         room = dict(reserved.resources)
-        return replace(demand, resources=()) == replace(reserved, resources=()) and all(
+        return set(demand.host_ports) <= set(reserved.host_ports) and all(
             amount <= room.get(name, 0) for name, amount in demand.resources
         )
 

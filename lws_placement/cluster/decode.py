@@ -1,0 +1,149 @@
+"""Raw JSON -> engine values: the only reader of labels, annotations and specs of nodes and pods.
+
+Decoders of watched objects do not raise for what a user wrote: a pod whose group annotations are
+broken is decoded as a pod of no group (the webhook refuses such pods; these slipped past it), so
+that one bad object never stops a watch.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from lws_placement import keys
+from lws_placement.cluster.client import Raw
+from lws_placement.cluster.decode_demand import decode_demand, node_pin
+from lws_placement.engine.model import MemberInfo, Node, Pod, PodPhase, Taint
+from lws_placement.engine.resources import amount_available
+from lws_placement.errors import InvalidObjectError
+
+_LEADER = "0"
+
+
+def decode_node(raw: Raw) -> Node:
+    meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+    ready = any(
+        c.get("type") == "Ready" and c.get("status") == "True"
+        for c in status.get("conditions") or ()
+    )
+    allocatable = status.get("allocatable") or {}
+    return Node(
+        name=meta["name"],
+        labels=meta.get("labels") or {},
+        allocatable={name: amount_available(name, q) for name, q in allocatable.items()},
+        taints=tuple(
+            Taint(t.get("key", ""), t.get("value") or "", t.get("effect", ""))
+            for t in spec.get("taints") or ()
+        ),
+        unschedulable=bool(spec.get("unschedulable")),
+        ready=ready and not meta.get("deletionTimestamp"),
+    )
+
+
+def decode_pod(raw: Raw) -> Pod:
+    meta, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
+    notes: Mapping[str, str] = meta.get("annotations") or {}
+    owner = controlling_owner(raw)
+    pinned = node_pin(spec) if keys.PINNED_NODE in notes else None
+    gates = tuple(g["name"] for g in spec.get("schedulingGates") or ())
+    return Pod(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        created_s=decode_time(meta.get("creationTimestamp")),
+        demand=decode_demand(spec, pinned=pinned),
+        node=spec.get("nodeName") or None,
+        phase=_phase(status.get("phase")),
+        terminating=bool(meta.get("deletionTimestamp")),
+        gated=keys.GATE in gates,
+        gates=gates,
+        marked=_asks_for(spec, keys.MEMBER_MARKER),
+        pinned=pinned,
+        plan=notes.get(keys.PLAN, ""),
+        owner_uid=owner.get("uid", ""),
+        owner_name=owner.get("name", ""),
+        owner_kind=owner.get("kind", ""),
+        priority=int(spec.get("priority") or 0),
+        member=decode_member(meta),
+        unschedulable=_unschedulable(status),
+    )
+
+
+def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:
+    """The group a pod says it belongs to, or None: not an LWS pod, or not one we can make sense
+    of.
+    """
+    labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
+    name, group_key = labels.get(keys.LWS_NAME), labels.get(keys.LWS_GROUP_KEY)
+    rank, size = labels.get(keys.LWS_WORKER_INDEX, ""), notes.get(keys.LWS_SIZE, "")
+    if not name or not group_key or not rank.isdecimal() or not size.isdecimal():
+        return None
+    if int(size) < 1 or int(rank) >= int(size):
+        return None
+    pod_name = meta.get("name", "")
+    return MemberInfo(
+        group_key=group_key,
+        group_index=labels.get(keys.LWS_GROUP_INDEX, ""),
+        lws=name,
+        lws_uid=notes.get(keys.LWS_UID, ""),
+        rank=int(rank),
+        size=int(size),
+        revision=labels.get(keys.LWS_REVISION, ""),
+        topology_key=notes.get(keys.LWS_EXCLUSIVE_TOPOLOGY, ""),
+        leader_name=pod_name
+        if rank == _LEADER
+        else notes.get(keys.LWS_LEADER_NAME) or pod_name.rsplit("-", 1)[0],
+    )
+
+
+def decode_size(value: str, *, where: str) -> int:
+    """Raises InvalidObjectError, naming `where`."""
+    if not value.isdecimal() or int(value) < 1:
+        raise InvalidObjectError(f"{where}: {keys.LWS_SIZE}={value!r} is not a positive number")
+    return int(value)
+
+
+def controlling_owner(raw: Raw) -> Raw:
+    """The ownerReference with `controller: true`; `{}` if there is none."""
+    for reference in raw["metadata"].get("ownerReferences") or ():
+        if reference.get("controller"):
+            found: Raw = reference
+            return found
+    return {}
+
+
+@lru_cache(maxsize=8192)
+def decode_time(text: str | None) -> float:
+    """RFC 3339 -> seconds since the epoch; 0 for nothing."""
+    if not text:
+        return 0.0
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def _phase(text: str | None) -> PodPhase:
+    try:
+        return PodPhase(text or "Pending")
+    except ValueError:
+        return PodPhase.UNKNOWN
+
+
+def _asks_for(spec: Raw, resource: str) -> bool:
+    for container in (*spec.get("containers", ()), *(spec.get("initContainers") or ())):
+        resources = container.get("resources") or {}
+        if resource in (resources.get("requests") or ()) or resource in (
+            resources.get("limits") or ()
+        ):
+            return True
+    return False
+
+
+def _unschedulable(status: Raw) -> str:
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return (
+                str(condition.get("message", ""))
+                if condition.get("reason") == "Unschedulable"
+                else ""
+            )
+    return ""
