@@ -1,0 +1,279 @@
+"""The mutable state of the process: what the API server said last, indexed for placement.
+
+One writer, one event loop, no locks: watches and our own write responses come in through `put_*`
+and `drop_*`, which never wait; everyone else reads values. An older version of an object never
+replaces a newer one, so a write response and the watch may arrive in either order, and a response
+that comes after the object's deletion does not bring it back.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from lws_placement.cluster.client import Raw
+from lws_placement.cluster.decode import controlling_owner, decode_pod
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.model import DomainName, GroupId, MemberInfo, Occupant, Pod
+from lws_placement.engine.workload import LwsInfo, Templates
+
+
+class Listener(Protocol):
+    """Told what may have changed; called on the event loop, must not wait."""
+
+    def group_changed(self, group: GroupId) -> None: ...
+
+    def capacity_changed(self) -> None:
+        """Room may have become free: waiting groups are worth another look."""
+
+
+class ClusterCache:
+    def __init__(self, domains: DomainIndex) -> None:
+        self.domains = domains
+        self.listeners: list[Listener] = []
+        self._pods: dict[str, Pod] = {}
+        self._affinity: dict[str, Raw] = {}
+        self._group_of: dict[str, GroupId] = {}
+        self._groups: dict[GroupId, set[str]] = {}
+        self._lws: dict[tuple[str, str], LwsInfo] = {}
+        self._of_lws: dict[tuple[str, str], set[str]] = {}
+        self._revisions: dict[tuple[str, str, str], Templates] = {}
+        self._stateful_sets: dict[str, Raw] = {}
+        self._holds: dict[DomainName, Hold] = {}
+        self._held_by: dict[GroupId, set[DomainName]] = {}
+        self._gone: dict[str, int] = {}
+
+    # -- pods ------------------------------------------------------------------------------------
+
+    def put_pod(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        uid, version = meta["uid"], int(meta["resourceVersion"])
+        old = self._pods.get(uid)
+        if version <= self._gone.get(uid, -1):
+            return
+        if old is not None and int(old.resource_version) >= version:
+            return
+        pod = decode_pod(raw)
+        self._pods[uid] = pod
+        if pod.gated:
+            self._affinity[uid] = (raw["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+        else:
+            self._affinity.pop(uid, None)
+        self._index_pod(old, pod)
+
+    def put_written_pod(self, raw: Raw) -> None:
+        """A write response: only for a pod that is still known."""
+        if raw["metadata"]["uid"] in self._pods:
+            self.put_pod(raw)
+
+    def drop_pod(self, uid: str, *, version: int = 0) -> None:
+        pod = self._pods.pop(uid, None)
+        self._affinity.pop(uid, None)
+        self._gone[uid] = version
+        if len(self._gone) > 4096:
+            self._gone.pop(next(iter(self._gone)))
+        if pod is None:
+            return
+        if pod.node is not None:
+            self.domains.drop_occupant(pod.node, uid)
+            self._capacity_changed()
+        self._leave_group(pod)
+
+    def pod(self, uid: str) -> Pod | None:
+        return self._pods.get(uid)
+
+    def pods(self) -> Iterable[Pod]:
+        return self._pods.values()
+
+    def node_affinity(self, uid: str) -> Raw:
+        """`spec.affinity.nodeAffinity` of a gated pod, as it is; `{}` if none."""
+        return self._affinity.get(uid, {})
+
+    def group_of(self, pod: Pod) -> GroupId | None:
+        return self._group_of.get(pod.uid)
+
+    def group_pods(self, group: GroupId) -> list[Pod]:
+        """All pods of the group that exist, Terminating ones included, by name."""
+        found = [self._pods[uid] for uid in self._groups.get(group, ())]
+        return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
+
+    def groups(self) -> list[GroupId]:
+        """Every group that has a pod or a hold."""
+        return sorted(self._groups.keys() | self._held_by.keys())
+
+    def _index_pod(self, old: Pod | None, pod: Pod) -> None:
+        group = self._identify(pod)
+        if old is not None and self._group_of.get(pod.uid) != group:
+            self._leave_group(old)
+        if group is not None:
+            self._group_of[pod.uid] = group
+            self._groups.setdefault(group, set()).add(pod.uid)
+        if pod.member is not None:
+            lws = (pod.namespace, pod.member.lws)
+            self._of_lws.setdefault(lws, set()).add(pod.uid)
+        if old is not None and old.node is not None and (old.node != pod.node or pod.finished):
+            self.domains.drop_occupant(old.node, pod.uid)
+            self._capacity_changed()
+        if pod.node is not None and not pod.finished and _takes_differently(old, pod):
+            occupant = Occupant(pod.uid, pod.demand, group)
+            self.domains.put_occupant(pod.node, occupant, owner_uid=pod.owner_uid)
+        if group is not None:
+            self._group_changed(group)
+
+    def _leave_group(self, pod: Pod) -> None:
+        group = self._group_of.pop(pod.uid, None)
+        if pod.member is not None:
+            lws = (pod.namespace, pod.member.lws)
+            self._of_lws.get(lws, set()).discard(pod.uid)
+            if not self._of_lws.get(lws):
+                self._of_lws.pop(lws, None)
+        if group is not None:
+            self._groups[group].discard(pod.uid)
+            if not self._groups[group]:
+                del self._groups[group]
+            self._group_changed(group)
+
+    def _identify(self, pod: Pod) -> GroupId | None:
+        """The exclusive group a pod belongs to; None for pods that ask for no domain or lie about
+        their owner.
+
+        A member is controlled by the StatefulSet that LeaderWorkerSet made for its rank: `<lws>`
+        for a leader, the leader pod's name for a worker.
+        """
+        member = pod.member
+        if member is None or not member.topology_key or pod.owner_kind != "StatefulSet":
+            return None
+        if pod.owner_name != (member.lws if member.rank == 0 else member.leader_name):
+            return None
+        return GroupId(pod.namespace, member.lws, self._lws_uid(pod, member), member.group_key)
+
+    def _lws_uid(self, pod: Pod, member: MemberInfo) -> str:
+        """Stamped at admission; else through the leader StatefulSet's owner; else by name."""
+        if member.lws_uid:
+            return member.lws_uid
+        if member.rank == 0 and pod.owner_uid in self._stateful_sets:
+            return str(controlling_owner(self._stateful_sets[pod.owner_uid]).get("uid", ""))
+        lws = self._lws.get((pod.namespace, member.lws))
+        return lws.uid if lws is not None else ""
+
+    # -- LeaderWorkerSets and what they own ------------------------------------------------------
+
+    def put_lws(self, lws: LwsInfo) -> None:
+        name = (lws.namespace, lws.name)
+        self._lws[name] = lws
+        self._lws_changed(name)
+
+    def drop_lws(self, namespace: str, name: str) -> None:
+        self._lws.pop((namespace, name), None)
+        self._lws_changed((namespace, name))
+
+    def lws(self, namespace: str, name: str) -> LwsInfo | None:
+        return self._lws.get((namespace, name))
+
+    def lws_of(self, group: GroupId) -> LwsInfo | None:
+        """The living LeaderWorkerSet of the group: not one of the same name made later."""
+        lws = self._lws.get((group.namespace, group.lws))
+        return lws if lws is not None and lws.uid == group.lws_uid else None
+
+    def put_revision(self, name: tuple[str, str, str], templates: Templates) -> None:
+        self._revisions[name] = templates
+        self._lws_changed(name[:2])
+
+    def drop_revision(self, name: tuple[str, str, str]) -> None:
+        self._revisions.pop(name, None)
+
+    def templates(self, group: GroupId, revision: str) -> Templates | None:
+        """The templates that a revision of the group's LeaderWorkerSet stands for, else the live
+        ones.
+        """
+        found = self._revisions.get((group.namespace, group.lws, revision))
+        if found is not None:
+            return found
+        lws = self.lws_of(group)
+        return lws.templates if lws is not None else None
+
+    def put_stateful_set(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        self._stateful_sets[meta["uid"]] = {
+            "metadata": {
+                "name": meta["name"],
+                "uid": meta["uid"],
+                "ownerReferences": meta.get("ownerReferences") or [],
+            }
+        }
+
+    def drop_stateful_set(self, uid: str) -> None:
+        self._stateful_sets.pop(uid, None)
+
+    def stateful_set(self, uid: str) -> Raw | None:
+        """Name, UID and owners of a StatefulSet."""
+        return self._stateful_sets.get(uid)
+
+    def _lws_changed(self, name: tuple[str, str]) -> None:
+        for uid in list(self._of_lws.get(name, ())):
+            pod = self._pods[uid]
+            self._index_pod(pod, pod)
+        for group in [g for g in self._held_by if (g.namespace, g.lws) == name]:
+            self._group_changed(group)
+
+    # -- holds -----------------------------------------------------------------------------------
+
+    def put_hold(self, hold: Hold) -> None:
+        old = self._holds.get(hold.domain)
+        if old is not None and old.group != hold.group:
+            self._unhold(old)
+        self._holds[hold.domain] = hold
+        self._held_by.setdefault(hold.group, set()).add(hold.domain)
+        self.domains.put_hold(hold)
+        self._group_changed(hold.group)
+
+    def drop_hold(self, domain: DomainName) -> None:
+        old = self._holds.pop(domain, None)
+        if old is None:
+            return
+        self._unhold(old)
+        self.domains.drop_hold(domain)
+        self._group_changed(old.group)
+        self._capacity_changed()
+
+    def hold(self, domain: DomainName) -> Hold | None:
+        return self._holds.get(domain)
+
+    def holds(self) -> list[Hold]:
+        return [self._holds[domain] for domain in sorted(self._holds)]
+
+    def holds_of(self, group: GroupId) -> list[Hold]:
+        return [self._holds[domain] for domain in sorted(self._held_by.get(group, ()))]
+
+    def active_hold(self, group: GroupId) -> Hold | None:
+        for hold in self.holds_of(group):
+            if hold.state is HoldState.ACTIVE:
+                return hold
+        return None
+
+    def _unhold(self, hold: Hold) -> None:
+        domains = self._held_by.get(hold.group)
+        if domains is not None:
+            domains.discard(hold.domain)
+            if not domains:
+                del self._held_by[hold.group]
+
+    # -- listeners -------------------------------------------------------------------------------
+
+    def node_changed(self) -> None:
+        """A node was put or dropped through `domains`."""
+        self._capacity_changed()
+
+    def _group_changed(self, group: GroupId) -> None:
+        for listener in self.listeners:
+            listener.group_changed(group)
+
+    def _capacity_changed(self) -> None:
+        for listener in self.listeners:
+            listener.capacity_changed()
+
+
+def _takes_differently(old: Pod | None, pod: Pod) -> bool:
+    """Did anything change in what the pod takes from its node? Most updates are status only."""
+    if old is None or old is pod:
+        return True
+    return old.node != pod.node or old.demand != pod.demand or old.finished != pod.finished

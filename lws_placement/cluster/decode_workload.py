@@ -1,0 +1,72 @@
+"""LeaderWorkerSets, their ControllerRevisions and DaemonSets -> what placement needs of them."""
+
+from lws_placement import keys
+from lws_placement.cluster.client import Raw
+from lws_placement.cluster.decode_demand import decode_demand
+from lws_placement.engine.model import Toleration
+from lws_placement.engine.workload import DaemonSetInfo, LwsInfo, Templates
+
+# What the DaemonSet controller adds to its pods (pkg/controller/daemon/util
+# AddOrUpdateDaemonPodTolerations).
+_DAEMON_TOLERATIONS = tuple(
+    Toleration(f"node.kubernetes.io/{name}", "Exists", effect=effect)
+    for name, effect in (
+        ("not-ready", "NoExecute"),
+        ("unreachable", "NoExecute"),
+        ("disk-pressure", "NoSchedule"),
+        ("memory-pressure", "NoSchedule"),
+        ("pid-pressure", "NoSchedule"),
+        ("unschedulable", "NoSchedule"),
+    )
+)
+
+
+def decode_lws(raw: Raw) -> LwsInfo:
+    meta, spec = raw["metadata"], raw["spec"]
+    notes = meta.get("annotations") or {}
+    return LwsInfo(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        replicas=int(spec.get("replicas", 1)),
+        topology_key=notes.get(keys.LWS_EXCLUSIVE_TOPOLOGY, ""),
+        templates=decode_templates(spec["leaderWorkerTemplate"]),
+        deleting=bool(meta.get("deletionTimestamp")),
+    )
+
+
+def decode_templates(template: Raw) -> Templates:
+    """`spec.leaderWorkerTemplate`, of the live object or of a ControllerRevision's patch."""
+    worker = decode_demand(template["workerTemplate"]["spec"])
+    leader_template = template.get("leaderTemplate")
+    leader = decode_demand(leader_template["spec"]) if leader_template else worker
+    return Templates(size=int(template.get("size", 1)), leader=leader, worker=worker)
+
+
+def decode_revision(raw: Raw) -> tuple[tuple[str, str, str], Templates] | None:
+    """((namespace, LWS name, revision key), templates); None for a ControllerRevision of something
+    else.
+    """
+    labels = raw["metadata"].get("labels") or {}
+    name, revision = labels.get(keys.LWS_NAME), labels.get(keys.LWS_REVISION)
+    template = ((raw.get("data") or {}).get("spec") or {}).get("leaderWorkerTemplate")
+    if not name or not revision or not template:
+        return None
+    return (raw["metadata"]["namespace"], name, revision), decode_templates(template)
+
+
+def decode_daemon_set(raw: Raw) -> DaemonSetInfo:
+    spec = raw["spec"]["template"]["spec"]
+    tolerations = [
+        {"key": t.key, "operator": t.operator, "effect": t.effect} for t in _DAEMON_TOLERATIONS
+    ]
+    if spec.get("hostNetwork"):
+        tolerations.append(
+            {
+                "key": "node.kubernetes.io/network-unavailable",
+                "operator": "Exists",
+                "effect": "NoSchedule",
+            }
+        )
+    extended = {**spec, "tolerations": [*(spec.get("tolerations") or ()), *tolerations]}
+    return DaemonSetInfo(uid=raw["metadata"]["uid"], demand=decode_demand(extended))

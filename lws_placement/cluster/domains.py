@@ -1,0 +1,234 @@
+"""Nodes, what is bound to them, and the domains they form: views rebuilt only where something
+changed.
+
+Costs: an event on a pod or node is O(1) plus one dirty mark per topology key in use; asking for the
+domains of a key rebuilds the dirty ones (O(nodes in them)) and returns the rest as they were. A
+view's `version` is unique over the life of the process, so a plan memo may be keyed by it.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import count
+
+from lws_placement.engine.fit import why_not_static
+from lws_placement.engine.holds import Hold
+from lws_placement.engine.model import DomainName, GroupId, HostPort, Node, Occupant
+from lws_placement.engine.resources import minus, total
+from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.workload import DaemonSetInfo
+
+
+class DomainIndex:
+    """For one event loop. `headroom` is kept free on every node, in addition to what pods ask
+    for.
+    """
+
+    def __init__(self, *, headroom: Mapping[str, int] | None = None) -> None:
+        self._headroom = dict(headroom or {})
+        self._nodes: dict[str, Node] = {}
+        self._occupants: dict[str, dict[str, Occupant]] = {}
+        self._owners: dict[str, dict[str, str]] = {}
+        self._daemon_sets: dict[str, DaemonSetInfo] = {}
+        self._views: dict[str, NodeView] = {}
+        self._members: dict[str, dict[str, set[str]]] = {}
+        self._domains: dict[DomainName, DomainView] = {}
+        self._dirty: dict[str, set[str]] = {}
+        self._holds: dict[DomainName, Hold] = {}
+        self._held_keys: dict[str, int] = {}
+        self._versions = count(1)
+
+    # -- changes ---------------------------------------------------------------------------------
+
+    def put_node(self, node: Node) -> None:
+        old = self._nodes.get(node.name)
+        if old is not None and dict(old.labels) != dict(node.labels):
+            self._unlink(old)
+        self._nodes[node.name] = node
+        for key, members in self._members.items():
+            value = node.labels.get(key)
+            if value is not None:
+                members.setdefault(value, set()).add(node.name)
+        self._touch(node.name)
+
+    def drop_node(self, name: str) -> None:
+        node = self._nodes.get(name)
+        if node is None:
+            return
+        self._touch(name)
+        self._unlink(node)
+        del self._nodes[name]
+        self._views.pop(name, None)
+
+    def put_occupant(self, node: str, occupant: Occupant, *, owner_uid: str) -> None:
+        self._occupants.setdefault(node, {})[occupant.uid] = occupant
+        self._owners.setdefault(node, {})[occupant.uid] = owner_uid
+        self._touch(node)
+
+    def drop_occupant(self, node: str, uid: str) -> None:
+        if self._occupants.get(node, {}).pop(uid, None) is not None:
+            self._owners[node].pop(uid, None)
+            self._touch(node)
+
+    def set_daemon_sets(self, daemon_sets: Iterable[DaemonSetInfo]) -> None:
+        self._daemon_sets = {d.uid: d for d in daemon_sets}
+        for name in self._nodes:
+            self._touch(name)
+
+    def put_hold(self, hold: Hold) -> None:
+        if hold.domain not in self._holds:
+            self._held_keys[hold.domain.key] = self._held_keys.get(hold.domain.key, 0) + 1
+        self._holds[hold.domain] = hold
+        self._touch_domain(hold.domain)
+
+    def drop_hold(self, domain: DomainName) -> None:
+        if self._holds.pop(domain, None) is None:
+            return
+        self._held_keys[domain.key] -= 1
+        if not self._held_keys[domain.key]:
+            del self._held_keys[domain.key]
+        self._touch_domain(domain)
+
+    # -- questions -------------------------------------------------------------------------------
+
+    def node(self, name: str) -> Node | None:
+        return self._nodes.get(name)
+
+    def label_known(self, key: str) -> bool:
+        """Does any node carry the label `key`?"""
+        return any(key in node.labels for node in self._nodes.values())
+
+    def node_view(self, name: str) -> NodeView | None:
+        node = self._nodes.get(name)
+        if node is None:
+            return None
+        view = self._views.get(name)
+        if view is None:
+            view = self._views[name] = self._build_node(node, without=None)
+        return view
+
+    def node_view_without(self, name: str, uids: frozenset[str]) -> NodeView | None:
+        """The node as if the pods `uids` were gone already."""
+        node = self._nodes.get(name)
+        return None if node is None else self._build_node(node, without=uids)
+
+    def holds_on(self, name: str) -> list[Hold]:
+        """Holds of whatever key whose domain includes the node."""
+        node = self._nodes.get(name)
+        if node is None:
+            return []
+        found = []
+        for key in sorted(self._held_keys):
+            value = node.labels.get(key)
+            hold = self._holds.get(DomainName(key, value)) if value is not None else None
+            if hold is not None:
+                found.append(hold)
+        return found
+
+    def nodes_of(self, domain: DomainName) -> frozenset[str]:
+        return frozenset(self._index(domain.key).get(domain.value, ()))
+
+    def domain(self, domain: DomainName) -> DomainView | None:
+        """None if no node has that label value."""
+        names = self._index(domain.key).get(domain.value)
+        if not names:
+            return None
+        view = self._domains.get(domain)
+        if view is None or domain.value in self._dirty[domain.key]:
+            view = self._domains[domain] = self._build_domain(domain, names, without=None)
+            self._dirty[domain.key].discard(domain.value)
+        return view
+
+    def domain_without(self, domain: DomainName, uids: frozenset[str]) -> DomainView | None:
+        """The domain as if the pods `uids` were gone already (a group's own Terminating pods)."""
+        names = self._index(domain.key).get(domain.value)
+        return self._build_domain(domain, names, without=uids) if names else None
+
+    def domains(self, key: str) -> list[DomainView]:
+        """Every domain of a topology key."""
+        values = self._index(key)
+        views = (self.domain(DomainName(key, value)) for value in list(values))
+        return [view for view in views if view is not None]
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _index(self, key: str) -> dict[str, set[str]]:
+        """value -> node names; built when a key is first asked for, kept in step afterwards."""
+        members = self._members.get(key)
+        if members is None:
+            members = self._members[key] = {}
+            self._dirty[key] = set()
+            for node in self._nodes.values():
+                value = node.labels.get(key)
+                if value is not None:
+                    members.setdefault(value, set()).add(node.name)
+        return members
+
+    def _unlink(self, node: Node) -> None:
+        self._touch(node.name)
+        for key, members in self._members.items():
+            value = node.labels.get(key)
+            if value is None:
+                continue
+            names = members.get(value)
+            if names is not None:
+                names.discard(node.name)
+                if not names:
+                    del members[value]
+                    self._domains.pop(DomainName(key, value), None)
+
+    def _touch(self, name: str) -> None:
+        self._views.pop(name, None)
+        node = self._nodes.get(name)
+        if node is None:
+            return
+        for key, dirty in self._dirty.items():
+            value = node.labels.get(key)
+            if value is not None:
+                dirty.add(value)
+
+    def _touch_domain(self, domain: DomainName) -> None:
+        for name in self._index(domain.key).get(domain.value, ()):
+            self._touch(name)
+
+    def _build_node(self, node: Node, *, without: frozenset[str] | None) -> NodeView:
+        occupants = self._occupants.get(node.name, {})
+        kept = [o for o in occupants.values() if not without or o.uid not in without]
+        ports: set[HostPort] = {p for o in kept for p in o.demand.host_ports}
+        used = total(dict(o.demand.resources) for o in kept)
+        coming = self._daemons_to_come(node)
+        free = minus(minus(minus(node.allocatable, used), coming), self._headroom)
+        groups = frozenset(o.group for o in kept if o.group is not None)
+        return NodeView(node=node, free=free, ports=frozenset(ports), groups=groups)
+
+    def _daemons_to_come(self, node: Node) -> Mapping[str, int]:
+        if not self._daemon_sets:
+            return {}
+        there = set(self._owners.get(node.name, {}).values())
+        return total(
+            dict(daemon.demand.resources)
+            for uid, daemon in self._daemon_sets.items()
+            if uid not in there and why_not_static(daemon.demand, node) is None
+        )
+
+    def _build_domain(
+        self, domain: DomainName, names: set[str], *, without: frozenset[str] | None
+    ) -> DomainView:
+        views = []
+        holders: set[GroupId] = set()
+        overlapping: set[GroupId] = set()
+        occupants: set[GroupId] = set()
+        for name in sorted(names):
+            view = self.node_view_without(name, without) if without else self.node_view(name)
+            if view is None:
+                continue
+            views.append(view)
+            occupants |= view.groups
+            for hold in self.holds_on(name):
+                (holders if hold.domain == domain else overlapping).add(hold.group)
+        return DomainView(
+            name=domain,
+            nodes=tuple(views),
+            holders=frozenset(holders),
+            overlapping=frozenset(overlapping),
+            occupants=frozenset(occupants),
+            version=next(self._versions),
+        )

@@ -1,0 +1,188 @@
+"""Keeps a `ClusterCache` in step with the API server: one Watcher per kind of object.
+
+A list replaces what was known of its kind, object by object, so nothing that vanished during a gap
+survives. Objects that cannot be decoded are logged and skipped, except that an unreadable hold
+keeps its domain shut all the same: its Lease refuses every create (P2 rests on the Lease, not on
+us).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from lws_placement import keys
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.client import Api, Raw
+from lws_placement.cluster.decode import decode_node
+from lws_placement.cluster.decode_workload import decode_daemon_set, decode_lws, decode_revision
+from lws_placement.cluster.hold_codec import decode_hold
+from lws_placement.cluster.hold_store import SELECTOR
+from lws_placement.cluster.watch import Watcher
+from lws_placement.engine.model import DomainName
+from lws_placement.engine.workload import DaemonSetInfo
+from lws_placement.errors import InvalidObjectError
+
+log = logging.getLogger(__name__)
+
+LWS_PATH = "/apis/leaderworkerset.x-k8s.io/v1/leaderworkersets"
+
+_UNREADABLE = (InvalidObjectError, KeyError, ValueError, TypeError, AttributeError)
+
+
+class Kind:
+    """The objects of one kind that are known; turns a list into the changes it means."""
+
+    def __init__(
+        self, path: str, *, put: Callable[[Raw], None], drop: Callable[[Raw], None]
+    ) -> None:
+        self.path = path
+        self._put = put
+        self._drop = drop
+        self._known: dict[str, Raw] = {}
+
+    def on_list(self, items: list[Raw]) -> None:
+        there = {raw["metadata"]["uid"] for raw in items}
+        for uid in [uid for uid in self._known if uid not in there]:
+            self.on_event("DELETED", self._known[uid])
+        for raw in items:
+            self.on_event("MODIFIED", raw)
+
+    def on_event(self, event: str, raw: Raw) -> None:
+        meta = raw["metadata"]
+        try:
+            if event == "DELETED":
+                self._known.pop(meta["uid"], None)
+                self._drop(raw)
+            else:
+                kept = ("uid", "name", "namespace", "resourceVersion")
+                self._known[meta["uid"]] = {"metadata": {k: meta[k] for k in kept if k in meta}}
+                self._put(raw)
+        except _UNREADABLE as e:
+            where = f"{meta.get('namespace', '')}/{meta.get('name')}"
+            log.error("skipped", extra={"path": self.path, "object": where, "error": repr(e)})
+
+
+class Mirror:
+    """Watchers for all that placement needs. `run()` until cancelled; `wait_synced()` before
+    deciding.
+    """
+
+    def __init__(self, api: Api, cache: ClusterCache, *, namespace: str) -> None:
+        self._api = api
+        self._cache = cache
+        self._daemon_sets: dict[str, DaemonSetInfo] = {}
+        self._hold_domains: dict[str, DomainName] = {}
+        self._revision_names: dict[str, tuple[str, str, str]] = {}
+        leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        owned = {"labelSelector": keys.LWS_NAME}
+        self._watchers = [
+            self._watch("/api/v1/nodes", self._put_node, self._drop_node),
+            self._watch(leases, self._put_hold, self._drop_hold, labelSelector=SELECTOR),
+            self._watch(LWS_PATH, self._put_lws, self._drop_lws),
+            self._watch(
+                "/apis/apps/v1/controllerrevisions",
+                self._put_revision,
+                self._drop_revision,
+                **owned,
+            ),
+            self._watch(
+                "/apis/apps/v1/statefulsets",
+                cache.put_stateful_set,
+                self._drop_stateful_set,
+                **owned,
+            ),
+            self._watch("/apis/apps/v1/daemonsets", self._put_daemon_set, self._drop_daemon_set),
+            self._watch("/api/v1/pods", cache.put_pod, self._drop_pod),
+        ]
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for watcher in self._watchers:
+                group.create_task(watcher.run())
+
+    @property
+    def synced(self) -> bool:
+        return all(watcher.synced.is_set() for watcher in self._watchers)
+
+    async def wait_synced(self) -> None:
+        for watcher in self._watchers:
+            await watcher.synced.wait()
+
+    def take_holds(self, leases: list[Raw]) -> None:
+        """A quorum list of the hold Leases, read by a planner that has just become the leader."""
+        self._holds.on_list(leases)
+
+    def _watch(
+        self, path: str, put: Callable[[Raw], None], drop: Callable[[Raw], None], **params: str
+    ) -> Watcher:
+        kind = Kind(path, put=put, drop=drop)
+        if params.get("labelSelector") == SELECTOR:
+            self._holds = kind
+        return Watcher(self._api, path, on_list=kind.on_list, on_event=kind.on_event, params=params)
+
+    def _put_node(self, raw: Raw) -> None:
+        node = decode_node(raw)
+        if self._cache.domains.node(node.name) == node:
+            return  # a heartbeat
+        self._cache.domains.put_node(node)
+        self._cache.node_changed()
+
+    def _drop_node(self, raw: Raw) -> None:
+        self._cache.domains.drop_node(raw["metadata"]["name"])
+        self._cache.node_changed()
+
+    def _put_hold(self, raw: Raw) -> None:
+        hold = decode_hold(raw)
+        self._hold_domains[raw["metadata"]["uid"]] = hold.domain
+        known = self._cache.hold(hold.domain)
+        if known is None or int(known.resource_version or 0) < int(hold.resource_version):
+            self._cache.put_hold(hold)
+
+    def _drop_hold(self, raw: Raw) -> None:
+        uid = raw["metadata"]["uid"]
+        domain = self._hold_domains.pop(uid, None)
+        known = self._cache.hold(domain) if domain is not None else None
+        if domain is not None and known is not None and known.uid == uid:
+            self._cache.drop_hold(domain)
+
+    def _put_lws(self, raw: Raw) -> None:
+        self._cache.put_lws(decode_lws(raw))
+
+    def _drop_lws(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        known = self._cache.lws(meta["namespace"], meta["name"])
+        if known is not None and known.uid == meta["uid"]:
+            self._cache.drop_lws(meta["namespace"], meta["name"])
+
+    def _put_revision(self, raw: Raw) -> None:
+        decoded = decode_revision(raw)
+        if decoded is not None:
+            name, templates = decoded
+            self._revision_names[raw["metadata"]["uid"]] = name
+            self._cache.put_revision(name, templates)
+
+    def _drop_revision(self, raw: Raw) -> None:
+        name = self._revision_names.pop(raw["metadata"]["uid"], None)
+        if name is not None and name not in self._revision_names.values():
+            self._cache.drop_revision(name)
+
+    def _drop_stateful_set(self, raw: Raw) -> None:
+        self._cache.drop_stateful_set(raw["metadata"]["uid"])
+
+    def _put_daemon_set(self, raw: Raw) -> None:
+        daemon = decode_daemon_set(raw)
+        if self._daemon_sets.get(daemon.uid) != daemon:
+            self._daemon_sets[daemon.uid] = daemon
+            self._daemon_sets_changed()
+
+    def _drop_daemon_set(self, raw: Raw) -> None:
+        self._daemon_sets.pop(raw["metadata"]["uid"], None)
+        self._daemon_sets_changed()
+
+    def _daemon_sets_changed(self) -> None:
+        self._cache.domains.set_daemon_sets(self._daemon_sets.values())
+        self._cache.node_changed()
+
+    def _drop_pod(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        self._cache.drop_pod(meta["uid"], version=int(meta.get("resourceVersion") or 0))
