@@ -25,6 +25,9 @@ class Listener(Protocol):
     def capacity_changed(self) -> None:
         """Room may have become free: waiting groups are worth another look."""
 
+    def room_taken(self, node: str) -> None:
+        """A pod was bound there, or takes more than before."""
+
 
 class ClusterCache:
     def __init__(self, domains: DomainIndex) -> None:
@@ -116,6 +119,8 @@ class ClusterCache:
         if pod.node is not None and not pod.finished and _takes_differently(old, pod):
             occupant = Occupant(pod.uid, pod.demand, group)
             self.domains.put_occupant(pod.node, occupant, owner_uid=pod.owner_uid)
+            for listener in self.listeners:
+                listener.room_taken(pod.node)
         if group is not None:
             self._group_changed(group)
 

@@ -42,14 +42,14 @@ class EventRecorder:
         note: str,
         action: str,
         type: str = "Normal",
-        once: bool = True,
+        topic: str = "",
     ) -> None:
         """Say `note` of the object `regarding` (apiVersion, kind, metadata); `once`: not if it was
         the last said.
         """
         meta = regarding["metadata"]
-        key = (str(meta.get("uid", "")), reason)
-        if once and self._said.get(key) == note:
+        key = (str(meta.get("uid", "")), topic or reason)
+        if self._said.get(key) == note:
             return
         self._said[key] = note
         self._said.move_to_end(key)

@@ -1,0 +1,197 @@
+"""Actions -> API calls. Every write asks for leadership first, carries a precondition, and is safe
+to repeat.
+
+The write of a hold whose outcome is unknown (no answer) is settled before anything else is done for
+the group: the Lease is read until the API server tells what it holds, for pods must not be pinned
+on a promise that was never written, nor the domain given away on one that was.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from lws_placement import keys
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.client import Api, Raw
+from lws_placement.cluster.decode import decode_pod
+from lws_placement.cluster.hold_store import HoldStore
+from lws_placement.engine.actions import (
+    Action,
+    Blocked,
+    DeletePod,
+    EndHold,
+    LeaveHold,
+    Pin,
+    Wait,
+    WriteHold,
+)
+from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.model import GroupId, Pod
+from lws_placement.errors import ApiError, ConflictError, InvalidObjectError, NotFoundError
+from lws_placement.planner.report import Reporter
+
+log = logging.getLogger(__name__)
+
+_SETTLE_S = 0.5
+
+
+class Actor:
+    def __init__(
+        self,
+        api: Api,
+        cache: ClusterCache,
+        *,
+        store: HoldStore,
+        reporter: Reporter,
+        may_write: Callable[[], None],
+    ) -> None:
+        self._api = api
+        self._cache = cache
+        self._store = store
+        self._report = reporter
+        self._may_write = may_write
+
+    async def apply(self, group: GroupId, action: Action) -> None:
+        match action:
+            case WriteHold(hold):
+                await self._write(hold)
+                await self._report.placed(group, hold)
+            case LeaveHold(hold, why):
+                await self._write(replace(hold, state=HoldState.LEAVING))
+                await self._report.leaving(group, hold, why)
+            case Pin(pod):
+                await self._pin(action)
+            case DeletePod(pod, why, whole):
+                await self._delete(pod, whole=whole)
+                await self._report.deleted(group, pod, why=why, whole=whole)
+            case Wait(verdict, size):
+                await self._report.waiting(group, verdict, size)
+            case Blocked(why):
+                await self._report.blocked(group, why)
+            case EndHold():
+                await self.end_hold(action)
+
+    async def end_hold(self, action: EndHold) -> bool:
+        """False if a quorum list still shows a pod of the group in the domain."""
+        hold = action.hold
+        if await self._anyone_left(hold):
+            return False
+        try:
+            await self._store.end(hold)
+        except ConflictError:
+            await self._settle(hold)
+            raise
+        self._cache.drop_hold(hold.domain)
+        log.info("hold ended", extra={"domain": str(hold.domain), "group": str(hold.group)})
+        return True
+
+    async def _anyone_left(self, hold: Hold) -> bool:
+        items, _ = await self._api.list_all(
+            f"/api/v1/namespaces/{hold.group.namespace}/pods",
+            labelSelector=f"{keys.LWS_GROUP_KEY}={hold.group.group_key}",
+        )
+        there = self._cache.domains.nodes_of(hold.domain) | set(hold.nodes.values())
+        pods = [decode_pod(raw) for raw in items]
+        # An ungated pod that is pinned there may be bound any moment.
+        return any(p.node in there or (p.node is None and p.pinned in there) for p in pods)
+
+    async def _write(self, hold: Hold) -> None:
+        try:
+            written = await self._store.write(hold)
+        except (ConflictError, NotFoundError) as e:
+            await self._settle(hold)
+            raise ConflictError(str(e), status=409) from e
+        except ApiError as e:
+            log.warning(
+                "hold write unanswered", extra={"domain": str(hold.domain), "error": str(e)}
+            )
+            await self._settle(hold)
+            raise ConflictError(str(e), status=409) from e
+        self._cache.put_hold(written)
+        log.info(
+            "hold written",
+            extra={
+                "domain": str(hold.domain),
+                "group": str(hold.group),
+                "state": hold.state.value,
+                "plan": hold.plan,
+            },
+        )
+
+    async def _settle(self, hold: Hold) -> None:
+        """Put what the API server really has into the cache, however long it takes to ask."""
+        while True:
+            try:
+                real = await self._store.fetch(hold.domain)
+                break
+            except InvalidObjectError as e:
+                log.error("hold unreadable, its domain stays shut", extra={"error": str(e)})
+                real = replace(hold, state=HoldState.LEAVING)
+                break
+            except ApiError:
+                await asyncio.sleep(_SETTLE_S)
+        if real is None:
+            self._cache.drop_hold(hold.domain)
+        else:
+            self._cache.put_hold(real)
+
+    async def _pin(self, pin: Pin) -> None:
+        pod = pin.pod
+        body: Raw = {
+            "metadata": {
+                "uid": pod.uid,
+                "resourceVersion": pod.resource_version,
+                "annotations": {keys.PINNED_NODE: pin.node, keys.PLAN: pin.plan},
+            },
+            "spec": {
+                "affinity": {"nodeAffinity": pinned_affinity(self._affinity(pod), pin.node)},
+                "schedulingGates": [{"name": g} for g in pod.gates if g != keys.GATE],
+            },
+        }
+        self._may_write()
+        try:
+            written = await self._api.patch(_path(pod), body)
+        except NotFoundError:
+            return
+        self._cache.put_written_pod(written)
+
+    def _affinity(self, pod: Pod) -> Raw:
+        return self._cache.node_affinity(pod.uid)
+
+    async def _delete(self, pod: Pod, *, whole: bool) -> None:
+        preconditions = {"uid": pod.uid}
+        if pod.node is None:
+            # It must still be unbound: a bound member's deletion would restart its group.
+            preconditions["resourceVersion"] = pod.resource_version
+        body: Raw = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+        if whole:
+            body["propagationPolicy"] = "Foreground"
+        self._may_write()
+        try:
+            await self._api.delete(_path(pod), body=body)
+        except NotFoundError:
+            return
+
+
+def pinned_affinity(node_affinity: Raw, node: str) -> Raw:
+    """`nodeAffinity` with the node-name pin added to every non-empty required term (they are ORed).
+
+    The only shape that the API server lets a gated pod take on, and one that kube-scheduler turns
+    into a look at one node (KEP-3838; PreFilter of the NodeAffinity plugin).
+    """
+    pin = {"key": keys.NODE_NAME_FIELD, "operator": "In", "values": [node]}
+    field = "requiredDuringSchedulingIgnoredDuringExecution"
+    terms = (node_affinity.get(field) or {}).get("nodeSelectorTerms") or [{"matchFields": []}]
+    alone = terms == [{"matchFields": []}]
+    pinned = [
+        {**t, "matchFields": [*(t.get("matchFields") or []), pin]}
+        if alone or t.get("matchExpressions") or t.get("matchFields")
+        else t
+        for t in terms
+    ]
+    return {**node_affinity, field: {"nodeSelectorTerms": pinned}}
+
+
+def _path(pod: Pod) -> str:
+    return f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"

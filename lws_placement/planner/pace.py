@@ -1,0 +1,44 @@
+"""How often: moves of one group are at least a minute apart, and a returning group keeps its domain
+a while.
+
+Both are courtesies that live in memory: a new planner starts counting afresh, which is the safe
+direction.
+"""
+
+from collections.abc import Callable, Sequence
+
+from lws_placement.engine.actions import Action, DeletePod, EndHold
+from lws_placement.engine.model import GroupId
+
+_MOVE_EVERY_S = 60.0
+
+
+class Pace:
+    """`clock`: monotonic seconds. `hold_s`: how long the domain of a group without pods is kept for
+    its return.
+    """
+
+    def __init__(self, *, clock: Callable[[], float], hold_s: float) -> None:
+        self._clock = clock
+        self._hold_s = hold_s
+        self._moved: dict[GroupId, float] = {}
+        self._empty_since: dict[GroupId, float] = {}
+
+    def wait_s(self, group: GroupId, actions: Sequence[Action]) -> float:
+        """How long these actions have to wait; 0: they may be taken, and are counted as taken."""
+        now = self._clock()
+        wait = 0.0
+        if any(isinstance(a, EndHold) and a.returning for a in actions):
+            since = self._empty_since.setdefault(group, now)
+            wait = since + self._hold_s - now
+        else:
+            self._empty_since.pop(group, None)
+        moves = any(isinstance(a, DeletePod) and a.whole for a in actions)
+        if moves and group in self._moved:
+            wait = max(wait, self._moved[group] + _MOVE_EVERY_S - now)
+        if wait > 0:
+            return wait
+        if moves:
+            self._moved = {g: t for g, t in self._moved.items() if now - t < _MOVE_EVERY_S}
+            self._moved[group] = now
+        return 0.0

@@ -1,0 +1,184 @@
+"""The planner: observe a group, decide, act. It runs only where the leader Lease is held.
+
+One coroutine decides, group after group, in order of priority and age, without waiting in between;
+what it promises is put into the cache before it looks at the next group, so two groups decided in
+one pass never take the same room. The writes of a group run as a task of its own; until they are
+done the group is not looked at again.
+
+A group is looked at when something of it changed, and, while it waits or is not wholly bound,
+whenever room became free or was taken under it: placement follows events, not back-off (P5).
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from uuid import uuid4
+
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.engine.actions import Action, EndHold, LeaveHold, WriteHold
+from lws_placement.engine.decide import Seen, decide
+from lws_placement.engine.holds import HoldState
+from lws_placement.engine.model import GroupId
+from lws_placement.engine.plan import PlanMemo
+from lws_placement.errors import ApiError, ConflictError, NotLeaderError
+from lws_placement.planner.act import Actor
+from lws_placement.planner.pace import Pace
+
+log = logging.getLogger(__name__)
+
+_BATCH_S = 0.005  # lets a burst of events become one pass
+_SLICE_S = 0.02  # then the event loop gets a turn
+_RETRY_S = 0.5
+
+
+class Planner:
+    """`run()` until cancelled or deposed (NotLeaderError)."""
+
+    def __init__(
+        self,
+        cache: ClusterCache,
+        actor: Actor,
+        *,
+        pace: Pace,
+        new_plan_id: Callable[[], str] = lambda: uuid4().hex[:12],
+    ) -> None:
+        self._cache = cache
+        self._actor = actor
+        self._pace = pace
+        self._new_plan_id = new_plan_id
+        self._memo = PlanMemo()
+        self._dirty: set[GroupId] = set()
+        self._unsettled: set[GroupId] = set()
+        self._in_flight: set[GroupId] = set()
+        self._wake = asyncio.Event()
+        self._room = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+
+    # -- told by the cache -----------------------------------------------------------------------
+
+    def group_changed(self, group: GroupId) -> None:
+        self._dirty.add(group)
+        self._wake.set()
+
+    def capacity_changed(self) -> None:
+        if self._unsettled:
+            self._room = True
+            self._wake.set()
+
+    def room_taken(self, node: str) -> None:
+        for hold in self._cache.domains.holds_on(node):
+            if hold.group in self._unsettled:
+                self.group_changed(hold.group)
+
+    # -- the loop --------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        self._cache.listeners.append(self)
+        try:
+            for group in self._cache.groups():
+                self.group_changed(group)
+            while True:
+                await self._wake.wait()
+                await asyncio.sleep(_BATCH_S)
+                self._wake.clear()
+                if self._failure is not None:
+                    raise self._failure
+                await self._pass()
+        finally:
+            self._cache.listeners.remove(self)
+            for task in self._tasks:
+                task.cancel()
+
+    async def _pass(self) -> None:
+        if self._room:
+            self._room = False
+            self._dirty |= self._unsettled
+        batch = sorted(self._dirty - self._in_flight, key=self._order)
+        until = time.monotonic() + _SLICE_S
+        for group in batch:
+            if group in self._in_flight:
+                continue
+            self._dirty.discard(group)
+            self._decide(group)
+            if time.monotonic() > until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + _SLICE_S
+
+    def _order(self, group: GroupId) -> tuple[int, float, GroupId]:
+        pods = self._cache.group_pods(group)
+        priority = max((p.priority for p in pods), default=0)
+        return (-priority, min((p.created_s for p in pods), default=0.0), group)
+
+    def _decide(self, group: GroupId) -> None:
+        """Decide and promise, without waiting; the writes follow in a task."""
+        seen = self._observe(group)
+        actions = decide(seen, self._cache.domains)
+        self._note(group, seen)
+        wait_s = self._pace.wait_s(group, actions)
+        if wait_s > 0:
+            self._again(group, wait_s)
+            return
+        if not actions:
+            return
+        for action in actions:
+            match action:
+                case WriteHold(hold):
+                    self._cache.put_hold(hold)
+                case LeaveHold(hold):
+                    self._cache.put_hold(replace(hold, state=HoldState.LEAVING))
+                case _:
+                    pass
+        self._in_flight.add(group)
+        task = asyncio.create_task(self._act(group, actions))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _observe(self, group: GroupId) -> Seen:
+        pods = tuple(self._cache.group_pods(group))
+        revisions = {p.member.revision for p in pods if p.member is not None}
+        templates = {r: self._cache.templates(group, r) for r in sorted(revisions)}
+        return Seen(
+            id=group,
+            pods=pods,
+            holds=tuple(self._cache.holds_of(group)),
+            lws=self._cache.lws_of(group),
+            templates={r: t for r, t in templates.items() if t is not None},
+            plan_id=self._new_plan_id(),
+            memo=self._memo,
+        )
+
+    def _note(self, group: GroupId, seen: Seen) -> None:
+        if any(p.node is None and not p.finished for p in seen.pods):
+            self._unsettled.add(group)
+        else:
+            self._unsettled.discard(group)
+
+    async def _act(self, group: GroupId, actions: list[Action]) -> None:
+        try:
+            for action in actions:
+                if isinstance(action, EndHold):
+                    if not await self._actor.end_hold(action):
+                        self._again(group, _RETRY_S)
+                else:
+                    await self._actor.apply(group, action)
+        except ConflictError as e:
+            log.debug("conflict, observing again", extra={"group": str(group), "error": str(e)})
+            self._again(group, 0.05)
+        except ApiError as e:
+            log.warning("write failed, will retry", extra={"group": str(group), "error": str(e)})
+            self._again(group, _RETRY_S)
+        except NotLeaderError as e:
+            self._failure = e
+        except Exception as e:
+            log.exception("planning failed", extra={"group": str(group)})
+            self._failure = e
+        finally:
+            self._in_flight.discard(group)
+            if group in self._dirty or self._failure is not None:
+                self._wake.set()
+
+    def _again(self, group: GroupId, delay_s: float) -> None:
+        asyncio.get_running_loop().call_later(delay_s, self.group_changed, group)

@@ -1,0 +1,85 @@
+"""What users are told of their groups: events on the LeaderWorkerSet and on the leader pod.
+
+The words come from `engine/explain.py`; an unchanged text is not said twice.
+"""
+
+import asyncio
+from typing import Any
+
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.client import Raw
+from lws_placement.cluster.events import EventRecorder
+from lws_placement.engine.explain import waiting_note
+from lws_placement.engine.holds import Hold
+from lws_placement.engine.model import GroupId, NoFit, Pod
+
+
+class Reporter:
+    def __init__(self, recorder: EventRecorder, cache: ClusterCache) -> None:
+        self._recorder = recorder
+        self._cache = cache
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def placed(self, group: GroupId, hold: Hold) -> None:
+        note = f"group {_index(hold)} has {hold.domain} for its {hold.size} pods"
+        self._say(group, reason="Placed", note=note, action="Plan")
+
+    async def leaving(self, group: GroupId, hold: Hold, why: str) -> None:
+        note = f"group {_index(hold)} leaves {hold.domain}: {why}"
+        self._say(group, reason="Moving", note=note, action="Repair", type="Warning")
+
+    async def deleted(self, group: GroupId, pod: Pod, *, why: str, whole: bool) -> None:
+        what = f"restarts the group of {pod.name}" if whole else f"replaces pod {pod.name}"
+        self._say(group, reason="Repairing", note=f"{what}: {why}", action="Repair", type="Warning")
+
+    async def waiting(self, group: GroupId, verdict: NoFit, size: int) -> None:
+        note = waiting_note(verdict, size=size)
+        self._say(group, reason="WaitingForDomain", note=note, action="Plan", type="Warning")
+
+    async def blocked(self, group: GroupId, why: str) -> None:
+        self._say(group, reason="CannotPlan", note=why, action="Plan", type="Warning")
+
+    def _say(
+        self, group: GroupId, *, reason: str, note: str, action: str, type: str = "Normal"
+    ) -> None:
+        """Without waiting: events never hold up a placement."""
+        for regarding in self._about(group):
+            task = asyncio.create_task(
+                self._recorder.emit(
+                    regarding,
+                    reason=reason,
+                    note=note,
+                    action=action,
+                    type=type,
+                    topic=group.group_key,
+                )
+            )
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _about(self, group: GroupId) -> list[Raw]:
+        found = [
+            _reference("v1", "Pod", name=p.name, namespace=p.namespace, uid=p.uid)
+            for p in self._cache.group_pods(group)
+            if p.member is not None and p.member.rank == 0 and not p.terminating
+        ]
+        if self._cache.lws_of(group) is not None:
+            found.append(
+                _reference(
+                    "leaderworkerset.x-k8s.io/v1",
+                    "LeaderWorkerSet",
+                    name=group.lws,
+                    namespace=group.namespace,
+                    uid=group.lws_uid,
+                )
+            )
+        return found
+
+
+def _index(hold: Hold) -> str:
+    return hold.group_index or hold.leader_name
+
+
+def _reference(api_version: str, kind: str, *, name: str, namespace: str, uid: str) -> Raw:
+    meta = {"name": name, "namespace": namespace, "uid": uid}
+    return {"apiVersion": api_version, "kind": kind, "metadata": meta}

@@ -1,0 +1,196 @@
+"""All knobs: flags, then environment (`LWS_PLACEMENT_*`), then one YAML file, then the defaults
+here.
+
+The environment is read here only (besides what `kubernetes.aio` needs to find the API server).
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from lws_placement.engine.resources import amount_requested
+from lws_placement.errors import InvalidObjectError, SettingsError
+
+ENV_PREFIX = "LWS_PLACEMENT_"
+
+
+class Role(StrEnum):
+    """What a process does; `gate` and `brain` in settings stand for the usual pairs."""
+
+    WEBHOOK = "webhook"
+    EXTENDER = "extender"
+    PLANNER = "planner"
+    CONTROLLER = "controller"
+    CERTIFICATES = "certificates"
+
+
+ROLE_SETS = {
+    "gate": (Role.WEBHOOK, Role.EXTENDER),
+    "brain": (Role.PLANNER, Role.CONTROLLER, Role.CERTIFICATES),
+}
+
+
+class AffinityMode(StrEnum):
+    """Whether LeaderWorkerSet's exclusive affinity terms are kept on members that the planner
+    handles.
+    """
+
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Settings(BaseSettings):
+    """One field per knob; the description is what `--help` shows."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    roles: Annotated[tuple[Role, ...], NoDecode] = Field(
+        default=tuple(Role),
+        description="Comma-separated: webhook, extender, planner, controller, certificates; "
+        "gate = webhook,extender; brain = planner,controller,certificates.",
+    )
+    namespace: str = Field(
+        default="lws-placement-system",
+        description="Namespace of our own objects: holds, leader Lease, certificates.",
+    )
+    kubeconfig: Path | None = Field(
+        default=None,
+        description="Credentials; without it the pod's ServiceAccount, else the default kubeconfig.",
+    )
+    identity: str = Field(
+        default="", description="Name of this replica in Leases and events; default: host and pid."
+    )
+    bind_address: str = Field(default="0.0.0.0", description="Address that all servers listen on.")
+    webhook_port: int = Field(
+        default=9443, ge=0, le=65535, description="HTTPS; 0 takes a free one."
+    )
+    extender_port: int = Field(
+        default=9444, ge=0, le=65535, description="HTTPS with client certificates; 0: a free one."
+    )
+    health_port: int = Field(
+        default=8080, ge=0, le=65535, description="HTTP: /healthz /readyz /metrics; 0: a free one."
+    )
+    ports_file: Path | None = Field(
+        default=None, description="Write the ports in use to this file as JSON, once all listen."
+    )
+    service_names: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("lws-placement-webhook", "lws-placement-extender"),
+        description="Services whose DNS names the serving certificate covers.",
+    )
+    extra_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("127.0.0.1",),
+        description="More IP addresses that the serving certificate covers (a Service's clusterIP).",
+    )
+    extender_configured: bool = Field(
+        default=True,
+        description="kube-scheduler calls our extender. Without it members are never pinned at "
+        "admission, as nobody makes the last check.",
+    )
+    guarded_resources: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("google.com/tpu", "nvidia.com/gpu"),
+        description="Resources of which the extender keeps foreign pods off held room.",
+    )
+    affinity: AffinityMode = Field(
+        default=AffinityMode.ALWAYS,
+        description="Keep LeaderWorkerSet's exclusive affinity terms on planned members (always) "
+        "or leave them out (never).",
+    )
+    hold_seconds: float = Field(
+        default=60.0, ge=0, description="How long a domain is kept for a group that is coming back."
+    )
+    headroom: dict[str, str] = Field(
+        default_factory=dict,
+        description='Kept free on every node when planning, as JSON: {"cpu": "500m"}.',
+    )
+    lease_seconds: float = Field(
+        default=15.0, ge=1, description="Leader Lease: after this long another replica takes over."
+    )
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_format: str = Field(default="text", description="text or json.")
+
+    @field_validator("roles", mode="before")
+    @classmethod
+    def _expand_roles(cls, value: object) -> object:
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list | tuple):
+            return value
+        result: list[object] = []
+        for name in names:
+            known = ROLE_SETS.get(str(name).strip())
+            result.extend(known or [str(name).strip()])
+        return tuple(dict.fromkeys(result))
+
+    @field_validator("service_names", "extra_addresses", "guarded_resources", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @field_validator("log_format")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        if value not in ("text", "json"):
+            raise ValueError("must be text or json")
+        return value
+
+    @model_validator(mode="after")
+    def _headroom_is_quantities(self) -> "Settings":
+        self.headroom_amounts()
+        return self
+
+    def headroom_amounts(self) -> dict[str, int]:
+        try:
+            return {name: amount_requested(name, q) for name, q in self.headroom.items()}
+        except InvalidObjectError as e:
+            raise ValueError(f"headroom: {e}") from e
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        yaml = YamlConfigSettingsSource(settings_cls, yaml_file=_yaml_file.get("path"))
+        return init_settings, env_settings, yaml
+
+
+_yaml_file: dict[str, Path | None] = {}
+
+
+def load_settings(flags: dict[str, Any], *, file: Path | None = None) -> Settings:
+    """Raises SettingsError that names the knob and where its value came from."""
+    if file is not None and not file.is_file():
+        raise SettingsError(f"--config {file}: there is no such file")
+    _yaml_file["path"] = file
+    try:
+        return Settings(**{k: v for k, v in flags.items() if v is not None})
+    except ValidationError as e:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}"
+            for error in e.errors()
+        )
+        raise SettingsError(f"bad settings: {problems}") from e
+    except ValueError as e:
+        raise SettingsError(f"bad settings: {e}") from e
+    finally:
+        _yaml_file["path"] = None
