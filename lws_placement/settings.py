@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     )
     kubeconfig: Path | None = Field(
         default=None,
-        description="Credentials; without it the pod's ServiceAccount, else the default kubeconfig.",
+        description="Credentials; else the pod's ServiceAccount, else the default kubeconfig.",
     )
     identity: str = Field(
         default="", description="Name of this replica in Leases and events; default: host and pid."
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     )
     extra_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("127.0.0.1",),
-        description="More IP addresses that the serving certificate covers (a Service's clusterIP).",
+        description="More IP addresses that the serving certificate covers (say, a clusterIP).",
     )
     extender_configured: bool = Field(
         default=True,

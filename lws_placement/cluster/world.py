@@ -1,0 +1,68 @@
+"""What the extender asks of the cluster: cached facts for hints, live reads where a promise depends
+on it.
+"""
+
+from collections.abc import Sequence
+
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.client import Api, Raw
+from lws_placement.cluster.decode import decode_pod
+from lws_placement.cluster.hold_store import HoldStore
+from lws_placement.cluster.mirror import Mirror
+from lws_placement.engine.holds import Hold
+from lws_placement.engine.model import DomainName, GroupId, Pod
+from lws_placement.engine.snapshot import NodeView
+from lws_placement.errors import NotFoundError
+
+
+class ClusterWorld:
+    """The extender's world over the mirrored cache and the API server."""
+
+    def __init__(self, api: Api, cache: ClusterCache, *, mirror: Mirror, store: HoldStore) -> None:
+        self._api = api
+        self._cache = cache
+        self._mirror = mirror
+        self._store = store
+
+    def ready(self) -> bool:
+        return self._mirror.synced
+
+    def pod(self, uid: str) -> Pod | None:
+        return self._cache.pod(uid)
+
+    async def fetch_pod(self, namespace: str, name: str) -> Pod | None:
+        """The pod as the API server has it now."""
+        try:
+            return decode_pod(await self._api.get(f"/api/v1/namespaces/{namespace}/pods/{name}"))
+        except NotFoundError:
+            return None
+
+    def group_of(self, pod: Pod) -> GroupId | None:
+        return self._cache.group_of(pod)
+
+    def group_pods(self, group: GroupId) -> Sequence[Pod]:
+        return self._cache.group_pods(group)
+
+    def node_label(self, node: str, key: str) -> str | None:
+        found = self._cache.domains.node(node)
+        return found.labels.get(key) if found is not None else None
+
+    def node_view(self, node: str) -> NodeView | None:
+        return self._cache.domains.node_view(node)
+
+    def holds_on(self, node: str) -> Sequence[Hold]:
+        return self._cache.domains.holds_on(node)
+
+    async def fetch_hold(self, domain: DomainName) -> Hold | None:
+        """The hold as the API server has it now."""
+        return await self._store.fetch(domain)
+
+    async def bind(self, namespace: str, name: str, *, uid: str, node: str) -> None:
+        """Create the Binding; the UID makes sure that it is this pod and not a successor."""
+        body: Raw = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": name, "namespace": namespace, "uid": uid},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+        }
+        await self._api.create(f"/api/v1/namespaces/{namespace}/pods/{name}/binding", body)
