@@ -1,0 +1,126 @@
+"""May this pod run on this node? kube-scheduler's node filters, one rule a function, in words a
+person can act on.
+
+Modelled: NodeUnschedulable, TaintToleration, NodeAffinity with nodeSelector, NodePorts,
+NodeResourcesFit and node readiness. Volumes, DRA claims, other inter-pod terms and spread are not:
+kube-scheduler still checks them, and the planner's repair handles its refusal (design section 4).
+"""
+
+from collections.abc import Mapping
+
+from lws_placement.engine.model import (
+    Demand,
+    HostPort,
+    Node,
+    NodeTerm,
+    Operator,
+    Requirement,
+    Taint,
+    Toleration,
+)
+from lws_placement.engine.resources import first_lack
+from lws_placement.engine.snapshot import NodeView
+
+_NAME_FIELD = "metadata.name"
+_UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
+_EVERY_IP = "0.0.0.0"
+
+
+def why_not_node(demand: Demand, view: NodeView) -> str | None:
+    """None if the pod fits on the node as it is now, else why not."""
+    return why_not_static(demand, view.node) or why_no_room(demand, view)
+
+
+def why_not_static(demand: Demand, node: Node) -> str | None:
+    """The part that does not depend on what runs there."""
+    if not node.ready:
+        return "not ready"
+    if node.unschedulable and not _tolerated(_UNSCHEDULABLE, demand.tolerations):
+        return "cordoned"
+    for taint in node.taints:
+        if taint.effect != "PreferNoSchedule" and not _tolerated(taint, demand.tolerations):
+            value = f"={taint.value}" if taint.value else ""
+            return f"taint {taint.key}{value}:{taint.effect} is not tolerated"
+    for key, value in demand.selector:
+        if node.labels.get(key) != value:
+            return f"nodeSelector {key}={value} is not met"
+    if demand.required is not None and not any(_matches(t, node) for t in demand.required):
+        return "required node affinity is not met"
+    return None
+
+
+def why_no_room(demand: Demand, view: NodeView) -> str | None:
+    """Resources and host ports."""
+    lack = first_lack(dict(demand.resources), view.free)
+    if lack is not None:
+        asked = amount_in_words(lack, dict(demand.resources)[lack])
+        return f"{asked} asked, {amount_in_words(lack, view.free.get(lack, 0))} free"
+    for port in demand.host_ports:
+        if any(ports_clash(port, taken) for taken in view.ports):
+            return f"host port {port.port}/{port.protocol} is taken"
+    return None
+
+
+def ports_clash(one: HostPort, other: HostPort) -> bool:
+    """kube-scheduler's HostPortInfo: 0.0.0.0 clashes with every address."""
+    same = (one.protocol, one.port) == (other.protocol, other.port)
+    return same and (one.ip == other.ip or _EVERY_IP in (one.ip, other.ip))
+
+
+def amount_in_words(name: str, amount: int) -> str:
+    """`("cpu", 2500)` -> "2500m cpu"; bytes in the largest whole binary unit."""
+    amount = max(amount, 0)
+    if name == "cpu":
+        return f"{amount // 1000} cpu" if amount % 1000 == 0 else f"{amount}m cpu"
+    if name == "memory" or name.endswith("storage") or name.startswith("hugepages-"):
+        for unit, factor in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
+            if amount >= factor:
+                return f"{amount // factor}{unit} {name}"
+    return f"{amount} {name}"
+
+
+def _tolerated(taint: Taint, tolerations: tuple[Toleration, ...]) -> bool:
+    return any(_tolerates(t, taint) for t in tolerations)
+
+
+def _tolerates(toleration: Toleration, taint: Taint) -> bool:
+    if toleration.effect and toleration.effect != taint.effect:
+        return False
+    if toleration.key and toleration.key != taint.key:
+        return False
+    if toleration.operator == "Exists":
+        return True
+    return bool(toleration.key) and toleration.value == taint.value
+
+
+def _matches(term: NodeTerm, node: Node) -> bool:
+    if not term.expressions and not term.fields:
+        return False
+    fields = {_NAME_FIELD: node.name}
+    return all(_holds(r, node.labels) for r in term.expressions) and all(
+        _holds(r, fields) for r in term.fields
+    )
+
+
+def _holds(requirement: Requirement, labels: Mapping[str, str]) -> bool:
+    value = labels.get(requirement.key)
+    match requirement.operator:
+        case Operator.IN:
+            return value in requirement.values
+        case Operator.NOT_IN:
+            return value not in requirement.values
+        case Operator.EXISTS:
+            return value is not None
+        case Operator.DOES_NOT_EXIST:
+            return value is None
+        case Operator.GT | Operator.LT:
+            return _compares(requirement, value)
+
+
+def _compares(requirement: Requirement, value: str | None) -> bool:
+    """Gt and Lt compare integers; anything else does not match."""
+    try:
+        left, right = int(value or ""), int(requirement.values[0])
+    except (ValueError, IndexError):
+        return False
+    return left > right if requirement.operator is Operator.GT else left < right

@@ -1,0 +1,190 @@
+"""A node for every member at the same time, or the certainty that there is none.
+
+Exact, cheap cases first:
+
+- all members alike: count how many each node takes;
+- one unlike the rest (a leader): try it on each distinct kind of node, count the rest;
+- no node takes two of them: bipartite matching by augmenting paths;
+- otherwise a bounded backtracking search, hardest member first. Nodes that look the same are tried
+once, and alike members
+  are placed in node order, so symmetric branches are not searched twice. At the bound the answer is
+  NOT_PROVEN, never a wrong yes.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+from lws_placement.engine.fit import why_not_node
+from lws_placement.engine.model import Demand, Member, NodeName, Rank
+from lws_placement.engine.resources import minus
+from lws_placement.engine.snapshot import NodeView
+
+SEARCH_BOUND = 20_000
+"""Placements tried before the search gives up."""
+
+
+class NoMatch(Enum):
+    IMPOSSIBLE = "impossible"
+    NOT_PROVEN = "not proven"
+
+
+Match = Mapping[Rank, NodeName] | NoMatch
+
+
+def match(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
+    """Assign every member; `nodes` in name order decide between equals. O(members x nodes) in the
+    cheap cases.
+    """
+    kinds = Counter(m.demand for m in members)
+    if not members:
+        return {}
+    if len(kinds) == 1:
+        return _alike(members, nodes)
+    odd = [m for m in members if kinds[m.demand] == 1]
+    if len(kinds) == 2 and odd:
+        return _one_unlike(odd[0], [m for m in members if m is not odd[0]], nodes)
+    if not any(_takes_two(list(kinds), node) for node in nodes):
+        return _one_each(members, nodes)
+    return _Search(members, nodes).run()
+
+
+def take(node: NodeView, demand: Demand) -> NodeView:
+    """The node with one such pod more on it."""
+    return NodeView(
+        node=node.node,
+        free=minus(node.free, dict(demand.resources)),
+        ports=node.ports | set(demand.host_ports),
+        groups=node.groups,
+    )
+
+
+def count(demand: Demand, node: NodeView) -> int:
+    """How many such pods the node takes."""
+    if why_not_node(demand, node) is not None:
+        return 0
+    if demand.host_ports:
+        return 1
+    return min(node.free.get(name, 0) // amount for name, amount in demand.resources)
+
+
+def _alike(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
+    """Fullest use of the roomiest nodes first: whole nodes are left over, not crumbs."""
+    counts = sorted(
+        ((count(members[0].demand, n), n.node.name) for n in nodes), key=lambda c: (-c[0], c[1])
+    )
+    if sum(room for room, _ in counts) < len(members):
+        return NoMatch.IMPOSSIBLE
+    places = [name for room, name in counts for _ in range(min(room, len(members)))]
+    return {m.rank: name for m, name in zip(members, places, strict=False)}
+
+
+def _one_unlike(odd: Member, rest: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
+    """Every node for the odd one that takes least away from the rest, first one that works."""
+    demand = rest[0].demand
+    total = sum(count(demand, n) for n in nodes)
+    choices = []
+    for index, node in enumerate(nodes):
+        if why_not_node(odd.demand, node) is None:
+            after = take(node, odd.demand)
+            lost = count(demand, node) - count(demand, after)
+            choices.append((lost, node.node.name, index, after))
+    # Nodes count rest-members independently, so the choice that loses least decides for all.
+    if not choices:
+        return NoMatch.IMPOSSIBLE
+    lost, name, index, after = min(choices, key=lambda c: c[:3])
+    if total - lost < len(rest):
+        return NoMatch.IMPOSSIBLE
+    left = [after if i == index else n for i, n in enumerate(nodes)]
+    placed = _alike(rest, left)
+    return placed if isinstance(placed, NoMatch) else {odd.rank: name, **placed}
+
+
+def _takes_two(kinds: Sequence[Demand], node: NodeView) -> bool:
+    for i, first in enumerate(kinds):
+        if why_not_node(first, node) is None:
+            after = take(node, first)
+            if any(why_not_node(second, after) is None for second in kinds[i:]):
+                return True
+    return False
+
+
+def _one_each(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
+    """Kuhn's algorithm; groups and domains are small, so its O(members x edges) is enough."""
+    edges = {
+        m.rank: [i for i, n in enumerate(nodes) if why_not_node(m.demand, n) is None]
+        for m in members
+    }
+    holder: dict[int, Rank] = {}
+
+    def place(rank: Rank, seen: set[int]) -> bool:
+        for i in edges[rank]:
+            if i in seen:
+                continue
+            seen.add(i)
+            if i not in holder or place(holder[i], seen):
+                holder[i] = rank
+                return True
+        return False
+
+    for member in members:
+        if not place(member.rank, set()):
+            return NoMatch.IMPOSSIBLE
+    return {rank: nodes[i].node.name for i, rank in sorted(holder.items(), key=lambda h: h[1])}
+
+
+class _Search:
+    """Backtracking over members, hardest (fewest nodes, then largest) first."""
+
+    def __init__(self, members: Sequence[Member], nodes: Sequence[NodeView]) -> None:
+        self._nodes = list(nodes)
+        choices = {m.demand: sum(why_not_node(m.demand, n) is None for n in nodes) for m in members}
+        self._members = sorted(
+            members,
+            key=lambda m: (choices[m.demand], [-a for _, a in m.demand.resources], m.rank),
+        )
+        self._kinds = [tuple(why_not_node(d, n) is None for d in choices) for n in nodes]
+        self._tried = 0
+
+    def run(self) -> Match:
+        chosen: list[int] = []
+        found = self._place(0, tuple(self._nodes), chosen)
+        if found is None:
+            return NoMatch.NOT_PROVEN
+        if not found:
+            return NoMatch.IMPOSSIBLE
+        return {
+            m.rank: self._nodes[i].node.name
+            for m, i in sorted(zip(self._members, chosen, strict=True), key=lambda p: p[0].rank)
+        }
+
+    def _place(self, depth: int, left: tuple[NodeView, ...], chosen: list[int]) -> bool | None:
+        """True: placed, False: impossible, None: gave up."""
+        if depth == len(self._members):
+            return True
+        demand = self._members[depth].demand
+        alike = depth > 0 and self._members[depth - 1].demand == demand
+        first = chosen[depth - 1] if alike else 0
+        looked: set[object] = set()
+        for index in range(first, len(left)):
+            view = left[index]
+            looks = self._looks(index, view)
+            if looks in looked or why_not_node(demand, view) is not None:
+                continue
+            looked.add(looks)
+            self._tried += 1
+            if self._tried > SEARCH_BOUND:
+                return None
+            chosen.append(index)
+            after = (*left[:index], take(view, demand), *left[index + 1 :])
+            found = self._place(depth + 1, after, chosen)
+            if found is not False:
+                return found
+            chosen.pop()
+        return False
+
+    def _looks(self, index: int, view: NodeView) -> object:
+        """Equal for nodes between which no member can tell: same room, and the same members may go
+        there.
+        """
+        return self._kinds[index], tuple(sorted(view.free.items())), view.ports
