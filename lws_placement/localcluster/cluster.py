@@ -1,0 +1,288 @@
+"""A real control plane as processes on loopback: etcd, kube-apiserver, kube-controller-manager,
+kube-scheduler, KWOK.
+
+Each cluster lives in a folder of its own with free ports, so several run at once. Started in order
+of need, stopped in reverse and one after another: a kube-apiserver whose etcd is gone never ends on
+SIGTERM. A folder is used once, since the data of an etcd that may still be stopping must not be
+opened again.
+
+Blocking code: start and stop it from a thread that lives as long as the cluster (see `process.py`).
+"""
+
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import HTTPSHandler, ProxyHandler, build_opener
+
+import yaml
+
+from lws_placement.errors import LocalClusterError
+from lws_placement.localcluster.binaries import Binaries
+from lws_placement.localcluster.pki import Pki, make_pki
+from lws_placement.localcluster.process import Process
+
+_START_S = 60.0
+_STAGES = Path(__file__).parent / "stages.yaml"
+
+Raw = dict[str, Any]
+
+
+class LocalCluster:
+    """`start()` brings up everything but the scheduler, which needs a configuration:
+    `start_scheduler()`.
+    """
+
+    def __init__(self, folder: Path, binaries: Binaries) -> None:
+        self.folder = folder
+        self._bin = binaries
+        self._processes: list[Process] = []
+        self.scheduler: Process | None = None
+        self.kwok: Process | None = None
+        self.server = ""
+        self.kubeconfig = folder / "admin.kubeconfig"
+
+    def __enter__(self) -> "LocalCluster":
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def start(self, *, stages: bool = True) -> None:
+        """Raises LocalClusterError that names the program and shows the end of its log.
+
+        `stages`: simulate pods with KWOK; without it bound pods stay Pending, which is what big
+        benches want.
+        """
+        if (self.folder / "etcd").exists():
+            raise LocalClusterError(
+                f"{self.folder} was used before; give each cluster a new folder"
+            )
+        (self.folder / "logs").mkdir(parents=True, exist_ok=True)
+        pki = make_pki(self.folder / "pki")
+        etcd_port, peer_port, api_port = free_ports(3)
+        self.server = f"https://127.0.0.1:{api_port}"
+        self._write_kubeconfig(pki)
+        self._run("etcd", *self._etcd_flags(etcd_port, peer_port))
+        apiserver = self._run("kube-apiserver", *self._apiserver_flags(pki, etcd_port, api_port))
+        self._wait(lambda: self._ready(pki), apiserver)
+        self._run("kube-controller-manager", *self._manager_flags(pki))
+        if stages:
+            self.start_kwok()
+
+    def start_kwok(self) -> None:
+        (port,) = free_ports(1)
+        self.kwok = self._run(
+            "kwok",
+            f"--kubeconfig={self.kubeconfig}",
+            "--manage-all-nodes=true",
+            "--node-lease-duration-seconds=40",
+            f"--server-address=127.0.0.1:{port}",
+            f"--config={_STAGES}",
+        )
+
+    def start_scheduler(self, configuration: Raw) -> None:
+        """With this KubeSchedulerConfiguration, in which only the kubeconfig is replaced."""
+        (port,) = free_ports(1)
+        connection = configuration.get("clientConnection") or {}
+        patched = configuration | {
+            "clientConnection": connection | {"kubeconfig": str(self.kubeconfig)}
+        }
+        path = self.folder / "scheduler-config.yaml"
+        path.write_text(yaml.safe_dump(patched, sort_keys=False))
+        self.scheduler_port = port
+        self.scheduler = self._run(
+            "kube-scheduler",
+            f"--config={path}",
+            f"--secure-port={port}",
+            "--bind-address=127.0.0.1",
+            f"--authentication-kubeconfig={self.kubeconfig}",
+            f"--authorization-kubeconfig={self.kubeconfig}",
+            f"--kubeconfig={self.kubeconfig}",
+            "--v=2",
+        )
+
+    def stop_scheduler(self) -> None:
+        if self.scheduler is not None:
+            self.scheduler.stop()
+            self._processes.remove(self.scheduler)
+            self.scheduler = None
+
+    def stop(self) -> None:
+        """Everything, in reverse order, each waited for."""
+        while self._processes:
+            self._processes.pop().stop()
+        self.scheduler = None
+
+    def check(self) -> None:
+        """Raises LocalClusterError if one of the programs has ended."""
+        for process in self._processes:
+            process.check()
+
+    def logs(self, lines: int = 20) -> str:
+        """The end of every program's log."""
+        return "\n".join(f"--- {p.name}\n{p.tail(lines)}" for p in self._processes)
+
+    # -- use -------------------------------------------------------------------------------------
+
+    def kubectl(self, *args: str, stdin: str | None = None, check: bool = True) -> str:
+        """Standard output of the real kubectl. Raises LocalClusterError with its words if it
+        fails.
+        """
+        done = subprocess.run(
+            [self._bin["kubectl"], f"--kubeconfig={self.kubeconfig}", *args],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        if check and done.returncode != 0:
+            raise LocalClusterError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
+        return done.stdout if check else done.stdout + done.stderr
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """Credentials of a ServiceAccount and nothing more: its token, as its pods would have
+        it.
+        """
+        token = self.kubectl("create", "token", name, "-n", namespace, "--duration=24h").strip()
+        path = self.folder / f"{namespace}-{name}.kubeconfig"
+        return self._save_kubeconfig(path, {"token": token})
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _run(self, program: str, *flags: str) -> Process:
+        log = self.folder / "logs" / f"{program}.log"
+        process = Process([self._bin[program], *flags], log=log)
+        self._processes.append(process)
+        return process
+
+    def _etcd_flags(self, port: int, peer_port: int) -> list[str]:
+        client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"
+        return [
+            f"--data-dir={self.folder / 'etcd'}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+            "--unsafe-no-fsync",
+            "--quota-backend-bytes=8589934592",
+            "--log-level=warn",
+        ]
+
+    def _apiserver_flags(self, pki: Pki, etcd_port: int, port: int) -> list[str]:
+        return [
+            f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={port}",
+            "--advertise-address=127.0.0.1",
+            "--endpoint-reconciler-type=none",
+            f"--tls-cert-file={pki.server_cert}",
+            f"--tls-private-key-file={pki.server_key}",
+            f"--client-ca-file={pki.ca}",
+            f"--cert-dir={self.folder / 'pki'}",
+            "--authorization-mode=Node,RBAC",
+            f"--service-account-key-file={pki.service_account_key}",
+            f"--service-account-signing-key-file={pki.service_account_key}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            # Simulated nodes never lose the not-ready taint that this plugin gives new nodes.
+            "--disable-admission-plugins=TaintNodesByCondition",
+            # The extra check of what ownerReferences with blockOwnerDeletion need.
+            "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
+            "--max-requests-inflight=3000",
+            "--max-mutating-requests-inflight=1000",
+            "--allow-privileged=true",
+        ]
+
+    def _manager_flags(self, pki: Pki) -> list[str]:
+        (port,) = free_ports(1)
+        return [
+            f"--kubeconfig={self.kubeconfig}",
+            f"--service-account-private-key-file={pki.service_account_key}",
+            f"--root-ca-file={pki.ca}",
+            "--use-service-account-credentials=true",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={port}",
+            "--concurrent-statefulset-syncs=20",
+            "--concurrent-gc-syncs=20",
+            "--kube-api-qps=500",
+            "--kube-api-burst=1000",
+        ]
+
+    def _ready(self, pki: Pki) -> bool:
+        context = ssl.create_default_context(cafile=str(pki.ca))
+        context.load_cert_chain(pki.admin_cert, pki.admin_key)
+        opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
+        try:
+            with opener.open(f"{self.server}/readyz", timeout=2) as answer:
+                ok: bool = answer.status == 200
+                return ok
+        except (URLError, OSError):
+            return False
+
+    def _wait(self, condition: Callable[[], bool], process: Process) -> None:
+        until = time.monotonic() + _START_S
+        while not condition():
+            self.check()
+            if time.monotonic() > until:
+                raise LocalClusterError(
+                    f"{process.name} is not ready after {_START_S:.0f} s; last of "
+                    f"{process.log}:\n{process.tail()}"
+                )
+            time.sleep(0.05)
+
+    def _write_kubeconfig(self, pki: Pki) -> None:
+        user = {"client-certificate": str(pki.admin_cert), "client-key": str(pki.admin_key)}
+        self._save_kubeconfig(self.kubeconfig, user)
+
+    def _save_kubeconfig(self, path: Path, user: Raw) -> Path:
+        ca = str(self.folder / "pki" / "ca.crt")
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "local",
+            "clusters": [
+                {
+                    "name": "local",
+                    "cluster": {"server": self.server, "certificate-authority": ca},
+                }
+            ],
+            "users": [{"name": "local", "user": user}],
+            "contexts": [{"name": "local", "context": {"cluster": "local", "user": "local"}}],
+        }
+        path.write_text(json.dumps(content, indent=1))
+        path.chmod(0o600)
+        return path
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that are free now; all open at once, so that they differ."""
+    sockets = [socket.socket() for _ in range(number)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def remove(folder: Path) -> None:
+    """The folder of a stopped cluster."""
+    shutil.rmtree(folder, ignore_errors=True)

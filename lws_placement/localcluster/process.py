@@ -1,0 +1,89 @@
+"""One program as a child process: own log file, own session, stopped by its process id, never left
+behind.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lws_placement.errors import LocalClusterError
+
+_GRACE_S = 10.0
+_PR_SET_PDEATHSIG = 1
+
+
+class Process:
+    """Started at once. `stop()` is safe to repeat.
+
+    A session of its own keeps the terminal's Ctrl-C from it, so that we decide the order of
+    stopping; on Linux the kernel ends it if the thread that started it dies, so that even kill -9
+    of us leaves nothing behind.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.command = tuple(command)
+        self.name = Path(command[0]).name
+        self.log = log
+        with log.open("ab") as out:
+            self._popen = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                env=dict(os.environ) | dict(env or {}),
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    def check(self) -> None:
+        """Raises LocalClusterError with the end of its log if it has ended."""
+        if not self.running:
+            code = self._popen.returncode
+            raise LocalClusterError(f"{self.name} ended with {code}; {self.log}:\n{self.tail()}")
+
+    def tail(self, lines: int = 15) -> str:
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal (SIGSTOP, SIGCONT, SIGKILL) for tests of failures."""
+        if self.running:
+            self._popen.send_signal(number)
+
+    def stop(self) -> None:
+        """SIGTERM, wait, then SIGKILL."""
+        if not self.running:
+            return
+        self._popen.send_signal(signal.SIGCONT)
+        self._popen.terminate()
+        try:
+            self._popen.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        if self.running:
+            self._popen.kill()
+            self._popen.wait()
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
