@@ -7,6 +7,9 @@ re-exports.
 """
 
 from lws_placement.engine.lws_names import (
+    ADMITTED,
+    GATE,
+    GUEST_MARKER,
     LWS_EXCLUSIVE_TOPOLOGY,
     LWS_GROUP_INDEX,
     LWS_GROUP_KEY,
@@ -24,8 +27,13 @@ from lws_placement.engine.lws_names import (
     LWS_SUBGROUP_KEY,
     LWS_SUBGROUP_POLICY_TYPE,
     LWS_SUBGROUP_SIZE,
+    LWS_UID,
     LWS_WORKER_INDEX,
+    MEMBER_MARKER,
+    NODE_NAME_FIELD,
     OUR_PREFIX,
+    PINNED_NODE,
+    PLAN,
 )
 
 __all__ = [
@@ -65,29 +73,6 @@ __all__ = [
 FIELD_MANAGER = "lws-placement"
 """Server-side-apply and Event field manager of everything we write."""
 
-GATE = OUR_PREFIX + "unplanned"
-"""Scheduling gate on a member until the planner has room for its whole group."""
-
-MEMBER_MARKER = OUR_PREFIX + "member"
-"""Extended resource of quantity 0 on a managed member: kube-scheduler sends marked pods to us."""
-
-GUEST_MARKER = OUR_PREFIX + "guest"
-"""Extended resource of quantity 0 on an LWS pod that asks for no placement: guarded as foreign."""
-
-LWS_UID = OUR_PREFIX + "lws-uid"
-"""Pod annotation written at admission: UID of the LeaderWorkerSet, which outlives its owner
-chain.
-"""
-
-ADMITTED = OUR_PREFIX + "admitted"
-"""Pod annotation written at admission: `gated` or `pinned`; tells what the webhook decided."""
-
-PINNED_NODE = OUR_PREFIX + "pinned-node"
-"""Pod annotation: the node that the hold assigns to this member."""
-
-PLAN = OUR_PREFIX + "plan"
-"""Pod annotation and hold field: id of the plan a member was released with; its wave."""
-
 HOLD = OUR_PREFIX + "hold"
 """Lease annotation: the hold itself, as versioned JSON (`cluster/hold_codec.py`)."""
 
@@ -96,6 +81,3 @@ HOLD_LABEL = OUR_PREFIX + "kind"
 
 GROUP = OUR_PREFIX + "group"
 """Label of members of groups that are not LeaderWorkerSets (reserved; such groups come later)."""
-
-NODE_NAME_FIELD = "metadata.name"
-"""`matchFields` key of the node-name pin."""

@@ -1,4 +1,4 @@
-"""LeaderWorkerSet's own label and annotation keys, and our prefix.
+"""LeaderWorkerSet's own label and annotation keys, and those of ours that pure rules need.
 
 They live in the engine because pure rules (admission edits, desired objects) need them; everyone
 else imports them from `keys.py`.
@@ -41,3 +41,22 @@ LWS_LEADER_REQUESTS_TPUS = LWS_PREFIX + "leader-requests-tpus"
 """Annotation of worker pods: "true" if their leader asks for TPUs."""
 LWS_RECREATE_AFTER_START = LWS_PREFIX + "experimental-recreate-group-after-start"
 """Annotation of the LWS: presence alone delays group restarts until all pods have started."""
+
+GATE = OUR_PREFIX + "unplanned"
+"""Scheduling gate on a member until the planner has room for its whole group."""
+MEMBER_MARKER = OUR_PREFIX + "member"
+"""Extended resource of quantity 0 on a managed member: kube-scheduler sends marked pods to us."""
+GUEST_MARKER = OUR_PREFIX + "guest"
+"""Extended resource of quantity 0 on an LWS pod that asks for no placement: guarded as foreign."""
+LWS_UID = OUR_PREFIX + "lws-uid"
+"""Pod annotation written at admission: UID of the LeaderWorkerSet, which outlives its owner
+chain.
+"""
+ADMITTED = OUR_PREFIX + "admitted"
+"""Pod annotation written at admission: `gated` or `pinned`; tells what the webhook decided."""
+PINNED_NODE = OUR_PREFIX + "pinned-node"
+"""Pod annotation: the node that the hold assigns to this member."""
+PLAN = OUR_PREFIX + "plan"
+"""Pod annotation and hold field: id of the plan a member was released with."""
+NODE_NAME_FIELD = "metadata.name"
+"""`matchFields` key of the node-name pin."""

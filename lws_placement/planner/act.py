@@ -28,6 +28,7 @@ from lws_placement.engine.actions import (
 )
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import GroupId, Pod
+from lws_placement.engine.pod_admission import pinned_affinity
 from lws_placement.errors import ApiError, ConflictError, InvalidObjectError, NotFoundError
 from lws_placement.planner.report import Reporter
 
@@ -138,6 +139,7 @@ class Actor:
 
     async def _pin(self, pin: Pin) -> None:
         pod = pin.pod
+        affinity = self._cache.node_affinity(pod.uid)
         body: Raw = {
             "metadata": {
                 "uid": pod.uid,
@@ -145,7 +147,7 @@ class Actor:
                 "annotations": {keys.PINNED_NODE: pin.node, keys.PLAN: pin.plan},
             },
             "spec": {
-                "affinity": {"nodeAffinity": pinned_affinity(self._affinity(pod), pin.node)},
+                "affinity": {"nodeAffinity": pinned_affinity(affinity, pin.node)},
                 "schedulingGates": [{"name": g} for g in pod.gates if g != keys.GATE],
             },
         }
@@ -155,9 +157,6 @@ class Actor:
         except NotFoundError:
             return
         self._cache.put_written_pod(written)
-
-    def _affinity(self, pod: Pod) -> Raw:
-        return self._cache.node_affinity(pod.uid)
 
     async def _delete(self, pod: Pod, *, whole: bool) -> None:
         preconditions = {"uid": pod.uid}
@@ -172,25 +171,6 @@ class Actor:
             await self._api.delete(_path(pod), body=body)
         except NotFoundError:
             return
-
-
-def pinned_affinity(node_affinity: Raw, node: str) -> Raw:
-    """`nodeAffinity` with the node-name pin added to every non-empty required term (they are ORed).
-
-    The only shape that the API server lets a gated pod take on, and one that kube-scheduler turns
-    into a look at one node (KEP-3838; PreFilter of the NodeAffinity plugin).
-    """
-    pin = {"key": keys.NODE_NAME_FIELD, "operator": "In", "values": [node]}
-    field = "requiredDuringSchedulingIgnoredDuringExecution"
-    terms = (node_affinity.get(field) or {}).get("nodeSelectorTerms") or [{"matchFields": []}]
-    alone = terms == [{"matchFields": []}]
-    pinned = [
-        {**t, "matchFields": [*(t.get("matchFields") or []), pin]}
-        if alone or t.get("matchExpressions") or t.get("matchFields")
-        else t
-        for t in terms
-    ]
-    return {**node_affinity, field: {"nodeSelectorTerms": pinned}}
 
 
 def _path(pod: Pod) -> str:

@@ -1,0 +1,35 @@
+"""Defaults of a LeaderWorkerSet that upstream's mutating webhook sets (the schema sets the
+others).
+"""
+
+import copy
+from typing import Any
+
+Raw = dict[str, Any]
+
+_ROLLING = {"maxUnavailable": 1, "maxSurge": 0, "partition": 0}
+
+
+def with_defaults(lws: Raw) -> Raw:
+    """A new object; fields that are set stay as they are. Wrong types are left for validation."""
+    lws = copy.deepcopy(lws)
+    spec = lws.get("spec")
+    if not isinstance(spec, dict):
+        return lws
+    template = spec.get("leaderWorkerTemplate")
+    if isinstance(template, dict):
+        if not template.get("restartPolicy"):
+            template["restartPolicy"] = "RecreateGroupOnPodRestart"
+        elif template["restartPolicy"] == "Default":
+            template["restartPolicy"] = "None"
+    rollout = spec.get("rolloutStrategy") or {}
+    if isinstance(rollout, dict):
+        spec["rolloutStrategy"] = rollout
+        rollout["type"] = rollout.get("type") or "RollingUpdate"
+        if rollout.get("rollingUpdateConfiguration") is None:
+            rollout["rollingUpdateConfiguration"] = dict(_ROLLING)
+    network = spec.get("networkConfig") or {}
+    if isinstance(network, dict):
+        spec["networkConfig"] = network
+        network["subdomainPolicy"] = network.get("subdomainPolicy") or "Shared"
+    return lws

@@ -1,0 +1,36 @@
+"""Names and keys of LeaderWorkerSet's groups (its pod webhook and pod controller; see KEP-115 and
+KEP-257).
+"""
+
+import hashlib
+import re
+
+_ORDINAL = re.compile(r"^(.*)-(\d+)$")
+
+
+def group_key(namespace: str, leader_pod: str) -> str:
+    """Lower-hex SHA-1 of `<namespace>/<leader pod name>`: stable over restarts and revisions."""
+    return hashlib.sha1(f"{namespace}/{leader_pod}".encode(), usedforsecurity=False).hexdigest()
+
+
+def subgroup_key(leader_pod: str, subgroup_index: str) -> str:
+    """SHA-1 of `<leader pod name>/<subgroup index>`; LeaderWorkerSet leaves the namespace out of
+    it.
+    """
+    text = f"{leader_pod}/{subgroup_index}"
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def parent_and_ordinal(pod_name: str) -> tuple[str, int] | None:
+    """`llm-0-3` -> ("llm-0", 3); None if the name does not end in an ordinal."""
+    match = _ORDINAL.match(pod_name)
+    return (match.group(1), int(match.group(2))) if match else None
+
+
+def subgroup_index(worker: int, *, size: int, subgroup_size: int) -> int:
+    """Which subgroup a worker is in: the leader counts as a member unless only size-1 is
+    divisible.
+    """
+    if (size - 1) % subgroup_size == 0 and size % subgroup_size != 0:
+        return (worker - 1) // subgroup_size
+    return worker // subgroup_size

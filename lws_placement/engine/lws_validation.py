@@ -1,0 +1,244 @@
+"""Rules that a LeaderWorkerSet must keep: upstream's, with its words, and two that it lacks.
+
+Ours: the values of the exclusive-topology annotations must be label keys, checked on creation and
+when they change, so that an object that was stored before us can still be edited. All problems are
+found, none is raised.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lws_placement.engine.lws_names import (
+    LWS_EXCLUSIVE_TOPOLOGY,
+    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
+)
+
+Raw = dict[str, Any]
+
+_MOST_REPLICAS = 1_000_000
+_INT32 = 2**31 - 1
+_DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_DNS_1123_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_PERCENT = re.compile(r"[0-9]+%")
+
+_SUBGROUP = "spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize"
+_ROLLING = "spec.rolloutStrategy.rollingUpdateConfiguration"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """As `field.Invalid` of apimachinery: path, the value found, what is wrong with it."""
+
+    path: str
+    value: object
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: Invalid value: {_show(self.value)}: {self.detail}"
+
+
+def problems_of(lws: Raw, old: Raw | None = None) -> list[FieldError]:
+    """Everything wrong with `lws`, or with changing `old` into it."""
+    spec = _object(lws.get("spec"))
+    errors = [
+        *_name(lws),
+        *_sizes(spec),
+        *_rollout(spec),
+        *_subgroups(lws, spec),
+        *_topology_keys(lws, old),
+    ]
+    if old is not None:
+        errors += _changes(spec, _object(old.get("spec")))
+    return errors
+
+
+def why_not_label_key(key: str) -> str | None:
+    """What keeps `key` from being a label key (apimachinery `IsQualifiedName`); None if nothing
+    does.
+    """
+    prefix, slash, name = key.rpartition("/")
+    if slash and (len(prefix) > 253 or not _DNS_1123_SUBDOMAIN.fullmatch(prefix)):
+        return f"the part before the slash, {prefix!r}, is not a DNS subdomain"
+    if len(name) > 63 or not _LABEL_NAME.fullmatch(name):
+        return (
+            f"{name!r} must be 1 to 63 letters, digits, '-', '_' or '.', "
+            "and begin and end with a letter or digit"
+        )
+    return None
+
+
+def _name(lws: Raw) -> list[FieldError]:
+    name = str(_object(lws.get("metadata")).get("name") or "")
+    if len(name) <= 63 and _DNS_1035.fullmatch(name):
+        return []
+    if not name and _object(lws.get("metadata")).get("generateName"):
+        return []
+    return [
+        FieldError(
+            "metadata.name",
+            name,
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start "
+            "with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name', "
+            "or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')",
+        )
+    ]
+
+
+def _sizes(spec: Raw) -> list[FieldError]:
+    replicas = spec.get("replicas", 1)
+    size = _object(spec.get("leaderWorkerTemplate")).get("size", 1)
+    errors = []
+    for path, value in (("spec.replicas", replicas), ("spec.leaderWorkerTemplate.size", size)):
+        if not _is_int(value):
+            errors.append(FieldError(path, value, "must be an integer"))
+    if errors:
+        return errors
+    if replicas < 0:
+        errors.append(
+            FieldError("spec.replicas", replicas, "replicas must be equal or greater than 0")
+        )
+    if replicas > _MOST_REPLICAS:
+        detail = f"replicas must be equal or less than {_MOST_REPLICAS}"
+        errors.append(FieldError("spec.replicas", replicas, detail))
+    if size < 1:
+        detail = "size must be equal or greater than 1"
+        errors.append(FieldError("spec.leaderWorkerTemplate.size", size, detail))
+    if replicas * size > _INT32:
+        detail = f"the product of replicas and worker replicas must not exceed {_INT32}"
+        errors.append(FieldError("spec.replicas", replicas, detail))
+    return errors
+
+
+def _rollout(spec: Raw) -> list[FieldError]:
+    rollout = _object(spec.get("rolloutStrategy"))
+    rolling = rollout.get("rollingUpdateConfiguration")
+    if not isinstance(rolling, dict):
+        return []
+    errors = []
+    for name in ("maxUnavailable", "maxSurge"):
+        errors += _int_or_percent(f"{_ROLLING}.{name}", rolling.get(name, 0))
+    partition = rolling.get("partition", 0)
+    if not _is_int(partition) or partition < 0:
+        detail = "must be greater than or equal to 0"
+        errors.append(FieldError(f"{_ROLLING}.partition", partition, detail))
+    replicas = spec.get("replicas", 1)
+    if errors or not _is_int(replicas) or replicas <= 0:
+        return errors
+    unavailable = _scaled(rolling.get("maxUnavailable", 0), replicas, up=False)
+    surge = _scaled(rolling.get("maxSurge", 0), replicas, up=True)
+    if unavailable == 0 and surge == 0:
+        errors.append(
+            FieldError(
+                f"{_ROLLING}.maxUnavailable",
+                rolling.get("maxUnavailable", 0),
+                "must not be 0 when `maxSurge` is 0",
+            )
+        )
+    return errors
+
+
+def _int_or_percent(path: str, value: object) -> list[FieldError]:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            return [FieldError(path, value, "must be greater than or equal to 0")]
+        return []
+    if not isinstance(value, str) or not _PERCENT.fullmatch(value):
+        return [
+            FieldError(
+                path,
+                value,
+                "a valid percent string must be a numeric string followed by an ending '%' "
+                "(e.g. '1%', or '93%', regex used for validation is '[0-9]+%')",
+            )
+        ]
+    if int(value[:-1]) > 100:
+        return [FieldError(path, value, "must not be greater than 100%")]
+    return []
+
+
+def _subgroups(lws: Raw, spec: Raw) -> list[FieldError]:
+    template = _object(spec.get("leaderWorkerTemplate"))
+    policy = template.get("subGroupPolicy")
+    notes = _object(_object(lws.get("metadata")).get("annotations"))
+    if not isinstance(policy, dict):
+        if notes.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY) is None:
+            return []
+        return [
+            FieldError(
+                f"metadata.annotations.{LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY}",
+                notes[LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY],
+                "cannot have subgroup-exclusive-topology without subGroupSize set",
+            )
+        ]
+    size, sub = template.get("size", 1), policy.get("subGroupSize")
+    if not _is_int(sub) or sub < 1:
+        return [FieldError(_SUBGROUP, sub, "subGroupSize must be equal or greater than 1")]
+    if not _is_int(size) or size < 1:
+        return []
+    errors = []
+    if size % sub and (size - 1) % sub:
+        detail = "size or size - 1 must be divisible by subGroupSize"
+        errors.append(FieldError(_SUBGROUP, sub, detail))
+    if size < sub:
+        errors.append(FieldError(_SUBGROUP, sub, "subGroupSize cannot be larger than size"))
+    if policy.get("subGroupPolicyType") == "LeaderExcluded" and (size - 1) % sub:
+        detail = "size-1 must be divisible by subGroupSize when using LeaderExcluded"
+        errors.append(FieldError(_SUBGROUP, sub, detail))
+    return errors
+
+
+def _topology_keys(lws: Raw, old: Raw | None) -> list[FieldError]:
+    notes = _object(_object(lws.get("metadata")).get("annotations"))
+    before = _object(_object((old or {}).get("metadata")).get("annotations"))
+    errors = []
+    for key in (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY):
+        value = notes.get(key)
+        if value is None or (old is not None and before.get(key) == value):
+            continue
+        why = why_not_label_key(str(value))
+        if why is not None:
+            detail = (
+                f"must be the key of a node label, such as cloud.google.com/gke-nodepool: {why}"
+            )
+            errors.append(FieldError(f"metadata.annotations[{key}]", value, detail))
+    return errors
+
+
+def _changes(spec: Raw, old: Raw) -> list[FieldError]:
+    new_policy = _object(spec.get("leaderWorkerTemplate")).get("subGroupPolicy")
+    old_policy = _object(old.get("leaderWorkerTemplate")).get("subGroupPolicy")
+    if isinstance(new_policy, dict) and isinstance(old_policy, dict):
+        new_size = new_policy.get("subGroupSize")
+        if new_size != old_policy.get("subGroupSize"):
+            return [FieldError(_SUBGROUP, new_size, "field is immutable")]
+    elif isinstance(new_policy, dict):
+        detail = "cannot enable subGroupSize after the lws is already created"
+        return [FieldError(_SUBGROUP, new_policy.get("subGroupSize"), detail)]
+    elif isinstance(old_policy, dict):
+        return [FieldError(_SUBGROUP, None, "cannot remove subGroupSize after enabled")]
+    return []
+
+
+def _scaled(value: int | str, replicas: int, *, up: bool) -> int:
+    if isinstance(value, int):
+        return value
+    product = int(value[:-1]) * replicas
+    return -(-product // 100) if up else product // 100
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _object(value: object) -> Raw:
+    return value if isinstance(value, dict) else {}
+
+
+_QUOTES: dict[type, Callable[[Any], str]] = {str: lambda v: f'"{v}"', type(None): lambda _: "null"}
+
+
+def _show(value: object) -> str:
+    return _QUOTES.get(type(value), str)(value)

@@ -1,0 +1,288 @@
+"""What admission does to a pod of a LeaderWorkerSet: upstream's edits, then ours (design section
+2.1).
+
+Upstream's part gives exactly its results, whether its own webhook ran before, runs after, or is not
+there: labels are set only if absent, exclusive terms only if the pod has no pair for that topology,
+environment is rebuilt. Ours, for a pod that asks for an exclusive domain: the marker (so that
+kube-scheduler asks us before it binds), and a scheduling gate, or a pin where the group's hold
+leaves no doubt. A pod that is bound already, or that we have decided on before (it carries our
+`admitted` annotation), is not gated.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from lws_placement.engine.lws_groups import (
+    group_key,
+    parent_and_ordinal,
+    subgroup_index,
+    subgroup_key,
+)
+from lws_placement.engine.lws_names import (
+    ADMITTED,
+    GATE,
+    GUEST_MARKER,
+    LWS_EXCLUSIVE_TOPOLOGY,
+    LWS_GROUP_INDEX,
+    LWS_GROUP_KEY,
+    LWS_LEADER_REQUESTS_TPUS,
+    LWS_NAME,
+    LWS_SIZE,
+    LWS_SUBDOMAIN_POLICY,
+    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
+    LWS_SUBGROUP_INDEX,
+    LWS_SUBGROUP_KEY,
+    LWS_SUBGROUP_POLICY_TYPE,
+    LWS_SUBGROUP_SIZE,
+    LWS_UID,
+    LWS_WORKER_INDEX,
+    MEMBER_MARKER,
+    NODE_NAME_FIELD,
+    PINNED_NODE,
+    PLAN,
+)
+from lws_placement.engine.pod_env import add_lws_env, add_tpu_env, requests_tpu
+
+Raw = dict[str, Any]
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Where a hold wants a member, and the plan that says so."""
+
+    node: str
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The pod is refused; the text says what is wrong with which field."""
+
+    message: str
+
+
+def add_lws_identity(pod: Raw, *, namespace: str) -> Raw | Denied:
+    """Upstream's edits. A new pod; one that carries no LWS name label comes back equal."""
+    labels = pod["metadata"].get("labels") or {}
+    if not labels.get(LWS_NAME):
+        return pod
+    pod = copy.deepcopy(pod)
+    size = _positive(pod, LWS_SIZE)
+    if isinstance(size, Denied):
+        return size
+    subgroup_size = None
+    if LWS_SUBGROUP_SIZE in _notes(pod):
+        given = _positive(pod, LWS_SUBGROUP_SIZE)
+        if isinstance(given, Denied):
+            return given
+        subgroup_size = given
+    if labels.get(LWS_WORKER_INDEX) == "0":
+        problem = _lead(pod, namespace=namespace, subgroup_size=subgroup_size)
+    else:
+        problem = _follow(pod, size=size, subgroup_size=subgroup_size)
+    if problem is not None:
+        return problem
+    _add_env(pod, namespace=namespace, size=size, subgroup_size=subgroup_size)
+    return pod
+
+
+def gate_or_pin(pod: Raw, *, lws_uid: str | None, pin: Pin | None, keep_affinity: bool) -> Raw:
+    """Our edits, on a pod that has its identity. A new pod."""
+    pod = copy.deepcopy(pod)
+    notes = _notes(pod)
+    if ADMITTED in notes and not keep_affinity:
+        drop_exclusive_terms(pod["spec"], key=LWS_GROUP_KEY)  # put there again by a reinvocation
+    if ADMITTED in notes or pod["spec"].get("nodeName"):
+        return pod
+    if not pod["metadata"].get("labels", {}).get(LWS_NAME):
+        return pod
+    if not notes.get(LWS_EXCLUSIVE_TOPOLOGY):
+        _mark(pod, GUEST_MARKER)
+        return pod
+    if lws_uid:
+        notes[LWS_UID] = lws_uid
+    _mark(pod, MEMBER_MARKER)
+    if not keep_affinity:
+        drop_exclusive_terms(pod["spec"], key=LWS_GROUP_KEY)
+    if pin is not None:
+        notes |= {ADMITTED: "pinned", PINNED_NODE: pin.node, PLAN: pin.plan}
+        affinity = pod["spec"].setdefault("affinity", {})
+        affinity["nodeAffinity"] = pinned_affinity(affinity.get("nodeAffinity") or {}, pin.node)
+    else:
+        notes[ADMITTED] = "gated"
+        gates = pod["spec"].setdefault("schedulingGates", [])
+        if not any(g["name"] == GATE for g in gates):
+            gates.append({"name": GATE})
+    return pod
+
+
+def pinned_affinity(node_affinity: Raw, node: str) -> Raw:
+    """`nodeAffinity` with the node-name pin added to every non-empty required term (they are ORed).
+
+    The only shape that the API server lets a gated pod take on, and one that kube-scheduler turns
+    into a look at one node (KEP-3838; PreFilter of the NodeAffinity plugin).
+    """
+    pin = {"key": NODE_NAME_FIELD, "operator": "In", "values": [node]}
+    terms = (node_affinity.get(_REQUIRED) or {}).get("nodeSelectorTerms") or []
+    if not terms:
+        return {**node_affinity, _REQUIRED: {"nodeSelectorTerms": [{"matchFields": [pin]}]}}
+    pinned = [
+        {**t, "matchFields": [*(t.get("matchFields") or []), pin]}
+        if t.get("matchExpressions") or t.get("matchFields")
+        else t
+        for t in terms
+    ]
+    return {**node_affinity, _REQUIRED: {"nodeSelectorTerms": pinned}}
+
+
+def add_exclusive_terms(spec: Raw, *, key: str, value: str, topology: str) -> None:
+    """Upstream's pair: with pods of this group, not with pods of any other, per `topology`.
+
+    Left alone if the pod has any required affinity and any required anti-affinity term for that
+    topology.
+    """
+    affinity = spec.setdefault("affinity", {})
+    together = affinity.setdefault("podAffinity", {}).setdefault(_REQUIRED, [])
+    apart = affinity.setdefault("podAntiAffinity", {}).setdefault(_REQUIRED, [])
+    if any(t.get("topologyKey") == topology for t in together) and any(
+        t.get("topologyKey") == topology for t in apart
+    ):
+        return
+    same = {"key": key, "operator": "In", "values": [value]}
+    other = [
+        {"key": key, "operator": "Exists"},
+        {"key": key, "operator": "NotIn", "values": [value]},
+    ]
+    together.append({"labelSelector": {"matchExpressions": [same]}, "topologyKey": topology})
+    apart.append({"labelSelector": {"matchExpressions": other}, "topologyKey": topology})
+
+
+def drop_exclusive_terms(spec: Raw, *, key: str) -> None:
+    """Take upstream's pair for `key` out again, and nothing else."""
+    affinity = spec.get("affinity") or {}
+    for kind in ("podAffinity", "podAntiAffinity"):
+        terms = (affinity.get(kind) or {}).get(_REQUIRED)
+        if terms is None:
+            continue
+        kept = [t for t in terms if not _selects_only(t, key)]
+        if kept:
+            affinity[kind][_REQUIRED] = kept
+        else:
+            del affinity[kind][_REQUIRED]
+            if not affinity[kind]:
+                del affinity[kind]
+    if not affinity:
+        spec.pop("affinity", None)
+
+
+def _selects_only(term: Raw, key: str) -> bool:
+    expressions = (term.get("labelSelector") or {}).get("matchExpressions") or []
+    return bool(expressions) and all(e.get("key") == key for e in expressions)
+
+
+def _lead(pod: Raw, *, namespace: str, subgroup_size: int | None) -> Denied | None:
+    meta, spec, notes = pod["metadata"], pod["spec"], _notes(pod)
+    labels = meta["labels"]
+    name = meta.get("name", "")
+    if LWS_GROUP_INDEX not in labels:
+        split = parent_and_ordinal(name)
+        if split is None:
+            return _unnamed(name)
+        labels[LWS_GROUP_INDEX] = str(split[1])
+    if notes.get(LWS_SUBDOMAIN_POLICY) == "UniquePerReplica":
+        spec["subdomain"] = name
+    key = labels.setdefault(LWS_GROUP_KEY, group_key(namespace, name))
+    topology = notes.get(LWS_EXCLUSIVE_TOPOLOGY)
+    if topology:
+        add_exclusive_terms(spec, key=LWS_GROUP_KEY, value=key, topology=topology)
+    excluded = notes.get(LWS_SUBGROUP_POLICY_TYPE) == "LeaderExcluded"
+    if subgroup_size is not None and LWS_SUBGROUP_INDEX not in labels and not excluded:
+        _join_subgroup(pod, leader=name, index="0")
+    return None
+
+
+def _follow(pod: Raw, *, size: int, subgroup_size: int | None) -> Denied | None:
+    labels, name = pod["metadata"]["labels"], pod["metadata"].get("name", "")
+    split = parent_and_ordinal(name)
+    if split is None:
+        return _unnamed(name)
+    leader, ordinal = split
+    labels[LWS_WORKER_INDEX] = str(ordinal)
+    if subgroup_size is not None and LWS_SUBGROUP_INDEX not in labels:
+        index = subgroup_index(ordinal, size=size, subgroup_size=subgroup_size)
+        _join_subgroup(pod, leader=leader, index=str(index))
+    return None
+
+
+def _join_subgroup(pod: Raw, *, leader: str, index: str) -> None:
+    labels = pod["metadata"]["labels"]
+    key = subgroup_key(leader, index)
+    labels[LWS_SUBGROUP_INDEX], labels[LWS_SUBGROUP_KEY] = index, key
+    topology = _notes(pod).get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
+    if topology:
+        add_exclusive_terms(pod["spec"], key=LWS_SUBGROUP_KEY, value=key, topology=topology)
+
+
+def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) -> None:
+    meta, spec = pod["metadata"], pod["spec"]
+    labels, notes = meta["labels"], _notes(pod)
+    worker = int(labels[LWS_WORKER_INDEX])
+    leader = meta["name"] if worker == 0 else f"{labels[LWS_NAME]}-{_index(pod)}"
+    leads_with_tpu = (
+        requests_tpu(spec) if worker == 0 else notes.get(LWS_LEADER_REQUESTS_TPUS) == "true"
+    )
+    add_tpu_env(
+        spec,
+        leader=leader,
+        size=size,
+        worker=worker,
+        leader_has_tpu=leads_with_tpu,
+        subgroup_size=subgroup_size,
+    )
+    subdomain = spec.get("subdomain", "")
+    add_lws_env(
+        spec,
+        leader_address=f"{leader}.{subdomain}.{namespace}",
+        size=notes[LWS_SIZE],
+        worker_index=str(worker),
+    )
+
+
+def _index(pod: Raw) -> str:
+    """Group index of a worker; its parent's ordinal where the label is missing."""
+    label = pod["metadata"]["labels"].get(LWS_GROUP_INDEX)
+    if label:
+        return str(label)
+    parent = parent_and_ordinal(pod["metadata"]["name"])
+    split = parent_and_ordinal(parent[0]) if parent else None
+    return str(split[1]) if split else ""
+
+
+def _mark(pod: Raw, marker: str) -> None:
+    """Quantity 0 is enough for kube-scheduler to send the pod to us, and asks nothing of a node."""
+    resources = pod["spec"]["containers"][0].setdefault("resources", {})
+    for kind in ("requests", "limits"):
+        resources.setdefault(kind, {})[marker] = "0"
+
+
+def _positive(pod: Raw, key: str) -> int | Denied:
+    value = _notes(pod).get(key)
+    if value is None or not str(value).isdecimal() or int(value) < 1:
+        found = "is missing" if value is None else f"is {value!r}, not a positive number"
+        name = pod["metadata"].get("name", "")
+        return Denied(f"pod {name}: metadata.annotations[{key}] {found}")
+    return int(value)
+
+
+def _unnamed(name: str) -> Denied:
+    return Denied(
+        f"pod {name!r}: metadata.name does not end in an ordinal, as LeaderWorkerSet's do"
+    )
+
+
+def _notes(pod: Raw) -> dict[str, str]:
+    notes: dict[str, str] = pod["metadata"].setdefault("annotations", {})
+    return notes

@@ -1,0 +1,162 @@
+"""Environment that LeaderWorkerSet gives its pods: LWS_* in every container, TPU_* where TPUs are
+asked for.
+
+Edits raw pod specs in place; callers pass a copy.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from lws_placement.engine.lws_groups import subgroup_index
+
+Raw = dict[str, Any]
+
+TPU = "google.com/tpu"
+_FIRST_PORT = 8476
+
+
+def containers_of(spec: Raw) -> list[Raw]:
+    """Containers, then init containers: LeaderWorkerSet's order."""
+    return [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+
+
+def requests_tpu(spec: Raw) -> bool:
+    return any(_chips(c) for c in containers_of(spec))
+
+
+def add_lws_env(spec: Raw, *, leader_address: str, size: str, worker_index: str) -> None:
+    """First in every container, in this order; a user's variable of the same name gives way."""
+    ours = [
+        {"name": "LWS_LEADER_ADDRESS", "value": leader_address},
+        {"name": "LWS_GROUP_SIZE", "value": size},
+        {"name": "LWS_WORKER_INDEX", "value": worker_index},
+    ]
+    for container in containers_of(spec):
+        container["env"] = _first_of_each([*ours, *(container.get("env") or ())])
+
+
+def add_tpu_env(
+    spec: Raw,
+    *,
+    leader: str,
+    size: int,
+    worker: int,
+    leader_has_tpu: bool,
+    subgroup_size: int | None = None,
+) -> None:
+    """Host list, worker id, name, ports of the pod's slice; nothing if it asks for no TPU or has
+    them already.
+
+    `worker`: the pod's rank. `leader_has_tpu`: the leader is one of the TPU hosts. With
+    `subgroup_size` the hosts are those of the pod's own subgroup, and only the first TPU container
+    gets variables.
+    """
+    wanting = [c for c in containers_of(spec) if _chips(c)]
+    if not wanting:
+        return
+    names = {e["name"] for e in wanting[0].get("env") or ()}
+    if names & {"TPU_WORKER_HOSTNAMES", "TPU_WORKER_ID"}:
+        return
+    subdomain = spec.get("subdomain", "")
+    if subgroup_size is not None:
+        pods = _subgroup_pods(
+            leader, size, worker, leader_has_tpu=leader_has_tpu, subgroup_size=subgroup_size
+        )
+        own = worker if worker == 0 or leader_has_tpu else worker - 1
+        _give(
+            wanting[0],
+            leader,
+            hosts=[f"{p}.{subdomain}" for p in pods],
+            first_id=own % subgroup_size,
+        )
+        return
+    ranks = ([0] if worker == 0 or leader_has_tpu else []) + list(range(1, size))
+    hosts = [f"{_pod(leader, r)}.{subdomain}" for r in ranks for _ in wanting]
+    own = worker if worker == 0 or leader_has_tpu else worker - 1
+    ports = [_port(c, i) for i, c in enumerate(wanting)]
+    for i, container in enumerate(wanting):
+        _give(
+            container,
+            leader,
+            hosts=hosts,
+            first_id=own * len(wanting) + i,
+            ports=ports,
+            port=ports[i],
+        )
+
+
+def _subgroup_pods(
+    leader: str, size: int, worker: int, *, leader_has_tpu: bool, subgroup_size: int
+) -> list[str]:
+    first_and_next = _subgroup_bounds(
+        size, worker, leader_has_tpu=leader_has_tpu, subgroup_size=subgroup_size
+    )
+    first, after, with_leader = first_and_next
+    ranks = ([0] if with_leader else []) + list(range(first, after))
+    return [_pod(leader, r) for r in ranks]
+
+
+def _subgroup_bounds(
+    size: int, worker: int, *, leader_has_tpu: bool, subgroup_size: int
+) -> tuple[int, int, bool]:
+    """(first worker, after the last, leader too) of the subgroup that `worker` is in."""
+    if worker == 0:
+        index, with_leader = 0, True
+    elif leader_has_tpu:
+        index = subgroup_index(worker, size=size, subgroup_size=subgroup_size)
+        with_leader = index == 0
+    else:
+        index, with_leader = (worker - 1) // subgroup_size, False
+    start = subgroup_size * index + 1
+    end = subgroup_size * (index + 1)
+    if with_leader:
+        return start, end, True
+    if worker != 0 and leader_has_tpu:
+        return start - 1, end, False
+    return start, end + 1, False
+
+
+def _give(
+    container: Raw,
+    leader: str,
+    *,
+    hosts: Iterable[str],
+    first_id: int,
+    ports: list[str] | None = None,
+    port: str | None = None,
+) -> None:
+    hosts = list(hosts)
+    own = port or _port(container, 0)
+    each = ports or [own]
+    env = container.setdefault("env", [])
+    addresses = [f"{host}:{each[i % len(each)]}" for i, host in enumerate(hosts)]
+    env.append({"name": "TPU_WORKER_HOSTNAMES", "value": ",".join(hosts)})
+    env.append({"name": "TPU_WORKER_ID", "value": str(first_id)})
+    env.append({"name": "TPU_NAME", "value": leader})
+    if not any(e["name"] == "TPU_PROCESS_PORT" for e in env):
+        env.append({"name": "TPU_PROCESS_PORT", "value": own})
+    env.append({"name": "TPU_PROCESS_ADDRESSES", "value": ",".join(addresses)})
+
+
+def _port(container: Raw, index: int) -> str:
+    """The container's own TPU_PROCESS_PORT, else 8476 and up."""
+    for entry in container.get("env") or ():
+        if entry["name"] == "TPU_PROCESS_PORT" and entry.get("value"):
+            return str(entry["value"])
+    return str(_FIRST_PORT + index)
+
+
+def _pod(leader: str, rank: int) -> str:
+    return leader if rank == 0 else f"{leader}-{rank}"
+
+
+def _chips(container: Raw) -> bool:
+    resources = container.get("resources") or {}
+    return TPU in (resources.get("limits") or ()) or TPU in (resources.get("requests") or ())
+
+
+def _first_of_each(env: list[Raw]) -> list[Raw]:
+    seen: dict[str, Raw] = {}
+    for entry in env:
+        seen.setdefault(entry["name"], entry)
+    return list(seen.values())

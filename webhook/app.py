@@ -1,0 +1,126 @@
+"""The admission webhook's HTTP shell: decode, decide, encode.
+
+Slow or down: the API server waits 5 s, then refuses the request (failurePolicy Fail); only LWS pods
+and LeaderWorkerSets are ever sent here, so nobody else notices. Unsure: a pod is gated, which the
+planner can always undo, never pinned. A dry run gets the same edits except a pin, and nothing is
+written for it.
+"""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from lws_placement.engine.lws_defaults import with_defaults
+from lws_placement.engine.lws_names import LWS_EXCLUSIVE_TOPOLOGY, LWS_NAME
+from lws_placement.engine.lws_validation import problems_of
+from lws_placement.engine.pod_admission import Denied, Pin, add_lws_identity, gate_or_pin
+from lws_placement.errors import InvalidObjectError
+from webhook.patch import json_patch
+from webhook.wire import AdmissionRequest, allow, deny, parse_review
+
+log = logging.getLogger(__name__)
+
+Raw = dict[str, Any]
+
+_MOST_BYTES = 8 * 2**20
+"""etcd holds objects of 1.5 MB; a review holds two of them, escaped."""
+
+
+class Lookup(Protocol):
+    """What admission asks of the cluster."""
+
+    def topology_key_known(self, key: str) -> bool | None:
+        """Does any node carry this label? None: not known."""
+
+    async def lws_uid_of(self, pod: Raw, namespace: str) -> str | None:
+        """UID of the LeaderWorkerSet that owns the pod's StatefulSet."""
+
+    def pin_for(self, pod: Raw, *, namespace: str, lws_uid: str) -> Pin | None:
+        """The node that a hold keeps for this pod, if nothing is in doubt."""
+
+
+def build_app(lookup: Lookup, *, keep_affinity: bool) -> web.Application:
+    """`keep_affinity`: leave upstream's exclusive terms on members that the planner handles."""
+
+    async def mutate_pod(request: AdmissionRequest) -> Raw:
+        old = request.the_object()
+        if request.operation != "CREATE":
+            return allow(request)
+        admitted = await _admit(old, request)
+        if isinstance(admitted, Denied):
+            return deny(request, admitted.message)
+        return allow(request, patch=json_patch(old, admitted))
+
+    async def _admit(old: Raw, request: AdmissionRequest) -> Raw | Denied:
+        namespace = old["metadata"].get("namespace") or request.namespace
+        if not (old["metadata"].get("labels") or {}).get(LWS_NAME):
+            return old
+        if not old["spec"].get("containers"):
+            raise InvalidObjectError("request.object.spec.containers is empty")
+        pod = add_lws_identity(old, namespace=namespace)
+        if isinstance(pod, Denied):
+            return pod
+        uid = await lookup.lws_uid_of(pod, namespace)
+        pin = None
+        if uid is not None and not request.dry_run:
+            pin = lookup.pin_for(pod, namespace=namespace, lws_uid=uid)
+        return gate_or_pin(pod, lws_uid=uid, pin=pin, keep_affinity=keep_affinity)
+
+    async def mutate_lws(request: AdmissionRequest) -> Raw:
+        old = request.the_object()
+        return allow(request, patch=json_patch(old, with_defaults(old)))
+
+    async def validate_lws(request: AdmissionRequest) -> Raw:
+        lws = request.the_object()
+        before = request.old_object if request.operation == "UPDATE" else None
+        problems = problems_of(lws, before)
+        if problems:
+            return deny(request, _joined(problems))
+        return allow(request, warnings=_warnings(lws))
+
+    def _warnings(lws: Raw) -> list[str]:
+        key = (lws["metadata"].get("annotations") or {}).get(LWS_EXCLUSIVE_TOPOLOGY)
+        if key and lookup.topology_key_known(key) is False:
+            return [
+                f"no node carries the label {key} ({LWS_EXCLUSIVE_TOPOLOGY}), so groups will wait; "
+                "kubectl get nodes --show-labels shows what there is"
+            ]
+        return []
+
+    app = web.Application(client_max_size=_MOST_BYTES)
+    app.router.add_post("/mutate-pods", _handler(mutate_pod))
+    app.router.add_post("/mutate-lws", _handler(mutate_lws))
+    app.router.add_post("/validate-lws", _handler(validate_lws))
+    return app
+
+
+def _handler(
+    decide: Callable[[AdmissionRequest], Awaitable[Raw]],
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """400 for a body that breaks the contract, 413 for one that is too large, 500 (and a traceback)
+    for our faults.
+    """
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            review = parse_review(await request.read())
+            answer = await decide(review)
+        except InvalidObjectError as e:
+            return web.Response(status=400, text=str(e))
+        except (KeyError, TypeError, AttributeError, ValueError) as e:
+            # A field of the object has another type than the API allows.
+            log.info("malformed object", extra={"path": request.path, "error": repr(e)})
+            return web.Response(status=400, text=f"request.object is malformed: {e!r}")
+        return web.Response(text=json.dumps(answer), content_type="application/json")
+
+    return handle
+
+
+def _joined(problems: list[Any]) -> str:
+    """As apimachinery's aggregate prints them."""
+    if len(problems) == 1:
+        return str(problems[0])
+    return f"[{', '.join(str(p) for p in problems)}]"

@@ -1,0 +1,80 @@
+"""AdmissionReview of `admission.k8s.io/v1`, and nothing else: v1beta1 is gone since Kubernetes
+1.22.
+"""
+
+import base64
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lws_placement.errors import InvalidObjectError
+
+Raw = dict[str, Any]
+
+
+class Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class GroupVersionKind(Wire):
+    group: str = ""
+    version: str
+    kind: str
+
+
+class AdmissionRequest(Wire):
+    uid: str
+    kind: GroupVersionKind
+    name: str = ""
+    namespace: str = ""
+    operation: Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+    object: Raw | None = None
+    old_object: Raw | None = Field(default=None, alias="oldObject")
+    dry_run: bool | None = Field(default=False, alias="dryRun")
+
+    def the_object(self) -> Raw:
+        """Raises InvalidObjectError if there is none, or it has no metadata and spec objects."""
+        if self.object is None:
+            raise InvalidObjectError("request.object is missing")
+        for field in ("metadata", "spec"):
+            if not isinstance(self.object.get(field), dict):
+                raise InvalidObjectError(f"request.object.{field} is not an object")
+        return self.object
+
+
+class AdmissionReview(Wire):
+    api_version: Literal["admission.k8s.io/v1"] = Field(alias="apiVersion")
+    kind: Literal["AdmissionReview"]
+    request: AdmissionRequest
+
+
+def parse_review(body: bytes) -> AdmissionRequest:
+    """Raises InvalidObjectError that names the first field that is wrong."""
+    try:
+        return AdmissionReview.model_validate_json(body).request
+    except ValidationError as e:
+        first = e.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidObjectError(f"not an AdmissionReview v1: {where}: {first['msg']}") from e
+
+
+def allow(
+    request: AdmissionRequest, *, patch: list[Raw] | None = None, warnings: list[str] | None = None
+) -> Raw:
+    response: Raw = {"uid": request.uid, "allowed": True}
+    if patch:
+        response["patchType"] = "JSONPatch"
+        response["patch"] = base64.b64encode(json.dumps(patch).encode()).decode()
+    if warnings:
+        response["warnings"] = warnings
+    return _review(response)
+
+
+def deny(request: AdmissionRequest, message: str) -> Raw:
+    status = {"code": 403, "reason": "Forbidden", "message": message}
+    return _review({"uid": request.uid, "allowed": False, "status": status})
+
+
+def _review(response: Raw) -> Raw:
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
