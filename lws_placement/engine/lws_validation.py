@@ -173,7 +173,8 @@ def _subgroups(lws: Raw, spec: Raw) -> list[FieldError]:
                 "cannot have subgroup-exclusive-topology without subGroupSize set",
             )
         ]
-    size, sub = template.get("size", 1), policy.get("subGroupSize")
+    size: Any = template.get("size", 1)
+    sub: Any = policy.get("subGroupSize")
     if not _is_int(sub) or sub < 1:
         return [FieldError(_SUBGROUP, sub, "subGroupSize must be equal or greater than 1")]
     if not _is_int(size) or size < 1:

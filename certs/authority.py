@@ -1,0 +1,185 @@
+"""Our own CA, and the certificates it signs: made and judged at a time that is given.
+
+No certificate manager is needed in the cluster. A certificate is renewed when less than a third of
+its life is left; a new CA is added to the bundle in front of the old one, which stays until it
+expires, so that clients that have not read the new bundle yet still trust what we serve.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_CA_LIFE = timedelta(days=3650)
+_LEAF_LIFE = timedelta(days=365)
+_SKEW = timedelta(minutes=5)  # clocks of API server and replicas differ
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """PEM texts: what the Secret holds.
+
+    `ca` is the bundle, newest first; `tls` serves webhook and extender, `client` is
+    kube-scheduler's.
+    """
+
+    ca: bytes
+    ca_key: bytes
+    tls_cert: bytes
+    tls_key: bytes
+    client_cert: bytes
+    client_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the serving certificate is for."""
+
+    dns: tuple[str, ...]
+    ips: tuple[str, ...] = ()
+
+
+def make(names: Names, *, now: datetime) -> Material:
+    """A new CA with both certificates."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = _name("lws-placement-ca")
+    ca = _sign(subject, key.public_key(), issuer=subject, issuer_key=key, now=now, life=_CA_LIFE)
+    empty = Material(_pem(ca), _key_pem(key), b"", b"", b"", b"")
+    return _with_leaves(empty, names, now=now)
+
+
+def renewed(material: Material, names: Names, *, now: datetime) -> Material:
+    """The same material if all is well, else with what was due made anew.
+
+    Raises ValueError if a PEM text cannot be read.
+    """
+    bundle = x509.load_pem_x509_certificates(material.ca)
+    if _due(bundle[0], now):
+        fresh = make(names, now=now)
+        old = [c for c in bundle if c.not_valid_after_utc > now]
+        return replace(fresh, ca=fresh.ca + b"".join(_pem(c) for c in old))
+    serving = x509.load_pem_x509_certificate(material.tls_cert)
+    client = x509.load_pem_x509_certificate(material.client_cert)
+    if _due(serving, now) or _due(client, now) or not _covers(serving, names):
+        return _with_leaves(material, names, now=now)
+    return material
+
+
+def _with_leaves(material: Material, names: Names, *, now: datetime) -> Material:
+    ca = x509.load_pem_x509_certificates(material.ca)[0]
+    ca_key = serialization.load_pem_private_key(material.ca_key, password=None)
+    if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
+        raise ValueError("the CA's key is not an elliptic curve key")
+    server_key = ec.generate_private_key(ec.SECP256R1())
+    client_key = ec.generate_private_key(ec.SECP256R1())
+    server = _sign(
+        _name("lws-placement"),
+        server_key.public_key(),
+        issuer=ca.subject,
+        issuer_key=ca_key,
+        now=now,
+        life=_LEAF_LIFE,
+        names=names,
+    )
+    client = _sign(
+        _name("kube-scheduler"),
+        client_key.public_key(),
+        issuer=ca.subject,
+        issuer_key=ca_key,
+        now=now,
+        life=_LEAF_LIFE,
+        names=Names(("kube-scheduler",)),
+        client=True,
+    )
+    return replace(
+        material,
+        tls_cert=_pem(server),
+        tls_key=_key_pem(server_key),
+        client_cert=_pem(client),
+        client_key=_key_pem(client_key),
+    )
+
+
+def _due(certificate: x509.Certificate, now: datetime) -> bool:
+    life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    return certificate.not_valid_after_utc - now < life / 3
+
+
+def _covers(certificate: x509.Certificate, names: Names) -> bool:
+    san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    dns = set(san.get_values_for_type(x509.DNSName))
+    ips = {str(ip) for ip in san.get_values_for_type(x509.IPAddress)}
+    return set(names.dns) <= dns and set(names.ips) <= ips
+
+
+def _sign(
+    subject: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    issuer: x509.Name,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    now: datetime,
+    life: timedelta,
+    names: Names | None = None,
+    client: bool = False,
+) -> x509.Certificate:
+    """A CA if there are no `names`."""
+    is_ca = names is None
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _SKEW)
+        .not_valid_after(now + life)
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
+            critical=False,
+        )
+        .add_extension(_usage(ca=is_ca), critical=True)
+    )
+    if names is not None:
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
+        alternatives: list[x509.GeneralName] = [x509.DNSName(n) for n in names.dns]
+        alternatives += [x509.IPAddress(ip_address(ip)) for ip in names.ips]
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName(alternatives), critical=False
+        ).add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    return builder.sign(issuer_key, hashes.SHA256())
+
+
+def _usage(*, ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )

@@ -1,0 +1,47 @@
+"""Write our CA bundle into our webhook configurations, where it differs; everything else in them is
+left alone.
+"""
+
+import base64
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from lws_placement.errors import NotFoundError
+
+Raw = dict[str, Any]
+
+_FOLDER = "/apis/admissionregistration.k8s.io/v1"
+_JSON_PATCH = "application/json-patch+json"
+
+
+class ConfigurationApi(Protocol):
+    async def get(self, path: str) -> Raw: ...
+    async def patch(self, path: str, body: list[Raw], *, content_type: str) -> Raw: ...
+
+
+async def inject(api: ConfigurationApi, paths: Sequence[str], *, ca: bytes) -> int:
+    """How many configurations were changed; one that does not exist is passed over.
+
+    `paths`: `mutatingwebhookconfigurations/<name>` or `validatingwebhookconfigurations/<name>`. A
+    ConflictError means that the configuration changed meanwhile: call again.
+    """
+    wanted = base64.b64encode(ca).decode()
+    changed = 0
+    for path in paths:
+        try:
+            raw = await api.get(f"{_FOLDER}/{path}")
+        except NotFoundError:
+            continue
+        operations: list[Raw] = []
+        for i, webhook in enumerate(raw.get("webhooks") or ()):
+            if webhook["clientConfig"].get("caBundle") != wanted:
+                at = f"/webhooks/{i}"
+                # Indexes are only right while the names stand where we saw them.
+                operations.append({"op": "test", "path": f"{at}/name", "value": webhook["name"]})
+                operations.append(
+                    {"op": "add", "path": f"{at}/clientConfig/caBundle", "value": wanted}
+                )
+        if operations:
+            await api.patch(f"{_FOLDER}/{path}", operations, content_type=_JSON_PATCH)
+            changed += 1
+    return changed

@@ -1,0 +1,94 @@
+"""HTTP servers: TLS that follows renewed certificates, health and metrics, a drain before the end.
+
+Idle connections are kept for an hour: kube-scheduler and kube-apiserver reuse theirs, and a POST
+that meets a connection which the server has just closed is a failed scheduling attempt (Go drops
+idle ones after 90 s).
+"""
+
+import logging
+import ssl
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+from prometheus_client import generate_latest
+
+log = logging.getLogger(__name__)
+
+_KEEPALIVE_S = 3630.0
+_DRAIN_S = 20.0
+
+
+class ServerTls:
+    """An SSLContext whose certificate can be replaced while it serves: new handshakes use the new
+    one.
+    """
+
+    def __init__(self, *, client_certificates: bool) -> None:
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if client_certificates:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+        self._client_certificates = client_certificates
+
+    def load(self, *, cert: bytes, key: bytes, ca: bytes) -> None:
+        """PEM texts. The ssl module reads files only, so they pass through a private folder for a
+        moment.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            cert_file, key_file = Path(folder, "cert"), Path(folder, "key")
+            for path, data in ((cert_file, cert), (key_file, key)):
+                path.touch(mode=0o600)
+                path.write_bytes(data)
+            self.context.load_cert_chain(cert_file, key_file)
+        if self._client_certificates:
+            self.context.load_verify_locations(cadata=ca.decode())
+
+
+class Server:
+    """One app on one port. `port` 0 takes a free one; `bound_port` tells which."""
+
+    def __init__(
+        self, app: web.Application, *, host: str, port: int, tls: ServerTls | None = None
+    ) -> None:
+        self._runner = web.AppRunner(
+            app, keepalive_timeout=_KEEPALIVE_S, access_log=None, shutdown_timeout=_DRAIN_S
+        )
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self.bound_port = 0
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        context = self._tls.context if self._tls is not None else None
+        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=context, backlog=1024)
+        await site.start()
+        self.bound_port = int(self._runner.addresses[0][1])
+        log.info("listening", extra={"host": self._host, "port": self.bound_port})
+
+    async def stop(self) -> None:
+        """Take no new connections, let requests under way finish, then close."""
+        await self._runner.cleanup()
+
+
+def health_app(ready: Callable[[], bool]) -> web.Application:
+    """/healthz: the event loop turns. /readyz: 200 once `ready()`. /metrics: Prometheus text."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def readyz(_: web.Request) -> web.Response:
+        if ready():
+            return web.Response(text="ok")
+        return web.Response(status=503, text="not ready: caches have not synced yet")
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), content_type="text/plain")
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    return app
