@@ -117,7 +117,7 @@ class ClusterCache:
             self.domains.drop_occupant(old.node, pod.uid)
             self._capacity_changed()
         if pod.node is not None and not pod.finished and _takes_differently(old, pod):
-            occupant = Occupant(pod.uid, pod.demand, group)
+            occupant = Occupant(pod.uid, pod.demand, group or _guest_group(pod))
             self.domains.put_occupant(pod.node, occupant, owner_uid=pod.owner_uid)
             for listener in self.listeners:
                 listener.room_taken(pod.node)
@@ -246,6 +246,9 @@ class ClusterCache:
     def holds(self) -> list[Hold]:
         return [self._holds[domain] for domain in sorted(self._holds)]
 
+    def anything_held(self) -> bool:
+        return bool(self._holds)
+
     def holds_of(self, group: GroupId) -> list[Hold]:
         return [self._holds[domain] for domain in sorted(self._held_by.get(group, ()))]
 
@@ -275,6 +278,16 @@ class ClusterCache:
     def _capacity_changed(self) -> None:
         for listener in self.listeners:
             listener.capacity_changed()
+
+
+def _guest_group(pod: Pod) -> GroupId | None:
+    """A LeaderWorkerSet group without a domain of its own still is a group: no other may join it
+    (and its labels make kube-scheduler refuse leaders with the exclusive terms beside it).
+    """
+    member = pod.member
+    if member is None or member.topology_key:
+        return None
+    return GroupId(pod.namespace, member.lws, member.lws_uid, member.group_key)
 
 
 def _takes_differently(old: Pod | None, pod: Pod) -> bool:

@@ -59,6 +59,7 @@ def decode_pod(raw: Raw) -> Pod:
         gated=keys.GATE in gates,
         gates=gates,
         marked=_asks_for(spec, keys.MEMBER_MARKER),
+        guest=_asks_for(spec, keys.GUEST_MARKER),
         pinned=pinned,
         plan=notes.get(keys.PLAN, ""),
         owner_uid=owner.get("uid", ""),

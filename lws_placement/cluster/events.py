@@ -44,8 +44,9 @@ class EventRecorder:
         type: str = "Normal",
         topic: str = "",
     ) -> None:
-        """Say `note` of the object `regarding` (apiVersion, kind, metadata); `once`: not if it was
-        the last said.
+        """Say `note` of the object `regarding` (apiVersion, kind, metadata).
+
+        Not if it was the last said of that object on this `topic` (default: the reason).
         """
         meta = regarding["metadata"]
         key = (str(meta.get("uid", "")), topic or reason)

@@ -50,6 +50,9 @@ class ClusterWorld:
     def node_view(self, node: str) -> NodeView | None:
         return self._cache.domains.node_view(node)
 
+    def anything_held(self) -> bool:
+        return self._cache.anything_held()
+
     def holds_on(self, node: str) -> Sequence[Hold]:
         return self._cache.domains.holds_on(node)
 

@@ -185,6 +185,8 @@ class Pod:
     """All scheduling gates it carries, ours included."""
     marked: bool = False
     """Carries the member marker, so that kube-scheduler asks us before binding it."""
+    guest: bool = False
+    """A LeaderWorkerSet's pod that asks for no domain of its own; kept out of held domains."""
     pinned: NodeName | None = None
     """The node that our node-name pin allows, if it has one."""
     plan: str = ""

@@ -74,10 +74,19 @@ class Actor:
                 await self.end_hold(action)
 
     async def end_hold(self, action: EndHold) -> bool:
-        """False if a quorum list still shows a pod of the group in the domain."""
+        """False if a quorum list still shows a pod of the group in the domain.
+
+        The hold stops being good for binds *before* the list that counts: a pod that was pinned
+        after that list, from a stale cache, is refused by `bind`, and one that was let through
+        before is on the list.
+        """
         hold = action.hold
         if await self._anyone_left(hold):
             return False
+        if hold.state is HoldState.ACTIVE:
+            hold = await self._write(replace(hold, state=HoldState.LEAVING))
+            if await self._anyone_left(hold):
+                return False
         try:
             await self._store.end(hold)
         except ConflictError:
@@ -97,7 +106,7 @@ class Actor:
         # An ungated pod that is pinned there may be bound any moment.
         return any(p.node in there or (p.node is None and p.pinned in there) for p in pods)
 
-    async def _write(self, hold: Hold) -> None:
+    async def _write(self, hold: Hold) -> Hold:
         try:
             written = await self._store.write(hold)
         except (ConflictError, NotFoundError) as e:
@@ -119,6 +128,7 @@ class Actor:
                 "plan": hold.plan,
             },
         )
+        return written
 
     async def _settle(self, hold: Hold) -> None:
         """Put what the API server really has into the cache, however long it takes to ask."""

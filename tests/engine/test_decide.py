@@ -11,7 +11,6 @@ from lws_placement.engine.actions import (
     Blocked,
     DeletePod,
     EndHold,
-    LeaveHold,
     Pin,
     Wait,
     WriteHold,

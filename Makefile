@@ -1,0 +1,59 @@
+# `make help` lists the targets.
+# Recipes use only what the lock file installs; the first target that needs it makes the environment in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+SECONDS ?= 1800
+CODE := lws_placement webhook certs tests manifests
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint unit e2e soak bench manifests lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+venv: $(BIN)/.complete ## Make the environment in .venv from requirements.lock
+
+$(BIN)/.complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; say which one with: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@echo "installing the packages of requirements.lock into .venv (once, about a minute)"
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: venv ## See whole groups land on a real control plane; ARGS=--keep leaves it running
+	@$(BIN)/lws-placement demo $(ARGS)
+
+test: lint ## Everything: lint, unit and end-to-end tests (builds the control plane once)
+	$(BIN)/pytest --e2e $(ARGS)
+
+lint: venv ## ruff, mypy --strict, import-linter, generated files up to date
+	$(BIN)/ruff format --check --quiet $(CODE)
+	$(BIN)/ruff check --quiet $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+unit: venv ## Unit tests alone: a few seconds, no control plane
+	$(BIN)/pytest $(ARGS)
+
+e2e: venv ## End-to-end tests alone
+	$(BIN)/pytest --e2e tests/e2e $(ARGS)
+
+soak: venv ## Random churn against the real control plane; SECONDS=1800
+	LWS_PLACEMENT_CHURN_SECONDS=$(SECONDS) $(BIN)/pytest --e2e tests/e2e/test_churn.py -s $(ARGS)
+
+bench: venv ## The same groups as plain pods and as placed groups, at 1 000 and 5 000 nodes
+	$(BIN)/python -m tests.bench $(ARGS)
+
+manifests: venv ## Generate manifests/standalone/crd.yaml anew from a real API server's schema
+	$(BIN)/python -m manifests.make_crd
+
+lock: venv ## Resolve the newest versions into requirements.lock (needs uv on PATH)
+	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header \
+	  --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --output-file requirements.lock pyproject.toml
+
+clean: ## Remove the environment and caches of the tools, not the built control plane
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,0 +1,114 @@
+"""The entry for everybody who asks for a guarded resource: keeps foreign pods off held room.
+
+Firm for guarded resources only (accelerators); cpu, memory and pod slots may be taken by others,
+which the planner then repairs. A *guest* (a LeaderWorkerSet's pod without a domain of its own)
+stays out of held domains altogether. Members pass untouched: their check is `bind`.
+
+Down, slow or not synced: kube-scheduler goes on without us (`ignorable: true`), so foreign pods
+never wait for us (P7); a group whose room is taken meanwhile is planned again. Texts are stable,
+as a changed text wakes the waiting pod once more.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from lws_placement.cluster.decode import decode_pod
+from lws_placement.engine.holds import Hold
+from lws_placement.engine.model import GroupId, Pod
+from lws_placement.engine.resources import total
+from lws_placement.engine.snapshot import NodeView
+from lws_placement.extender.wire import FilterArgs, FilterResult, PreemptArgs, PreemptResult
+
+_HELD = "its room is held for a LeaderWorkerSet group with exclusive topology"
+
+
+class World(Protocol):
+    """What the guard asks of the cluster; cached facts are enough for it."""
+
+    def ready(self) -> bool: ...
+    def anything_held(self) -> bool: ...
+    def pod(self, uid: str) -> Pod | None: ...
+    def group_of(self, pod: Pod) -> GroupId | None: ...
+    def group_pods(self, group: GroupId) -> Sequence[Pod]: ...
+    def node_view(self, node: str) -> NodeView | None: ...
+    def holds_on(self, node: str) -> Sequence[Hold]: ...
+
+
+class Guard:
+    """`guarded`: names of the resources that holds keep firmly."""
+
+    def __init__(self, world: World, *, guarded: Sequence[str]) -> None:
+        self._world = world
+        self._guarded = frozenset(guarded)
+
+    def filter(self, args: FilterArgs) -> FilterResult:
+        """O(nodes asked about); a node without holds costs a few dictionary lookups."""
+        if not self._world.ready():
+            return FilterResult(node_names=[], error="the extender's caches have not synced yet")
+        if not self._world.anything_held():
+            return FilterResult(node_names=args.node_names)
+        pod = decode_pod(args.pod)
+        if pod.marked:
+            return FilterResult(node_names=args.node_names)
+        asked = {r: n for r, n in pod.demand.resources if r in self._guarded}
+        kept: list[str] = []
+        refused = ""
+        for node in args.node_names:
+            if self._free_for(pod, asked, node):
+                kept.append(node)
+            elif not refused:
+                refused = node
+        return FilterResult(
+            node_names=kept,
+            failed_and_unresolvable_nodes={refused: _HELD} if refused else {},
+        )
+
+    def preempt(self, args: PreemptArgs) -> PreemptResult:
+        """Drops nodes whose victims are members (a group goes whole or not at all), and nodes that
+        the filter would refuse afterwards.
+        """
+        if not self._world.ready():
+            return PreemptResult(victims={})
+        pod = decode_pod(args.pod)
+        if pod.marked:
+            return PreemptResult(victims={})
+        kept = {
+            node: victims
+            for node, victims in args.victims.items()
+            if all(self._is_foreign(v.uid) for v in victims.pods)
+            and not any(self._outstanding(h, node) or pod.guest for h in self._world.holds_on(node))
+        }
+        return PreemptResult(victims=kept)
+
+    def _free_for(self, pod: Pod, asked: Mapping[str, int], node: str) -> bool:
+        holds = self._world.holds_on(node)
+        if not holds:
+            return True
+        if pod.guest:
+            return False
+        needed = total(self._outstanding(hold, node) for hold in holds)
+        view = self._world.node_view(node)
+        if view is None:
+            return True
+        return all(view.free.get(r, 0) - needed.get(r, 0) >= n for r, n in asked.items())
+
+    def _outstanding(self, hold: Hold, node: str) -> Mapping[str, int]:
+        """Guarded resources that members of the hold still need on the node."""
+        ranks = [rank for rank, name in hold.nodes.items() if name == node]
+        if not ranks:
+            return {}
+        bound = {
+            pod.member.rank
+            for pod in self._world.group_pods(hold.group)
+            if pod.member is not None and pod.node == node and not pod.finished
+        }
+        return total(
+            {r: n for r, n in hold.demands[rank].resources if r in self._guarded}
+            for rank in ranks
+            if rank not in bound and rank in hold.demands
+        )
+
+    def _is_foreign(self, uid: str) -> bool:
+        """Not known is not foreign: when in doubt nobody is evicted."""
+        pod = self._world.pod(uid)
+        return pod is not None and not pod.marked and self._world.group_of(pod) is None

@@ -1,0 +1,147 @@
+"""The entry for members of groups: the last check before a Binding, and no preemption.
+
+`bind` trusts nothing that may be stale: the hold is read live. The pod must carry the marker and be
+a member that the hold names, of the hold's revision and size, take no more than was reserved for
+its rank, and be on its way to the node that the hold gives that rank. All else is refused with an
+`Error`, and kube-scheduler retries by its error back-off; meanwhile the planner replaces a pod
+whose pin no longer holds.
+
+There is no wave: binds of one group are checked one by one and do not wait for each other. That all
+members have room is settled by the hold before the first of them is let to the scheduler, so
+holding binds back would add nothing to "whole"; it would keep their room assumed in a scheduler
+that may die with them, and stall them all for the extender's timeout whenever one member is deleted
+or one replica of ours ends in the middle. Each bind alone has none of these states: what a killed
+replica did not bind is bound by the other one on the next attempt.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.model import DomainName, GroupId, Pod
+from lws_placement.errors import ApiError, ConflictError, InvalidObjectError, NotFoundError
+from lws_placement.extender.wire import BindArgs, BindResult, PreemptArgs, PreemptResult
+
+log = logging.getLogger(__name__)
+
+_DEADLINE_S = 25.0  # below the httpTimeout of 30 s, so that our answer arrives
+_SEEN_S = 2.0  # how far our watch may lag behind the scheduler's
+_RETRY_S = 0.25
+_LOOK_S = 0.02
+
+
+class World(Protocol):
+    """What `bind` asks of the cluster."""
+
+    def ready(self) -> bool: ...
+    def pod(self, uid: str) -> Pod | None: ...
+    async def fetch_pod(self, namespace: str, name: str) -> Pod | None: ...
+    def group_of(self, pod: Pod) -> GroupId | None: ...
+    def group_pods(self, group: GroupId) -> Sequence[Pod]: ...
+    def node_label(self, node: str, key: str) -> str | None: ...
+    async def fetch_hold(self, domain: DomainName) -> Hold | None: ...
+    async def bind(self, namespace: str, name: str, *, uid: str, node: str) -> None: ...
+
+
+class Members:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def bind(self, args: BindArgs) -> BindResult:
+        """Bound, bound there already, or why not."""
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                error = await self._bind(args)
+        except TimeoutError:
+            error = f"not done within {_DEADLINE_S:.0f} s"
+        except (ApiError, InvalidObjectError) as e:
+            error = str(e)
+        if error:
+            where = f"{args.pod_namespace}/{args.pod_name}"
+            log.info("bind refused", extra={"pod": where, "node": args.node, "why": error})
+        return BindResult(error=error)
+
+    def preempt(self, _: PreemptArgs) -> PreemptResult:
+        """No node: a member never preempts by itself, for one node says nothing of its group."""
+        return PreemptResult(victims={})
+
+    async def _bind(self, args: BindArgs) -> str:
+        if not self._world.ready():
+            return "the extender's caches have not synced yet"
+        pod = await self._seen(args.pod_uid)
+        if pod is None:
+            return f"pod {args.pod_namespace}/{args.pod_name} (UID {args.pod_uid}) is not known"
+        if pod.node is not None:
+            return _bound_already(pod, args.node)
+        why = await self._why_not(pod, args.node)
+        return why or await self._create_binding(args)
+
+    async def _seen(self, uid: str) -> Pod | None:
+        """The pod, given our watch the time to catch up with the scheduler's."""
+        until = time.monotonic() + _SEEN_S
+        while (pod := self._world.pod(uid)) is None and time.monotonic() < until:
+            await asyncio.sleep(_LOOK_S)
+        return pod
+
+    async def _why_not(self, pod: Pod, node: str) -> str:
+        group = self._world.group_of(pod)
+        if not pod.marked or pod.member is None or group is None:
+            return f"pod {pod.key} is no member of a group on exclusive topology"
+        value = self._world.node_label(node, pod.member.topology_key)
+        if value is None:
+            return f"node {node} has no label {pod.member.topology_key}"
+        domain = DomainName(pod.member.topology_key, value)
+        hold = await self._world.fetch_hold(domain)
+        return why_not_bound(pod, group, hold=hold, domain=domain, node=node)
+
+    async def _create_binding(self, args: BindArgs) -> str:
+        """Retries what may pass; the deadline is the caller's."""
+        while True:
+            try:
+                await self._world.bind(
+                    args.pod_namespace, args.pod_name, uid=args.pod_uid, node=args.node
+                )
+                return ""
+            except NotFoundError:
+                return f"pod {args.pod_namespace}/{args.pod_name} is gone"
+            except ConflictError as e:
+                pod = await self._world.fetch_pod(args.pod_namespace, args.pod_name)
+                if pod is None or pod.uid != args.pod_uid:
+                    return f"pod {args.pod_namespace}/{args.pod_name} has been replaced"
+                return _bound_already(pod, args.node) if pod.node else str(e)
+            except ApiError as e:
+                if e.status not in (0, 429) and e.status < 500:
+                    return str(e)
+                log.debug("binding not answered, trying again", extra={"error": str(e)})
+                await asyncio.sleep(_RETRY_S)
+
+
+def why_not_bound(
+    pod: Pod, group: GroupId, *, hold: Hold | None, domain: DomainName, node: str
+) -> str:
+    """Why the hold does not cover this bind; empty if it does."""
+    member = pod.member
+    if member is None:
+        return f"pod {pod.key} is no member of a group"
+    if hold is None:
+        return f"nobody holds {domain}; the planner will plan the group again"
+    if hold.group != group:
+        return f"{domain} is held for another group, {hold.group}"
+    if hold.state is not HoldState.ACTIVE:
+        return f"the group is leaving {domain}"
+    if (hold.revision, hold.size) != (member.revision, member.size):
+        return f"{domain} is held for another revision or size of the group"
+    if hold.nodes.get(member.rank) != node:
+        return (
+            f"{domain} is held, but member {member.rank} belongs on {hold.nodes.get(member.rank)}"
+        )
+    if not hold.covers(member.rank, pod.demand):
+        return f"pod {pod.key} asks for more than was reserved for member {member.rank}"
+    return ""
+
+
+def _bound_already(pod: Pod, node: str) -> str:
+    return "" if pod.node == node else f"pod {pod.key} is bound to {pod.node} already"

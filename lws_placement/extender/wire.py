@@ -1,0 +1,84 @@
+"""kube-scheduler's extender messages (k8s.io/kube-scheduler/extender/v1), as 1.37 sends them.
+
+The Go structs carry no JSON tags, so outer names are PascalCase; lists and maps that are absent
+arrive as `null`. Only what a `nodeCacheCapable` extender gets is read: node names, never nodes.
+"""
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from lws_placement.errors import InvalidObjectError
+
+Raw = dict[str, Any]
+
+_NullAsEmptyList = BeforeValidator(lambda value: [] if value is None else value)
+_NullAsEmptyMap = BeforeValidator(lambda value: {} if value is None else value)
+
+
+class Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class FilterArgs(Wire):
+    pod: Raw = Field(alias="Pod")
+    node_names: Annotated[list[str], _NullAsEmptyList] = Field(alias="NodeNames")
+
+
+class FilterResult(Wire):
+    """`NodeNames` is never null: the scheduler reads null as "no node is left". A node that is
+    neither there nor in a verdict map is refused, and preemption leaves it alone.
+    """
+
+    node_names: list[str] = Field(alias="NodeNames")
+    failed_and_unresolvable_nodes: dict[str, str] = Field(
+        default_factory=dict, alias="FailedAndUnresolvableNodes"
+    )
+    error: str = Field(default="", alias="Error")
+    """A broken extender, never "does not fit"."""
+
+
+class BindArgs(Wire):
+    pod_name: str = Field(alias="PodName", min_length=1)
+    pod_namespace: str = Field(alias="PodNamespace", min_length=1)
+    pod_uid: str = Field(alias="PodUID", min_length=1)
+    node: str = Field(alias="Node", min_length=1)
+
+
+class BindResult(Wire):
+    error: str = Field(default="", alias="Error")
+
+
+class MetaPod(Wire):
+    uid: str = Field(alias="UID")
+
+
+class MetaVictims(Wire):
+    """Never without pods: a node entry that is null or empty crashes the scheduler."""
+
+    pods: list[MetaPod] = Field(alias="Pods", min_length=1)
+    num_pdb_violations: int = Field(default=0, alias="NumPDBViolations")
+
+
+class PreemptArgs(Wire):
+    pod: Raw = Field(alias="Pod")
+    victims: Annotated[dict[str, MetaVictims], _NullAsEmptyMap] = Field(
+        alias="NodeNameToMetaVictims"
+    )
+
+
+class PreemptResult(Wire):
+    victims: dict[str, MetaVictims] = Field(alias="NodeNameToMetaVictims")
+
+
+W = TypeVar("W", bound=Wire)
+
+
+def parse(model: type[W], body: bytes) -> W:
+    """Raises InvalidObjectError that names the first field that is wrong."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as e:
+        first = e.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidObjectError(f"not {model.__name__}: {where}: {first['msg']}") from e
