@@ -49,7 +49,7 @@ bench: venv ## The same groups as plain pods and as placed groups, at 1 000 and 
 	$(BIN)/python -m tests.bench $(ARGS)
 
 manifests: venv ## Generate manifests/standalone/crd.yaml anew from a real API server's schema
-	$(BIN)/python -m manifests.make_crd
+	$(BIN)/python manifests/standalone/make_crd.py
 
 lock: venv ## Resolve the newest versions into requirements.lock (needs uv on PATH)
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header \

@@ -127,8 +127,8 @@ def _rollout(spec: Raw) -> list[FieldError]:
     replicas = spec.get("replicas", 1)
     if errors or not _is_int(replicas) or replicas <= 0:
         return errors
-    unavailable = _scaled(rolling.get("maxUnavailable", 0), replicas, up=False)
-    surge = _scaled(rolling.get("maxSurge", 0), replicas, up=True)
+    unavailable = scaled(rolling.get("maxUnavailable", 0), replicas, round_up=False)
+    surge = scaled(rolling.get("maxSurge", 0), replicas, round_up=True)
     if unavailable == 0 and surge == 0:
         errors.append(
             FieldError(
@@ -223,11 +223,12 @@ def _changes(spec: Raw, old: Raw) -> list[FieldError]:
     return []
 
 
-def _scaled(value: int | str, replicas: int, *, up: bool) -> int:
+def scaled(value: int | str, replicas: int, *, round_up: bool) -> int:
+    """An int-or-percent of `replicas`: maxUnavailable rounds down, maxSurge up."""
     if isinstance(value, int):
         return value
     product = int(value[:-1]) * replicas
-    return -(-product // 100) if up else product // 100
+    return -(-product // 100) if round_up else product // 100
 
 
 def _is_int(value: Any) -> bool:

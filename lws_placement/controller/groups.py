@@ -1,0 +1,193 @@
+"""One pod of a LeaderWorkerSet: the restart of its group, and a leader's worker StatefulSet.
+
+A worker StatefulSet is only ever created, never changed: changes reach workers by their leader
+being replaced, since it owns them. For a group on exclusive topology it is created once the leader
+is bound, with the leader's domain as node selector.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from lws_placement import keys
+from lws_placement.cluster.client import Api, Raw
+from lws_placement.cluster.decode import controlling_owner
+from lws_placement.cluster.events import EventRecorder
+from lws_placement.controller.observed import Observed
+from lws_placement.controller.sets import APPS, SetReconciler
+from lws_placement.engine.desired import (
+    API_VERSION,
+    replica_service,
+    wants_shared_service,
+    worker_set,
+)
+from lws_placement.engine.restart import PodState, troubled, why_no_restart
+from lws_placement.engine.revision import spec_at
+from lws_placement.errors import ConflictError, LwsPlacementError, NotFoundError
+
+log = logging.getLogger(__name__)
+
+
+class GroupReconciler:
+    def __init__(
+        self,
+        api: Api,
+        observed: Observed,
+        *,
+        sets: SetReconciler,
+        recorder: EventRecorder,
+        may_write: Callable[[], None],
+    ) -> None:
+        self._api = api
+        self._observed = observed
+        self._sets = sets
+        self._recorder = recorder
+        self._may_write = may_write
+
+    async def reconcile(self, pod: PodState) -> None:
+        """`pod` in the state that was seen last; gone already, if it was deleted."""
+        lws = self._observed.lws.get((pod.namespace, pod.lws))
+        if lws is None or lws["metadata"].get("deletionTimestamp"):
+            return
+        if troubled(pod):
+            await self._restart(lws, pod)
+        living = self._observed.pod((pod.namespace, pod.name))
+        if living is not None and living.uid == pod.uid and living.is_leader:
+            await self._lead(lws, living)
+
+    # -- restart ---------------------------------------------------------------------------------
+
+    async def _restart(self, lws: Raw, pod: PodState) -> None:
+        leader_name = pod.name if pod.is_leader else pod.leader_name
+        leader = self._observed.pod((pod.namespace, leader_name))
+        if pod.is_leader and leader is not None and leader.uid != pod.uid:
+            return
+        group = [
+            p
+            for p in self._observed.pods_of((pod.namespace, pod.lws))
+            if p.group_index == pod.group_index
+        ]
+        why_not = why_no_restart(
+            lws,
+            pod,
+            leader=leader,
+            workers_owner=self._observed.owner_of_set(pod.owner_uid),
+            group=group,
+        )
+        if why_not is not None or leader is None:
+            return
+        self._may_write()
+        try:
+            await self._api.delete(
+                f"/api/v1/namespaces/{pod.namespace}/pods/{leader.name}",
+                body={
+                    "apiVersion": "v1",
+                    "kind": "DeleteOptions",
+                    "propagationPolicy": "Foreground",
+                    "preconditions": {"uid": leader.uid},
+                },
+            )
+        except (NotFoundError, ConflictError):
+            return
+        who = "Leader" if pod.is_leader else "Worker"
+        note = (
+            f"{who} pod {pod.name} failed, deleted leader pod {leader.name} "
+            f"to recreate group {pod.group_index}"
+        )
+        await self._say(lws, "RecreateGroup", note, "Delete")
+
+    # -- workers ---------------------------------------------------------------------------------
+
+    async def _lead(self, lws: Raw, pod: PodState) -> None:
+        if pod.has_leader_annotation:
+            note = f"pod {pod.name} is both leader and worker: StatefulSet ordinals are missing"
+            await self._say(lws, "FailedCreate", note, "Create", "Warning")
+            return
+        if pod.terminating:
+            return
+        spec = lws["spec"]
+        needs_service = not wants_shared_service(lws)
+        if not needs_service and spec["leaderWorkerTemplate"].get("size", 1) == 1:
+            return
+        there = self._observed.sets.get((pod.namespace, pod.name))
+        needs_set = spec["leaderWorkerTemplate"].get("size", 1) > 1 and there is None
+        if needs_set and spec.get("startupPolicy") == "LeaderReady" and not pod.ready:
+            needs_set = False
+        topology = (lws["metadata"].get("annotations") or {}).get(keys.LWS_EXCLUSIVE_TOPOLOGY)
+        if needs_set and topology and not pod.node:
+            needs_set = False
+        if not needs_set and not needs_service:
+            return
+        raw = await self._fetch(pod)
+        if raw is None:
+            return
+        if needs_service:
+            await self._sets.create_service(lws, replica_service(lws, leader=raw))
+        if needs_set:
+            selector = await self._domain_of(topology, pod.node) if topology else None
+            await self._create_workers(lws, raw, selector)
+
+    async def _create_workers(self, lws: Raw, leader: Raw, selector: dict[str, str] | None) -> None:
+        meta = leader["metadata"]
+        revision = meta["labels"].get(keys.LWS_REVISION, "")
+        stored = self._stored_revision(lws, revision)
+        if stored is None:
+            raise LwsPlacementError(
+                f"pod {meta['namespace']}/{meta['name']}: revision {revision} is not there (yet)"
+            )
+        body = worker_set(
+            spec_at(lws, stored["data"]), leader=leader, revision=revision, node_selector=selector
+        )
+        self._may_write()
+        try:
+            await self._api.create(f"{APPS}/{meta['namespace']}/statefulsets", body)
+        except ConflictError:
+            return  # there already, or that of an earlier leader: its deletion brings us back
+        note = f"Created worker statefulset for leader pod {meta['name']}"
+        await self._say(lws, "GroupsProgressing", note, "Create", topic=meta["uid"])
+
+    def _stored_revision(self, lws: Raw, revision: str) -> Raw | None:
+        meta = lws["metadata"]
+        for (namespace, _), raw in self._observed.revisions.items():
+            labels = raw["metadata"].get("labels") or {}
+            if (
+                namespace == meta["namespace"]
+                and labels.get(keys.LWS_NAME) == meta["name"]
+                and labels.get(keys.LWS_REVISION) == revision
+                and controlling_owner(raw).get("uid", meta["uid"]) == meta["uid"]
+            ):
+                return raw
+        return None
+
+    async def _domain_of(self, topology: str, node: str) -> dict[str, str]:
+        raw = await self._api.get(f"/api/v1/nodes/{node}")
+        value = (raw["metadata"].get("labels") or {}).get(topology)
+        if value is None:
+            raise LwsPlacementError(f"node {node} has no label {topology}")
+        return {topology: value}
+
+    async def _fetch(self, pod: PodState) -> dict[str, Any] | None:
+        try:
+            raw = await self._api.get(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
+        except NotFoundError:
+            return None
+        return raw if raw["metadata"]["uid"] == pod.uid else None
+
+    async def _say(
+        self,
+        lws: Raw,
+        reason: str,
+        note: str,
+        action: str,
+        type: str = "Normal",
+        *,
+        topic: str = "",
+    ) -> None:
+        regarding = {
+            "apiVersion": API_VERSION,
+            "kind": "LeaderWorkerSet",
+            "metadata": lws["metadata"],
+        }
+        await self._recorder.emit(
+            regarding, reason=reason, note=note, action=action, type=type, topic=topic
+        )

@@ -1,0 +1,210 @@
+"""What the controller watches: LeaderWorkerSets and all that carries their name label.
+
+Pods are kept as small values, the rest as raw objects. Handlers are told which LeaderWorkerSet or
+pod to look at; a deleted pod is looked at once more in its last state, so that a worker that went
+in an instant still restarts its group.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from lws_placement import keys
+from lws_placement.cluster.client import Api, Raw
+from lws_placement.cluster.decode import controlling_owner
+from lws_placement.cluster.mirror import LWS_PATH
+from lws_placement.cluster.watch import Watcher
+from lws_placement.engine.restart import PodState
+
+Name = tuple[str, str]
+"""(namespace, name)."""
+
+
+class Observed:
+    """`on_lws(name)` and `on_pod(state)` are called on the event loop and must not wait."""
+
+    def __init__(
+        self, api: Api, *, on_lws: Callable[[Name], None], on_pod: Callable[[PodState], None]
+    ) -> None:
+        self._on_lws = on_lws
+        self._on_pod = on_pod
+        self.lws: dict[Name, Raw] = {}
+        self.sets: dict[Name, Raw] = {}
+        self.services: dict[Name, Raw] = {}
+        self.revisions: dict[Name, Raw] = {}
+        self._pods: dict[Name, PodState] = {}
+        self._of_lws: dict[Name, set[Name]] = {}
+        self._sets_by_uid: dict[str, Name] = {}
+        labelled = {"labelSelector": keys.LWS_NAME}
+        apps = "/apis/apps/v1"
+        self._watchers = [
+            self._watch(api, LWS_PATH, self._put_lws, self._drop_lws),
+            self._watch(
+                api, f"{apps}/statefulsets", self._put_set, self._drop_set, params=labelled
+            ),
+            self._watch(
+                api,
+                f"{apps}/controllerrevisions",
+                lambda raw: self._put(self.revisions, raw),
+                lambda raw: self._drop(self.revisions, raw),
+                params=labelled,
+            ),
+            self._watch(
+                api,
+                "/api/v1/services",
+                lambda raw: self._put(self.services, raw),
+                lambda raw: self._drop(self.services, raw),
+                params=labelled,
+            ),
+            self._watch(api, "/api/v1/pods", self._put_pod, self._drop_pod, params=labelled),
+        ]
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for watcher in self._watchers:
+                group.create_task(watcher.run())
+
+    async def wait_synced(self) -> None:
+        for watcher in self._watchers:
+            await watcher.synced.wait()
+
+    def pod(self, name: Name) -> PodState | None:
+        return self._pods.get(name)
+
+    def pods_of(self, lws: Name) -> list[PodState]:
+        return [self._pods[name] for name in sorted(self._of_lws.get(lws, ()))]
+
+    def owner_of_set(self, uid: str) -> str | None:
+        """UID of the controlling owner of a StatefulSet; None if the StatefulSet is gone."""
+        name = self._sets_by_uid.get(uid)
+        return str(controlling_owner(self.sets[name]).get("uid", "")) if name else None
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _watch(
+        self,
+        api: Api,
+        path: str,
+        put: Callable[[Raw], None],
+        drop: Callable[[Raw], None],
+        *,
+        params: dict[str, str] | None = None,
+    ) -> Watcher:
+        known: dict[str, Raw] = {}
+
+        def on_event(kind: str, raw: Raw) -> None:
+            uid = raw["metadata"]["uid"]
+            if kind == "DELETED":
+                known.pop(uid, None)
+                drop(raw)
+            else:
+                known[uid] = {"metadata": raw["metadata"]}
+                put(raw)
+
+        def on_list(items: list[Raw]) -> None:
+            there = {raw["metadata"]["uid"] for raw in items}
+            for uid in [uid for uid in known if uid not in there]:
+                drop(known.pop(uid))
+            for raw in items:
+                on_event("MODIFIED", raw)
+
+        return Watcher(api, path, on_list=on_list, on_event=on_event, params=params)
+
+    def _put_lws(self, raw: Raw) -> None:
+        self.lws[_name(raw)] = raw
+        self._on_lws(_name(raw))
+        for pod in self.pods_of(_name(raw)):
+            if pod.is_leader:
+                self._on_pod(pod)
+
+    def _drop_lws(self, raw: Raw) -> None:
+        if self.lws.get(_name(raw), {}).get("metadata", {}).get("uid") == raw["metadata"]["uid"]:
+            del self.lws[_name(raw)]
+            self._on_lws(_name(raw))
+
+    def _put_set(self, raw: Raw) -> None:
+        self._sets_by_uid[raw["metadata"]["uid"]] = _name(raw)
+        self._put(self.sets, raw)
+
+    def _drop_set(self, raw: Raw) -> None:
+        self._sets_by_uid.pop(raw["metadata"]["uid"], None)
+        self._drop(self.sets, raw)
+        leader = self._pods.get(_name(raw))
+        if leader is not None:
+            self._on_pod(leader)
+
+    def _put(self, store: dict[Name, Raw], raw: Raw) -> None:
+        store[_name(raw)] = raw
+        self._on_lws(_lws_of(raw))
+
+    def _drop(self, store: dict[Name, Raw], raw: Raw) -> None:
+        known = store.get(_name(raw))
+        if known is not None and known["metadata"]["uid"] == raw["metadata"]["uid"]:
+            del store[_name(raw)]
+            self._on_lws(_lws_of(raw))
+
+    def _put_pod(self, raw: Raw) -> None:
+        state = pod_state(raw)
+        self._pods[_name(raw)] = state
+        self._of_lws.setdefault((state.namespace, state.lws), set()).add(_name(raw))
+        self._on_pod(state)
+        self._on_lws((state.namespace, state.lws))
+
+    def _drop_pod(self, raw: Raw) -> None:
+        known = self._pods.get(_name(raw))
+        if known is None or known.uid != raw["metadata"]["uid"]:
+            return
+        del self._pods[_name(raw)]
+        lws = (known.namespace, known.lws)
+        self._of_lws[lws].discard(_name(raw))
+        if not self._of_lws[lws]:
+            del self._of_lws[lws]
+        last = pod_state({**raw, "spec": raw.get("spec") or {"nodeName": known.node}})
+        self._on_pod(_gone(last, known))
+        self._on_lws(lws)
+
+
+def pod_state(raw: Raw) -> PodState:
+    meta, status = raw["metadata"], raw.get("status") or {}
+    labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
+    statuses = [
+        *(status.get("containerStatuses") or ()),
+        *(status.get("initContainerStatuses") or ()),
+    ]
+    return PodState(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        lws=labels.get(keys.LWS_NAME, ""),
+        worker_index=labels.get(keys.LWS_WORKER_INDEX, ""),
+        group_index=labels.get(keys.LWS_GROUP_INDEX, ""),
+        revision=labels.get(keys.LWS_REVISION, ""),
+        phase=status.get("phase", "Pending"),
+        ready=_is_true(status, "Ready"),
+        node=raw["spec"].get("nodeName", ""),
+        restarted=any(s.get("restartCount", 0) > 0 for s in statuses),
+        terminating=bool(meta.get("deletionTimestamp")),
+        owner_uid=str(controlling_owner(raw).get("uid", "")),
+        leader_name=meta["name"].rsplit("-", 1)[0],
+        has_leader_annotation=keys.LWS_LEADER_NAME in notes,
+    )
+
+
+def _gone(last: PodState, known: PodState) -> PodState:
+    return replace(last, node=last.node or known.node, terminating=True)
+
+
+def _is_true(status: dict[str, Any], kind: str) -> bool:
+    return any(
+        c.get("type") == kind and c.get("status") == "True" for c in status.get("conditions") or ()
+    )
+
+
+def _name(raw: Raw) -> Name:
+    return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]
+
+
+def _lws_of(raw: Raw) -> Name:
+    meta = raw["metadata"]
+    return meta.get("namespace", ""), (meta.get("labels") or {}).get(keys.LWS_NAME, "")

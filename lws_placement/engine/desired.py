@@ -1,0 +1,216 @@
+"""The child objects that a LeaderWorkerSet should have, as LeaderWorkerSet makes them.
+
+Names, labels and annotations are upstream's to the letter, so that either controller can take over
+the other's objects without restarting a pod.
+"""
+
+import copy
+from typing import Any
+
+from lws_placement.engine.lws_names import (
+    LWS_EXCLUSIVE_TOPOLOGY,
+    LWS_GROUP_INDEX,
+    LWS_GROUP_KEY,
+    LWS_LEADER_NAME,
+    LWS_LEADER_REQUESTS_TPUS,
+    LWS_NAME,
+    LWS_REPLICAS,
+    LWS_REVISION,
+    LWS_SIZE,
+    LWS_SUBDOMAIN_POLICY,
+    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
+    LWS_SUBGROUP_POLICY_TYPE,
+    LWS_SUBGROUP_SIZE,
+    LWS_WORKER_INDEX,
+)
+from lws_placement.engine.lws_validation import scaled
+from lws_placement.engine.pod_env import requests_tpu
+
+Raw = dict[str, Any]
+
+API_VERSION = "leaderworkerset.x-k8s.io/v1"
+
+
+def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw:
+    """The leader StatefulSet, for server-side apply."""
+    meta, spec = lws["metadata"], lws["spec"]
+    name = meta["name"]
+    parts = spec["leaderWorkerTemplate"]
+    template = copy.deepcopy(parts.get("leaderTemplate") or parts["workerTemplate"])
+    notes = _template_notes(lws)
+    if _subdomain_policy(spec) == "UniquePerReplica":
+        notes[LWS_SUBDOMAIN_POLICY] = "UniquePerReplica"
+    labels = {LWS_NAME: name, LWS_WORKER_INDEX: "0", LWS_REVISION: revision}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {
+            "name": name,
+            "namespace": meta["namespace"],
+            "labels": {**(meta.get("labels") or {}), LWS_NAME: name, LWS_REVISION: revision},
+            "annotations": {
+                **(meta.get("annotations") or {}),
+                LWS_REPLICAS: str(spec.get("replicas", 1)),
+            },
+            "ownerReferences": [owner_reference(API_VERSION, "LeaderWorkerSet", meta)],
+        },
+        "spec": {
+            "replicas": replicas,
+            "serviceName": name,
+            "podManagementPolicy": "Parallel",
+            "selector": {"matchLabels": {LWS_NAME: name, LWS_WORKER_INDEX: "0"}},
+            "updateStrategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"partition": partition, "maxUnavailable": _unavailable(spec)},
+            },
+            "template": _with(template, labels, notes),
+            **_claims(parts),
+        },
+    }
+
+
+def worker_set(
+    lws: Raw, *, leader: Raw, revision: str, node_selector: dict[str, str] | None
+) -> Raw:
+    """The worker StatefulSet of one group.
+
+    `lws`: the LeaderWorkerSet with the templates of `revision`; its metadata is the live one.
+    `leader`: the leader pod, its labels and spec. `node_selector`: the group's domain.
+    """
+    meta, spec, parts = lws["metadata"], lws["spec"], lws["spec"]["leaderWorkerTemplate"]
+    leader_meta = leader["metadata"]
+    group = {k: leader_meta["labels"][k] for k in (LWS_GROUP_INDEX, LWS_GROUP_KEY)}
+    notes = {**_template_notes(lws), LWS_LEADER_NAME: leader_meta["name"]}
+    if requests_tpu(leader["spec"]):
+        notes[LWS_LEADER_REQUESTS_TPUS] = "true"
+    labels = {LWS_NAME: meta["name"], **group, LWS_REVISION: revision}
+    template = _with(copy.deepcopy(parts["workerTemplate"]), labels, notes)
+    if node_selector:
+        selector = template["spec"].get("nodeSelector") or {}
+        template["spec"]["nodeSelector"] = {**selector, **node_selector}
+    unique = _subdomain_policy(spec) == "UniquePerReplica"
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {
+            "name": leader_meta["name"],
+            "namespace": meta["namespace"],
+            "labels": {**(meta.get("labels") or {}), **labels},
+            "annotations": dict(meta.get("annotations") or {}),
+            "ownerReferences": [owner_reference("v1", "Pod", leader_meta)],
+        },
+        "spec": {
+            "replicas": parts.get("size", 1) - 1,
+            "serviceName": leader_meta["name"] if unique else meta["name"],
+            "podManagementPolicy": "Parallel",
+            "ordinals": {"start": 1},
+            "selector": {"matchLabels": {LWS_NAME: meta["name"], **group}},
+            "template": template,
+            **_claims(parts),
+        },
+    }
+
+
+def shared_service(lws: Raw) -> Raw:
+    """The headless Service of all groups (policy Shared)."""
+    meta = lws["metadata"]
+    owner = owner_reference(API_VERSION, "LeaderWorkerSet", meta)
+    return _service(lws, meta["name"], selector={LWS_NAME: meta["name"]}, owner=owner)
+
+
+def replica_service(lws: Raw, *, leader: Raw) -> Raw:
+    """The headless Service of one group (policy UniquePerReplica)."""
+    meta = leader["metadata"]
+    selector = {
+        LWS_NAME: lws["metadata"]["name"],
+        LWS_GROUP_INDEX: meta["labels"][LWS_GROUP_INDEX],
+    }
+    return _service(lws, meta["name"], selector=selector, owner=owner_reference("v1", "Pod", meta))
+
+
+def wants_shared_service(lws: Raw) -> bool:
+    return _subdomain_policy(lws["spec"]) == "Shared"
+
+
+def owner_reference(api_version: str, kind: str, meta: Raw) -> Raw:
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _service(lws: Raw, name: str, *, selector: dict[str, str], owner: Raw) -> Raw:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": name,
+            "namespace": lws["metadata"]["namespace"],
+            "labels": {LWS_NAME: lws["metadata"]["name"]},
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": selector,
+        },
+    }
+
+
+def _template_notes(lws: Raw) -> dict[str, str]:
+    """Annotations that both pod templates carry."""
+    own = lws["metadata"].get("annotations") or {}
+    parts = lws["spec"]["leaderWorkerTemplate"]
+    notes = {LWS_SIZE: str(parts.get("size", 1))}
+    if own.get(LWS_EXCLUSIVE_TOPOLOGY):
+        notes[LWS_EXCLUSIVE_TOPOLOGY] = own[LWS_EXCLUSIVE_TOPOLOGY]
+    subgroups = parts.get("subGroupPolicy")
+    if subgroups:
+        notes[LWS_SUBGROUP_SIZE] = str(subgroups.get("subGroupSize"))
+        notes[LWS_SUBGROUP_POLICY_TYPE] = subgroups.get("subGroupPolicyType") or "LeaderWorker"
+        if own.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY):
+            notes[LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY] = own[LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY]
+    return notes
+
+
+def _with(template: Raw, labels: dict[str, str], notes: dict[str, str]) -> Raw:
+    meta = template.get("metadata") or {}
+    meta["labels"] = {**(meta.get("labels") or {}), **labels}
+    meta["annotations"] = {**(meta.get("annotations") or {}), **notes}
+    template["metadata"] = meta
+    return template
+
+
+def _claims(parts: Raw) -> Raw:
+    """Claim templates and retention policy; of a claim template only what upstream copies."""
+    result: Raw = {}
+    copied = ("accessModes", "storageClassName", "volumeMode", "resources")
+    templates = [
+        {
+            "metadata": {"name": claim["metadata"]["name"]},
+            "spec": {k: v for k, v in (claim.get("spec") or {}).items() if k in copied},
+        }
+        for claim in parts.get("volumeClaimTemplates") or ()
+    ]
+    if templates:
+        result["volumeClaimTemplates"] = templates
+    policy = parts.get("persistentVolumeClaimRetentionPolicy")
+    if policy:
+        result["persistentVolumeClaimRetentionPolicy"] = policy
+    return result
+
+
+def _subdomain_policy(spec: Raw) -> str:
+    return str((spec.get("networkConfig") or {}).get("subdomainPolicy") or "Shared")
+
+
+def _unavailable(spec: Raw) -> int:
+    rolling = (spec.get("rolloutStrategy") or {}).get("rollingUpdateConfiguration") or {}
+    replicas = spec.get("replicas", 1)
+    unavailable = scaled(rolling.get("maxUnavailable", 1), replicas, round_up=False)
+    surge = scaled(rolling.get("maxSurge", 0), replicas, round_up=True)
+    return max(1, unavailable + min(surge, replicas))

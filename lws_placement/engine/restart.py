@@ -1,0 +1,84 @@
+"""When a pod's trouble restarts its whole group (LeaderWorkerSet's restart policies).
+
+A pod that was never bound is no trouble: it ran nothing, so its deletion restarts no group.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lws_placement.engine.lws_names import LWS_RECREATE_AFTER_START
+
+Raw = dict[str, Any]
+
+_RECREATE = ("RecreateGroupOnPodRestart", "RecreateGroupAfterStart")
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """What the controller needs to know of a pod."""
+
+    namespace: str
+    name: str
+    uid: str
+    lws: str
+    worker_index: str
+    group_index: str
+    revision: str
+    phase: str
+    ready: bool
+    node: str
+    restarted: bool
+    """Any container or init container has a restartCount above 0."""
+    terminating: bool
+    owner_uid: str
+    leader_name: str
+    has_leader_annotation: bool
+
+    @property
+    def is_leader(self) -> bool:
+        return self.worker_index == "0"
+
+
+def troubled(pod: PodState) -> bool:
+    """Does this pod's state call for a restart of its group, if the policy is to recreate?"""
+    if not pod.node:
+        return False
+    if pod.terminating:
+        return True
+    return pod.restarted and pod.phase in ("Running", "Pending")
+
+
+def why_no_restart(
+    lws: Raw,
+    pod: PodState,
+    *,
+    leader: PodState | None,
+    workers_owner: str | None,
+    group: Sequence[PodState],
+) -> str | None:
+    """Why the group of a troubled pod is left alone, None if its leader is to be deleted.
+
+    `workers_owner`: UID of the pod that owns the worker StatefulSet of `pod`, None if that is gone.
+    """
+    parts = lws["spec"]["leaderWorkerTemplate"]
+    policy = parts.get("restartPolicy", "RecreateGroupOnPodRestart")
+    if policy not in _RECREATE:
+        return "the policy is not to recreate"
+    notes = lws["metadata"].get("annotations") or {}
+    after_start = policy == "RecreateGroupAfterStart" or LWS_RECREATE_AFTER_START in notes
+    if after_start:
+        if len(group) != parts.get("size", 1):
+            return "not all pods of the group exist"
+        if any(p.phase == "Pending" for p in group):
+            return "a pod of the group has not started yet"
+    if leader is None:
+        return "the leader is gone already"
+    if leader.terminating:
+        return "the leader is being deleted already"
+    if not pod.is_leader:
+        if pod.revision != leader.revision:
+            return "the leader has another revision"
+        if workers_owner != leader.uid:
+            return "it belongs to an earlier leader"
+    return None

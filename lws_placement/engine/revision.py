@@ -1,0 +1,151 @@
+"""Revisions of a LeaderWorkerSet's template: the data of a ControllerRevision, and its key.
+
+Upstream hashes the object as Go structs serialise it, so objects that were written by kubectl are
+first brought to that form: members that Go leaves out when they are zero go, members that Go always
+writes (`metadata` of a pod template, `resources` of a container) come. The tables below name the
+fields by that rule; a takeover from upstream does not need equal keys (content is compared), its
+own tests do.
+"""
+
+import copy
+import json
+from typing import Any
+
+from lws_placement.engine.resources import parse_quantity
+
+Raw = dict[str, Any]
+
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_KEPT_EMPTY = frozenset({"metadata", "resources", "status"})
+_MAPS = frozenset(
+    {"labels", "annotations", "nodeSelector", "matchLabels", "limits", "requests", "overhead"}
+)
+"""Go maps: left out when empty. Other empty objects are pointers to structs and stay."""
+_PLAIN_BOOLEANS = frozenset(
+    {"hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly"}
+)
+_PLAIN_NUMBERS = frozenset(
+    {
+        "periodSeconds",
+        "timeoutSeconds",
+        "initialDelaySeconds",
+        "successThreshold",
+        "failureThreshold",
+        "hostPort",
+    }
+)
+_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+
+
+def revision_data(lws: Raw) -> Raw:
+    """`data` of the ControllerRevision: a patch that replaces what is versioned, in Go's form."""
+    spec = lws["spec"]
+    template = copy.deepcopy(spec["leaderWorkerTemplate"])
+    network = copy.deepcopy(spec.get("networkConfig") or {})
+    network["subdomainPolicy"] = network.get("subdomainPolicy") or "Shared"
+    for name in ("leaderTemplate", "workerTemplate"):
+        if template.get(name) is not None:
+            template[name] = _pod_template(template[name])
+    template = _without_zeros(template)
+    return {
+        "spec": {
+            "leaderWorkerTemplate": {**template, "$patch": "replace"},
+            "networkConfig": {**network, "$patch": "replace"},
+        }
+    }
+
+
+def canonical_bytes(data: Raw) -> bytes:
+    """As Go's encoding/json writes a map: keys sorted, compact, HTML characters escaped."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    for character in "&<>\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode()
+
+
+def revision_key(data: Raw) -> str:
+    """FNV-1 (32 bit) of the bytes, in the characters that Kubernetes thinks safe in names."""
+    value = 0x811C9DC5
+    for byte in canonical_bytes(data):
+        value = (value * 0x01000193) & 0xFFFFFFFF
+        value ^= byte
+    return "".join(_ALPHABET[ord(c) % len(_ALPHABET)] for c in str(value))
+
+
+def same_content(stored: Raw, live: Raw) -> bool:
+    """Do two revisions' data mean the same, whoever wrote them?"""
+    return canonical_bytes(revision_data({"spec": _unmarked(stored["spec"])})) == canonical_bytes(
+        live
+    )
+
+
+def spec_at(lws: Raw, data: Raw) -> Raw:
+    """The LeaderWorkerSet with the versioned parts of a stored revision."""
+    return {**lws, "spec": {**lws["spec"], **_unmarked(data["spec"])}}
+
+
+def _unmarked(spec: Raw) -> Raw:
+    """Without the `$patch` directives."""
+    return {
+        name: {k: v for k, v in part.items() if k != "$patch"} if isinstance(part, dict) else part
+        for name, part in spec.items()
+    }
+
+
+def _pod_template(template: Raw) -> Raw:
+    template.setdefault("metadata", {})
+    template["metadata"].pop("creationTimestamp", None)
+    spec = template.get("spec") or {}
+    for kind in _CONTAINERS:
+        for container in spec.get(kind) or ():
+            resources = container.setdefault("resources", {})
+            for part in ("requests", "limits"):
+                if resources.get(part):
+                    resources[part] = {k: _canonical(v) for k, v in resources[part].items()}
+    return template
+
+
+def _without_zeros(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        kept = {k: _without_zeros(v, k) for k, v in value.items()}
+        return {k: v for k, v in kept.items() if not _left_out(k, v)}
+    if isinstance(value, list):
+        return [_without_zeros(item) for item in value]
+    return value
+
+
+def _left_out(name: str, value: Any) -> bool:
+    if value is None or value in ("", []):
+        return True
+    if value == {}:
+        return name in _MAPS and name not in _KEPT_EMPTY
+    if value is False:
+        return name in _PLAIN_BOOLEANS
+    return value == 0 and not isinstance(value, bool) and name in _PLAIN_NUMBERS
+
+
+_BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_DECIMAL = ("k", "M", "G", "T", "P", "E")
+
+
+def _canonical(quantity: object) -> str:
+    """As apimachinery's Quantity prints it: the largest suffix that leaves a whole number."""
+    text = str(quantity)
+    value = parse_quantity(text)
+    if any(text.endswith(suffix) for suffix in _BINARY):
+        if value != value.to_integral_value():
+            return _canonical(str(value))
+        whole, suffix = int(value), ""
+        for bigger in _BINARY:
+            if whole == 0 or whole % 1024:
+                break
+            whole, suffix = whole // 1024, bigger
+        return f"{whole}{suffix}"
+    if value != value.to_integral_value():
+        return f"{int((value * 1000).to_integral_value())}m"
+    whole, suffix = int(value), ""
+    for bigger in _DECIMAL:
+        if whole == 0 or whole % 1000:
+            break
+        whole, suffix = whole // 1000, bigger
+    return f"{whole}{suffix}"
