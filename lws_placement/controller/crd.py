@@ -23,8 +23,17 @@ _SPECIAL: Mapping[str, Raw] = {
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": _INT_OR_STRING,
     "io.k8s.apimachinery.pkg.apis.meta.v1.Time": {"type": "string", "format": "date-time"},
 }
-_DROPPED = frozenset({"default", "enum", "x-kubernetes-group-version-kind", "x-kubernetes-unions"})
-_DEFAULTS = {("ContainerPort", "protocol"): "TCP", ("ServicePort", "protocol"): "TCP"}
+_DROPPED = frozenset(
+    {
+        "default",
+        "enum",
+        "x-kubernetes-group-version-kind",
+        "x-kubernetes-unions",
+        "x-kubernetes-patch-merge-key",
+        "x-kubernetes-patch-strategy",
+    }
+)
+_DEFAULTS = {("ContainerPort", "protocol"): "TCP", ("LocalObjectReference", "name"): ""}
 """Keys of list maps that may be absent need a default in a structural schema."""
 
 

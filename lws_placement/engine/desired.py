@@ -210,7 +210,7 @@ def _subdomain_policy(spec: Raw) -> str:
 
 def _unavailable(spec: Raw) -> int:
     rolling = (spec.get("rolloutStrategy") or {}).get("rollingUpdateConfiguration") or {}
-    replicas = spec.get("replicas", 1)
-    unavailable = scaled(rolling.get("maxUnavailable", 1), replicas, round_up=False)
-    surge = scaled(rolling.get("maxSurge", 0), replicas, round_up=True)
+    replicas: int = spec.get("replicas", 1)
+    unavailable: int = scaled(rolling.get("maxUnavailable", 1), replicas, round_up=False)
+    surge: int = scaled(rolling.get("maxSurge", 0), replicas, round_up=True)
     return max(1, unavailable + min(surge, replicas))

@@ -1,0 +1,256 @@
+"""`lws-placement serve`: wires the roles of one process together and runs them until SIGTERM.
+
+Webhook and extender answer in every replica; planner, controller and certificate renewal run where
+the leader Lease is held. Nothing is answered from a cache that has not synced, and on SIGTERM the
+Lease is given back first, then the servers finish what they have begun.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+from certs.authority import Material, Names
+from certs.inject import inject
+from certs.store import CertStore
+from lws_placement import log as logs
+from lws_placement.cli.options import settings_command
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.client import Api, connect
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.events import EventRecorder
+from lws_placement.cluster.hold_store import HoldStore
+from lws_placement.cluster.lease import Elector, Timing
+from lws_placement.cluster.lookup import ClusterLookup
+from lws_placement.cluster.mirror import Mirror
+from lws_placement.cluster.world import ClusterWorld
+from lws_placement.controller.run import run_controller
+from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
+from lws_placement.extender.app import build_app as extender_app
+from lws_placement.extender.guard import Guard
+from lws_placement.extender.members import Members
+from lws_placement.planner.act import Actor
+from lws_placement.planner.pace import Pace
+from lws_placement.planner.planner import Planner
+from lws_placement.planner.report import Reporter
+from lws_placement.serve import Server, ServerTls, health_app
+from lws_placement.settings import AffinityMode, Role, Settings
+from webhook.app import build_app as webhook_app
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LEADER_LEASE = "lws-placement-leader"
+
+_CONFIGURATIONS = (
+    "mutatingwebhookconfigurations/lws-placement-mutating",
+    "mutatingwebhookconfigurations/lws-placement-lws",
+    "validatingwebhookconfigurations/lws-placement-lws",
+)
+_CERTIFICATES_EVERY_S = 20.0
+_RETRY_S = 1.0
+_LEADING = {Role.PLANNER, Role.CONTROLLER, Role.CERTIFICATES}
+_SERVING = {Role.WEBHOOK, Role.EXTENDER}
+
+
+class Process:
+    """One `serve` process."""
+
+    def __init__(self, settings: Settings, api: Api) -> None:
+        self._settings = settings
+        self._roles = set(settings.roles)
+        self._api = api
+        self._identity = settings.identity or f"{socket.gethostname()}_{os.getpid()}"
+        domains = DomainIndex(headroom=settings.headroom_amounts())
+        self._cache = ClusterCache(domains)
+        self._mirror = Mirror(api, self._cache, namespace=settings.namespace)
+        names = Names(
+            dns=tuple(f"{name}.{settings.namespace}.svc" for name in settings.service_names),
+            ips=settings.extra_addresses,
+        )
+        self._certs = CertStore(api, namespace=settings.namespace, names=names)
+        self._tls: list[ServerTls] = []
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set, or a part of it fails beyond repair."""
+        servers = self._servers()
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(self._mirror.run())]
+            if self._roles & _SERVING:
+                material = await _retried(self._ensure_certificates)
+                self._load(material)
+                running.append(tasks.create_task(self._follow_certificates(material)))
+            for server in servers.values():
+                await server.start()
+            self._write_ports(servers)
+            leading = tasks.create_task(self._lead()) if self._roles & _LEADING else None
+            await stop.wait()
+            log.info("stopping")
+            if leading is not None:
+                leading.cancel()
+                await asyncio.wait([leading])
+            for server in servers.values():
+                await server.stop()
+            for task in running:
+                task.cancel()
+
+    # -- servers ---------------------------------------------------------------------------------
+
+    def _servers(self) -> dict[str, Server]:
+        settings, host = self._settings, self._settings.bind_address
+        servers = {
+            "health": Server(
+                health_app(lambda: self._mirror.synced), host=host, port=settings.health_port
+            )
+        }
+        if Role.WEBHOOK in self._roles:
+            lookup = ClusterLookup(
+                self._api,
+                self._cache,
+                mirror=self._mirror,
+                extender_configured=settings.extender_configured,
+            )
+            app = webhook_app(lookup, keep_affinity=settings.affinity is AffinityMode.ALWAYS)
+            tls = self._new_tls(client_certificates=False)
+            servers["webhook"] = Server(app, host=host, port=settings.webhook_port, tls=tls)
+        if Role.EXTENDER in self._roles:
+            world = ClusterWorld(
+                self._api, self._cache, mirror=self._mirror, store=self._holds(_not_here)
+            )
+            guard = Guard(world, guarded=settings.guarded_resources)
+            tls = self._new_tls(client_certificates=True)
+            servers["extender"] = Server(
+                extender_app(Members(world), guard), host=host, port=settings.extender_port, tls=tls
+            )
+        return servers
+
+    def _holds(self, may_write: Callable[[], None]) -> HoldStore:
+        return HoldStore(self._api, namespace=self._settings.namespace, may_write=may_write)
+
+    def _new_tls(self, *, client_certificates: bool) -> ServerTls:
+        tls = ServerTls(client_certificates=client_certificates)
+        self._tls.append(tls)
+        return tls
+
+    def _write_ports(self, servers: dict[str, Server]) -> None:
+        path = self._settings.ports_file
+        if path is not None:
+            ports = {name: server.bound_port for name, server in servers.items()}
+            draft = path.with_suffix(".draft")
+            draft.write_text(json.dumps(ports))
+            draft.rename(path)
+
+    # -- certificates ----------------------------------------------------------------------------
+
+    async def _ensure_certificates(self) -> Material:
+        return await self._certs.ensure(now=datetime.now(UTC))
+
+    def _load(self, material: Material) -> None:
+        for tls in self._tls:
+            tls.load(cert=material.tls_cert, key=material.tls_key, ca=material.ca)
+
+    async def _follow_certificates(self, material: Material) -> None:
+        while True:
+            await asyncio.sleep(_CERTIFICATES_EVERY_S)
+            fresh = await _retried(self._ensure_certificates)
+            if fresh != material:
+                self._load(fresh)
+                material = fresh
+                log.info("certificates reloaded")
+
+    async def _keep_certificates(self) -> None:
+        while True:
+            material = await _retried(lambda: self._certs.renew(now=datetime.now(UTC)))
+            await _retried(partial(inject, self._api, _CONFIGURATIONS, ca=material.ca))
+            await asyncio.sleep(_CERTIFICATES_EVERY_S)
+
+    # -- leading ---------------------------------------------------------------------------------
+
+    async def _lead(self) -> None:
+        lease_s = self._settings.lease_seconds
+        elector = Elector(
+            self._api,
+            namespace=self._settings.namespace,
+            name=LEADER_LEASE,
+            identity=self._identity,
+            timing=Timing(lease_s, lease_s * 2 / 3, lease_s * 2 / 15),
+        )
+        may_write = elector.leadership.require
+
+        async def lead() -> None:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    if Role.CERTIFICATES in self._roles:
+                        tasks.create_task(self._keep_certificates())
+                    if Role.CONTROLLER in self._roles:
+                        recorder = self._recorder("leaderworkerset")
+                        tasks.create_task(
+                            run_controller(self._api, recorder=recorder, may_write=may_write)
+                        )
+                    if Role.PLANNER in self._roles:
+                        tasks.create_task(self._plan(may_write))
+            except* NotLeaderError:
+                log.info("deposed")
+
+        await elector.run(lead)
+
+    async def _plan(self, may_write: Callable[[], None]) -> None:
+        store = self._holds(may_write)
+        await self._mirror.wait_synced()
+        self._mirror.take_holds(await store.fetch_all())
+        actor = Actor(
+            self._api,
+            self._cache,
+            store=store,
+            reporter=Reporter(self._recorder("planner"), self._cache),
+            may_write=may_write,
+        )
+        pace = Pace(clock=asyncio.get_running_loop().time, hold_s=self._settings.hold_seconds)
+        await Planner(self._cache, actor, pace=pace).run()
+
+    def _recorder(self, controller: str) -> EventRecorder:
+        return EventRecorder(self._api, instance=self._identity, controller=controller)
+
+
+async def _retried(call: Callable[[], Awaitable[T]]) -> T:
+    """Until the API server has answered; what it refuses is tried again as well, and logged."""
+    while True:
+        try:
+            return await call()
+        except (ApiError, InvalidObjectError) as e:
+            log.warning("will retry", extra={"error": str(e)})
+            await asyncio.sleep(_RETRY_S)
+
+
+def _not_here() -> None:
+    raise NotLeaderError("the extender never writes holds")
+
+
+async def _main(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
+    api = await connect(kubeconfig)
+    try:
+        await Process(settings, api).run(stop)
+    finally:
+        await api.close()
+
+
+def _run(settings: Settings) -> None:
+    logs.set_up(level=settings.log_level, format=settings.log_format)
+    asyncio.run(_main(settings))
+
+
+serve = settings_command(
+    "serve", run=_run, help="Run the webhook, extender, planner and controller until SIGTERM."
+)

@@ -1,0 +1,170 @@
+"""Our manifests and `serve` processes on a local control plane: for the demo and the tests.
+
+The very files that users apply; only addresses are replaced: a webhook's Service by a URL on
+loopback, the extender's host by one of ours, file names of certificates. `serve` runs under the
+token of the ServiceAccount in the manifests and nothing more.
+"""
+
+import base64
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+import yaml
+
+from lws_placement.errors import LocalClusterError
+from lws_placement.localcluster.cluster import LocalCluster, free_ports
+from lws_placement.localcluster.process import Process
+
+Raw = dict[str, Any]
+
+NAMESPACE = "lws-placement-system"
+ACCOUNT = "lws-placement"
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+SECRET = "lws-placement-certs"
+
+_WAIT_S = 60.0
+
+
+class Installation:
+    """lws-placement on one LocalCluster."""
+
+    def __init__(self, cluster: LocalCluster, *, lease_s: float = 3.0) -> None:
+        if not MANIFESTS.is_dir():
+            raise LocalClusterError(f"{MANIFESTS} is missing: run this from a clone of the project")
+        self.cluster = cluster
+        self._lease_s = lease_s
+        self.webhook_port, self.extender_port = free_ports(2)
+        self.servers: dict[str, Process] = {}
+        self._kubeconfig: Path | None = None
+
+    def apply(self, overlay: str = "standalone") -> None:
+        """Everything in `manifests/<overlay>`, with local addresses; waits for the CRD."""
+        objects = self.objects(overlay)
+        text = yaml.safe_dump_all(objects, sort_keys=False)
+        first = [o for o in objects if o["kind"] in ("Namespace", "CustomResourceDefinition")]
+        self.cluster.kubectl(*_APPLY, stdin=yaml.safe_dump_all(first, sort_keys=False))
+        if any(o["kind"] == "CustomResourceDefinition" for o in first):
+            self.wait_for(self._established, "")
+        self.cluster.kubectl(*_APPLY, stdin=text)
+        self._kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT)
+
+    def objects(self, overlay: str) -> list[Raw]:
+        """The overlay's objects. The Deployment stays unscheduled: `start_server` stands in."""
+        text = self.cluster.kubectl("kustomize", str(MANIFESTS / overlay))
+        objects = [o for o in yaml.safe_load_all(text) if o]
+        for obj in objects:
+            for webhook in obj.get("webhooks") or ():
+                client = webhook["clientConfig"]
+                path = client.pop("service")["path"]
+                client["url"] = f"https://127.0.0.1:{self.webhook_port}{path}"
+            if obj["kind"] == "Deployment":
+                obj["spec"]["replicas"] = 0
+        return objects
+
+    def start_server(
+        self, name: str, *, roles: str = "", ports: bool = False, flags: Sequence[str] = ()
+    ) -> Process:
+        """A `serve` process; `ports`: the one that the webhook URL and the scheduler point to."""
+        folder = self.cluster.folder
+        ports_file = folder / f"{name}.ports"
+        ports_file.unlink(missing_ok=True)
+        command = [
+            sys.executable,
+            "-m",
+            "lws_placement.cli.main",
+            "serve",
+            f"--kubeconfig={self._kubeconfig}",
+            f"--identity={name}",
+            "--bind-address=127.0.0.1",
+            f"--webhook-port={self.webhook_port if ports else 0}",
+            f"--extender-port={self.extender_port if ports else 0}",
+            "--health-port=0",
+            f"--ports-file={ports_file}",
+            f"--lease-seconds={self._lease_s}",
+            *([f"--roles={roles}"] if roles else []),
+            *flags,
+        ]
+        process = Process(command, log=folder / "logs" / f"serve-{name}.log")
+        process.name = f"serve {name}"
+        self.servers[name] = process
+        return process
+
+    def wait_ready(self, name: str) -> None:
+        """Until it listens and its caches have synced, and the webhooks trust it."""
+        self.wait_for(lambda: (self.cluster.folder / f"{name}.ports").exists(), name)
+        self.wait_for(lambda: self._ready(name), name)
+        self.wait_for(self._trusted, name)
+
+    def stop_server(self, name: str) -> None:
+        self.servers.pop(name).stop()
+
+    def kill_server(self, name: str) -> None:
+        self.servers.pop(name).kill()
+
+    def stop(self) -> None:
+        for name in list(self.servers):
+            self.stop_server(name)
+
+    def start_scheduler(self) -> None:
+        """With the configuration of `manifests/base`, once the client certificate exists."""
+        self.cluster.start_scheduler(self.scheduler_configuration())
+
+    def scheduler_configuration(self) -> Raw:
+        config: Raw = yaml.safe_load((MANIFESTS / "base" / "scheduler-config.yaml").read_text())
+        folder = self.cluster.folder / "extender-client"
+        folder.mkdir(exist_ok=True)
+        data = json.loads(self.cluster.kubectl("get", "secret", SECRET, "-n", NAMESPACE, "-ojson"))
+        for name in ("ca.crt", "client.crt", "client.key"):
+            path = folder / name
+            path.touch(mode=0o600)
+            path.write_bytes(base64.b64decode(data["data"][name]))
+        for extender in config["extenders"]:
+            verb = extender["urlPrefix"].rsplit("/", 1)[-1]
+            extender["urlPrefix"] = f"https://127.0.0.1:{self.extender_port}/{verb}"
+            extender["tlsConfig"] |= {
+                "caFile": str(folder / "ca.crt"),
+                "certFile": str(folder / "client.crt"),
+                "keyFile": str(folder / "client.key"),
+            }
+        config["leaderElection"] = {"leaderElect": False}
+        return config
+
+    def wait_for(self, condition: Callable[[], bool], name: str) -> None:
+        until = time.monotonic() + _WAIT_S
+        while not condition():
+            self.cluster.check()
+            if name in self.servers:
+                self.servers[name].check()
+            if time.monotonic() > until:
+                tail = self.servers[name].tail() if name in self.servers else ""
+                raise LocalClusterError(f"serve {name} is not ready after {_WAIT_S:.0f} s\n{tail}")
+            time.sleep(0.05)
+
+    def _established(self) -> bool:
+        conditions = self.cluster.kubectl("get", "crd", "-ojsonpath={.items[*].status.conditions}")
+        return '"type":"Established"' in conditions
+
+    def _ready(self, name: str) -> bool:
+        port = json.loads((self.cluster.folder / f"{name}.ports").read_text())["health"]
+        try:
+            with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/readyz", timeout=2):
+                return True
+        except (URLError, OSError):
+            return False
+
+    def _trusted(self) -> bool:
+        """Has the CA bundle been written into every webhook of ours?"""
+        text = self.cluster.kubectl(
+            "get", "mutatingwebhookconfigurations,validatingwebhookconfigurations", "-ojson"
+        )
+        webhooks = [w for item in json.loads(text)["items"] for w in item["webhooks"]]
+        return all(w["clientConfig"].get("caBundle") for w in webhooks)
+
+
+_APPLY = ("apply", "--server-side", "--force-conflicts", "-f", "-")
