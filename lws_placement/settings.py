@@ -95,6 +95,11 @@ class Settings(BaseSettings):
         description="kube-scheduler calls our extender. Without it members are never pinned at "
         "admission, as nobody makes the last check.",
     )
+    placing: bool = Field(
+        default=True,
+        description="Gate and place exclusive groups. False: the webhook does only what "
+        "LeaderWorkerSet's own does, to compare, or to switch placement off for new pods.",
+    )
     guarded_resources: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("google.com/tpu", "nvidia.com/gpu"),
         description="Resources of which the extender keeps foreign pods off held room.",

@@ -42,8 +42,10 @@ class Lookup(Protocol):
         """The node that a hold keeps for this pod, if nothing is in doubt."""
 
 
-def build_app(lookup: Lookup, *, keep_affinity: bool) -> web.Application:
-    """`keep_affinity`: leave upstream's exclusive terms on members that the planner handles."""
+def build_app(lookup: Lookup, *, keep_affinity: bool, placing: bool = True) -> web.Application:
+    """`keep_affinity`: leave upstream's exclusive terms on members that the planner handles.
+    `placing`: gate or pin members; else pods get upstream's edits alone.
+    """
 
     async def mutate_pod(request: AdmissionRequest) -> Raw:
         old = request.the_object()
@@ -61,7 +63,7 @@ def build_app(lookup: Lookup, *, keep_affinity: bool) -> web.Application:
         if not old["spec"].get("containers"):
             raise InvalidObjectError("request.object.spec.containers is empty")
         pod = add_lws_identity(old, namespace=namespace)
-        if isinstance(pod, Denied):
+        if isinstance(pod, Denied) or not placing:
             return pod
         uid = await lookup.lws_uid_of(pod, namespace)
         pin = None

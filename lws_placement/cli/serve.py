@@ -117,7 +117,11 @@ class Process:
                 mirror=self._mirror,
                 extender_configured=settings.extender_configured,
             )
-            app = webhook_app(lookup, keep_affinity=settings.affinity is AffinityMode.ALWAYS)
+            app = webhook_app(
+                lookup,
+                keep_affinity=settings.affinity is AffinityMode.ALWAYS,
+                placing=settings.placing,
+            )
             tls = self._new_tls(client_certificates=False)
             servers["webhook"] = Server(app, host=host, port=settings.webhook_port, tls=tls)
         if Role.EXTENDER in self._roles:

@@ -1,0 +1,20 @@
+"""`--e2e` adds the end-to-end tests; plain `pytest` leaves them out."""
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--e2e", action="store_true", help="also run against a real control plane")
+
+
+def pytest_ignore_collect(collection_path, config):
+    if collection_path.name == "e2e" and not config.getoption("--e2e"):
+        return True
+    return None
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Keeps the outcome on the item, so that fixtures can show logs of failed tests."""
+    outcome = yield
+    setattr(item, f"outcome_{call.when}", outcome.get_result())

@@ -1,0 +1,75 @@
+"""One control plane for the session, a namespace and node pool of its own for each test."""
+
+import itertools
+
+import pytest
+from e2e.stack import Scene
+
+from lws_placement.localcluster.binaries import find_or_build
+from lws_placement.localcluster.cluster import LocalCluster
+from lws_placement.localcluster.install import Installation
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def binaries(pytestconfig):
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def say(line):
+        with capture.global_and_fixture_disabled():
+            print(f"\n{line}", flush=True)
+
+    return find_or_build(say)
+
+
+@pytest.fixture(scope="session")
+def installation(binaries, tmp_path_factory):
+    """Everything as users install it: two replicas of `serve`, the first one answers."""
+    with LocalCluster(tmp_path_factory.mktemp("cluster") / "a", binaries) as cluster:
+        installed = Installation(cluster)
+        try:
+            installed.apply("standalone")
+            start(installed, "one")
+            start(installed, "two")
+            installed.start_scheduler()
+            yield installed
+        finally:
+            installed.stop()
+
+
+def start(installed, name):
+    """`one` is where API server and scheduler call; `two` stands by for planner and controller."""
+    if name == "one":
+        installed.start_server("one", ports=True, flags=["--hold-seconds=5"])
+    else:
+        roles = "planner,controller,certificates"
+        installed.start_server(name, roles=roles, flags=["--hold-seconds=5"])
+    installed.wait_ready(name)
+
+
+@pytest.fixture
+def scene(installation, request):
+    yield from a_scene(installation, request)
+
+
+def a_scene(installation, request):
+    namespace = f"t{next(_numbers)}"
+    cluster = installation.cluster
+    cluster.kubectl("create", "namespace", namespace)
+    made = Scene(cluster, installation, namespace)
+    made.wait(lambda: made.get("serviceaccounts"), "the namespace has its ServiceAccount")
+    try:
+        yield made
+    finally:
+        failed = getattr(request.node, "outcome_call", None)
+        if failed is not None and failed.failed:
+            print(cluster.logs())
+            for server in installation.servers.values():
+                print(f"--- {server.name}\n{server.tail(60)}")
+            print(made.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False)[-6000:])
+        made.kubectl("delete", "lws,pods", "--all", "--wait=false", check=False)
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+        if made.nodes:
+            made.wait(lambda: not made.bound(), "the test's pods are gone")
+            cluster.kubectl("delete", "nodes", "-l", f"pool={namespace}", "--wait=false")

@@ -1,0 +1,186 @@
+"""A local control plane with lws-placement on it, and what end-to-end tests ask of it."""
+
+import json
+import time
+from dataclasses import dataclass, field
+
+from lws_placement.localcluster.cluster import LocalCluster
+from lws_placement.localcluster.install import Installation
+from lws_placement.localcluster.nodes import a_simulated_node
+
+LWS = "leaderworkerset.sigs.k8s.io"
+MODEL = {"cpu": "4", "google.com/tpu": "4"}
+CHIPS = {"google.com/tpu": "4"}
+
+
+@dataclass
+class Scene:
+    """One test's namespace and topology key on a shared control plane."""
+
+    cluster: LocalCluster
+    installation: Installation
+    namespace: str
+    nodes: list[str] = field(default_factory=list)
+
+    @property
+    def key(self):
+        return f"topology.example.com/{self.namespace}"
+
+    # -- make ------------------------------------------------------------------------------------
+
+    def create(self, *objects):
+        text = "\n---\n".join(json.dumps(o) for o in objects)
+        return self.kubectl("create", "-f", "-", stdin=text)
+
+    def pool(self, domains, nodes_each=4, *, capacity=CHIPS, prefix="n", taints=()):
+        """Nodes `<namespace>-<prefix><domain>-<node>`; domain values are d00, d01, ..."""
+        made = [
+            a_simulated_node(
+                f"{self.namespace}-{prefix}{d:02}-{n}",
+                labels={self.key: f"{prefix}{d:02}", "pool": self.namespace},
+                capacity=capacity,
+                taints=taints,
+            )
+            for d in range(domains)
+            for n in range(nodes_each)
+        ]
+        self.nodes += [n["metadata"]["name"] for n in made]
+        self.create(*made)
+        self.wait(lambda: self._all_ready(), "nodes are ready")
+        return [n["metadata"]["name"] for n in made]
+
+    def _all_ready(self):
+        return len(self.get("nodes", "-l", f"pool={self.namespace}", ready=True)) == len(self.nodes)
+
+    def lws(self, name="llm", *, replicas=1, size=4, exclusive=True, resources=MODEL, **more):
+        """An LWS manifest; `more`: members of the spec, `leader` resources, `annotations`."""
+        notes = dict(more.pop("annotations", {}))
+        if exclusive:
+            notes[f"{LWS}/exclusive-topology"] = self.key
+        template = {"size": size, "workerTemplate": self._template(resources)}
+        leader = more.pop("leader", None)
+        if leader is not None:
+            template["leaderTemplate"] = self._template(leader)
+        restart = more.pop("restart", None)
+        if restart is not None:
+            template["restartPolicy"] = restart
+        return {
+            "apiVersion": "leaderworkerset.x-k8s.io/v1",
+            "kind": "LeaderWorkerSet",
+            "metadata": {"name": name, "namespace": self.namespace, "annotations": notes},
+            "spec": {"replicas": replicas, "leaderWorkerTemplate": template, **more},
+        }
+
+    def _template(self, resources):
+        limits = {k: v for k, v in resources.items() if "/" in k}
+        container = {
+            "name": "model",
+            "image": "registry.example.com/model",
+            "resources": {"requests": resources, "limits": limits},
+        }
+        spec = {"nodeSelector": {"pool": self.namespace}, "containers": [container]}
+        return {"spec": spec | {"terminationGracePeriodSeconds": 1}}
+
+    def filler(self, node, resources=CHIPS, name=None):
+        """A foreign pod bound to `node`."""
+        container = {"name": "c", "image": "x", "resources": {"limits": resources}}
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name or f"filler-{node}", "namespace": self.namespace},
+            "spec": {"nodeName": node, "containers": [container]},
+        }
+
+    # -- look ------------------------------------------------------------------------------------
+
+    def kubectl(self, *args, stdin=None, check=True):
+        return self.cluster.kubectl("-n", self.namespace, *args, stdin=stdin, check=check)
+
+    def get(self, kind, *args, ready=False):
+        items = json.loads(self.kubectl("get", kind, *args, "-ojson"))["items"]
+        if ready:
+            items = [o for o in items if _is_ready(o)]
+        return items
+
+    def one(self, kind, name):
+        return json.loads(self.kubectl("get", kind, name, "-ojson"))
+
+    def members(self, lws=None):
+        selector = f"{LWS}/name={lws}" if lws else f"{LWS}/name"
+        return self.get("pods", "-l", selector)
+
+    def bound(self, lws=None):
+        return [p for p in self.members(lws) if p["spec"].get("nodeName")]
+
+    def holds(self):
+        """Leases that are holds of this scene's topology key."""
+        leases = json.loads(
+            self.cluster.kubectl(
+                "get",
+                "leases",
+                "-n",
+                "lws-placement-system",
+                "-l",
+                "lws-placement.dev/kind=hold",
+                "-ojson",
+            )
+        )["items"]
+        holds = [json.loads(x["metadata"]["annotations"]["lws-placement.dev/hold"]) for x in leases]
+        return [h for h in holds if h["topologyKey"] == self.key]
+
+    def domain_of(self, node):
+        return node.removeprefix(f"{self.namespace}-").rsplit("-", 1)[0]
+
+    def places(self, lws=None):
+        """group index -> domains of its bound pods."""
+        found = {}
+        for pod in self.bound(lws):
+            group = (
+                pod["metadata"]["labels"][f"{LWS}/name"],
+                pod["metadata"]["labels"][f"{LWS}/group-index"],
+            )
+            found.setdefault(group, set()).add(self.domain_of(pod["spec"]["nodeName"]))
+        return found
+
+    def broken_promises(self, pods=None):
+        """In words; empty if no group is split and no domain has two."""
+        places = self.places()
+        problems = [f"{g} is split over {sorted(d)}" for g, d in places.items() if len(d) > 1]
+        for domain in {d for ds in places.values() for d in ds}:
+            groups = sorted(g for g, ds in places.items() if domain in ds)
+            if len(groups) > 1:
+                problems.append(f"{domain} has {groups}")
+        return problems
+
+    def events(self, reason):
+        return [e for e in self.get("events") if e["reason"] == reason]
+
+    def wait(self, condition, what, timeout_s=60.0):
+        """Until `condition()` is true; an AssertionError that shows the pods if it never is."""
+        until = time.monotonic() + timeout_s
+        while not (found := condition()):
+            self.cluster.check()
+            if time.monotonic() > until:
+                state = self.kubectl("get", "pods,lws", "-owide", check=False)
+                raise AssertionError(f"waited {timeout_s:.0f} s in vain: {what}\n{state}")
+            time.sleep(0.1)
+        return found
+
+    def wait_bound(self, number, lws=None, timeout_s=60.0):
+        """Until `number` members are bound and none is on its way out."""
+
+        def settled():
+            pods = self.members(lws)
+            there = [p for p in pods if p["spec"].get("nodeName") and _stays(p)]
+            return len(there) == number and len(pods) == number
+
+        self.wait(settled, f"{number} members of {lws or 'all'} are bound", timeout_s)
+
+
+def _stays(pod):
+    return "deletionTimestamp" not in pod["metadata"]
+
+
+def _is_ready(obj):
+    conditions = obj.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

@@ -1,0 +1,240 @@
+"""Whole groups on exclusive domains, with the real scheduler: promises P1, P2, P4, P5, P6, P7."""
+
+import json
+
+import pytest
+from e2e.conftest import start
+from e2e.stack import CHIPS, LWS, Scene
+
+from lws_placement.engine.desired import worker_set
+from lws_placement.localcluster.cluster import LocalCluster
+from lws_placement.localcluster.install import Installation
+
+
+def lay_the_trap(scene):
+    """20 domains of 4 nodes, 10 with one node taken, 10 groups of 4 that need whole nodes."""
+    nodes = scene.pool(20)
+    broken = [n for n in nodes if n.endswith("-0")][::2]
+    scene.create(*[scene.filler(n) for n in broken])
+    scene.create(scene.lws("trap", replicas=10, size=4))
+
+
+def whole_groups(scene):
+    """Groups whose 4 pods are all bound."""
+    counts = {}
+    for pod in scene.bound("trap"):
+        group = pod["metadata"]["labels"][f"{LWS}/group-index"]
+        counts[group] = counts.get(group, 0) + 1
+    return [g for g, n in counts.items() if n == 4]
+
+
+def test_the_trap_is_solved_ten_of_ten(scene):
+    lay_the_trap(scene)
+    scene.wait_bound(40, "trap")
+    assert scene.broken_promises() == []
+    assert len(scene.holds()) == 10
+    scene.wait(lambda: scene.one("lws", "trap")["status"].get("readyReplicas") == 10, "10 ready")
+
+
+def test_the_trap_strands_groups_when_our_roles_are_off(binaries, tmp_path):
+    """The same input with LeaderWorkerSet's own affinity; else the test above proves little."""
+    with LocalCluster(tmp_path / "plain", binaries) as cluster:
+        installed = Installation(cluster)
+        try:
+            installed.apply("standalone")
+            roles = "webhook,controller,certificates"
+            installed.start_server("plain", roles=roles, ports=True, flags=["--placing=false"])
+            installed.wait_ready("plain")
+            cluster.start_scheduler(
+                {
+                    "apiVersion": "kubescheduler.config.k8s.io/v1",
+                    "kind": "KubeSchedulerConfiguration",
+                    "leaderElection": {"leaderElect": False},
+                }
+            )
+            scene = Scene(cluster, installed, "default")
+            lay_the_trap(scene)
+            # All leaders are bound or refused for good, and no pod is left that was not tried.
+            scene.wait(lambda: all(_tried(p) for p in _pods_after_leaders(scene)), "all tried")
+            assert len(whole_groups(scene)) < 10
+            stuck = [g for g, _ in scene.places("trap").items()]
+            assert len(stuck) > len(whole_groups(scene)), "some groups sit half-placed"
+        finally:
+            installed.stop()
+
+
+def _pods_after_leaders(scene):
+    pods = scene.members("trap")
+    bound_leaders = [
+        p
+        for p in pods
+        if p["metadata"]["labels"][f"{LWS}/worker-index"] == "0" and p["spec"].get("nodeName")
+    ]
+    expected = 10 + 3 * len(bound_leaders)
+    return pods if len(pods) == expected else [{"spec": {}, "status": {}}]
+
+
+def _tried(pod):
+    refused = any(
+        c["type"] == "PodScheduled" and c["status"] == "False"
+        for c in pod["status"].get("conditions", [])
+    )
+    return bool(pod["spec"].get("nodeName")) or refused
+
+
+def test_a_leader_without_tpu_shares_the_slice_with_its_workers(scene):
+    nodes = scene.pool(2, capacity={**CHIPS, "cpu": "6"})
+    # Chips are free everywhere in the first slice, but no cpu is left for the leader.
+    scene.create(*[scene.filler(n, {"cpu": "2"}) for n in nodes[:4]])
+    worker = {"cpu": "4", "google.com/tpu": "4"}
+    scene.create(scene.lws(size=5, resources=worker, leader={"cpu": "2"}))
+    scene.wait_bound(5)
+    assert scene.places() == {("llm", "0"): {"n01"}}
+
+
+def test_workers_may_exist_before_the_leader_is_bound(scene):
+    """The other creation order: all pods of the group are there, gated, before any is bound."""
+    scene.create(scene.lws())
+    leader = scene.wait(lambda: scene.members() and scene.members()[0], "the leader exists")
+    revision = leader["metadata"]["labels"][f"{LWS}/template-revision-hash"]
+    workers = worker_set(
+        scene.one("lws", "llm"), leader=leader, revision=revision, node_selector=None
+    )
+    scene.create(workers)
+    scene.wait(lambda: len(scene.members()) == 4, "all four pods exist")
+    gates = [g["name"] for p in scene.members() for g in p["spec"].get("schedulingGates", [])]
+    assert gates == ["lws-placement.dev/unplanned"] * 4
+    scene.pool(2)
+    scene.wait_bound(4)
+    assert len(scene.places()[("llm", "0")]) == 1
+    assert len(scene.holds()) == 1
+
+
+def test_a_waiting_group_says_why_and_is_placed_as_soon_as_room_appears(scene):
+    nodes = scene.pool(3)
+    scene.create(*[scene.filler(n) for n in nodes if n.endswith("-0")])
+    scene.create(scene.lws())
+    note = scene.wait(lambda: [e["message"] for e in scene.events("WaitingForDomain")], "an event")
+    assert "3 domains have 3 of 4 nodes" in note[0]
+    about = scene.wait(
+        lambda: (
+            {e["involvedObject"]["kind"] for e in scene.events("WaitingForDomain")}
+            == {"LeaderWorkerSet", "Pod"}
+        ),
+        "one event on the LWS and one on the leader pod",
+    )
+    assert about
+    assert scene.bound() == []
+    scene.kubectl("delete", "pod", f"filler-{nodes[4]}", "--wait=false")
+    scene.wait_bound(4)
+    assert scene.places() == {("llm", "0"): {"n01"}}
+
+
+def test_a_key_that_no_node_carries_is_a_warning_and_an_event(scene):
+    scene.pool(1)
+    lws = scene.lws(annotations={}, exclusive=False)
+    lws["metadata"]["annotations"][f"{LWS}/exclusive-topology"] = "example.com/no-such-label"
+    text = scene.cluster.kubectl(
+        "-n", scene.namespace, "create", "-f", "-", stdin=json.dumps(lws), check=False
+    )
+    assert "no node carries the label example.com/no-such-label" in text
+    scene.wait(lambda: scene.events("WaitingForDomain"), "an event")
+
+
+def test_foreign_pods_never_wait_for_us_and_never_take_held_room(scene):
+    nodes = scene.pool(1, 2)
+    scene.create(scene.lws(size=2))
+    scene.wait_bound(2)
+    plain = scene.filler("", {"cpu": "1"}, name="plain")
+    del plain["spec"]["nodeName"]
+    plain["spec"]["nodeSelector"] = {"pool": scene.namespace}
+    scene.create(plain)
+    scene.wait(lambda: scene.one("pod", "plain")["spec"].get("nodeName"), "the plain pod is bound")
+    assert scene.one("pod", "plain")["spec"]["nodeName"] in nodes
+
+
+@pytest.mark.parametrize("victim", ["leader", "worker"])
+def test_a_deleted_pod_restarts_its_whole_group_in_its_own_domain(scene, victim):
+    scene.pool(3)
+    scene.create(scene.lws(replicas=2))
+    scene.wait_bound(8)
+    before = {p["metadata"]["name"]: p["metadata"]["uid"] for p in scene.members()}
+    places = scene.places()
+    name = "llm-0" if victim == "leader" else "llm-0-2"
+    scene.kubectl("delete", "pod", name, "--wait=false")
+    scene.wait(lambda: _all_new(scene, before, "llm-0"), "all pods of group 0 are new")
+    scene.wait_bound(8)
+    after = {p["metadata"]["name"]: p["metadata"]["uid"] for p in scene.members()}
+    assert all(after[n] == uid for n, uid in before.items() if n.startswith("llm-1"))
+    assert scene.places() == places
+    assert scene.broken_promises() == []
+
+
+def _all_new(scene, before, prefix):
+    now = {p["metadata"]["name"]: p["metadata"]["uid"] for p in scene.members()}
+    names = [n for n in before if n.startswith(prefix)]
+    return all(n in now and now[n] != before[n] for n in names)
+
+
+def test_holds_end_when_their_group_is_gone(scene):
+    scene.pool(3)
+    scene.create(scene.lws(replicas=3))
+    scene.wait_bound(12)
+    assert len(scene.holds()) == 3
+    scene.kubectl("scale", "lws", "llm", "--replicas=1")
+    scene.wait(lambda: len(scene.holds()) == 1, "two holds end after scaling down")
+    scene.kubectl("delete", "lws", "llm", "--wait=false")
+    scene.wait(lambda: not scene.holds(), "no hold is left")
+
+
+def test_a_recreated_lws_of_the_same_name_is_a_new_one(scene):
+    scene.pool(1)
+    scene.create(scene.lws())
+    scene.wait_bound(4)
+    old = scene.holds()[0]["holders"][0]["lwsUid"]
+    scene.kubectl("delete", "lws", "llm", "--wait=false")
+    scene.create(scene.lws())
+    scene.wait(
+        lambda: scene.holds() and scene.holds()[0]["holders"][0]["lwsUid"] != old, "new hold"
+    )
+    scene.wait_bound(4)
+    assert scene.broken_promises() == []
+
+
+def test_a_pinned_pod_whose_node_is_cordoned_is_replaced(scene):
+    """The scheduler is stopped meanwhile, so that the pods are pinned but not bound."""
+    nodes = scene.pool(2)
+    scene.cluster.stop_scheduler()
+    try:
+        scene.create(scene.lws())
+        pinned = scene.wait(lambda: _pinned(scene), "the leader is pinned")
+        scene.kubectl("cordon", pinned)
+    finally:
+        scene.installation.start_scheduler()
+    scene.wait_bound(4)
+    assert pinned in nodes
+    assert pinned not in {p["spec"]["nodeName"] for p in scene.bound()}
+    assert scene.broken_promises() == []
+
+
+def _pinned(scene):
+    for pod in scene.members():
+        node = pod["metadata"]["annotations"].get("lws-placement.dev/pinned-node")
+        if node and not pod["spec"].get("schedulingGates"):
+            return node
+    return None
+
+
+def test_the_state_is_rebuilt_from_the_api_server_alone_after_kill_9(scene):
+    scene.pool(4)
+    scene.create(scene.lws(replicas=2))
+    scene.wait_bound(8)
+    before = scene.places()
+    for name in ("one", "two"):
+        scene.installation.kill_server(name)
+    for name in ("one", "two"):
+        start(scene.installation, name)
+    scene.kubectl("scale", "lws", "llm", "--replicas=4")
+    scene.wait_bound(16)
+    assert scene.broken_promises() == []
+    assert {g: d for g, d in scene.places().items() if g in before} == before
