@@ -44,7 +44,7 @@ def match(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
     odd = [m for m in members if kinds[m.demand] == 1]
     if len(kinds) == 2 and odd:
         return _one_unlike(odd[0], [m for m in members if m is not odd[0]], nodes)
-    if not any(_takes_two(list(kinds), node) for node in nodes):
+    if not any(takes_two(list(kinds), node) for node in nodes):
         return _one_each(members, nodes)
     return _Search(members, nodes).run()
 
@@ -100,7 +100,8 @@ def _one_unlike(odd: Member, rest: Sequence[Member], nodes: Sequence[NodeView]) 
     return placed if isinstance(placed, NoMatch) else {odd.rank: name, **placed}
 
 
-def _takes_two(kinds: Sequence[Demand], node: NodeView) -> bool:
+def takes_two(kinds: Sequence[Demand], node: NodeView) -> bool:
+    """Does the node take two members of these kinds at once?"""
     for i, first in enumerate(kinds):
         if why_not_node(first, node) is None:
             after = take(node, first)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lws_placement.engine.fit import why_not_node
-from lws_placement.engine.match import NoMatch, match
+from lws_placement.engine.match import NoMatch, match, takes_two
 from lws_placement.engine.model import (
     Demand,
     DomainName,
@@ -154,7 +154,9 @@ def _why_no_match(free: Sequence[Member], domain: DomainView, answer: NoMatch) -
     fit, demand, refused = worst
     detail = min(refused, key=lambda text: (-refused[text], text)) if refused else ""
     why = _WORST[answer]
-    if why is Why.NO_MATCHING and (fit == 0 or (fit < counts[demand] and refused)):
+    one_each = not any(takes_two(list(counts), n) for n in domain.nodes)
+    needed = len(free) if one_each else counts[demand]
+    if why is Why.NO_MATCHING and (fit == 0 or (fit < needed and refused)):
         why = Why.TOO_FEW_NODES
     rank = next(m.rank for m in free if m.demand == demand)
     return Reason(why, fit=fit, nodes=len(domain.nodes), detail=detail, rank=rank)
