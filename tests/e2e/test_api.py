@@ -1,0 +1,182 @@
+"""What users and programs see at the API: manifests, validation, kubectl, scale, RBAC."""
+
+import json
+import ssl
+from urllib.error import HTTPError
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+import pytest
+import yaml
+from e2e.stack import LWS
+
+from lws_placement.localcluster.install import MANIFESTS, NAMESPACE
+
+
+@pytest.mark.parametrize("overlay", ["base", "standalone", "beside-upstream", "kind"])
+def test_every_overlay_is_accepted_by_the_api_server(scene, overlay):
+    cluster = scene.cluster
+    text = cluster.kubectl("kustomize", str(MANIFESTS / overlay))
+    # In a namespace of its own, as a Service that is there already cannot get another address.
+    text = text.replace("lws-placement-system", scene.namespace)
+    out = cluster.kubectl(
+        "apply", "--server-side", "--dry-run=server", "--force-conflicts", "-f", "-", stdin=text
+    )
+    assert "deployment.apps/lws-placement serverside-applied" in out
+
+
+def test_the_crd_file_is_what_the_generator_makes(installation):
+    import importlib.util
+
+    path = MANIFESTS / "standalone" / "make_crd.py"
+    spec = importlib.util.spec_from_file_location("make_crd", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = yaml.safe_load(module.generate(installation.cluster))
+    assert made == yaml.safe_load((MANIFESTS / "standalone" / "crd.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", ["tpu-v5e-16", "gpu-ray", "disaggregated", "trap"])
+def test_examples_are_accepted(scene, name):
+    path = str(MANIFESTS / "examples" / f"{name}.yaml")
+    assert "serverside-applied" in scene.kubectl(
+        "apply", "--server-side", "--dry-run=server", "-f", path
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"size": 0}, "size must be equal or greater than 1"),
+        ({"size": -3}, "size must be equal or greater than 1"),
+        ({"replicas": -1}, "spec.replicas"),
+        ({"topology": "not a key!"}, "metadata.annotations"),
+        (
+            {"misspelt": True},
+            'unknown field "spec.leaderWorkerTemplate.workerTemplate.spec.contaners"',
+        ),
+    ],
+)
+def test_bad_input_is_refused_with_the_field_and_changes_nothing(scene, change, says):
+    lws = scene.lws()
+    if "size" in change:
+        lws["spec"]["leaderWorkerTemplate"]["size"] = change["size"]
+    if "replicas" in change:
+        lws["spec"]["replicas"] = change["replicas"]
+    if "topology" in change:
+        lws["metadata"]["annotations"][f"{LWS}/exclusive-topology"] = change["topology"]
+    if "misspelt" in change:
+        lws["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]["contaners"] = []
+    text = scene.kubectl("create", "-f", "-", stdin=json.dumps(lws), check=False)
+    assert says in text
+    assert scene.get("lws") == []
+
+
+def test_kubectl_explain_scale_and_short_name(scene):
+    assert "Pods per group" in scene.kubectl("explain", "lws.spec.leaderWorkerTemplate.size")
+    scene.pool(2)
+    scene.create(scene.lws())
+    scene.wait_bound(4)
+    scene.kubectl("scale", "lws/llm", "--replicas=2")
+    scene.wait_bound(8)
+    path = f"/apis/leaderworkerset.x-k8s.io/v1/namespaces/{scene.namespace}/leaderworkersets/llm"
+    scale = json.loads(scene.kubectl("get", "--raw", f"{path}/scale"))
+    assert scale["status"]["selector"] == f"{LWS}/name=llm,{LWS}/worker-index=0"
+    scene.wait(lambda: scene.one("lws", "llm")["status"].get("readyReplicas") == 2, "both ready")
+    conditions = {c["type"]: c["status"] for c in scene.one("lws", "llm")["status"]["conditions"]}
+    assert conditions["Available"] == "True"
+    assert conditions["Progressing"] == "False"
+
+
+def test_a_group_without_the_annotation_is_left_alone(scene):
+    scene.pool(1)
+    scene.create(scene.lws(exclusive=False))
+    scene.wait_bound(4)
+    pod = scene.members()[0]
+    assert "schedulingGates" not in pod["spec"]
+    assert scene.holds() == []
+
+
+def test_members_reach_the_scheduler_with_marker_and_name_pin(scene):
+    """A marker of quantity 0 is enough to be asked, and the pin lets one node be looked at."""
+    scene.pool(3)
+    scene.create(scene.lws())
+    scene.wait_bound(4)
+    for pod in scene.members():
+        resources = pod["spec"]["containers"][0]["resources"]
+        assert resources["requests"]["lws-placement.dev/member"] == "0"
+        terms = pod["spec"]["affinity"]["nodeAffinity"][
+            "requiredDuringSchedulingIgnoredDuringExecution"
+        ]["nodeSelectorTerms"]
+        assert terms == [
+            {
+                "matchFields": [
+                    {"key": "metadata.name", "operator": "In", "values": [pod["spec"]["nodeName"]]}
+                ]
+            }
+        ]
+    admitted = {p["metadata"]["annotations"]["lws-placement.dev/admitted"] for p in scene.members()}
+    assert admitted == {"gated", "pinned"}  # the leader came first, its workers had a hold
+
+
+def test_an_unpinned_marked_pod_is_never_bound(scene):
+    """The members entry is asked for every marked pod and refuses what no hold covers."""
+    scene.pool(1)
+    pod = scene.filler("", name="stray")
+    del pod["spec"]["nodeName"]
+    limits = {"lws-placement.dev/member": "0"}
+    pod["spec"]["containers"][0]["resources"] = {"limits": limits}
+    pod["spec"]["nodeSelector"] = {"pool": scene.namespace}
+    scene.create(pod)
+    refused = scene.wait(
+        lambda: [e for e in scene.events("FailedScheduling") if "no member" in e["message"]],
+        "it is refused",
+    )
+    assert refused
+    assert "nodeName" not in scene.one("pod", "stray")["spec"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1", b'{"kind":"AdmissionReview"}', b"x" * 2**20])
+def test_a_malformed_review_is_400_and_the_server_stays_up(installation, body):
+    assert post(installation, "/mutate-pods", body) == 400
+    assert post(installation, "/validate-lws", b"{}") == 400
+
+
+def test_a_body_of_ten_megabytes_is_refused(installation):
+    assert post(installation, "/mutate-pods", b"[" + b"1," * (5 * 2**20)) in (400, 413)
+
+
+def post(installation, path, body):
+    url = f"https://127.0.0.1:{installation.webhook_port}{path}"
+    ca = str(installation.cluster.folder / "extender-client" / "ca.crt")
+    context = ssl.create_default_context(cafile=ca)
+    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
+    request = Request(url, data=body, headers={"Content-Type": "application/json"})
+    try:
+        with opener.open(request, timeout=10) as answer:
+            return answer.status
+    except HTTPError as e:
+        return e.code
+
+
+def test_the_extender_wants_a_client_certificate(installation):
+    ca = str(installation.cluster.folder / "extender-client" / "ca.crt")
+    context = ssl.create_default_context(cafile=ca)
+    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
+    url = f"https://127.0.0.1:{installation.extender_port}/members/bind"
+    with pytest.raises(OSError, match=r"certificate required|reset|EOF|Broken pipe|closed"):
+        opener.open(Request(url, data=b"{}"), timeout=5).read()
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource"),
+    [("get", "secrets"), ("create", "pods"), ("delete", "nodes"), ("update", "deployments")],
+)
+def test_the_service_account_has_no_more_rights_than_it_needs(installation, verb, resource):
+    who = f"--as=system:serviceaccount:{NAMESPACE}:lws-placement"
+    out = installation.cluster.kubectl("auth", "can-i", verb, resource, who, check=False)
+    assert out.strip().startswith("no")
+
+
+def test_no_call_of_ours_was_forbidden(installation):
+    for server in installation.servers.values():
+        assert "403" not in server.log.read_text()
