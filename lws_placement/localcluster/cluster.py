@@ -64,8 +64,8 @@ class LocalCluster:
     def start(self, *, stages: bool = True) -> None:
         """Raises LocalClusterError that names the program and shows the end of its log.
 
-        `stages`: simulate pods with KWOK; without it bound pods stay Pending, which is what big
-        benches want.
+        `stages`: simulate nodes and pods with KWOK; without it bound pods stay Pending and nodes
+        stay as they were made, which is what big benches want.
         """
         if (self.folder / "etcd").exists():
             raise LocalClusterError(
@@ -79,7 +79,7 @@ class LocalCluster:
         self._run("etcd", *self._etcd_flags(etcd_port, peer_port))
         apiserver = self._run("kube-apiserver", *self._apiserver_flags(pki, etcd_port, api_port))
         self._wait(lambda: self._ready(pki), apiserver)
-        self._run("kube-controller-manager", *self._manager_flags(pki))
+        self._run("kube-controller-manager", *self._manager_flags(pki, stages=stages))
         if stages:
             self.start_kwok()
 
@@ -209,7 +209,7 @@ class LocalCluster:
             "--allow-privileged=true",
         ]
 
-    def _manager_flags(self, pki: Pki) -> list[str]:
+    def _manager_flags(self, pki: Pki, *, stages: bool) -> list[str]:
         (port,) = free_ports(1)
         return [
             f"--kubeconfig={self.kubeconfig}",
@@ -219,6 +219,8 @@ class LocalCluster:
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
             f"--secure-port={port}",
+            # Without KWOK nobody renews the nodes' leases.
+            f"--controllers={'*' if stages else '*,-node-lifecycle-controller'}",
             "--concurrent-statefulset-syncs=20",
             "--concurrent-gc-syncs=20",
             "--kube-api-qps=500",

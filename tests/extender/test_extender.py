@@ -1,0 +1,220 @@
+"""The extender's two entries over HTTP, with a world of our own."""
+
+import io
+import json
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.model import Demand, DomainName, GroupId, MemberInfo, Node, Pod
+from lws_placement.engine.snapshot import NodeView
+from lws_placement.errors import ApiError, ConflictError, NotFoundError
+from lws_placement.extender.app import build_app
+from lws_placement.extender.guard import Guard
+from lws_placement.extender.members import Members
+
+KEY = "example.com/slice"
+GROUP = GroupId("ns", "llm", "uid", "gk")
+TPU = Demand(resources=(("google.com/tpu", 4), ("pods", 1)))
+
+
+def a_member(rank=0, *, node=None, demand=TPU, marked=True, revision="r1", size=2):
+    name = f"llm-0-{rank}" if rank else "llm-0"
+    info = MemberInfo("gk", "0", "llm", "uid", rank, size, revision, KEY, "llm-0")
+    return Pod("ns", name, f"uid-{rank}", "1", 0.0, demand, node=node, marked=marked, member=info)
+
+
+def a_hold(**fields):
+    made = {
+        "domain": DomainName(KEY, "s0"),
+        "group": GROUP,
+        "group_index": "0",
+        "leader_name": "llm-0",
+        "revision": "r1",
+        "size": 2,
+        "plan": "p",
+        "nodes": {0: "n0", 1: "n1"},
+        "demands": {0: TPU, 1: TPU},
+    }
+    return Hold(**(made | fields))
+
+
+class World:
+    """One domain s0 of nodes n0 and n1, and n9 outside of it."""
+
+    def __init__(self, *pods, hold=None, free=4):
+        self.pods = {p.uid: p for p in pods}
+        self.hold = hold
+        self.free = free
+        self.bindings = []
+        self.answers = []
+        self.synced = True
+
+    def ready(self):
+        return self.synced
+
+    def anything_held(self):
+        return self.hold is not None
+
+    def pod(self, uid):
+        return self.pods.get(uid)
+
+    async def fetch_pod(self, namespace, name):
+        return next((p for p in self.pods.values() if p.name == name), None)
+
+    def group_of(self, pod):
+        return GROUP if pod.member is not None else None
+
+    def group_pods(self, group):
+        return [p for p in self.pods.values() if p.member is not None]
+
+    def node_label(self, node, key):
+        return "s0" if node in ("n0", "n1") and key == KEY else None
+
+    def node_view(self, node):
+        room = {"google.com/tpu": self.free}
+        return NodeView(Node(node, {}, room), free=room)
+
+    def holds_on(self, node):
+        return [self.hold] if self.hold is not None and node in ("n0", "n1") else []
+
+    async def fetch_hold(self, domain):
+        return self.hold
+
+    async def bind(self, namespace, name, *, uid, node):
+        if self.answers:
+            raise self.answers.pop(0)
+        self.bindings.append((name, uid, node))
+
+
+async def call(world, path, body):
+    app = build_app(Members(world), Guard(world, guarded=["google.com/tpu"]))
+    async with TestClient(TestServer(app)) as client:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = await client.post(path, data=io.BytesIO(data))
+        assert answer.status == 200
+        assert "Content-Length" in answer.headers
+        return await answer.json()
+
+
+def a_bind(rank=0, node="n0"):
+    name = f"llm-0-{rank}" if rank else "llm-0"
+    return {"PodName": name, "PodNamespace": "ns", "PodUID": f"uid-{rank}", "Node": node}
+
+
+async def test_a_member_is_bound_where_its_hold_says():
+    world = World(a_member(), hold=a_hold())
+    assert await call(world, "/members/bind", a_bind()) == {"Error": ""}
+    assert world.bindings == [("llm-0", "uid-0", "n0")]
+
+
+@pytest.mark.parametrize(
+    ("pod", "hold", "node", "why"),
+    [
+        (a_member(), None, "n0", "nobody holds"),
+        (a_member(), a_hold(), "n1", "belongs on n0"),
+        (a_member(), a_hold(), "n9", "has no label"),
+        (a_member(), a_hold(state=HoldState.LEAVING), "n0", "is leaving"),
+        (a_member(), a_hold(group=GroupId("ns", "x", "u", "k")), "n0", "another group"),
+        (a_member(revision="r2"), a_hold(), "n0", "another revision or size"),
+        (a_member(size=3), a_hold(), "n0", "another revision or size"),
+        (a_member(marked=False), a_hold(), "n0", "no member"),
+        (a_member(demand=Demand((("google.com/tpu", 8),))), a_hold(), "n0", "more than was"),
+        (a_member(node="n1"), a_hold(), "n0", "bound to n1 already"),
+    ],
+)
+async def test_all_else_is_refused(pod, hold, node, why):
+    world = World(pod, hold=hold)
+    assert why in (await call(world, "/members/bind", a_bind(node=node)))["Error"]
+    assert world.bindings == []
+
+
+async def test_bound_already_is_success():
+    world = World(a_member(node="n0"), hold=a_hold())
+    assert await call(world, "/members/bind", a_bind()) == {"Error": ""}
+
+
+async def test_not_synced_is_an_answer():
+    world = World(a_member(), hold=a_hold())
+    world.synced = False
+    assert "not synced" in (await call(world, "/members/bind", a_bind()))["Error"]
+
+
+async def test_what_may_pass_is_retried_and_what_may_not_is_not():
+    world = World(a_member(), hold=a_hold())
+    world.answers = [ApiError("busy", status=429), ApiError("down", status=503)]
+    assert await call(world, "/members/bind", a_bind()) == {"Error": ""}
+    world.bindings.clear()
+    world.answers = [NotFoundError("gone", status=404)]
+    assert "is gone" in (await call(world, "/members/bind", a_bind()))["Error"]
+    world.answers = [ConflictError("other UID", status=409)]
+    assert "other UID" in (await call(world, "/members/bind", a_bind()))["Error"]
+    assert world.bindings == []
+
+
+def a_raw_pod(tpu="4", **more):
+    limits = {"google.com/tpu": tpu, **more}
+    meta = {"name": "f", "namespace": "ns", "uid": "u", "resourceVersion": "1"}
+    return {"metadata": meta, "spec": {"containers": [{"resources": {"requests": limits}}]}}
+
+
+async def test_the_guard_keeps_foreign_pods_off_held_room():
+    world = World(hold=a_hold())
+    body = {"Pod": a_raw_pod(), "Nodes": None, "NodeNames": ["n0", "n9"]}
+    answer = await call(world, "/guard/filter", body)
+    assert answer["NodeNames"] == ["n9"]
+    assert list(answer["FailedAndUnresolvableNodes"]) == ["n0"]
+
+
+async def test_room_that_the_hold_does_not_need_is_free_for_all():
+    bound = World(a_member(0, node="n0"), a_member(1, node="n1"), hold=a_hold())
+    body = {"Pod": a_raw_pod(), "NodeNames": ["n0", "n1"]}
+    assert (await call(bound, "/guard/filter", body))["NodeNames"] == ["n0", "n1"]
+    roomy = World(hold=a_hold(), free=8)
+    assert (await call(roomy, "/guard/filter", body))["NodeNames"] == ["n0", "n1"]
+
+
+async def test_a_guest_stays_out_of_held_domains():
+    guest = a_raw_pod("0", **{"lws-placement.dev/guest": "0"})
+    body = {"Pod": guest, "NodeNames": ["n0", "n9"]}
+    assert (await call(World(hold=a_hold()), "/guard/filter", body))["NodeNames"] == ["n9"]
+
+
+async def test_members_pass_the_guard_untouched():
+    member = a_raw_pod(**{"lws-placement.dev/member": "0"})
+    body = {"Pod": member, "NodeNames": ["n0"]}
+    assert (await call(World(hold=a_hold()), "/guard/filter", body))["NodeNames"] == ["n0"]
+
+
+async def test_no_member_is_ever_a_victim():
+    foreign = Pod("ns", "f", "uid-f", "1", 0.0, TPU, node="n9")
+    world = World(a_member(node="n0"), foreign, hold=a_hold())
+    victims = {
+        "n0": {"Pods": [{"UID": "uid-0"}], "NumPDBViolations": 0},
+        "n9": {"Pods": [{"UID": "uid-f"}], "NumPDBViolations": 1},
+        "n8": {"Pods": [{"UID": "never seen"}], "NumPDBViolations": 0},
+    }
+    body = {"Pod": a_raw_pod(), "NodeNameToVictims": None, "NodeNameToMetaVictims": victims}
+    assert await call(world, "/guard/preempt", body) == {
+        "NodeNameToMetaVictims": {"n9": {"Pods": [{"UID": "uid-f"}], "NumPDBViolations": 1}}
+    }
+    assert await call(world, "/members/preempt", body) == {"NodeNameToMetaVictims": {}}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"PodName": 3}', b"\xff\xfe"])
+async def test_malformed_bodies_are_errors_that_name_the_field(body):
+    world = World()
+    assert (await call(world, "/members/bind", body))["Error"].startswith("malformed body")
+    answer = await call(world, "/guard/filter", body)
+    assert answer["Error"]
+    assert answer["NodeNames"] == []
+    assert await call(world, "/guard/preempt", body) == {"NodeNameToMetaVictims": {}}
+
+
+async def test_fifteen_thousand_names_and_ten_megabytes_are_taken():
+    names = [f"node-{i:05}.example.internal.cluster-{'x' * 40}" for i in range(15_000)]
+    body = {"Pod": a_raw_pod(), "NodeNames": names}
+    assert (await call(World(hold=a_hold()), "/guard/filter", body))["NodeNames"] == names
+    big = {"Pod": a_raw_pod(), "NodeNames": ["n9"], "Padding": "x" * 10 * 2**20}
+    assert (await call(World(hold=a_hold()), "/guard/filter", big))["NodeNames"] == ["n9"]

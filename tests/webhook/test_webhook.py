@@ -1,0 +1,374 @@
+"""The admission webhook over HTTP: pods as LeaderWorkerSet makes them, and LeaderWorkerSets."""
+
+import base64
+import copy
+import io
+import json
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from lws_placement.engine.pod_admission import Pin
+from webhook.app import build_app
+from webhook.patch import json_patch
+
+P = "leaderworkerset.sigs.k8s.io"
+OURS = "lws-placement.dev"
+
+
+class Lookup:
+    def __init__(self, *, uid="lws-uid", pin=None, known=True):
+        self.uid, self.pin, self.known = uid, pin, known
+
+    def topology_key_known(self, key):
+        return self.known
+
+    async def lws_uid_of(self, pod, namespace):
+        return self.uid
+
+    def pin_for(self, pod, *, namespace, lws_uid):
+        return self.pin
+
+
+def a_pod(rank=0, *, size=4, tpu=False, topology="rack", notes=None, labels=None, **spec):
+    name = f"my-lws-0-{rank}" if rank else "my-lws-0"
+    own = {f"{P}/name": "my-lws", f"{P}/template-revision-hash": "r"}
+    if rank:
+        own |= {f"{P}/group-index": "0", f"{P}/group-key": "gk"}
+    else:
+        own |= {f"{P}/worker-index": "0"}
+    annotations = {f"{P}/size": str(size)} | (
+        {f"{P}/exclusive-topology": topology} if topology else {}
+    )
+    container = {"name": "c", "image": "x"}
+    if tpu:
+        container["resources"] = {"limits": {"google.com/tpu": "4"}}
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "labels": own | (labels or {}),
+            "annotations": annotations | (notes or {}),
+        },
+        "spec": {"subdomain": "my-lws", "containers": [container], **spec},
+    }
+
+
+async def call(path, body, lookup=None, *, keep_affinity=True, placing=True):
+    app = build_app(lookup or Lookup(), keep_affinity=keep_affinity, placing=placing)
+    async with TestClient(TestServer(app)) as client:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = await client.post(path, data=io.BytesIO(data))
+        text = await answer.text()
+        return answer.status, json.loads(text) if answer.status == 200 else text
+
+
+def a_review(obj, *, old=None, operation="CREATE", dry_run=False):
+    return {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "req",
+            "kind": {"version": "v1", "kind": "Pod"},
+            "namespace": "default",
+            "operation": operation,
+            "object": obj,
+            "oldObject": old,
+            "dryRun": dry_run,
+        },
+    }
+
+
+def patched(old, response):
+    """The object after the patch, applied as RFC 6902 says (the operations that we send)."""
+    new = copy.deepcopy(old)
+    for op in json.loads(base64.b64decode(response.get("patch", "W10="))):
+        *path, last = [p.replace("~1", "/").replace("~0", "~") for p in op["path"].split("/")[1:]]
+        target = new
+        for part in path:
+            target = target[part]
+        if op["op"] == "remove":
+            del target[last]
+        else:
+            assert op["op"] == "add" or last in target
+            target[last] = op["value"]
+    return new
+
+
+async def admit(pod, lookup=None, **how):
+    dry_run = how.pop("dry_run", False)
+    status, answer = await call("/mutate-pods", a_review(pod, dry_run=dry_run), lookup, **how)
+    assert status == 200
+    response = answer["response"]
+    assert response["allowed"], response
+    return patched(pod, response)
+
+
+async def test_a_leader_gets_identity_terms_environment_marker_and_gate():
+    pod = await admit(a_pod())
+    labels, notes, spec = pod["metadata"]["labels"], pod["metadata"]["annotations"], pod["spec"]
+    assert labels[f"{P}/group-index"] == "0"
+    assert labels[f"{P}/group-key"] == "85c75a5bcf357a993c958ca839ff3faf70ec6b0b"
+    assert spec["schedulingGates"] == [{"name": f"{OURS}/unplanned"}]
+    assert (notes[f"{OURS}/admitted"], notes[f"{OURS}/lws-uid"]) == ("gated", "lws-uid")
+    assert spec["containers"][0]["resources"]["requests"] == {f"{OURS}/member": "0"}
+    env = [(e["name"], e["value"]) for e in spec["containers"][0]["env"]]
+    assert env == [
+        ("LWS_LEADER_ADDRESS", "my-lws-0.my-lws.default"),
+        ("LWS_GROUP_SIZE", "4"),
+        ("LWS_WORKER_INDEX", "0"),
+    ]
+    for kind in ("podAffinity", "podAntiAffinity"):
+        (term,) = spec["affinity"][kind]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert term["topologyKey"] == "rack"
+
+
+async def test_a_worker_gets_its_index_and_no_group_terms():
+    pod = await admit(a_pod(3))
+    assert pod["metadata"]["labels"][f"{P}/worker-index"] == "3"
+    assert "affinity" not in pod["spec"]
+    assert pod["spec"]["containers"][0]["env"][0]["value"] == "my-lws-0.my-lws.default"
+
+
+async def test_admission_is_idempotent():
+    once = await admit(a_pod(tpu=True))
+    assert await admit(once) == once
+
+
+async def test_a_pod_of_nobody_is_untouched():
+    pod = a_pod()
+    pod["metadata"]["labels"] = {"app": "web"}
+    assert await admit(pod) == pod
+
+
+async def test_without_the_annotation_a_pod_is_a_guest_and_not_gated():
+    pod = await admit(a_pod(topology=None))
+    assert "schedulingGates" not in pod["spec"]
+    assert f"{OURS}/guest" in pod["spec"]["containers"][0]["resources"]["requests"]
+
+
+async def test_a_hold_pins_at_admission_but_not_in_a_dry_run():
+    lookup = Lookup(pin=Pin("node-7", "plan"))
+    pod = await admit(a_pod(1), lookup)
+    terms = pod["spec"]["affinity"]["nodeAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]["nodeSelectorTerms"]
+    assert terms[0]["matchFields"][0]["values"] == ["node-7"]
+    assert "schedulingGates" not in pod["spec"]
+    assert "schedulingGates" in (await admit(a_pod(1), lookup, dry_run=True))["spec"]
+
+
+async def test_the_pin_goes_into_every_term_and_keeps_what_is_there():
+    zone = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
+    pool = {"matchExpressions": [{"key": "pool", "operator": "Exists"}]}
+    required = {
+        "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [zone, pool]}
+    }
+    pod = await admit(
+        a_pod(1, affinity={"nodeAffinity": required}), Lookup(pin=Pin("node-7", "plan"))
+    )
+    terms = pod["spec"]["affinity"]["nodeAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]["nodeSelectorTerms"]
+    assert [t["matchExpressions"] for t in terms] == [
+        zone["matchExpressions"],
+        pool["matchExpressions"],
+    ]
+    assert all(t["matchFields"][0]["values"] == ["node-7"] for t in terms)
+
+
+async def test_a_pod_of_an_unknown_lws_is_gated_not_lost():
+    pod = await admit(a_pod(), Lookup(uid=None))
+    assert pod["spec"]["schedulingGates"] == [{"name": f"{OURS}/unplanned"}]
+    assert f"{OURS}/lws-uid" not in pod["metadata"]["annotations"]
+
+
+async def test_a_bound_pod_is_never_gated():
+    assert "schedulingGates" not in (await admit(a_pod(nodeName="n")))["spec"]
+
+
+async def test_affinity_never_leaves_our_members_without_upstreams_terms():
+    assert "affinity" not in (await admit(a_pod(), keep_affinity=False))["spec"]
+
+
+async def test_switched_off_it_does_what_upstream_does_and_no_more():
+    pod = await admit(a_pod(), placing=False)
+    assert "schedulingGates" not in pod["spec"]
+    assert "resources" not in pod["spec"]["containers"][0]
+    assert "podAffinity" in pod["spec"]["affinity"]
+
+
+@pytest.mark.parametrize(
+    ("rank", "size", "subgroup", "index"),
+    [(0, 4, 2, "0"), (3, 4, 2, "1"), (3, 5, 2, "1"), (4, 5, 2, "1")],
+)
+async def test_subgroup_labels(rank, size, subgroup, index):
+    pod = await admit(a_pod(rank, size=size, notes={f"{P}/subgroup-size": str(subgroup)}))
+    assert pod["metadata"]["labels"][f"{P}/subgroup-index"] == index
+
+
+async def test_tpu_environment_of_a_leader_and_a_worker():
+    leader = await admit(a_pod(tpu=True, size=2))
+    env = {e["name"]: e["value"] for e in leader["spec"]["containers"][0]["env"]}
+    assert env["TPU_WORKER_HOSTNAMES"] == "my-lws-0.my-lws,my-lws-0-1.my-lws"
+    assert (env["TPU_WORKER_ID"], env["TPU_NAME"]) == ("0", "my-lws-0")
+    worker = await admit(a_pod(1, tpu=True, size=2))
+    env = {e["name"]: e["value"] for e in worker["spec"]["containers"][0]["env"]}
+    assert (env["TPU_WORKER_HOSTNAMES"], env["TPU_WORKER_ID"]) == ("my-lws-0-1.my-lws", "0")
+
+
+async def test_unique_per_replica_names_the_leaders_subdomain():
+    pod = await admit(a_pod(notes={f"{P}/subdomainPolicy": "UniquePerReplica"}))
+    assert pod["spec"]["subdomain"] == "my-lws-0"
+
+
+@pytest.mark.parametrize("size", [None, "", "four", "0", "-1"])
+async def test_a_pod_without_a_proper_size_is_denied_by_name_and_field(size):
+    pod = a_pod()
+    del pod["metadata"]["annotations"][f"{P}/size"]
+    if size is not None:
+        pod["metadata"]["annotations"][f"{P}/size"] = size
+    _, answer = await call("/mutate-pods", a_review(pod))
+    assert not answer["response"]["allowed"]
+    assert "pod my-lws-0" in answer["response"]["status"]["message"]
+    assert f"annotations[{P}/size]" in answer["response"]["status"]["message"]
+
+
+# -- LeaderWorkerSets ------------------------------------------------------------------------------
+
+
+def an_lws(**spec):
+    template = {"size": 4, "workerTemplate": {"spec": {"containers": []}}}
+    template |= spec.pop("template", {})
+    meta = {"name": "llm", "namespace": "default", "annotations": spec.pop("notes", {})}
+    return {"metadata": meta, "spec": {"replicas": 2, "leaderWorkerTemplate": template, **spec}}
+
+
+def rolling(**values):
+    return {
+        "type": "RollingUpdate",
+        "rollingUpdateConfiguration": {"maxUnavailable": 1, "maxSurge": 0, "partition": 0} | values,
+    }
+
+
+async def test_defaults_of_an_lws():
+    lws = an_lws(template={"restartPolicy": "Default"})
+    _, answer = await call("/mutate-lws", a_review(lws))
+    spec = patched(lws, answer["response"])["spec"]
+    assert spec["leaderWorkerTemplate"]["restartPolicy"] == "None"
+    assert spec["rolloutStrategy"] == rolling()
+    assert spec["networkConfig"] == {"subdomainPolicy": "Shared"}
+    again = patched(lws, answer["response"])
+    _, second = await call("/mutate-lws", a_review(again))
+    assert "patch" not in second["response"]
+
+
+@pytest.mark.parametrize(
+    ("lws", "says"),
+    [
+        (an_lws(replicas=-1), "replicas must be equal or greater than 0"),
+        (an_lws(replicas=1_000_001), "spec.replicas"),
+        (an_lws(template={"size": 0}), "size must be equal or greater than 1"),
+        (an_lws(replicas=999_999, template={"size": 99_999}), "must not exceed 2147483647"),
+        (an_lws(rolloutStrategy=rolling(maxUnavailable=0)), "must not be 0 when `maxSurge` is 0"),
+        (an_lws(rolloutStrategy=rolling(maxUnavailable="25%")), "must not be 0 when `maxSurge`"),
+        (an_lws(rolloutStrategy=rolling(maxSurge="101%")), "must not be greater than 100%"),
+        (an_lws(rolloutStrategy=rolling(partition=-1)), "must be greater than or equal to 0"),
+        (an_lws(template={"subGroupPolicy": {"subGroupSize": 5}}), "cannot be larger than size"),
+        (an_lws(template={"subGroupPolicy": {"subGroupSize": -1}}), "equal or greater than 1"),
+        (an_lws(template={"subGroupPolicy": {}}), "subGroupSize"),
+        (
+            an_lws(notes={f"{P}/subgroup-exclusive-topology": "rack"}),
+            "cannot have subgroup-exclusive-topology without subGroupSize set",
+        ),
+        (
+            an_lws(notes={f"{P}/exclusive-topology": "no key!"}),
+            f"annotations[{P}/exclusive-topology]",
+        ),
+    ],
+)
+async def test_an_invalid_lws_is_denied_with_the_field(lws, says):
+    _, answer = await call("/validate-lws", a_review(lws))
+    assert not answer["response"]["allowed"]
+    assert says in answer["response"]["status"]["message"]
+
+
+@pytest.mark.parametrize(
+    "lws",
+    [
+        an_lws(),
+        an_lws(replicas=0, rolloutStrategy=rolling(maxUnavailable=0)),
+        an_lws(rolloutStrategy=rolling(maxUnavailable=0, maxSurge=1)),
+        an_lws(rolloutStrategy=rolling(maxUnavailable=9, maxSurge=9, partition=9)),
+        an_lws(template={"subGroupPolicy": {"subGroupSize": 2}}),
+    ],
+)
+async def test_a_valid_lws_is_allowed(lws):
+    _, answer = await call("/validate-lws", a_review(lws))
+    assert answer["response"] == {"uid": "req", "allowed": True}
+
+
+async def test_updates_that_are_not_allowed():
+    with_groups = an_lws(template={"subGroupPolicy": {"subGroupSize": 2}})
+    other = an_lws(template={"subGroupPolicy": {"subGroupSize": 4}})
+    for old, new, says in (
+        (with_groups, other, "field is immutable"),
+        (an_lws(), with_groups, "cannot enable subGroupSize"),
+        (with_groups, an_lws(), "cannot remove subGroupSize"),
+    ):
+        _, answer = await call("/validate-lws", a_review(new, old=old, operation="UPDATE"))
+        assert says in answer["response"]["status"]["message"]
+
+
+async def test_a_bad_topology_key_is_refused_when_it_changes_and_never_on_other_updates():
+    bad = an_lws(notes={f"{P}/exclusive-topology": "no key!"})
+    scaled = copy.deepcopy(bad)
+    scaled["spec"]["replicas"] = 5
+    _, answer = await call("/validate-lws", a_review(scaled, old=bad, operation="UPDATE"))
+    assert answer["response"]["allowed"]
+    _, answer = await call("/validate-lws", a_review(bad, old=an_lws(), operation="UPDATE"))
+    assert not answer["response"]["allowed"]
+
+
+async def test_a_key_that_no_node_carries_is_a_warning():
+    lws = an_lws(notes={f"{P}/exclusive-topology": "example.com/rack"})
+    _, answer = await call("/validate-lws", a_review(lws), Lookup(known=False))
+    assert answer["response"]["allowed"]
+    assert "no node carries the label example.com/rack" in answer["response"]["warnings"][0]
+
+
+# -- bad bodies ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/mutate-pods", "/mutate-lws", "/validate-lws"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b'{"kind": "AdmissionReview"}',
+        json.dumps(a_review(None)).encode(),
+        json.dumps(a_review({"metadata": {}, "spec": []})).encode(),
+        json.dumps(a_review({}) | {"apiVersion": "admission.k8s.io/v1beta1"}).encode(),
+    ],
+)
+async def test_a_bad_body_is_400_with_words(path, body):
+    status, text = await call(path, body)
+    assert status == 400
+    assert "request" in text or "AdmissionReview" in text
+
+
+async def test_a_body_of_ten_megabytes_is_413():
+    status, _ = await call("/mutate-pods", b"x" * 10 * 2**20)
+    assert status == 413
+
+
+def test_patches_make_missing_parents_and_escape_keys():
+    old = {"metadata": {"annotations": {"a/b": "1", "c~d": "2"}}}
+    new = {"metadata": {"annotations": {"a/b": "9"}}, "spec": {"affinity": {}}}
+    assert json_patch(old, new) == [
+        {"op": "replace", "path": "/metadata/annotations/a~1b", "value": "9"},
+        {"op": "remove", "path": "/metadata/annotations/c~0d"},
+        {"op": "add", "path": "/spec", "value": {"affinity": {}}},
+    ]
