@@ -23,8 +23,7 @@ def whole_groups(scene):
     """Groups whose 4 pods are all bound."""
     counts = {}
     for pod in scene.bound("trap"):
-        group = pod["metadata"]["labels"][f"{LWS}/group-index"]
-        counts[group] = counts.get(group, 0) + 1
+        counts[_group(pod)] = counts.get(_group(pod), 0) + 1
     return [g for g, n in counts.items() if n == 4]
 
 
@@ -36,9 +35,10 @@ def test_the_trap_is_solved_ten_of_ten(scene):
     scene.wait(lambda: scene.one("lws", "trap")["status"].get("readyReplicas") == 10, "10 ready")
 
 
-def test_the_trap_strands_groups_when_our_roles_are_off(binaries, tmp_path):
-    """The same input with LeaderWorkerSet's own affinity; else the test above proves little."""
-    with LocalCluster(tmp_path / "plain", binaries) as cluster:
+@pytest.fixture(scope="module")
+def stranded(binaries, tmp_path_factory):
+    """The trap on a control plane of its own, with LeaderWorkerSet's own affinity alone."""
+    with LocalCluster(tmp_path_factory.mktemp("plain") / "c", binaries) as cluster:
         installed = Installation(cluster)
         try:
             installed.apply("standalone")
@@ -56,11 +56,36 @@ def test_the_trap_strands_groups_when_our_roles_are_off(binaries, tmp_path):
             lay_the_trap(scene)
             # All leaders are bound or refused for good, and no pod is left that was not tried.
             scene.wait(lambda: all(_tried(p) for p in _pods_after_leaders(scene)), "all tried")
-            assert len(whole_groups(scene)) < 10
-            stuck = [g for g, _ in scene.places("trap").items()]
-            assert len(stuck) > len(whole_groups(scene)), "some groups sit half-placed"
+            yield scene
         finally:
             installed.stop()
+
+
+def test_the_trap_strands_groups_when_our_roles_are_off(stranded):
+    """The same input without us; else the test above proves little."""
+    whole = whole_groups(stranded)
+    assert len(whole) < 10
+    assert len(stranded.places("trap")) > len(whole), "some groups sit half-placed"
+
+
+def test_switching_us_on_adopts_whole_groups_and_frees_stranded_ones(stranded):
+    """P3, P4: who runs whole keeps its pods, who is stuck half-way is restarted whole elsewhere."""
+    whole = whole_groups(stranded)
+    uids = {p["metadata"]["uid"] for p in stranded.bound("trap") if _group(p) in whole}
+    installed = stranded.installation
+    installed.stop_server("plain")
+    stranded.cluster.stop_scheduler()
+    installed.start_server("full", ports=True)
+    installed.wait_ready("full")
+    installed.start_scheduler()
+    stranded.wait_bound(40, "trap")
+    assert stranded.broken_promises() == []
+    assert len(stranded.holds()) == 10
+    assert uids <= {p["metadata"]["uid"] for p in stranded.bound("trap")}
+
+
+def _group(pod):
+    return pod["metadata"]["labels"][f"{LWS}/group-index"]
 
 
 def _pods_after_leaders(scene):
