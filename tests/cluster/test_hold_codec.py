@@ -1,0 +1,58 @@
+"""Holds as Leases and back; a Lease that cannot be read is never taken for a free domain."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lws_placement import keys
+from lws_placement.cluster.hold_codec import decode_hold, encode_hold
+from lws_placement.engine.holds import Hold, HoldState, lease_name
+from lws_placement.engine.model import Demand, DomainName, GroupId, HostPort
+from lws_placement.errors import InvalidObjectError
+
+names = st.text(min_size=1, max_size=12)
+demands = st.builds(
+    lambda cpu, port: Demand(
+        resources=(("cpu", cpu), ("pods", 1)),
+        host_ports=(HostPort("", "TCP", port),) if port else (),
+    ),
+    st.integers(1, 9),
+    st.integers(0, 2),
+)
+
+
+@st.composite
+def holds(draw):
+    size = draw(st.integers(1, 5))
+    return Hold(
+        domain=DomainName(draw(names), draw(names)),
+        group=GroupId(draw(names), draw(names), draw(names), draw(names)),
+        group_index=draw(names),
+        leader_name=draw(names),
+        revision=draw(names),
+        size=size,
+        plan=draw(names),
+        nodes={rank: draw(names) for rank in range(size)},
+        demands={rank: draw(demands) for rank in range(size)},
+        state=draw(st.sampled_from(HoldState)),
+        resource_version="7",
+        uid="u",
+    )
+
+
+@given(holds())
+def test_what_is_written_is_what_is_read(hold):
+    assert decode_hold(encode_hold(hold, namespace="ns")) == hold
+
+
+@given(names, names, names, names)
+def test_each_domain_has_a_lease_name_of_its_own(key, value, key2, value2):
+    one, two = DomainName(key, value), DomainName(key2, value2)
+    assert (lease_name(one) == lease_name(two)) == (one == two)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"version": "v2"}', '{"version": "v1"}', "null"])
+def test_an_unreadable_hold_says_which_lease_and_that_its_domain_stays_shut(text):
+    meta = {"name": "hold-x", "namespace": "ns", "annotations": {keys.HOLD: text}}
+    with pytest.raises(InvalidObjectError, match="lease ns/hold-x"):
+        decode_hold({"metadata": meta})

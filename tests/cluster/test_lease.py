@@ -1,0 +1,111 @@
+"""Leader election: one leads, a lapse is known by the monotonic clock, the next one takes over."""
+
+import asyncio
+
+import pytest
+
+from lws_placement.cluster.lease import Elector, Leadership, Timing
+from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLeaderError
+
+QUICK = Timing(duration_s=0.4, renew_deadline_s=0.25, retry_s=0.03)
+
+
+class Leases:
+    """One Lease with compare-and-swap, shared by several clients that can be cut off."""
+
+    def __init__(self):
+        self.lease = None
+        self.version = 0
+
+    def client(self):
+        return Client(self)
+
+
+class Client:
+    def __init__(self, server):
+        self.server = server
+        self.cut = False
+
+    def _reach(self):
+        if self.cut:
+            raise ApiError("no route")
+
+    async def get(self, path):
+        self._reach()
+        if self.server.lease is None:
+            raise NotFoundError("no", status=404)
+        lease = self.server.lease
+        return {"metadata": dict(lease["metadata"]), "spec": dict(lease["spec"])}
+
+    async def create(self, path, body):
+        self._reach()
+        if self.server.lease is not None:
+            raise ConflictError("exists", status=409)
+        return self._keep(body)
+
+    async def replace(self, path, body):
+        self._reach()
+        if body["metadata"]["resourceVersion"] != self.server.lease["metadata"]["resourceVersion"]:
+            raise ConflictError("changed", status=409)
+        return self._keep(body)
+
+    def _keep(self, body):
+        self.server.version += 1
+        body["metadata"]["resourceVersion"] = str(self.server.version)
+        self.server.lease = body
+        return body
+
+
+def an_elector(client, name):
+    return Elector(client, namespace="ns", name="leader", identity=name, timing=QUICK)
+
+
+async def lead_for_ever(started):
+    started.set()
+    await asyncio.Event().wait()
+
+
+def run(elector):
+    started = asyncio.Event()
+    return asyncio.create_task(elector.run(lambda: lead_for_ever(started))), started
+
+
+async def stop(*tasks):
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_only_one_leads_and_gives_the_lease_back_at_once():
+    server = Leases()
+    one, two = an_elector(server.client(), "one"), an_elector(server.client(), "two")
+    first, started = run(one)
+    await asyncio.wait_for(started.wait(), 5)
+    second, other = run(two)
+    assert one.leadership.holds
+    assert not two.leadership.holds
+    await stop(first)
+    assert server.lease["spec"]["holderIdentity"] in ("", "two")
+    await asyncio.wait_for(other.wait(), 5)
+    assert two.leadership.holds
+    await stop(second)
+
+
+async def test_a_leader_that_is_cut_off_knows_it_before_another_one_leads():
+    server = Leases()
+    cut = server.client()
+    one, two = an_elector(cut, "one"), an_elector(server.client(), "two")
+    first, started = run(one)
+    await asyncio.wait_for(started.wait(), 5)
+    second, other = run(two)
+    cut.cut = True
+    await asyncio.wait_for(other.wait(), 5)
+    assert not one.leadership.holds
+    with pytest.raises(NotLeaderError):
+        one.leadership.require()
+    await stop(first, second)
+
+
+def test_nobody_leads_to_begin_with():
+    with pytest.raises(NotLeaderError):
+        Leadership().require()
