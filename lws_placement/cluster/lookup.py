@@ -104,6 +104,11 @@ class ClusterLookup:
             return None
         if (hold.revision, hold.size) != (member.revision, member.size):
             return None
+        there = self._cache.domains.nodes_of(hold.domain)
+        if any(
+            p.node is not None and p.node not in there for p in self._cache.group_pods(hold.group)
+        ):
+            return None  # old pods of a group that moves: the planner waits until they are gone
         node = hold.nodes.get(member.rank)
         demand = decode_demand(pod["spec"])
         view = self._cache.domains.node_view(node) if node is not None else None

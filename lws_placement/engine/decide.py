@@ -19,8 +19,7 @@ two valid assignments.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from lws_placement.engine.actions import (
     Action,
@@ -38,9 +37,6 @@ from lws_placement.engine.model import (
     Demand,
     DomainName,
     Group,
-    GroupId,
-    Member,
-    MemberInfo,
     NodeName,
     NodeTerm,
     Operator,
@@ -50,129 +46,24 @@ from lws_placement.engine.model import (
     Reason,
     Requirement,
 )
-from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
+from lws_placement.engine.plan import plan_group, plan_in_domain
 from lws_placement.engine.resources import first_lack, total
-from lws_placement.engine.snapshot import DomainView, NodeView
-from lws_placement.engine.workload import LwsInfo, Templates
-
-
-class Views(Protocol):
-    """Domains and nodes as they are, or as if some pods were gone already."""
-
-    def domain(self, domain: DomainName) -> DomainView | None: ...
-    def domain_without(self, domain: DomainName, uids: frozenset[str]) -> DomainView | None: ...
-    def domains(self, key: str) -> Sequence[DomainView]: ...
-    def node_view(self, name: NodeName) -> NodeView | None: ...
-    def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One group as observed. `lws` is the living LeaderWorkerSet it belongs to, `templates` its
-    revision's.
-    """
-
-    id: GroupId
-    pods: tuple[Pod, ...]
-    holds: tuple[Hold, ...]
-    lws: LwsInfo | None
-    templates: Mapping[str, Templates]
-    """Revision -> templates."""
-    plan_id: str
-    """Id for a plan made now."""
-    memo: PlanMemo | None = None
-
-    @property
-    def active(self) -> Hold | None:
-        return next((h for h in self.holds if h.state is HoldState.ACTIVE), None)
-
-    @property
-    def leaving(self) -> tuple[Hold, ...]:
-        return tuple(h for h in self.holds if h.state is HoldState.LEAVING)
+from lws_placement.engine.seen import Now, Seen, Views, living_members
+from lws_placement.engine.snapshot import DomainView
 
 
 def decide(seen: Seen, views: Views) -> list[Action]:
     """The actions for one group, in order; empty when all is as it should be."""
-    members = _members(seen.pods)
+    members = living_members(seen.pods)
     if not members:
         return [EndHold(h, returning=_returns(seen, h)) for h in seen.holds if not seen.pods]
-    now = _Now.of(seen, members)
+    now = Now.of(seen, members)
     vacated = [
         EndHold(h, returning=False) for h in seen.leaving if not _anyone_in(seen.pods, h, views)
     ]
     if seen.active is None:
         return [*vacated, *_without_hold(seen, now, views)]
     return [*vacated, *_with_hold(seen, now, seen.active, views)]
-
-
-def _members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
-    """The pod that speaks for each rank: living, newest."""
-    found: dict[Rank, Pod] = {}
-    for pod in sorted(pods, key=lambda p: (p.created_s, int(p.resource_version))):
-        if pod.member is not None and not pod.terminating and not pod.finished:
-            found[pod.member.rank] = pod
-    return dict(sorted(found.items()))
-
-
-@dataclass(frozen=True, slots=True)
-class _Now:
-    """The group as its newest leader (or newest pod) describes it."""
-
-    info: MemberInfo
-    members: Mapping[Rank, Pod]
-    going: frozenset[str]
-    """UIDs of its Terminating pods: their room will be free for their successors."""
-    going_from: frozenset[NodeName]
-    templates: Templates | None
-
-    @classmethod
-    def of(cls, seen: Seen, members: Mapping[Rank, Pod]) -> "_Now":
-        speaker = members.get(0) or max(members.values(), key=lambda p: (p.created_s, p.name))
-        info = speaker.member
-        assert info is not None  # _members keeps only pods of groups
-        going = [p for p in seen.pods if p.terminating and p.node is not None]
-        return cls(
-            info=info,
-            members={r: p for r, p in members.items() if r < info.size},
-            going=frozenset(p.uid for p in going),
-            going_from=frozenset(p.node for p in going if p.node is not None),
-            templates=seen.templates.get(info.revision),
-        )
-
-    @property
-    def bound(self) -> dict[Rank, Pod]:
-        return {r: p for r, p in self.members.items() if p.node is not None}
-
-    def demands(self, hold: Hold | None) -> dict[Rank, Demand] | None:
-        """Per rank: what was admitted, else what is reserved, else the template's; None if one is
-        unknown.
-        """
-        result: dict[Rank, Demand] = {}
-        for rank in range(self.info.size):
-            pod = self.members.get(rank)
-            if pod is not None:
-                result[rank] = pod.demand
-            elif self.templates is not None:
-                result[rank] = self.templates.demand(rank)
-            elif hold is not None and rank in hold.demands and hold.revision == self.info.revision:
-                result[rank] = hold.demands[rank]
-            else:
-                return None
-        return result
-
-    def group(self, seen: Seen, demands: Mapping[Rank, Demand]) -> Group:
-        bound = self.bound
-        return Group(
-            id=seen.id,
-            topology_key=self.info.topology_key,
-            members=tuple(
-                Member(rank, demands[rank], bound[rank].node if rank in bound else None)
-                for rank in range(self.info.size)
-            ),
-            revision=self.info.revision,
-            priority=max(p.priority for p in self.members.values()),
-            since_s=min(p.created_s for p in self.members.values()),
-        )
 
 
 def _returns(seen: Seen, hold: Hold) -> bool:
@@ -194,7 +85,7 @@ def _anyone_in(pods: Sequence[Pod], hold: Hold, views: Views) -> bool:
 # -- with a hold ---------------------------------------------------------------------------------
 
 
-def _with_hold(seen: Seen, now: _Now, hold: Hold, views: Views) -> list[Action]:
+def _with_hold(seen: Seen, now: Now, hold: Hold, views: Views) -> list[Action]:
     info = now.info
     good_for = (hold.domain.key, hold.revision, hold.size)
     if good_for != (info.topology_key, info.revision, info.size):
@@ -202,11 +93,17 @@ def _with_hold(seen: Seen, now: _Now, hold: Hold, views: Views) -> list[Action]:
     why = _why_not_kept(now, hold, views)
     if why:
         return _assign_again(seen, now, hold, views=views, why=why)
-    return _settle(now, hold)
+    return _settle(now, hold, views)
 
 
-def _settle(now: _Now, hold: Hold) -> list[Action]:
-    """Bring each unbound member to the node that the hold assigns to it."""
+def _settle(now: Now, hold: Hold, views: Views) -> list[Action]:
+    """Bring each unbound member to the node that the hold assigns to it.
+
+    Not while old pods of the group are Terminating elsewhere: a group is never in two domains, and
+    kube-scheduler would refuse the leader for its affinity to them and not look again for minutes.
+    """
+    if now.going_from - _names(views, hold.domain):
+        return []
     actions: list[Action] = []
     for rank, pod in now.members.items():
         if pod.node is not None:
@@ -219,7 +116,7 @@ def _settle(now: _Now, hold: Hold) -> list[Action]:
     return actions
 
 
-def _why_not_kept(now: _Now, hold: Hold, views: Views) -> str:
+def _why_not_kept(now: Now, hold: Hold, views: Views) -> str:
     """Why the hold's assignment no longer serves the group; empty if it does."""
     taking: dict[NodeName, list[Demand]] = {}
     for rank, pod in now.members.items():
@@ -254,7 +151,7 @@ def _why_not_there(
     return f"node {node} has too little {lack} left" if lack else ""
 
 
-def _assign_again(seen: Seen, now: _Now, hold: Hold, *, views: Views, why: str) -> list[Action]:
+def _assign_again(seen: Seen, now: Now, hold: Hold, *, views: Views, why: str) -> list[Action]:
     demands = now.demands(hold)
     if demands is None:
         return [Blocked(_unknown_templates(seen, now))]
@@ -268,12 +165,12 @@ def _assign_again(seen: Seen, now: _Now, hold: Hold, *, views: Views, why: str) 
         if not isinstance(nodes, Reason):
             renewed = _hold_for(seen, now, Placed(hold.domain, nodes), demands)
             renewed = replace(renewed, resource_version=hold.resource_version, uid=hold.uid)
-            return [WriteHold(renewed), *_settle(now, renewed)]
+            return [WriteHold(renewed), *_settle(now, renewed, views)]
         why = f"{why}; the domain {nodes.why}"
     return [LeaveHold(hold, why), *_clear_out(now, why)]
 
 
-def _staying(group: Group, now: _Now) -> Group:
+def _staying(group: Group, now: Now) -> Group:
     """The group with its ungated members kept on the nodes they are pinned to: deleting pods is the
     last resort.
     """
@@ -292,7 +189,7 @@ def _only_on(demand: Demand, node: NodeName) -> Demand:
     return replace(demand, required=tuple(replace(t, fields=(*t.fields, pin)) for t in terms))
 
 
-def _clear_out(now: _Now, why: str) -> list[Action]:
+def _clear_out(now: Now, why: str) -> list[Action]:
     """Let go of pods that cannot stay: all if something is bound (a restart of the whole group)."""
     leader = now.members.get(0)
     if now.bound and leader is not None:
@@ -303,7 +200,7 @@ def _clear_out(now: _Now, why: str) -> list[Action]:
 # -- without a hold ------------------------------------------------------------------------------
 
 
-def _without_hold(seen: Seen, now: _Now, views: Views) -> list[Action]:
+def _without_hold(seen: Seen, now: Now, views: Views) -> list[Action]:
     bound = now.bound
     if not bound:
         return _plan(seen, now, views)
@@ -318,7 +215,7 @@ def _names(views: Views, domain: DomainName) -> set[NodeName]:
     return {n.node.name for n in view.nodes} if view is not None else set()
 
 
-def _adopt(seen: Seen, now: _Now, views: Views) -> list[Action]:
+def _adopt(seen: Seen, now: Now, views: Views) -> list[Action]:
     """Hold the domain of a group that was running before us."""
     key = now.info.topology_key
     values = set()
@@ -347,7 +244,7 @@ def _adopt(seen: Seen, now: _Now, views: Views) -> list[Action]:
     return [WriteHold(hold)]
 
 
-def _plan(seen: Seen, now: _Now, views: Views) -> list[Action]:
+def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
     loose = [p for p in now.members.values() if not p.gated and p.marked]
     if loose:
         return [DeletePod(p, "no hold covers it any more") for p in loose]
@@ -364,10 +261,10 @@ def _plan(seen: Seen, now: _Now, views: Views) -> list[Action]:
     own = next((h for h in seen.holds if h.domain == plan.domain), None)
     if own is not None:
         hold = replace(hold, resource_version=own.resource_version, uid=own.uid)
-    return [WriteHold(hold), *_settle(now, hold)]
+    return [WriteHold(hold), *_settle(now, hold, views)]
 
 
-def _domains(now: _Now, views: Views) -> Sequence[DomainView]:
+def _domains(now: Now, views: Views) -> Sequence[DomainView]:
     """All domains; those with the group's own Terminating pods as if these were gone."""
     key = now.info.topology_key
     result = list(views.domains(key))
@@ -381,7 +278,7 @@ def _domains(now: _Now, views: Views) -> Sequence[DomainView]:
     return result
 
 
-def _hold_for(seen: Seen, now: _Now, plan: Placed, demands: Mapping[Rank, Demand]) -> Hold:
+def _hold_for(seen: Seen, now: Now, plan: Placed, demands: Mapping[Rank, Demand]) -> Hold:
     return Hold(
         domain=plan.domain,
         group=seen.id,
@@ -395,7 +292,7 @@ def _hold_for(seen: Seen, now: _Now, plan: Placed, demands: Mapping[Rank, Demand
     )
 
 
-def _unknown_templates(seen: Seen, now: _Now) -> str:
+def _unknown_templates(seen: Seen, now: Now) -> str:
     missing = [r for r in range(now.info.size) if r not in now.members]
     return (
         f"LeaderWorkerSet {seen.id.namespace}/{seen.id.lws} of these pods does not exist, so what "

@@ -18,10 +18,11 @@ from uuid import uuid4
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.actions import Action, EndHold, LeaveHold, WriteHold
-from lws_placement.engine.decide import Seen, decide
+from lws_placement.engine.decide import decide
 from lws_placement.engine.holds import HoldState
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.seen import Seen
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.act import Actor
 from lws_placement.planner.pace import Pace

@@ -25,13 +25,13 @@ def binaries(pytestconfig):
 
 @pytest.fixture(scope="session")
 def installation(binaries, tmp_path_factory):
-    """Everything as users install it: two replicas of `serve`, the first one answers."""
+    """Everything as users install it: webhook and extender in one process, planners in two."""
     with LocalCluster(tmp_path_factory.mktemp("cluster") / "a", binaries) as cluster:
         installed = Installation(cluster)
         try:
             installed.apply("standalone")
-            start(installed, "one")
-            start(installed, "two")
+            for name in ("brain-a", "brain-b", "gate"):  # a brain writes the CA bundle
+                start(installed, name)
             installed.start_scheduler()
             yield installed
         finally:
@@ -39,12 +39,10 @@ def installation(binaries, tmp_path_factory):
 
 
 def start(installed, name):
-    """`one` is where API server and scheduler call; `two` stands by for planner and controller."""
-    if name == "one":
-        installed.start_server("one", ports=True, flags=["--hold-seconds=5"])
-    else:
-        roles = "planner,controller,certificates"
-        installed.start_server(name, roles=roles, flags=["--hold-seconds=5"])
+    """`gate` is where API server and scheduler call; of the brains one leads, one stands by."""
+    gate = name == "gate"
+    roles = "gate" if gate else "brain"
+    installed.start_server(name, roles=roles, ports=gate, flags=["--hold-seconds=5"])
     installed.wait_ready(name)
 
 

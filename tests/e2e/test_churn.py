@@ -89,7 +89,7 @@ class Churn:
             self.cordoned.discard(node)
 
     def kill_server(self):
-        name = self.rng.choice(["one", "two"])
+        name = self.rng.choice(sorted(self.scene.installation.servers))
         self.note(f"kill -9 {name}")
         self.scene.installation.kill_server(name)
         start(self.scene.installation, name)

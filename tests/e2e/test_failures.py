@@ -1,11 +1,21 @@
 """Replicas, kills and stops: what holds while our own processes fail (P1, P2, P4)."""
 
+import asyncio
 import json
 import signal
 
 import pytest
 from e2e.conftest import start
 from e2e.stack import LWS
+
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.client import connect
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.lookup import ClusterLookup
+from lws_placement.cluster.mirror import Mirror
+from lws_placement.engine.pod_admission import gate_or_pin
+from lws_placement.errors import ConflictError
+from lws_placement.localcluster.install import NAMESPACE
 
 
 def leader_of(scene):
@@ -19,7 +29,7 @@ def leader_of(scene):
 
 def make_lead(scene, name):
     """Let `name` hold the leader Lease: the other one is stopped until it does."""
-    other = "two" if name == "one" else "one"
+    other = "brain-b" if name == "brain-a" else "brain-a"
     if leader_of(scene) != name:
         scene.installation.stop_server(other)
         scene.wait(lambda: leader_of(scene) == name, f"{name} leads")
@@ -28,29 +38,29 @@ def make_lead(scene, name):
 
 def test_the_other_replica_takes_over_after_kill_9(scene):
     scene.pool(4)
-    make_lead(scene, "two")
+    make_lead(scene, "brain-b")
     scene.create(scene.lws(replicas=2))
     scene.wait_bound(8)
-    scene.installation.kill_server("two")
+    scene.installation.kill_server("brain-b")
     scene.kubectl("scale", "lws", "llm", "--replicas=4")
     try:
         scene.wait_bound(16)
-        assert leader_of(scene) == "one"
+        assert leader_of(scene) == "brain-a"
         assert scene.broken_promises() == []
     finally:
-        start(scene.installation, "two")
+        start(scene.installation, "brain-b")
 
 
 def test_a_planner_that_was_stopped_and_continued_writes_nothing(scene):
     """SIGSTOP beyond the lease time; meanwhile the other replica gives the domains away."""
     scene.pool(2)
-    make_lead(scene, "two")
+    make_lead(scene, "brain-b")
     scene.create(scene.lws("old", replicas=2))
     scene.wait_bound(8)
-    stopped = scene.installation.servers["two"]
+    stopped = scene.installation.servers["brain-b"]
     stopped.signal(signal.SIGSTOP)
     try:
-        scene.wait(lambda: leader_of(scene) == "one", "one leads")
+        scene.wait(lambda: leader_of(scene) == "brain-a", "brain-a leads")
         scene.kubectl("delete", "lws", "old", "--wait=false")
         scene.create(scene.lws("new", replicas=2))
         scene.wait_bound(8, "new")
@@ -63,54 +73,106 @@ def test_a_planner_that_was_stopped_and_continued_writes_nothing(scene):
     assert scene.broken_promises() == []
 
 
-def test_a_pod_pinned_where_no_hold_puts_it_is_replaced_and_never_bound_there(scene):
-    """As an admission with a stale hold would have pinned it."""
-    scene.pool(2)
+async def a_frozen_lookup(scene):
+    """What admission asks, over a cache whose watches have ended."""
+    api = await connect(str(scene.cluster.kubeconfig))
+    cache = ClusterCache(DomainIndex())
+    mirror = Mirror(api, cache, namespace=NAMESPACE)
+    watching = asyncio.create_task(mirror.run())
+    await mirror.wait_synced()
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    await api.close()
+    return ClusterLookup(api, cache, mirror=mirror, extender_configured=True)
+
+
+async def test_a_pin_from_a_frozen_watch_is_refused_at_bind(scene):
+    """Admission pinned by a hold that has moved on; no planner is there to clean up before bind."""
+    nodes = scene.pool(2)
     scene.create(scene.lws())
     scene.wait_bound(4)
-    taken = scene.places()[("llm", "0")].pop()
-    other = "n01" if taken == "n00" else "n00"
-    wrong = f"{scene.namespace}-{other}-0"
+    old = scene.places()[("llm", "0")].pop()
+    # The group restarts; the watches end while its room is free and its hold is still the old one.
+    scene.cluster.stop_scheduler()
+    scene.kubectl("delete", "pod", "llm-0", "--wait=false")
+    scene.wait(lambda: not scene.bound() and len(scene.members()) == 1, "a new leader alone")
+    lookup = await a_frozen_lookup(scene)
+    # Then its domain is cordoned, so it moves.
+    scene.kubectl("cordon", *[n for n in nodes if scene.domain_of(n) == old])
+    scene.installation.start_scheduler()
+    scene.wait(lambda: _elsewhere(scene, old), "the group is whole in the other domain")
+    scene.kubectl("uncordon", *[n for n in nodes if scene.domain_of(n) == old])
+
+    brains = [scene.installation.servers[n] for n in ("brain-a", "brain-b")]
     scene.cluster.stop_scheduler()
     try:
         scene.kubectl("delete", "pod", "llm-0", "--wait=false")
-        scene.wait(lambda: not scene.bound() and len(scene.members()) == 1, "only a new leader")
-        leader = scene.one("pod", "llm-0")
-        stale = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {
-                k: leader["metadata"][k] for k in ("name", "namespace", "labels", "annotations")
-            },
-            "spec": {k: leader["spec"][k] for k in ("containers", "affinity")},
-        }
-        stale["metadata"]["ownerReferences"] = leader["metadata"]["ownerReferences"]
-        terms = stale["spec"]["affinity"]["nodeAffinity"][
-            "requiredDuringSchedulingIgnoredDuringExecution"
-        ]["nodeSelectorTerms"]
-        for term in terms:
-            for field in term["matchFields"]:
-                field["values"] = [wrong]
-        stale["metadata"]["annotations"]["lws-placement.dev/pinned-node"] = wrong
-        text = json.dumps(stale)
-        scene.wait(
-            lambda: (
-                "replaced" in scene.kubectl("replace", "--force", "-f-", stdin=text, check=False)
-            ),
-            "the stale pod is there before its StatefulSet makes another one",
-        )
-    finally:
+        scene.wait(lambda: not scene.bound() and len(scene.members()) == 1, "a new leader alone")
+        for brain in brains:
+            brain.signal(signal.SIGSTOP)
+        stale = _pinned_by(lookup, scene.one("pod", "llm-0"), scene.namespace)
+        wrong = stale["metadata"]["annotations"]["lws-placement.dev/pinned-node"]
+        assert scene.domain_of(wrong) == old
+        await _put_in_place_of(scene, stale)
         scene.installation.start_scheduler()
+        scene.wait(lambda: _refusals(scene), "bind refuses it")
+        assert scene.bound() == []
+    finally:
+        for brain in brains:
+            brain.signal(signal.SIGCONT)
+        if scene.cluster.scheduler is None:
+            scene.installation.start_scheduler()
     scene.wait_bound(4)
     assert scene.broken_promises() == []
     assert wrong not in {p["spec"]["nodeName"] for p in scene.bound()}
 
 
-@pytest.mark.parametrize("killed", ["one", "two"])
+def _elsewhere(scene, old):
+    places = scene.places().get(("llm", "0"), set())
+    return len(scene.bound()) == 4 and len(scene.members()) == 4 and old not in places
+
+
+def _pinned_by(lookup, leader, namespace):
+    """The leader as this lookup would have had it admitted."""
+    meta = leader["metadata"]
+    own = {k: meta[k] for k in ("name", "namespace", "labels", "annotations", "ownerReferences")}
+    notes = {k: v for k, v in own["annotations"].items() if not k.startswith("lws-placement.dev/")}
+    ours = ("affinity", "schedulingGates")
+    spec = {k: v for k, v in leader["spec"].items() if k not in ours}
+    pod = {"metadata": own | {"annotations": notes}, "spec": spec}
+    uid = meta["annotations"]["lws-placement.dev/lws-uid"]
+    pin = lookup.pin_for(pod, namespace=namespace, lws_uid=uid)
+    assert pin is not None
+    made = gate_or_pin(pod, lws_uid=uid, pin=pin, keep_affinity=True)
+    return {"apiVersion": "v1", "kind": "Pod", **made}
+
+
+async def _put_in_place_of(scene, pod):
+    """Delete the pod of that name and create this one before its StatefulSet makes a successor."""
+    api = await connect(str(scene.cluster.kubeconfig))
+    path = f"/api/v1/namespaces/{scene.namespace}/pods"
+    try:
+        for _ in range(50):
+            await api.delete(f"{path}/{pod['metadata']['name']}")
+            try:
+                await api.create(path, pod)
+            except ConflictError:
+                continue  # the StatefulSet was faster
+            return
+        raise AssertionError("the StatefulSet was faster 50 times")
+    finally:
+        await api.close()
+
+
+def _refusals(scene):
+    return [e for e in scene.events("FailedScheduling") if "nobody holds" in e["message"]]
+
+
+@pytest.mark.parametrize("killed", ["gate", "brain-a"])
 def test_a_replica_killed_while_a_group_is_bound_stalls_nothing(scene, killed):
     """No half group at rest, and no 30 s stall: what was not bound is bound on the next attempt."""
     scene.pool(6)
-    make_lead(scene, "one" if killed == "two" else "two")
+    make_lead(scene, "brain-a")
     scene.create(scene.lws(replicas=6))
     scene.wait(lambda: scene.bound(), "binding has begun")
     scene.installation.kill_server(killed)

@@ -255,9 +255,10 @@ def test_the_state_is_rebuilt_from_the_api_server_alone_after_kill_9(scene):
     scene.create(scene.lws(replicas=2))
     scene.wait_bound(8)
     before = scene.places()
-    for name in ("one", "two"):
+    names = list(scene.installation.servers)
+    for name in names:
         scene.installation.kill_server(name)
-    for name in ("one", "two"):
+    for name in names:
         start(scene.installation, name)
     scene.kubectl("scale", "lws", "llm", "--replicas=4")
     scene.wait_bound(16)

@@ -15,7 +15,7 @@ from lws_placement.engine.actions import (
     Wait,
     WriteHold,
 )
-from lws_placement.engine.decide import Seen, decide
+from lws_placement.engine.decide import decide
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import (
     Demand,
@@ -26,6 +26,7 @@ from lws_placement.engine.model import (
     Occupant,
     Pod,
 )
+from lws_placement.engine.seen import Seen
 from lws_placement.engine.workload import LwsInfo, Templates
 
 KEY = "example.com/slice"
