@@ -164,6 +164,8 @@ class ClusterCache:
 
     def put_lws(self, lws: LwsInfo) -> None:
         name = (lws.namespace, lws.name)
+        if self._lws.get(name) == lws:
+            return  # its status changed, which happens with every pod
         self._lws[name] = lws
         self._lws_changed(name)
 
@@ -180,6 +182,8 @@ class ClusterCache:
         return lws if lws is not None and lws.uid == group.lws_uid else None
 
     def put_revision(self, name: tuple[str, str, str], templates: Templates) -> None:
+        if self._revisions.get(name) == templates:
+            return
         self._revisions[name] = templates
         self._lws_changed(name[:2])
 

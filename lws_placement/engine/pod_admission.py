@@ -9,10 +9,10 @@ leaves no doubt. A pod that is bound already, or that we have decided on before 
 `admitted` annotation), is not gated.
 """
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
+from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.lws_groups import (
     group_key,
     parent_and_ordinal,
@@ -69,7 +69,7 @@ def add_lws_identity(pod: Raw, *, namespace: str) -> Raw | Denied:
     labels = pod["metadata"].get("labels") or {}
     if not labels.get(LWS_NAME):
         return pod
-    pod = copy.deepcopy(pod)
+    pod = json_copy(pod)
     size = _positive(pod, LWS_SIZE)
     if isinstance(size, Denied):
         return size
@@ -91,7 +91,7 @@ def add_lws_identity(pod: Raw, *, namespace: str) -> Raw | Denied:
 
 def gate_or_pin(pod: Raw, *, lws_uid: str | None, pin: Pin | None, keep_affinity: bool) -> Raw:
     """Our edits, on a pod that has its identity. A new pod."""
-    pod = copy.deepcopy(pod)
+    pod = json_copy(pod)
     notes = _notes(pod)
     if ADMITTED in notes and not keep_affinity:
         drop_exclusive_terms(pod["spec"], key=LWS_GROUP_KEY)  # put there again by a reinvocation
