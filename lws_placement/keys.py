@@ -68,6 +68,7 @@ __all__ = [
     "OUR_PREFIX",
     "PINNED_NODE",
     "PLAN",
+    "WOKEN",
 ]
 
 FIELD_MANAGER = "lws-placement"
@@ -78,6 +79,10 @@ HOLD = OUR_PREFIX + "hold"
 
 HOLD_LABEL = OUR_PREFIX + "kind"
 """Lease label with value `hold`: what our watches select."""
+
+WOKEN = OUR_PREFIX + "woken"
+"""Pod annotation on a foreign pod that we kept off held room: written when room became free, since
+nothing that kube-scheduler watches tells it of a hold that has ended."""
 
 GROUP = OUR_PREFIX + "group"
 """Label of members of groups that are not LeaderWorkerSets (reserved; such groups come later)."""

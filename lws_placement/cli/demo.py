@@ -4,6 +4,7 @@ Whatever happens, Ctrl-C included, no process stays behind: each is a child that
 with us, and all are stopped in order.
 """
 
+import io
 import shutil
 import signal
 import sys
@@ -31,8 +32,11 @@ def demo(keep: bool) -> None:
     The first run builds the control plane (about 9 minutes on 2 cores) and keeps it in a cache.
     Exit code 0 only if every promise held.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # piped, too, one sees what happens
     console = Console(highlight=False)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT may be ignored, as a shell's job
+        signal.signal(number, _interrupt)
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="lws-placement-demo-"))
     code = 1

@@ -68,7 +68,8 @@ class Story:
         text = f"{whole} of 10 groups whole, {stuck} stuck half-placed, each keeping a slice shut"
         self.results.append(("the trap, plain affinity (for comparison)", whole < 10, text))
         self._console.print(f"  {text}")
-        self._cluster.kubectl("delete", "lws", "--all", "--wait=false")
+        # The StatefulSets by name as well: garbage collection of a new kind takes half a minute.
+        self._cluster.kubectl("delete", "lws,sts", "--all", "--wait=false")
         self._until("clearing away", lambda seen: not self._members(), keys=(SLICE,))
         self._installed.stop_server("plain")
         self._cluster.stop_scheduler()

@@ -6,12 +6,12 @@ replaces a newer one, so a write response and the watch may arrive in either ord
 that comes after the object's deletion does not bring it back.
 """
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner, decode_pod
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.explain import ROOM_IS_HELD
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import DomainName, GroupId, MemberInfo, Occupant, Pod
 from lws_placement.engine.workload import LwsInfo, Templates
@@ -44,6 +44,7 @@ class ClusterCache:
         self._holds: dict[DomainName, Hold] = {}
         self._held_by: dict[GroupId, set[DomainName]] = {}
         self._gone: dict[str, int] = {}
+        self._refused: set[str] = set()
 
     # -- pods ------------------------------------------------------------------------------------
 
@@ -61,6 +62,10 @@ class ClusterCache:
             self._affinity[uid] = (raw["spec"].get("affinity") or {}).get("nodeAffinity") or {}
         else:
             self._affinity.pop(uid, None)
+        if pod.node is None and ROOM_IS_HELD in pod.unschedulable:
+            self._refused.add(uid)
+        else:
+            self._refused.discard(uid)
         self._index_pod(old, pod)
 
     def put_written_pod(self, raw: Raw) -> None:
@@ -71,6 +76,7 @@ class ClusterCache:
     def drop_pod(self, uid: str, *, version: int = 0) -> None:
         pod = self._pods.pop(uid, None)
         self._affinity.pop(uid, None)
+        self._refused.discard(uid)
         self._gone[uid] = version
         if len(self._gone) > 4096:
             self._gone.pop(next(iter(self._gone)))
@@ -84,8 +90,10 @@ class ClusterCache:
     def pod(self, uid: str) -> Pod | None:
         return self._pods.get(uid)
 
-    def pods(self) -> Iterable[Pod]:
-        return self._pods.values()
+    def refused(self) -> list[Pod]:
+        """Foreign pods that wait because the extender kept them off held room, first come first."""
+        found = [self._pods[uid] for uid in self._refused]
+        return sorted(found, key=lambda p: (-p.priority, p.created_s, p.key))
 
     def node_affinity(self, uid: str) -> Raw:
         """`spec.affinity.nodeAffinity` of a gated pod, as it is; `{}` if none."""

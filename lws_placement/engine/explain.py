@@ -8,6 +8,9 @@ from collections import Counter
 
 from lws_placement.engine.model import NoFit, Reason, Why
 
+ROOM_IS_HELD = "its room is held for a LeaderWorkerSet group with exclusive topology"
+"""What a foreign pod is told of a node that it is kept off; also how such pods are recognised."""
+
 _MOST = 900  # an Event's note holds 1024 characters
 _CLASSES = 6
 

@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lws_placement.cluster.decode import decode_pod
-from lws_placement.engine.holds import Hold
+from lws_placement.engine.explain import ROOM_IS_HELD
+from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.resources import total
 from lws_placement.engine.snapshot import NodeView
 from lws_placement.extender.wire import FilterArgs, FilterResult, PreemptArgs, PreemptResult
-
-_HELD = "its room is held for a LeaderWorkerSet group with exclusive topology"
 
 
 class World(Protocol):
@@ -60,7 +59,7 @@ class Guard:
                 refused = node
         return FilterResult(
             node_names=kept,
-            failed_and_unresolvable_nodes={refused: _HELD} if refused else {},
+            failed_and_unresolvable_nodes={refused: ROOM_IS_HELD} if refused else {},
         )
 
     def preempt(self, args: PreemptArgs) -> PreemptResult:
@@ -94,6 +93,8 @@ class Guard:
 
     def _outstanding(self, hold: Hold, node: str) -> Mapping[str, int]:
         """Guarded resources that members of the hold still need on the node."""
+        if hold.state is not HoldState.ACTIVE:
+            return {}
         ranks = [rank for rank, name in hold.nodes.items() if name == node]
         if not ranks:
             return {}

@@ -29,12 +29,20 @@ from lws_placement.engine.actions import (
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.pod_admission import pinned_affinity
-from lws_placement.errors import ApiError, ConflictError, InvalidObjectError, NotFoundError
+from lws_placement.errors import (
+    ApiError,
+    ConflictError,
+    InvalidObjectError,
+    NotFoundError,
+    NotLeaderError,
+)
 from lws_placement.planner.report import Reporter
 
 log = logging.getLogger(__name__)
 
 _SETTLE_S = 0.5
+_WAKE_AFTER_S = 0.5  # until the extenders' caches know that the hold is gone
+_WAKE_MOST = 50
 
 
 class Actor:
@@ -52,6 +60,7 @@ class Actor:
         self._store = store
         self._report = reporter
         self._may_write = may_write
+        self._waking: asyncio.Task[None] | None = None
 
     async def apply(self, group: GroupId, action: Action) -> None:
         match action:
@@ -93,8 +102,29 @@ class Actor:
             await self._settle(hold)
             raise
         self._cache.drop_hold(hold.domain)
+        self._wake_refused()
         log.info("hold ended", extra={"domain": str(hold.domain), "group": str(hold.group)})
         return True
+
+    def _wake_refused(self) -> None:
+        """Have kube-scheduler look again at pods that were kept off held room (see `keys.WOKEN`).
+
+        A courtesy, without waiting; unwoken they are tried again with any other event, at the
+        latest after five minutes.
+        """
+        if self._cache.refused() and (self._waking is None or self._waking.done()):
+            self._waking = asyncio.create_task(self._wake())
+
+    async def _wake(self) -> None:
+        await asyncio.sleep(_WAKE_AFTER_S)
+        for pod in self._cache.refused()[:_WAKE_MOST]:
+            notes = {keys.WOKEN: pod.resource_version}
+            body: Raw = {"metadata": {"uid": pod.uid, "annotations": notes}}
+            try:
+                self._may_write()
+                await self._api.patch(_path(pod), body)
+            except (ApiError, NotLeaderError) as e:
+                log.info("pod not woken", extra={"pod": pod.key, "error": str(e)})
 
     async def _anyone_left(self, hold: Hold) -> bool:
         items, _ = await self._api.list_all(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from e2e.conftest import start
-from e2e.stack import CHIPS, LWS, Scene
+from e2e.stack import CHIPS, LWS, MODEL, Scene
 
 from lws_placement.engine.desired import worker_set
 from lws_placement.localcluster.cluster import LocalCluster
@@ -166,16 +166,38 @@ def test_a_key_that_no_node_carries_is_a_warning_and_an_event(scene):
     scene.wait(lambda: scene.events("WaitingForDomain"), "an event")
 
 
-def test_foreign_pods_never_wait_for_us_and_never_take_held_room(scene):
+def test_a_foreign_pod_without_accelerators_never_waits_for_us(scene):
     nodes = scene.pool(1, 2)
     scene.create(scene.lws(size=2))
     scene.wait_bound(2)
-    plain = scene.filler("", {"cpu": "1"}, name="plain")
-    del plain["spec"]["nodeName"]
-    plain["spec"]["nodeSelector"] = {"pool": scene.namespace}
-    scene.create(plain)
-    scene.wait(lambda: scene.one("pod", "plain")["spec"].get("nodeName"), "the plain pod is bound")
-    assert scene.one("pod", "plain")["spec"]["nodeName"] in nodes
+    scene.create(_foreign(scene, {"cpu": "1"}))
+    node = scene.wait(lambda: scene.one("pod", "foreign")["spec"].get("nodeName"), "it is bound")
+    assert node in nodes
+
+
+def test_a_foreign_pod_is_kept_off_accelerators_that_are_held(scene):
+    """The leader never becomes ready, so its workers do not exist yet; their room is held."""
+    scene.pool(1)
+    lws = scene.lws(startupPolicy="LeaderReady", leader=MODEL)
+    template = lws["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
+    template["metadata"] = {"annotations": {"simulate.lws-placement.dev/never-ready": "true"}}
+    scene.create(lws)
+    scene.wait(lambda: len(scene.bound()) == 1, "the leader is bound")
+    scene.create(_foreign(scene, CHIPS))
+    told = scene.wait(
+        lambda: [e["message"] for e in scene.events("FailedScheduling")], "it is told why"
+    )
+    assert "its room is held for a LeaderWorkerSet group" in told[0]
+    assert "nodeName" not in scene.one("pod", "foreign")["spec"]
+    scene.kubectl("delete", "lws", "llm", "--wait=false")
+    scene.wait(lambda: scene.one("pod", "foreign")["spec"].get("nodeName"), "then it is bound")
+
+
+def _foreign(scene, resources):
+    pod = scene.filler("", resources, name="foreign")
+    del pod["spec"]["nodeName"]
+    pod["spec"]["nodeSelector"] = {"pool": scene.namespace}
+    return pod
 
 
 @pytest.mark.parametrize("victim", ["leader", "worker"])
