@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lws_placement.errors import LocalClusterError
 
 _GRACE_S = 10.0
 _PR_SET_PDEATHSIG = 1
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Process:
@@ -30,7 +32,7 @@ class Process:
         self.command = tuple(command)
         self.name = Path(command[0]).name
         self.log = log
-        with log.open("ab") as out:
+        with log.open("ab") as out, _uninterrupted():
             self._popen = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -38,7 +40,7 @@ class Process:
                 stderr=out,
                 start_new_session=True,
                 env=dict(os.environ) | dict(env or {}),
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=_in_child,
             )
 
     @property
@@ -90,5 +92,19 @@ class Process:
             self._popen.wait()
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the child is known to us: an exception in the middle of a fork is lost by
+    Python's at-fork hooks, or leaves a child that nobody stops.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _in_child() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
