@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from e2e.service import Service
 from e2e.stack import Scene
 
 from lws_placement.localcluster.binaries import find_or_build
@@ -25,24 +26,29 @@ def binaries(pytestconfig):
 
 @pytest.fixture(scope="session")
 def installation(binaries, tmp_path_factory):
-    """Everything as users install it: webhook and extender in one process, planners in two."""
+    """Everything as users install it: two replicas of two processes, Services before the gates."""
     with LocalCluster(tmp_path_factory.mktemp("cluster") / "a", binaries) as cluster:
         installed = Installation(cluster)
+        services = []
         try:
             installed.apply("standalone")
-            for name in ("brain-a", "brain-b", "gate"):  # a brain writes the CA bundle
+            ports_files = [cluster.folder / f"{name}.ports" for name in ("gate-a", "gate-b")]
+            services.append(Service(installed.webhook_port, "webhook", ports_files))
+            services.append(Service(installed.extender_port, "extender", ports_files))
+            for name in ("brain-a", "brain-b", "gate-a", "gate-b"):  # a brain writes the CA bundle
                 start(installed, name)
             installed.start_scheduler()
             yield installed
         finally:
+            for service in services:
+                service.close()
             installed.stop()
 
 
 def start(installed, name):
-    """`gate` is where API server and scheduler call; of the brains one leads, one stands by."""
-    gate = name == "gate"
-    roles = "gate" if gate else "brain"
-    installed.start_server(name, roles=roles, ports=gate, flags=["--hold-seconds=5"])
+    """Both gates answer API server and scheduler; of the brains one leads, one stands by."""
+    roles = "gate" if name.startswith("gate") else "brain"
+    installed.start_server(name, roles=roles, flags=["--hold-seconds=5"])
     installed.wait_ready(name)
 
 

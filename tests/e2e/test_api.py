@@ -1,6 +1,7 @@
 """What users and programs see at the API: manifests, validation, kubectl, scale, RBAC."""
 
 import json
+import re
 import ssl
 from urllib.error import HTTPError
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
@@ -72,7 +73,9 @@ def test_bad_input_is_refused_with_the_field_and_changes_nothing(scene, change, 
 
 
 def test_kubectl_explain_scale_and_short_name(scene):
-    assert "Pods per group" in scene.kubectl("explain", "lws.spec.leaderWorkerTemplate.size")
+    explain = ("explain", "lws.spec.leaderWorkerTemplate.size")
+    # Discovery and OpenAPI of a new CRD are published with a delay.
+    scene.wait(lambda: "Pods per group" in scene.kubectl(*explain, check=False), "it is explained")
     scene.pool(2)
     scene.create(scene.lws())
     scene.wait_bound(4)
@@ -116,6 +119,33 @@ def test_members_reach_the_scheduler_with_marker_and_name_pin(scene):
         ]
     admitted = {p["metadata"]["annotations"]["lws-placement.dev/admitted"] for p in scene.members()}
     assert admitted == {"gated", "pinned"}  # the leader came first, its workers had a hold
+
+
+def test_the_scheduler_looks_at_one_node_for_a_pinned_member_however_many_there_are(scene):
+    """What makes in-tree cost independent of the cluster's size; a plain pod is the comparison."""
+    scene.pool(10)
+    scene.create(scene.lws(replicas=2))
+    plain = scene.filler("", {"cpu": "1"}, name="plain")
+    del plain["spec"]["nodeName"]
+    scene.create(plain)
+    scene.wait_bound(8)
+    names = [p["metadata"]["name"] for p in scene.members()]
+    looks = scene.wait(lambda: _all_of(_nodes_looked_at(scene), [*names, "plain"]), "all logged")
+    assert {looks[name] for name in names} == {1}
+    assert looks["plain"] >= 40
+
+
+def _nodes_looked_at(scene):
+    """Pod -> nodes that kube-scheduler evaluated for it, as it logs when it has bound one."""
+    line = re.compile(
+        rf'"Successfully bound pod to node" pod="{scene.namespace}/([^"]+)".* evaluatedNodes=(\d+)'
+    )
+    text = scene.cluster.scheduler.log.read_text()
+    return {pod: int(number) for pod, number in line.findall(text)}
+
+
+def _all_of(found, names):
+    return found if set(names) <= set(found) else None
 
 
 def test_an_unpinned_marked_pod_is_never_bound(scene):

@@ -168,7 +168,7 @@ def _refusals(scene):
     return [e for e in scene.events("FailedScheduling") if "nobody holds" in e["message"]]
 
 
-@pytest.mark.parametrize("killed", ["gate", "brain-a"])
+@pytest.mark.parametrize("killed", ["gate-a", "brain-a"])
 def test_a_replica_killed_while_a_group_is_bound_stalls_nothing(scene, killed):
     """No half group at rest, and no 30 s stall: what was not bound is bound on the next attempt."""
     scene.pool(6)
@@ -179,6 +179,19 @@ def test_a_replica_killed_while_a_group_is_bound_stalls_nothing(scene, killed):
     start(scene.installation, killed)
     scene.wait_bound(24, timeout_s=25)
     assert scene.broken_promises() == []
+
+
+def test_one_replica_of_webhook_and_extender_is_enough(scene):
+    scene.pool(2)
+    scene.installation.kill_server("gate-a")
+    try:
+        scene.create(scene.lws())
+        scene.wait_bound(4)
+        assert scene.broken_promises() == []
+    finally:
+        start(scene.installation, "gate-a")
+    scene.kubectl("scale", "lws", "llm", "--replicas=2")
+    scene.wait_bound(8)
 
 
 def test_a_member_deleted_while_its_group_is_bound_stalls_nothing(scene):

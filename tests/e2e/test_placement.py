@@ -155,6 +155,16 @@ def test_a_waiting_group_says_why_and_is_placed_as_soon_as_room_appears(scene):
     assert scene.places() == {("llm", "0"): {"n01"}}
 
 
+def test_a_template_that_fits_no_node_waits_with_the_amounts_and_hurts_nobody(scene):
+    scene.pool(2)
+    scene.create(scene.lws("huge", resources={"cpu": "1000", **CHIPS}))
+    note = scene.wait(lambda: [e["message"] for e in scene.events("WaitingForDomain")], "an event")
+    assert "2 domains have 0 of 4 nodes that fit (1000 cpu asked, 64 cpu free)" in note[0]
+    scene.create(scene.lws())
+    scene.wait_bound(4, "llm")
+    assert scene.bound("huge") == []
+
+
 def test_a_key_that_no_node_carries_is_a_warning_and_an_event(scene):
     scene.pool(1)
     lws = scene.lws(annotations={}, exclusive=False)
