@@ -2,8 +2,8 @@
 changed.
 
 Costs: an event on a pod or node is O(1) plus one dirty mark per topology key in use; asking for the
-domains of a key rebuilds the dirty ones (O(nodes in them)) and returns the rest as they were. A
-view's `version` is unique over the life of the process, so a plan memo may be keyed by it.
+domains of a key rebuilds the dirty ones (O(nodes in them)) and leaves the rest as they were, and a
+reader that comes back is told which those are. Of nodes, too, a reader can ask which changed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Hold
 from lws_placement.engine.model import DomainName, GroupId, HostPort, Node, Occupant
 from lws_placement.engine.resources import minus, total
-from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.snapshot import Changes, DomainSet, DomainView, NodeView
 from lws_placement.engine.workload import DaemonSetInfo
 
 
@@ -30,10 +30,12 @@ class DomainIndex:
         self._daemon_sets: dict[str, DaemonSetInfo] = {}
         self._views: dict[str, NodeView] = {}
         self._members: dict[str, dict[str, set[str]]] = {}
-        self._domains: dict[DomainName, DomainView] = {}
+        self._domains: dict[str, DomainSet] = {}
         self._dirty: dict[str, set[str]] = {}
         self._holds: dict[DomainName, Hold] = {}
         self._held_keys: dict[str, int] = {}
+        self.node_changes = Changes()
+        """Names of nodes of which anything changed, the holds on them included."""
         self._versions = count(1)
 
     # -- changes ---------------------------------------------------------------------------------
@@ -131,22 +133,23 @@ class DomainIndex:
         names = self._index(domain.key).get(domain.value)
         if not names:
             return None
-        view = self._domains.get(domain)
-        if view is None or domain.value in self._dirty[domain.key]:
-            view = self._domains[domain] = self._build_domain(domain, names, without=None)
-            self._dirty[domain.key].discard(domain.value)
-        return view
+        if domain.value in self._dirty[domain.key]:
+            self._rebuild(domain, names)
+        return self._domains[domain.key].get(domain.value)
 
     def domain_without(self, domain: DomainName, uids: frozenset[str]) -> DomainView | None:
         """The domain as if the pods `uids` were gone already (a group's own Terminating pods)."""
         names = self._index(domain.key).get(domain.value)
         return self._build_domain(domain, names, without=uids) if names else None
 
-    def domains(self, key: str) -> list[DomainView]:
-        """Every domain of a topology key."""
+    def domains(self, key: str) -> DomainSet:
+        """Every domain of a topology key: always the same set, brought up to date."""
         values = self._index(key)
-        views = (self.domain(DomainName(key, value)) for value in list(values))
-        return [view for view in views if view is not None]
+        for value in sorted(self._dirty[key]):
+            names = values.get(value)
+            if names:
+                self._rebuild(DomainName(key, value), names)
+        return self._domains[key]
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -155,11 +158,12 @@ class DomainIndex:
         members = self._members.get(key)
         if members is None:
             members = self._members[key] = {}
-            self._dirty[key] = set()
+            self._domains[key] = DomainSet()
             for node in self._nodes.values():
                 value = node.labels.get(key)
                 if value is not None:
                     members.setdefault(value, set()).add(node.name)
+            self._dirty[key] = set(members)
         return members
 
     def _unlink(self, node: Node) -> None:
@@ -173,13 +177,15 @@ class DomainIndex:
                 names.discard(node.name)
                 if not names:
                     del members[value]
-                    self._domains.pop(DomainName(key, value), None)
+                    self._domains[key].drop(value)
+                    self._dirty[key].discard(value)
 
     def _touch(self, name: str) -> None:
         self._views.pop(name, None)
         node = self._nodes.get(name)
         if node is None:
             return
+        self.node_changes.note(name)
         for key, dirty in self._dirty.items():
             value = node.labels.get(key)
             if value is not None:
@@ -188,6 +194,11 @@ class DomainIndex:
     def _touch_domain(self, domain: DomainName) -> None:
         for name in self._index(domain.key).get(domain.value, ()):
             self._touch(name)
+
+    def _rebuild(self, domain: DomainName, names: set[str]) -> None:
+        view = self._build_domain(domain, names, without=None)
+        self._domains[domain.key].put(view)
+        self._dirty[domain.key].discard(domain.value)
 
     def _build_node(self, node: Node, *, without: frozenset[str] | None) -> NodeView:
         occupants = self._occupants.get(node.name, {})

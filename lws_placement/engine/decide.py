@@ -254,7 +254,8 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
     if demands is None:
         return [Blocked(_unknown_templates(seen, now))]
     group = now.group(seen, demands)
-    plan = plan_group(group, _domains(now, views), memo=seen.memo)
+    domains = views.domains(group.topology_key)
+    plan = plan_group(group, domains, memo=seen.memo, instead=_without_going(now, views))
     if not isinstance(plan, Placed):
         return [Wait(plan, group.size)]
     hold = _hold_for(seen, now, plan, demands)
@@ -264,18 +265,13 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
     return [WriteHold(hold), *_settle(now, hold, views)]
 
 
-def _domains(now: Now, views: Views) -> Sequence[DomainView]:
-    """All domains; those with the group's own Terminating pods as if these were gone."""
+def _without_going(now: Now, views: Views) -> dict[str, DomainView]:
+    """The domains that the group's own Terminating pods are in, as if these were gone."""
     key = now.info.topology_key
-    result = list(views.domains(key))
-    if not now.going:
-        return result
     nodes = (views.node_view(name) for name in now.going_from)
-    values = {n.node.labels.get(key) for n in nodes if n is not None}
-    for i, domain in enumerate(result):
-        if domain.name.value in values:
-            result[i] = views.domain_without(domain.name, now.going) or domain
-    return result
+    values = {n.node.labels[key] for n in nodes if n is not None and key in n.node.labels}
+    found = {v: views.domain_without(DomainName(key, v), now.going) for v in sorted(values)}
+    return {value: view for value, view in found.items() if view is not None}
 
 
 def _hold_for(seen: Seen, now: Now, plan: Placed, demands: Mapping[Rank, Demand]) -> Hold:

@@ -7,6 +7,7 @@ changes is written again.
 from collections import Counter
 
 from lws_placement.engine.model import NoFit, Reason, Why
+from lws_placement.engine.refusals import Refusals, classes
 
 ROOM_IS_HELD = "its room is held for a LeaderWorkerSet group with exclusive topology"
 """What a foreign pod is told of a node that it is kept off; also how such pods are recognised."""
@@ -33,11 +34,17 @@ def waiting_note(verdict: NoFit, *, size: int) -> str:
 
 def summarise(verdict: NoFit) -> str:
     """For example "12 domains held by another group, 3 domains have 3 of 4 nodes that fit"."""
-    classes = Counter(_in_words(reason) for reason in verdict.reasons.values())
-    nearest = {_in_words(r): _nearness(r) for r in verdict.reasons.values()}
-    ordered = sorted(classes, key=lambda words: (nearest[words], -classes[words], words))
-    parts = [_counted(classes[words], words) for words in ordered[:_CLASSES]]
-    more = sum(classes[words] for words in ordered[_CLASSES:])
+    found = verdict.reasons
+    alike = found.classes if isinstance(found, Refusals) else classes(found.values())
+    counts: Counter[tuple[str, str]] = Counter()
+    nearest: dict[tuple[str, str], tuple[int, float]] = {}
+    for reason, number in alike.items():
+        words = _in_words(reason)
+        counts[words] += number
+        nearest[words] = _nearness(reason)
+    ordered = sorted(counts, key=lambda words: (nearest[words], -counts[words], words))
+    parts = [_counted(counts[words], words) for words in ordered[:_CLASSES]]
+    more = sum(counts[words] for words in ordered[_CLASSES:])
     if more:
         parts.append(f"{more} more do not fit either")
     return ", ".join(parts)

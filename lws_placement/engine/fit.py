@@ -18,7 +18,6 @@ from lws_placement.engine.model import (
     Taint,
     Toleration,
 )
-from lws_placement.engine.resources import first_lack
 from lws_placement.engine.snapshot import NodeView
 
 _NAME_FIELD = "metadata.name"
@@ -51,10 +50,11 @@ def why_not_static(demand: Demand, node: Node) -> str | None:
 
 def why_no_room(demand: Demand, view: NodeView) -> str | None:
     """Resources and host ports."""
-    lack = first_lack(dict(demand.resources), view.free)
-    if lack is not None:
-        asked = amount_in_words(lack, dict(demand.resources)[lack])
-        return f"{asked} asked, {amount_in_words(lack, view.free.get(lack, 0))} free"
+    free = view.free
+    for name, amount in demand.resources:
+        if amount > free.get(name, 0) and amount > 0:
+            asked = amount_in_words(name, amount)
+            return f"{asked} asked, {amount_in_words(name, free.get(name, 0))} free"
     for port in demand.host_ports:
         if any(ports_clash(port, taken) for taken in view.ports):
             return f"host port {port.port}/{port.protocol} is taken"

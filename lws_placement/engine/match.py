@@ -61,11 +61,11 @@ def take(node: NodeView, demand: Demand) -> NodeView:
 
 def count(demand: Demand, node: NodeView) -> int:
     """How many such pods the node takes."""
-    if why_not_node(demand, node) is not None:
+    free = node.free
+    room = min(free.get(name, 0) // amount for name, amount in demand.resources)
+    if room < 1 or why_not_node(demand, node) is not None:
         return 0
-    if demand.host_ports:
-        return 1
-    return min(node.free.get(name, 0) // amount for name, amount in demand.resources)
+    return 1 if demand.host_ports else room
 
 
 def _alike(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:

@@ -1,12 +1,12 @@
 """What one decision sees: domains of one topology key, with what is used, held and occupied in
 them.
 
-Views are immutable. `cluster/cache.py` rebuilds a `NodeView` or `DomainView` only when something in
-it changed and gives it a new `version`, so (shape of a demand, domain, version) identifies an
-answer and a plan for one group computes afresh only what changed since the last one.
+Views are immutable. `cluster/domains.py` rebuilds a `NodeView` or `DomainView` only when something
+in it changed; a `DomainSet` says which those are, so that a reader who comes back looks at these
+alone and a plan for one group computes afresh only what changed since the last one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lws_placement.engine.model import DomainName, GroupId, HostPort, Node
@@ -43,3 +43,93 @@ class DomainView:
     overlapping: frozenset[GroupId] = frozenset()
     occupants: frozenset[GroupId] = frozenset()
     version: int = 0
+
+    @property
+    def owners(self) -> frozenset[GroupId]:
+        """Everyone who has anything to do with it."""
+        return self.holders | self.overlapping | self.occupants
+
+
+class Changes:
+    """Names in the order of their last change, each once: a reader that remembers its mark gets
+    what changed since in O(changed), however many readers there are and however long they stay
+    away.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[str, int] = {}
+        self.mark = 0
+        """Grows with every change."""
+
+    def note(self, name: str) -> None:
+        self._at.pop(name, None)
+        self.mark += 1
+        self._at[name] = self.mark
+
+    def since(self, mark: int) -> list[str]:
+        """Latest first; of a name that is gone, too. 0: everything that ever was."""
+        found = []
+        for name, at in reversed(self._at.items()):
+            if at <= mark:
+                break
+            found.append(name)
+        return found
+
+
+class DomainSet:
+    """All domains of one topology key, kept in step by their owner (`put`, `drop`)."""
+
+    def __init__(self, views: Iterable[DomainView] = ()) -> None:
+        self._views: dict[str, DomainView] = {}
+        self._lent = False
+        self._owned: dict[GroupId, set[str]] = {}
+        self.changes = Changes()
+        for view in views:
+            self.put(view)
+
+    def put(self, view: DomainView) -> None:
+        value = view.name.value
+        old = self._writable().get(value)
+        if old is not None:
+            self._disown(old)
+        self._views[value] = view
+        for owner in view.owners:
+            self._owned.setdefault(owner, set()).add(value)
+        self.changes.note(value)
+
+    def drop(self, value: str) -> None:
+        old = self._writable().pop(value, None)
+        if old is not None:
+            self._disown(old)
+            self.changes.note(value)
+
+    def get(self, value: str) -> DomainView | None:
+        return self._views.get(value)
+
+    def __iter__(self) -> Iterator[DomainView]:
+        return iter(self._views.values())
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def has_owner(self, group: GroupId) -> bool:
+        """Does the group hold or occupy anything of this key?"""
+        return group in self._owned
+
+    def lend(self) -> Mapping[str, DomainView]:
+        """The views as they are now; later changes are made on a copy."""
+        self._lent = True
+        return self._views
+
+    def _writable(self) -> dict[str, DomainView]:
+        if self._lent:
+            self._views = dict(self._views)
+            self._lent = False
+        return self._views
+
+    def _disown(self, view: DomainView) -> None:
+        for owner in view.owners:
+            values = self._owned[owner]
+            values.discard(view.name.value)
+            if not values:
+                del self._owned[owner]
