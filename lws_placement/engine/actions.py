@@ -6,7 +6,7 @@ An action that fails ends the list: the group is observed again. Each is safe to
 from dataclasses import dataclass
 
 from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import NodeName, NoFit, Pod
+from lws_placement.engine.model import Group, NodeName, NoFit, Pod
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,13 @@ class DeletePod:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing fits now; the verdict is what events and people read."""
+    """Nothing fits now; the verdict is what events and people read. `asked`: the group as it was
+    planned, so that it is planned again when some domain would take it.
+    """
 
     verdict: NoFit
     size: int
+    asked: Group | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,7 +257,7 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
     domains = views.domains(group.topology_key)
     plan = plan_group(group, domains, memo=seen.memo, instead=_without_going(now, views))
     if not isinstance(plan, Placed):
-        return [Wait(plan, group.size)]
+        return [Wait(plan, group.size, group)]
     hold = _hold_for(seen, now, plan, demands)
     own = next((h for h in seen.holds if h.domain == plan.domain), None)
     if own is not None:

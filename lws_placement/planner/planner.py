@@ -5,8 +5,10 @@ what it promises is put into the cache before it looks at the next group, so two
 one pass never take the same room. The writes of a group run as a task of its own; until they are
 done the group is not looked at again.
 
-A group is looked at when something of it changed, and, while it waits or is not wholly bound,
-whenever room became free or was taken under it: placement follows events, not back-off (P5).
+A group is looked at when something of it changed, and, while it is not wholly bound, whenever room
+became free or was taken under it: placement follows events, not back-off (P5). Of the groups that
+wait for a domain only those are looked at again for which there is one (`engine/questions.py`);
+what the others are told of their domains is brought up to date a few at a time.
 """
 
 import asyncio
@@ -17,11 +19,12 @@ from dataclasses import replace
 from uuid import uuid4
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.actions import Action, EndHold, LeaveHold, WriteHold
+from lws_placement.engine.actions import Action, EndHold, LeaveHold, Wait, WriteHold
 from lws_placement.engine.decide import decide
 from lws_placement.engine.holds import HoldState
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.questions import Questions
 from lws_placement.engine.seen import Seen
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.act import Actor
@@ -32,6 +35,8 @@ log = logging.getLogger(__name__)
 _BATCH_S = 0.005  # lets a burst of events become one pass
 _SLICE_S = 0.02  # then the event loop gets a turn
 _RETRY_S = 0.5
+_REFRESH_S = 2.0
+_REFRESH_MOST = 50
 
 
 class Planner:
@@ -52,6 +57,10 @@ class Planner:
         self._memo = PlanMemo()
         self._dirty: set[GroupId] = set()
         self._unsettled: set[GroupId] = set()
+        self._questions = Questions()
+        self._ask = False
+        self._stale: set[GroupId] = set()
+        self._refreshing = False
         self._in_flight: set[GroupId] = set()
         self._wake = asyncio.Event()
         self._room = False
@@ -96,7 +105,13 @@ class Planner:
     async def _pass(self) -> None:
         if self._room:
             self._room = False
-            self._dirty |= self._unsettled
+            self._ask = True
+            self._dirty |= {g for g in self._unsettled if g not in self._questions}
+            self._stale.update(self._questions)
+            self._refresh_later()
+        if self._ask:
+            self._ask = False
+            self._dirty |= self._questions.worth_asking(self._cache.domains.domains, self._memo)
         batch = sorted(self._dirty - self._in_flight, key=self._order)
         until = time.monotonic() + _SLICE_S
         for group in batch:
@@ -117,7 +132,7 @@ class Planner:
         """Decide and promise, without waiting; the writes follow in a task."""
         seen = self._observe(group)
         actions = decide(seen, self._cache.domains)
-        self._note(group, seen)
+        self._note(group, seen, actions)
         wait_s = self._pace.wait_s(group, actions)
         if wait_s > 0:
             self._again(group, wait_s)
@@ -151,11 +166,37 @@ class Planner:
             memo=self._memo,
         )
 
-    def _note(self, group: GroupId, seen: Seen) -> None:
+    def _note(self, group: GroupId, seen: Seen, actions: list[Action]) -> None:
+        self._stale.discard(group)
+        match actions:
+            case [Wait(asked=asked)] if asked is not None and self._owns_nothing(seen):
+                self._questions.put(asked)
+            case _ if self._questions.drop(group):
+                # The domain that it was asked for, and perhaps did not take, may serve the next.
+                self._ask = True
+                self._wake.set()
         if any(p.node is None and not p.finished for p in seen.pods):
             self._unsettled.add(group)
         else:
             self._unsettled.discard(group)
+
+    @staticmethod
+    def _owns_nothing(seen: Seen) -> bool:
+        return not seen.holds and not any(p.terminating for p in seen.pods)
+
+    def _refresh_later(self) -> None:
+        if self._stale and not self._refreshing:
+            self._refreshing = True
+            asyncio.get_running_loop().call_later(_REFRESH_S, self._refresh)
+
+    def _refresh(self) -> None:
+        self._refreshing = False
+        some = sorted(self._stale, key=self._order)[:_REFRESH_MOST]
+        self._stale.difference_update(some)
+        for group in some:
+            self.group_changed(group)
+        if self._stale:
+            self._refresh_later()
 
     async def _act(self, group: GroupId, actions: list[Action]) -> None:
         try:

@@ -1,0 +1,70 @@
+"""Groups that wait for a domain, by what they ask: which of them is it worth asking for again?
+
+All groups of one shape get the same answer while nothing changes, and a change that brings no
+domain into which the shape fits leaves all their answers as they are. So when room may have become
+free, each shape is asked once, and only as many of its groups are planned again as there are
+domains that would take one, in order of priority and age. A thousand waiting groups cost such an
+event one look per shape, not a thousand plans.
+
+What a group owns already (holds, Terminating pods) makes its question one of its own; such groups
+are not kept here and are looked at with every event.
+"""
+
+from collections.abc import Callable, Iterator
+from heapq import nsmallest
+
+from lws_placement.engine.model import Demand, Group, GroupId
+from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.snapshot import DomainSet
+
+Question = tuple[str, tuple[Demand, ...]]
+"""Topology key and the members' demands."""
+
+
+class Questions:
+    """`put` a group when its plan found no room, `drop` it when that is no longer so."""
+
+    def __init__(self) -> None:
+        self._by_question: dict[Question, dict[GroupId, Group]] = {}
+        self._question_of: dict[GroupId, Question] = {}
+
+    def put(self, group: Group) -> None:
+        question = (group.topology_key, tuple(m.demand for m in group.members))
+        if self._question_of.get(group.id) != question:
+            self.drop(group.id)
+            self._question_of[group.id] = question
+        self._by_question.setdefault(question, {})[group.id] = group
+
+    def drop(self, group: GroupId) -> bool:
+        """Was it waiting?"""
+        question = self._question_of.pop(group, None)
+        if question is None:
+            return False
+        asking = self._by_question[question]
+        del asking[group]
+        if not asking:
+            del self._by_question[question]
+        return True
+
+    def __contains__(self, group: GroupId) -> bool:
+        return group in self._question_of
+
+    def __iter__(self) -> Iterator[GroupId]:
+        return iter(list(self._question_of))
+
+    def __len__(self) -> int:
+        return len(self._question_of)
+
+    def worth_asking(self, domains: Callable[[str], DomainSet], memo: PlanMemo) -> set[GroupId]:
+        """Groups for which there may be a domain now, the first in order of each shape."""
+        found: set[GroupId] = set()
+        for (key, _), asking in self._by_question.items():
+            example = next(iter(asking.values()))
+            free = memo.free_domains(example, domains(key), most=len(asking))
+            if free:
+                found |= {g.id for g in nsmallest(free, asking.values(), key=_order)}
+        return found
+
+
+def _order(group: Group) -> tuple[int, float, GroupId]:
+    return (-group.priority, group.since_s, group.id)
