@@ -12,6 +12,7 @@ as a changed text wakes the waiting pod once more.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from lws_placement import metrics
 from lws_placement.cluster.decode import decode_pod
 from lws_placement.engine.explain import ROOM_IS_HELD
 from lws_placement.engine.holds import Hold, HoldState
@@ -57,6 +58,8 @@ class Guard:
                 kept.append(node)
             elif not refused:
                 refused = node
+        if refused:
+            metrics.GUARD_REFUSALS.labels("filter").inc()
         return FilterResult(
             node_names=kept,
             failed_and_unresolvable_nodes={refused: ROOM_IS_HELD} if refused else {},
@@ -77,6 +80,8 @@ class Guard:
             if all(self._is_foreign(v.uid) for v in victims.pods)
             and not any(self._outstanding(h, node) or pod.guest for h in self._world.holds_on(node))
         }
+        if len(kept) < len(args.victims):
+            metrics.GUARD_REFUSALS.labels("preempt").inc()
         return PreemptResult(victims=kept)
 
     def _free_for(self, pod: Pod, asked: Mapping[str, int], node: str) -> bool:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from scrape import moved, scrape
 
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import Demand, DomainName, GroupId, MemberInfo, Node, Pod
@@ -218,3 +219,28 @@ async def test_fifteen_thousand_names_and_ten_megabytes_are_taken():
     assert (await call(World(hold=a_hold()), "/guard/filter", body))["NodeNames"] == names
     big = {"Pod": a_raw_pod(), "NodeNames": ["n9"], "Padding": "x" * 10 * 2**20}
     assert (await call(World(hold=a_hold()), "/guard/filter", big))["NodeNames"] == ["n9"]
+
+
+async def test_binds_and_refusals_are_counted_by_outcome():
+    start = await scrape()
+    world = World(a_member(), hold=a_hold())
+    await call(world, "/members/bind", a_bind())
+    await call(world, "/members/bind", a_bind(node="n9"))
+    world.fetch_hold = unreachable
+    await call(world, "/members/bind", a_bind())
+    await call(world, "/guard/filter", {"Pod": a_raw_pod(), "NodeNames": ["n0", "n1", "n9"]})
+    victims = {"n0": {"Pods": [{"UID": "uid-0"}], "NumPDBViolations": 0}}
+    body = {"Pod": a_raw_pod(), "NodeNameToMetaVictims": victims}
+    await call(world, "/guard/preempt", body)
+    await call(world, "/guard/filter", {"Pod": a_raw_pod(), "NodeNames": ["n9"]})
+    assert moved(start, await scrape()) == {
+        ("lws_placement_binds_total", "bound"): 1,
+        ("lws_placement_binds_total", "refused"): 1,
+        ("lws_placement_binds_total", "failed"): 1,
+        ("lws_placement_guard_refusals_total", "filter"): 1,
+        ("lws_placement_guard_refusals_total", "preempt"): 1,
+    }
+
+
+async def unreachable(domain):
+    raise ApiError("no route")
