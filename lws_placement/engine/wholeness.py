@@ -38,23 +38,15 @@ def state_of(domain: DomainView, guarded: frozenset[str]) -> DomainState:
     """O(nodes of the domain)."""
     if domain.holders or domain.overlapping:
         return DomainState.HELD
-    if domain.occupants or any(_touched(node, guarded) for node in domain.nodes):
-        return DomainState.BROKEN
-    return DomainState.WHOLE
+    return DomainState.BROKEN if _touched(domain, guarded) else DomainState.WHOLE
 
 
 def steering(domain: DomainView, guarded: frozenset[str]) -> int:
-    """How little harm a foreign pod does in the domain."""
-    match state_of(domain, guarded):
-        case DomainState.WHOLE:
-            return _WHOLE
-        case DomainState.HELD:
-            return _HELD
-        case DomainState.BROKEN:
-            if domain.occupants:
-                return OUTSIDE  # running pods of a group shut all of it
-            touched = sum(_touched(node, guarded) for node in domain.nodes)
-            return _BROKEN + (OUTSIDE - _BROKEN) * touched // len(domain.nodes)
+    """How little harm a foreign pod does in the domain. O(nodes of the domain)."""
+    if domain.holders or domain.overlapping:
+        return _HELD
+    touched = _touched(domain, guarded)
+    return _BROKEN + (OUTSIDE - _BROKEN) * touched // len(domain.nodes) if touched else _WHOLE
 
 
 def fills(asked: Mapping[str, int], node: NodeView) -> bool:
@@ -62,9 +54,18 @@ def fills(asked: Mapping[str, int], node: NodeView) -> bool:
     return bool(asked) and all(node.free.get(name, 0) <= n for name, n in asked.items())
 
 
-def _touched(node: NodeView, guarded: frozenset[str]) -> bool:
-    """A group cannot have all of the node now."""
-    if node.node.unschedulable or not node.node.ready:
-        return True
-    room = node.node.allocatable
-    return any(node.free.get(name, 0) < room.get(name, 0) for name in guarded)
+def _touched(domain: DomainView, guarded: frozenset[str]) -> int:
+    """Nodes that a group cannot have wholly now; all, if pods of a group run in the domain."""
+    if domain.occupants:
+        return len(domain.nodes)
+    touched = 0
+    for view in domain.nodes:
+        node, free = view.node, view.free
+        if node.unschedulable or not node.ready:
+            touched += 1
+            continue
+        for name in guarded:
+            if free.get(name, 0) < node.allocatable.get(name, 0):
+                touched += 1
+                break
+    return touched
