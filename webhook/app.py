@@ -13,11 +13,13 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from lws_placement import metrics
 from lws_placement.engine.lws_defaults import with_defaults
-from lws_placement.engine.lws_names import LWS_EXCLUSIVE_TOPOLOGY, LWS_NAME
+from lws_placement.engine.lws_names import ADMITTED, LWS_EXCLUSIVE_TOPOLOGY, LWS_NAME
 from lws_placement.engine.lws_validation import problems_of
 from lws_placement.engine.pod_admission import Denied, Pin, add_lws_identity, gate_or_pin
 from lws_placement.errors import InvalidObjectError
+from lws_placement.metrics import Admission
 from webhook.patch import json_patch
 from webhook.wire import AdmissionRequest, allow, deny, parse_review
 
@@ -52,6 +54,9 @@ def build_app(lookup: Lookup, *, keep_affinity: bool, placing: bool = True) -> w
         if request.operation != "CREATE":
             return allow(request)
         admitted = await _admit(old, request)
+        outcome = _outcome(old, admitted) if placing and not request.dry_run else None
+        if outcome is not None:
+            metrics.ADMISSIONS.labels(outcome).inc()
         if isinstance(admitted, Denied):
             return deny(request, admitted.message)
         return allow(request, patch=json_patch(old, admitted))
@@ -119,6 +124,21 @@ def _handler(
         return web.Response(text=json.dumps(answer), content_type="application/json")
 
     return handle
+
+
+def _outcome(old: Raw, admitted: Raw | Denied) -> Admission | None:
+    """What a review did with a pod; None if nothing new, as when it is asked for once more."""
+    if isinstance(admitted, Denied):
+        return Admission.DENIED
+    if admitted == old:
+        return None
+    notes = admitted["metadata"].get("annotations") or {}
+    if not notes.get(LWS_EXCLUSIVE_TOPOLOGY):
+        return Admission.GUEST
+    before = old["metadata"].get("annotations") or {}
+    if ADMITTED in before or ADMITTED not in notes:
+        return None
+    return Admission(notes[ADMITTED])
 
 
 def _joined(problems: list[Any]) -> str:

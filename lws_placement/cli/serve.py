@@ -25,6 +25,7 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, connect
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.events import EventRecorder
+from lws_placement.cluster.figures import count_figures
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.lease import Elector, Timing
 from lws_placement.cluster.lookup import ClusterLookup
@@ -35,6 +36,7 @@ from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
 from lws_placement.extender.app import build_app as extender_app
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
+from lws_placement.metrics import figures_reported
 from lws_placement.planner.act import Actor
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
@@ -217,7 +219,9 @@ class Process:
             may_write=may_write,
         )
         pace = Pace(clock=asyncio.get_running_loop().time, hold_s=self._settings.hold_seconds)
-        await Planner(self._cache, actor, pace=pace).run()
+        guarded = frozenset(self._settings.guarded_resources)
+        with figures_reported(lambda: count_figures(self._cache, guarded=guarded)):
+            await Planner(self._cache, actor, pace=pace).run()
 
     def _recorder(self, controller: str) -> EventRecorder:
         return EventRecorder(self._api, instance=self._identity, controller=controller)

@@ -184,6 +184,14 @@ class ClusterCache:
     def lws(self, namespace: str, name: str) -> LwsInfo | None:
         return self._lws.get((namespace, name))
 
+    def topology_keys(self) -> list[str]:
+        """Keys that groups ask for or have: of LeaderWorkerSets, gated pods and holds."""
+        gated = (self._pods[uid].member for uid in self._affinity)
+        found = {lws.topology_key for lws in self._lws.values()}
+        found |= {member.topology_key for member in gated if member is not None}
+        found |= {domain.key for domain in self._holds}
+        return sorted(found - {""})
+
     def lws_of(self, group: GroupId) -> LwsInfo | None:
         """The living LeaderWorkerSet of the group: not one of the same name made later."""
         lws = self._lws.get((group.namespace, group.lws))

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lws_placement import metrics
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLeaderError
 
@@ -76,11 +77,13 @@ class Elector:
             while not await self._try():
                 await asyncio.sleep(self._timing.retry_s)
             log.info("leading", extra={"identity": self._identity})
+            metrics.LEADER.set(1)
             task = asyncio.ensure_future(lead())
             try:
                 await self._keep(task)
             finally:
                 self.leadership.drop()
+                metrics.LEADER.set(0)
                 task.cancel()
                 with suppress(asyncio.CancelledError, NotLeaderError):
                     await task

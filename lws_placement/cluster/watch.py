@@ -9,8 +9,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from lws_placement import metrics
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.errors import ApiError, ExpiredError
+from lws_placement.metrics import Reconnect
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +61,12 @@ class Watcher:
                     log.debug("listed", extra={"path": self.path, "objects": len(items)})
                 version = await self._follow(version)
                 retry_s = _RETRY_FIRST_S
+                metrics.RECONNECTS.labels(Reconnect.ENDED).inc()
             except ExpiredError:
+                metrics.RECONNECTS.labels(Reconnect.EXPIRED).inc()
                 version = ""
             except ApiError as e:
+                metrics.RECONNECTS.labels(Reconnect.FAILED).inc()
                 log.warning("watch failed", extra={"path": self.path, "error": str(e)})
                 await asyncio.sleep(retry_s)
                 retry_s = min(retry_s * 2, _RETRY_MOST_S)

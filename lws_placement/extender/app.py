@@ -1,7 +1,8 @@
 """The extender's HTTP shell: decode, decide, encode; always 200.
 
 kube-scheduler treats every other status alike and does not read the body, so our own failures go
-into `Error`. Where a result has no such field (preempt) a failure is an empty answer: no victims.
+into `Error`. Where a result has no such field a failure is an empty answer: no victims (preempt),
+no opinion (prioritize).
 """
 
 import logging
@@ -19,6 +20,7 @@ from lws_placement.extender.wire import (
     FilterResult,
     PreemptArgs,
     PreemptResult,
+    Priorities,
     Wire,
     parse,
 )
@@ -41,6 +43,9 @@ def build_app(members: Members, guard: Guard) -> web.Application:
     async def guard_filter(body: bytes) -> Wire:
         return guard.filter(parse(FilterArgs, body))
 
+    async def guard_prioritize(body: bytes) -> Wire:
+        return guard.prioritize(parse(FilterArgs, body))
+
     async def guard_preempt(body: bytes) -> Wire:
         return guard.preempt(parse(PreemptArgs, body))
 
@@ -50,12 +55,17 @@ def build_app(members: Members, guard: Guard) -> web.Application:
     app.router.add_post(
         "/guard/filter", _handler(guard_filter, lambda e: FilterResult(node_names=[], error=e))
     )
+    app.router.add_post("/guard/prioritize", _handler(guard_prioritize, _no_opinion))
     app.router.add_post("/guard/preempt", _handler(guard_preempt, _no_victims))
     return app
 
 
 def _no_victims(_: str) -> Wire:
     return PreemptResult(victims={})
+
+
+def _no_opinion(_: str) -> Wire:
+    return Priorities(scores={})
 
 
 def _handler(

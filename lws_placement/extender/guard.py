@@ -2,7 +2,9 @@
 
 Firm for guarded resources only (accelerators); cpu, memory and pod slots may be taken by others,
 which the planner then repairs. A *guest* (a LeaderWorkerSet's pod without a domain of its own)
-stays out of held domains altogether. Members pass untouched: their check is `bind`.
+stays out of held domains altogether. Members pass untouched: their check is `bind`. Of the
+nodes that are left, `prioritize` steers to domains that are broken up already
+(`engine/wholeness.py`).
 
 Down, slow or not synced: kube-scheduler goes on without us (`ignorable: true`), so foreign pods
 never wait for us (P7); a group whose room is taken meanwhile is planned again. Texts are stable,
@@ -12,13 +14,21 @@ as a changed text wakes the waiting pod once more.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from lws_placement import metrics
 from lws_placement.cluster.decode import decode_pod
 from lws_placement.engine.explain import ROOM_IS_HELD
 from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import GroupId, Pod
+from lws_placement.engine.model import DomainName, GroupId, Pod
 from lws_placement.engine.resources import total
-from lws_placement.engine.snapshot import NodeView
-from lws_placement.extender.wire import FilterArgs, FilterResult, PreemptArgs, PreemptResult
+from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.wholeness import FILLS, OUTSIDE, fills, steering
+from lws_placement.extender.wire import (
+    FilterArgs,
+    FilterResult,
+    PreemptArgs,
+    PreemptResult,
+    Priorities,
+)
 
 
 class World(Protocol):
@@ -31,6 +41,9 @@ class World(Protocol):
     def group_pods(self, group: GroupId) -> Sequence[Pod]: ...
     def node_view(self, node: str) -> NodeView | None: ...
     def holds_on(self, node: str) -> Sequence[Hold]: ...
+    def topology_keys(self) -> Sequence[str]: ...
+    def node_label(self, node: str, key: str) -> str | None: ...
+    def domain(self, domain: DomainName) -> DomainView | None: ...
 
 
 class Guard:
@@ -57,10 +70,49 @@ class Guard:
                 kept.append(node)
             elif not refused:
                 refused = node
+        if refused:
+            metrics.GUARD_REFUSALS.labels("filter").inc()
         return FilterResult(
             node_names=kept,
             failed_and_unresolvable_nodes={refused: ROOM_IS_HELD} if refused else {},
         )
+
+    def prioritize(self, args: FilterArgs) -> Priorities:
+        """Nodes of whole domains are left out, which is score 0.
+
+        O(nodes asked about) and O(nodes in their domains). Not sure: no opinion.
+        """
+        if not self._world.ready():
+            return Priorities(scores={})
+        pod = decode_pod(args.pod)
+        keys = self._world.topology_keys()
+        if pod.marked or not keys:
+            return Priorities(scores={})
+        asked = {r: n for r, n in pod.demand.resources if r in self._guarded}
+        known: dict[str, dict[str, int]] = {key: {} for key in keys}
+        scores: dict[str, int] = {}
+        for node in args.node_names:
+            score = self._steering(node, known)
+            if score:
+                view = self._world.node_view(node)
+                filled = view is not None and fills(asked, view)
+                scores[node] = score + FILLS if filled else score
+        return Priorities(scores=scores)
+
+    def _steering(self, node: str, known: dict[str, dict[str, int]]) -> int:
+        """The least score of the node's domains. `known`: key -> value -> score, found so far."""
+        least = OUTSIDE
+        for key, scores in known.items():
+            value = self._world.node_label(node, key)
+            if value is None:
+                continue
+            score = scores.get(value)
+            if score is None:
+                domain = self._world.domain(DomainName(key, value))
+                score = steering(domain, self._guarded) if domain is not None else OUTSIDE
+                scores[value] = score
+            least = min(least, score)
+        return least
 
     def preempt(self, args: PreemptArgs) -> PreemptResult:
         """Drops nodes whose victims are members (a group goes whole or not at all), and nodes that
@@ -77,6 +129,8 @@ class Guard:
             if all(self._is_foreign(v.uid) for v in victims.pods)
             and not any(self._outstanding(h, node) or pod.guest for h in self._world.holds_on(node))
         }
+        if len(kept) < len(args.victims):
+            metrics.GUARD_REFUSALS.labels("preempt").inc()
         return PreemptResult(victims=kept)
 
     def _free_for(self, pod: Pod, asked: Mapping[str, int], node: str) -> bool:

@@ -20,10 +20,12 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from lws_placement import metrics
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import DomainName, GroupId, Pod
 from lws_placement.errors import ApiError, ConflictError, InvalidObjectError, NotFoundError
 from lws_placement.extender.wire import BindArgs, BindResult, PreemptArgs, PreemptResult
+from lws_placement.metrics import Bind
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +57,12 @@ class Members:
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 error = await self._bind(args)
+            outcome = Bind.REFUSED if error else Bind.BOUND
         except TimeoutError:
-            error = f"not done within {_DEADLINE_S:.0f} s"
+            error, outcome = f"not done within {_DEADLINE_S:.0f} s", Bind.FAILED
         except (ApiError, InvalidObjectError) as e:
-            error = str(e)
+            error, outcome = str(e), Bind.FAILED
+        metrics.BINDS.labels(outcome).inc()
         if error:
             where = f"{args.pod_namespace}/{args.pod_name}"
             log.info("bind refused", extra={"pod": where, "node": args.node, "why": error})

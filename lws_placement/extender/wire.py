@@ -6,7 +6,14 @@ arrive as `null`. Only what a `nodeCacheCapable` extender gets is read: node nam
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_serializer,
+)
 
 from lws_placement.errors import InvalidObjectError
 
@@ -36,6 +43,16 @@ class FilterResult(Wire):
     )
     error: str = Field(default="", alias="Error")
     """A broken extender, never "does not fit"."""
+
+
+class Priorities(Wire):
+    """Node -> score, 0 to 10; sent as a bare array. A node that is left out counts as 0."""
+
+    scores: dict[str, int]
+
+    @model_serializer
+    def _as_array(self) -> list[dict[str, str | int]]:
+        return [{"Host": node, "Score": score} for node, score in self.scores.items()]
 
 
 class BindArgs(Wire):

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
 
+from lws_placement import metrics
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.actions import Action, EndHold, LeaveHold, Wait, WriteHold
 from lws_placement.engine.decide import decide
@@ -29,6 +30,7 @@ from lws_placement.engine.seen import Seen
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.act import Actor
 from lws_placement.planner.pace import Pace
+from lws_placement.planner.waiting import WaitingGroups
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class Planner:
         self._pace = pace
         self._new_plan_id = new_plan_id
         self._memo = PlanMemo()
+        self._waiting = WaitingGroups()
         self._dirty: set[GroupId] = set()
         self._unsettled: set[GroupId] = set()
         self._questions = Questions()
@@ -99,6 +102,7 @@ class Planner:
                 await self._pass()
         finally:
             self._cache.listeners.remove(self)
+            self._waiting.clear()
             for task in self._tasks:
                 task.cancel()
 
@@ -131,7 +135,9 @@ class Planner:
     def _decide(self, group: GroupId) -> None:
         """Decide and promise, without waiting; the writes follow in a task."""
         seen = self._observe(group)
-        actions = decide(seen, self._cache.domains)
+        with metrics.PLAN_SECONDS.time():
+            actions = decide(seen, self._cache.domains)
+        self._waiting.decided(seen, actions)
         self._note(group, seen, actions)
         wait_s = self._pace.wait_s(group, actions)
         if wait_s > 0:
@@ -206,6 +212,7 @@ class Planner:
                         self._again(group, _RETRY_S)
                 else:
                     await self._actor.apply(group, action)
+            self._waiting.placed(group, actions)
         except ConflictError as e:
             log.debug("conflict, observing again", extra={"group": str(group), "error": str(e)})
             self._again(group, 0.05)

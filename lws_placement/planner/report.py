@@ -6,6 +6,7 @@ The words come from `engine/explain.py`; an unchanged text is not said twice.
 import asyncio
 from typing import Any
 
+from lws_placement import metrics
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
@@ -25,10 +26,13 @@ class Reporter:
         self._say(group, reason="Placed", note=note, action="Plan")
 
     async def leaving(self, group: GroupId, hold: Hold, why: str) -> None:
+        metrics.REPAIRS.labels(metrics.Repair.MOVE).inc()
         note = f"group {_index(hold)} leaves {hold.domain}: {why}"
         self._say(group, reason="Moving", note=note, action="Repair", type="Warning")
 
     async def deleted(self, group: GroupId, pod: Pod, *, why: str, whole: bool) -> None:
+        kind = metrics.Repair.RESTART if whole else metrics.Repair.REPLACE
+        metrics.REPAIRS.labels(kind).inc()
         what = f"restarts the group of {pod.name}" if whole else f"replaces pod {pod.name}"
         self._say(group, reason="Repairing", note=f"{what}: {why}", action="Repair", type="Warning")
 

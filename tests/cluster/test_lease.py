@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from scrape import scrape
 
 from lws_placement.cluster.lease import Elector, Leadership, Timing
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLeaderError
@@ -109,3 +110,18 @@ async def test_a_leader_that_is_cut_off_knows_it_before_another_one_leads():
 def test_nobody_leads_to_begin_with():
     with pytest.raises(NotLeaderError):
         Leadership().require()
+
+
+async def test_whoever_leads_shows_it_in_its_metrics():
+    leading = asyncio.Event()
+
+    async def lead():
+        leading.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(an_elector(Leases().client(), "a").run(lead))
+    await asyncio.wait_for(leading.wait(), 10)
+    assert (await scrape())["lws_placement_leader",] == 1
+    task.cancel()
+    await asyncio.wait([task])
+    assert (await scrape())["lws_placement_leader",] == 0

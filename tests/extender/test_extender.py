@@ -5,10 +5,11 @@ import json
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from scrape import moved, scrape
 
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import Demand, DomainName, GroupId, MemberInfo, Node, Pod
-from lws_placement.engine.snapshot import NodeView
+from lws_placement.engine.snapshot import DomainView, NodeView
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
 from lws_placement.extender.app import build_app
 from lws_placement.extender.guard import Guard
@@ -43,10 +44,11 @@ def a_hold(**fields):
 class World:
     """One domain s0 of nodes n0 and n1, and n9 outside of it."""
 
-    def __init__(self, *pods, hold=None, free=4):
+    def __init__(self, *pods, hold=None, free=4, domains=()):
         self.pods = {p.uid: p for p in pods}
         self.hold = hold
         self.free = free
+        self.domains = domains
         self.bindings = []
         self.answers = []
         self.synced = True
@@ -70,14 +72,26 @@ class World:
         return [p for p in self.pods.values() if p.member is not None]
 
     def node_label(self, node, key):
+        for domain in self.domains:
+            if domain.name.key == key and any(n.node.name == node for n in domain.nodes):
+                return domain.name.value
         return "s0" if node in ("n0", "n1") and key == KEY else None
 
     def node_view(self, node):
+        for view in (n for domain in self.domains for n in domain.nodes):
+            if view.node.name == node:
+                return view
         room = {"google.com/tpu": self.free}
         return NodeView(Node(node, {}, room), free=room)
 
     def holds_on(self, node):
         return [self.hold] if self.hold is not None and node in ("n0", "n1") else []
+
+    def topology_keys(self):
+        return sorted({domain.name.key for domain in self.domains})
+
+    def domain(self, name):
+        return next((d for d in self.domains if d.name == name), None)
 
     async def fetch_hold(self, domain):
         return self.hold
@@ -218,3 +232,90 @@ async def test_fifteen_thousand_names_and_ten_megabytes_are_taken():
     assert (await call(World(hold=a_hold()), "/guard/filter", body))["NodeNames"] == names
     big = {"Pod": a_raw_pod(), "NodeNames": ["n9"], "Padding": "x" * 10 * 2**20}
     assert (await call(World(hold=a_hold()), "/guard/filter", big))["NodeNames"] == ["n9"]
+
+
+async def test_binds_and_refusals_are_counted_by_outcome():
+    start = await scrape()
+    world = World(a_member(), hold=a_hold())
+    await call(world, "/members/bind", a_bind())
+    await call(world, "/members/bind", a_bind(node="n9"))
+    world.fetch_hold = unreachable
+    await call(world, "/members/bind", a_bind())
+    await call(world, "/guard/filter", {"Pod": a_raw_pod(), "NodeNames": ["n0", "n1", "n9"]})
+    victims = {"n0": {"Pods": [{"UID": "uid-0"}], "NumPDBViolations": 0}}
+    body = {"Pod": a_raw_pod(), "NodeNameToMetaVictims": victims}
+    await call(world, "/guard/preempt", body)
+    await call(world, "/guard/filter", {"Pod": a_raw_pod(), "NodeNames": ["n9"]})
+    assert moved(start, await scrape()) == {
+        ("lws_placement_binds_total", "bound"): 1,
+        ("lws_placement_binds_total", "refused"): 1,
+        ("lws_placement_binds_total", "failed"): 1,
+        ("lws_placement_guard_refusals_total", "filter"): 1,
+        ("lws_placement_guard_refusals_total", "preempt"): 1,
+    }
+
+
+async def unreachable(domain):
+    raise ApiError("no route")
+
+
+def a_domain(value, *free, key=KEY, **owners):
+    """Nodes `<value>-0`, `<value>-1`, ... of 4 chips, with so many free."""
+    nodes = tuple(
+        NodeView(Node(f"{value}-{i}", {key: value}, {"google.com/tpu": 4}), {"google.com/tpu": n})
+        for i, n in enumerate(free)
+    )
+    return DomainView(DomainName(key, value), nodes, **owners)
+
+
+async def prioritize(world, *nodes, pod=None):
+    body = {"Pod": pod or a_raw_pod(), "Nodes": None, "NodeNames": list(nodes)}
+    answer = await call(world, "/guard/prioritize", body)
+    assert isinstance(answer, list)
+    assert all(set(entry) == {"Host", "Score"} for entry in answer)
+    assert all(type(e["Score"]) is int and 0 <= e["Score"] <= 10 for e in answer)
+    return {entry["Host"]: entry["Score"] for entry in answer}
+
+
+async def test_foreign_pods_are_steered_to_what_is_broken_most():
+    world = World(
+        domains=[
+            a_domain("whole", 4, 4),
+            a_domain("held", 8, 8, holders=frozenset({GROUP})),
+            a_domain("broken", 4, 4, 4, 0),
+            a_domain("ruined", 4, 0, 0, 0),
+            a_domain("crumbs", 4, 3),
+        ]
+    )
+    asked = ("whole-0", "held-0", "broken-0", "ruined-0", "nowhere", "whole-1")
+    scores = await prioritize(world, *asked)
+    order = sorted(asked, key=lambda node: scores.get(node, 0))
+    assert order == ["whole-0", "whole-1", "held-0", "broken-0", "ruined-0", "nowhere"]
+    assert "whole-0" not in scores, "a node that is left out counts as 0"
+    pod = a_raw_pod("3")
+    fill = await prioritize(world, "crumbs-0", "crumbs-1", pod=pod)
+    assert fill["crumbs-1"] > fill["crumbs-0"], "the node that it fills comes first"
+
+
+async def test_a_node_in_two_domains_counts_as_the_better_kept_one():
+    rack = a_domain("slice", 4, 4, key="example.com/rack")
+    broken = DomainView(DomainName(KEY, "b"), (*rack.nodes, *a_domain("x", 0).nodes))
+    assert await prioritize(World(domains=[rack, broken]), "slice-0", "slice-1") == {}
+
+
+async def test_members_and_worlds_that_are_not_sure_have_no_opinion():
+    world = World(domains=[a_domain("broken", 4, 0), a_domain("whole", 4, 4)])
+    member = a_raw_pod(**{"lws-placement.dev/member": "0"})
+    assert await prioritize(world, "broken-0", "whole-0", pod=member) == {}
+    assert await prioritize(World(), "n0", "n9") == {}, "no key is in use"
+    world.synced = False
+    assert await prioritize(world, "broken-0", "whole-0") == {}
+    for body in (b"", b"null", b'{"Pod": {}}', b'{"Pod": {"spec": 3}, "NodeNames": ["a", "b"]}'):
+        assert await call(world, "/guard/prioritize", body) == []
+
+
+async def test_a_guest_shares_a_domain_that_a_guest_has_shut_already():
+    guest = a_raw_pod("0", **{"lws-placement.dev/guest": "0"})
+    shut = a_domain("shut", 4, 4, occupants=frozenset({GROUP}))
+    world = World(domains=[a_domain("whole", 4, 4), shut])
+    assert list(await prioritize(world, "whole-0", "shut-0", pod=guest)) == ["shut-0"]

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from scrape import moved, scrape
 
 from lws_placement.engine.pod_admission import Pin
 from webhook.app import build_app
@@ -372,3 +373,21 @@ def test_patches_make_missing_parents_and_escape_keys():
         {"op": "remove", "path": "/metadata/annotations/c~0d"},
         {"op": "add", "path": "/spec", "value": {"affinity": {}}},
     ]
+
+
+async def test_admissions_are_counted_by_outcome_once_per_pod():
+    start = await scrape()
+    gated = await admit(a_pod())
+    await admit(gated)  # a reinvocation
+    await call("/mutate-pods", a_review(a_pod(), dry_run=True))
+    await call("/mutate-pods", a_review(a_pod()), placing=False)
+    await admit(a_pod(), Lookup(pin=Pin("n0", "plan")))
+    await admit(a_pod(topology=None))
+    await call("/mutate-pods", a_review(a_pod(notes={f"{P}/size": "many"})))
+    name = "lws_placement_admissions_total"
+    assert moved(start, await scrape()) == {
+        (name, "gated"): 1,
+        (name, "pinned"): 1,
+        (name, "guest"): 1,
+        (name, "denied"): 1,
+    }

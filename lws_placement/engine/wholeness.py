@@ -1,0 +1,71 @@
+"""Which domains are still whole, and where foreign pods do the least harm.
+
+A group on exclusive topology needs a domain to itself, mostly all of it; a foreign pod on one node
+of a whole domain therefore costs a group its place. What makes the difference is only *guarded*
+resources (accelerators): a domain is WHOLE if nobody holds it and every node has all of them free
+and may be used, HELD if a group holds it or a domain that shares nodes with it, else BROKEN.
+
+`steering` scores a domain for a foreign pod, 0 to 8; a node whose guarded room the pod uses up gets
+`FILLS` more, so that what is broken already is filled before the next domain is broken:
+
+    0       whole: groups want it
+    4       held, with room that its group does not use: the group's spare nodes
+    5 to 8  broken: the more of its nodes are touched, the less is lost
+    8       in no domain that any group asks for
+
+A node in domains of several keys gets the least of their scores.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from lws_placement.engine.snapshot import DomainView, NodeView
+
+FILLS = 2
+OUTSIDE = 8
+_WHOLE = 0
+_HELD = 4
+_BROKEN = 5
+
+
+class DomainState(StrEnum):
+    WHOLE = "whole"
+    BROKEN = "broken"
+    HELD = "held"
+
+
+def state_of(domain: DomainView, guarded: frozenset[str]) -> DomainState:
+    """O(nodes of the domain)."""
+    if domain.holders or domain.overlapping:
+        return DomainState.HELD
+    return DomainState.BROKEN if _touched(domain, guarded) else DomainState.WHOLE
+
+
+def steering(domain: DomainView, guarded: frozenset[str]) -> int:
+    """How little harm a foreign pod does in the domain. O(nodes of the domain)."""
+    if domain.holders or domain.overlapping:
+        return _HELD
+    touched = _touched(domain, guarded)
+    return _BROKEN + (OUTSIDE - _BROKEN) * touched // len(domain.nodes) if touched else _WHOLE
+
+
+def fills(asked: Mapping[str, int], node: NodeView) -> bool:
+    """Would a pod that asks for these guarded resources use up what the node has left of them?"""
+    return bool(asked) and all(node.free.get(name, 0) <= n for name, n in asked.items())
+
+
+def _touched(domain: DomainView, guarded: frozenset[str]) -> int:
+    """Nodes that a group cannot have wholly now; all, if pods of a group run in the domain."""
+    if domain.occupants:
+        return len(domain.nodes)
+    touched = 0
+    for view in domain.nodes:
+        node, free = view.node, view.free
+        if node.unschedulable or not node.ready:
+            touched += 1
+            continue
+        for name in guarded:
+            if free.get(name, 0) < node.allocatable.get(name, 0):
+                touched += 1
+                break
+    return touched

@@ -1,0 +1,161 @@
+"""All metrics, in one place. Labels have few values: never a pod, node, group or domain name.
+
+Counters and histograms are incremented where the thing happens. What is a state of the cluster
+(holds, domains) is counted when somebody asks, from the cache, by the process that leads: there is
+nothing to keep in step, and the sum over replicas is right.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from lws_placement.engine.holds import HoldState
+from lws_placement.engine.model import NoFit, Why
+from lws_placement.engine.wholeness import DomainState
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter, unused
+
+
+class Waiting(StrEnum):
+    """Why groups wait, by the domain that lacks least."""
+
+    ROOM = "room"
+    """Some domain is free, but not all members fit."""
+    HELD = "held"
+    """Other groups have the domains."""
+    NO_DOMAIN = "no_domain"
+    """No node carries the topology key."""
+    BLOCKED = "blocked"
+    """Somebody has to act first."""
+
+
+class Admission(StrEnum):
+    GATED = "gated"
+    PINNED = "pinned"
+    GUEST = "guest"
+    DENIED = "denied"
+
+
+class Bind(StrEnum):
+    BOUND = "bound"
+    REFUSED = "refused"
+    FAILED = "failed"
+    """The API server did not answer, or not in time."""
+
+
+class Repair(StrEnum):
+    REPLACE = "replace_pod"
+    RESTART = "restart_group"
+    MOVE = "move_group"
+
+
+class Reconnect(StrEnum):
+    ENDED = "ended"
+    """The API server closed the watch, as it does every few minutes."""
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+_WAIT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 43200)
+_PLAN_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
+
+WAITING_GROUPS = Gauge(
+    "lws_placement_waiting_groups", "Groups that wait for a domain, by what they lack.", ["reason"]
+)
+WAIT_SECONDS = Histogram(
+    "lws_placement_wait_seconds",
+    "From when the planner first saw a group until its domain was held.",
+    buckets=_WAIT_BUCKETS_S,
+)
+PLAN_SECONDS = Histogram(
+    "lws_placement_plan_seconds", "Deciding about one group, once.", buckets=_PLAN_BUCKETS_S
+)
+REPAIRS = Counter("lws_placement_repairs_total", "Repairs of groups, by kind.", ["kind"])
+ADMISSIONS = Counter(
+    "lws_placement_admissions_total", "LeaderWorkerSet pods admitted, by outcome.", ["outcome"]
+)
+BINDS = Counter("lws_placement_binds_total", "Bind calls of members, by outcome.", ["outcome"])
+GUARD_REFUSALS = Counter(
+    "lws_placement_guard_refusals_total",
+    "Calls for a foreign pod in which the guard kept it off held room, by verb.",
+    ["verb"],
+)
+LEADER = Gauge("lws_placement_leader", "1 while this process leads, else 0.")
+RECONNECTS = Counter(
+    "lws_placement_watch_reconnects_total", "Watches started again, by why.", ["reason"]
+)
+
+for _family, _values in (
+    (WAITING_GROUPS, Waiting),
+    (REPAIRS, Repair),
+    (ADMISSIONS, Admission),
+    (BINDS, Bind),
+    (RECONNECTS, Reconnect),
+    (GUARD_REFUSALS, ("filter", "preempt")),
+):
+    for _value in _values:
+        _family.labels(_value)  # a series that is there from the start shows its first increase
+
+
+def waiting_for(verdict: NoFit) -> Waiting:
+    """The class of a waiting group: room, if a domain that nobody has lacks only that."""
+    if not verdict.reasons:
+        return Waiting.NO_DOMAIN
+    theirs = (Why.HELD, Why.OVERLAPS, Why.OCCUPIED)
+    mine = any(r.why not in theirs and r.fit > 0 for r in verdict.reasons.values())
+    taken = any(r.why in theirs for r in verdict.reasons.values())
+    return Waiting.HELD if taken and not mine else Waiting.ROOM
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFigures:
+    """What is counted when somebody asks."""
+
+    holds: Mapping[HoldState, int]
+    domains: Mapping[tuple[str, DomainState], int]
+    """(topology key, state) -> how many."""
+
+
+@contextmanager
+def figures_reported(observe: Callable[[], ClusterFigures]) -> Iterator[None]:
+    """Holds and domains are part of /metrics inside of this."""
+    collector = _Figures(observe)
+    REGISTRY.register(collector)
+    try:
+        yield
+    finally:
+        REGISTRY.unregister(collector)
+
+
+class _Figures(Collector):
+    def __init__(self, observe: Callable[[], ClusterFigures]) -> None:
+        self._observe = observe
+
+    def describe(self) -> list[Metric]:
+        return [_holds_family(), _domains_family()]
+
+    def collect(self) -> list[Metric]:
+        figures = self._observe()
+        holds, domains = _holds_family(), _domains_family()
+        for state in HoldState:
+            holds.add_metric([state.value], figures.holds.get(state, 0))
+        for (key, domain_state), number in sorted(figures.domains.items()):
+            domains.add_metric([key, domain_state.value], number)
+        return [holds, domains]
+
+
+def _holds_family() -> GaugeMetricFamily:
+    return GaugeMetricFamily("lws_placement_holds", "Held domains, by state.", labels=["state"])
+
+
+def _domains_family() -> GaugeMetricFamily:
+    return GaugeMetricFamily(
+        "lws_placement_domains",
+        "Domains of topology keys that groups ask for: whole, broken up by others, held.",
+        labels=["topology_key", "state"],
+    )

@@ -1,0 +1,60 @@
+"""Who waits and since when: the planner's share of /metrics.
+
+A group is *seen* when the planner first looks at gated pods of it without a hold, and *placed* when
+its hold has been written. Kept in memory: a new planner counts from when it took over.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from lws_placement import metrics
+from lws_placement.engine.actions import Action, Blocked, Wait, WriteHold
+from lws_placement.engine.model import GroupId
+from lws_placement.engine.seen import Seen
+from lws_placement.metrics import Waiting
+
+
+class WaitingGroups:
+    """`clock`: monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: dict[GroupId, float] = {}
+        self._waits: dict[GroupId, Waiting] = {}
+
+    def decided(self, seen: Seen, actions: Sequence[Action]) -> None:
+        if seen.active is None and any(pod.gated for pod in seen.pods):
+            self._since.setdefault(seen.id, self._clock())
+        elif seen.active is None:
+            self._since.pop(seen.id, None)
+        self._set(seen.id, _why(actions))
+
+    def placed(self, group: GroupId, actions: Sequence[Action]) -> None:
+        """All of `actions` were taken."""
+        if any(isinstance(action, WriteHold) for action in actions):
+            since = self._since.pop(group, None)
+            if since is not None:
+                metrics.WAIT_SECONDS.observe(self._clock() - since)
+
+    def clear(self) -> None:
+        """This planner is done; the next one counts."""
+        for group in list(self._waits):
+            self._set(group, None)
+        self._since.clear()
+
+    def _set(self, group: GroupId, why: Waiting | None) -> None:
+        old = self._waits.pop(group, None)
+        if old is not None:
+            metrics.WAITING_GROUPS.labels(old).dec()
+        if why is not None:
+            self._waits[group] = why
+            metrics.WAITING_GROUPS.labels(why).inc()
+
+
+def _why(actions: Sequence[Action]) -> Waiting | None:
+    for action in actions:
+        if isinstance(action, Wait):
+            return metrics.waiting_for(action.verdict)
+        if isinstance(action, Blocked):
+            return Waiting.BLOCKED
+    return None
