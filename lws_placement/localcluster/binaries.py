@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lws_placement.errors import LocalClusterError
+from lws_placement.localcluster.process import run_whole
 
 KUBERNETES_VERSION = "1.37.2"
 GO_VERSION = (1, 26)
@@ -143,14 +145,15 @@ def _build(go: str, build: _Build, folder: Path, *, version: str) -> None:
         f"-s -w -X {base}.gitVersion=v{version} -X {base}.gitMajor={major} "
         f"-X {base}.gitMinor={minor}"
     )
-    target = folder / f".{build.program}.{os.getpid()}"
-    command = [go, "build", "-mod=readonly", "-ldflags", stamp, "-o", str(target), build.package]
     env = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
-    done = subprocess.run(command, cwd=source, env=env, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        target.unlink(missing_ok=True)
-        raise LocalClusterError(f"building {build.program} failed: {done.stderr.strip()[-1500:]}")
-    target.rename(folder / build.program)
+    # Beside its final place, so that it can be renamed; Go's own drafts go with the folder, too.
+    with tempfile.TemporaryDirectory(prefix=f".{build.program}.", dir=folder) as drafts:
+        target = Path(drafts) / build.program
+        command = [go, "build", "-mod=readonly", "-ldflags", stamp, "-o", str(target)]
+        done = run_whole([*command, build.package], cwd=source, env=env | {"GOTMPDIR": drafts})
+        if done.returncode != 0:
+            raise LocalClusterError(f"building {build.program} failed: {done.stdout[-1500:]}")
+        target.rename(folder / build.program)
 
 
 def _go(progress: Progress) -> str:

@@ -1,5 +1,5 @@
 """One program as a child process: own log file, own session, stopped by its process id, never left
-behind.
+behind. `run_whole` is for a program that starts others, such as a compiler.
 """
 
 import ctypes
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lws_placement.errors import LocalClusterError
@@ -90,6 +90,42 @@ class Process:
         if self.running:
             self._popen.kill()
             self._popen.wait()
+
+
+def run_whole(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run to the end; both outputs are in `stdout`. If we are interrupted meanwhile, it and all
+    that it has started are killed: a session of its own, ended as a whole.
+    """
+    child: subprocess.Popen[str] | None = None
+    try:
+        with _uninterrupted():
+            child = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+                preexec_fn=_in_child,
+            )
+        words, _ = child.communicate()
+    except BaseException:
+        if child is not None:
+            _end_session(child)
+        raise
+    return subprocess.CompletedProcess(command, child.returncode, words)
+
+
+def _end_session(leader: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader.pid, signal.SIGKILL)
+    # The pipe ends when the last of them is gone, not only the leader.
+    with suppress(subprocess.TimeoutExpired):
+        leader.communicate(timeout=_GRACE_S)
 
 
 @contextmanager
