@@ -29,8 +29,13 @@ _INTERRUPTED = 130
 def demo(keep: bool) -> None:
     """See whole groups land on a real API server and scheduler, on this machine.
 
-    The first run builds the control plane (about 9 minutes on 2 cores) and keeps it in a cache.
     Exit code 0 only if every promise held.
+
+    The control plane's programs are looked for in $KUBEBUILDER_ASSETS, in the cache
+    ($LWS_PLACEMENT_CACHE, else ~/.cache/lws-placement) and on PATH; what is not there in version
+    $LWS_PLACEMENT_KUBERNETES_VERSION (default: the one that is tested) is built into the cache,
+    once, about 9 minutes on 2 cores. Only the default version can be built; programs of another
+    one have to be there.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # piped, too, one sees what happens

@@ -66,10 +66,16 @@ def cache_folder() -> Path:
     return Path(base) / "lws-placement"
 
 
-def find_or_build(progress: Progress, *, version: str = KUBERNETES_VERSION) -> Binaries:
-    """All programs of `version`. Raises LocalClusterError that says what is missing and what to
-    do.
+def wanted_version() -> str:
+    """`$LWS_PLACEMENT_KUBERNETES_VERSION`, else the one that we are tested with."""
+    return os.environ.get("LWS_PLACEMENT_KUBERNETES_VERSION") or KUBERNETES_VERSION
+
+
+def find_or_build(progress: Progress, *, version: str = "") -> Binaries:
+    """All programs of `version` (default: the wanted one). Raises LocalClusterError that says what
+    is missing and what to do.
     """
+    version = version or wanted_version()
     folder = cache_folder() / f"kubernetes-{version}" / "bin"
     found: dict[str, Path] = {}
     for program in PROGRAMS:

@@ -35,6 +35,8 @@ compiler.wait()
 @pytest.fixture
 def build(tmp_path, monkeypatch):
     """Calls find_or_build with an empty cache and a `go` that does `body`."""
+    for name in ("KUBEBUILDER_ASSETS", "LWS_PLACEMENT_KUBERNETES_VERSION"):
+        monkeypatch.delenv(name, raising=False)
 
     def run(body):
         bin_ = tmp_path / "path"
@@ -45,7 +47,6 @@ def build(tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(bin_))
         monkeypatch.setenv("PIDS", str(tmp_path / "pids"))
         monkeypatch.setenv("LWS_PLACEMENT_CACHE", str(tmp_path / "cache"))
-        monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
         return find_or_build(lambda line: None)
 
     return run
@@ -95,3 +96,9 @@ def test_a_failed_build_says_what_the_compiler_said_and_leaves_no_file(build, tm
 def test_every_program_appears_once_it_is_complete(build, tmp_path):
     found = build("")
     assert made(tmp_path) == set(PROGRAMS) == set(found.paths)
+
+
+def test_another_version_can_be_asked_for_but_not_built(build, monkeypatch):
+    monkeypatch.setenv("LWS_PLACEMENT_KUBERNETES_VERSION", "1.2.3")
+    with pytest.raises(LocalClusterError, match=r"Kubernetes 1\.2\.3 cannot be built .*ASSETS"):
+        build("")
