@@ -20,6 +20,14 @@ import yaml
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.cluster import LocalCluster, free_ports
 from lws_placement.localcluster.process import Process
+from lws_placement.scheduler_config import (
+    CONFIGURATION,
+    Place,
+    as_files,
+    fill,
+    read_base,
+    write_files,
+)
 
 Raw = dict[str, Any]
 
@@ -116,24 +124,21 @@ class Installation:
         self.cluster.start_scheduler(self.scheduler_configuration())
 
     def scheduler_configuration(self) -> Raw:
-        config: Raw = yaml.safe_load((MANIFESTS / "base" / "scheduler-config.yaml").read_text())
+        """What `lws-placement scheduler-config` makes, with its files in the cluster's folder."""
         folder = self.cluster.folder / "extender-client"
-        folder.mkdir(exist_ok=True)
-        data = json.loads(self.cluster.kubectl("get", "secret", SECRET, "-n", NAMESPACE, "-ojson"))
-        for name in ("ca.crt", "client.crt", "client.key"):
-            path = folder / name
-            path.touch(mode=0o600)
-            path.write_bytes(base64.b64decode(data["data"][name]))
-        for extender in config["extenders"]:
-            verb = extender["urlPrefix"].rsplit("/", 1)[-1]
-            extender["urlPrefix"] = f"https://127.0.0.1:{self.extender_port}/{verb}"
-            extender["tlsConfig"] |= {
-                "caFile": str(folder / "ca.crt"),
-                "certFile": str(folder / "client.crt"),
-                "keyFile": str(folder / "client.key"),
-            }
-        config["leaderElection"] = {"leaderElect": False}
-        return config
+        address = f"127.0.0.1:{self.extender_port}"
+        config = fill(read_base(), Place(address, NAMESPACE, files_at=str(folder)))
+        raw = self.cluster.kubectl("get", "secret", SECRET, "-n", NAMESPACE, "-ojson")
+        data = {k: base64.b64decode(v) for k, v in json.loads(raw)["data"].items()}
+        files = as_files(
+            config,
+            ca=data["ca.crt"],
+            client_cert=data["client.crt"],
+            client_key=data["client.key"],
+        )
+        write_files(folder, files)
+        written: Raw = yaml.safe_load((folder / CONFIGURATION).read_text())
+        return written | {"leaderElection": {"leaderElect": False}}
 
     def wait_for(self, condition: Callable[[], bool], name: str) -> None:
         until = time.monotonic() + _WAIT_S

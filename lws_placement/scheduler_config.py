@@ -1,0 +1,139 @@
+"""kube-scheduler's configuration with our extender in it, ready to be used.
+
+The one source is `manifests/base/scheduler-config.yaml`; only what differs from cluster to cluster
+is filled in. The verb `scheduler-config` and the local control plane call the same function, so
+every end-to-end test runs the real kube-scheduler with what users get.
+
+A running kube-scheduler may be reading the folder: each file is replaced as a whole, and the
+configuration comes last, so that it never names a file that is not there.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from lws_placement.errors import SettingsError
+
+Raw = dict[str, Any]
+
+BASE = Path(__file__).parents[1] / "manifests" / "base" / "scheduler-config.yaml"
+SERVICE = "lws-placement-extender"
+CONFIGURATION = "scheduler-config.yaml"
+
+_TLS_FILES = {"caFile": "ca.crt", "certFile": "client.crt", "keyFile": "client.key"}
+_HTTPS_PORT = 443
+_WITH_PORT = re.compile(r"(\[(?P<v6>[^]]+)\]|(?P<v4>[^:]+))(:(?P<port>\d{1,5}))?")
+_HEADER = (
+    "# Made by `lws-placement scheduler-config` from manifests/base/scheduler-config.yaml: make it "
+    "anew, do not edit it.\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What differs from cluster to cluster. Empty: as the base file has it."""
+
+    address: str
+    namespace: str
+    files_at: str = ""
+    kubeconfig: str = ""
+
+
+def read_base() -> Raw:
+    """Raises SettingsError if this is not a clone of the project."""
+    try:
+        config: Raw = yaml.safe_load(BASE.read_text())
+    except OSError as e:
+        raise SettingsError(f"{BASE} is missing: run this from a clone of the project") from e
+    return config
+
+
+def fill(base: Raw, place: Place) -> Raw:
+    """The base with addresses, file names and credentials of one cluster. Pure."""
+    server_name = f"{SERVICE}.{place.namespace}.svc"
+    filled = dict(base)
+    if place.kubeconfig:
+        filled["clientConnection"] = base["clientConnection"] | {"kubeconfig": place.kubeconfig}
+    filled["extenders"] = [
+        extender
+        | {
+            "urlPrefix": f"https://{place.address}{urlsplit(extender['urlPrefix']).path}",
+            "tlsConfig": _tls(extender["tlsConfig"], place.files_at, server_name),
+        }
+        for extender in base["extenders"]
+    ]
+    return filled
+
+
+def _tls(base: Raw, files_at: str, server_name: str) -> Raw:
+    paths = {
+        field: str(PurePosixPath(files_at) / name) if files_at else base[field]
+        for field, name in _TLS_FILES.items()
+    }
+    return base | paths | {"serverName": server_name}
+
+
+def host_and_port(address: str, *, port: int = _HTTPS_PORT) -> str:
+    """`IP`, `IP:PORT` or `[IPv6]:PORT` as it stands in a URL. Raises SettingsError."""
+    try:
+        ip, number = _parse(address, port)
+        if not 0 < number < 65536:
+            raise ValueError(f"port {number}")
+    except ValueError as e:
+        raise SettingsError(
+            f"--address {address!r}: give an IP address, or IP:PORT ([IP]:PORT for IPv6)"
+        ) from e
+    return f"[{ip}]:{number}" if ip.version == 6 else f"{ip}:{number}"
+
+
+def _parse(address: str, port: int) -> tuple[IPv4Address | IPv6Address, int]:
+    with suppress(ValueError):  # an IPv6 address without brackets is full of colons
+        return ip_address(address), port
+    match = _WITH_PORT.fullmatch(address)
+    if match is None:
+        raise ValueError(address)
+    return ip_address(match["v6"] or match["v4"]), int(match["port"] or port)
+
+
+def as_files(config: Raw, *, ca: bytes, client_cert: bytes, client_key: bytes) -> dict[str, bytes]:
+    """File name -> content, in the order in which they are to appear."""
+    text = _HEADER + yaml.safe_dump(config, sort_keys=False)
+    return {
+        "ca.crt": ca,
+        "client.crt": client_cert,
+        "client.key": client_key,
+        CONFIGURATION: text.encode(),
+    }
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """All are written under other names first, then renamed. Raises SettingsError with the reason
+    if that cannot be done; nothing is half-written then.
+    """
+    drafts = {folder / f".{name}.{os.getpid()}": folder / name for name in files}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for draft, content in zip(drafts, files.values(), strict=True):
+            _write_new(draft, content)
+        for draft, target in drafts.items():
+            draft.rename(target)
+    except OSError as e:
+        raise SettingsError(f"--out {folder}: cannot be written: {e.strerror}") from e
+    finally:
+        for draft in drafts:
+            with suppress(OSError):
+                draft.unlink()
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
