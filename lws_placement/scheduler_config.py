@@ -116,7 +116,7 @@ def as_files(config: Raw, *, ca: bytes, client_cert: bytes, client_key: bytes) -
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """All are written under other names first, then renamed. Raises SettingsError with the reason
-    if that cannot be done; nothing is half-written then.
+    if that cannot be done; no file is half-written then.
     """
     drafts = {folder / f".{name}.{os.getpid()}": folder / name for name in files}
     try:

@@ -5,7 +5,7 @@ person who calls it; writes nothing to the cluster.
 """
 
 import asyncio
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import click
 
@@ -62,6 +62,9 @@ def scheduler_config(
     alone. Call it again when the client certificate has been renewed (it is valid for a year, and
     renewed in the Secret four months before its end).
     """
+    for flag, path in (("files-at", files_at), ("scheduler-kubeconfig", scheduler_kubeconfig)):
+        if path and not PurePosixPath(path).is_absolute():
+            raise SettingsError(f"--{flag} {path}: must be absolute, as kube-scheduler sees it")
     settings = load_settings({"kubeconfig": kubeconfig, "namespace": namespace})
     base = read_base()
     given = host_and_port(address) if address else ""

@@ -36,6 +36,8 @@ def test_flags_win_over_environment_over_file(tmp_path, monkeypatch):
         (["serve", "--headroom={cpu: much}"], "headroom"),
         (["serve", "--config=/no/such.yaml"], "there is no such file"),
         (["serve", "--kubeconfig=/no/such"], "credentials"),
+        (["scheduler-config", "--out=x", "--address=extender.svc"], "give an IP address"),
+        (["scheduler-config", "--out=x", "--files-at=here"], "--files-at here: must be absolute"),
     ],
 )
 def test_a_wrong_setting_is_one_line_and_exit_code_1(args, says, monkeypatch, capsys):
