@@ -7,7 +7,7 @@ SECONDS ?= 1800
 CODE := lws_placement webhook certs tests manifests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit e2e soak bench manifests lock clean
+.PHONY: help venv demo test lint unit e2e soak bench bench-day manifests lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ soak: venv ## Random churn against the real control plane; SECONDS=1800
 
 bench: venv ## The same groups as plain pods and as placed groups, at 1 000 and 5 000 nodes
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-day: venv ## A simulated day of groups: ours, first fit and random
+	$(BIN)/python -m tests.bench_day $(ARGS)
 
 manifests: venv ## Generate manifests/standalone/crd.yaml anew from a real API server's schema
 	$(BIN)/python manifests/standalone/make_crd.py

@@ -11,7 +11,7 @@ from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.engine.holds import Hold
 from lws_placement.engine.model import DomainName, GroupId, Pod
-from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.snapshot import DomainSet, NodeView
 from lws_placement.errors import NotFoundError
 
 
@@ -59,8 +59,8 @@ class ClusterWorld:
     def topology_keys(self) -> Sequence[str]:
         return self._cache.topology_keys()
 
-    def domain(self, domain: DomainName) -> DomainView | None:
-        return self._cache.domains.domain(domain)
+    def domains(self, key: str) -> DomainSet:
+        return self._cache.domains.domains(key)
 
     async def fetch_hold(self, domain: DomainName) -> Hold | None:
         """The hold as the API server has it now."""

@@ -14,12 +14,16 @@ and may be used, HELD if a group holds it or a domain that shares nodes with it,
     8       in no domain that any group asks for
 
 A node in domains of several keys gets the least of their scores.
+
+kube-scheduler may ask about thousands of nodes for every pod, so `SteeringTable` keeps the scores
+of one key and reckons anew only the domains that changed; asking is one look-up per node.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
 
-from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.model import NodeName
+from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 
 FILLS = 2
 OUTSIDE = 8
@@ -51,7 +55,36 @@ def steering(domain: DomainView, guarded: frozenset[str]) -> int:
 
 def fills(asked: Mapping[str, int], node: NodeView) -> bool:
     """Would a pod that asks for these guarded resources use up what the node has left of them?"""
-    return bool(asked) and all(node.free.get(name, 0) <= n for name, n in asked.items())
+    for name, amount in asked.items():
+        if node.free.get(name, 0) > amount:
+            return False
+    return bool(asked)
+
+
+class SteeringTable:
+    """Node -> its domain's score and its view, for the domains of one key."""
+
+    def __init__(self, domains: DomainSet, guarded: frozenset[str]) -> None:
+        self.domains = domains
+        self.nodes: dict[NodeName, tuple[int, NodeView]] = {}
+        self._guarded = guarded
+        self._mark = 0
+        self._names: dict[str, tuple[NodeName, ...]] = {}
+
+    def follow(self) -> None:
+        """Take in what changed: O(nodes of the domains that did)."""
+        changed = self.domains.changes.since(self._mark)
+        for value in changed:  # all of them first: a node may have gone from one to another
+            for name in self._names.pop(value, ()):
+                self.nodes.pop(name, None)
+        for value in changed:
+            domain = self.domains.get(value)
+            if domain is None:
+                continue
+            score = steering(domain, self._guarded)
+            self._names[value] = tuple(view.node.name for view in domain.nodes)
+            self.nodes.update((view.node.name, (score, view)) for view in domain.nodes)
+        self._mark = self.domains.changes.mark
 
 
 def _touched(domain: DomainView, guarded: frozenset[str]) -> int:

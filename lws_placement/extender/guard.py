@@ -18,10 +18,10 @@ from lws_placement import metrics
 from lws_placement.cluster.decode import decode_pod
 from lws_placement.engine.explain import ROOM_IS_HELD
 from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import DomainName, GroupId, Pod
+from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.resources import total
-from lws_placement.engine.snapshot import DomainView, NodeView
-from lws_placement.engine.wholeness import FILLS, OUTSIDE, fills, steering
+from lws_placement.engine.snapshot import DomainSet, NodeView
+from lws_placement.engine.wholeness import FILLS, OUTSIDE, SteeringTable, fills
 from lws_placement.extender.wire import (
     FilterArgs,
     FilterResult,
@@ -42,8 +42,7 @@ class World(Protocol):
     def node_view(self, node: str) -> NodeView | None: ...
     def holds_on(self, node: str) -> Sequence[Hold]: ...
     def topology_keys(self) -> Sequence[str]: ...
-    def node_label(self, node: str, key: str) -> str | None: ...
-    def domain(self, domain: DomainName) -> DomainView | None: ...
+    def domains(self, key: str) -> DomainSet: ...
 
 
 class Guard:
@@ -52,6 +51,7 @@ class Guard:
     def __init__(self, world: World, *, guarded: Sequence[str]) -> None:
         self._world = world
         self._guarded = frozenset(guarded)
+        self._tables: dict[str, SteeringTable] = {}
 
     def filter(self, args: FilterArgs) -> FilterResult:
         """O(nodes asked about); a node without holds costs a few dictionary lookups."""
@@ -78,41 +78,39 @@ class Guard:
         )
 
     def prioritize(self, args: FilterArgs) -> Priorities:
-        """Nodes of whole domains are left out, which is score 0.
-
-        O(nodes asked about) and O(nodes in their domains). Not sure: no opinion.
-        """
+        """Nodes of whole domains are left out, which is score 0. Not sure: no opinion."""
         if not self._world.ready():
             return Priorities(scores={})
         pod = decode_pod(args.pod)
-        keys = self._world.topology_keys()
-        if pod.marked or not keys:
+        tables = [] if pod.marked else self._steering()
+        if not tables:
             return Priorities(scores={})
         asked = {r: n for r, n in pod.demand.resources if r in self._guarded}
-        known: dict[str, dict[str, int]] = {key: {} for key in keys}
         scores: dict[str, int] = {}
-        for node in args.node_names:
-            score = self._steering(node, known)
-            if score:
-                view = self._world.node_view(node)
+        for name in args.node_names:
+            least, view = OUTSIDE, None
+            for table in tables:
+                found = table.nodes.get(name)
+                if found is not None:
+                    score, view = found
+                    least = min(least, score)
+            if least:
+                view = view or self._world.node_view(name)
                 filled = view is not None and fills(asked, view)
-                scores[node] = score + FILLS if filled else score
+                scores[name] = least + FILLS if filled else least
         return Priorities(scores=scores)
 
-    def _steering(self, node: str, known: dict[str, dict[str, int]]) -> int:
-        """The least score of the node's domains. `known`: key -> value -> score, found so far."""
-        least = OUTSIDE
-        for key, scores in known.items():
-            value = self._world.node_label(node, key)
-            if value is None:
-                continue
-            score = scores.get(value)
-            if score is None:
-                domain = self._world.domain(DomainName(key, value))
-                score = steering(domain, self._guarded) if domain is not None else OUTSIDE
-                scores[value] = score
-            least = min(least, score)
-        return least
+    def _steering(self) -> list[SteeringTable]:
+        """A table per topology key in use, in step with the domains."""
+        known, self._tables = self._tables, {}
+        for key in self._world.topology_keys():
+            domains = self._world.domains(key)
+            table = known.get(key)
+            if table is None or table.domains is not domains:
+                table = SteeringTable(domains, self._guarded)
+            table.follow()
+            self._tables[key] = table
+        return list(self._tables.values())
 
     def preempt(self, args: PreemptArgs) -> PreemptResult:
         """Drops nodes whose victims are members (a group goes whole or not at all), and nodes that

@@ -9,7 +9,7 @@ from scrape import moved, scrape
 
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import Demand, DomainName, GroupId, MemberInfo, Node, Pod
-from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
 from lws_placement.extender.app import build_app
 from lws_placement.extender.guard import Guard
@@ -48,7 +48,7 @@ class World:
         self.pods = {p.uid: p for p in pods}
         self.hold = hold
         self.free = free
-        self.domains = domains
+        self.views = domains
         self.bindings = []
         self.answers = []
         self.synced = True
@@ -72,13 +72,10 @@ class World:
         return [p for p in self.pods.values() if p.member is not None]
 
     def node_label(self, node, key):
-        for domain in self.domains:
-            if domain.name.key == key and any(n.node.name == node for n in domain.nodes):
-                return domain.name.value
         return "s0" if node in ("n0", "n1") and key == KEY else None
 
     def node_view(self, node):
-        for view in (n for domain in self.domains for n in domain.nodes):
+        for view in (n for domain in self.views for n in domain.nodes):
             if view.node.name == node:
                 return view
         room = {"google.com/tpu": self.free}
@@ -88,10 +85,10 @@ class World:
         return [self.hold] if self.hold is not None and node in ("n0", "n1") else []
 
     def topology_keys(self):
-        return sorted({domain.name.key for domain in self.domains})
+        return sorted({view.name.key for view in self.views})
 
-    def domain(self, name):
-        return next((d for d in self.domains if d.name == name), None)
+    def domains(self, key):
+        return DomainSet(view for view in self.views if view.name.key == key)
 
     async def fetch_hold(self, domain):
         return self.hold
