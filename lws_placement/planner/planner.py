@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from lws_placement import metrics
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.actions import Action, EndHold, LeaveHold, Wait, WriteHold
+from lws_placement.engine.actions import Action, DeletePod, EndHold, LeaveHold, Wait, WriteHold
 from lws_placement.engine.decide import decide
 from lws_placement.engine.holds import HoldState
 from lws_placement.engine.model import GroupId
@@ -212,6 +212,8 @@ class Planner:
                         self._again(group, _RETRY_S)
                 else:
                     await self._actor.apply(group, action)
+                if isinstance(action, DeletePod) and action.whole:
+                    self._pace.moved(group)
             self._waiting.placed(group, actions)
         except ConflictError as e:
             log.debug("conflict, observing again", extra={"group": str(group), "error": str(e)})
