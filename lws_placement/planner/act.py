@@ -147,7 +147,7 @@ class Actor:
                 "hold write unanswered", extra={"domain": str(hold.domain), "error": str(e)}
             )
             await self._settle(hold)
-            raise ConflictError(str(e), status=409) from e
+            raise
         self._cache.put_hold(written)
         log.info(
             "hold written",
