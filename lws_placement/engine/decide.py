@@ -48,7 +48,7 @@ from lws_placement.engine.model import (
 )
 from lws_placement.engine.plan import plan_group, plan_in_domain
 from lws_placement.engine.resources import first_lack, total
-from lws_placement.engine.seen import Now, Seen, Views, living_members
+from lws_placement.engine.seen import Now, Seen, Views, is_or_may_be_in, living_members
 from lws_placement.engine.snapshot import DomainView
 
 
@@ -63,7 +63,19 @@ def decide(seen: Seen, views: Views) -> list[Action]:
     ]
     if seen.active is None:
         return [*vacated, *_without_hold(seen, now, views)]
-    return [*vacated, *_with_hold(seen, now, seen.active, views)]
+    hold, *others = sorted(seen.all_active, key=lambda h: _preference(h, now, views))
+    left = [LeaveHold(h, f"the group has {hold.domain} already") for h in others]
+    return [*vacated, *left, *_with_hold(seen, now, hold, views)]
+
+
+def _preference(hold: Hold, now: Now, views: Views) -> tuple[int, int, bool, DomainName]:
+    """Least first: of two ACTIVE holds the one where the group is, or is on its way to, stays."""
+    there = _names(views, hold.domain)
+    bound = sum(p.node in there for p in now.members.values())
+    pinned = sum(p.node is None and p.pinned in there for p in now.members.values())
+    good_for = (hold.domain.key, hold.revision, hold.size)
+    suits = good_for == (now.info.topology_key, now.info.revision, now.info.size)
+    return -bound, -pinned, not suits, hold.domain
 
 
 def _returns(seen: Seen, hold: Hold) -> bool:
@@ -79,7 +91,7 @@ def _anyone_in(pods: Sequence[Pod], hold: Hold, views: Views) -> bool:
     view = views.domain(hold.domain)
     names = {n.node.name for n in view.nodes} if view is not None else set()
     names |= set(hold.nodes.values())
-    return any(p.node in names or (p.node is None and p.pinned in names) for p in pods)
+    return any(is_or_may_be_in(p, names) for p in pods)
 
 
 # -- with a hold ---------------------------------------------------------------------------------
@@ -111,6 +123,8 @@ def _settle(now: Now, hold: Hold, views: Views) -> list[Action]:
         node = hold.nodes[rank]
         if pod.gated:
             actions.append(Pin(pod, node, hold.plan))
+        elif pod.pinned is None and pod.marked:
+            actions.append(DeletePod(pod, f"its gate was taken off by hand, its place is {node}"))
         elif pod.pinned is not None and pod.pinned != node:
             actions.append(DeletePod(pod, f"it is pinned to {pod.pinned}, its place is {node}"))
     return actions
@@ -130,11 +144,27 @@ def _why_not_kept(now: Now, hold: Hold, views: Views) -> str:
         if not hold.covers(rank, pod.demand):
             return f"member {rank} asks for more than was reserved for it"
         taking.setdefault(node, []).append(pod.demand)
+    for rank, demand in _still_to_come(now).items():
+        if rank not in hold.nodes:
+            return f"member {rank} has no node assigned"
+        taking.setdefault(hold.nodes[rank], []).append(demand)
     for node, demands in sorted(taking.items()):
         why = _why_not_there(node, demands, now.going, views=views)
         if why:
             return why
     return ""
+
+
+def _still_to_come(now: Now) -> dict[Rank, Demand]:
+    """Members without a pod that count already: all, as long as nothing is bound.
+
+    A leader must not be bound where its workers no longer fit. Once it runs it is not restarted for
+    a member that may come when the node is well again.
+    """
+    if now.bound or now.templates is None:
+        return {}
+    absent = (rank for rank in range(now.info.size) if rank not in now.members)
+    return {rank: now.templates.demand(rank) for rank in absent}
 
 
 def _why_not_there(

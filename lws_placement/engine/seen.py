@@ -1,6 +1,6 @@
 """One group as it is observed: what `decide` is asked about."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,7 +49,12 @@ class Seen:
 
     @property
     def active(self) -> Hold | None:
-        return next((h for h in self.holds if h.state is HoldState.ACTIVE), None)
+        return next(iter(self.all_active), None)
+
+    @property
+    def all_active(self) -> tuple[Hold, ...]:
+        """One at most, unless a deposed planner's write landed late."""
+        return tuple(h for h in self.holds if h.state is HoldState.ACTIVE)
 
     @property
     def leaving(self) -> tuple[Hold, ...]:
@@ -63,6 +68,16 @@ def living_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
         if pod.member is not None and not pod.terminating and not pod.finished:
             found[pod.member.rank] = pod
     return dict(sorted(found.items()))
+
+
+def is_or_may_be_in(pod: Pod, nodes: Set[NodeName]) -> bool:
+    """Does the pod run on one of the nodes, or may kube-scheduler bind it there any moment?
+
+    So may a pod that has neither our gate nor a pin: somebody took the gate off by hand.
+    """
+    if pod.node is not None:
+        return pod.node in nodes
+    return pod.pinned in nodes or (pod.pinned is None and not pod.gated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from lws_placement.engine.actions import (
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.pod_admission import pinned_affinity
+from lws_placement.engine.seen import is_or_may_be_in
 from lws_placement.errors import (
     ApiError,
     ConflictError,
@@ -132,9 +133,7 @@ class Actor:
             labelSelector=f"{keys.LWS_GROUP_KEY}={hold.group.group_key}",
         )
         there = self._cache.domains.nodes_of(hold.domain) | set(hold.nodes.values())
-        pods = [decode_pod(raw) for raw in items]
-        # An ungated pod that is pinned there may be bound any moment.
-        return any(p.node in there or (p.node is None and p.pinned in there) for p in pods)
+        return any(is_or_may_be_in(decode_pod(raw), there) for raw in items)
 
     async def _write(self, hold: Hold) -> Hold:
         try:
@@ -147,7 +146,7 @@ class Actor:
                 "hold write unanswered", extra={"domain": str(hold.domain), "error": str(e)}
             )
             await self._settle(hold)
-            raise ConflictError(str(e), status=409) from e
+            raise
         self._cache.put_hold(written)
         log.info(
             "hold written",

@@ -25,7 +25,7 @@ class Pace:
         self._empty_since: dict[GroupId, float] = {}
 
     def wait_s(self, group: GroupId, actions: Sequence[Action]) -> float:
-        """How long these actions have to wait; 0: they may be taken, and are counted as taken."""
+        """How long these actions have to wait; 0: they may be taken."""
         now = self._clock()
         wait = 0.0
         if any(isinstance(a, EndHold) and a.returning for a in actions):
@@ -36,9 +36,10 @@ class Pace:
         moves = any(isinstance(a, DeletePod) and a.whole for a in actions)
         if moves and group in self._moved:
             wait = max(wait, self._moved[group] + _MOVE_EVERY_S - now)
-        if wait > 0:
-            return wait
-        if moves:
-            self._moved = {g: t for g, t in self._moved.items() if now - t < _MOVE_EVERY_S}
-            self._moved[group] = now
-        return 0.0
+        return max(wait, 0.0)
+
+    def moved(self, group: GroupId) -> None:
+        """A move has begun: the API server has taken the deletion of the leader."""
+        now = self._clock()
+        self._moved = {g: t for g, t in self._moved.items() if now - t < _MOVE_EVERY_S}
+        self._moved[group] = now

@@ -9,20 +9,21 @@ A group is looked at when something of it changed, and, while it is not wholly b
 became free or was taken under it: placement follows events, not back-off (P5). Of the groups that
 wait for a domain only those are looked at again for which there is one (`engine/questions.py`);
 what the others are told of their domains is brought up to date a few at a time.
+
+A group whose writes failed rests a moment before it is looked at again, one in which we have a
+fault longer each time; all others are planned meanwhile.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from uuid import uuid4
 
 from lws_placement import metrics
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.actions import Action, EndHold, LeaveHold, Wait, WriteHold
+from lws_placement.engine.actions import Action, DeletePod, EndHold, Wait
 from lws_placement.engine.decide import decide
-from lws_placement.engine.holds import HoldState
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.questions import Questions
@@ -30,6 +31,7 @@ from lws_placement.engine.seen import Seen
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.act import Actor
 from lws_placement.planner.pace import Pace
+from lws_placement.planner.promises import Promises
 from lws_placement.planner.waiting import WaitingGroups
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 _BATCH_S = 0.005  # lets a burst of events become one pass
 _SLICE_S = 0.02  # then the event loop gets a turn
 _RETRY_S = 0.5
+_RETRY_MOST_S = 60.0
 _REFRESH_S = 2.0
 _REFRESH_MOST = 50
 
@@ -58,6 +61,7 @@ class Planner:
         self._new_plan_id = new_plan_id
         self._memo = PlanMemo()
         self._waiting = WaitingGroups()
+        self._promises = Promises(cache)
         self._dirty: set[GroupId] = set()
         self._unsettled: set[GroupId] = set()
         self._questions = Questions()
@@ -68,7 +72,9 @@ class Planner:
         self._wake = asyncio.Event()
         self._room = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._failure: BaseException | None = None
+        self._failure: NotLeaderError | None = None
+        self._resting: set[GroupId] = set()
+        self._faults: dict[GroupId, int] = {}
 
     # -- told by the cache -----------------------------------------------------------------------
 
@@ -105,6 +111,7 @@ class Planner:
             self._waiting.clear()
             for task in self._tasks:
                 task.cancel()
+            self._promises.take_all_back()
 
     async def _pass(self) -> None:
         if self._room:
@@ -116,13 +123,16 @@ class Planner:
         if self._ask:
             self._ask = False
             self._dirty |= self._questions.worth_asking(self._cache.domains.domains, self._memo)
-        batch = sorted(self._dirty - self._in_flight, key=self._order)
+        batch = sorted(self._dirty - self._in_flight - self._resting, key=self._order)
         until = time.monotonic() + _SLICE_S
         for group in batch:
             if group in self._in_flight:
                 continue
             self._dirty.discard(group)
-            self._decide(group)
+            try:
+                self._decide(group)
+            except Exception:
+                self._faulted(group)
             if time.monotonic() > until:
                 await asyncio.sleep(0)
                 until = time.monotonic() + _SLICE_S
@@ -145,14 +155,7 @@ class Planner:
             return
         if not actions:
             return
-        for action in actions:
-            match action:
-                case WriteHold(hold):
-                    self._cache.put_hold(hold)
-                case LeaveHold(hold):
-                    self._cache.put_hold(replace(hold, state=HoldState.LEAVING))
-                case _:
-                    pass
+        self._promises.make(group, actions)
         self._in_flight.add(group)
         task = asyncio.create_task(self._act(group, actions))
         self._tasks.add(task)
@@ -212,22 +215,42 @@ class Planner:
                         self._again(group, _RETRY_S)
                 else:
                     await self._actor.apply(group, action)
+                if isinstance(action, DeletePod) and action.whole:
+                    self._pace.moved(group)
+            self._faults.pop(group, None)
             self._waiting.placed(group, actions)
         except ConflictError as e:
             log.debug("conflict, observing again", extra={"group": str(group), "error": str(e)})
-            self._again(group, 0.05)
+            self._rest(group, 0.05)
         except ApiError as e:
             log.warning("write failed, will retry", extra={"group": str(group), "error": str(e)})
-            self._again(group, _RETRY_S)
+            self._rest(group, _RETRY_S)
         except NotLeaderError as e:
             self._failure = e
-        except Exception as e:
-            log.exception("planning failed", extra={"group": str(group)})
-            self._failure = e
+        except Exception:
+            self._faulted(group)
         finally:
+            self._promises.take_back(group)
             self._in_flight.discard(group)
             if group in self._dirty or self._failure is not None:
                 self._wake.set()
 
+    def _faulted(self, group: GroupId) -> None:
+        """A fault of ours; to be called where it is caught."""
+        faults = self._faults.get(group, 0)
+        self._faults[group] = faults + 1
+        log.exception("planning failed, will retry", extra={"group": str(group)})
+        self._rest(group, min(_RETRY_S * 2**faults, _RETRY_MOST_S))
+
+    def _rest(self, group: GroupId, delay_s: float) -> None:
+        """Not to be looked at before `delay_s`, whatever happens to it."""
+        self._resting.add(group)
+        asyncio.get_running_loop().call_later(delay_s, self._rested, group)
+
+    def _rested(self, group: GroupId) -> None:
+        self._resting.discard(group)
+        self.group_changed(group)
+
     def _again(self, group: GroupId, delay_s: float) -> None:
+        """To be looked at after `delay_s` even if nothing happens to it."""
         asyncio.get_running_loop().call_later(delay_s, self.group_changed, group)

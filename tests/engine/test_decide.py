@@ -11,6 +11,7 @@ from lws_placement.engine.actions import (
     Blocked,
     DeletePod,
     EndHold,
+    LeaveHold,
     Pin,
     Wait,
     WriteHold,
@@ -311,3 +312,60 @@ def test_deciding_twice_on_the_same_view_gives_the_same_actions() -> None:
     index = an_index("a", "b")
     seen = a_seen(a_member(0), a_member(1))
     assert decide(seen, index) == decide(seen, index)
+
+
+def test_a_leader_is_not_bound_where_a_worker_to_come_no_longer_fits() -> None:
+    index = an_index("a", "b")
+    holds = held(index, a_hold())
+    leader = a_member(0, gated=False, pinned="a-0")
+    assert decide(a_seen(leader, holds=holds), index) == []
+    index.drop_node("a-1")
+    assert kinds(decide(a_seen(leader, holds=holds), index)) == ["LeaveHold", "DeletePod"]
+
+
+def test_a_running_leader_is_not_restarted_for_a_worker_that_is_not_there_yet() -> None:
+    index = an_index("a", "b")
+    holds = held(index, a_hold())
+    leader = a_member(0, gated=False, node="a-0")
+    bind(index, leader)
+    index.drop_node("a-1")
+    assert decide(a_seen(leader, holds=holds), index) == []
+
+
+@pytest.mark.parametrize("where", [{"node": "b-0"}, {"pinned": "b-0"}], ids=["bound", "pinned"])
+def test_of_two_active_holds_the_one_where_the_pods_are_stays(where: dict[str, str]) -> None:
+    """A deposed planner's write landed late, on a domain that comes first by name."""
+    index = an_index("a", "b")
+    late, real = held(index, a_hold("a"), a_hold("b", uid="other"))
+    leader = a_member(0, gated=False, **where)
+    if leader.node:
+        bind(index, leader)
+    (left,) = decide(a_seen(leader, holds=(late, real)), index)
+    assert isinstance(left, LeaveHold)
+    assert left.hold == late
+    left_now = replace(late, state=HoldState.LEAVING)
+    index.put_hold(left_now)
+    ended = decide(a_seen(leader, holds=(left_now, real)), index)
+    assert ended == [EndHold(left_now, returning=False)]
+
+
+def test_of_two_active_holds_for_gated_pods_the_one_of_their_revision_stays() -> None:
+    index = an_index("a", "b")
+    late, real = held(index, a_hold("a", revision="r0"), a_hold("b", uid="other"))
+    actions = decide(a_seen(a_member(0), holds=(late, real)), index)
+    assert actions == [
+        LeaveHold(late, f"the group has {KEY}=b already"),
+        Pin(a_member(0), "b-0", "plan-1"),
+    ]
+
+
+def test_a_hold_that_is_left_stays_while_a_pod_without_gate_and_pin_may_be_bound_there() -> None:
+    index = an_index("a", "b")
+    left, now = held(
+        index, a_hold(state=HoldState.LEAVING), a_hold("b", resource_version="8", uid="other")
+    )
+    freed = a_member(1, gated=False)
+    leader = a_member(0, gated=False, node="b-0")
+    bind(index, leader)
+    actions = decide(a_seen(leader, freed, holds=(left, now)), index)
+    assert actions == [DeletePod(freed, "its gate was taken off by hand, its place is b-1")]

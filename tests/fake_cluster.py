@@ -1,0 +1,321 @@
+"""Controllers, scheduler, kubelet and our own processes around the in-memory API server.
+
+Each does one round when the test says so, in a fixed order, with the project's own rules for what a
+LeaderWorkerSet makes, what admission does to a pod and what the extender lets be bound. Our planner
+runs for real on a virtual clock; it may be killed at any of its writes, and a new one takes over.
+At every write the promises are looked at.
+"""
+
+import asyncio
+import json
+from contextlib import suppress
+
+from fake_controllers import Controllers, label, node_of, owned_by
+from fakes import FOREGROUND, FakeApi, FakeServer
+
+from lws_placement import keys
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.events import EventRecorder
+from lws_placement.cluster.hold_store import HoldStore
+from lws_placement.cluster.lookup import ClusterLookup
+from lws_placement.cluster.mirror import Mirror
+from lws_placement.cluster.world import ClusterWorld
+from lws_placement.engine.fit import why_not_node
+from lws_placement.engine.json_copy import json_copy
+from lws_placement.engine.pod_admission import add_lws_identity, gate_or_pin
+from lws_placement.extender.members import Members
+from lws_placement.extender.wire import BindArgs
+from lws_placement.planner.act import Actor
+from lws_placement.planner.pace import Pace
+from lws_placement.planner.planner import Planner
+from lws_placement.planner.report import Reporter
+
+KEY = "example.com/slice"
+OURS = "lws-placement-system"
+HOLD_S = 3.0
+_TURN_S = 0.25
+_QUIET = 7  # rounds without a write, longer than the hold time and the stories' back-off
+
+
+class Replica:
+    """A cache in step with the server."""
+
+    def __init__(self, server):
+        self.api = FakeApi(server)
+        self.cache = ClusterCache(DomainIndex())
+        self.mirror = Mirror(self.api, self.cache, namespace=OURS)
+        self.tasks = []
+
+    async def start(self):
+        self.tasks.append(asyncio.create_task(self.mirror.run()))
+        await self.mirror.wait_synced()
+
+    async def stop(self):
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+class Gate(Replica):
+    """Webhook and extender."""
+
+    def __init__(self, server):
+        super().__init__(server)
+        store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
+        world = ClusterWorld(self.api, self.cache, mirror=self.mirror, store=store)
+        self.members = Members(world)
+        self._lookup = ClusterLookup(
+            self.api, self.cache, mirror=self.mirror, extender_configured=True
+        )
+
+    async def admit(self, pod, namespace):
+        pod = add_lws_identity(pod, namespace=namespace)
+        uid = await self._lookup.lws_uid_of(pod, namespace)
+        pin = self._lookup.pin_for(pod, namespace=namespace, lws_uid=uid) if uid else None
+        return gate_or_pin(pod, lws_uid=uid, pin=pin, keep_affinity=True)
+
+
+class Brain(Replica):
+    """The planner, as `serve` runs it where it leads."""
+
+    async def start(self):
+        await super().start()
+        store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
+        self.mirror.take_holds(await store.fetch_all())
+        recorder = EventRecorder(self.api, instance="test", controller="planner")
+        actor = Actor(
+            self.api,
+            self.cache,
+            store=store,
+            reporter=Reporter(recorder, self.cache),
+            may_write=lambda: None,
+        )
+        self.planner = self.a_planner(actor)
+        self.tasks.append(asyncio.create_task(self.planner.run()))
+
+    def a_planner(self, actor):
+        pace = Pace(clock=asyncio.get_running_loop().time, hold_s=HOLD_S)
+        return Planner(self.cache, actor, pace=pace)
+
+    async def ready(self):
+        """Started; or killed on the way, which a planner may be as well."""
+        starting = asyncio.create_task(self.start())
+        dead = asyncio.create_task(self.api.dead.wait())
+        await asyncio.wait([starting, dead], return_when=asyncio.FIRST_COMPLETED)
+        for task in (starting, dead):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+class FakeCluster:
+    def __init__(self, *, new_brain=Brain):
+        self.server = FakeServer()
+        self.gate = Gate(self.server)
+        self.new_brain = new_brain
+        self.brain = None
+        self.binds = lambda name: True
+        self.kubelets = True
+        self.broken = []
+        self.kills = 0
+        self.brain_away = 0
+        self.controllers = Controllers(self.server, topology_key=KEY)
+        self.server.after_write.append(self._look)
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def start(self, *, prepare=lambda api: None):
+        """`prepare`: what shall happen to the first planner's writes."""
+        await self.gate.start()
+        await self.lead(prepare=prepare)
+
+    async def lead(self, *, prepare=lambda api: None):
+        self.brain = self.new_brain(self.server)
+        prepare(self.brain.api)
+        await self.brain.ready()
+
+    async def stop(self):
+        await self.brain.stop()
+        await self.gate.stop()
+
+    async def rest(self, *, quiet=_QUIET):
+        """Let everybody act in turn until nobody has anything left to do."""
+        calm = 0
+        while calm < quiet:
+            before = self.server.version
+            await self.round()
+            if self.brain.api.dead.is_set():
+                await self._replace_brain()
+            calm = calm + 1 if self.server.version == before else 0
+
+    async def round(self):
+        """Everybody once; in between the planner has time to act on what it sees."""
+        await self.controllers.round(self.gate.admit)
+        await asyncio.sleep(_TURN_S)
+        await self._schedule()
+        await asyncio.sleep(_TURN_S)
+        if self.kubelets:
+            self._run_kubelets()
+        await asyncio.sleep(_TURN_S)
+        self._collect_garbage()
+        await asyncio.sleep(_TURN_S)
+
+    async def _replace_brain(self):
+        """The cluster goes on for some rounds before the next replica takes over."""
+        self.kills += 1
+        await self.brain.stop()
+        for _ in range(self.brain_away):
+            await self.round()
+        await self.lead()
+
+    # -- what a user does ------------------------------------------------------------------------
+
+    def add_slice(self, name, *, nodes=2):
+        for i in range(nodes):
+            room = {"google.com/tpu": "4", "cpu": "8", "pods": "110"}
+            meta = {"name": f"{name}-{i}", "labels": {KEY: name}}
+            ready = [{"type": "Ready", "status": "True"}]
+            status = {"allocatable": room, "conditions": ready}
+            self.server.create("nodes", {"metadata": meta, "spec": {}, "status": status})
+
+    def add_lws(self, name="llm", *, replicas=1, size=2, cpu="1"):
+        resources = {"requests": {"cpu": cpu, "google.com/tpu": "4"}}
+        spec = {"containers": [{"name": "model", "resources": resources}]}
+        lws = {
+            "metadata": {"name": name, "annotations": {keys.LWS_EXCLUSIVE_TOPOLOGY: KEY}},
+            "spec": {
+                "replicas": replicas,
+                "leaderWorkerTemplate": {"size": size, "workerTemplate": {"spec": spec}},
+            },
+        }
+        self.server.create("leaderworkersets", lws, namespace="ns")
+
+    def change(self, resource, name, edit, namespace="ns"):
+        obj = json_copy(self.server.find(resource, name, namespace))
+        edit(obj)
+        self.server.put(resource, obj)
+
+    def delete(self, resource, name, **options):
+        self.server.delete(resource, ("ns", name), options=options)
+
+    def pods(self):
+        return self.server.all("pods")
+
+    def places(self):
+        """pod name -> node, of all that are bound."""
+        return {p["metadata"]["name"]: p["spec"]["nodeName"] for p in self.pods() if node_of(p)}
+
+    def holds(self):
+        """domain -> the hold on it, as its Lease says."""
+        leases = self.server.all("leases", labels=f"{keys.HOLD_LABEL}=hold")
+        bodies = [json.loads(x["metadata"]["annotations"][keys.HOLD]) for x in leases]
+        return {b["domain"]: b["holders"][0] for b in bodies}
+
+    def said(self, reason):
+        return [e["note"] for e in self.server.all("events") if e["reason"] == reason]
+
+    def not_whole(self):
+        """In words: what keeps "every group whole, one hold each" from being true."""
+        problems = []
+        wanted = set()
+        for lws in self.server.all("leaderworkersets"):
+            for group in range(lws["spec"]["replicas"]):
+                leader = f"{lws['metadata']['name']}-{group}"
+                size = lws["spec"]["leaderWorkerTemplate"]["size"]
+                wanted |= {leader, *(f"{leader}-{w}" for w in range(1, size))}
+        places = self.places()
+        if set(places) != wanted:
+            problems.append(f"bound are {sorted(places)}, not {sorted(wanted)}")
+        kept = {}
+        for domain, hold in self.holds().items():
+            names = [_pod_name(hold["leader"], int(rank)) for rank in hold["nodes"]]
+            kept |= dict(zip(names, hold["nodes"].values(), strict=True))
+            if hold["state"] != "active":
+                problems.append(f"the hold on {domain} is {hold['state']}")
+        if kept != places:
+            problems.append(f"held are {kept}, bound are {places}")
+        return problems
+
+    # -- promises --------------------------------------------------------------------------------
+
+    def _look(self):
+        """P1, P2 at this instant; Terminating pods still count."""
+        where, on = {}, {}
+        for pod in self.pods():
+            node = self.server.find("nodes", node_of(pod), "") if node_of(pod) else None
+            if node is None or keys.LWS_GROUP_KEY not in (pod["metadata"].get("labels") or {}):
+                continue
+            group = (self._lws_uid(pod), pod["metadata"]["labels"][keys.LWS_GROUP_KEY])
+            where.setdefault(group, set()).add(node["metadata"]["labels"][KEY])
+            on.setdefault(node["metadata"]["name"], []).append(pod["metadata"]["name"])
+        for group, domains in where.items():
+            if len(domains) > 1:
+                self.broken.append(f"{group} is split over {sorted(domains)}")
+        for domain in {d for ds in where.values() for d in ds}:
+            groups = sorted(str(g) for g, ds in where.items() if domain in ds)
+            if len(groups) > 1:
+                self.broken.append(f"{domain} has {groups}")
+        self.broken += [f"{n} has {p}" for n, p in on.items() if len(p) > 1]
+
+    def _lws_uid(self, pod):
+        stamped = pod["metadata"]["annotations"].get(keys.LWS_UID)
+        lws = self.server.find("leaderworkersets", label(pod, keys.LWS_NAME))
+        return stamped or (lws["metadata"]["uid"] if lws else "")
+
+    # -- scheduler, kubelet, garbage collector -----------------------------------------------------
+
+    async def _schedule(self):
+        """Marked pods are bound by the extender, where their pin says."""
+        for pod in self.pods():
+            meta, spec = pod["metadata"], pod["spec"]
+            if node_of(pod) or spec.get("schedulingGates") or meta.get("deletionTimestamp"):
+                continue
+            seen = self.gate.cache.pod(meta["uid"])
+            view = self.gate.cache.domains.node_view(seen.pinned) if seen and seen.pinned else None
+            if view is None or why_not_node(seen.demand, view) or not self.binds(meta["name"]):
+                continue
+            args = BindArgs(
+                PodName=meta["name"],
+                PodNamespace="ns",
+                PodUID=meta["uid"],
+                Node=seen.pinned,
+            )
+            await self.gate.members.bind(args)
+            await asyncio.sleep(0.01)  # the binding is seen before the next pod is looked at
+
+    def _run_kubelets(self):
+        for pod in self.pods():
+            meta = pod["metadata"]
+            if meta.get("deletionTimestamp") and node_of(pod):
+                self.delete("pods", meta["name"], gracePeriodSeconds=0)
+            elif node_of(pod) and pod["status"].get("phase") == "Pending":
+                ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+                self.server.put("pods", {**pod, "status": ready})
+
+    def _collect_garbage(self):
+        kinds = ("leaderworkersets", "statefulsets", "controllerrevisions", "pods")
+        everything = [(kind, o) for kind in kinds for o in self.server.all(kind)]
+        living = {o["metadata"]["uid"] for _, o in everything}
+        for kind, obj in everything:
+            meta = obj["metadata"]
+            owners = [r["uid"] for r in meta.get("ownerReferences") or ()]
+            if owners and not set(owners) & living and not meta.get("deletionTimestamp"):
+                self.delete(kind, meta["name"])
+            if FOREGROUND not in (meta.get("finalizers") or ()):
+                continue
+            dependents = [(k, o) for k, o in everything if owned_by(o, meta["uid"])]
+            for what, dependent in dependents:
+                if not dependent["metadata"].get("deletionTimestamp"):
+                    policy = {} if what == "pods" else {"propagationPolicy": "Foreground"}
+                    self.delete(what, dependent["metadata"]["name"], **policy)
+            if not dependents:
+                self.change(kind, meta["name"], _without_finalizers)
+
+
+def _without_finalizers(obj):
+    obj["metadata"]["finalizers"] = []
+
+
+def _pod_name(leader, rank):
+    return f"{leader}-{rank}" if rank else leader

@@ -1,0 +1,143 @@
+"""LeaderWorkerSet's and StatefulSet's controllers on the in-memory API server, one round at a time.
+
+With the project's own rules for what a LeaderWorkerSet makes and when its groups restart.
+"""
+
+from dataclasses import replace
+
+from lws_placement import keys
+from lws_placement.controller.observed import pod_state
+from lws_placement.engine.desired import leader_set, owner_reference, worker_set
+from lws_placement.engine.json_copy import json_copy
+from lws_placement.engine.restart import troubled, why_no_restart
+from lws_placement.engine.revision import revision_data, revision_key, spec_at
+
+
+class Controllers:
+    """`admit(pod, namespace)`: what the webhook makes of a new pod."""
+
+    def __init__(self, server, *, topology_key):
+        self.server = server
+        self._key = topology_key
+        self._deletions_seen = 0
+
+    async def round(self, admit):
+        for lws in self.server.all("leaderworkersets"):
+            if not lws["metadata"].get("deletionTimestamp"):
+                self._keep_leader_set(lws)
+                self._restart_groups(lws)
+                self._keep_worker_sets(lws)
+        self._deletions_seen = len(self.server.log)
+        for stateful_set in self.server.all("statefulsets"):
+            if not stateful_set["metadata"].get("deletionTimestamp"):
+                await self._keep_pods(stateful_set, admit)
+
+    def _keep_leader_set(self, lws):
+        data = revision_data(lws)
+        revision = revision_key(data)
+        name = lws["metadata"]["name"]
+        if self.server.find("controllerrevisions", f"{name}-{revision}") is None:
+            labels = {keys.LWS_NAME: name, keys.LWS_REVISION: revision}
+            meta = {"name": f"{name}-{revision}", "labels": labels}
+            meta["ownerReferences"] = [owner_reference("v1", "LeaderWorkerSet", lws["metadata"])]
+            made = {"metadata": meta, "data": data}
+            self.server.create("controllerrevisions", made, namespace="ns")
+        wanted = leader_set(lws, revision=revision, replicas=lws["spec"]["replicas"], partition=0)
+        if self.server.find("statefulsets", name) is None:
+            self.server.create("statefulsets", wanted, namespace="ns")
+        else:
+            self.server.put("statefulsets", wanted)
+
+    def _restart_groups(self, lws):
+        group_of = [
+            p for p in self.server.all("pods") if label(p, keys.LWS_NAME) == lws["metadata"]["name"]
+        ]
+        deleted = [
+            replace(pod_state(obj), terminating=True)
+            for _, resource, kind, obj, _ in self.server.log[self._deletions_seen :]
+            if (resource, kind) == ("pods", "DELETED")
+        ]
+        for pod in [*deleted, *map(pod_state, group_of)]:
+            if pod.lws != lws["metadata"]["name"] or not troubled(pod):
+                continue
+            leader_name = pod.name if pod.is_leader else pod.leader_name
+            leader = self.server.find("pods", leader_name)
+            owner = next(
+                (
+                    s["metadata"]["ownerReferences"][0]["uid"]
+                    for s in self.server.all("statefulsets")
+                    if s["metadata"]["uid"] == pod.owner_uid
+                ),
+                None,
+            )
+            why_not = why_no_restart(
+                lws,
+                pod,
+                leader=pod_state(leader) if leader else None,
+                workers_owner=owner,
+                group=[pod_state(p) for p in group_of],
+            )
+            if leader is not None and why_not is None:
+                if pod.is_leader and leader["metadata"]["uid"] != pod.uid:
+                    continue
+                options = {"propagationPolicy": "Foreground"}
+                self.server.delete("pods", ("ns", leader_name), options=options)
+
+    def _keep_worker_sets(self, lws):
+        for pod in self.server.all("pods"):
+            meta = pod["metadata"]
+            if label(pod, keys.LWS_NAME) != lws["metadata"]["name"]:
+                continue
+            if label(pod, keys.LWS_WORKER_INDEX) != "0" or meta.get("deletionTimestamp"):
+                continue
+            node = self.server.find("nodes", node_of(pod), "") if node_of(pod) else None
+            if node is None or self.server.find("statefulsets", meta["name"]) is not None:
+                continue
+            revision = label(pod, keys.LWS_REVISION)
+            stored = self.server.find(
+                "controllerrevisions", f"{label(pod, keys.LWS_NAME)}-{revision}"
+            )
+            made = worker_set(
+                spec_at(lws, stored["data"]),
+                leader=pod,
+                revision=revision,
+                node_selector={self._key: node["metadata"]["labels"][self._key]},
+            )
+            self.server.create("statefulsets", made, namespace="ns")
+
+    async def _keep_pods(self, stateful_set, admit):
+        meta, spec = stateful_set["metadata"], stateful_set["spec"]
+        start = (spec.get("ordinals") or {}).get("start", 0)
+        wanted = [f"{meta['name']}-{i}" for i in range(start, start + spec["replicas"])]
+        revision = spec["template"]["metadata"]["labels"][keys.LWS_REVISION]
+        for pod in self.server.all("pods"):
+            if not owned_by(pod, meta["uid"]) or pod["metadata"].get("deletionTimestamp"):
+                continue
+            name = pod["metadata"]["name"]
+            finished = pod["status"].get("phase") in ("Failed", "Succeeded")
+            if name not in wanted or finished or label(pod, keys.LWS_REVISION) != revision:
+                self.server.delete("pods", ("ns", name))
+        for name in wanted:
+            if self.server.find("pods", name) is None:
+                await self._make_pod(stateful_set, name, admit)
+
+    async def _make_pod(self, stateful_set, name, admit):
+        pod = json_copy(stateful_set["spec"]["template"])
+        owner = owner_reference("apps/v1", "StatefulSet", stateful_set["metadata"])
+        pod["metadata"] |= {"name": name, "namespace": "ns", "ownerReferences": [owner]}
+        pod["spec"]["subdomain"] = "llm"
+        pod["status"] = {"phase": "Pending"}
+        pod = await admit(pod, "ns")
+        self.server.create("pods", pod, namespace="ns")
+
+
+def node_of(pod):
+    return pod["spec"].get("nodeName")
+
+
+def label(obj, key):
+    return (obj["metadata"].get("labels") or {}).get(key)
+
+
+def owned_by(obj, uid):
+    return any(r["uid"] == uid for r in obj["metadata"].get("ownerReferences") or ())

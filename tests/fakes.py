@@ -1,0 +1,337 @@
+"""An API server in memory, for tests of our own logic, with real semantics where they matter.
+
+resourceVersions grow by one with every write; a write that carries an old one, or another UID, is
+refused with 409; a bound pod is deleted gracefully, so it stays Terminating until `kubelet` is
+told to finish it; a foreground deletion waits for the dependents; a watch tells every change after
+its resourceVersion, in order, and loses none. Nothing happens by itself: controllers, scheduler,
+kubelet and garbage collector are stepped by the test (`fake_cluster.py`).
+
+A client can be made to stop at its n-th write, as a process does that is killed there: before the
+write took effect or after it, and it never gets an answer. It can also be answered with an error,
+lose an answer, or have its watches stand still.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from lws_placement.cluster.client import MERGE_PATCH
+from lws_placement.engine.json_copy import json_copy
+from lws_placement.errors import ApiError, ConflictError, ExpiredError, NotFoundError
+
+FOREGROUND = "foregroundDeletion"
+STARTED = "2026-01-01T00:00:00Z"
+
+_ERRORS = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
+
+
+def refused(status, message):
+    return _ERRORS.get(status, ApiError)(f"{status} {message}", status=status)
+
+
+class FakeServer:
+    """The objects, by resource and (namespace, name), and the log that watches read."""
+
+    def __init__(self):
+        self.objects = {}
+        self.version = 100
+        self.compacted = 0
+        self.log = []
+        self.changed = asyncio.Event()
+        self.after_write = []
+        self._uids = 0
+
+    # -- reading, for tests ----------------------------------------------------------------------
+
+    def all(self, resource, *, labels=None):
+        """The living objects, by name; not copies, so change them through `put` alone."""
+        found = self.objects.get(resource, {})
+        return [o for _, o in sorted(found.items()) if matches(o, labels)]
+
+    def find(self, resource, name, namespace="ns"):
+        return self.objects.get(resource, {}).get((namespace, name))
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def create(self, resource, obj, *, namespace=""):
+        obj = json_copy(obj)
+        meta = obj["metadata"]
+        if namespace:
+            meta["namespace"] = namespace
+        key = (meta.get("namespace", ""), meta["name"])
+        if key in self.objects.get(resource, {}):
+            raise refused(409, f"{resource} {key} already exists")
+        if meta.get("resourceVersion"):
+            raise refused(400, "resourceVersion should not be set on objects to be created")
+        self._uids += 1
+        meta |= {"uid": f"uid-{self._uids}", "creationTimestamp": STARTED}
+        return self._store(resource, key, obj, "ADDED")
+
+    def put(self, resource, obj):
+        """What is stored from now on; the object's own resourceVersion, if any, must be current."""
+        obj = json_copy(obj)
+        meta = obj["metadata"]
+        key = (meta.get("namespace", ""), meta["name"])
+        old = self._known(resource, key)
+        self._check(old, meta)
+        for name in ("uid", "creationTimestamp", "deletionTimestamp"):
+            if name in old["metadata"]:
+                meta[name] = old["metadata"][name]
+        if meta.get("deletionTimestamp") and not _must_stay(resource, obj):
+            return self._remove(resource, key)
+        if {**obj, "metadata": {**meta, "resourceVersion": ""}} == {
+            **old,
+            "metadata": {**old["metadata"], "resourceVersion": ""},
+        }:
+            return json_copy(old)
+        return self._store(resource, key, obj, "MODIFIED")
+
+    def delete(self, resource, key, *, options=None):
+        options = options or {}
+        obj = json_copy(self._known(resource, key))
+        self._check(obj, options.get("preconditions") or {})
+        meta = obj["metadata"]
+        if options.get("propagationPolicy") == "Foreground":
+            meta["finalizers"] = sorted({*meta.get("finalizers", ()), FOREGROUND})
+        grace = options.get("gracePeriodSeconds", 30)
+        if resource == "pods" and not obj["spec"].get("nodeName"):
+            grace = 0  # nobody runs it
+        first = "deletionTimestamp" not in meta
+        meta["deletionTimestamp"] = STARTED
+        if resource == "pods" and (first or grace == 0):
+            meta["deletionGracePeriodSeconds"] = grace
+        if not _must_stay(resource, obj):
+            return self._remove(resource, key)
+        return self._store(resource, key, obj, "MODIFIED") if first or grace == 0 else obj
+
+    def compact(self):
+        """Watches can no longer be resumed from before now."""
+        self.compacted = self.version
+
+    def _known(self, resource, key):
+        found = self.objects.get(resource, {}).get(key)
+        if found is None:
+            raise refused(404, f"{resource} {key} not found")
+        return found
+
+    def _check(self, old, wanted):
+        for field in ("uid", "resourceVersion"):
+            has, asked = old["metadata"].get(field), wanted.get(field)
+            if asked and asked != has:
+                raise refused(409, f"{field} is {has}, not {asked}")
+
+    def _store(self, resource, key, obj, kind):
+        self.version += 1
+        obj["metadata"]["resourceVersion"] = str(self.version)
+        old = self.objects.setdefault(resource, {}).get(key)
+        self.objects[resource][key] = obj
+        self._tell(resource, kind, obj, old)
+        return json_copy(obj)
+
+    def _remove(self, resource, key):
+        obj = json_copy(self.objects[resource].pop(key))
+        self.version += 1
+        obj["metadata"]["resourceVersion"] = str(self.version)
+        self._tell(resource, "DELETED", obj, obj)
+        return json_copy(obj)
+
+    def _tell(self, resource, kind, obj, old):
+        self.log.append((self.version, resource, kind, obj, old))
+        self.changed.set()
+        self.changed = asyncio.Event()
+        for look in self.after_write:
+            look()
+
+
+class FakeApi:
+    """One process's client: the interface of `cluster.client.Api`."""
+
+    def __init__(self, server):
+        self.server = server
+        self.writes = []
+        self.dead = asyncio.Event()
+        self.watching = asyncio.Event()
+        self.watching.set()
+        self._at = {}
+
+    # -- what tests ask for ----------------------------------------------------------------------
+
+    def stop_at(self, number, *, took_effect):
+        """As if killed at the `number`-th write (from 0): nothing it asks is answered any more."""
+        self._at[number] = (None, took_effect)
+
+    def answer_at(self, number, status, *, took_effect=False):
+        """Answer the `number`-th write with this error; status 0: there is no answer."""
+        self._at[number] = (status, took_effect)
+
+    # -- Api -------------------------------------------------------------------------------------
+
+    async def get(self, path, *, params=None):
+        await self._alive()
+        resource, key, _ = parse(path)
+        return json_copy(self.server._known(resource, key))
+
+    async def list(self, path, **params):
+        await self._alive()
+        resource, (namespace, _), _ = parse(path)
+        items = [
+            json_copy(o)
+            for o in self.server.all(resource, labels=params.get("labelSelector"))
+            if not namespace or o["metadata"].get("namespace") == namespace
+        ]
+        return {"items": items, "metadata": {"resourceVersion": str(self.server.version)}}
+
+    async def list_all(self, path, **params):
+        page = await self.list(path, **params)
+        return page["items"], page["metadata"]["resourceVersion"]
+
+    async def create(self, path, body, *, params=None):
+        resource, key, sub = parse(path)
+        if sub == "binding":
+            return await self._write("bind", resource, lambda: self._bind(key, body))
+        return await self._write(
+            "create", resource, lambda: self.server.create(resource, body, namespace=key[0])
+        )
+
+    async def replace(self, path, body):
+        resource, _, _ = parse(path)
+        return await self._write("replace", resource, lambda: self.server.put(resource, body))
+
+    async def patch(self, path, body, *, content_type=MERGE_PATCH, params=None):
+        assert content_type == MERGE_PATCH, f"{content_type} is not simulated"
+        resource, key, _ = parse(path)
+        return await self._write("patch", resource, lambda: self._patch(resource, key, body))
+
+    async def delete(self, path, *, body=None):
+        resource, key, _ = parse(path)
+        return await self._write(
+            "delete", resource, lambda: self.server.delete(resource, key, options=body)
+        )
+
+    async def watch(self, path, **params):
+        await self._alive()
+        resource, (namespace, _), _ = parse(path)
+        selector, since = params.get("labelSelector"), int(params["resourceVersion"])
+        if since < self.server.compacted:
+            raise refused(410, "too old resource version")
+        place = 0
+        while True:
+            await self.watching.wait()
+            await self._alive()
+            changed = self.server.changed
+            while place < len(self.server.log):
+                version, what, kind, obj, old = self.server.log[place]
+                place += 1
+                if version <= since or what != resource:
+                    continue
+                if namespace and obj["metadata"].get("namespace") != namespace:
+                    continue
+                seen = _as_selected(kind, obj, old, selector)
+                if seen is not None:
+                    yield {"type": seen, "object": json_copy(obj)}
+            await changed.wait()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    async def _alive(self):
+        await asyncio.sleep(0)
+        if self.dead.is_set():
+            await asyncio.Event().wait()
+
+    async def _write(self, verb, resource, effect):
+        await self._alive()
+        if resource == "events":
+            return effect()  # not ours to remember
+        number = len(self.writes)
+        self.writes.append((verb, resource))
+        if number not in self._at:
+            return effect()
+        status, took_effect = self._at[number]
+        if took_effect:
+            with suppress(ApiError):
+                effect()
+        if status is None:
+            self.dead.set()
+            await self._alive()
+        raise refused(status, "as the test wants it")
+
+    def _bind(self, key, body):
+        pod = json_copy(self.server._known("pods", key))
+        self.server._check(pod, {"uid": body["metadata"].get("uid")})
+        if pod["metadata"].get("deletionTimestamp") or pod["spec"].get("nodeName"):
+            raise refused(409, f"pod {key} is being deleted or is assigned already")
+        if pod["spec"].get("schedulingGates"):
+            raise refused(409, f"pod {key} has scheduling gates")
+        pod["spec"]["nodeName"] = body["target"]["name"]
+        pod["status"] = {"phase": "Pending", "conditions": []}
+        return self.server.put("pods", pod)
+
+    def _patch(self, resource, key, body):
+        old = self.server._known(resource, key)
+        new = merged(old, body)
+        self.server._check(old, body.get("metadata") or {})
+        if resource == "pods":
+            _check_pod_update(old["spec"], new["spec"])
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        return self.server.put(resource, new)
+
+
+def parse(path):
+    """`/apis/apps/v1/namespaces/ns/statefulsets/x` -> (resource, (namespace, name), subresource)"""
+    parts = path.strip("/").split("/")
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    namespace = ""
+    if parts[0] == "namespaces" and len(parts) > 2:
+        namespace, parts = parts[1], parts[2:]
+    name, sub = [*parts[1:], "", ""][:2]
+    return parts[0], (namespace, name), sub
+
+
+def matches(obj, selector):
+    """Selectors of the forms `key`, `key=value` and several of them with commas."""
+    labels = obj["metadata"].get("labels") or {}
+    for part in (selector or "").split(","):
+        key, equals, value = part.partition("=")
+        if key and (key not in labels or (equals and labels[key] != value)):
+            return False
+    return True
+
+
+def merged(old, patch):
+    """RFC 7386."""
+    if not isinstance(patch, dict):
+        return json_copy(patch)
+    result = json_copy(old) if isinstance(old, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+def _as_selected(kind, obj, old, selector):
+    """How a watch with a selector sees the change; None if not at all."""
+    before, after = old is not None and matches(old, selector), matches(obj, selector)
+    if kind == "DELETED":
+        return kind if after else None
+    if after:
+        return kind if before or kind == "ADDED" else "ADDED"
+    return "DELETED" if before else None
+
+
+def _must_stay(resource, obj):
+    """Is something still to be done before a deleted object may go?"""
+    meta = obj["metadata"]
+    return bool(meta.get("finalizers")) or (
+        resource == "pods" and meta.get("deletionGracePeriodSeconds", 0) > 0
+    )
+
+
+def _check_pod_update(old, new):
+    """What the API server lets one change of a pod's spec (KEP-3838)."""
+    before = {g["name"] for g in old.get("schedulingGates") or ()}
+    after = {g["name"] for g in new.get("schedulingGates") or ()}
+    if not after <= before:
+        raise refused(422, "spec.schedulingGates: only deletion is allowed")
+    if not before and old.get("affinity") != new.get("affinity"):
+        raise refused(422, "spec.affinity: may not be changed once the last gate is gone")

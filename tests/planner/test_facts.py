@@ -1,0 +1,105 @@
+"""Holds end by facts: a quorum list decides, whatever the planner's cache says."""
+
+import asyncio
+import json
+
+from fake_cluster import KEY, FakeCluster
+from virtual_time import run
+
+from lws_placement import keys
+from lws_placement.cluster.hold_codec import encode_hold
+from lws_placement.cluster.hold_store import HoldStore
+from lws_placement.engine.holds import lease_name
+from lws_placement.engine.model import DomainName
+
+
+async def a_cluster(*slices):
+    cluster = FakeCluster()
+    await cluster.start()
+    for name in slices:
+        cluster.add_slice(name)
+    return cluster
+
+
+def test_a_planner_whose_watch_stands_still_ends_no_hold_that_is_in_use():
+    """It saw the old pods go and not the new ones come, which were pinned at admission."""
+
+    async def story():
+        cluster = await a_cluster("a")
+        cluster.add_lws()
+        await cluster.rest()
+        for name in ("llm-0", "llm-0-1"):
+            cluster.delete("pods", name, gracePeriodSeconds=0)
+        await asyncio.sleep(0.1)
+        cluster.brain.api.watching.clear()
+        await cluster.rest(quiet=20)
+        assert sorted(cluster.places()) == ["llm-0", "llm-0-1"]
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_pod_pinned_between_the_look_and_the_end_keeps_the_hold():
+    """The hold is LEAVING before the look that counts, so this pod is either seen or refused."""
+
+    async def story():
+        cluster = await a_cluster("a")
+        cluster.add_lws()
+        await cluster.rest()
+        old = cluster.server.find("pods", "llm-0")
+        cluster.delete("leaderworkersets", "llm")
+
+        def pin_another_one():
+            """As a webhook with an old cache does, the moment the hold becomes LEAVING."""
+            states = [h["state"] for h in cluster.holds().values()]
+            if states == ["leaving"] and not made:
+                made.append(True)
+                meta = {k: old["metadata"][k] for k in ("name", "labels", "annotations")}
+                spec = {**old["spec"], "nodeName": None}
+                status = {"phase": "Pending"}
+                pod = {"metadata": meta, "spec": spec, "status": status}
+                cluster.server.create("pods", pod, namespace="ns")
+
+        made = []
+        cluster.server.after_write.append(pin_another_one)
+        for _ in range(8):
+            await cluster.round()
+        assert made
+        assert list(cluster.holds()) == ["a"]
+        cluster.delete("pods", "llm-0")
+        await cluster.rest()
+        assert cluster.holds() == {}
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_second_hold_that_a_deposed_planner_wrote_late_is_left_and_ended():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.change("nodes", "a-0", lambda node: node["spec"].update(unschedulable=True), "")
+        cluster.add_lws()
+        await cluster.rest()
+        before = {p["metadata"]["name"]: p["metadata"]["uid"] for p in cluster.pods()}
+        assert list(cluster.holds()) == ["b"]
+        store = HoldStore(
+            cluster.gate.api, namespace="lws-placement-system", may_write=lambda: None
+        )
+        hold = await store.fetch(DomainName(KEY, "b"))
+        late = encode_hold(hold, namespace="lws-placement-system")
+        text = late["metadata"]["annotations"][keys.HOLD]
+        text = text.replace('"domain":"b"', '"domain":"a"').replace('"b-', '"a-')
+        late["metadata"] = {
+            "name": lease_name(DomainName(KEY, "a")),
+            "labels": late["metadata"]["labels"],
+            "annotations": {keys.HOLD: text},
+        }
+        assert json.loads(text)["domain"] == "a"
+        cluster.server.create("leases", late, namespace="lws-placement-system")
+        await cluster.rest()
+        assert {p["metadata"]["name"]: p["metadata"]["uid"] for p in cluster.pods()} == before
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())

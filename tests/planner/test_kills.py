@@ -1,0 +1,217 @@
+"""The planner killed between any two of its writes, before and after each took effect.
+
+Each story is played once for every write that it makes, with the planner killed there and another
+one taking over. At every instant no group is split and no domain has two (`FakeCluster` looks at
+every write); at the end every group is whole and has one hold, and no other hold is left.
+"""
+
+from functools import partial
+from itertools import count
+
+import pytest
+from fake_cluster import FakeCluster
+from fakes import FakeApi
+from virtual_time import run
+
+from lws_placement.engine.pod_admission import add_lws_identity
+
+
+async def place(cluster):
+    for name in ("a", "b", "c"):
+        cluster.add_slice(name)
+    cluster.add_lws(replicas=2)
+    cluster.add_lws("other")
+    await cluster.rest()
+
+
+async def restart_a_group(cluster):
+    cluster.add_slice("a")
+    cluster.add_slice("b")
+    cluster.add_lws()
+    await cluster.rest()
+    cluster.delete("pods", "llm-0-1")
+    await cluster.rest()
+
+
+async def move_before_anything_is_bound(cluster):
+    cluster.add_slice("a")
+    cluster.add_slice("b")
+    cluster.binds = lambda name: False
+    cluster.add_lws()
+    await cluster.rest()
+    cluster.change("nodes", "a-1", cordoned, "")
+    cluster.binds = lambda name: True
+    await cluster.rest()
+    assert set(cluster.places().values()) == {"b-0", "b-1"}
+
+
+async def move_half_bound(cluster):
+    """The leader runs, its worker cannot: the group is restarted whole elsewhere."""
+    cluster.add_slice("a")
+    cluster.add_slice("b")
+    cluster.binds = lambda name: name == "llm-0"
+    cluster.add_lws()
+    await cluster.rest()
+    assert cluster.places() == {"llm-0": "a-0"}
+    cluster.change("nodes", "a-1", cordoned, "")
+    await cluster.rest()
+    cluster.binds = lambda name: True
+    await cluster.rest()
+    assert set(cluster.places().values()) == {"b-0", "b-1"}
+
+
+async def move_while_old_pods_are_slow_to_go(cluster):
+    """The new leader must not be bound elsewhere before the old workers are gone."""
+    cluster.add_slice("a")
+    cluster.add_slice("b")
+    cluster.add_lws()
+    await cluster.rest()
+    cluster.kubelets = False
+    cluster.change("nodes", "a-0", cordoned, "")
+    cluster.delete("pods", "llm-0", gracePeriodSeconds=0)
+    await cluster.rest()
+    cluster.kubelets = True
+    await cluster.rest()
+    assert set(cluster.places().values()) == {"b-0", "b-1"}
+
+
+async def scale_down(cluster):
+    for name in ("a", "b", "c"):
+        cluster.add_slice(name)
+    cluster.add_lws(replicas=3)
+    await cluster.rest()
+    cluster.change("leaderworkersets", "llm", lambda lws: lws["spec"].update(replicas=1))
+    await cluster.rest()
+
+
+async def delete_and_make_again(cluster):
+    cluster.add_slice("a")
+    cluster.add_lws()
+    await cluster.rest()
+    cluster.delete("leaderworkersets", "llm")
+    await cluster.rest()
+    assert cluster.holds() == {}
+    cluster.add_lws()
+    await cluster.rest()
+
+
+async def change_the_template(cluster):
+    cluster.add_slice("a")
+    cluster.add_slice("b")
+    cluster.add_lws(replicas=2)
+    await cluster.rest()
+    cluster.change("leaderworkersets", "llm", lambda lws: asks_for_cpu(lws, "2"))
+    await cluster.rest()
+
+
+async def adopt(cluster):
+    """Pods that were bound without us: one group whole, of another one the leader alone."""
+    for name in ("a", "b", "c"):
+        cluster.add_slice(name)
+    cluster.gate = GateThatCameLate(
+        cluster.gate, {"llm-0": "a-0", "llm-0-1": "a-1", "llm-1": "b-0"}
+    )
+    cluster.add_lws(replicas=2)
+    await cluster.rest()
+    assert cluster.places()["llm-1-1"] == "b-1"
+
+
+class GateThatCameLate:
+    """Some pods it never saw: they were bound as somebody else liked."""
+
+    def __init__(self, gate, unseen):
+        self._gate = gate
+        self._unseen = unseen
+
+    def __getattr__(self, name):
+        return getattr(self._gate, name)
+
+    async def admit(self, pod, namespace):
+        node = self._unseen.get(pod["metadata"]["name"])
+        if node is None:
+            return await self._gate.admit(pod, namespace)
+        pod = add_lws_identity(pod, namespace=namespace)
+        pod["spec"]["nodeName"] = node
+        return pod
+
+
+async def two_groups_want_one_domain(cluster):
+    cluster.add_slice("a")
+    cluster.add_lws("one")
+    cluster.add_lws("two")
+    await cluster.rest()
+    assert len(cluster.places()) == 2
+    first = next(iter(cluster.places())).split("-")[0]
+    cluster.delete("leaderworkersets", first)
+    await cluster.rest()
+
+
+def cordoned(node):
+    node["spec"]["unschedulable"] = True
+
+
+def asks_for_cpu(lws, cpu):
+    spec = lws["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]
+    spec["containers"][0]["resources"]["requests"]["cpu"] = cpu
+
+
+STORIES = [
+    place,
+    restart_a_group,
+    move_before_anything_is_bound,
+    move_half_bound,
+    move_while_old_pods_are_slow_to_go,
+    scale_down,
+    delete_and_make_again,
+    change_the_template,
+    adopt,
+    two_groups_want_one_domain,
+]
+
+
+async def play(story, *, prepare, brain_away=0):
+    cluster = FakeCluster()
+    cluster.brain_away = brain_away
+    await cluster.start(prepare=prepare)
+    first = cluster.brain.api
+    try:
+        await story(cluster)
+    finally:
+        await cluster.stop()
+    return cluster, first
+
+
+def check(cluster, where):
+    assert cluster.broken == [], where
+    assert cluster.not_whole() == [], where
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)
+@pytest.mark.parametrize("brain_away", [0, 3], ids=["at once", "later"])
+def test_the_promises_hold_wherever_the_planner_is_killed(story, brain_away):
+    for number in count():
+        for took_effect in (False, True):
+            kill = partial(FakeApi.stop_at, number=number, took_effect=took_effect)
+            cluster, _ = run(play(story, prepare=kill, brain_away=brain_away))
+            check(cluster, f"killed at write {number}, took effect: {took_effect}")
+        if not cluster.kills:
+            break
+    assert number >= 2, "a hold is written and a leader pinned"
+
+
+ANSWERS = [
+    pytest.param(409, False, id="conflict"),
+    pytest.param(429, False, id="too many requests"),
+    pytest.param(0, True, id="no answer though it was done"),
+]
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)
+@pytest.mark.parametrize(("status", "took_effect"), ANSWERS)
+def test_the_promises_hold_whatever_a_write_is_answered(story, status, took_effect):
+    for number in count():
+        answer = partial(FakeApi.answer_at, number=number, status=status, took_effect=took_effect)
+        cluster, api = run(play(story, prepare=answer))
+        check(cluster, f"write {number} was answered {status}, took effect: {took_effect}")
+        if len(api.writes) <= number:
+            break
