@@ -43,11 +43,8 @@ _SUFFIXES = {
 def parse_quantity(text: str) -> Decimal:
     """`"500m"` -> Decimal("0.5"). Raises InvalidObjectError for anything that is no quantity."""
     stripped = text.strip()
-    number = stripped.rstrip("numkMGTPEi")
-    suffix = stripped[len(number) :]
-    if suffix == "E" and not number:
-        number, suffix = stripped, ""
-    scale = _SUFFIXES.get(suffix)
+    number = stripped.rstrip("numkKMGTPEi")
+    scale = _SUFFIXES.get(stripped[len(number) :])
     try:
         value = Decimal(number)
     except InvalidOperation:

@@ -14,9 +14,10 @@ from lws_placement.errors import InvalidObjectError
         ("cpu", "100m", 100),
         ("cpu", "1.5", 1500),
         ("cpu", "0.0001", 1),
-        ("memory", "1Gi", 2**30),
-        ("memory", "1k", 1000),
+        *(("memory", f"1{unit}i", 2 ** (10 * n)) for n, unit in enumerate("KMGTPE", start=1)),
+        *(("memory", f"1{unit}", 10 ** (3 * n)) for n, unit in enumerate("kMGTPE", start=1)),
         ("memory", "1e3", 1000),
+        ("memory", "1E3", 1000),
         ("google.com/tpu", "4", 4),
     ],
 )
@@ -28,7 +29,11 @@ def test_capacities_are_rounded_down():
     assert amount_available("cpu", "1.9999") == 1999
 
 
-@pytest.mark.parametrize("text", ["", "much", "1Qi", "--1"])
+def test_a_kubelet_reports_memory_in_kibibytes():
+    assert amount_available("memory", "263170900Ki") == 263170900 * 1024
+
+
+@pytest.mark.parametrize("text", ["", "much", "1Qi", "1K", "--1"])
 def test_what_is_no_quantity_is_an_error(text):
     with pytest.raises(InvalidObjectError):
         amount_requested("cpu", text)
