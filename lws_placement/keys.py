@@ -10,6 +10,7 @@ from lws_placement.engine.lws_names import (
     ADMITTED,
     GATE,
     GUEST_MARKER,
+    LAST_APPLIED,
     LWS_EXCLUSIVE_TOPOLOGY,
     LWS_GROUP_INDEX,
     LWS_GROUP_KEY,
@@ -34,6 +35,9 @@ from lws_placement.engine.lws_names import (
     OUR_PREFIX,
     PINNED_NODE,
     PLAN,
+    RESTART_BACKOFF_SECONDS,
+    RESTART_BUDGET,
+    RESTARTS,
 )
 
 __all__ = [
@@ -44,6 +48,7 @@ __all__ = [
     "GUEST_MARKER",
     "HOLD",
     "HOLD_LABEL",
+    "LAST_APPLIED",
     "LWS_EXCLUSIVE_TOPOLOGY",
     "LWS_GROUP_INDEX",
     "LWS_GROUP_KEY",
@@ -68,6 +73,9 @@ __all__ = [
     "OUR_PREFIX",
     "PINNED_NODE",
     "PLAN",
+    "RESTARTS",
+    "RESTART_BACKOFF_SECONDS",
+    "RESTART_BUDGET",
     "WOKEN",
 ]
 

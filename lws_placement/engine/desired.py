@@ -8,6 +8,7 @@ import copy
 from typing import Any
 
 from lws_placement.engine.lws_names import (
+    LAST_APPLIED,
     LWS_EXCLUSIVE_TOPOLOGY,
     LWS_GROUP_INDEX,
     LWS_GROUP_KEY,
@@ -48,10 +49,7 @@ def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw
             "name": name,
             "namespace": meta["namespace"],
             "labels": {**(meta.get("labels") or {}), LWS_NAME: name, LWS_REVISION: revision},
-            "annotations": {
-                **(meta.get("annotations") or {}),
-                LWS_REPLICAS: str(spec.get("replicas", 1)),
-            },
+            "annotations": {**_notes_for_sets(meta), LWS_REPLICAS: str(spec.get("replicas", 1))},
             "ownerReferences": [owner_reference(API_VERSION, "LeaderWorkerSet", meta)],
         },
         "spec": {
@@ -96,7 +94,7 @@ def worker_set(
             "name": leader_meta["name"],
             "namespace": meta["namespace"],
             "labels": {**(meta.get("labels") or {}), **labels},
-            "annotations": dict(meta.get("annotations") or {}),
+            "annotations": _notes_for_sets(meta),
             "ownerReferences": [owner_reference("v1", "Pod", leader_meta)],
         },
         "spec": {
@@ -159,6 +157,12 @@ def _service(lws: Raw, name: str, *, selector: dict[str, str], owner: Raw) -> Ra
             "selector": selector,
         },
     }
+
+
+def _notes_for_sets(meta: Raw) -> dict[str, str]:
+    """The user's annotations as the StatefulSets carry them: without kubectl's note to itself."""
+    notes = meta.get("annotations") or {}
+    return {key: value for key, value in notes.items() if key != LAST_APPLIED}
 
 
 def _template_notes(lws: Raw) -> dict[str, str]:

@@ -60,3 +60,13 @@ PLAN = OUR_PREFIX + "plan"
 """Pod annotation and hold field: id of the plan a member was released with."""
 NODE_NAME_FIELD = "metadata.name"
 """`matchFields` key of the node-name pin."""
+RESTART_BUDGET = OUR_PREFIX + "restart-budget"
+"""Annotation of the LWS: how often a group may restart in a row before it is left alone, with
+back-off in between. Absent: for ever and at once, as LeaderWorkerSet does.
+"""
+RESTART_BACKOFF_SECONDS = OUR_PREFIX + "restart-backoff-seconds"
+"""Annotation of the LWS: wait before a group's second restart in a row; doubles with each more."""
+RESTARTS = OUR_PREFIX + "restarts"
+"""Annotation of the leader StatefulSet: the restarts that count against each group's budget."""
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""kubectl's own note of what was applied to an object: true of no other object."""

@@ -1,8 +1,10 @@
-"""Rules that a LeaderWorkerSet must keep: upstream's, with its words, and two that it lacks.
+"""Rules that a LeaderWorkerSet must keep: upstream's, with its words, and those that it lacks.
 
-Ours: the values of the exclusive-topology annotations must be label keys, checked on creation and
-when they change, so that an object that was stored before us can still be edited. All problems are
-found, none is raised.
+Ours: the values of the exclusive-topology annotations must be label keys; the name must leave room
+for what StatefulSets append to it; claim templates stay as they are, since no StatefulSet takes
+others; a restart budget is a number. They are checked on creation and when what they are about
+changes, so that an object that was stored before us can still be edited. All problems are found,
+none is raised.
 """
 
 import re
@@ -13,11 +15,18 @@ from typing import Any
 from lws_placement.engine.lws_names import (
     LWS_EXCLUSIVE_TOPOLOGY,
     LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
+    RESTART_BACKOFF_SECONDS,
+    RESTART_BUDGET,
 )
+from lws_placement.engine.resources import parse_quantity
+from lws_placement.errors import InvalidObjectError
 
 Raw = dict[str, Any]
 
 _MOST_REPLICAS = 1_000_000
+_LABEL_VALUE = 63
+_REVISION_HASH = len("-4294967295")
+"""What a StatefulSet appends to its name for its pods' revision label, at most."""
 _INT32 = 2**31 - 1
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DNS_1123_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -49,6 +58,8 @@ def problems_of(lws: Raw, old: Raw | None = None) -> list[FieldError]:
         *_rollout(spec),
         *_subgroups(lws, spec),
         *_topology_keys(lws, old),
+        *_room_in_names(lws, old),
+        *_budget(lws),
     ]
     if old is not None:
         errors += _changes(spec, _object(old.get("spec")))
@@ -191,6 +202,49 @@ def _subgroups(lws: Raw, spec: Raw) -> list[FieldError]:
     return errors
 
 
+def why_name_is_too_long(lws: Raw) -> str | None:
+    """Pods of workers carry `<name>-<group>-<hash>` of their StatefulSet in a label."""
+    name = str(_object(lws.get("metadata")).get("name") or "")
+    spec = _object(lws.get("spec"))
+    replicas, size = spec.get("replicas", 1), _object(spec.get("leaderWorkerTemplate")).get("size")
+    size = 1 if size is None else size
+    if not _is_int(replicas) or not _is_int(size):
+        return None
+    group = len(f"-{max(replicas + _surge(spec, replicas), 1) - 1}")
+    worker = len(f"-{max(size, 1) - 1}") if size > 1 else 0
+    longest = max(_REVISION_HASH, group + worker, group + _REVISION_HASH if size > 1 else 0)
+    if len(name) + longest <= _LABEL_VALUE:
+        return None
+    return (
+        f"must be no more than {_LABEL_VALUE - longest} characters with these replicas, as pods "
+        f"and labels are named after it and end at {_LABEL_VALUE}"
+    )
+
+
+def _surge(spec: Raw, replicas: int) -> int:
+    rolling = _object(_object(spec.get("rolloutStrategy")).get("rollingUpdateConfiguration"))
+    surge = rolling.get("maxSurge", 0)
+    if _int_or_percent("", surge):
+        return 0
+    return min(scaled(surge, replicas, round_up=True), replicas)
+
+
+def _room_in_names(lws: Raw, old: Raw | None) -> list[FieldError]:
+    why = why_name_is_too_long(lws)
+    if why is None or (old is not None and why_name_is_too_long(old) is not None):
+        return []
+    return [FieldError("metadata.name", _object(lws.get("metadata")).get("name"), why)]
+
+
+def _budget(lws: Raw) -> list[FieldError]:
+    notes = _object(_object(lws.get("metadata")).get("annotations"))
+    return [
+        FieldError(f"metadata.annotations[{key}]", notes[key], "must be a positive number")
+        for key in (RESTART_BUDGET, RESTART_BACKOFF_SECONDS)
+        if key in notes and (not str(notes[key]).isdecimal() or int(notes[key]) < 1)
+    ]
+
+
 def _topology_keys(lws: Raw, old: Raw | None) -> list[FieldError]:
     notes = _object(_object(lws.get("metadata")).get("annotations"))
     before = _object(_object((old or {}).get("metadata")).get("annotations"))
@@ -209,6 +263,48 @@ def _topology_keys(lws: Raw, old: Raw | None) -> list[FieldError]:
 
 
 def _changes(spec: Raw, old: Raw) -> list[FieldError]:
+    return [*_subgroup_changes(spec, old), *_claim_changes(spec, old)]
+
+
+def _claim_changes(spec: Raw, old: Raw) -> list[FieldError]:
+    new_claims, old_claims = (
+        _object(s.get("leaderWorkerTemplate")).get("volumeClaimTemplates") or []
+        for s in (spec, old)
+    )
+    if [_claim(c) for c in new_claims] == [_claim(c) for c in old_claims]:
+        return []
+    names = ", ".join(str(_object(c.get("metadata")).get("name", "")) for c in new_claims)
+    detail = (
+        "cannot be changed, as StatefulSets do not take other claim templates: "
+        "make a new LeaderWorkerSet"
+    )
+    return [FieldError("spec.leaderWorkerTemplate.volumeClaimTemplates", names, detail)]
+
+
+def _claim(claim: Raw) -> tuple[object, ...]:
+    """What a StatefulSet gets of a claim template."""
+    spec = _object(claim.get("spec"))
+    resources = {
+        kind: {name: _amount(amount) for name, amount in _object(amounts).items()}
+        for kind, amounts in _object(spec.get("resources")).items()
+    }
+    return (
+        _object(claim.get("metadata")).get("name"),
+        spec.get("accessModes") or [],
+        spec.get("storageClassName"),
+        spec.get("volumeMode") or "Filesystem",
+        resources,
+    )
+
+
+def _amount(quantity: object) -> object:
+    try:
+        return parse_quantity(str(quantity))
+    except InvalidObjectError:
+        return quantity
+
+
+def _subgroup_changes(spec: Raw, old: Raw) -> list[FieldError]:
     new_policy = _object(spec.get("leaderWorkerTemplate")).get("subGroupPolicy")
     old_policy = _object(old.get("leaderWorkerTemplate")).get("subGroupPolicy")
     if isinstance(new_policy, dict) and isinstance(old_policy, dict):

@@ -1,6 +1,7 @@
 """When a pod's trouble restarts its whole group (LeaderWorkerSet's restart policies).
 
-A pod that was never bound is no trouble: it ran nothing, so its deletion restarts no group.
+A pod that never ran is no trouble: its deletion restarts no group, so that placement may replace
+it. Phase Failed is trouble by itself, whatever becomes of the pod.
 """
 
 from collections.abc import Sequence
@@ -42,10 +43,10 @@ class PodState:
 
 def troubled(pod: PodState) -> bool:
     """Does this pod's state call for a restart of its group, if the policy is to recreate?"""
-    if not pod.node:
-        return False
-    if pod.terminating:
+    if pod.phase == "Failed":
         return True
+    if pod.terminating:
+        return bool(pod.node) or pod.restarted or pod.phase == "Running"
     return pod.restarted and pod.phase in ("Running", "Pending")
 
 

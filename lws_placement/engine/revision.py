@@ -34,6 +34,10 @@ _PLAIN_NUMBERS = frozenset(
         "hostPort",
     }
 )
+_STRING_POINTERS = frozenset({"storageClassName", "runtimeClassName", "hostnameOverride"})
+"""Stay when they are empty, as an empty one means something."""
+_QUANTITY_MAPS = frozenset({"requests", "limits", "overhead"})
+_QUANTITIES = frozenset({"sizeLimit", "divisor"})
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
@@ -46,6 +50,8 @@ def revision_data(lws: Raw) -> Raw:
     for name in ("leaderTemplate", "workerTemplate"):
         if template.get(name) is not None:
             template[name] = _pod_template(template[name])
+    for claim in template.get("volumeClaimTemplates") or ():
+        _complete_claim(claim)
     template = _without_zeros(template)
     return {
         "spec": {
@@ -98,25 +104,37 @@ def _pod_template(template: Raw) -> Raw:
     spec = template.get("spec") or {}
     for kind in _CONTAINERS:
         for container in spec.get(kind) or ():
-            resources = container.setdefault("resources", {})
-            for part in ("requests", "limits"):
-                if resources.get(part):
-                    resources[part] = {k: _canonical(v) for k, v in resources[part].items()}
+            container.setdefault("resources", {})
+            for entry in container.get("env") or ():
+                field = (entry.get("valueFrom") or {}).get("resourceFieldRef")
+                if field is not None:
+                    field.setdefault("divisor", "0")
     return template
 
 
+def _complete_claim(claim: Raw) -> None:
+    claim.setdefault("metadata", {}).pop("creationTimestamp", None)
+    claim.setdefault("spec", {}).setdefault("resources", {})
+    claim.setdefault("status", {})
+
+
 def _without_zeros(value: Any, name: str = "") -> Any:
+    """Also with quantities as Go prints them."""
     if isinstance(value, dict):
+        if name in _QUANTITY_MAPS:
+            return {k: _canonical(v) for k, v in value.items()}
         kept = {k: _without_zeros(v, k) for k, v in value.items()}
         return {k: v for k, v in kept.items() if not _left_out(k, v)}
     if isinstance(value, list):
         return [_without_zeros(item) for item in value]
-    return value
+    return _canonical(value) if name in _QUANTITIES and value is not None else value
 
 
 def _left_out(name: str, value: Any) -> bool:
-    if value is None or value in ("", []):
+    if value is None or value == []:
         return True
+    if value == "":
+        return name not in _STRING_POINTERS
     if value == {}:
         return name in _MAPS and name not in _KEPT_EMPTY
     if value is False:

@@ -59,6 +59,38 @@ def test_quantities_are_canonical(given, canonical):
     assert f'"cpu":"{canonical}"'.encode() in canonical_bytes(revision_data(lws))
 
 
+def test_claim_templates_and_pointers_are_written_as_go_does():
+    claim = {
+        "metadata": {"name": "data"},
+        "spec": {"storageClassName": "", "accessModes": ["ReadWriteOnce"]},
+    }
+    reference = {"resource": "limits.cpu"}
+    lws = an_lws(template={"volumeClaimTemplates": [claim]})
+    pod = lws["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]
+    pod["containers"][0]["env"] = [{"name": "A", "valueFrom": {"resourceFieldRef": reference}}]
+    pod["volumes"] = [{"name": "v", "emptyDir": {"sizeLimit": "1024Mi"}}]
+    made = canonical_bytes(revision_data(lws))
+    assert (
+        b'"volumeClaimTemplates":[{"metadata":{"name":"data"},"spec":{"accessModes":'
+        b'["ReadWriteOnce"],"resources":{},"storageClassName":""},"status":{}}]'
+    ) in made
+    assert b'"divisor":"0"' in made
+    assert b'"sizeLimit":"1Gi"' in made
+
+
+def test_kubectls_note_to_itself_does_not_go_to_children():
+    notes = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "team": "a"}
+    lws = an_lws(annotations=notes)
+    labels = {f"{P}/group-index": "0", f"{P}/group-key": "k"}
+    leader = {"metadata": {"name": "my-lws-0", "uid": "u", "labels": labels}, "spec": {}}
+    for made in (
+        leader_set(lws, revision="r", replicas=1, partition=0),
+        worker_set(lws, leader=leader, revision="r", node_selector=None),
+    ):
+        assert made["metadata"]["annotations"].get("team") == "a"
+        assert set(made["metadata"]["annotations"]) <= {"team", f"{P}/replicas"}
+
+
 def test_the_leader_set_has_upstreams_shape():
     lws = an_lws(replicas=3, annotations={f"{P}/exclusive-topology": "rack"})
     made = leader_set(lws, revision="abc", replicas=3, partition=0)
@@ -147,8 +179,11 @@ def a_pod(name, **fields):
         (a_pod("lws-0-1"), False),
         (a_pod("lws-0-1", restarted=True), True),
         (a_pod("lws-0-1", terminating=True), True),
-        (a_pod("lws-0-1", terminating=True, node=""), False),
-        (a_pod("lws-0-1", phase="Failed"), False),
+        (a_pod("lws-0-1", terminating=True, node="", phase="Pending"), False),
+        (a_pod("lws-0-1", terminating=True, node="", phase="Running"), True),
+        (a_pod("lws-0-1", restarted=True, node="", phase="Pending"), True),
+        (a_pod("lws-0-1", phase="Failed"), True),
+        (a_pod("lws-0-1", phase="Succeeded"), False),
     ],
 )
 def test_what_counts_as_trouble(pod, is_trouble):

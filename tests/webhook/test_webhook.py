@@ -241,7 +241,11 @@ async def test_a_pod_without_a_proper_size_is_denied_by_name_and_field(size):
 def an_lws(**spec):
     template = {"size": 4, "workerTemplate": {"spec": {"containers": []}}}
     template |= spec.pop("template", {})
-    meta = {"name": "llm", "namespace": "default", "annotations": spec.pop("notes", {})}
+    meta = {
+        "name": spec.pop("name", "llm"),
+        "namespace": "default",
+        "annotations": spec.pop("notes", {}),
+    }
     return {"metadata": meta, "spec": {"replicas": 2, "leaderWorkerTemplate": template, **spec}}
 
 
@@ -286,6 +290,10 @@ async def test_defaults_of_an_lws():
             an_lws(notes={f"{P}/exclusive-topology": "no key!"}),
             f"annotations[{P}/exclusive-topology]",
         ),
+        (an_lws(notes={f"{OURS}/restart-budget": "many"}), "must be a positive number"),
+        (an_lws(name="a" * 51), "must be no more than 50 characters with these replicas"),
+        (an_lws(name="a" * 50, replicas=101), "must be no more than 48 characters"),
+        (an_lws(name="a" * 53, template={"size": 1}), "must be no more than 52 characters"),
     ],
 )
 async def test_an_invalid_lws_is_denied_with_the_field(lws, says):
@@ -302,6 +310,9 @@ async def test_an_invalid_lws_is_denied_with_the_field(lws, says):
         an_lws(rolloutStrategy=rolling(maxUnavailable=0, maxSurge=1)),
         an_lws(rolloutStrategy=rolling(maxUnavailable=9, maxSurge=9, partition=9)),
         an_lws(template={"subGroupPolicy": {"subGroupSize": 2}}),
+        an_lws(name="a" * 50),
+        an_lws(name="a" * 52, template={"size": 1}),
+        an_lws(notes={f"{OURS}/restart-budget": "5", f"{OURS}/restart-backoff-seconds": "10"}),
     ],
 )
 async def test_a_valid_lws_is_allowed(lws):
@@ -319,6 +330,35 @@ async def test_updates_that_are_not_allowed():
     ):
         _, answer = await call("/validate-lws", a_review(new, old=old, operation="UPDATE"))
         assert says in answer["response"]["status"]["message"]
+
+
+def with_claims(size, **spec):
+    claim = {"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": size}}}}
+    return an_lws(template={"volumeClaimTemplates": [claim]}, **spec)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "allowed"),
+    [
+        (with_claims("1Gi"), with_claims("2Gi"), False),
+        (with_claims("1Gi"), an_lws(), False),
+        (an_lws(), with_claims("1Gi"), False),
+        (with_claims("1Gi"), with_claims("1024Mi", replicas=3), True),
+    ],
+)
+async def test_claim_templates_cannot_be_changed(old, new, allowed):
+    _, answer = await call("/validate-lws", a_review(new, old=old, operation="UPDATE"))
+    assert answer["response"]["allowed"] == allowed
+
+
+async def test_a_name_that_is_too_long_already_does_not_stop_other_updates():
+    long = an_lws(name="a" * 60)
+    _, answer = await call("/validate-lws", a_review(long, old=long, operation="UPDATE"))
+    assert answer["response"]["allowed"]
+    fits = an_lws(name="a" * 50)
+    grown = an_lws(name="a" * 50, replicas=11)
+    _, answer = await call("/validate-lws", a_review(grown, old=fits, operation="UPDATE"))
+    assert not answer["response"]["allowed"]
 
 
 async def test_a_bad_topology_key_is_refused_when_it_changes_and_never_on_other_updates():
