@@ -3,7 +3,7 @@
 from lws_placement import keys
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode_demand import decode_demand
-from lws_placement.engine.model import Toleration
+from lws_placement.engine.model import Demand, Toleration
 from lws_placement.engine.workload import DaemonSetInfo, LwsInfo, Templates
 
 # What the DaemonSet controller adds to its pods (pkg/controller/daemon/util
@@ -37,10 +37,30 @@ def decode_lws(raw: Raw) -> LwsInfo:
 
 def decode_templates(template: Raw) -> Templates:
     """`spec.leaderWorkerTemplate`, of the live object or of a ControllerRevision's patch."""
-    worker = decode_demand(template["workerTemplate"]["spec"])
+    worker = _demand_of(template["workerTemplate"])
     leader_template = template.get("leaderTemplate")
-    leader = decode_demand(leader_template["spec"]) if leader_template else worker
+    leader = _demand_of(leader_template) if leader_template else worker
     return Templates(size=int(template.get("size", 1)), leader=leader, worker=worker)
+
+
+def _demand_of(template: Raw) -> Demand:
+    """As that of a pod that was made from it: the API server adds two tolerations (plugin
+    DefaultTolerationSeconds), unless the pod tolerates such taints already.
+    """
+    spec = template["spec"]
+    given = spec.get("tolerations") or []
+    added = [
+        {"key": key, "operator": "Exists", "effect": "NoExecute"}
+        for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+        if not any(_covers(toleration, key) for toleration in given)
+    ]
+    return decode_demand({**spec, "tolerations": [*given, *added]})
+
+
+def _covers(toleration: Raw, key: str) -> bool:
+    """As the plugin asks it: key and effect alone, each of which may be left out."""
+    effects, keys_ = ("NoExecute", "", None), (key, "", None)
+    return toleration.get("effect") in effects and toleration.get("key") in keys_
 
 
 def decode_revision(raw: Raw) -> tuple[tuple[str, str, str], Templates] | None:
