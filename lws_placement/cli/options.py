@@ -11,6 +11,7 @@ from typing import Any
 import click
 import yaml
 
+from lws_placement.errors import SettingsError
 from lws_placement.settings import ENV_PREFIX, Role, Settings, load_settings
 
 _CONFIG = click.Option(
@@ -53,8 +54,19 @@ def as_yaml(settings: Settings) -> str:
 def _given(flags: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in flags.items() if value is not None}
     if "headroom" in given:
-        given["headroom"] = yaml.safe_load(given["headroom"])
+        given["headroom"] = _amounts(given["headroom"])
     return given
+
+
+def _amounts(text: str) -> object:
+    """JSON or YAML; a quantity may be written as a number."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise SettingsError(f"--headroom {text}: is neither JSON nor YAML") from e
+    if not isinstance(found, dict):
+        return found
+    return {name: str(quantity) for name, quantity in found.items()}
 
 
 def _show(default: object) -> str:

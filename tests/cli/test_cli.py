@@ -28,12 +28,21 @@ def test_flags_win_over_environment_over_file(tmp_path, monkeypatch):
     assert shown["roles"] == ["webhook", "extender"]
 
 
+@pytest.mark.parametrize("text", ['{"cpu": 4}', '{"cpu": "4"}', "{cpu: 4}"])
+def test_headroom_takes_quantities_as_text_and_as_numbers(text):
+    done = CliRunner().invoke(cli, ["serve", f"--headroom={text}", "--print-config"])
+    assert done.exit_code == 0, done.output
+    assert yaml.safe_load(done.output)["headroom"] == {"cpu": "4"}
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
         (["serve", "--roles=cook"], "roles"),
         (["serve", "--lease-seconds=0"], "lease_seconds"),
         (["serve", "--headroom={cpu: much}"], "headroom"),
+        (["serve", "--headroom={cpu"], "neither JSON nor YAML"),
+        (["serve", "--headroom=4"], "headroom"),
         (["serve", "--config=/no/such.yaml"], "there is no such file"),
         (["serve", "--kubeconfig=/no/such"], "credentials"),
         (["scheduler-config", "--out=x", "--address=extender.svc"], "give an IP address"),
