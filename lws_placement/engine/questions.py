@@ -16,6 +16,7 @@ from heapq import nsmallest
 from lws_placement.engine.model import Demand, Group, GroupId
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.snapshot import DomainSet
+from lws_placement.engine.turn import turn_of
 
 Question = tuple[str, tuple[Demand, ...]]
 """Topology key and the members' demands."""
@@ -62,9 +63,5 @@ class Questions:
             example = next(iter(asking.values()))
             free = memo.free_domains(example, domains(key), most=len(asking))
             if free:
-                found |= {g.id for g in nsmallest(free, asking.values(), key=_order)}
+                found |= {g.id for g in nsmallest(free, asking.values(), key=turn_of)}
         return found
-
-
-def _order(group: Group) -> tuple[int, float, GroupId]:
-    return (-group.priority, group.since_s, group.id)

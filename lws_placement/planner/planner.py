@@ -22,12 +22,14 @@ from uuid import uuid4
 
 from lws_placement import metrics
 from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.observe import observe
 from lws_placement.engine.actions import Action, DeletePod, EndHold, Wait
 from lws_placement.engine.decide import decide
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.questions import Questions
 from lws_placement.engine.seen import Seen
+from lws_placement.engine.turn import Turn, turn_of_pods
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.act import Actor
 from lws_placement.planner.pace import Pace
@@ -123,7 +125,7 @@ class Planner:
         if self._ask:
             self._ask = False
             self._dirty |= self._questions.worth_asking(self._cache.domains.domains, self._memo)
-        batch = sorted(self._dirty - self._in_flight - self._resting, key=self._order)
+        batch = sorted(self._dirty - self._in_flight - self._resting, key=self._turn)
         until = time.monotonic() + _SLICE_S
         for group in batch:
             if group in self._in_flight:
@@ -137,14 +139,12 @@ class Planner:
                 await asyncio.sleep(0)
                 until = time.monotonic() + _SLICE_S
 
-    def _order(self, group: GroupId) -> tuple[int, float, GroupId]:
-        pods = self._cache.group_pods(group)
-        priority = max((p.priority for p in pods), default=0)
-        return (-priority, min((p.created_s for p in pods), default=0.0), group)
+    def _turn(self, group: GroupId) -> Turn:
+        return turn_of_pods(group, self._cache.group_pods(group))
 
     def _decide(self, group: GroupId) -> None:
         """Decide and promise, without waiting; the writes follow in a task."""
-        seen = self._observe(group)
+        seen = observe(self._cache, group, plan_id=self._new_plan_id(), memo=self._memo)
         with metrics.PLAN_SECONDS.time():
             actions = decide(seen, self._cache.domains)
         self._waiting.decided(seen, actions)
@@ -160,20 +160,6 @@ class Planner:
         task = asyncio.create_task(self._act(group, actions))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _observe(self, group: GroupId) -> Seen:
-        pods = tuple(self._cache.group_pods(group))
-        revisions = {p.member.revision for p in pods if p.member is not None}
-        templates = {r: self._cache.templates(group, r) for r in sorted(revisions)}
-        return Seen(
-            id=group,
-            pods=pods,
-            holds=tuple(self._cache.holds_of(group)),
-            lws=self._cache.lws_of(group),
-            templates={r: t for r, t in templates.items() if t is not None},
-            plan_id=self._new_plan_id(),
-            memo=self._memo,
-        )
 
     def _note(self, group: GroupId, seen: Seen, actions: list[Action]) -> None:
         self._stale.discard(group)
@@ -200,7 +186,7 @@ class Planner:
 
     def _refresh(self) -> None:
         self._refreshing = False
-        some = sorted(self._stale, key=self._order)[:_REFRESH_MOST]
+        some = sorted(self._stale, key=self._turn)[:_REFRESH_MOST]
         self._stale.difference_update(some)
         for group in some:
             self.group_changed(group)

@@ -1,0 +1,27 @@
+"""One group as the cache has it: what `engine/decide.py` is asked about.
+
+The planner and the verbs that explain its decisions look through the same eyes.
+"""
+
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.engine.model import GroupId
+from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.seen import Seen
+
+
+def observe(
+    cache: ClusterCache, group: GroupId, *, plan_id: str, memo: PlanMemo | None = None
+) -> Seen:
+    """`plan_id`: for a plan that is made of it."""
+    pods = tuple(cache.group_pods(group))
+    revisions = {p.member.revision for p in pods if p.member is not None}
+    templates = {r: cache.templates(group, r) for r in sorted(revisions)}
+    return Seen(
+        id=group,
+        pods=pods,
+        holds=tuple(cache.holds_of(group)),
+        lws=cache.lws_of(group),
+        templates={r: t for r, t in templates.items() if t is not None},
+        plan_id=plan_id,
+        memo=memo,
+    )
