@@ -1,12 +1,16 @@
 """Events for users (events.k8s.io/v1), said once.
 
 An event whose text was the last said of an object is not written again, so a group that waits does
-not flood the cluster. An event that cannot be written is logged and forgotten: explaining never
-stops placing.
+not flood the cluster. Nor is one whose text differs but whose gist is the same, for some minutes:
+that three domains lack a node now, and not four, is no news to a group that waits for one. An event
+that cannot be written is logged and forgotten: explaining never stops placing.
 """
 
 import logging
+import time
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import uuid4
@@ -19,20 +23,37 @@ log = logging.getLogger(__name__)
 
 _NOTE_MOST = 1024  # events.k8s.io/v1 refuses longer notes
 _REMEMBERED = 20_000
+_QUIET_S = 300.0
+"""How long a text of the same gist is not said again."""
 
 
 class Creates(Protocol):
     async def create(self, path: str, body: Raw) -> Raw: ...
 
 
-class EventRecorder:
-    """Writes events; `instance` tells replicas apart."""
+@dataclass(frozen=True, slots=True)
+class _Said:
+    note: str
+    gist: str
+    at_s: float
 
-    def __init__(self, api: Creates, *, instance: str, controller: str = FIELD_MANAGER) -> None:
+
+class EventRecorder:
+    """Writes events; `instance` tells replicas apart. `clock`: monotonic seconds."""
+
+    def __init__(
+        self,
+        api: Creates,
+        *,
+        instance: str,
+        controller: str = FIELD_MANAGER,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._api = api
         self._instance = instance
         self._controller = controller
-        self._said: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._clock = clock
+        self._said: OrderedDict[tuple[str, str], _Said] = OrderedDict()
 
     async def emit(
         self,
@@ -43,16 +64,18 @@ class EventRecorder:
         action: str,
         type: str = "Normal",
         topic: str = "",
+        gist: str = "",
     ) -> None:
         """Say `note` of the object `regarding` (apiVersion, kind, metadata).
 
-        Not if it was the last said of that object on this `topic` (default: the reason).
+        Not if it was the last said of that object on this `topic` (default: the reason), nor if
+        something of the same `gist` (default: none is) was, lately.
         """
         meta = regarding["metadata"]
         key = (str(meta.get("uid", "")), topic or reason)
-        if self._said.get(key) == note:
+        if self._is_known(key, note, gist):
             return
-        self._said[key] = note
+        self._said[key] = _Said(note, gist, self._clock())
         self._said.move_to_end(key)
         while len(self._said) > _REMEMBERED:
             self._said.popitem(last=False)
@@ -83,3 +106,10 @@ class EventRecorder:
         except ApiError as e:
             self._said.pop(key, None)
             log.warning("event not written", extra={"reason": reason, "error": str(e)})
+
+    def _is_known(self, key: tuple[str, str], note: str, gist: str) -> bool:
+        last = self._said.get(key)
+        if last is None:
+            return False
+        lately = self._clock() - last.at_s < _QUIET_S
+        return last.note == note or (bool(gist) and last.gist == gist and lately)

@@ -1,12 +1,16 @@
 """Verdicts -> the words users read, in events and everywhere else.
 
 A text changes only when the verdict does: no ages, ids or counters, since an event whose text
-changes is written again.
+changes is written again. How many domains there are of a kind, and how much is left in them,
+changes with every pod that comes or goes; `gist` leaves that out, so that it can be told whether a
+group has anything new to hear.
 """
 
 from collections import Counter
+from collections.abc import Callable
 
-from lws_placement.engine.model import NoFit, Reason, Why
+from lws_placement.engine.fit import amount_in_words
+from lws_placement.engine.model import GroupId, NoFit, Rank, Reason, Shortfall, Why
 from lws_placement.engine.refusals import Refusals, classes
 
 ROOM_IS_HELD = "its room is held for a LeaderWorkerSet group with exclusive topology"
@@ -32,16 +36,24 @@ def waiting_note(verdict: NoFit, *, size: int) -> str:
     )
 
 
+def gist(verdict: NoFit) -> str:
+    """What a group that waits lacks, without how many domains and how much of it: equal for
+    verdicts of which a person learns the same.
+    """
+    found = {(r.why.value, *_lacked(r.shortfall)) for r in _classes(verdict)}
+    return "; ".join(" ".join(part for part in parts if part) for parts in sorted(found))
+
+
 def summarise(verdict: NoFit) -> str:
-    """For example "12 domains held by another group, 3 domains have 3 of 4 nodes that fit"."""
-    found = verdict.reasons
-    alike = found.classes if isinstance(found, Refusals) else classes(found.values())
+    """For example "3 domains have 3 of 4 nodes that fit (worker 3: cordoned), 12 domains held by
+    other groups".
+    """
     counts: Counter[tuple[str, str]] = Counter()
-    nearest: dict[tuple[str, str], tuple[int, float]] = {}
-    for reason, number in alike.items():
+    nearest: dict[tuple[str, str], tuple[float, ...]] = {}
+    for reason, number in _classes(verdict).items():
         words = _in_words(reason)
         counts[words] += number
-        nearest[words] = _nearness(reason)
+        nearest[words] = min(nearness(reason), nearest.get(words, nearness(reason)))
     ordered = sorted(counts, key=lambda words: (nearest[words], -counts[words], words))
     parts = [_counted(counts[words], words) for words in ordered[:_CLASSES]]
     more = sum(counts[words] for words in ordered[_CLASSES:])
@@ -50,26 +62,62 @@ def summarise(verdict: NoFit) -> str:
     return ", ".join(parts)
 
 
-def _nearness(reason: Reason) -> tuple[int, float]:
+def domain_in_words(reason: Reason, name_of: Callable[[GroupId], str]) -> str:
+    """Why one domain refuses a group: "worker 2 needs 8 nvidia.com/gpu, largest free node has 4 (1
+    of 3 nodes fits)". `name_of` a group, as people know it.
+    """
+    if reason.holder is not None:
+        others = {
+            Why.HELD: "held by",
+            Why.OVERLAPS: "shares nodes with the domain of",
+            Why.OCCUPIED: "has running pods of",
+        }
+        return f"{others[reason.why]} {name_of(reason.holder)}"
+    if reason.shortfall is None:
+        return reason.why.value
+    lacks = _shortfall_in_words(reason, reason.shortfall)
+    if reason.why is Why.NO_MATCHING:
+        return f"{lacks} once the others have their room"
+    verb = "fits" if reason.fit == 1 else "fit"
+    return f"{lacks} ({reason.fit} of {_nodes(reason.nodes)} {verb})"
+
+
+def member_in_words(rank: Rank) -> str:
+    return "leader" if rank == 0 else f"worker {rank}"
+
+
+def nearness(reason: Reason) -> tuple[float, ...]:
     """Smaller is nearer to a fit: room that lacks little, then room that only has to become
     free.
     """
     match reason.why:
         case Why.NO_MATCHING | Why.NOT_PROVEN:
-            return (0, 0.0)
+            return 0, -_share(reason.shortfall)
         case Why.TOO_FEW_NODES if reason.fit:
-            return (1, -reason.fit / max(reason.nodes, 1))
+            return 1, -reason.fit / max(reason.nodes, 1), -_share(reason.shortfall)
         case Why.HELD | Why.OVERLAPS | Why.OCCUPIED:
-            return (2, 0.0)
+            return (2,)
         case _:
-            return (3, 0.0)
+            return 3, -_share(reason.shortfall)
+
+
+def _share(shortfall: Shortfall | None) -> float:
+    """How much of what is asked there is."""
+    if shortfall is None or not shortfall.resource:
+        return 0.0
+    return shortfall.largest_free / shortfall.asked
+
+
+def _classes(verdict: NoFit) -> dict[Reason, int]:
+    found = verdict.reasons
+    return dict(found.classes if isinstance(found, Refusals) else classes(found.values()))
 
 
 def _in_words(reason: Reason) -> tuple[str, str]:
     """(after "1 domain", after "n domains")."""
+    lacks = f" ({_shortfall_in_words(reason, reason.shortfall)})" if reason.shortfall else ""
     if reason.why is Why.TOO_FEW_NODES:
-        why = f" ({reason.detail})" if reason.detail else ""
-        rest = f"{reason.fit} of {_nodes(reason.nodes)} that fit{why}"
+        rest = f"{reason.fit} of {_nodes(reason.nodes)} that fit{lacks}"
         return f"has {rest}", f"have {rest}"
     plural = {
         Why.HELD: "held by other groups",
@@ -77,7 +125,22 @@ def _in_words(reason: Reason) -> tuple[str, str]:
         Why.OCCUPIED: "have running pods of other groups",
         Why.NO_MATCHING: "have room for each member alone but not for all at once",
     }
-    return reason.why.value, plural.get(reason.why, reason.why.value)
+    return f"{reason.why.value}{lacks}", f"{plural.get(reason.why, reason.why.value)}{lacks}"
+
+
+def _shortfall_in_words(reason: Reason, shortfall: Shortfall) -> str:
+    who, others = member_in_words(shortfall.rank), reason.fit > 0
+    if not shortfall.resource:
+        return f"no {'other ' if others else ''}node for {who}: {shortfall.rule}"
+    if shortfall.resource == "pods":
+        return f"every {'other ' if others else ''}node for {who} has as many pods as it may"
+    needs = amount_in_words(shortfall.resource, shortfall.asked)
+    has = amount_in_words(shortfall.resource, shortfall.largest_free).partition(" ")[0]
+    return f"{who} needs {needs}, largest free node {'left ' if others else ''}has {has}"
+
+
+def _lacked(shortfall: Shortfall | None) -> tuple[str, str]:
+    return ("", "") if shortfall is None else (shortfall.resource, shortfall.rule)
 
 
 def _counted(number: int, words: tuple[str, str]) -> str:

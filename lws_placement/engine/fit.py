@@ -55,6 +55,10 @@ def why_no_room(demand: Demand, view: NodeView) -> str | None:
         if amount > free.get(name, 0) and amount > 0:
             asked = amount_in_words(name, amount)
             return f"{asked} asked, {amount_in_words(name, free.get(name, 0))} free"
+    return why_port_taken(demand, view)
+
+
+def why_port_taken(demand: Demand, view: NodeView) -> str | None:
     for port in demand.host_ports:
         if any(ports_clash(port, taken) for taken in view.ports):
             return f"host port {port.port}/{port.protocol} is taken"

@@ -244,9 +244,7 @@ class Group:
 
 
 class Why(StrEnum):
-    """Why a domain cannot take a group; the text is what a person reads, `{}` is filled from
-    `Reason`.
-    """
+    """Why a domain cannot take a group; the text is what a person reads of one domain."""
 
     HELD = "held by another group"
     OVERLAPS = "shares nodes with another group's domain"
@@ -258,22 +256,33 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """Why one domain refuses a group.
+class Shortfall:
+    """A member that finds no node, and what most nodes refuse it for.
 
-    `fit`/`nodes`: for TOO_FEW_NODES, how many nodes of the domain take the most demanding member,
-    of how many.
-    `detail`: the commonest node-level reason, in words ("8 nvidia.com/gpu asked, largest free is
-    4"), may be empty.
-    `rank`: the member it fails for, if one can be named.
+    Either `resource`, of which it asks for `asked` and no such node has more than `largest_free`
+    left, or a `rule` that they break ("cordoned").
+    """
+
+    rank: Rank
+    resource: str = ""
+    asked: int = 0
+    largest_free: int = 0
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one domain refuses a group: facts, without the words.
+
+    `fit` of `nodes`: how many nodes of the domain take the member that the fewest nodes take.
+    `holder`: whose the domain is, if `why` says that it is somebody's.
     """
 
     why: Why
     fit: int = 0
     nodes: int = 0
-    detail: str = ""
-    rank: Rank | None = None
-    holder: str = ""
+    shortfall: Shortfall | None = None
+    holder: GroupId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ def _taken(group: GroupId, domain: DomainView) -> Reason | None:
     if whose is None:
         return None
     why, others = whose
-    return Reason(why, nodes=len(domain.nodes), holder=str(min(others)))
+    return Reason(why, nodes=len(domain.nodes), holder=min(others))
 
 
 def _whose(group: GroupId, domain: DomainView) -> tuple[Why, frozenset[GroupId]] | None:

@@ -5,8 +5,8 @@ and what users are told is a summary. So a verdict keeps the views it was made o
 change, and the same verdict is shared by all groups that ask the same.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from lws_placement.engine.model import Reason
@@ -41,6 +41,16 @@ class Refusals(Mapping[str, Reason]):
 
 
 def classes(reasons: Iterable[Reason]) -> Mapping[Reason, int]:
-    """Equal reasons counted, without what tells apart domains that are refused alike."""
-    counts = Counter((r.why, r.fit, r.nodes, r.detail) for r in reasons)
-    return {Reason(why, fit, nodes, detail): n for (why, fit, nodes, detail), n in counts.items()}
+    """Equal reasons counted, without what tells apart domains that are refused alike: who holds
+    them, and how much exactly is left in each (the class has the most that is left in any).
+    """
+    found: dict[tuple[object, ...], tuple[Reason, int]] = {}
+    for reason in reasons:
+        lacks = reason.shortfall
+        what = None if lacks is None else (lacks.rank, lacks.resource, lacks.asked, lacks.rule)
+        alike = (reason.why, reason.fit, reason.nodes, what)
+        best, number = found.get(alike, (reason, 0))
+        if lacks is not None and best.shortfall is not None:
+            best = reason if lacks.largest_free > best.shortfall.largest_free else best
+        found[alike] = (best, number + 1)
+    return {replace(best, holder=None): number for best, number in found.values()}

@@ -12,13 +12,13 @@ was never seen pays n fits (about 10 microseconds each for domains of 4 nodes).
 """
 
 from bisect import bisect_left, insort
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lws_placement.engine.fit import why_not_node
-from lws_placement.engine.match import NoMatch, match, takes_two
+from lws_placement.engine.match import NoMatch, match
 from lws_placement.engine.model import Demand, Group, NodeName, NoFit, Rank, Reason, Why
+from lws_placement.engine.shortfall import why_not_all
 from lws_placement.engine.snapshot import DomainSet, DomainView
 
 Shape = tuple[Demand, ...]
@@ -104,36 +104,15 @@ def fit_in(group: Group, domain: DomainView) -> Fit | NoMatch:
 
 
 def why_no_room(group: Group, domain: DomainView, *, answer: NoMatch | None = None) -> Reason:
-    """The member that the fewest nodes take, how many those are, and the commonest refusal of the
-    others. `answer` is what `fit_in` said, if it was kept.
-    """
+    """Why not all members fit. `answer` is what `fit_in` said, if it was kept."""
     names = {n.node.name for n in domain.nodes}
-    for rank, node in _fixed(group).items():
-        if node not in names:
-            return Reason(Why.FIXED_ELSEWHERE, nodes=len(names), rank=rank)
-    free = [m for m in group.members if m.fixed is None]
+    if not set(_fixed(group).values()) <= names:
+        return Reason(Why.FIXED_ELSEWHERE, nodes=len(names))
     if answer is None:
-        matched = match(free, domain.nodes)
+        matched = match([m for m in group.members if m.fixed is None], domain.nodes)
         answer = matched if isinstance(matched, NoMatch) else NoMatch.IMPOSSIBLE
-    counts = Counter(m.demand for m in free)
-    refusals = {d: [why_not_node(d, n) for n in domain.nodes] for d in counts}
-    worst = min(counts, key=lambda d: refusals[d].count(None))
-    fit = refusals[worst].count(None)
-    refused = Counter(text for text in refusals[worst] if text is not None)
-    detail = min(refused, key=lambda text: (-refused[text], text)) if refused else ""
-    why = _WHY[answer]
-    if why is Why.NO_MATCHING and fit > 0 and refused:
-        one_each = not any(takes_two(list(counts), n) for n in domain.nodes)
-        needed = len(free) if one_each else counts[worst]
-        why = Why.TOO_FEW_NODES if fit < needed else why
-    elif why is Why.NO_MATCHING and fit == 0:
-        why = Why.TOO_FEW_NODES
-    rank = next(m.rank for m in free if m.demand == worst)
-    return Reason(why, fit=fit, nodes=len(domain.nodes), detail=detail, rank=rank)
+    return why_not_all(group, domain, proven=answer is not NoMatch.NOT_PROVEN)
 
 
 def _fixed(group: Group) -> dict[Rank, NodeName]:
     return {m.rank: m.fixed for m in group.members if m.fixed is not None}
-
-
-_WHY = {NoMatch.IMPOSSIBLE: Why.NO_MATCHING, NoMatch.NOT_PROVEN: Why.NOT_PROVEN}

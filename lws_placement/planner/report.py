@@ -10,7 +10,7 @@ from lws_placement import metrics
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
-from lws_placement.engine.explain import waiting_note
+from lws_placement.engine.explain import gist, waiting_note
 from lws_placement.engine.holds import Hold
 from lws_placement.engine.model import GroupId, NoFit, Pod
 
@@ -38,13 +38,27 @@ class Reporter:
 
     async def waiting(self, group: GroupId, verdict: NoFit, size: int) -> None:
         note = waiting_note(verdict, size=size)
-        self._say(group, reason="WaitingForDomain", note=note, action="Plan", type="Warning")
+        self._say(
+            group,
+            reason="WaitingForDomain",
+            note=note,
+            action="Plan",
+            type="Warning",
+            gist=gist(verdict),
+        )
 
     async def blocked(self, group: GroupId, why: str) -> None:
         self._say(group, reason="CannotPlan", note=why, action="Plan", type="Warning")
 
     def _say(
-        self, group: GroupId, *, reason: str, note: str, action: str, type: str = "Normal"
+        self,
+        group: GroupId,
+        *,
+        reason: str,
+        note: str,
+        action: str,
+        type: str = "Normal",
+        gist: str = "",
     ) -> None:
         """Without waiting: events never hold up a placement."""
         for regarding in self._about(group):
@@ -56,6 +70,7 @@ class Reporter:
                     action=action,
                     type=type,
                     topic=group.group_key,
+                    gist=gist,
                 )
             )
             self._tasks.add(task)

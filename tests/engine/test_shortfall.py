@@ -1,0 +1,91 @@
+"""What a refusing domain is said to lack, and for which member (`engine/shortfall.py`)."""
+
+import pytest
+
+from lws_placement.engine.model import (
+    Demand,
+    DomainName,
+    Group,
+    GroupId,
+    Member,
+    Node,
+    Shortfall,
+    Why,
+)
+from lws_placement.engine.plan import plan_in_domain
+from lws_placement.engine.snapshot import DomainView, NodeView
+
+KEY = "example.com/slice"
+TPU = "google.com/tpu"
+
+
+def a_demand(**resources):
+    amounts = {TPU if name == "tpu" else name: amount for name, amount in resources.items()}
+    return Demand(resources=tuple(sorted(amounts.items())))
+
+
+def a_node(name, *, unschedulable=False, **free):
+    room = {TPU if n == "tpu" else n: amount for n, amount in free.items()}
+    return NodeView(Node(name, {KEY: "a"}, room, unschedulable=unschedulable), free=room)
+
+
+def why_not(demands, *nodes):
+    group = Group(
+        GroupId("ns", "llm", "uid", "me"), KEY, tuple(Member(r, d) for r, d in enumerate(demands))
+    )
+    return plan_in_domain(group, DomainView(DomainName(KEY, "a"), nodes))
+
+
+WHOLE = a_demand(tpu=4)
+
+
+@pytest.mark.parametrize(
+    ("demands", "nodes", "why", "shortfall"),
+    [
+        pytest.param(
+            [WHOLE] * 3,
+            [a_node("0", tpu=4), a_node("1", tpu=3), a_node("2", tpu=1)],
+            Why.TOO_FEW_NODES,
+            Shortfall(1, TPU, asked=4, largest_free=3),
+            id="the first member that gets no node, and the best of the nodes that are too small",
+        ),
+        pytest.param(
+            [WHOLE] * 2,
+            [a_node("0", tpu=4), a_node("1", tpu=4, unschedulable=True)],
+            Why.TOO_FEW_NODES,
+            Shortfall(1, rule="cordoned"),
+            id="a rule that the other nodes break",
+        ),
+        pytest.param(
+            [a_demand(cpu=8), WHOLE],
+            [a_node("0", tpu=4, cpu=4), a_node("1", tpu=4, cpu=2)],
+            Why.TOO_FEW_NODES,
+            Shortfall(0, "cpu", asked=8, largest_free=4),
+            id="a leader that no node takes",
+        ),
+        pytest.param(
+            [a_demand(tpu=2)] * 5,
+            [a_node("0", tpu=4), a_node("1", tpu=5)],
+            Why.NO_MATCHING,
+            Shortfall(4, TPU, asked=2, largest_free=1),
+            id="several on a node: what is left once the others have theirs",
+        ),
+        pytest.param(
+            [a_demand(cpu=1)] + [WHOLE] * 3,
+            [a_node("0", tpu=4, cpu=2), a_node("1", tpu=4, cpu=2), a_node("2", tpu=0, cpu=2)],
+            Why.TOO_FEW_NODES,
+            Shortfall(3, TPU, asked=4, largest_free=0),
+            id="workers are counted where the leader can share a node",
+        ),
+        pytest.param(
+            [a_demand(cpu=2500), a_demand(cpu=1250), a_demand(cpu=1250)],
+            [a_node("0", cpu=4000)],
+            Why.NO_MATCHING,
+            Shortfall(2, "cpu", asked=1250, largest_free=250),
+            id="each alone but not all at once",
+        ),
+    ],
+)
+def test_a_refusal_names_the_member_and_what_is_left_for_it(demands, nodes, why, shortfall):
+    reason = why_not(demands, *nodes)
+    assert (reason.why, reason.shortfall) == (why, shortfall)
