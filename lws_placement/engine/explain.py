@@ -7,11 +7,13 @@ group has anything new to hear.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lws_placement.engine.fit import amount_in_words
 from lws_placement.engine.model import GroupId, NoFit, Rank, Reason, Shortfall, Why
+from lws_placement.engine.preempt import Nobody, Preemption
 from lws_placement.engine.refusals import Refusals, classes
+from lws_placement.engine.victims import Victim
 
 ROOM_IS_HELD = "its room is held for a LeaderWorkerSet group with exclusive topology"
 """What a foreign pod is told of a node that it is kept off; also how such pods are recognised."""
@@ -42,6 +44,33 @@ def gist(verdict: NoFit) -> str:
     """
     found = {(r.why.value, *_lacked(r.shortfall)) for r in _classes(verdict)}
     return "; ".join(" ".join(part for part in parts if part) for parts in sorted(found))
+
+
+def preemption_note(answer: Preemption | Nobody) -> str:
+    """What preemption would cost, or why it is out of the question: "would preempt group ns/llm:0
+    (priority 0, 4 pods) in slice=a".
+    """
+    match answer:
+        case Preemption(domain=domain, victims=victims):
+            return _cut(f"would preempt {victims_in_words(victims)} in {domain}")
+        case Nobody(why=why, domain=domain, detail=detail):
+            where = f" ({domain}: {detail})" if detail else f" ({domain})" if domain else ""
+            return _cut(f"preempts nobody: {why}{where}")
+
+
+def victims_in_words(victims: Sequence[Victim]) -> str:
+    """For example "group ns/llm:0 (priority 0, 4 pods), pod ns/batch (priority 10)"."""
+    parts = [_victim_in_words(victim) for victim in victims[:_CLASSES]]
+    if len(victims) > _CLASSES:
+        parts.append(f"{len(victims) - _CLASSES} more")
+    return ", ".join(parts)
+
+
+def _victim_in_words(victim: Victim) -> str:
+    if victim.group is None:
+        return f"pod {victim.name} (priority {victim.priority})"
+    pods = "1 pod" if len(victim.pods) == 1 else f"{len(victim.pods)} pods"
+    return f"group {victim.name} (priority {victim.priority}, {pods})"
 
 
 def summarise(verdict: NoFit) -> str:

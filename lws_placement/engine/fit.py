@@ -101,12 +101,13 @@ def _matches(term: NodeTerm, node: Node) -> bool:
     if not term.expressions and not term.fields:
         return False
     fields = {_NAME_FIELD: node.name}
-    return all(_holds(r, node.labels) for r in term.expressions) and all(
-        _holds(r, fields) for r in term.fields
+    return all(meets(node.labels, r) for r in term.expressions) and all(
+        meets(fields, r) for r in term.fields
     )
 
 
-def _holds(requirement: Requirement, labels: Mapping[str, str]) -> bool:
+def meets(labels: Mapping[str, str], requirement: Requirement) -> bool:
+    """Kubernetes' label requirements, those of node affinity included."""
     value = labels.get(requirement.key)
     match requirement.operator:
         case Operator.IN:

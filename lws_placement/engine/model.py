@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 NodeName = str
+Labels = tuple[tuple[str, str], ...]
+"""Labels of an object, sorted."""
 Rank = int
 """Position of a member in its group: LeaderWorkerSet's worker index, 0 is the leader."""
 
@@ -195,6 +197,11 @@ class Pod:
     owner_name: str = ""
     owner_kind: str = ""
     priority: int = 0
+    preempts: bool = True
+    """False: its `preemptionPolicy` is Never, nobody is evicted for it."""
+    ready: bool = False
+    """Its Ready condition is True."""
+    labels: Labels = ()
     member: MemberInfo | None = None
     unschedulable: str = ""
     """Message of a PodScheduled=False condition with reason Unschedulable; empty otherwise."""
@@ -231,6 +238,8 @@ class Group:
     """In order of rank."""
     revision: str = ""
     priority: int = 0
+    outranks: int | None = None
+    """It may have others evicted whose priority is below this; None: nobody is evicted for it."""
     since_s: float = 0.0
     """Since when it waits: creation of its oldest pod, seconds since the epoch."""
     avoid: frozenset[str] = frozenset()

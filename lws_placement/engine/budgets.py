@@ -1,0 +1,82 @@
+"""PodDisruptionBudgets: would the eviction API let all of these pods go?
+
+It is asked about one pod at a time and counts down as it goes, so that each of four pods may be let
+go and still not all four. Here they are counted together, by the API server's own rules
+(`pods/eviction`): what is not running yet, or is going already, needs no budget; a pod that is not
+ready may need none (`unhealthyPodEvictionPolicy`); a pod in more than one budget is never evicted.
+
+A budget is respected, never weighed: what it forbids is not evicted, however much outranks it. (The
+scheduler's own preemption evicts against budgets when nothing else helps; a model server's owner
+who wrote a budget for its group meant it.)
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from lws_placement.engine.fit import meets
+from lws_placement.engine.model import Pod, PodPhase, Requirement
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BudgetName:
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A PodDisruptionBudget as its status has it now."""
+
+    id: BudgetName
+    selector: tuple[Requirement, ...] | None
+    """None matches no pod, () every pod of the namespace."""
+    allowed: int = 0
+    """`disruptionsAllowed`; 0 while the status is behind the spec."""
+    enough_healthy: bool = False
+    """As many pods are healthy as the budget wants."""
+    unhealthy_always: bool = False
+    """`unhealthyPodEvictionPolicy: AlwaysAllow`."""
+
+    def covers(self, pod: Pod) -> bool:
+        if self.selector is None or pod.namespace != self.id.namespace:
+            return False
+        labels = dict(pod.labels)
+        return all(meets(labels, requirement) for requirement in self.selector)
+
+
+BudgetsOf = Callable[[str], Iterable[Budget]]
+"""Namespace -> its budgets, in order of name."""
+
+
+def why_not_evicted(pods: Iterable[Pod], budgets_of: BudgetsOf) -> str:
+    """Why the eviction API would refuse one of them if all were to go; empty if it would not."""
+    needed: Counter[BudgetName] = Counter()
+    allowed: dict[BudgetName, int] = {}
+    for pod in pods:
+        asked = budgets_asked(pod, budgets_of)
+        if len(asked) > 1:
+            names = " and ".join(f"PodDisruptionBudget {b.id}" for b in asked)
+            return f"pod {pod.key} is covered by {names}, which Kubernetes never evicts"
+        for budget in asked:
+            needed[budget.id] += 1
+            allowed[budget.id] = budget.allowed
+    for name, number in sorted(needed.items()):
+        if number > allowed[name]:
+            return f"PodDisruptionBudget {name} allows {allowed[name]} of {number} evictions"
+    return ""
+
+
+def budgets_asked(pod: Pod, budgets_of: BudgetsOf) -> Sequence[Budget]:
+    """The budgets that have a say in the pod's eviction; each counts it as one disruption."""
+    if pod.terminating or pod.finished or pod.phase is PodPhase.PENDING:
+        return ()
+    covering = [b for b in budgets_of(pod.namespace) if b.covers(pod)]
+    if len(covering) == 1 and not pod.ready:
+        budget = covering[0]
+        if budget.unhealthy_always or budget.enough_healthy:
+            return ()
+    return covering

@@ -1,0 +1,226 @@
+"""The cheapest victims in one domain such that a whole group fits: nobody is evicted in vain.
+
+Victims are whole (`victims.py`), and their budgets let all of them go together (`budgets.py`). Of
+two sets the one whose highest priority is lower is cheaper, then the one of fewer groups, of fewer
+pods, then the names of the domain and of the victims decide.
+
+In a domain, priorities are allowed in level by level, from the lowest on, until the group fits
+with budgets kept; within a level `sparing.py` finds the fewest that have to go. Where it reaches
+its bound the answer says that it is not proven to be the cheapest; property tests hold the rest
+against brute force. Only the domains that can still be cheapest are searched.
+
+Costs: one look at the tenants of each domain of the key, then trials (a `match` each) in few.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+
+from lws_placement.engine.budgets import budgets_asked, why_not_evicted
+from lws_placement.engine.match import NoMatch, match
+from lws_placement.engine.model import DomainName, Group, HostPort, NodeName, Pod, Rank
+from lws_placement.engine.resources import minus, total
+from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.sparing import Sparing, Victims
+from lws_placement.engine.victims import Tenancy, Tenants, Victim, tenancy
+
+TRIALS = 400
+"""Matches tried in one domain and level before the search is content with what it has."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cost:
+    """Less is cheaper."""
+
+    priority: int
+    groups: int
+    pods: int
+    domain: str
+    victims: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preemption:
+    """When the victims are gone, the group fits in the domain on these nodes. `proven`: no cheaper
+    set exists.
+    """
+
+    domain: DomainName
+    nodes: Mapping[Rank, NodeName]
+    victims: Victims
+    proven: bool = True
+
+    @property
+    def cost(self) -> Cost:
+        names = tuple(sorted(v.name for v in self.victims))
+        return replace(_least(self.victims, self.domain.value), victims=names)
+
+
+class WhyNobody(StrEnum):
+    """Why nobody is evicted for a group; the text follows "preempts nobody: "."""
+
+    NEVER = "its preemptionPolicy is Never"
+    FREEING = "a domain that it fits in is free or about to be"
+    BUDGET = "a budget forbids it"
+    NO_HELP = "it would not fit either if all of lower priority were gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """Nobody is to be evicted. `domain`: for FREEING and BUDGET, of which domain that is said;
+    `detail`: the budget.
+    """
+
+    why: WhyNobody
+    domain: DomainName | None = None
+    detail: str = ""
+
+
+def preempt(
+    group: Group, domains: Iterable[DomainView], tenants: Tenants, *, trials: int = TRIALS
+) -> Preemption | Nobody:
+    """For a group none of whose members is bound and that fits in none of the domains as they are.
+
+    Equal inputs give equal answers.
+    """
+    if group.outranks is None:
+        return Nobody(WhyNobody.NEVER)
+    worth: list[tuple[Cost, _Domain]] = []
+    free: list[DomainName] = []
+    for view in domains:
+        found = tenancy(group, view, tenants)
+        if isinstance(found, Tenancy):
+            domain = _Domain(group, view, found, tenants=tenants, trials=trials)
+            if domain.will_be_free():
+                free.append(view.name)
+            elif found.must or found.may:
+                worth.append((_least(found.must or found.may[:1], view.name.value), domain))
+    if free:
+        return Nobody(WhyNobody.FREEING, min(free))
+    return _cheapest(sorted(worth, key=lambda w: w[0]))
+
+
+def _cheapest(worth: Sequence[tuple[Cost, "_Domain"]]) -> Preemption | Nobody:
+    best: Preemption | None = None
+    refusal, proven = Nobody(WhyNobody.NO_HELP), True
+    for least, domain in worth:
+        if best is not None and least > best.cost:
+            break
+        answer = domain.search()
+        proven &= domain.proven
+        if isinstance(answer, Nobody):
+            refusal = answer if refusal.why is WhyNobody.NO_HELP else refusal
+        elif best is None or answer.cost < best.cost:
+            best = answer
+    return refusal if best is None else replace(best, proven=proven)
+
+
+def _least(victims: Sequence[Victim], domain: str) -> Cost:
+    """No set with these in it costs less."""
+    return Cost(
+        priority=max(v.priority for v in victims),
+        groups=sum(v.group is not None for v in victims),
+        pods=sum(len(v.pods) for v in victims),
+        domain=domain,
+        victims=(),
+    )
+
+
+class _Domain:
+    """One domain with its tenants, as one group sees it."""
+
+    def __init__(
+        self, group: Group, view: DomainView, found: Tenancy, *, tenants: Tenants, trials: int
+    ) -> None:
+        self.proven = True
+        self._group = group
+        self._name = view.name
+        self._found = found
+        self._trials = trials
+        self._tenants = tenants
+        self._nodes = view.nodes
+
+    @cached_property
+    def _at(self) -> Mapping[str, tuple[int, Pod]]:
+        """UID -> index of its node, and the pod."""
+        on = self._tenants.pods_on
+        return {p.uid: (i, p) for i, view in enumerate(self._nodes) for p in on(view.node.name)}
+
+    def will_be_free(self) -> bool:
+        """Do those who are going anyway make room enough?"""
+        return not self._found.must and self._fits(())
+
+    def search(self) -> Preemption | Nobody:
+        must, refusal = self._found.must, Nobody(WhyNobody.NO_HELP)
+        for may in self._levels():
+            if not self._fits((*must, *may)):
+                continue
+            chosen = self._fewest(may)
+            if chosen is not None:
+                victims = (*must, *chosen)
+                nodes = self._match(victims)
+                assert not isinstance(nodes, NoMatch)  # it was tried before
+                return Preemption(self._name, nodes, _in_order(victims))
+            detail = self._why_not_evicted((*must, *may))
+            refusal = Nobody(WhyNobody.BUDGET, self._name, detail)
+        return refusal
+
+    def _levels(self) -> Iterator[Victims]:
+        """Those who may go: up to one priority after the other, from that on that must go."""
+        must, may = self._found.must, self._found.may
+        floor = [max(v.priority for v in must)] if must else []
+        for level in sorted({*floor, *(v.priority for v in may)}):
+            if not floor or level >= floor[0]:
+                yield tuple(v for v in may if v.priority <= level)
+
+    def _fewest(self, may: Victims) -> Victims | None:
+        must = self._found.must
+        sparing = Sparing(
+            fits=lambda victims: self._fits((*must, *victims)),
+            allowed=lambda victims: not self._why_not_evicted((*must, *victims)),
+            alike=self._alike,
+            most=self._trials,
+        )
+        chosen = sparing.run(may)
+        self.proven &= sparing.proven
+        return chosen
+
+    def _alike(self, victim: Victim) -> Hashable:
+        if victim.group is not None:
+            return victim.group
+        (pod,) = victim.pods
+        asked = tuple(b.id for b in budgets_asked(pod, self._tenants.budgets_of))
+        demand = pod.demand
+        return pod.node, demand.resources, demand.host_ports, victim.priority, asked
+
+    def _why_not_evicted(self, victims: Victims) -> str:
+        return why_not_evicted((p for v in victims for p in v.pods), self._tenants.budgets_of)
+
+    def _fits(self, victims: Victims) -> bool:
+        found = self._match(victims)
+        self.proven &= found is not NoMatch.NOT_PROVEN
+        return not isinstance(found, NoMatch)
+
+    def _match(self, victims: Victims) -> Mapping[Rank, NodeName] | NoMatch:
+        gone: dict[int, list[Pod]] = defaultdict(list)
+        for uid in self._found.going.union(*(v.uids for v in victims)):
+            if uid in self._at:
+                index, pod = self._at[uid]
+                gone[index].append(pod)
+        nodes = [_emptied(n, gone[i]) if i in gone else n for i, n in enumerate(self._nodes)]
+        return match(self._group.members, nodes)
+
+
+def _emptied(view: NodeView, gone: Sequence[Pod]) -> NodeView:
+    """The node when these pods are gone."""
+    taken = total(dict(pod.demand.resources) for pod in gone)
+    ports: set[HostPort] = {port for pod in gone for port in pod.demand.host_ports}
+    free = minus(view.free, {name: -amount for name, amount in taken.items()})
+    return replace(view, free=free, ports=view.ports - ports)
+
+
+def _in_order(victims: Victims) -> Victims:
+    """Groups first, by name."""
+    return tuple(sorted(victims, key=lambda v: (v.group is None, v.name)))

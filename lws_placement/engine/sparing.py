@@ -1,0 +1,92 @@
+"""Of those who may be evicted, the fewest that have to be: branch and bound over who is spared.
+
+Evicting more never makes a fit impossible, so a branch ends where evicting all that is undecided
+would not do, and budgets forbid more and more, so it ends where they forbid what is decided. Pods
+between which nothing can tell are evicted from the first name on. Fewest groups count first, then
+pods, then names. Until `most` trials this is exact; then the best so far is taken, of which nobody
+could be spared alone: the first descent spares as many as it can, one after the other, and is
+always finished.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+
+from lws_placement.engine.victims import Victim
+
+Victims = tuple[Victim, ...]
+
+
+class Sparing:
+    """`fits`: does it do to evict these? `allowed`: do budgets let them go all together? `alike`:
+    equal for victims between which nothing but the name can tell.
+    """
+
+    def __init__(
+        self,
+        fits: Callable[[Victims], bool],
+        allowed: Callable[[Victims], bool],
+        alike: Callable[[Victim], Hashable],
+        *,
+        most: int,
+    ) -> None:
+        self._fits = fits
+        self._allowed = allowed
+        self._alike = alike
+        self._most = most
+        self._trials = 0
+        self._best: Victims | None = None
+        self.proven = True
+        """Is what was found the best there is?"""
+
+    def run(self, may: Victims) -> Victims | None:
+        """None: no set that fits is allowed (or, if not `proven`, none was found)."""
+        kinds: dict[Hashable, list[Victim]] = {}
+        for victim in sorted(may, key=lambda v: v.name):
+            kinds.setdefault(self._alike(victim), []).append(victim)
+        costly_first = sorted(
+            kinds.values(), key=lambda k: (k[0].group is None, -len(k[0].pods), k[0].name)
+        )
+        if self._allowed(()):
+            self._decide((), costly_first)
+        return self._best
+
+    def _decide(self, evicted: Victims, left: Sequence[Sequence[Victim]]) -> None:
+        """`evicted` with all of `left` fits."""
+        if not left:
+            if self._best is None or _cost(evicted) < _cost(self._best):
+                self._best = evicted
+            return
+        kind, later = left[0], left[1:]
+        least = self._least(evicted, kind, later)
+        for number in range(least, len(kind) + 1):
+            if number > least and self._trials >= self._most:
+                self.proven = False
+                return
+            now = (*evicted, *kind[:number])
+            if self._best is not None and _cost(now)[:2] > _cost(self._best)[:2]:
+                return
+            if not self._allowed(now):
+                return
+            self._decide(now, later)
+            if not later:
+                return
+
+    def _least(
+        self, evicted: Victims, kind: Sequence[Victim], later: Sequence[Sequence[Victim]]
+    ) -> int:
+        """How many of the kind have to go, all later ones gone."""
+        rest = tuple(v for k in later for v in k)
+        low, high = 0, len(kind)  # `high` does
+        while low < high:
+            middle = (low + high) // 2
+            self._trials += 1
+            if self._fits((*evicted, *kind[:middle], *rest)):
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+
+def _cost(victims: Victims) -> tuple[int, int, tuple[str, ...]]:
+    groups = sum(v.group is not None for v in victims)
+    names = tuple(sorted(v.name for v in victims))
+    return groups, sum(len(v.pods) for v in victims), names

@@ -1,0 +1,129 @@
+"""Who would have to go for a group to have a domain, and who may be asked to.
+
+A *victim* goes whole or not at all: a group with all its pods wherever they run, or one foreign
+pod. A group that is in the way of another one by being there has to go whatever the room; a foreign
+pod only if its room is needed. Nobody is a victim
+
+- of a group that does not outrank it: the lowest priority among the preemptor's members counts, and
+  the highest among the victim's pods, so two groups can never evict each other in turn;
+- who is going anyway: a Terminating pod, a group that is leaving its domain. Their room is taken as
+  free soon, so nobody is evicted where waiting a moment does;
+- of whom no pod is alive: a group that is restarting comes back to its domain, and what priority it
+  will have nobody knows yet;
+- who would be back at once: pods of DaemonSets and of the kubelet itself.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lws_placement.engine.budgets import Budget
+from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.model import Group, GroupId, NodeName, Pod
+from lws_placement.engine.snapshot import DomainView
+
+_BACK_AT_ONCE = frozenset({"DaemonSet", "Node"})
+
+
+class Tenants(Protocol):
+    """Whose pods are where."""
+
+    def pods_on(self, node: NodeName) -> Sequence[Pod]:
+        """Bound there and not finished, by name."""
+        ...
+
+    def goes_with(self, pod: Pod) -> GroupId | None:
+        """The group it is part of, on exclusive topology or not; None: a foreign pod."""
+        ...
+
+    def all_pods_of(self, group: GroupId) -> Sequence[Pod]: ...
+    def holds_of(self, group: GroupId) -> Sequence[Hold]: ...
+    def budgets_of(self, namespace: str) -> Iterable[Budget]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """`pods`: what is to be evicted: bound and not going yet, by name. `priority`: its highest."""
+
+    priority: int
+    pods: tuple[Pod, ...]
+    group: GroupId | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.group) if self.group is not None else self.pods[0].key
+
+    @property
+    def uids(self) -> frozenset[str]:
+        return frozenset(p.uid for p in self.pods)
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """What a domain's tenants are to one group: who must go for it, and who may, the lowest
+    priority first.
+    """
+
+    must: tuple[Victim, ...] = ()
+    may: tuple[Victim, ...] = ()
+    going: frozenset[str] = frozenset()
+    """UIDs of pods that go by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """Somebody who stays is in the way; `why` completes "the domain ..."."""
+
+    why: str
+
+
+def tenancy(group: Group, domain: DomainView, tenants: Tenants) -> Tenancy | Barred:
+    """Of a group that runs nowhere. O(pods in the domain and of the groups there)."""
+    if group.outranks is None:
+        return Barred("cannot be freed: its preemptionPolicy is Never")
+    must: list[Victim] = []
+    may: list[Victim] = []
+    going: set[str] = set()
+    for other in sorted(_in_the_way(group, domain)):
+        match _as_victim(other, group.outranks, tenants):
+            case Barred() as barred:
+                return barred
+            case Victim() as victim:
+                must.append(victim)
+            case None:
+                going.update(p.uid for p in tenants.all_pods_of(other))
+    for view in domain.nodes:
+        for pod in tenants.pods_on(view.node.name):
+            if pod.terminating:
+                going.add(pod.uid)
+            elif _may_go(pod, group.outranks, tenants):
+                may.append(Victim(pod.priority, (pod,)))
+    may.sort(key=lambda v: (v.priority, v.name))
+    return Tenancy(tuple(must), tuple(may), frozenset(going))
+
+
+def _in_the_way(group: Group, domain: DomainView) -> frozenset[GroupId]:
+    """Groups beside which this one may not be."""
+    return domain.owners - {group.id}
+
+
+def _may_go(pod: Pod, outranks: int, tenants: Tenants) -> bool:
+    if pod.priority >= outranks or pod.owner_kind in _BACK_AT_ONCE:
+        return False
+    return tenants.goes_with(pod) is None
+
+
+def _as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barred | None:
+    """None: it is going by itself."""
+    pods = tenants.all_pods_of(other)
+    holds = tenants.holds_of(other)
+    living = [p for p in pods if not p.terminating and not p.finished]
+    if holds and all(h.state is HoldState.LEAVING for h in holds):
+        return None
+    if not living:
+        return Barred(f"is kept for {other}, which is coming back") if holds else None
+    priority = max(p.priority for p in living)
+    if priority >= outranks:
+        return Barred(f"has {other} of priority {priority}")
+    bound = sorted((p for p in living if p.node is not None), key=lambda p: p.key)
+    return Victim(priority, tuple(bound), other)

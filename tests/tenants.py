@@ -1,0 +1,104 @@
+"""A cluster of nodes, pods, holds and budgets for tests of preemption: views and tenants in one."""
+
+from dataclasses import replace
+
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.budgets import Budget, BudgetName
+from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.model import (
+    Demand,
+    DomainName,
+    Group,
+    GroupId,
+    Member,
+    Node,
+    Occupant,
+    Operator,
+    Pod,
+    PodPhase,
+    Requirement,
+)
+
+KEY = "example.com/slice"
+ME = GroupId("ns", "urgent", "uid-urgent", "me")
+
+
+def a_group_id(name):
+    return GroupId("ns", name, f"uid-{name}", "0")
+
+
+def a_demand(**amounts):
+    return Demand(resources=tuple(sorted({**amounts, "pods": 1}.items())))
+
+
+def a_group(*demands, outranks=100):
+    members = tuple(Member(rank, demand) for rank, demand in enumerate(demands))
+    return Group(ME, KEY, members, priority=outranks or 0, outranks=outranks)
+
+
+def a_budget(name, *, allowed=0, app="model", **fields):
+    selector = (Requirement("app", Operator.IN, (app,)),)
+    return Budget(BudgetName("ns", name), selector, allowed, **fields)
+
+
+class Town:
+    """`pods_on`, `goes_with`, ...: what `victims.Tenants` asks."""
+
+    def __init__(self):
+        self.index = DomainIndex()
+        self.pods = {}
+        self.groups = {}
+        self.holds = {}
+        self.budgets = []
+
+    def add_domain(self, value, *, nodes=1, **room):
+        for i in range(nodes):
+            allocatable = {"pods": 110, **room}
+            self.index.put_node(Node(f"{value}-{i}", {KEY: value}, allocatable))
+
+    def add_pod(self, name, node, *, group=None, priority=0, gpu=1, **fields):
+        pod = Pod(
+            namespace="ns",
+            name=name,
+            uid=f"uid-{name}",
+            resource_version="1",
+            created_s=0.0,
+            demand=fields.pop("demand", a_demand(gpu=gpu)),
+            node=node,
+            phase=PodPhase.RUNNING,
+            ready=True,
+            priority=priority,
+            labels=(("app", "model"),),
+        )
+        pod = self.pods[pod.uid] = replace(pod, **fields)
+        if group is not None:
+            self.groups[pod.uid] = group
+        if node is not None:
+            self.index.put_occupant(node, Occupant(pod.uid, pod.demand, group), owner_uid="")
+        return pod
+
+    def hold(self, value, group, *, state=HoldState.ACTIVE):
+        hold = Hold(DomainName(KEY, value), group, "0", "l", "r", 1, "p", {}, {}, state=state)
+        self.holds.setdefault(group, []).append(hold)
+        self.index.put_hold(hold)
+
+    def domains(self):
+        return list(self.index.domains(KEY))
+
+    # -- Tenants ---------------------------------------------------------------------------------
+
+    def pods_on(self, node):
+        found = [p for p in self.pods.values() if p.node == node and not p.finished]
+        return sorted(found, key=lambda p: p.key)
+
+    def goes_with(self, pod):
+        return self.groups.get(pod.uid)
+
+    def all_pods_of(self, group):
+        return [p for uid, p in self.pods.items() if self.groups.get(uid) == group]
+
+    def holds_of(self, group):
+        return self.holds.get(group, [])
+
+    def budgets_of(self, namespace):
+        return [b for b in self.budgets if b.id.namespace == namespace]
