@@ -188,6 +188,11 @@ class FakeApi:
         resource, key, sub = parse(path)
         if sub == "binding":
             return await self._write("bind", resource, lambda: self._bind(key, body))
+        if sub == "eviction":
+            if (params or {}).get("dryRun"):
+                await self._alive()
+                return self._evict(key, body, dry_run=True)
+            return await self._write("evict", resource, lambda: self._evict(key, body))
         return await self._write(
             "create", resource, lambda: self.server.create(resource, body, namespace=key[0])
         )
@@ -264,6 +269,34 @@ class FakeApi:
         pod["spec"]["nodeName"] = body["target"]["name"]
         pod["status"] = {"phase": "Pending", "conditions": []}
         return self.server.put("pods", pod)
+
+    def _evict(self, key, body, *, dry_run=False):
+        """Budgets select by matchLabels here, and count a disruption for every running pod."""
+        pod = self.server._known("pods", key)
+        self.server._check(pod, body["deleteOptions"].get("preconditions") or {})
+        going = pod["metadata"].get("deletionTimestamp")
+        covering = [] if going or pod["status"].get("phase") != "Running" else self._budgets(pod)
+        if len(covering) > 1:
+            raise refused(500, "This pod has more than one PodDisruptionBudget")
+        for budget in covering:
+            if budget["status"]["disruptionsAllowed"] < 1:
+                raise refused(429, "Cannot evict pod as it would violate its disruption budget")
+            if not dry_run:
+                left = budget["status"]["disruptionsAllowed"] - 1
+                status = {**budget["status"], "disruptionsAllowed": left}
+                self.server.put("poddisruptionbudgets", {**budget, "status": status})
+        if not dry_run:
+            self.server.delete("pods", key, options=body["deleteOptions"])
+        return {}
+
+    def _budgets(self, pod):
+        labels = pod["metadata"].get("labels") or {}
+        return [
+            b
+            for b in self.server.all("poddisruptionbudgets")
+            if b["metadata"]["namespace"] == pod["metadata"]["namespace"]
+            and b["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        ]
 
     def _patch(self, resource, key, body):
         old = self.server._known(resource, key)

@@ -8,6 +8,7 @@ that comes after the object's deletion does not bring it back.
 
 from typing import Protocol
 
+from lws_placement.cluster.budgets import BudgetIndex
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner, decode_pod
 from lws_placement.cluster.domains import DomainIndex
@@ -32,6 +33,7 @@ class Listener(Protocol):
 class ClusterCache:
     def __init__(self, domains: DomainIndex) -> None:
         self.domains = domains
+        self.budgets = BudgetIndex()
         self.listeners: list[Listener] = []
         self._pods: dict[str, Pod] = {}
         self._affinity: dict[str, Raw] = {}
@@ -107,6 +109,11 @@ class ClusterCache:
         found = [self._pods[uid] for uid in self._groups.get(group, ())]
         return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
 
+    def pods_of_lws(self, namespace: str, name: str) -> list[Pod]:
+        """All pods that say they are of a LeaderWorkerSet of this name, by name."""
+        found = [self._pods[uid] for uid in self._of_lws.get((namespace, name), ())]
+        return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
+
     def groups(self) -> list[GroupId]:
         """Every group that has a pod or a hold."""
         return sorted(self._groups.keys() | self._held_by.keys())
@@ -125,7 +132,7 @@ class ClusterCache:
             self.domains.drop_occupant(old.node, pod.uid)
             self._capacity_changed()
         if pod.node is not None and not pod.finished and _takes_differently(old, pod):
-            occupant = Occupant(pod.uid, pod.demand, group or _guest_group(pod))
+            occupant = Occupant(pod.uid, pod.demand, group or guest_group(pod))
             self.domains.put_occupant(pod.node, occupant, owner_uid=pod.owner_uid)
             for listener in self.listeners:
                 listener.room_taken(pod.node)
@@ -291,6 +298,10 @@ class ClusterCache:
         """A node was put or dropped through `domains`."""
         self._capacity_changed()
 
+    def budget_changed(self) -> None:
+        """Somebody may be evicted now who might not be before."""
+        self._capacity_changed()
+
     def _group_changed(self, group: GroupId) -> None:
         for listener in self.listeners:
             listener.group_changed(group)
@@ -300,7 +311,7 @@ class ClusterCache:
             listener.capacity_changed()
 
 
-def _guest_group(pod: Pod) -> GroupId | None:
+def guest_group(pod: Pod) -> GroupId | None:
     """A LeaderWorkerSet group without a domain of its own still is a group: no other may join it
     (and its labels make kube-scheduler refuse leaders with the exclusive terms beside it).
     """

@@ -22,10 +22,6 @@ _LEADER = "0"
 
 def decode_node(raw: Raw) -> Node:
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
-    ready = any(
-        c.get("type") == "Ready" and c.get("status") == "True"
-        for c in status.get("conditions") or ()
-    )
     allocatable = status.get("allocatable") or {}
     return Node(
         name=meta["name"],
@@ -36,7 +32,7 @@ def decode_node(raw: Raw) -> Node:
             for t in spec.get("taints") or ()
         ),
         unschedulable=bool(spec.get("unschedulable")),
-        ready=ready and not meta.get("deletionTimestamp"),
+        ready=_is_ready(status) and not meta.get("deletionTimestamp"),
     )
 
 
@@ -66,6 +62,9 @@ def decode_pod(raw: Raw) -> Pod:
         owner_name=owner.get("name", ""),
         owner_kind=owner.get("kind", ""),
         priority=int(spec.get("priority") or 0),
+        preempts=spec.get("preemptionPolicy") != "Never",
+        ready=_is_ready(status),
+        labels=tuple(_label(k, v) for k, v in sorted((meta.get("labels") or {}).items())),
         member=decode_member(meta),
         unschedulable=_unschedulable(status),
     )
@@ -120,6 +119,19 @@ def decode_time(text: str | None) -> float:
     if not text:
         return 0.0
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def _is_ready(status: Raw) -> bool:
+    return any(
+        c.get("type") == "Ready" and c.get("status") == "True"
+        for c in status.get("conditions") or ()
+    )
+
+
+@lru_cache(maxsize=8192)
+def _label(key: str, value: str) -> tuple[str, str]:
+    """One object for a label that many pods carry."""
+    return key, value
 
 
 def _phase(text: str | None) -> PodPhase:

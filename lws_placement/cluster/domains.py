@@ -112,6 +112,10 @@ class DomainIndex:
         node = self._nodes.get(name)
         return None if node is None else self._build_node(node, without=uids)
 
+    def occupants_on(self, name: str) -> list[Occupant]:
+        """Pods that are bound to the node and not finished."""
+        return list(self._occupants.get(name, {}).values())
+
     def holds_on(self, name: str) -> list[Hold]:
         """Holds of whatever key whose domain includes the node."""
         node = self._nodes.get(name)

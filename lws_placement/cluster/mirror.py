@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 
 from lws_placement import keys
+from lws_placement.cluster.budgets import decode_budget
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import decode_node
@@ -25,6 +26,7 @@ from lws_placement.errors import InvalidObjectError
 log = logging.getLogger(__name__)
 
 LWS_PATH = "/apis/leaderworkerset.x-k8s.io/v1/leaderworkersets"
+BUDGETS_PATH = "/apis/policy/v1/poddisruptionbudgets"
 
 _UNREADABLE = (InvalidObjectError, KeyError, ValueError, TypeError, AttributeError)
 
@@ -92,6 +94,7 @@ class Mirror:
                 **owned,
             ),
             self._watch("/apis/apps/v1/daemonsets", self._put_daemon_set, self._drop_daemon_set),
+            self._watch(BUDGETS_PATH, self._put_budget, self._drop_budget),
             self._watch("/api/v1/pods", cache.put_pod, self._drop_pod),
         ]
 
@@ -182,6 +185,15 @@ class Mirror:
     def _daemon_sets_changed(self) -> None:
         self._cache.domains.set_daemon_sets(self._daemon_sets.values())
         self._cache.node_changed()
+
+    def _put_budget(self, raw: Raw) -> None:
+        if self._cache.budgets.put(decode_budget(raw)):
+            self._cache.budget_changed()
+
+    def _drop_budget(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        self._cache.budgets.drop(meta["namespace"], meta["name"])
+        self._cache.budget_changed()
 
     def _drop_pod(self, raw: Raw) -> None:
         meta = raw["metadata"]

@@ -126,6 +126,13 @@ class Now:
                 return None
         return result
 
+    @property
+    def outranks(self) -> int | None:
+        """Its weakest member says whom it may have evicted; members still to come are as these."""
+        if not all(p.preempts for p in self.members.values()):
+            return None
+        return min(p.priority for p in self.members.values())
+
     def group(self, seen: Seen, demands: Mapping[Rank, Demand]) -> Group:
         bound = self.bound
         return Group(
@@ -137,5 +144,6 @@ class Now:
             ),
             revision=self.info.revision,
             priority=max(p.priority for p in self.members.values()),
+            outranks=self.outranks,
             since_s=min(p.created_s for p in self.members.values()),
         )
