@@ -45,7 +45,7 @@ e2e: venv ## End-to-end tests alone
 soak: venv ## Random churn against the real control plane; SECONDS=1800
 	LWS_PLACEMENT_CHURN_SECONDS=$(SECONDS) $(BIN)/pytest --e2e tests/e2e/test_churn.py -s $(ARGS)
 
-bench: venv ## The same groups as plain pods and as placed groups, at 1 000 and 5 000 nodes
+bench: venv ## What placement costs; ARGS="engine extender" chooses parts, ARGS=--help lists them
 	$(BIN)/python -m tests.bench $(ARGS)
 
 bench-day: venv ## A simulated day of groups: ours, first fit and random

@@ -127,6 +127,11 @@ class LocalCluster:
             self._processes.pop().stop()
         self.scheduler = None
 
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """Its programs, in the order in which they were started."""
+        return tuple(self._processes)
+
     def check(self) -> None:
         """Raises LocalClusterError if one of the programs has ended."""
         for process in self._processes:

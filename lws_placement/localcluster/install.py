@@ -106,7 +106,7 @@ class Installation:
     def wait_ready(self, name: str) -> None:
         """Until it listens and its caches have synced, and the webhooks trust it."""
         self.wait_for(lambda: (self.cluster.folder / f"{name}.ports").exists(), name)
-        self.wait_for(lambda: self._ready(name), name)
+        self.wait_for(lambda: self.is_ready(name), name)
         self.wait_for(self._trusted, name)
 
     def stop_server(self, name: str) -> None:
@@ -155,7 +155,8 @@ class Installation:
         conditions = self.cluster.kubectl("get", "crd", "-ojsonpath={.items[*].status.conditions}")
         return '"type":"Established"' in conditions
 
-    def _ready(self, name: str) -> bool:
+    def is_ready(self, name: str) -> bool:
+        """Does /readyz of that process say so? Its ports file must exist."""
         port = json.loads((self.cluster.folder / f"{name}.ports").read_text())["health"]
         try:
             with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/readyz", timeout=2):

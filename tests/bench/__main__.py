@@ -1,0 +1,47 @@
+"""`make bench`: what placement costs. `make bench ARGS="engine extender"` chooses parts.
+
+engine     planning one group, and room for one while a thousand wait; no control plane
+extender   kube-scheduler's calls to us over HTTP; no control plane
+start      `serve` from nothing on a large cluster: time and memory
+line       the same groups as plain pods and as placed groups through the real control plane
+
+CPU figures stand on their own; times of `line` mean something only as ratios within one run, since
+control plane, scheduler and we share the machine.
+"""
+
+import argparse
+import importlib
+from pathlib import Path
+
+from rich.console import Console
+
+from .figures import show, write
+
+PARTS = ("engine", "extender", "start", "line")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all")
+    parser.add_argument("--nodes", help="comma-separated; default 15000, for line 5000,15000")
+    parser.add_argument("--groups", type=int, default=200, help="of 4 pods, for line")
+    parser.add_argument("--only", default="", help="comma-separated contenders of line")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"))
+    args = parser.parse_args()
+    if unknown := set(args.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    console = Console()
+    figures = []
+    for part in args.parts or PARTS:
+        module = importlib.import_module(f".{part}", __package__)
+        measured = module.measure(args, console)
+        show(measured, console)
+        figures += measured
+    write(figures, args.json)
+    console.print(f"written to {args.json}")
+
+
+if __name__ == "__main__":
+    main()

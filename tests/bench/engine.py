@@ -1,0 +1,171 @@
+"""Planning, without an API server: the real planner over a real cache, and writes that succeed at
+once.
+
+- One group: its gated leader appears, it is planned, held and pinned. CPU of all of that, from the
+  decoding of the pod on. The baseline asks every domain, as a planner without an index would.
+- Room for one: a thousand groups wait, one hold ends. Time until one of them has the domain, and
+  CPU. The baseline decides afresh about each that waits.
+"""
+
+import asyncio
+import time
+from dataclasses import replace
+from statistics import fmean
+
+from lws_placement.engine.actions import Pin, WriteHold
+from lws_placement.engine.model import Group, Member
+from lws_placement.engine.plan import plan_group
+from lws_placement.planner.pace import Pace
+from lws_placement.planner.planner import Planner
+
+from .figures import Figure, percentile
+from .objects import KEY, PER_DOMAIN, a_member
+from .world import WHOLE_NODE, a_large_cluster, group_of, held
+
+GROUPS = 400
+WAITING = 1000
+EVENTS = 200
+AFRESH = 5
+
+
+class PromptActor:
+    """Every write succeeds at once; tells of each hold that was written."""
+
+    def __init__(self, cache):
+        self._cache = cache
+        self._version = 1000
+        self.written = asyncio.Queue()
+
+    async def apply(self, group, action):
+        self._version += 1
+        match action:
+            case WriteHold(hold):
+                written = replace(hold, resource_version=str(self._version), uid=hold.name)
+                self._cache.put_hold(written)
+                self.written.put_nowait((hold, time.perf_counter()))
+            case Pin(pod, node):
+                number = int(pod.member.group_index)
+                raw = a_member(number, 0, gated=False, version=self._version)
+                raw["spec"]["nodeName"] = node
+                self._cache.put_written_pod(raw)
+
+    async def end_hold(self, action):
+        return True
+
+
+def measure(args, console):
+    figures = []
+    for nodes in (int(n) for n in (args.nodes or "15000").split(",")):
+        console.print(f"engine: {nodes} nodes, {nodes // PER_DOMAIN} domains …")
+        figures += asyncio.run(_one_group(nodes))
+        figures += asyncio.run(_room_for_one(nodes))
+    return figures
+
+
+async def _one_group(nodes):
+    cache = a_large_cluster(nodes)
+    domains = cache.domains.domains(KEY)
+    afresh = []
+    for number in range(AFRESH):
+        started = time.thread_time()
+        plan_group(_asked(number), list(domains))
+        afresh.append(time.thread_time() - started)
+    async with _planning(cache) as actor:
+        await _placed(cache, actor, 0)  # builds the index of the shape, once
+        started = time.thread_time()
+        for number in range(1, GROUPS):
+            await _placed(cache, actor, number)
+        each = (time.thread_time() - started) / (GROUPS - 1)
+    return [
+        Figure(
+            part="engine",
+            where=f"{nodes} nodes",
+            what="planning one group, CPU",
+            value=each * 1000,
+            unit="ms",
+            against="asking every domain",
+            baseline=fmean(afresh) * 1000,
+            goal=2,
+        )
+    ]
+
+
+async def _placed(cache, actor, number):
+    cache.put_pod(a_member(number, 0))
+    await actor.written.get()
+
+
+async def _room_for_one(nodes):
+    cache = a_large_cluster(nodes)
+    count = nodes // PER_DOMAIN
+    holds = [held(cache, domain, number=domain) for domain in range(count)]
+    async with _planning(cache) as actor:
+        for number in range(WAITING):
+            cache.put_pod(a_member(number, 0))
+        await _idle()
+        cpu, wall = [], []
+        for event in range(EVENTS):
+            started = time.perf_counter()
+            spent = time.thread_time()
+            cache.drop_hold(holds[event * 7 % count].domain)
+            _, at = await actor.written.get()
+            await asyncio.sleep(0)
+            cpu.append(time.thread_time() - spent)
+            wall.append(at - started)
+        domains = cache.domains.domains(KEY)
+        afresh = time.thread_time()
+        plan_group(_asked(WAITING), list(domains))
+        afresh = (time.thread_time() - afresh) * WAITING
+    where = f"{nodes} nodes, {WAITING} groups waiting"
+    return [
+        Figure("engine", where, "room for one group, until held, median", _ms(wall, 0.5), "ms"),
+        Figure(
+            "engine", where, "room for one group, until held, p99", _ms(wall, 0.99), "ms", goal=50
+        ),
+        Figure(
+            part="engine",
+            where=where,
+            what="room for one group, CPU, p99",
+            value=_ms(cpu, 0.99),
+            unit="ms",
+            against="planning all that wait afresh",
+            baseline=afresh * 1000,
+            goal=50,
+        ),
+    ]
+
+
+def _ms(seconds, share):
+    return percentile(seconds, share) * 1000
+
+
+class _planning:
+    """A planner at work on the cache."""
+
+    def __init__(self, cache):
+        self._cache = cache
+
+    async def __aenter__(self):
+        actor = PromptActor(self._cache)
+        pace = Pace(clock=time.monotonic, hold_s=60)
+        self._task = asyncio.create_task(Planner(self._cache, actor, pace=pace).run())
+        await asyncio.sleep(0)
+        return actor
+
+    async def __aexit__(self, *_):
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
+async def _idle():
+    """Until the planner has nothing to do: no CPU for a tenth of a second."""
+    quiet = 0
+    while quiet < 3:
+        before = time.thread_time()
+        await asyncio.sleep(0.05)
+        quiet = quiet + 1 if time.thread_time() - before < 0.005 else 0
+
+
+def _asked(number):
+    members = tuple(Member(rank, WHOLE_NODE) for rank in range(PER_DOMAIN))
+    return Group(group_of(number), KEY, members, revision="r1")
