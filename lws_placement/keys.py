@@ -8,7 +8,11 @@ re-exports.
 
 from lws_placement.engine.lws_names import (
     ADMITTED,
+    GANG,
     GATE,
+    GROUP,
+    GROUP_SIZE,
+    GROUP_TOPOLOGY,
     GUEST_MARKER,
     LAST_APPLIED,
     LWS_EXCLUSIVE_TOPOLOGY,
@@ -30,21 +34,31 @@ from lws_placement.engine.lws_names import (
     LWS_SUBGROUP_SIZE,
     LWS_UID,
     LWS_WORKER_INDEX,
+    MANAGED,
     MEMBER_MARKER,
     NODE_NAME_FIELD,
     OUR_PREFIX,
+    OWNER_UID,
     PINNED_NODE,
     PLAN,
+    PREFER_TOPOLOGY,
+    RELEASED,
     RESTART_BACKOFF_SECONDS,
     RESTART_BUDGET,
     RESTARTS,
+    SCOPE,
+    SLOT,
+    WITHIN_TOPOLOGY,
 )
 
 __all__ = [
     "ADMITTED",
     "FIELD_MANAGER",
+    "GANG",
     "GATE",
     "GROUP",
+    "GROUP_SIZE",
+    "GROUP_TOPOLOGY",
     "GUEST_MARKER",
     "HOLD",
     "HOLD_LABEL",
@@ -68,14 +82,21 @@ __all__ = [
     "LWS_SUBGROUP_SIZE",
     "LWS_UID",
     "LWS_WORKER_INDEX",
+    "MANAGED",
     "MEMBER_MARKER",
     "NODE_NAME_FIELD",
     "OUR_PREFIX",
+    "OWNER_UID",
     "PINNED_NODE",
     "PLAN",
+    "PREFER_TOPOLOGY",
+    "RELEASED",
     "RESTARTS",
     "RESTART_BACKOFF_SECONDS",
     "RESTART_BUDGET",
+    "SCOPE",
+    "SLOT",
+    "WITHIN_TOPOLOGY",
     "WOKEN",
 ]
 
@@ -91,6 +112,3 @@ HOLD_LABEL = OUR_PREFIX + "kind"
 WOKEN = OUR_PREFIX + "woken"
 """Pod annotation on a foreign pod that we kept off held room: written when room became free, since
 nothing that kube-scheduler watches tells it of a hold that has ended."""
-
-GROUP = OUR_PREFIX + "group"
-"""Label of members of groups that are not LeaderWorkerSets (reserved; such groups come later)."""

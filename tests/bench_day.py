@@ -247,7 +247,7 @@ class Day:
         def leave(now_h: float) -> None:
             for rank, node in plan.nodes.items():
                 self._index.drop_occupant(node, f"{group.id.group_key}-{rank}")
-            self._index.drop_hold(plan.domain)
+            self._index.drop_hold(plan.domain, group.id)
             self._plan(now_h)
 
         return leave

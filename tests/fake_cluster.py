@@ -23,7 +23,7 @@ from lws_placement.cluster.mirror import Mirror
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.json_copy import json_copy
-from lws_placement.engine.pod_admission import add_lws_identity, gate_or_pin
+from lws_placement.engine.pod_admission import add_lws_identity, gate_or_pin, stamp
 from lws_placement.extender.members import Members
 from lws_placement.extender.wire import BindArgs
 from lws_placement.planner.act import Actor
@@ -71,9 +71,9 @@ class Gate(Replica):
 
     async def admit(self, pod, namespace):
         pod = add_lws_identity(pod, namespace=namespace)
-        uid = await self._lookup.lws_uid_of(pod, namespace)
-        pin = self._lookup.pin_for(pod, namespace=namespace, lws_uid=uid) if uid else None
-        return gate_or_pin(pod, lws_uid=uid, pin=pin, keep_affinity=True)
+        pod = stamp(pod, await self._lookup.owner_of(pod, namespace))
+        pin = self._lookup.pin_for(pod, namespace=namespace)
+        return gate_or_pin(pod, pin=pin, keep_affinity=True)
 
 
 class Brain(Replica):
@@ -273,7 +273,9 @@ class FakeCluster:
                 continue
             seen = self.gate.cache.pod(meta["uid"])
             view = self.gate.cache.domains.node_view(seen.pinned) if seen and seen.pinned else None
-            if view is None or why_not_node(seen.demand, view) or not self.binds(meta["name"]):
+            if view is None or not self.binds(meta["name"]):
+                continue
+            if why_not_node(seen.demand, view.seen_by(self.gate.cache.group_of(seen))):
                 continue
             args = BindArgs(
                 PodName=meta["name"],

@@ -14,11 +14,24 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from lws_placement import metrics
+from lws_placement.engine.ask import TOPOLOGY_NOTES, ask_of
+from lws_placement.engine.group_admission import problem_of_group_pod
 from lws_placement.engine.lws_defaults import with_defaults
-from lws_placement.engine.lws_names import ADMITTED, LWS_EXCLUSIVE_TOPOLOGY, LWS_NAME
+from lws_placement.engine.lws_names import (
+    ADMITTED,
+    GROUP,
+    LWS_NAME,
+)
 from lws_placement.engine.lws_validation import problems_of
-from lws_placement.engine.pod_admission import Denied, Pin, add_lws_identity, gate_or_pin
-from lws_placement.errors import InvalidObjectError
+from lws_placement.engine.pod_admission import (
+    Denied,
+    Owner,
+    Pin,
+    add_lws_identity,
+    gate_or_pin,
+    stamp,
+)
+from lws_placement.errors import ApiError, InvalidObjectError
 from lws_placement.metrics import Admission
 from webhook.patch import json_patch
 from webhook.wire import AdmissionRequest, allow, deny, parse_review
@@ -37,10 +50,15 @@ class Lookup(Protocol):
     def topology_key_known(self, key: str) -> bool | None:
         """Does any node carry this label? None: not known."""
 
-    async def lws_uid_of(self, pod: Raw, namespace: str) -> str | None:
-        """UID of the LeaderWorkerSet that owns the pod's StatefulSet."""
+    async def owner_of(self, pod: Raw, namespace: str) -> Owner:
+        """The LeaderWorkerSet that owns the pod's StatefulSet. Raises ApiError if it is there and
+        cannot be read.
+        """
 
-    def pin_for(self, pod: Raw, *, namespace: str, lws_uid: str) -> Pin | None:
+    async def owner_of_group_pod(self, pod: Raw, namespace: str) -> Owner:
+        """The topmost controller of a pod of another kind of group. Raises ApiError."""
+
+    def pin_for(self, pod: Raw, *, namespace: str) -> Pin | None:
         """The node that a hold keeps for this pod, if nothing is in doubt."""
 
 
@@ -63,18 +81,30 @@ def build_app(lookup: Lookup, *, keep_affinity: bool, placing: bool = True) -> w
 
     async def _admit(old: Raw, request: AdmissionRequest) -> Raw | Denied:
         namespace = old["metadata"].get("namespace") or request.namespace
-        if not (old["metadata"].get("labels") or {}).get(LWS_NAME):
+        labels = old["metadata"].get("labels") or {}
+        if not labels.get(LWS_NAME) and not labels.get(GROUP):
             return old
         if not old["spec"].get("containers"):
             raise InvalidObjectError("request.object.spec.containers is empty")
         pod = add_lws_identity(old, namespace=namespace)
         if isinstance(pod, Denied) or not placing:
             return pod
-        uid = await lookup.lws_uid_of(pod, namespace)
-        pin = None
-        if uid is not None and not request.dry_run:
-            pin = lookup.pin_for(pod, namespace=namespace, lws_uid=uid)
-        return gate_or_pin(pod, lws_uid=uid, pin=pin, keep_affinity=keep_affinity)
+        denied = problem_of_group_pod(pod) if labels.get(GROUP) else None
+        if denied is not None:
+            return denied
+        try:
+            pod = stamp(pod, await _owner(pod, namespace))
+        except ApiError as e:
+            if labels.get(GROUP) or not ask_of(pod["metadata"]["annotations"]).exclusive:
+                return Denied(f"what the pod's owner asks could not be read ({e}); try again")
+            log.warning("owner of a pod not read", extra={"error": str(e)})  # the gate is right
+        pin = None if request.dry_run else lookup.pin_for(pod, namespace=namespace)
+        return gate_or_pin(pod, pin=pin, keep_affinity=keep_affinity)
+
+    async def _owner(pod: Raw, namespace: str) -> Owner:
+        if pod["metadata"]["labels"].get(LWS_NAME):
+            return await lookup.owner_of(pod, namespace)
+        return await lookup.owner_of_group_pod(pod, namespace)
 
     async def mutate_lws(request: AdmissionRequest) -> Raw:
         old = request.the_object()
@@ -89,13 +119,13 @@ def build_app(lookup: Lookup, *, keep_affinity: bool, placing: bool = True) -> w
         return allow(request, warnings=_warnings(lws))
 
     def _warnings(lws: Raw) -> list[str]:
-        key = (lws["metadata"].get("annotations") or {}).get(LWS_EXCLUSIVE_TOPOLOGY)
-        if key and lookup.topology_key_known(key) is False:
-            return [
-                f"no node carries the label {key} ({LWS_EXCLUSIVE_TOPOLOGY}), so groups will wait; "
-                "kubectl get nodes --show-labels shows what there is"
-            ]
-        return []
+        notes = lws["metadata"].get("annotations") or {}
+        return [
+            f"no node carries the label {notes[note]} ({note}), so groups will wait; "
+            "kubectl get nodes --show-labels shows what there is"
+            for note in TOPOLOGY_NOTES
+            if notes.get(note) and lookup.topology_key_known(notes[note]) is False
+        ]
 
     app = web.Application(client_max_size=_MOST_BYTES)
     app.router.add_post("/mutate-pods", _handler(mutate_pod))
@@ -133,7 +163,7 @@ def _outcome(old: Raw, admitted: Raw | Denied) -> Admission | None:
     if admitted == old:
         return None
     notes = admitted["metadata"].get("annotations") or {}
-    if not notes.get(LWS_EXCLUSIVE_TOPOLOGY):
+    if ADMITTED not in notes:
         return Admission.GUEST
     before = old["metadata"].get("annotations") or {}
     if ADMITTED in before or ADMITTED not in notes:

@@ -6,14 +6,16 @@ replaces a newer one, so a write response and the watch may arrive in either ord
 that comes after the object's deletion does not bring it back.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from lws_placement.cluster.budgets import BudgetIndex
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner, decode_pod
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.ask import EVERYWHERE, Scope
 from lws_placement.engine.explain import ROOM_IS_HELD
-from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.holds import Hold, Promise, promises_of
 from lws_placement.engine.model import DomainName, GroupId, MemberInfo, Occupant, Pod
 from lws_placement.engine.workload import LwsInfo, Templates
 
@@ -43,7 +45,7 @@ class ClusterCache:
         self._of_lws: dict[tuple[str, str], set[str]] = {}
         self._revisions: dict[tuple[str, str, str], Templates] = {}
         self._stateful_sets: dict[str, Raw] = {}
-        self._holds: dict[DomainName, Hold] = {}
+        self._holds: dict[DomainName, dict[GroupId, Hold]] = {}
         self._held_by: dict[GroupId, set[DomainName]] = {}
         self._gone: dict[str, int] = {}
         self._refused: set[str] = set()
@@ -132,7 +134,7 @@ class ClusterCache:
             self.domains.drop_occupant(old.node, pod.uid)
             self._capacity_changed()
         if pod.node is not None and not pod.finished and _takes_differently(old, pod):
-            occupant = Occupant(pod.uid, pod.demand, group or guest_group(pod))
+            occupant = _occupant(pod, group)
             self.domains.put_occupant(pod.node, occupant, owner_uid=pod.owner_uid)
             for listener in self.listeners:
                 listener.room_taken(pod.node)
@@ -153,14 +155,18 @@ class ClusterCache:
             self._group_changed(group)
 
     def _identify(self, pod: Pod) -> GroupId | None:
-        """The exclusive group a pod belongs to; None for pods that ask for no domain or lie about
+        """The group a pod is to be placed with; None for pods that ask for nothing or lie about
         their owner.
 
         A member is controlled by the StatefulSet that LeaderWorkerSet made for its rank: `<lws>`
         for a leader, the leader pod's name for a worker.
         """
         member = pod.member
-        if member is None or not member.topology_key or pod.owner_kind != "StatefulSet":
+        if member is None or not member.ask.places:
+            return None
+        if not member.of_lws:
+            return GroupId(pod.namespace, member.lws, member.lws_uid, "")
+        if pod.owner_kind != "StatefulSet":
             return None
         if pod.owner_name != (member.lws if member.rank == 0 else member.leader_name):
             return None
@@ -194,10 +200,10 @@ class ClusterCache:
     def topology_keys(self) -> list[str]:
         """Keys that groups ask for or have: of LeaderWorkerSets, gated pods and holds."""
         gated = (self._pods[uid].member for uid in self._affinity)
-        found = {lws.topology_key for lws in self._lws.values()}
-        found |= {member.topology_key for member in gated if member is not None}
+        found = {key for lws in self._lws.values() for key in lws.ask.keys}
+        found |= {key for member in gated if member is not None for key in member.ask.keys}
         found |= {domain.key for domain in self._holds}
-        return sorted(found - {""})
+        return sorted(found - {EVERYWHERE})
 
     def lws_of(self, group: GroupId) -> LwsInfo | None:
         """The living LeaderWorkerSet of the group: not one of the same name made later."""
@@ -249,48 +255,61 @@ class ClusterCache:
 
     # -- holds -----------------------------------------------------------------------------------
 
+    def put_holds(self, domain: DomainName, holds: Iterable[Hold]) -> None:
+        """What a Lease says: all holds of the domain, and no others but those still to be written
+        and those of a later version of it.
+        """
+        version = 0
+        said = set()
+        for hold in holds:
+            version = int(hold.resource_version)
+            said.add(hold.group)
+            known = self.hold(domain, hold.group)
+            if known is None or int(known.resource_version or 0) < version:
+                self.put_hold(hold)
+        for hold in self.holds_in(domain):
+            if hold.group not in said and 0 < int(hold.resource_version or 0) < version:
+                self.drop_hold(domain, hold.group)
+
     def put_hold(self, hold: Hold) -> None:
-        old = self._holds.get(hold.domain)
-        if old is not None and old.group != hold.group:
-            self._unhold(old)
-        self._holds[hold.domain] = hold
+        self._holds.setdefault(hold.domain, {})[hold.group] = hold
         self._held_by.setdefault(hold.group, set()).add(hold.domain)
         self.domains.put_hold(hold)
         self._group_changed(hold.group)
 
-    def drop_hold(self, domain: DomainName) -> None:
-        old = self._holds.pop(domain, None)
-        if old is None:
+    def drop_hold(self, domain: DomainName, group: GroupId) -> None:
+        holders = self._holds.get(domain, {})
+        if holders.pop(group, None) is None:
             return
-        self._unhold(old)
-        self.domains.drop_hold(domain)
-        self._group_changed(old.group)
+        if not holders:
+            del self._holds[domain]
+        self._held_by[group].discard(domain)
+        if not self._held_by[group]:
+            del self._held_by[group]
+        self.domains.drop_hold(domain, group)
+        self._group_changed(group)
         self._capacity_changed()
 
-    def hold(self, domain: DomainName) -> Hold | None:
-        return self._holds.get(domain)
+    def hold(self, domain: DomainName, group: GroupId) -> Hold | None:
+        return self._holds.get(domain, {}).get(group)
+
+    def holds_in(self, domain: DomainName) -> list[Hold]:
+        """One, or several where their scopes allow."""
+        return [hold for _, hold in sorted(self._holds.get(domain, {}).items())]
 
     def holds(self) -> list[Hold]:
-        return [self._holds[domain] for domain in sorted(self._holds)]
+        return [hold for domain in sorted(self._holds) for hold in self.holds_in(domain)]
 
     def anything_held(self) -> bool:
         return bool(self._holds)
 
     def holds_of(self, group: GroupId) -> list[Hold]:
-        return [self._holds[domain] for domain in sorted(self._held_by.get(group, ()))]
+        return [self._holds[domain][group] for domain in sorted(self._held_by.get(group, ()))]
 
-    def active_hold(self, group: GroupId) -> Hold | None:
-        for hold in self.holds_of(group):
-            if hold.state is HoldState.ACTIVE:
-                return hold
-        return None
-
-    def _unhold(self, hold: Hold) -> None:
-        domains = self._held_by.get(hold.group)
-        if domains is not None:
-            domains.discard(hold.domain)
-            if not domains:
-                del self._held_by[hold.group]
+    def promise_of(self, group: GroupId) -> Promise | None:
+        """The one promise of the group that counts; None if there is any doubt."""
+        found = promises_of(self.holds_of(group))
+        return found[0] if len(found) == 1 else None
 
     # -- listeners -------------------------------------------------------------------------------
 
@@ -311,12 +330,20 @@ class ClusterCache:
             listener.capacity_changed()
 
 
+def _occupant(pod: Pod, group: GroupId | None) -> Occupant:
+    if group is None:
+        return Occupant(pod.uid, pod.demand, guest_group(pod), Scope.NOBODY)
+    rank = pod.member.rank if pod.member is not None else None
+    scope = pod.member.ask.claims if pod.member is not None else Scope.NOBODY
+    return Occupant(pod.uid, pod.demand, group, scope, rank)
+
+
 def guest_group(pod: Pod) -> GroupId | None:
     """A LeaderWorkerSet group without a domain of its own still is a group: no other may join it
     (and its labels make kube-scheduler refuse leaders with the exclusive terms beside it).
     """
     member = pod.member
-    if member is None or member.topology_key:
+    if member is None or not member.of_lws or member.ask.exclusive:
         return None
     return GroupId(pod.namespace, member.lws, member.lws_uid, member.group_key)
 

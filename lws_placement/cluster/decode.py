@@ -13,7 +13,8 @@ from typing import Any
 from lws_placement import keys
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode_demand import decode_demand, node_pin
-from lws_placement.engine.model import MemberInfo, Node, Pod, PodPhase, Taint
+from lws_placement.engine.ask import ask_of
+from lws_placement.engine.model import UNRANKED, MemberInfo, Node, Pod, PodPhase, Taint
 from lws_placement.engine.resources import amount_available
 from lws_placement.errors import InvalidObjectError
 
@@ -58,6 +59,7 @@ def decode_pod(raw: Raw) -> Pod:
         guest=_asks_for(spec, keys.GUEST_MARKER),
         pinned=pinned,
         plan=notes.get(keys.PLAN, ""),
+        released=keys.RELEASED in notes,
         owner_uid=owner.get("uid", ""),
         owner_name=owner.get("name", ""),
         owner_kind=owner.get("kind", ""),
@@ -75,6 +77,8 @@ def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:
     of.
     """
     labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
+    if labels.get(keys.GROUP) and not labels.get(keys.LWS_NAME):
+        return _decode_other_member(labels[keys.GROUP], notes)
     name, group_key = labels.get(keys.LWS_NAME), labels.get(keys.LWS_GROUP_KEY)
     rank, size = labels.get(keys.LWS_WORKER_INDEX, ""), notes.get(keys.LWS_SIZE, "")
     if not name or not group_key or not rank.isdecimal() or not size.isdecimal():
@@ -90,10 +94,30 @@ def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:
         rank=int(rank),
         size=int(size),
         revision=labels.get(keys.LWS_REVISION, ""),
-        topology_key=notes.get(keys.LWS_EXCLUSIVE_TOPOLOGY, ""),
+        ask=ask_of(notes),
         leader_name=pod_name
         if rank == _LEADER
         else notes.get(keys.LWS_LEADER_NAME) or pod_name.rsplit("-", 1)[0],
+    )
+
+
+def _decode_other_member(name: str, notes: Mapping[str, str]) -> MemberInfo | None:
+    """A pod of a group that is not a LeaderWorkerSet's. It must have been admitted by us: only
+    then is it known whose it is.
+    """
+    size, slot = notes.get(keys.GROUP_SIZE, ""), notes.get(keys.SLOT, "")
+    if keys.ADMITTED not in notes or not size.isdecimal() or int(size) < 1:
+        return None
+    return MemberInfo(
+        group_key="",
+        group_index=name,
+        lws=name,
+        lws_uid=notes.get(keys.OWNER_UID, ""),
+        rank=int(slot) if slot.isdecimal() and int(slot) < int(size) else UNRANKED,
+        size=int(size),
+        revision="",
+        ask=ask_of(notes),
+        leader_name=name,
     )
 
 

@@ -1,8 +1,11 @@
 """LeaderWorkerSets, their ControllerRevisions and DaemonSets -> what placement needs of them."""
 
+from collections.abc import Mapping
+
 from lws_placement import keys
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode_demand import decode_demand
+from lws_placement.engine.ask import Ask, ask_of
 from lws_placement.engine.model import Demand, Toleration
 from lws_placement.engine.workload import DaemonSetInfo, LwsInfo, Templates
 
@@ -23,16 +26,28 @@ _DAEMON_TOLERATIONS = tuple(
 
 def decode_lws(raw: Raw) -> LwsInfo:
     meta, spec = raw["metadata"], raw["spec"]
-    notes = meta.get("annotations") or {}
+    notes, template = meta.get("annotations") or {}, spec["leaderWorkerTemplate"]
     return LwsInfo(
         namespace=meta["namespace"],
         name=meta["name"],
         uid=meta["uid"],
         replicas=int(spec.get("replicas", 1)),
-        topology_key=notes.get(keys.LWS_EXCLUSIVE_TOPOLOGY, ""),
-        templates=decode_templates(spec["leaderWorkerTemplate"]),
+        ask=ask_of_lws(notes, template),
+        templates=decode_templates(template),
+        notes={k: v for k, v in notes.items() if k.startswith(keys.OUR_PREFIX)},
         deleting=bool(meta.get("deletionTimestamp")),
     )
+
+
+def ask_of_lws(notes: Mapping[str, str], template: Raw) -> Ask:
+    """The subgroup's part of it is annotations of the pods alone, made from the spec."""
+    policy = template.get("subGroupPolicy") or {}
+    size = policy.get("subGroupSize")
+    if size:
+        kind = policy.get("subGroupPolicyType") or "LeaderWorker"
+        by_spec = {keys.LWS_SUBGROUP_SIZE: str(size), keys.LWS_SUBGROUP_POLICY_TYPE: kind}
+        notes = {**notes, **by_spec}
+    return ask_of(notes)
 
 
 def decode_templates(template: Raw) -> Templates:

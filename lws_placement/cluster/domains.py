@@ -9,9 +9,11 @@ reader that comes back is told which those are. Of nodes, too, a reader can ask 
 from collections.abc import Iterable, Mapping
 from itertools import count
 
+from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.fit import why_not_static
-from lws_placement.engine.holds import Hold
+from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import DomainName, GroupId, HostPort, Node, Occupant
+from lws_placement.engine.ownership import Claim
 from lws_placement.engine.resources import minus, total
 from lws_placement.engine.snapshot import Changes, DomainSet, DomainView, NodeView
 from lws_placement.engine.workload import DaemonSetInfo
@@ -32,8 +34,10 @@ class DomainIndex:
         self._members: dict[str, dict[str, set[str]]] = {}
         self._domains: dict[str, DomainSet] = {}
         self._dirty: dict[str, set[str]] = {}
-        self._holds: dict[DomainName, Hold] = {}
+        self._holds: dict[DomainName, dict[GroupId, Hold]] = {}
         self._held_keys: dict[str, int] = {}
+        self._anywhere: dict[str, dict[DomainName, Hold]] = {}
+        """Node -> holds of no domain that have members there."""
         self.node_changes = Changes()
         """Names of nodes of which anything changed, the holds on them included."""
         self._versions = count(1)
@@ -76,18 +80,31 @@ class DomainIndex:
             self._touch(name)
 
     def put_hold(self, hold: Hold) -> None:
-        if hold.domain not in self._holds:
+        if hold.domain.key == EVERYWHERE:
+            self.drop_hold(hold.domain, hold.group)
+            for name in hold.nodes.values():
+                self._anywhere.setdefault(name, {})[hold.domain] = hold
+        elif hold.domain not in self._holds:
             self._held_keys[hold.domain.key] = self._held_keys.get(hold.domain.key, 0) + 1
-        self._holds[hold.domain] = hold
-        self._touch_domain(hold.domain)
+        self._holds.setdefault(hold.domain, {})[hold.group] = hold
+        self._touch_held(hold)
 
-    def drop_hold(self, domain: DomainName) -> None:
-        if self._holds.pop(domain, None) is None:
+    def drop_hold(self, domain: DomainName, group: GroupId) -> None:
+        holders = self._holds.get(domain, {})
+        hold = holders.pop(group, None)
+        if hold is None:
             return
-        self._held_keys[domain.key] -= 1
-        if not self._held_keys[domain.key]:
-            del self._held_keys[domain.key]
-        self._touch_domain(domain)
+        if not holders:
+            del self._holds[domain]
+            if domain.key != EVERYWHERE:
+                self._held_keys[domain.key] -= 1
+                if not self._held_keys[domain.key]:
+                    del self._held_keys[domain.key]
+        for name in set(hold.nodes.values()) if domain.key == EVERYWHERE else ():
+            self._anywhere[name].pop(domain, None)
+            if not self._anywhere[name]:
+                del self._anywhere[name]
+        self._touch_held(hold)
 
     # -- questions -------------------------------------------------------------------------------
 
@@ -117,17 +134,23 @@ class DomainIndex:
         return list(self._occupants.get(name, {}).values())
 
     def holds_on(self, name: str) -> list[Hold]:
-        """Holds of whatever key whose domain includes the node."""
+        """Holds of whatever key whose domain includes the node, and those of groups without a
+        domain that have members there.
+        """
         node = self._nodes.get(name)
         if node is None:
             return []
-        found = []
+        found = list(self._anywhere.get(name, {}).values())
         for key in sorted(self._held_keys):
             value = node.labels.get(key)
-            hold = self._holds.get(DomainName(key, value)) if value is not None else None
-            if hold is not None:
-                found.append(hold)
+            if value is not None:
+                found += self._holds.get(DomainName(key, value), {}).values()
         return found
+
+    def node_views(self) -> list[NodeView]:
+        """Every node, by name. O(nodes)."""
+        views = (self.node_view(name) for name in sorted(self._nodes))
+        return [view for view in views if view is not None]
 
     def nodes_of(self, domain: DomainName) -> frozenset[str]:
         return frozenset(self._index(domain.key).get(domain.value, ()))
@@ -195,8 +218,13 @@ class DomainIndex:
             if value is not None:
                 dirty.add(value)
 
-    def _touch_domain(self, domain: DomainName) -> None:
-        for name in self._index(domain.key).get(domain.value, ()):
+    def _touch_held(self, hold: Hold) -> None:
+        domain = hold.domain
+        if domain.key == EVERYWHERE:
+            names: Iterable[str] = set(hold.nodes.values())
+        else:
+            names = self._index(domain.key).get(domain.value, ())
+        for name in names:
             self._touch(name)
 
     def _rebuild(self, domain: DomainName, names: set[str]) -> None:
@@ -210,9 +238,17 @@ class DomainIndex:
         ports: set[HostPort] = {p for o in kept for p in o.demand.host_ports}
         used = total(dict(o.demand.resources) for o in kept)
         coming = self._daemons_to_come(node)
+        holds = self.holds_on(node.name)
+        promised = _promised(node.name, holds, kept) if holds else {}
         free = minus(minus(minus(node.allocatable, used), coming), self._headroom)
-        groups = frozenset(o.group for o in kept if o.group is not None)
-        return NodeView(node=node, free=free, ports=frozenset(ports), groups=groups)
+        return NodeView(
+            node=node,
+            free=minus(free, total(promised.values())) if promised else free,
+            ports=frozenset(ports),
+            groups=frozenset(Claim(o.group, o.scope) for o in kept if o.group is not None),
+            holders=frozenset(h.claim for h in holds),
+            promised=promised,
+        )
 
     def _daemons_to_come(self, node: Node) -> Mapping[str, int]:
         if not self._daemon_sets:
@@ -228,22 +264,40 @@ class DomainIndex:
         self, domain: DomainName, names: set[str], *, without: frozenset[str] | None
     ) -> DomainView:
         views = []
-        holders: set[GroupId] = set()
-        overlapping: set[GroupId] = set()
-        occupants: set[GroupId] = set()
+        holders = {h.claim for h in self._holds.get(domain, {}).values()}
+        overlapping: set[Claim] = set()
+        occupants: set[Claim] = set()
         for name in sorted(names):
             view = self.node_view_without(name, without) if without else self.node_view(name)
             if view is None:
                 continue
             views.append(view)
             occupants |= view.groups
-            for hold in self.holds_on(name):
-                (holders if hold.domain == domain else overlapping).add(hold.group)
+            overlapping |= view.holders
         return DomainView(
             name=domain,
             nodes=tuple(views),
             holders=frozenset(holders),
-            overlapping=frozenset(overlapping),
+            overlapping=frozenset(overlapping - holders),
             occupants=frozenset(occupants),
             version=next(self._versions),
         )
+
+
+def _promised(
+    node: str, holds: Iterable[Hold], occupants: Iterable[Occupant]
+) -> dict[GroupId, dict[str, int]]:
+    """What members that are not bound yet will take of the node, by group."""
+    there = {(o.group, o.rank) for o in occupants}
+    promised: dict[GroupId, dict[str, int]] = {}
+    for hold in holds:
+        if hold.state is not HoldState.ACTIVE:
+            continue
+        awaited = [
+            dict(hold.demands[rank].resources)
+            for rank, name in hold.nodes.items()
+            if name == node and rank in hold.demands and (hold.group, rank) not in there
+        ]
+        if awaited:
+            promised[hold.group] = total((promised.get(hold.group, {}), *awaited))
+    return promised

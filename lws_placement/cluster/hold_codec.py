@@ -1,59 +1,45 @@
 """A hold as a `coordination.k8s.io/v1` Lease, and back.
 
-The whole hold is one annotation of versioned JSON; `holderIdentity` is for people who type `kubectl
-get leases`. A Lease that we cannot read is an error and its domain stays shut: reading it as "free"
+The whole hold is one annotation of versioned JSON, with a list of holders: one, or several groups
+whose scopes let them share a domain. `holderIdentity` is for people who type `kubectl get leases`.
+A Lease that we cannot read is an error and its domain stays shut: reading it as "free"
 would break P2.
 """
 
 import json
+from collections.abc import Sequence
 
 from lws_placement import keys
 from lws_placement.cluster.client import Raw
+from lws_placement.engine.ask import Scope
 from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import (
-    Demand,
-    DomainName,
-    GroupId,
-    HostPort,
-)
+from lws_placement.engine.model import Demand, DomainName, GroupId, HostPort
 from lws_placement.errors import InvalidObjectError
 
 VERSION = "v1"
 
 
-def encode_hold(hold: Hold, *, namespace: str) -> Raw:
-    """The Lease; with resourceVersion and UID if the hold has been written before."""
-    group = hold.group
+def encode_holds(holds: Sequence[Hold], *, namespace: str) -> Raw:
+    """The Lease of the domain that all of `holds` are on; with the resourceVersion and UID of the
+    one that was written last.
+    """
+    first = holds[0]
     body = {
         "version": VERSION,
-        "topologyKey": hold.domain.key,
-        "domain": hold.domain.value,
-        "holders": [
-            {
-                "namespace": group.namespace,
-                "lws": group.lws,
-                "lwsUid": group.lws_uid,
-                "groupKey": group.group_key,
-                "groupIndex": hold.group_index,
-                "leader": hold.leader_name,
-                "revision": hold.revision,
-                "size": hold.size,
-                "plan": hold.plan,
-                "state": hold.state.value,
-                "nodes": {str(rank): hold.nodes[rank] for rank in sorted(hold.nodes)},
-                **_encode_demands(hold),
-            }
-        ],
+        "topologyKey": first.domain.key,
+        "domain": first.domain.value,
+        "holders": [_encode_holder(hold) for hold in holds],
     }
     meta: Raw = {
-        "name": hold.name,
+        "name": first.name,
         "namespace": namespace,
         "labels": {keys.HOLD_LABEL: "hold", "app.kubernetes.io/managed-by": keys.FIELD_MANAGER},
         "annotations": {keys.HOLD: json.dumps(body, separators=(",", ":"))},
     }
-    if hold.resource_version:
-        meta |= {"resourceVersion": hold.resource_version, "uid": hold.uid}
-    holder = f"{group.namespace}/{hold.leader_name}"
+    latest = max(holds, key=lambda h: int(h.resource_version or 0))
+    if latest.resource_version:
+        meta |= {"resourceVersion": latest.resource_version, "uid": latest.uid}
+    holder = ", ".join(f"{h.group.namespace}/{h.leader_name}" for h in holds)
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -62,34 +48,63 @@ def encode_hold(hold: Hold, *, namespace: str) -> Raw:
     }
 
 
-def decode_hold(raw: Raw) -> Hold:
-    """Raises InvalidObjectError for a Lease that is not a hold of a version we know."""
+def decode_holds(raw: Raw) -> list[Hold]:
+    """One at least. Raises InvalidObjectError for a Lease that is not one of a version we know."""
     meta = raw["metadata"]
     where = f"lease {meta.get('namespace')}/{meta.get('name')}"
     try:
         body = json.loads((meta.get("annotations") or {})[keys.HOLD])
         if body["version"] != VERSION:
             raise InvalidObjectError(f"{where}: hold version {body['version']!r} is not {VERSION}")
-        (holder,) = body["holders"]
-        return Hold(
-            domain=DomainName(body["topologyKey"], body["domain"]),
-            group=GroupId(holder["namespace"], holder["lws"], holder["lwsUid"], holder["groupKey"]),
-            group_index=holder["groupIndex"],
-            leader_name=holder["leader"],
-            revision=holder["revision"],
-            size=holder["size"],
-            plan=holder["plan"],
-            nodes={int(rank): node for rank, node in holder["nodes"].items()},
-            demands=_decode_demands(holder),
-            state=HoldState(holder["state"]),
-            resource_version=meta.get("resourceVersion", ""),
-            uid=meta.get("uid", ""),
-        )
+        domain = DomainName(body["topologyKey"], body["domain"])
+        holds = [_decode_holder(holder, domain=domain, meta=meta) for holder in body["holders"]]
+        if not holds:
+            raise ValueError("no holders")
+        return holds
     except (KeyError, ValueError, TypeError, AttributeError) as e:
         raise InvalidObjectError(
             f"{where}: annotation {keys.HOLD} is not a hold we can read ({e!r}); "
             "its domain stays shut until the Lease is repaired or deleted"
         ) from e
+
+
+def _encode_holder(hold: Hold) -> Raw:
+    group = hold.group
+    return {
+        "namespace": group.namespace,
+        "lws": group.lws,
+        "lwsUid": group.lws_uid,
+        "groupKey": group.group_key,
+        "groupIndex": hold.group_index,
+        "leader": hold.leader_name,
+        "revision": hold.revision,
+        "size": hold.size,
+        "scope": hold.scope.value,
+        "plan": hold.plan,
+        "parts": hold.parts,
+        "state": hold.state.value,
+        "nodes": {str(rank): hold.nodes[rank] for rank in sorted(hold.nodes)},
+        **_encode_demands(hold),
+    }
+
+
+def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
+    return Hold(
+        domain=domain,
+        group=GroupId(holder["namespace"], holder["lws"], holder["lwsUid"], holder["groupKey"]),
+        group_index=holder["groupIndex"],
+        leader_name=holder["leader"],
+        revision=holder["revision"],
+        size=holder["size"],
+        plan=holder["plan"],
+        nodes={int(rank): node for rank, node in holder["nodes"].items()},
+        demands=_decode_demands(holder),
+        scope=Scope(holder.get("scope", Scope.CLUSTER)),
+        parts=holder.get("parts", 1),
+        state=HoldState(holder["state"]),
+        resource_version=meta.get("resourceVersion", ""),
+        uid=meta.get("uid", ""),
+    )
 
 
 def _encode_demands(hold: Hold) -> Raw:

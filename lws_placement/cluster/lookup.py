@@ -8,7 +8,7 @@ pinning here needs an extender.
 """
 
 import asyncio
-import logging
+from collections.abc import Mapping
 from typing import Any
 
 from lws_placement import keys
@@ -18,14 +18,22 @@ from lws_placement.cluster.decode import controlling_owner, decode_member
 from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.engine.fit import why_not_static
+from lws_placement.engine.holds import Promise
 from lws_placement.engine.model import GroupId
-from lws_placement.engine.pod_admission import Pin
+from lws_placement.engine.placing import has_shape, names_in
+from lws_placement.engine.pod_admission import Owner, Pin
 from lws_placement.engine.resources import first_lack
 from lws_placement.errors import ApiError, NotFoundError
 
-log = logging.getLogger(__name__)
-
 _LIVE_S = 1.5  # of the webhook's 5 s
+_LWS_PATH = "/apis/leaderworkerset.x-k8s.io/v1/namespaces/{}/leaderworkersets"
+_HAVE_OWNERS = {
+    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
+}
+"""Kinds that pods are controlled by and that mostly have a controller of their own (Deployment,
+JobSet, CronJob)."""
+_NO_OBJECT: Raw = {"metadata": {}}
 
 
 class ClusterLookup:
@@ -44,23 +52,49 @@ class ClusterLookup:
         """Does any node carry the label? None: not known yet."""
         return self._cache.domains.label_known(key) if self._mirror.synced else None
 
-    async def lws_uid_of(self, pod: Raw, namespace: str) -> str | None:
-        """UID of the LeaderWorkerSet that the pod's owners lead to; None: no such owners, or no
-        answer in time.
+    async def owner_of(self, pod: Raw, namespace: str) -> Owner:
+        """The LeaderWorkerSet that the pod's owners lead to, with what it asks; nobody, if they
+        lead to none. Raises ApiError if there is no answer in time.
         """
         owner = controlling_owner(pod)
         if owner.get("kind") != "StatefulSet":
-            return None
+            return Owner("")
         try:
             async with asyncio.timeout(_LIVE_S):
-                return await self._uid_through(owner, namespace)
-        except (ApiError, TimeoutError) as e:
-            log.warning("owner of a pod not read", extra={"error": str(e)})
-            return None
+                uid = await self._uid_through(owner, namespace)
+                name = pod["metadata"]["labels"][keys.LWS_NAME]
+                return Owner(uid, await self._notes_of(namespace, name, uid)) if uid else Owner("")
+        except TimeoutError as e:
+            raise ApiError(f"no answer within {_LIVE_S} s", status=0) from e
 
-    async def _uid_through(self, owner: Raw, namespace: str) -> str | None:
+    async def owner_of_group_pod(self, pod: Raw, namespace: str) -> Owner:
+        """The topmost controller of the kinds that have one above them in turn; itself, if it has
+        none. Raises ApiError if there is no answer in time.
+        """
+        owner = controlling_owner(pod)
+        try:
+            async with asyncio.timeout(_LIVE_S):
+                while owner.get("kind") in _HAVE_OWNERS:
+                    path = f"{_HAVE_OWNERS[owner['kind']].format(namespace)}/{owner['name']}"
+                    above = controlling_owner(await self._fetch(path, owner["uid"]) or _NO_OBJECT)
+                    if not above:
+                        break
+                    owner = above
+        except TimeoutError as e:
+            raise ApiError(f"no answer within {_LIVE_S} s", status=0) from e
+        return Owner(owner.get("uid", ""), uid_note=keys.OWNER_UID)
+
+    async def _notes_of(self, namespace: str, name: str, uid: str) -> Mapping[str, str]:
+        """Annotations of the LeaderWorkerSet; none if it is gone."""
+        known = self._cache.lws(namespace, name)
+        if known is not None and known.uid == uid:
+            return known.notes
+        raw = await self._fetch(f"{_LWS_PATH.format(namespace)}/{name}", uid)
+        return (raw or _NO_OBJECT)["metadata"].get("annotations") or {}
+
+    async def _uid_through(self, owner: Raw, namespace: str) -> str:
         """StatefulSet -> LeaderWorkerSet, or StatefulSet -> leader pod, which carries the UID
-        already.
+        already. Empty if they lead elsewhere.
         """
         stateful_set = self._cache.stateful_set(owner["uid"]) or await self._fetch(
             f"/apis/apps/v1/namespaces/{namespace}/statefulsets/{owner['name']}", owner["uid"]
@@ -69,7 +103,7 @@ class ClusterLookup:
         if above.get("kind") == "LeaderWorkerSet":
             return str(above["uid"])
         if above.get("kind") != "Pod":
-            return None
+            return ""
         leader = self._cache.pod(above["uid"])
         if leader is not None and leader.member is not None and leader.member.lws_uid:
             return leader.member.lws_uid
@@ -77,7 +111,7 @@ class ClusterLookup:
             f"/api/v1/namespaces/{namespace}/pods/{above['name']}", above["uid"]
         )
         if raw is None:
-            return None
+            return ""
         stamped = (raw["metadata"].get("annotations") or {}).get(keys.LWS_UID)
         if stamped:
             return str(stamped)
@@ -91,29 +125,38 @@ class ClusterLookup:
             return None
         return raw if raw["metadata"]["uid"] == uid else None
 
-    def pin_for(self, pod: Raw, *, namespace: str, lws_uid: str) -> Pin | None:
-        """The node that the group's hold keeps for this member, if nothing at all is in doubt."""
+    def pin_for(self, pod: Raw, *, namespace: str) -> Pin | None:
+        """The node that the group's promise keeps for this member, if nothing at all is in
+        doubt.
+        """
         if not self._extender_configured or not self._mirror.synced:
             return None
         meta: dict[str, Any] = {**pod["metadata"], "namespace": namespace}
         member = decode_member(meta)
-        if member is None or not member.topology_key:
+        if member is None or not member.ask.places or not member.of_lws or not member.lws_uid:
             return None
-        hold = self._cache.active_hold(GroupId(namespace, member.lws, lws_uid, member.group_key))
-        if hold is None or not hold.resource_version or hold.domain.key != member.topology_key:
+        group = GroupId(namespace, member.lws, member.lws_uid, member.group_key)
+        promise = self._cache.promise_of(group)
+        if promise is None or not all(h.resource_version for h in promise.holds):
             return None
-        if (hold.revision, hold.size) != (member.revision, member.size):
+        if (promise.revision, promise.size) != (member.revision, member.size):
             return None
-        there = self._cache.domains.nodes_of(hold.domain)
-        if any(
-            p.node is not None and p.node not in there for p in self._cache.group_pods(hold.group)
-        ):
-            return None  # old pods of a group that moves: the planner waits until they are gone
-        node = hold.nodes.get(member.rank)
+        if not has_shape(promise.holds, member.ask, member.size) or self._moving(promise):
+            return None
+        node = promise.nodes.get(member.rank)
         demand = decode_demand(pod["spec"])
         view = self._cache.domains.node_view(node) if node is not None else None
-        if view is None or node is None or not hold.covers(member.rank, demand):
+        if view is None or node is None or not promise.covers(member.rank, demand):
             return None
-        if why_not_static(demand, view.node) or first_lack(dict(demand.resources), view.free):
+        free = view.seen_by(group).free
+        if why_not_static(demand, view.node) or first_lack(dict(demand.resources), free):
             return None
-        return Pin(node=node, plan=hold.plan)
+        return Pin(node=node, plan=promise.plan)
+
+    def _moving(self, promise: Promise) -> bool:
+        """Does the group still have old pods elsewhere? The planner waits until they are gone."""
+        there = names_in(promise.holds, self._cache.domains)
+        return any(
+            p.node is not None and p.node not in there
+            for p in self._cache.group_pods(promise.group)
+        )

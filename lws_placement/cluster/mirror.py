@@ -16,7 +16,7 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import decode_node
 from lws_placement.cluster.decode_workload import decode_daemon_set, decode_lws, decode_revision
-from lws_placement.cluster.hold_codec import decode_hold
+from lws_placement.cluster.hold_codec import decode_holds
 from lws_placement.cluster.hold_store import SELECTOR
 from lws_placement.cluster.watch import Watcher
 from lws_placement.engine.model import DomainName
@@ -135,18 +135,17 @@ class Mirror:
         self._cache.node_changed()
 
     def _put_hold(self, raw: Raw) -> None:
-        hold = decode_hold(raw)
-        self._hold_domains[raw["metadata"]["uid"]] = hold.domain
-        known = self._cache.hold(hold.domain)
-        if known is None or int(known.resource_version or 0) < int(hold.resource_version):
-            self._cache.put_hold(hold)
+        holds = decode_holds(raw)
+        domain = holds[0].domain
+        self._hold_domains[raw["metadata"]["uid"]] = domain
+        self._cache.put_holds(domain, holds)
 
     def _drop_hold(self, raw: Raw) -> None:
         uid = raw["metadata"]["uid"]
         domain = self._hold_domains.pop(uid, None)
-        known = self._cache.hold(domain) if domain is not None else None
-        if domain is not None and known is not None and known.uid == uid:
-            self._cache.drop_hold(domain)
+        for hold in self._cache.holds_in(domain) if domain is not None else ():
+            if hold.uid == uid:
+                self._cache.drop_hold(hold.domain, hold.group)
 
     def _put_lws(self, raw: Raw) -> None:
         self._cache.put_lws(decode_lws(raw))

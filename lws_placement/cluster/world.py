@@ -2,7 +2,7 @@
 on it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, Raw
@@ -43,9 +43,9 @@ class ClusterWorld:
     def group_pods(self, group: GroupId) -> Sequence[Pod]:
         return self._cache.group_pods(group)
 
-    def node_label(self, node: str, key: str) -> str | None:
+    def node_labels(self, node: str) -> Mapping[str, str]:
         found = self._cache.domains.node(node)
-        return found.labels.get(key) if found is not None else None
+        return found.labels if found is not None else {}
 
     def node_view(self, node: str) -> NodeView | None:
         return self._cache.domains.node_view(node)
@@ -62,8 +62,8 @@ class ClusterWorld:
     def domains(self, key: str) -> DomainSet:
         return self._cache.domains.domains(key)
 
-    async def fetch_hold(self, domain: DomainName) -> Hold | None:
-        """The hold as the API server has it now."""
+    async def fetch_holds(self, domain: DomainName) -> Sequence[Hold]:
+        """The holds on the domain as the API server has them now."""
         return await self._store.fetch(domain)
 
     async def bind(self, namespace: str, name: str, *, uid: str, node: str) -> None:

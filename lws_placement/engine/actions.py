@@ -6,7 +6,7 @@ An action that fails ends the list: the group is observed again. Each is safe to
 from dataclasses import dataclass
 
 from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import Group, NodeName, NoFit, Pod
+from lws_placement.engine.model import Group, NodeName, NoFit, Pod, Rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,16 @@ class Pin:
     """Pin a gated pod to its node and take our gate off."""
 
     pod: Pod
+    rank: Rank
     node: NodeName
     plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Take our gate off without a plan: the pod is kube-scheduler's alone."""
+
+    pod: Pod
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +81,4 @@ class Blocked:
     why: str
 
 
-Action = WriteHold | LeaveHold | EndHold | Pin | DeletePod | Wait | Blocked
+Action = WriteHold | LeaveHold | EndHold | Pin | Release | DeletePod | Wait | Blocked

@@ -9,6 +9,7 @@ group has anything new to hear.
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.fit import amount_in_words
 from lws_placement.engine.model import GroupId, NoFit, Rank, Reason, Shortfall, Why
 from lws_placement.engine.preempt import Nobody, Preemption
@@ -28,14 +29,19 @@ def waiting_note(verdict: NoFit, *, size: int) -> str:
     """
     if not verdict.reasons:
         return (
-            f"no node carries the label {verdict.topology_key}, which the annotation "
-            "leaderworkerset.sigs.k8s.io/exclusive-topology asks for; "
-            "see kubectl get nodes --show-labels"
+            f"no node carries the label {verdict.topology_key}, which the group's annotations "
+            "ask for; see kubectl get nodes --show-labels"
         )
     pods = "1 pod" if size == 1 else f"{size} pods"
-    return _cut(
-        f"waits for a whole domain of {verdict.topology_key} for {pods}: {summarise(verdict)}"
-    )
+    return _cut(f"waits for {_wanted(verdict)} for {pods}: {summarise(verdict)}")
+
+
+def _wanted(verdict: NoFit) -> str:
+    if verdict.topology_key == EVERYWHERE:
+        return "room"
+    if verdict.wanted > 1:
+        return f"{verdict.wanted} domains of {verdict.topology_key}, one for each subgroup,"
+    return f"a whole domain of {verdict.topology_key}"
 
 
 def gist(verdict: NoFit) -> str:
@@ -84,6 +90,8 @@ def summarise(verdict: NoFit) -> str:
         counts[words] += number
         nearest[words] = min(nearness(reason), nearest.get(words, nearness(reason)))
     ordered = sorted(counts, key=lambda words: (nearest[words], -counts[words], words))
+    if verdict.topology_key == EVERYWHERE:
+        return "; ".join(words[1].removeprefix("have ") for words in ordered)
     parts = [_counted(counts[words], words) for words in ordered[:_CLASSES]]
     more = sum(counts[words] for words in ordered[_CLASSES:])
     if more:
@@ -102,6 +110,8 @@ def domain_in_words(reason: Reason, name_of: Callable[[GroupId], str]) -> str:
             Why.OCCUPIED: "has running pods of",
         }
         return f"{others[reason.why]} {name_of(reason.holder)}"
+    if reason.why is Why.TOO_FEW_DOMAINS:
+        return f"has room for {reason.fit} of {reason.nodes} subgroups"
     if reason.shortfall is None:
         return reason.why.value
     lacks = _shortfall_in_words(reason, reason.shortfall)
@@ -120,7 +130,9 @@ def nearness(reason: Reason) -> tuple[float, ...]:
     free.
     """
     match reason.why:
-        case Why.NO_MATCHING | Why.NOT_PROVEN:
+        case Why.ONE_SUBGROUP:
+            return (-1,)
+        case Why.NO_MATCHING | Why.NOT_PROVEN | Why.TOO_FEW_DOMAINS:
             return 0, -_share(reason.shortfall)
         case Why.TOO_FEW_NODES if reason.fit:
             return 1, -reason.fit / max(reason.nodes, 1), -_share(reason.shortfall)
@@ -144,6 +156,9 @@ def _classes(verdict: NoFit) -> dict[Reason, int]:
 
 def _in_words(reason: Reason) -> tuple[str, str]:
     """(after "1 domain", after "n domains")."""
+    if reason.why is Why.TOO_FEW_DOMAINS:
+        room = f"room for {reason.fit} of {reason.nodes} subgroups"
+        return f"has {room}", f"have {room}"
     lacks = f" ({_shortfall_in_words(reason, reason.shortfall)})" if reason.shortfall else ""
     if reason.why is Why.TOO_FEW_NODES:
         rest = f"{reason.fit} of {_nodes(reason.nodes)} that fit{lacks}"
@@ -152,6 +167,7 @@ def _in_words(reason: Reason) -> tuple[str, str]:
         Why.HELD: "held by other groups",
         Why.OVERLAPS: "share nodes with other groups' domains",
         Why.OCCUPIED: "have running pods of other groups",
+        Why.ONE_SUBGROUP: "have room for one subgroup each",
         Why.NO_MATCHING: "have room for each member alone but not for all at once",
     }
     return f"{reason.why.value}{lacks}", f"{plural.get(reason.why, reason.why.value)}{lacks}"

@@ -3,15 +3,21 @@
 A hold outlives every process, because it is an object in the API server; this module is only its
 value and the questions asked of it. `ACTIVE` means the group's pods may be pinned and bound there;
 `LEAVING` means the group has been moved away but may still have pods there, so the domain stays
-shut until a quorum list shows none. A group has at most one ACTIVE hold.
+shut until a quorum list shows none.
+
+A plan that takes several domains (subgroups) writes a hold on each, with the plan's id and how many
+there are; together they are a *promise*, which counts only while every one of them is there and
+ACTIVE. A group has at most one promise.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lws_placement.engine.ask import EVERYWHERE, Scope
 from lws_placement.engine.model import Demand, DomainName, GroupId, NodeName, Rank
+from lws_placement.engine.ownership import Claim
 
 
 class HoldState(StrEnum):
@@ -34,8 +40,14 @@ class Hold:
     with.
     """
     nodes: Mapping[Rank, NodeName]
+    """Of the members that have their room here; none in a subgroup's domain inside the group's
+    own, where that one says it all.
+    """
     demands: Mapping[Rank, Demand]
     """What was reserved per rank; a pod that asks for more is not covered."""
+    scope: Scope = Scope.CLUSTER
+    parts: int = 1
+    """How many holds the plan has."""
     state: HoldState = HoldState.ACTIVE
     resource_version: str = ""
     uid: str = ""
@@ -44,6 +56,10 @@ class Hold:
     @property
     def name(self) -> str:
         return lease_name(self.domain)
+
+    @property
+    def claim(self) -> Claim:
+        return Claim(self.group, self.scope)
 
     def covers(self, rank: Rank, demand: Demand) -> bool:
         """Is what `demand` takes no more than what is reserved for `rank`?
@@ -59,6 +75,73 @@ class Hold:
         return set(demand.host_ports) <= set(reserved.host_ports) and all(
             amount <= room.get(name, 0) for name, amount in demand.resources
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """All holds of one plan, in order of their domains; all ACTIVE, none missing."""
+
+    holds: tuple[Hold, ...]
+
+    @property
+    def plan(self) -> str:
+        return self.holds[0].plan
+
+    @property
+    def revision(self) -> str:
+        return self.holds[0].revision
+
+    @property
+    def size(self) -> int:
+        return self.holds[0].size
+
+    @property
+    def scope(self) -> Scope:
+        """The holds that claim something say among whom."""
+        return min((h.scope for h in self.holds), key=lambda s: s is Scope.NOBODY)
+
+    @property
+    def group(self) -> GroupId:
+        return self.holds[0].group
+
+    @property
+    def where(self) -> str:
+        """In words."""
+        held = [h.domain for h in self.holds if h.domain.key != EVERYWHERE]
+        return ", ".join(str(domain) for domain in held) or "room"
+
+    @property
+    def nodes(self) -> dict[Rank, NodeName]:
+        return {rank: node for h in self.holds for rank, node in h.nodes.items()}
+
+    @property
+    def demands(self) -> dict[Rank, Demand]:
+        return {rank: demand for h in self.holds for rank, demand in h.demands.items()}
+
+    def covers(self, rank: Rank, demand: Demand) -> bool:
+        return any(h.covers(rank, demand) for h in self.holds)
+
+
+def promises_of(holds: Iterable[Hold]) -> tuple[Promise, ...]:
+    """The promises of one group that count; holds of a plan that was not written to its end, or is
+    being taken back, are in none.
+    """
+    plans: dict[tuple[str, DomainName | None], list[Hold]] = {}
+    for hold in holds:
+        if hold.state is HoldState.ACTIVE:
+            alone = hold.domain if hold.parts == 1 else None
+            plans.setdefault((hold.plan, alone), []).append(hold)
+    whole = (found for found in plans.values() if len(found) == found[0].parts)
+    promises = (Promise(tuple(sorted(found, key=lambda h: h.domain))) for found in whole)
+    return tuple(sorted(promises, key=lambda p: p.holds[0].domain))
+
+
+def place_of(group: GroupId) -> DomainName:
+    """What is held by the members of a group that may be anywhere: no domain, a Lease of its
+    own.
+    """
+    name = f"{group.namespace}/{group.lws}/{group.lws_uid}/{group.group_key}"
+    return DomainName(EVERYWHERE, name)
 
 
 def lease_name(domain: DomainName) -> str:

@@ -1,6 +1,7 @@
 """Rules that a LeaderWorkerSet must keep: upstream's, with its words, and those that it lacks.
 
-Ours: the values of the exclusive-topology annotations must be label keys; the name must leave room
+Ours: the values of the exclusive-topology annotations must be label keys, and our own annotations
+(`ask.py`) must make sense; the name must leave room
 for what StatefulSets append to it; claim templates stay as they are, since no StatefulSet takes
 others; a restart budget is a number. They are checked on creation and when what they are about
 changes, so that an object that was stored before us can still be edited. All problems are found,
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lws_placement.engine.ask import problems_of_ask
+from lws_placement.engine.labels import why_not_label_key
 from lws_placement.engine.lws_names import (
     LWS_EXCLUSIVE_TOPOLOGY,
     LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
@@ -29,8 +32,6 @@ _REVISION_HASH = len("-4294967295")
 """What a StatefulSet appends to its name for its pods' revision label, at most."""
 _INT32 = 2**31 - 1
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_DNS_1123_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _PERCENT = re.compile(r"[0-9]+%")
 
 _SUBGROUP = "spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize"
@@ -60,25 +61,11 @@ def problems_of(lws: Raw, old: Raw | None = None) -> list[FieldError]:
         *_topology_keys(lws, old),
         *_room_in_names(lws, old),
         *_budget(lws),
+        *_placement(lws, old),
     ]
     if old is not None:
         errors += _changes(spec, _object(old.get("spec")))
     return errors
-
-
-def why_not_label_key(key: str) -> str | None:
-    """What keeps `key` from being a label key (apimachinery `IsQualifiedName`); None if nothing
-    does.
-    """
-    prefix, slash, name = key.rpartition("/")
-    if slash and (len(prefix) > 253 or not _DNS_1123_SUBDOMAIN.fullmatch(prefix)):
-        return f"the part before the slash, {prefix!r}, is not a DNS subdomain"
-    if len(name) > 63 or not _LABEL_NAME.fullmatch(name):
-        return (
-            f"{name!r} must be 1 to 63 letters, digits, '-', '_' or '.', "
-            "and begin and end with a letter or digit"
-        )
-    return None
 
 
 def _name(lws: Raw) -> list[FieldError]:
@@ -260,6 +247,18 @@ def _topology_keys(lws: Raw, old: Raw | None) -> list[FieldError]:
             )
             errors.append(FieldError(f"metadata.annotations[{key}]", value, detail))
     return errors
+
+
+def _placement(lws: Raw, old: Raw | None) -> list[FieldError]:
+    """Our own annotations: on creation, and when annotations change."""
+    notes = _object(_object(lws.get("metadata")).get("annotations"))
+    before = _object(_object((old or {}).get("metadata")).get("annotations"))
+    if old is not None and notes == before:
+        return []
+    return [
+        FieldError(f"metadata.annotations[{key}]", notes[key], detail)
+        for key, detail in problems_of_ask(notes)
+    ]
 
 
 def _changes(spec: Raw, old: Raw) -> list[FieldError]:

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from lws_placement.engine.ask import Ask, Layout, Scope
+
 NodeName = str
 Labels = tuple[tuple[str, str], ...]
 """Labels of an object, sorted."""
 Rank = int
 """Position of a member in its group: LeaderWorkerSet's worker index, 0 is the leader."""
+UNRANKED: Rank = -1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,6 +33,9 @@ class DomainName:
 class GroupId:
     """Identity of a group: a recreated LeaderWorkerSet has another UID, so its groups are new
     ones.
+
+    Of another kind of group: `lws` is its name (label `lws-placement.dev/group`), `lws_uid` the UID
+    of the pods' topmost controller, `group_key` is empty.
     """
 
     namespace: str
@@ -38,7 +44,8 @@ class GroupId:
     group_key: str
 
     def __str__(self) -> str:
-        return f"{self.namespace}/{self.lws}:{self.group_key[:8]}"
+        key = f":{self.group_key[:8]}" if self.group_key else ""
+        return f"{self.namespace}/{self.lws}{key}"
 
 
 class Operator(StrEnum):
@@ -130,11 +137,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Occupant:
-    """A pod that is bound to a node: what it takes, and whose it is (None: foreign)."""
+    """A pod that is bound to a node: what it takes, whose it is (None: foreign), and among whom
+    that group is alone.
+    """
 
     uid: str
     demand: Demand
     group: GroupId | None = None
+    scope: Scope = Scope.CLUSTER
+    rank: Rank | None = None
 
 
 class PodPhase(StrEnum):
@@ -147,10 +158,7 @@ class PodPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MemberInfo:
-    """What a pod's labels and annotations say of its place in a group.
-
-    `topology_key` is LeaderWorkerSet's exclusive-topology annotation as the pod carries it.
-    """
+    """What a pod's labels and annotations say of its place in a group, and what that asks for."""
 
     group_key: str
     group_index: str
@@ -160,11 +168,16 @@ class MemberInfo:
     tell.
     """
     rank: Rank
+    """UNRANKED for a pod of another kind of group that has no place in it yet."""
     size: int
     revision: str
-    topology_key: str
+    ask: Ask
     leader_name: str
     """Name of the group's leader pod (the pod's own name for a leader)."""
+
+    @property
+    def of_lws(self) -> bool:
+        return bool(self.group_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +205,8 @@ class Pod:
     pinned: NodeName | None = None
     """The node that our node-name pin allows, if it has one."""
     plan: str = ""
+    released: bool = False
+    """Its gate was taken off on purpose, without a plan."""
     owner_uid: str = ""
     """UID of the controlling owner (a StatefulSet for members)."""
     owner_name: str = ""
@@ -246,6 +261,10 @@ class Group:
     """Domain values to take only if nothing else fits (they failed lately)."""
     prefer: tuple[str, ...] = ()
     """Domain values to try first, in this order: where the group's weights are cached."""
+    scope: Scope = Scope.CLUSTER
+    layout: Layout | None = None
+    """How its members are spread over several domains, or over none; None: one domain for all, of
+    `topology_key`."""
 
     @property
     def size(self) -> int:
@@ -261,6 +280,8 @@ class Why(StrEnum):
     TOO_FEW_NODES = "has too few nodes that fit"
     NO_MATCHING = "has room for each member alone but not for all at once"
     NOT_PROVEN = "could not be decided within the search bound"
+    TOO_FEW_DOMAINS = "has too few domains for its subgroups"
+    ONE_SUBGROUP = "has room for one subgroup"
     FIXED_ELSEWHERE = "is not where the group's running pods are"
 
 
@@ -296,10 +317,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A domain for the whole group and a node for each rank."""
+    """A domain for the whole group and a node for each rank.
+
+    `others`: further domains that the plan takes, and the ranks that have their room there and not
+    in `domain` (none: the domain lies inside it).
+    """
 
     domain: DomainName
     nodes: Mapping[Rank, NodeName]
+    others: tuple[tuple[DomainName, tuple[Rank, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +336,9 @@ class NoFit:
 
     topology_key: str
     reasons: Mapping[str, Reason] = field(default_factory=dict)
-    """Domain value -> reason."""
+    """Domain value -> reason; "" for members that may be anywhere."""
+    wanted: int = 1
+    """How many such domains the group needs, one for each subgroup."""
 
 
 Plan = Placed | NoFit

@@ -14,6 +14,7 @@ both ways give the same answer.
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from lws_placement.engine.ask import Scope
 from lws_placement.engine.model import (
     Demand,
     DomainName,
@@ -27,6 +28,7 @@ from lws_placement.engine.model import (
     Reason,
     Why,
 )
+from lws_placement.engine.ownership import Claim, claim_of, opponents
 from lws_placement.engine.refusals import Refusals
 from lws_placement.engine.room import Fit, RoomIndex, fit_in, why_no_room
 from lws_placement.engine.score import Candidate, best
@@ -59,7 +61,7 @@ class PlanMemo:
         """How many domains would take such a group, counted up to `most`."""
         index = self.of(group, domains)
         found = 0
-        for _ in _free(group.id, index, _NONE):
+        for _ in _free(claim_of(group), index, _NONE):
             found += 1
             if found == most:
                 break
@@ -81,21 +83,24 @@ def plan_group(
     if memo is None or bound or not isinstance(domains, DomainSet):
         return _plan_afresh(group, [instead.get(d.name.value, d) for d in domains])
     index = memo.of(group, domains)
+    claim = claim_of(group)
     if instead or group.prefer or group.avoid:
-        free = (_candidate(index.fit(value), value) for value in _free(group.id, index, instead))
+        free = (
+            _candidate(index.fit(value), value) for value in _free(claim_of(group), index, instead)
+        )
         seen = [*free, *_candidates(group, instead.values())]
         if seen:
             return _placed(group, best(seen, prefer=group.prefer, avoid=group.avoid))
-    for value in _free(group.id, index, instead):
+    for value in _free(claim, index, instead):
         return _placed(group, _candidate(index.fit(value), value))
     return _refuse(group, index, instead)
 
 
 def plan_in_domain(group: Group, domain: DomainView) -> Mapping[Rank, NodeName] | Reason:
     """The group in this very domain: where it runs already, or where it is to be completed."""
-    taken = _taken(group.id, domain)
-    if taken is not None:
-        return taken
+    refused = taken(claim_of(group), domain)
+    if refused is not None:
+        return refused
     fit = fit_in(group, domain)
     return fit.nodes if isinstance(fit, Fit) else why_no_room(group, domain, answer=fit)
 
@@ -105,13 +110,13 @@ def _plan_afresh(group: Group, views: Iterable[DomainView]) -> Plan:
     candidates = list(_candidates(group, views))
     if candidates:
         return _placed(group, best(candidates, prefer=group.prefer, avoid=group.avoid))
-    reasons = {v.name.value: _taken(group.id, v) or why_no_room(group, v) for v in views}
+    reasons = {v.name.value: taken(claim_of(group), v) or why_no_room(group, v) for v in views}
     return NoFit(group.topology_key, reasons)
 
 
 def _candidates(group: Group, views: Iterable[DomainView]) -> Iterator[Candidate[Fit]]:
     for view in views:
-        fit = fit_in(group, view) if _whose(group.id, view) is None else None
+        fit = fit_in(group, view) if _whose(claim_of(group), view) is None else None
         if isinstance(fit, Fit):
             yield _candidate(fit, view.name.value)
 
@@ -124,38 +129,38 @@ def _placed(group: Group, chosen: Candidate[Fit]) -> Placed:
     return Placed(DomainName(group.topology_key, chosen.domain), chosen.fit.nodes)
 
 
-def _free(group: GroupId, index: RoomIndex, instead: Mapping[str, DomainView]) -> Iterator[str]:
+def _free(claim: Claim, index: RoomIndex, instead: Mapping[str, DomainView]) -> Iterator[str]:
     """Domains that have room and that the group may have, best first."""
     for _, value in index.best_first:
         view = index.domains.get(value)
-        if view is not None and value not in instead and _whose(group, view) is None:
+        if view is not None and value not in instead and _whose(claim, view) is None:
             yield value
 
 
 def _refuse(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -> NoFit:
     """The verdict is shared by all groups to which every domain is somebody else's or nobody's."""
-    common = not instead and not index.domains.has_owner(group.id)
+    common = not instead and group.scope is Scope.CLUSTER and not index.domains.has_owner(group.id)
     mark = index.domains.changes.mark
     if common and index.refusal is not None and index.refusal[0] == mark:
         return index.refusal[1]
     views = {**index.domains.lend(), **instead} if instead else index.domains.lend()
-    refusals = Refusals(views, lambda view: _taken(group.id, view) or index.why_no_room(view))
+    refusals = Refusals(views, lambda view: taken(claim_of(group), view) or index.why_no_room(view))
     verdict = NoFit(group.topology_key, refusals)
     if common:
         index.refusal = (mark, verdict)
     return verdict
 
 
-def _taken(group: GroupId, domain: DomainView) -> Reason | None:
-    """Whose it is, if somebody else's."""
-    whose = _whose(group, domain)
+def taken(claim: Claim, domain: DomainView) -> Reason | None:
+    """Whose it is, if somebody's beside whom the group may not be."""
+    whose = _whose(claim, domain)
     if whose is None:
         return None
     why, others = whose
     return Reason(why, nodes=len(domain.nodes), holder=min(others))
 
 
-def _whose(group: GroupId, domain: DomainView) -> tuple[Why, frozenset[GroupId]] | None:
+def _whose(claim: Claim, domain: DomainView) -> tuple[Why, frozenset[GroupId]] | None:
     """Asked of every candidate of every plan, so nothing is put into words here."""
     if not (domain.holders or domain.overlapping or domain.occupants):
         return None
@@ -164,6 +169,7 @@ def _whose(group: GroupId, domain: DomainView) -> tuple[Why, frozenset[GroupId]]
         (Why.OVERLAPS, domain.overlapping),
         (Why.OCCUPIED, domain.occupants),
     ):
-        if owners and (len(owners) > 1 or group not in owners):
-            return why, owners - {group}
+        others = opponents(claim, owners) if owners else None
+        if others:
+            return why, others
     return None

@@ -9,9 +9,11 @@ leaves no doubt. A pod that is bound already, or that we have decided on before 
 `admitted` annotation), is not gated.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from lws_placement.engine.ask import Scope, ask_of
 from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.lws_groups import (
     group_key,
@@ -21,6 +23,7 @@ from lws_placement.engine.lws_groups import (
 )
 from lws_placement.engine.lws_names import (
     ADMITTED,
+    GANG,
     GATE,
     GUEST_MARKER,
     LWS_EXCLUSIVE_TOPOLOGY,
@@ -37,14 +40,21 @@ from lws_placement.engine.lws_names import (
     LWS_SUBGROUP_SIZE,
     LWS_UID,
     LWS_WORKER_INDEX,
+    MANAGED,
     MEMBER_MARKER,
     NODE_NAME_FIELD,
     PINNED_NODE,
     PLAN,
+    PREFER_TOPOLOGY,
+    SCOPE,
+    WITHIN_TOPOLOGY,
 )
 from lws_placement.engine.pod_env import add_lws_env, add_tpu_env, requests_tpu
 
 Raw = dict[str, Any]
+
+STAMPED = (SCOPE, WITHIN_TOPOLOGY, PREFER_TOPOLOGY, GANG, MANAGED)
+"""Annotations of a LeaderWorkerSet that its pods do not get from LeaderWorkerSet itself."""
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -55,6 +65,19 @@ class Pin:
 
     node: str
     plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who a pod belongs to: the LeaderWorkerSet, or the topmost controller of another group's pod.
+
+    `uid` is empty where there is none. `notes`: its annotations. `uid_note`: the annotation that
+    takes the UID.
+    """
+
+    uid: str
+    notes: Mapping[str, str] = field(default_factory=dict)
+    uid_note: str = LWS_UID
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +112,33 @@ def add_lws_identity(pod: Raw, *, namespace: str) -> Raw | Denied:
     return pod
 
 
-def gate_or_pin(pod: Raw, *, lws_uid: str | None, pin: Pin | None, keep_affinity: bool) -> Raw:
-    """Our edits, on a pod that has its identity. A new pod."""
+def stamp(pod: Raw, owner: Owner) -> Raw:
+    """The pod with what its owner asks of placement and the pod does not show. A new pod."""
     pod = json_copy(pod)
     notes = _notes(pod)
+    if ADMITTED not in notes and not pod["spec"].get("nodeName"):
+        if owner.uid:
+            notes[owner.uid_note] = owner.uid
+        notes |= {key: value for key, value in owner.notes.items() if key in STAMPED}
+    return pod
+
+
+def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> Raw:
+    """Our edits, on a pod that has its identity and its owner's stamp. A new pod."""
+    pod = json_copy(pod)
+    notes = _notes(pod)
+    ask = ask_of(notes)
+    keep_affinity = keep_affinity and ask.scope is not Scope.LWS
     if ADMITTED in notes and not keep_affinity:
-        drop_exclusive_terms(pod["spec"], key=LWS_GROUP_KEY)  # put there again by a reinvocation
-    if ADMITTED in notes or pod["spec"].get("nodeName"):
+        _drop_terms(pod["spec"])  # put there again by a reinvocation
+    if ADMITTED in notes or pod["spec"].get("nodeName") or not ask.managed:
         return pod
-    if not pod["metadata"].get("labels", {}).get(LWS_NAME):
-        return pod
-    if not notes.get(LWS_EXCLUSIVE_TOPOLOGY):
+    if not ask.places:
         _mark(pod, GUEST_MARKER)
         return pod
-    if lws_uid:
-        notes[LWS_UID] = lws_uid
     _mark(pod, MEMBER_MARKER)
     if not keep_affinity:
-        drop_exclusive_terms(pod["spec"], key=LWS_GROUP_KEY)
+        _drop_terms(pod["spec"])
     if pin is not None:
         notes |= {ADMITTED: "pinned", PINNED_NODE: pin.node, PLAN: pin.plan}
         affinity = pod["spec"].setdefault("affinity", {})
@@ -117,6 +149,11 @@ def gate_or_pin(pod: Raw, *, lws_uid: str | None, pin: Pin | None, keep_affinity
         if not any(g["name"] == GATE for g in gates):
             gates.append({"name": GATE})
     return pod
+
+
+def _drop_terms(spec: Raw) -> None:
+    for key in (LWS_GROUP_KEY, LWS_SUBGROUP_KEY):
+        drop_exclusive_terms(spec, key=key)
 
 
 def pinned_affinity(node_affinity: Raw, node: str) -> Raw:

@@ -80,6 +80,11 @@ def total(parts: Iterable[Resources]) -> dict[str, int]:
     return result
 
 
+def plus(left: Resources, right: Resources) -> dict[str, int]:
+    """`left + right`."""
+    return total((left, right))
+
+
 def minus(left: Resources, right: Resources) -> dict[str, int]:
     """`left - right`; may go below zero where a node is overcommitted."""
     result = dict(left)

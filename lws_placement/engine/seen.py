@@ -1,11 +1,13 @@
 """One group as it is observed: what `decide` is asked about."""
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from lws_placement.engine.ask import Ask
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import (
+    UNRANKED,
     Demand,
     DomainName,
     Group,
@@ -28,6 +30,7 @@ class Views(Protocol):
     def domain_without(self, domain: DomainName, uids: frozenset[str]) -> DomainView | None: ...
     def domains(self, key: str) -> DomainSet: ...
     def node_view(self, name: NodeName) -> NodeView | None: ...
+    def node_views(self) -> Sequence[NodeView]: ...
     def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None: ...
 
 
@@ -48,12 +51,8 @@ class Seen:
     memo: PlanMemo | None = None
 
     @property
-    def active(self) -> Hold | None:
-        return next(iter(self.all_active), None)
-
-    @property
-    def all_active(self) -> tuple[Hold, ...]:
-        """One at most, unless a deposed planner's write landed late."""
+    def active(self) -> tuple[Hold, ...]:
+        """All of one promise, unless a planner stopped half-way or a deposed one wrote late."""
         return tuple(h for h in self.holds if h.state is HoldState.ACTIVE)
 
     @property
@@ -62,19 +61,35 @@ class Seen:
 
 
 def living_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
-    """The pod that speaks for each rank: living, newest."""
+    """The pod that speaks for each rank: living, newest.
+
+    Pods without a rank of their own fill the places that are left, in order of their UIDs, so the
+    same pods always get the same ones.
+    """
     found: dict[Rank, Pod] = {}
+    unranked: list[Pod] = []
     for pod in sorted(pods, key=lambda p: (p.created_s, int(p.resource_version))):
-        if pod.member is not None and not pod.terminating and not pod.finished:
+        if pod.member is None or pod.terminating or pod.finished:
+            continue
+        if pod.member.rank == UNRANKED:
+            unranked.append(pod)
+        else:
             found[pod.member.rank] = pod
+    size = max((p.member.size for p in pods if p.member is not None), default=0)
+    free = (rank for rank in range(size) if rank not in found)
+    for rank, pod in zip(free, sorted(unranked, key=lambda p: p.uid), strict=False):
+        found[rank] = pod
     return dict(sorted(found.items()))
 
 
 def is_or_may_be_in(pod: Pod, nodes: Set[NodeName]) -> bool:
     """Does the pod run on one of the nodes, or may kube-scheduler bind it there any moment?
 
-    So may a pod that has neither our gate nor a pin: somebody took the gate off by hand.
+    So may a pod that has neither our gate nor a pin: somebody took the gate off by hand. One that
+    has finished takes no room any more.
     """
+    if pod.finished:
+        return False
     if pod.node is not None:
         return pod.node in nodes
     return pod.pinned in nodes or (pod.pinned is None and not pod.gated)
@@ -89,7 +104,11 @@ class Now:
     going: frozenset[str]
     """UIDs of its Terminating pods: their room will be free for their successors."""
     going_from: frozenset[NodeName]
+    tied_to: frozenset[NodeName]
+    """Those nodes of them on which they keep the group in a domain."""
     templates: Templates | None
+    lws: Ask | None
+    """What the LeaderWorkerSet asks now."""
 
     @classmethod
     def of(cls, seen: Seen, members: Mapping[Rank, Pod]) -> "Now":
@@ -102,26 +121,59 @@ class Now:
             members={r: p for r, p in members.items() if r < info.size},
             going=frozenset(p.uid for p in going),
             going_from=frozenset(p.node for p in going if p.node is not None),
+            tied_to=frozenset(
+                p.node
+                for p in going
+                if p.node is not None
+                and p.member is not None
+                and p.member.ask.exclusive
+                and (p.member.ask.topology or p.member.ask.in_subgroup(p.member.rank))
+            ),
             templates=seen.templates.get(info.revision),
+            lws=seen.lws.ask if seen.lws is not None else None,
         )
 
     @property
     def bound(self) -> dict[Rank, Pod]:
         return {r: p for r, p in self.members.items() if p.node is not None}
 
-    def demands(self, hold: Hold | None) -> dict[Rank, Demand] | None:
+    @property
+    def ask(self) -> Ask:
+        """What the pods were admitted with; of what the pods of a LeaderWorkerSet do not show by
+        themselves, what it says now.
+        """
+        mine, now = self.info.ask, self.lws
+        if now is None:
+            return mine
+        return replace(mine, scope=now.scope, within=now.within, near=now.near)
+
+    @property
+    def let_go(self) -> bool:
+        """Has somebody taken the group out of our hands: the LeaderWorkerSet is not managed any
+        more, or a member was released? Those of its pods that still wait for us must not.
+        """
+        unmanaged = self.lws is not None and not self.lws.managed
+        return unmanaged or any(p.released for p in self.members.values())
+
+    def demands(self, holds: Sequence[Hold]) -> dict[Rank, Demand] | None:
         """Per rank: what was admitted, else what is reserved, else the template's; None if one is
         unknown.
         """
         result: dict[Rank, Demand] = {}
+        reserved = {
+            rank: demand
+            for hold in holds
+            if hold.revision == self.info.revision
+            for rank, demand in hold.demands.items()
+        }
         for rank in range(self.info.size):
             pod = self.members.get(rank)
             if pod is not None:
                 result[rank] = pod.demand
             elif self.templates is not None:
                 result[rank] = self.templates.demand(rank)
-            elif hold is not None and rank in hold.demands and hold.revision == self.info.revision:
-                result[rank] = hold.demands[rank]
+            elif rank in reserved:
+                result[rank] = reserved[rank]
             else:
                 return None
         return result
@@ -137,7 +189,7 @@ class Now:
         bound = self.bound
         return Group(
             id=seen.id,
-            topology_key=self.info.topology_key,
+            topology_key=self.ask.topology,
             members=tuple(
                 Member(rank, demands[rank], bound[rank].node if rank in bound else None)
                 for rank in range(self.info.size)
@@ -146,4 +198,6 @@ class Now:
             priority=max(p.priority for p in self.members.values()),
             outranks=self.outranks,
             since_s=min(p.created_s for p in self.members.values()),
+            scope=self.ask.claims,
+            layout=self.ask.layout(self.info.size),
         )

@@ -7,24 +7,37 @@ alone and a plan for one group computes afresh only what changed since the last 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from lws_placement.engine.model import DomainName, GroupId, HostPort, Node
+from lws_placement.engine.ownership import Claim
+from lws_placement.engine.resources import plus
 
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
     """A node and what is left of it.
 
-    `free`: allocatable less the demands of all bound, unfinished pods, less headroom and DaemonSet
-    pods still to come; may be negative. `ports`: host ports taken. `groups`: exclusive groups that
-    have bound pods here.
+    `free`: allocatable less the demands of all bound, unfinished pods, less what is promised to
+    members that are still on their way, less headroom and DaemonSet pods still to come; may be
+    negative. `ports`: host ports taken. `promised`: that part of it, by group. `groups`: claims of
+    groups that have bound pods here, `holders`: of those that hold a domain the node is in.
     """
 
     node: Node
     free: Mapping[str, int]
     ports: frozenset[HostPort] = frozenset()
-    groups: frozenset[GroupId] = frozenset()
+    groups: frozenset[Claim] = frozenset()
+    holders: frozenset[Claim] = frozenset()
+    promised: Mapping[GroupId, Mapping[str, int]] = field(default_factory=dict)
+
+    def seen_by(self, group: GroupId) -> "NodeView":
+        """The node for a plan of that group: its own promise is not in its way."""
+        own = self.promised.get(group)
+        if own is None:
+            return self
+        rest = {g: room for g, room in self.promised.items() if g != group}
+        return replace(self, free=plus(self.free, own), promised=rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +45,28 @@ class DomainView:
     """A domain, its nodes in name order, and whose it is.
 
     `holders`: groups with a hold on this very domain. `overlapping`: groups with a hold on a domain
-    of another key that shares nodes with this one. `occupants`: exclusive groups with bound pods on
-    its nodes, with or without a hold.
+    of another key that shares nodes with this one. `occupants`: groups with bound pods on its
+    nodes, with or without a hold.
     `version` grows with every change of any of these.
     """
 
     name: DomainName
     nodes: tuple[NodeView, ...]
-    holders: frozenset[GroupId] = frozenset()
-    overlapping: frozenset[GroupId] = frozenset()
-    occupants: frozenset[GroupId] = frozenset()
+    holders: frozenset[Claim] = frozenset()
+    overlapping: frozenset[Claim] = frozenset()
+    occupants: frozenset[Claim] = frozenset()
     version: int = 0
 
     @property
     def owners(self) -> frozenset[GroupId]:
         """Everyone who has anything to do with it."""
-        return self.holders | self.overlapping | self.occupants
+        return frozenset(c.group for c in self.holders | self.overlapping | self.occupants)
+
+    def seen_by(self, group: GroupId) -> "DomainView":
+        """The domain for a plan of that group: its own promise is not in its way."""
+        if not any(group in node.promised for node in self.nodes):
+            return self
+        return replace(self, nodes=tuple(node.seen_by(group) for node in self.nodes))
 
 
 class Changes:

@@ -20,6 +20,7 @@ from typing import Protocol
 from lws_placement.engine.budgets import Budget
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import Group, GroupId, NodeName, Pod
+from lws_placement.engine.ownership import claim_of, opponents
 from lws_placement.engine.snapshot import DomainView
 
 _BACK_AT_ONCE = frozenset({"DaemonSet", "Node"})
@@ -104,7 +105,8 @@ def tenancy(group: Group, domain: DomainView, tenants: Tenants) -> Tenancy | Bar
 
 def _in_the_way(group: Group, domain: DomainView) -> frozenset[GroupId]:
     """Groups beside which this one may not be."""
-    return domain.owners - {group.id}
+    owners = domain.holders | domain.overlapping | domain.occupants
+    return opponents(claim_of(group), owners)
 
 
 def _may_go(pod: Pod, outranks: int, tenants: Tenants) -> bool:

@@ -1,7 +1,9 @@
 """What a LeaderWorkerSet says of groups whose pods may not exist yet."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from lws_placement.engine.ask import Ask
 from lws_placement.engine.model import Demand, Rank
 
 
@@ -25,9 +27,11 @@ class LwsInfo:
     name: str
     uid: str
     replicas: int
-    topology_key: str
-    """Value of the exclusive-topology annotation; empty: no exclusive placement asked for."""
+    ask: Ask
+    """What its annotations ask of placement."""
     templates: Templates
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """Its annotations of ours, as they are."""
     deleting: bool = False
 
 

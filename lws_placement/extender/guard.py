@@ -16,10 +16,9 @@ from typing import Protocol
 
 from lws_placement import metrics
 from lws_placement.cluster.decode import decode_pod
+from lws_placement.engine.ask import Scope
 from lws_placement.engine.explain import ROOM_IS_HELD
-from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import GroupId, Pod
-from lws_placement.engine.resources import total
 from lws_placement.engine.snapshot import DomainSet, NodeView
 from lws_placement.engine.wholeness import FILLS, OUTSIDE, SteeringTable, fills
 from lws_placement.extender.wire import (
@@ -38,9 +37,7 @@ class World(Protocol):
     def anything_held(self) -> bool: ...
     def pod(self, uid: str) -> Pod | None: ...
     def group_of(self, pod: Pod) -> GroupId | None: ...
-    def group_pods(self, group: GroupId) -> Sequence[Pod]: ...
     def node_view(self, node: str) -> NodeView | None: ...
-    def holds_on(self, node: str) -> Sequence[Hold]: ...
     def topology_keys(self) -> Sequence[str]: ...
     def domains(self, key: str) -> DomainSet: ...
 
@@ -125,41 +122,31 @@ class Guard:
             node: victims
             for node, victims in args.victims.items()
             if all(self._is_foreign(v.uid) for v in victims.pods)
-            and not any(self._outstanding(h, node) or pod.guest for h in self._world.holds_on(node))
+            and not self._promised_on(node)
+            and not (pod.guest and self._is_claimed(node))
         }
         if len(kept) < len(args.victims):
             metrics.GUARD_REFUSALS.labels("preempt").inc()
         return PreemptResult(victims=kept)
 
     def _free_for(self, pod: Pod, asked: Mapping[str, int], node: str) -> bool:
-        holds = self._world.holds_on(node)
-        if not holds:
-            return True
-        if pod.guest:
-            return False
-        needed = total(self._outstanding(hold, node) for hold in holds)
         view = self._world.node_view(node)
-        if view is None:
+        if view is None or not view.holders:
             return True
-        return all(view.free.get(r, 0) - needed.get(r, 0) >= n for r, n in asked.items())
+        if pod.guest and self._is_claimed(node):
+            return False
+        return all(view.free.get(r, 0) >= n for r, n in asked.items())
 
-    def _outstanding(self, hold: Hold, node: str) -> Mapping[str, int]:
-        """Guarded resources that members of the hold still need on the node."""
-        if hold.state is not HoldState.ACTIVE:
-            return {}
-        ranks = [rank for rank, name in hold.nodes.items() if name == node]
-        if not ranks:
-            return {}
-        bound = {
-            pod.member.rank
-            for pod in self._world.group_pods(hold.group)
-            if pod.member is not None and pod.node == node and not pod.finished
-        }
-        return total(
-            {r: n for r, n in hold.demands[rank].resources if r in self._guarded}
-            for rank in ranks
-            if rank not in bound and rank in hold.demands
-        )
+    def _is_claimed(self, node: str) -> bool:
+        """Does anybody hold a domain there that is not to be shared?"""
+        view = self._world.node_view(node)
+        return view is not None and any(c.scope is not Scope.NOBODY for c in view.holders)
+
+    def _promised_on(self, node: str) -> bool:
+        """Do members that are on their way need guarded resources of the node?"""
+        view = self._world.node_view(node)
+        promised = view.promised.values() if view is not None else ()
+        return any(room.get(r, 0) for room in promised for r in self._guarded)
 
     def _is_foreign(self, uid: str) -> bool:
         """Not known is not foreign: when in doubt nobody is evicted."""

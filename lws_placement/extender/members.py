@@ -17,12 +17,15 @@ replica did not bind is bound by the other one on the next attempt.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lws_placement import metrics
-from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.ask import EVERYWHERE
+from lws_placement.engine.holds import Hold, HoldState, place_of
 from lws_placement.engine.model import DomainName, GroupId, Pod
+from lws_placement.engine.ownership import Claim, opponents
+from lws_placement.engine.placing import own_place
 from lws_placement.errors import ApiError, ConflictError, InvalidObjectError, NotFoundError
 from lws_placement.extender.wire import BindArgs, BindResult, PreemptArgs, PreemptResult
 from lws_placement.metrics import Bind
@@ -43,8 +46,9 @@ class World(Protocol):
     async def fetch_pod(self, namespace: str, name: str) -> Pod | None: ...
     def group_of(self, pod: Pod) -> GroupId | None: ...
     def group_pods(self, group: GroupId) -> Sequence[Pod]: ...
-    def node_label(self, node: str, key: str) -> str | None: ...
-    async def fetch_hold(self, domain: DomainName) -> Hold | None: ...
+    def node_labels(self, node: str) -> Mapping[str, str]: ...
+    def holds_on(self, node: str) -> Sequence[Hold]: ...
+    async def fetch_holds(self, domain: DomainName) -> Sequence[Hold]: ...
     async def bind(self, namespace: str, name: str, *, uid: str, node: str) -> None: ...
 
 
@@ -93,13 +97,19 @@ class Members:
     async def _why_not(self, pod: Pod, node: str) -> str:
         group = self._world.group_of(pod)
         if not pod.marked or pod.member is None or group is None:
-            return f"pod {pod.key} is no member of a group on exclusive topology"
-        value = self._world.node_label(node, pod.member.topology_key)
-        if value is None:
-            return f"node {node} has no label {pod.member.topology_key}"
-        domain = DomainName(pod.member.topology_key, value)
-        hold = await self._world.fetch_hold(domain)
-        return why_not_bound(pod, group, hold=hold, domain=domain, node=node)
+            return f"pod {pod.key} is no member of a group that is placed"
+        if pod.released:
+            claim = Claim(group, pod.member.ask.claims)
+            others = opponents(claim, (h.claim for h in self._world.holds_on(node)))
+            return f"node {node} is held for {min(others)}" if others else ""
+        domain = own_place(pod.member.ask, pod.member.rank, self._world.node_labels(node))
+        if domain is None:
+            keys = " or ".join(pod.member.ask.keys)
+            return f"node {node} has no label {keys}"
+        if domain.key == EVERYWHERE:
+            domain = place_of(group)
+        holds = await self._world.fetch_holds(domain)
+        return why_not_bound(pod, group, holds=holds, domain=domain, node=node)
 
     async def _create_binding(self, args: BindArgs) -> str:
         """Retries what may pass; the deadline is the caller's."""
@@ -124,16 +134,17 @@ class Members:
 
 
 def why_not_bound(
-    pod: Pod, group: GroupId, *, hold: Hold | None, domain: DomainName, node: str
+    pod: Pod, group: GroupId, *, holds: Sequence[Hold], domain: DomainName, node: str
 ) -> str:
     """Why the hold does not cover this bind; empty if it does."""
     member = pod.member
     if member is None:
         return f"pod {pod.key} is no member of a group"
-    if hold is None:
+    if not holds:
         return f"nobody holds {domain}; the planner will plan the group again"
-    if hold.group != group:
-        return f"{domain} is held for another group, {hold.group}"
+    hold = next((h for h in holds if h.group == group), None)
+    if hold is None:
+        return f"{domain} is held for another group, {holds[0].group}"
     if hold.state is not HoldState.ACTIVE:
         return f"the group is leaving {domain}"
     if (hold.revision, hold.size) != (member.revision, member.size):

@@ -23,9 +23,11 @@ from lws_placement.engine.actions import (
     EndHold,
     LeaveHold,
     Pin,
+    Release,
     Wait,
     WriteHold,
 )
+from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.pod_admission import pinned_affinity
@@ -67,12 +69,16 @@ class Actor:
         match action:
             case WriteHold(hold):
                 await self._write(hold)
-                await self._report.placed(group, hold)
+                promise = self._cache.promise_of(group)
+                if promise is not None and all(h.resource_version for h in promise.holds):
+                    await self._report.placed(group, promise)
             case LeaveHold(hold, why):
                 await self._write(replace(hold, state=HoldState.LEAVING))
                 await self._report.leaving(group, hold, why)
-            case Pin(pod):
+            case Pin():
                 await self._pin(action)
+            case Release(pod):
+                await self._release(pod)
             case DeletePod(pod, why, whole):
                 await self._delete(pod, whole=whole)
                 await self._report.deleted(group, pod, why=why, whole=whole)
@@ -98,11 +104,12 @@ class Actor:
             if await self._anyone_left(hold):
                 return False
         try:
-            await self._store.end(hold)
+            left = await self._store.end(hold, beside=self._beside(hold))
         except ConflictError:
             await self._settle(hold)
             raise
-        self._cache.drop_hold(hold.domain)
+        self._cache.drop_hold(hold.domain, hold.group)
+        self._cache.put_holds(hold.domain, left)
         self._wake_refused()
         log.info("hold ended", extra={"domain": str(hold.domain), "group": str(hold.group)})
         return True
@@ -130,14 +137,16 @@ class Actor:
     async def _anyone_left(self, hold: Hold) -> bool:
         items, _ = await self._api.list_all(
             f"/api/v1/namespaces/{hold.group.namespace}/pods",
-            labelSelector=f"{keys.LWS_GROUP_KEY}={hold.group.group_key}",
+            labelSelector=selector_of(hold.group),
         )
-        there = self._cache.domains.nodes_of(hold.domain) | set(hold.nodes.values())
+        there = set(hold.nodes.values())
+        if hold.domain.key != EVERYWHERE:
+            there |= self._cache.domains.nodes_of(hold.domain)
         return any(is_or_may_be_in(decode_pod(raw), there) for raw in items)
 
     async def _write(self, hold: Hold) -> Hold:
         try:
-            written = await self._store.write(hold)
+            written = await self._store.write(hold, beside=self._beside(hold))
         except (ConflictError, NotFoundError) as e:
             await self._settle(hold)
             raise ConflictError(str(e), status=409) from e
@@ -147,7 +156,7 @@ class Actor:
             )
             await self._settle(hold)
             raise
-        self._cache.put_hold(written)
+        self._cache.put_holds(hold.domain, written)
         log.info(
             "hold written",
             extra={
@@ -157,7 +166,12 @@ class Actor:
                 "plan": hold.plan,
             },
         )
-        return written
+        return next(h for h in written if h.group == hold.group)
+
+    def _beside(self, hold: Hold) -> list[Hold]:
+        """What the Lease says of other groups, to be written with it again."""
+        others = self._cache.holds_in(hold.domain)
+        return [h for h in others if h.group != hold.group and h.resource_version]
 
     async def _settle(self, hold: Hold) -> None:
         """Put what the API server really has into the cache, however long it takes to ask."""
@@ -167,26 +181,36 @@ class Actor:
                 break
             except InvalidObjectError as e:
                 log.error("hold unreadable, its domain stays shut", extra={"error": str(e)})
-                real = replace(hold, state=HoldState.LEAVING)
+                real = [replace(hold, state=HoldState.LEAVING)]
                 break
             except ApiError:
                 await asyncio.sleep(_SETTLE_S)
-        if real is None:
-            self._cache.drop_hold(hold.domain)
-        else:
-            self._cache.put_hold(real)
+        for known in self._cache.holds_in(hold.domain):
+            if known.group == hold.group or known.resource_version:
+                self._cache.drop_hold(known.domain, known.group)
+        for found in real:
+            self._cache.put_hold(found)
+
+    async def _release(self, pod: Pod) -> None:
+        await self._ungate(pod, notes={keys.RELEASED: "true"}, spec={})
 
     async def _pin(self, pin: Pin) -> None:
         pod = pin.pod
-        affinity = self._cache.node_affinity(pod.uid)
+        notes = {keys.PINNED_NODE: pin.node, keys.PLAN: pin.plan}
+        if pod.member is not None and not pod.member.of_lws:
+            notes[keys.SLOT] = str(pin.rank)
+        affinity = pinned_affinity(self._cache.node_affinity(pod.uid), pin.node)
+        await self._ungate(pod, notes=notes, spec={"affinity": {"nodeAffinity": affinity}})
+
+    async def _ungate(self, pod: Pod, *, notes: dict[str, str], spec: Raw) -> None:
         body: Raw = {
             "metadata": {
                 "uid": pod.uid,
                 "resourceVersion": pod.resource_version,
-                "annotations": {keys.PINNED_NODE: pin.node, keys.PLAN: pin.plan},
+                "annotations": notes,
             },
             "spec": {
-                "affinity": {"nodeAffinity": pinned_affinity(affinity, pin.node)},
+                **spec,
                 "schedulingGates": [{"name": g} for g in pod.gates if g != keys.GATE],
             },
         }
@@ -210,6 +234,13 @@ class Actor:
             await self._api.delete(_path(pod), body=body)
         except NotFoundError:
             return
+
+
+def selector_of(group: GroupId) -> str:
+    """Label selector of the group's pods in its namespace."""
+    if group.group_key:
+        return f"{keys.LWS_GROUP_KEY}={group.group_key}"
+    return f"{keys.GROUP}={group.lws}"
 
 
 def _path(pod: Pod) -> str:

@@ -30,16 +30,16 @@ class Promises:
                     promise = replace(hold, state=HoldState.LEAVING)
                 case _:
                     continue
-            made.append((promise, self._cache.hold(promise.domain)))
+            made.append((promise, self._cache.hold(promise.domain, group)))
             self._cache.put_hold(promise)
 
     def take_back(self, group: GroupId) -> None:
         """Those that neither our write nor the watch has replaced by what is in the Lease."""
         for promise, before in reversed(self._made.pop(group, [])):
-            if self._cache.hold(promise.domain) is not promise:
+            if self._cache.hold(promise.domain, group) is not promise:
                 continue
             if before is None:
-                self._cache.drop_hold(promise.domain)
+                self._cache.drop_hold(promise.domain, group)
             else:
                 self._cache.put_hold(before)
 

@@ -11,7 +11,7 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.engine.explain import gist, waiting_note
-from lws_placement.engine.holds import Hold
+from lws_placement.engine.holds import Hold, Promise
 from lws_placement.engine.model import GroupId, NoFit, Pod
 
 
@@ -21,13 +21,14 @@ class Reporter:
         self._cache = cache
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def placed(self, group: GroupId, hold: Hold) -> None:
-        note = f"group {_index(hold)} has {hold.domain} for its {hold.size} pods"
+    async def placed(self, group: GroupId, promise: Promise) -> None:
+        first = promise.holds[0]
+        note = f"group {_index(first)} has {promise.where} for its {first.size} pods"
         self._say(group, reason="Placed", note=note, action="Plan")
 
     async def leaving(self, group: GroupId, hold: Hold, why: str) -> None:
         metrics.REPAIRS.labels(metrics.Repair.MOVE).inc()
-        note = f"group {_index(hold)} leaves {hold.domain}: {why}"
+        note = f"group {_index(hold)} leaves {Promise((hold,)).where}: {why}"
         self._say(group, reason="Moving", note=note, action="Repair", type="Warning")
 
     async def deleted(self, group: GroupId, pod: Pod, *, why: str, whole: bool) -> None:

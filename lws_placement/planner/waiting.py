@@ -23,9 +23,9 @@ class WaitingGroups:
         self._waits: dict[GroupId, Waiting] = {}
 
     def decided(self, seen: Seen, actions: Sequence[Action]) -> None:
-        if seen.active is None and any(pod.gated for pod in seen.pods):
+        if not seen.active and any(pod.gated for pod in seen.pods):
             self._since.setdefault(seen.id, self._clock())
-        elif seen.active is None:
+        elif not seen.active:
             self._since.pop(seen.id, None)
         self._set(seen.id, _why(actions))
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lws_placement import keys
-from lws_placement.cluster.hold_codec import decode_hold, encode_hold
+from lws_placement.cluster.hold_codec import decode_holds, encode_holds
 from lws_placement.engine.holds import Hold, HoldState, lease_name
 from lws_placement.engine.model import Demand, DomainName, GroupId, HostPort
 from lws_placement.errors import InvalidObjectError
@@ -42,7 +42,7 @@ def holds(draw):
 
 @given(holds())
 def test_what_is_written_is_what_is_read(hold):
-    assert decode_hold(encode_hold(hold, namespace="ns")) == hold
+    assert decode_holds(encode_holds([hold], namespace="ns")) == [hold]
 
 
 @given(names, names, names, names)
@@ -55,4 +55,4 @@ def test_each_domain_has_a_lease_name_of_its_own(key, value, key2, value2):
 def test_an_unreadable_hold_says_which_lease_and_that_its_domain_stays_shut(text):
     meta = {"name": "hold-x", "namespace": "ns", "annotations": {keys.HOLD: text}}
     with pytest.raises(InvalidObjectError, match="lease ns/hold-x"):
-        decode_hold({"metadata": meta})
+        decode_holds({"metadata": meta})

@@ -10,6 +10,7 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.figures import count_figures
 from lws_placement.cluster.watch import Watcher
+from lws_placement.engine.ask import Ask
 from lws_placement.engine.decide import decide
 from lws_placement.engine.holds import HoldState
 from lws_placement.engine.model import DomainName, NoFit, Occupant, Reason, Why
@@ -42,7 +43,9 @@ async def test_holds_and_domains_are_counted_by_state_while_somebody_leads():
     for name in ("a", "b", "c", "d"):
         a_slice(index, name)
     index.put_occupant("b-0", Occupant("foreign", WHOLE_NODE), owner_uid="")
-    cache.put_lws(LwsInfo("ns", "llm", "u", 1, KEY, Templates(2, WHOLE_NODE, WHOLE_NODE)))
+    cache.put_lws(
+        LwsInfo("ns", "llm", "u", 1, Ask(topology=KEY), Templates(2, WHOLE_NODE, WHOLE_NODE))
+    )
     cache.put_hold(a_hold("a"))
     cache.put_hold(replace(a_hold("c"), state=HoldState.LEAVING))
     with figures_reported(lambda: count_figures(cache, guarded=GUARDED)):
@@ -106,10 +109,10 @@ def test_keys_in_use_are_those_of_sets_waiting_pods_and_holds():
     assert cache.topology_keys() == []
     cache.put_hold(a_hold(domain="a"))
     templates = Templates(2, WHOLE_NODE, WHOLE_NODE)
-    cache.put_lws(LwsInfo("ns", "x", "u", 1, "example.com/rack", templates))
-    cache.put_lws(LwsInfo("ns", "y", "v", 1, "", templates))
+    cache.put_lws(LwsInfo("ns", "x", "u", 1, Ask(topology="example.com/rack"), templates))
+    cache.put_lws(LwsInfo("ns", "y", "v", 1, Ask(), templates))
     assert cache.topology_keys() == ["example.com/rack", KEY]
-    cache.drop_hold(DomainName(KEY, "a"))
+    cache.drop_hold(DomainName(KEY, "a"), a_hold("a").group)
     cache.drop_lws("ns", "x")
     assert cache.topology_keys() == []
 

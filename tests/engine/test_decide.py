@@ -16,6 +16,7 @@ from lws_placement.engine.actions import (
     Wait,
     WriteHold,
 )
+from lws_placement.engine.ask import Ask
 from lws_placement.engine.decide import decide
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import (
@@ -64,7 +65,7 @@ def a_member(rank: int, *, demand: Demand = WHOLE_NODE, size: int = 2, **fields:
         rank=rank,
         size=size,
         revision=str(fields.pop("revision", "r1")),
-        topology_key=KEY,
+        ask=Ask(topology=KEY),
         leader_name="llm-0",
     )
     pod = Pod(
@@ -83,7 +84,7 @@ def a_member(rank: int, *, demand: Demand = WHOLE_NODE, size: int = 2, **fields:
 
 def a_seen(*pods: Pod, holds: tuple[Hold, ...] = (), lws: bool = True, size: int = 2) -> Seen:
     templates = Templates(size=size, leader=WHOLE_NODE, worker=WHOLE_NODE)
-    info = LwsInfo("ns", "llm", "lws-uid", 1, KEY, templates)
+    info = LwsInfo("ns", "llm", "lws-uid", 1, Ask(topology=KEY), templates)
     return Seen(
         id=GROUP,
         pods=pods,
@@ -142,7 +143,7 @@ def test_members_that_come_later_are_pinned_to_what_was_reserved() -> None:
     holds = held(index, a_hold())
     bind(index, leader)
     actions = decide(a_seen(leader, a_member(1), holds=holds), index)
-    assert actions == [Pin(a_member(1), "a-1", "plan-1")]
+    assert actions == [Pin(a_member(1), 1, "a-1", "plan-1")]
 
 
 def test_a_group_that_fits_nowhere_waits_with_a_reason_per_domain() -> None:
@@ -355,7 +356,7 @@ def test_of_two_active_holds_for_gated_pods_the_one_of_their_revision_stays() ->
     actions = decide(a_seen(a_member(0), holds=(late, real)), index)
     assert actions == [
         LeaveHold(late, f"the group has {KEY}=b already"),
-        Pin(a_member(0), "b-0", "plan-1"),
+        Pin(a_member(0), 0, "b-0", "plan-1"),
     ]
 
 

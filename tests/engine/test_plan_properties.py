@@ -21,6 +21,7 @@ from lws_placement.engine.model import (
     Occupant,
     Placed,
 )
+from lws_placement.engine.ownership import Claim
 from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
 from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 
@@ -37,7 +38,9 @@ demands = st.builds(
     st.integers(1, 2),
 )
 rooms = st.fixed_dictionaries({"cpu": st.integers(0, 6), "tpu": st.integers(0, 3)})
-owners = st.sampled_from([frozenset(), frozenset(), frozenset({ME}), frozenset({OTHER})])
+owners = st.sampled_from(
+    [frozenset(), frozenset(), frozenset({Claim(ME)}), frozenset({Claim(OTHER)})]
+)
 
 
 @st.composite
@@ -62,7 +65,7 @@ def groups(draw):
 
 
 def fits_by_brute_force(group, domain):
-    if (domain.holders | domain.overlapping | domain.occupants) - {group.id}:
+    if (domain.holders | domain.overlapping | domain.occupants) - {Claim(group.id)}:
         return False
     nodes = domain.nodes
     for choice in product(range(len(nodes)), repeat=group.size):
@@ -115,7 +118,7 @@ changes = st.one_of(
     ),
     st.tuples(st.just("drop_pod"), node_names, st.integers(0, 3)),
     st.tuples(st.just("put_hold"), domain_names, st.sampled_from([ME, OTHER])),
-    st.tuples(st.just("drop_hold"), domain_names),
+    st.tuples(st.just("drop_hold"), domain_names, st.sampled_from([ME, OTHER])),
 )
 
 
@@ -131,8 +134,8 @@ def change(index, what, *args):
             index.drop_occupant(node, str(uid))
         case "put_hold", (domain, group):
             index.put_hold(Hold(domain, group, "0", "l", "r", 1, "p", {}, {}))
-        case "drop_hold", (domain,):
-            index.drop_hold(domain)
+        case "drop_hold", (domain, group):
+            index.drop_hold(domain, group)
 
 
 @settings(max_examples=300, deadline=None)

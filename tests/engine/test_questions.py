@@ -14,6 +14,7 @@ from lws_placement.engine.model import (
     Node,
     Placed,
 )
+from lws_placement.engine.ownership import claim_of
 from lws_placement.engine.plan import PlanMemo, plan_group
 from lws_placement.engine.questions import Questions
 from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
@@ -37,7 +38,7 @@ def place(group, domains, memo):
     plan = plan_group(group, domains, memo=memo)
     if isinstance(plan, Placed):
         view = domains.get(plan.domain.value)
-        domains.put(replace(view, holders=frozenset({group.id})))
+        domains.put(replace(view, holders=frozenset({claim_of(group)})))
     return isinstance(plan, Placed)
 
 
@@ -56,7 +57,7 @@ def test_of_groups_that_ask_the_same_as_many_are_asked_as_domains_are_free():
 
 
 def test_nobody_is_asked_for_room_that_fits_nobody():
-    domains = DomainSet([a_domain("a", tpu=1), a_domain("b", tpu=9, holder=a_group(7).id)])
+    domains = DomainSet([a_domain("a", tpu=1), a_domain("b", tpu=9, holder=claim_of(a_group(7)))])
     questions = waiting(a_group(1, tpu=2), a_group(2, tpu=2))
     assert questions.worth_asking(lambda _: domains, PlanMemo()) == set()
 

@@ -65,7 +65,7 @@ changes = st.one_of(
     st.builds(lambda n: lambda i: i.put_occupant(n, Occupant(n, CHIPS), owner_uid=""), nodes),
     st.builds(lambda n: lambda i: i.drop_occupant(n, n), nodes),
     st.builds(lambda v: lambda i: i.put_hold(a_hold(v)), values),
-    st.builds(lambda v: lambda i: i.drop_hold(DomainName(KEY, v)), values),
+    st.builds(lambda v: lambda i: i.drop_hold(DomainName(KEY, v), a_hold(v).group), values),
 )
 
 

@@ -7,8 +7,11 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from scrape import moved, scrape
 
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.ask import Ask
 from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import Demand, DomainName, GroupId, MemberInfo, Node, Pod
+from lws_placement.engine.model import Demand, DomainName, GroupId, MemberInfo, Node, Occupant, Pod
+from lws_placement.engine.ownership import Claim
 from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
 from lws_placement.extender.app import build_app
@@ -22,7 +25,7 @@ TPU = Demand(resources=(("google.com/tpu", 4), ("pods", 1)))
 
 def a_member(rank=0, *, node=None, demand=TPU, marked=True, revision="r1", size=2):
     name = f"llm-0-{rank}" if rank else "llm-0"
-    info = MemberInfo("gk", "0", "llm", "uid", rank, size, revision, KEY, "llm-0")
+    info = MemberInfo("gk", "0", "llm", "uid", rank, size, revision, Ask(topology=KEY), "llm-0")
     return Pod("ns", name, f"uid-{rank}", "1", 0.0, demand, node=node, marked=marked, member=info)
 
 
@@ -68,18 +71,24 @@ class World:
     def group_of(self, pod):
         return GROUP if pod.member is not None else None
 
-    def group_pods(self, group):
-        return [p for p in self.pods.values() if p.member is not None]
-
-    def node_label(self, node, key):
-        return "s0" if node in ("n0", "n1") and key == KEY else None
+    def node_labels(self, node):
+        return {KEY: "s0"} if node in ("n0", "n1") else {}
 
     def node_view(self, node):
         for view in (n for domain in self.views for n in domain.nodes):
             if view.node.name == node:
                 return view
-        room = {"google.com/tpu": self.free}
-        return NodeView(Node(node, {}, room), free=room)
+        bound = [p for p in self.pods.values() if p.node == node]
+        room = {"google.com/tpu": self.free + 4 * len(bound), "pods": 110}
+        index = DomainIndex()
+        index.put_node(Node(node, self.node_labels(node), room))
+        for pod in bound:
+            group, rank = (GROUP, pod.member.rank) if pod.member else (None, None)
+            occupant = Occupant(pod.uid, pod.demand, group, rank=rank)
+            index.put_occupant(node, occupant, owner_uid="")
+        if self.hold is not None:
+            index.put_hold(self.hold)
+        return index.node_view(node)
 
     def holds_on(self, node):
         return [self.hold] if self.hold is not None and node in ("n0", "n1") else []
@@ -90,8 +99,8 @@ class World:
     def domains(self, key):
         return DomainSet(view for view in self.views if view.name.key == key)
 
-    async def fetch_hold(self, domain):
-        return self.hold
+    async def fetch_holds(self, domain):
+        return [self.hold] if self.hold is not None else []
 
     async def bind(self, namespace, name, *, uid, node):
         if self.answers:
@@ -236,7 +245,7 @@ async def test_binds_and_refusals_are_counted_by_outcome():
     world = World(a_member(), hold=a_hold())
     await call(world, "/members/bind", a_bind())
     await call(world, "/members/bind", a_bind(node="n9"))
-    world.fetch_hold = unreachable
+    world.fetch_holds = unreachable
     await call(world, "/members/bind", a_bind())
     await call(world, "/guard/filter", {"Pod": a_raw_pod(), "NodeNames": ["n0", "n1", "n9"]})
     victims = {"n0": {"Pods": [{"UID": "uid-0"}], "NumPDBViolations": 0}}
@@ -278,7 +287,7 @@ async def test_foreign_pods_are_steered_to_what_is_broken_most():
     world = World(
         domains=[
             a_domain("whole", 4, 4),
-            a_domain("held", 8, 8, holders=frozenset({GROUP})),
+            a_domain("held", 8, 8, holders=frozenset({Claim(GROUP)})),
             a_domain("broken", 4, 4, 4, 0),
             a_domain("ruined", 4, 0, 0, 0),
             a_domain("crumbs", 4, 3),
@@ -313,6 +322,6 @@ async def test_members_and_worlds_that_are_not_sure_have_no_opinion():
 
 async def test_a_guest_shares_a_domain_that_a_guest_has_shut_already():
     guest = a_raw_pod("0", **{"lws-placement.dev/guest": "0"})
-    shut = a_domain("shut", 4, 4, occupants=frozenset({GROUP}))
+    shut = a_domain("shut", 4, 4, occupants=frozenset({Claim(GROUP)}))
     world = World(domains=[a_domain("whole", 4, 4), shut])
     assert list(await prioritize(world, "whole-0", "shut-0", pod=guest)) == ["shut-0"]

@@ -7,7 +7,7 @@ from fake_cluster import KEY, FakeCluster
 from virtual_time import run
 
 from lws_placement import keys
-from lws_placement.cluster.hold_codec import encode_hold
+from lws_placement.cluster.hold_codec import encode_holds
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.engine.holds import lease_name
 from lws_placement.engine.model import DomainName
@@ -86,8 +86,8 @@ def test_a_second_hold_that_a_deposed_planner_wrote_late_is_left_and_ended():
         store = HoldStore(
             cluster.gate.api, namespace="lws-placement-system", may_write=lambda: None
         )
-        hold = await store.fetch(DomainName(KEY, "b"))
-        late = encode_hold(hold, namespace="lws-placement-system")
+        (hold,) = await store.fetch(DomainName(KEY, "b"))
+        late = encode_holds([hold], namespace="lws-placement-system")
         text = late["metadata"]["annotations"][keys.HOLD]
         text = text.replace('"domain":"b"', '"domain":"a"').replace('"b-', '"a-')
         late["metadata"] = {

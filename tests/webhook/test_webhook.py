@@ -9,7 +9,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from scrape import moved, scrape
 
-from lws_placement.engine.pod_admission import Pin
+from lws_placement.engine.pod_admission import Owner, Pin
 from webhook.app import build_app
 from webhook.patch import json_patch
 
@@ -24,10 +24,10 @@ class Lookup:
     def topology_key_known(self, key):
         return self.known
 
-    async def lws_uid_of(self, pod, namespace):
-        return self.uid
+    async def owner_of(self, pod, namespace):
+        return Owner(self.uid)
 
-    def pin_for(self, pod, *, namespace, lws_uid):
+    def pin_for(self, pod, *, namespace):
         return self.pin
 
 
@@ -179,7 +179,7 @@ async def test_the_pin_goes_into_every_term_and_keeps_what_is_there():
 
 
 async def test_a_pod_of_an_unknown_lws_is_gated_not_lost():
-    pod = await admit(a_pod(), Lookup(uid=None))
+    pod = await admit(a_pod(), Lookup(uid=""))
     assert pod["spec"]["schedulingGates"] == [{"name": f"{OURS}/unplanned"}]
     assert f"{OURS}/lws-uid" not in pod["metadata"]["annotations"]
 

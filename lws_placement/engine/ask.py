@@ -1,0 +1,173 @@
+"""What a group asks of placement: LeaderWorkerSet's annotations and ours, read and checked.
+
+`ask_of` is for objects that were admitted (a value that slipped past admission counts as absent);
+`problems_of_ask` is admission's: what is wrong with which annotation, and what to write instead.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lws_placement.engine.labels import why_not_label_key
+from lws_placement.engine.lws_groups import subgroup_index
+from lws_placement.engine.lws_names import (
+    GANG,
+    GROUP_TOPOLOGY,
+    LWS_EXCLUSIVE_TOPOLOGY,
+    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
+    LWS_SUBGROUP_POLICY_TYPE,
+    LWS_SUBGROUP_SIZE,
+    MANAGED,
+    PREFER_TOPOLOGY,
+    SCOPE,
+    WITHIN_TOPOLOGY,
+)
+
+EVERYWHERE = ""
+"""In place of a topology key: anywhere in the cluster, no domain is taken."""
+
+
+class Scope(StrEnum):
+    """Among whom a group is alone in its domain (annotation `lws-placement.dev/scope`)."""
+
+    CLUSTER = "Cluster"
+    NAMESPACE = "Namespace"
+    LWS = "LeaderWorkerSet"
+    NOBODY = "Nobody"
+    """Not a value of the annotation: groups that claim nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the members of a group go that asks for more than one domain for all.
+
+    `outer`: key of the domain around all of them (EVERYWHERE: none). `inner`: key of the domains of
+    which each of `subgroups` has one of its own. ints in no subgroup may be on any node, within
+    `outer`. `within`: key of a region that must hold them all, `near`: of one that should.
+    """
+
+    outer: str = EVERYWHERE
+    inner: str = EVERYWHERE
+    subgroups: tuple[tuple[int, ...], ...] = ()
+    within: str = ""
+    near: str = ""
+
+
+_SCOPES = (Scope.CLUSTER, Scope.NAMESPACE, Scope.LWS)
+TOPOLOGY_NOTES = (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, WITHIN_TOPOLOGY)
+"""Annotations of a LeaderWorkerSet whose value must be a label that nodes carry."""
+_BOOLEANS = ("true", "false")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """`topology`: the group alone in one domain of this key; `subgroup_topology`: each subgroup
+    alone in one of its own. `within`, `near`: keys of a region that must, or should, hold all
+    members. `gang`: all or none, anywhere.
+    """
+
+    topology: str = ""
+    subgroup_topology: str = ""
+    subgroup_size: int = 0
+    leader_excluded: bool = False
+    scope: Scope = Scope.CLUSTER
+    within: str = ""
+    near: str = ""
+    gang: bool = False
+    managed: bool = True
+
+    @property
+    def exclusive(self) -> bool:
+        return bool(self.topology or self.subgroup_topology)
+
+    @property
+    def places(self) -> bool:
+        """Is there anything for us to do?"""
+        return self.managed and (self.exclusive or self.gang)
+
+    @property
+    def claims(self) -> Scope:
+        """Among whom such a group is alone where it is."""
+        return self.scope if self.exclusive else Scope.NOBODY
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Topology keys of the domains that it takes."""
+        return tuple(k for k in (self.topology, self.subgroup_topology) if k)
+
+    def layout(self, size: int) -> Layout | None:
+        """None: one domain of `topology` for all, and nothing else."""
+        if self.topology and not (self.subgroup_topology or self.within or self.near):
+            return None
+        return Layout(
+            outer=self.topology or EVERYWHERE,
+            inner=self.subgroup_topology or EVERYWHERE,
+            subgroups=self._subgroups(size) if self.subgroup_topology else (),
+            within=self.within,
+            near=self.near,
+        )
+
+    def in_subgroup(self, rank: int) -> bool:
+        return bool(self.subgroup_topology) and not (self.leader_excluded and rank == 0)
+
+    def _subgroups(self, size: int) -> tuple[tuple[int, ...], ...]:
+        """As LeaderWorkerSet's pod webhook numbers them; the leader is in the first one unless it
+        is excluded.
+        """
+        found: dict[int, list[int]] = {} if self.leader_excluded else {0: [0]}
+        for rank in range(1, size):
+            index = subgroup_index(rank, size=size, subgroup_size=self.subgroup_size)
+            found.setdefault(index, []).append(rank)
+        return tuple(tuple(found[index]) for index in sorted(found))
+
+
+def ask_of(notes: Mapping[str, str]) -> Ask:
+    """From the annotations of a LeaderWorkerSet's pod, or of the pod of another group."""
+    size = notes.get(LWS_SUBGROUP_SIZE, "")
+    by_subgroup = size.isdecimal() and int(size) > 0
+    scope = notes.get(SCOPE)
+    return Ask(
+        topology=notes.get(LWS_EXCLUSIVE_TOPOLOGY) or notes.get(GROUP_TOPOLOGY, ""),
+        subgroup_topology=notes.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, "") if by_subgroup else "",
+        subgroup_size=int(size) if by_subgroup else 0,
+        leader_excluded=notes.get(LWS_SUBGROUP_POLICY_TYPE) == "LeaderExcluded",
+        scope=Scope(scope) if scope in _SCOPES else Scope.CLUSTER,
+        within=notes.get(WITHIN_TOPOLOGY, ""),
+        near=notes.get(PREFER_TOPOLOGY, ""),
+        gang=notes.get(GANG) == "true",
+        managed=notes.get(MANAGED) != "false",
+    )
+
+
+def problems_of_ask(notes: Mapping[str, str]) -> list[tuple[str, str]]:
+    """(annotation, what is wrong with it) for each of ours that cannot be meant so."""
+    exclusive = notes.get(LWS_EXCLUSIVE_TOPOLOGY) or notes.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
+    exclusive = exclusive or notes.get(GROUP_TOPOLOGY)
+    gang = notes.get(GANG) == "true"
+    found = [
+        *_unknown(notes, SCOPE, _SCOPES),
+        *_unknown(notes, GANG, _BOOLEANS),
+        *_unknown(notes, MANAGED, _BOOLEANS),
+    ]
+    for key in (GROUP_TOPOLOGY, WITHIN_TOPOLOGY, PREFER_TOPOLOGY):
+        why = why_not_label_key(notes[key]) if key in notes else None
+        if why is not None:
+            found.append((key, f"must be the key of a node label: {why}"))
+    if GROUP_TOPOLOGY in notes and LWS_EXCLUSIVE_TOPOLOGY in notes:
+        found.append((GROUP_TOPOLOGY, f"not together with {LWS_EXCLUSIVE_TOPOLOGY}; keep one"))
+    if gang and exclusive:
+        found.append((GANG, "not together with an exclusive topology, which places whole already"))
+    if SCOPE in notes and not exclusive:
+        found.append((SCOPE, "needs an exclusive topology: there is nothing to be alone in"))
+    for key in (WITHIN_TOPOLOGY, PREFER_TOPOLOGY):
+        if key in notes and not exclusive and not gang:
+            found.append((key, f'needs an exclusive topology or {GANG}: "true"'))
+        if key in notes and notes[key] == notes.get(LWS_EXCLUSIVE_TOPOLOGY):
+            found.append((key, "is the exclusive topology itself; name a larger level"))
+    return found
+
+
+def _unknown(notes: Mapping[str, str], key: str, allowed: tuple[str, ...]) -> list[tuple[str, str]]:
+    if key not in notes or notes[key] in allowed:
+        return []
+    return [(key, f"{notes[key]!r} is none of {', '.join(allowed)}")]

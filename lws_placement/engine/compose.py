@@ -1,0 +1,345 @@
+"""Plans for groups that ask for more than one domain for all: subgroups, regions, gangs.
+
+The members of such a group go to several places at once (`model.Layout`). A place is decided like
+any group's domain, by `room.fit_in`; what is added is the choice of a different domain for each
+subgroup, which is a bipartite matching of subgroups and domains, and a node for the members that
+may be anywhere, mostly the leader. That one is fitted to what the subgroups leave; if it does not
+fit there, each node that could take it is tried first and the subgroups fitted around it.
+
+Exact, within `_MOST_TRIES` nodes for such a member; beyond it the answer is "not proven", never a
+wrong yes. O(subgroup shapes x domains) fits and the matching; nothing is kept between plans, since
+such groups are few.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lws_placement.engine.ask import EVERYWHERE, Layout
+from lws_placement.engine.match import NoMatch, match, take
+from lws_placement.engine.model import (
+    DomainName,
+    Group,
+    Member,
+    NodeName,
+    NoFit,
+    Placed,
+    Plan,
+    Rank,
+    Reason,
+    Shortfall,
+    Why,
+)
+from lws_placement.engine.ownership import claim_of, opponents
+from lws_placement.engine.plan import taken
+from lws_placement.engine.room import Fit, fit_in, why_no_room
+from lws_placement.engine.seen import Views
+from lws_placement.engine.snapshot import DomainView, NodeView
+
+_MOST_TRIES = 256
+
+Places = tuple[tuple[DomainName, tuple[Rank, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Nodes for all members, the domains of the subgroups, and what is left over in them."""
+
+    nodes: Mapping[Rank, NodeName]
+    places: Places
+    left_over: int
+
+
+def plan_composed(
+    group: Group,
+    views: Views,
+    *,
+    instead: Mapping[NodeName, NodeView],
+    only: frozenset[DomainName] | None = None,
+) -> Plan:
+    """Equal inputs give equal plans. `instead`: nodes as the group alone sees them (its own
+    Terminating pods gone). `only`: no domains but these.
+    """
+    layout = group.layout
+    assert layout is not None
+    composer = _Composer(group, layout, views, instead=instead, only=only)
+    regions = composer.regions()
+    if not regions:
+        return NoFit(layout.within)
+    if layout.near:
+        near = composer.parts_of(regions, layout.near)
+        plan = composer.best_of(near) if near else None
+        if isinstance(plan, Placed):
+            return plan
+    return composer.best_of(regions)
+
+
+class _Composer:
+    def __init__(
+        self,
+        group: Group,
+        layout: Layout,
+        views: Views,
+        *,
+        instead: Mapping[NodeName, NodeView],
+        only: frozenset[DomainName] | None,
+    ) -> None:
+        self._group = group
+        self._layout = layout
+        self._views = views
+        self._instead = instead
+        self._only = only
+        self._claim = claim_of(group)
+        self._members = {m.rank: m for m in group.members}
+        in_subgroup = {rank for ranks in layout.subgroups for rank in ranks}
+        self._loose = [m for m in group.members if m.rank not in in_subgroup]
+
+    # -- where -----------------------------------------------------------------------------------
+
+    def regions(self) -> list[list[NodeView]]:
+        """The nodes to plan in, by region."""
+        if not self._layout.within:
+            return [[self._seen(n) for n in self._views.node_views()]]
+        return [list(self._of(d).nodes) for d in self._domains(self._layout.within)]
+
+    def parts_of(self, regions: Iterable[list[NodeView]], key: str) -> list[list[NodeView]]:
+        """The regions, each cut into those of a smaller or crossing level."""
+        found = []
+        for nodes in regions:
+            by_value: dict[str, list[NodeView]] = {}
+            for node in nodes:
+                if key in node.node.labels:
+                    by_value.setdefault(node.node.labels[key], []).append(node)
+            found += [by_value[value] for value in sorted(by_value)]
+        return found
+
+    def best_of(self, regions: Sequence[list[NodeView]]) -> Plan:
+        best: tuple[int, Placed] | None = None
+        refusals: list[NoFit] = []
+        for nodes in regions:
+            answer = self._in_region(nodes)
+            if isinstance(answer, NoFit):
+                refusals.append(answer)
+            elif best is None or answer[0] < best[0]:
+                best = answer
+        if best is not None:
+            return best[1]
+        reasons: dict[str, Reason] = {}
+        for refusal in refusals:
+            for value, reason in refusal.reasons.items():
+                known = reasons.get(value)
+                if known is None or reason.fit > known.fit:
+                    reasons[value] = reason
+        return replace(refusals[0], reasons=reasons)
+
+    def _domains(self, key: str) -> list[DomainView]:
+        return sorted(self._views.domains(key), key=lambda d: d.name)
+
+    def _of(self, domain: DomainView, within: frozenset[NodeName] | None = None) -> DomainView:
+        """The domain as this group sees it, and no more of it than lies `within`."""
+        nodes = tuple(
+            self._seen(n) for n in domain.nodes if within is None or n.node.name in within
+        )
+        return replace(domain, nodes=nodes)
+
+    def _seen(self, node: NodeView) -> NodeView:
+        return self._instead.get(node.node.name, node).seen_by(self._group.id)
+
+    # -- one region ------------------------------------------------------------------------------
+
+    def _in_region(self, nodes: list[NodeView]) -> tuple[int, Placed] | NoFit:
+        if self._layout.outer == EVERYWHERE:
+            return self._anywhere(nodes)
+        names = frozenset(n.node.name for n in nodes)
+        best: tuple[int, Placed] | None = None
+        reasons: dict[str, Reason] = {}
+        for outer in self._candidates(self._layout.outer, names):
+            whole = self._of(outer)
+            found = self._taken(whole) or self._solve(list(self._of(outer, names).nodes))
+            if isinstance(found, Reason):
+                reasons[outer.name.value] = found
+            elif best is None or found.left_over < best[0]:
+                inner = tuple((domain, ()) for domain, _ in found.places)
+                best = (found.left_over, Placed(outer.name, found.nodes, inner))
+        return best or NoFit(self._layout.outer, reasons)
+
+    def _anywhere(self, nodes: list[NodeView]) -> tuple[int, Placed] | NoFit:
+        found = self._solve(nodes)
+        loose = tuple(m.rank for m in self._loose)
+        own = ((DomainName(EVERYWHERE, ""), loose),) if loose else ()
+        if isinstance(found, Solution):
+            places = (*found.places, *own)
+            (first, _), *others = places
+            return found.left_over, Placed(first, found.nodes, tuple(others))
+        if self._layout.inner == EVERYWHERE:
+            return NoFit(EVERYWHERE, {"": found})
+        return NoFit(self._layout.inner, self._why_not_inner(nodes, found), len(self._subgroups))
+
+    def _candidates(self, key: str, names: frozenset[NodeName]) -> list[DomainView]:
+        return [
+            domain
+            for domain in self._domains(key)
+            if (self._only is None or domain.name in self._only)
+            and any(n.node.name in names for n in domain.nodes)
+        ]
+
+    def _taken(self, domain: DomainView) -> Reason | None:
+        return taken(self._claim, domain)
+
+    # -- subgroups and the rest on given nodes ---------------------------------------------------
+
+    @property
+    def _subgroups(self) -> tuple[tuple[Rank, ...], ...]:
+        return self._layout.subgroups
+
+    def _solve(self, nodes: list[NodeView]) -> Solution | Reason:
+        """Everybody on these nodes, whosever the domain around them is."""
+        if not self._subgroups:
+            return self._all_loose(nodes)
+        found = self._inner(nodes)
+        if isinstance(found, Reason) or not self._loose:
+            return found
+        with_loose = self._loose_beside(found, nodes)
+        if isinstance(with_loose, Solution) or len(self._loose) > 1:
+            return with_loose
+        return self._loose_first(nodes, with_loose)
+
+    def _all_loose(self, nodes: list[NodeView]) -> Solution | Reason:
+        shut = self._layout.outer == EVERYWHERE
+        usable = [n for n in nodes if not (shut and self._is_shut(n))]
+        there = DomainView(DomainName(EVERYWHERE, ""), tuple(usable))
+        group = replace(self._group, layout=None)
+        fit = fit_in(group, there)
+        if isinstance(fit, Fit):
+            return Solution(fit.nodes, (), fit.left_over)
+        return why_no_room(group, there, answer=fit)
+
+    def _is_shut(self, node: NodeView) -> bool:
+        return bool(opponents(self._claim, node.groups | node.holders))
+
+    def _inner(self, nodes: Sequence[NodeView]) -> Solution | Reason:
+        """A domain for each subgroup: the best ones if all are alike, else a matching."""
+        edges = self._edges(nodes)
+        chosen = _distinct([edges[ranks] for ranks in self._subgroups])
+        if len(chosen) < len(self._subgroups):
+            fewest = min(self._subgroups, key=lambda ranks: (len(edges[ranks]), ranks))
+            return Reason(
+                Why.TOO_FEW_DOMAINS,
+                fit=len(chosen),
+                nodes=len(self._subgroups),
+                shortfall=Shortfall(fewest[0]),
+            )
+        placed: dict[Rank, NodeName] = {}
+        left_over = 0
+        for ranks, domain in zip(self._subgroups, chosen, strict=True):
+            fit = edges[ranks][domain]
+            placed |= fit.nodes
+            left_over += fit.left_over
+        return Solution(placed, tuple(zip(chosen, self._subgroups, strict=True)), left_over)
+
+    def _edges(self, nodes: Sequence[NodeView]) -> dict[tuple[Rank, ...], dict[DomainName, Fit]]:
+        """Where each subgroup fits, best first; subgroups of one shape are asked once."""
+        names = {n.node.name: n for n in nodes}
+        fits: dict[tuple[Rank, ...], dict[DomainName, Fit]] = {}
+        domains = self._candidates(self._layout.inner, frozenset(names))
+        free = [d for d in domains if self._taken(self._of(d)) is None]
+        known: dict[object, dict[DomainName, Fit]] = {}
+        for ranks in self._subgroups:
+            members = [self._members[rank] for rank in ranks]
+            shape = tuple((m.demand, m.fixed) for m in members)
+            if shape not in known:
+                known[shape] = self._fits(members, free, names)
+            fits[ranks] = {
+                domain: Fit(dict(zip(ranks, fit.nodes.values(), strict=True)), fit.left_over)
+                for domain, fit in known[shape].items()
+            }
+        return fits
+
+    def _fits(
+        self,
+        members: Sequence[Member],
+        domains: Iterable[DomainView],
+        nodes: Mapping[NodeName, NodeView],
+    ) -> dict[DomainName, Fit]:
+        part = replace(self._group, members=tuple(members), layout=None)
+        found = []
+        for domain in domains:
+            there = tuple(nodes[n.node.name] for n in domain.nodes if n.node.name in nodes)
+            fit = fit_in(part, replace(domain, nodes=there))
+            if isinstance(fit, Fit):
+                found.append((fit.left_over, domain.name, fit))
+        return {name: fit for _, name, fit in sorted(found, key=lambda f: f[:2])}
+
+    def _loose_beside(self, found: Solution, nodes: list[NodeView]) -> Solution | Reason:
+        """The members of no subgroup on what the subgroups leave."""
+        left = {n.node.name: n for n in nodes}
+        for rank, name in found.nodes.items():
+            member = self._members[rank]
+            if member.fixed is None:
+                left[name] = take(left[name], member.demand)
+        usable = [n for n in left.values() if not self._is_shut(n)]
+        group = replace(self._group, members=tuple(self._loose), layout=None)
+        there = DomainView(DomainName(EVERYWHERE, ""), tuple(usable))
+        fit = fit_in(group, there)
+        if isinstance(fit, Fit):
+            return replace(found, nodes={**found.nodes, **fit.nodes})
+        return why_no_room(group, there, answer=fit)
+
+    def _loose_first(self, nodes: list[NodeView], why: Reason) -> Solution | Reason:
+        """One member of no subgroup on each node that takes it, the subgroups around it."""
+        (loose,) = self._loose
+        tries = 0
+        for index, node in enumerate(nodes):
+            if loose.fixed is not None or self._is_shut(node):
+                continue
+            if isinstance(match([loose], [node]), NoMatch):
+                continue
+            tries += 1
+            if tries > _MOST_TRIES:
+                return replace(why, why=Why.NOT_PROVEN)
+            around = [*nodes[:index], take(node, loose.demand), *nodes[index + 1 :]]
+            found = self._inner(around)
+            if isinstance(found, Solution):
+                return replace(found, nodes={loose.rank: node.node.name, **found.nodes})
+        return why
+
+    def _why_not_inner(self, nodes: list[NodeView], why: Reason) -> dict[str, Reason]:
+        """Per domain of the subgroups' key, for the subgroup that has the hardest time."""
+        rank = why.shortfall.rank if why.shortfall is not None else 0
+        ranks = next((r for r in self._subgroups if rank in r), self._subgroups[0])
+        part = replace(
+            self._group, members=tuple(self._members[rank] for rank in ranks), layout=None
+        )
+        reasons: dict[str, Reason] = {}
+        if why.why is not Why.TOO_FEW_DOMAINS:
+            reasons[""] = why
+        names = frozenset(n.node.name for n in nodes)
+        for domain in self._candidates(self._layout.inner, names):
+            view = self._of(domain, names)
+            refused = self._taken(self._of(domain))
+            if refused is None:
+                fit = fit_in(part, view)
+                fits = isinstance(fit, Fit)
+                refused = Reason(Why.ONE_SUBGROUP) if fits else why_no_room(part, view)
+            reasons[domain.name.value] = refused
+        return reasons
+
+
+def _distinct(options: Sequence[Mapping[DomainName, Fit]]) -> list[DomainName]:
+    """A different domain for each, earlier options first where possible (Kuhn's algorithm); fewer,
+    as many as there can be, if there are not enough.
+    """
+    holder: dict[DomainName, int] = {}
+
+    def place(part: int, seen: set[DomainName]) -> bool:
+        for domain in options[part]:
+            if domain in seen:
+                continue
+            seen.add(domain)
+            if domain not in holder or place(holder[domain], seen):
+                holder[domain] = part
+                return True
+        return False
+
+    for part in range(len(options)):
+        place(part, set())
+    return sorted(holder, key=lambda domain: holder[domain])

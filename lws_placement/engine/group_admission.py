@@ -1,0 +1,47 @@
+"""What admission asks of a pod whose group is not a LeaderWorkerSet's.
+
+Such pods say themselves what their group is: label `lws-placement.dev/group`, annotations
+`group-size` and `topology` (or `gang`), all alike in one group. What cannot be meant so is refused
+with the field and what to write instead.
+"""
+
+from typing import Any
+
+from lws_placement.engine.ask import ask_of, problems_of_ask
+from lws_placement.engine.lws_names import (
+    GANG,
+    GROUP,
+    GROUP_SIZE,
+    GROUP_TOPOLOGY,
+    LWS_NAME,
+    MANAGED,
+)
+from lws_placement.engine.pod_admission import Denied
+
+Raw = dict[str, Any]
+
+
+def problem_of_group_pod(pod: Raw) -> Denied | None:
+    """All that is wrong with the pod, in one text."""
+    meta = pod["metadata"]
+    labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
+    problems = [f"metadata.annotations[{key}]: {why}" for key, why in problems_of_ask(notes)]
+    if labels.get(LWS_NAME):
+        problems.append(
+            f"metadata.labels[{GROUP}]: the pod is a LeaderWorkerSet's already; "
+            "annotate the LeaderWorkerSet instead"
+        )
+    size = notes.get(GROUP_SIZE)
+    if size is None or not size.isdecimal() or int(size) < 1:
+        found = "is missing" if size is None else f"is {size!r}"
+        problems.append(f"metadata.annotations[{GROUP_SIZE}] {found}; say how many pods there are")
+    ask = ask_of(notes)
+    if ask.managed and not ask.places:
+        problems.append(
+            f"metadata.annotations: {GROUP_TOPOLOGY} (a node label key) is missing, or "
+            f'{GANG}: "true" for all or nothing anywhere; {MANAGED}: "false" leaves the pod alone'
+        )
+    if not problems:
+        return None
+    name = meta.get("name") or meta.get("generateName", "")
+    return Denied(f"pod {name}: " + "; ".join(problems))

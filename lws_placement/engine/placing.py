@@ -1,0 +1,132 @@
+"""A group's plan, whatever its shape, and the holds that stand for it.
+
+One domain for all members is `plan.py`'s fast path; everything else is `compose.py`. What a plan
+takes becomes one hold per domain, and one more for members that may be anywhere; their ids and
+their number make them one promise (`holds.py`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from lws_placement.engine.ask import EVERYWHERE, Ask, Scope
+from lws_placement.engine.compose import plan_composed
+from lws_placement.engine.holds import Hold, Promise, place_of
+from lws_placement.engine.model import (
+    Demand,
+    DomainName,
+    Group,
+    NodeName,
+    NoFit,
+    Placed,
+    Plan,
+    Rank,
+    Reason,
+)
+from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
+from lws_placement.engine.seen import Now, Seen, Views
+from lws_placement.engine.snapshot import DomainView, NodeView
+
+
+def plan_anywhere(group: Group, now: Now, views: Views, *, memo: PlanMemo | None) -> Plan:
+    """For a group that holds nothing. Its own Terminating pods count as gone."""
+    if group.layout is not None:
+        return plan_composed(group, views, instead=_nodes_without(now, views))
+    instead = _domains_without(group.topology_key, now, views)
+    return plan_group(group, views.domains(group.topology_key), memo=memo, instead=instead)
+
+
+def plan_again_in(
+    holds: Sequence[Hold], group: Group, now: Now, views: Views
+) -> Placed | Reason | None:
+    """The group in the domains that it has, bound members where they are; None: they are gone."""
+    if group.layout is not None:
+        own = frozenset(h.domain for h in holds)
+        plan = plan_composed(group, views, instead=_nodes_without(now, views), only=own)
+        return plan if isinstance(plan, Placed) else _first(plan)
+    view = views.domain_without(holds[0].domain, now.going)
+    if view is None:
+        return None
+    nodes = plan_in_domain(group, view.seen_by(group.id))
+    return nodes if isinstance(nodes, Reason) else Placed(holds[0].domain, nodes)
+
+
+def holds_for(placed: Placed, seen: Seen, now: Now, *, demands: Mapping[Rank, Demand]) -> Promise:
+    """To be written; over what the group holds on the same domains already."""
+    elsewhere = {rank for _, ranks in placed.others for rank in ranks}
+    places = [(placed.domain, tuple(r for r in placed.nodes if r not in elsewhere))]
+    places += placed.others
+    known = {h.domain: h for h in seen.holds}
+    holds = []
+    for asked, ranks in places:
+        anywhere = asked.key == EVERYWHERE
+        domain = place_of(seen.id) if anywhere else asked
+        before = known.get(domain)
+        holds.append(
+            Hold(
+                domain=domain,
+                group=seen.id,
+                group_index=now.info.group_index,
+                leader_name=now.info.leader_name,
+                revision=now.info.revision,
+                size=now.info.size,
+                plan=seen.plan_id,
+                nodes={rank: placed.nodes[rank] for rank in ranks},
+                demands={rank: demands[rank] for rank in ranks},
+                scope=Scope.NOBODY if anywhere else now.ask.claims,
+                parts=len(places),
+                resource_version=before.resource_version if before is not None else "",
+                uid=before.uid if before is not None else "",
+            )
+        )
+    return Promise(tuple(sorted(holds, key=lambda h: h.domain)))
+
+
+def has_shape(holds: Iterable[Hold], ask: Ask, size: int) -> bool:
+    """Are these holds what a group that asks this has, but for the choice of domains?"""
+    found = sorted(h.domain.key for h in holds)
+    layout = ask.layout(size)
+    if layout is None:
+        return found == [ask.topology]
+    wanted = [layout.inner] * len(layout.subgroups)
+    loose = size > sum(len(ranks) for ranks in layout.subgroups)
+    if layout.outer != EVERYWHERE or loose:
+        wanted.append(layout.outer)
+    return found == sorted(wanted)
+
+
+def own_place(ask: Ask, rank: Rank, labels: Mapping[str, str]) -> DomainName | None:
+    """The domain whose hold names a member that is to run on a node with these labels; None: the
+    node is in none. The value is empty for a member that may be anywhere (`holds.place_of`).
+    """
+    if not ask.topology and not ask.in_subgroup(rank):
+        return DomainName(EVERYWHERE, "")
+    key = ask.topology or ask.subgroup_topology
+    return DomainName(key, labels[key]) if key in labels else None
+
+
+def names_in(holds: Iterable[Hold], views: Views) -> set[NodeName]:
+    """Nodes of the domains, or those of the members that may be anywhere."""
+    names: set[NodeName] = set()
+    for hold in holds:
+        names |= set(hold.nodes.values())
+        view = views.domain(hold.domain) if hold.domain.key != EVERYWHERE else None
+        if view is not None:
+            names |= {n.node.name for n in view.nodes}
+    return names
+
+
+def _first(plan: NoFit) -> Reason | None:
+    return next((reason for _, reason in sorted(plan.reasons.items())), None)
+
+
+def _nodes_without(now: Now, views: Views) -> dict[NodeName, NodeView]:
+    """The nodes that the group's own Terminating pods are on, as if these were gone."""
+    found = {name: views.node_view_without(name, now.going) for name in sorted(now.going_from)}
+    return {name: view for name, view in found.items() if view is not None}
+
+
+def _domains_without(key: str, now: Now, views: Views) -> dict[str, DomainView]:
+    """The domains that the group's own Terminating pods are in, as if these were gone."""
+    nodes = (views.node_view(name) for name in now.going_from)
+    values = {n.node.labels[key] for n in nodes if n is not None and key in n.node.labels}
+    found = {v: views.domain_without(DomainName(key, v), now.going) for v in sorted(values)}
+    return {value: view for value, view in found.items() if view is not None}
