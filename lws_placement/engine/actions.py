@@ -66,7 +66,8 @@ class DeletePod:
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing fits now; the verdict is what events and people read. `asked`: the group as it was
-    planned, so that it is planned again when some domain would take it.
+    planned, so that it is planned again when some domain would take it; None: whenever room may
+    have become free.
     """
 
     verdict: NoFit

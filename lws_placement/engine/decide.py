@@ -31,6 +31,7 @@ from lws_placement.engine.actions import (
     Wait,
     WriteHold,
 )
+from lws_placement.engine.ask import Scope
 from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Hold, HoldState, Promise, promises_of
 from lws_placement.engine.model import (
@@ -327,7 +328,8 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
     group = now.group(seen, demands)
     plan = plan_anywhere(group, now, views, memo=seen.memo)
     if not isinstance(plan, Placed):
-        return [Wait(plan, group.size, group)]
+        common = group.layout is None and group.scope is Scope.CLUSTER
+        return [Wait(plan, group.size, group if common else None)]
     promise = holds_for(plan, seen, now, demands=demands)
     return [*_write(promise), *_settle(now, promise, views)]
 

@@ -1,0 +1,173 @@
+"""Groups of several domains, of regions and of none, held against brute force."""
+
+from itertools import permutations, product
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.ask import EVERYWHERE, Ask, Scope
+from lws_placement.engine.compose import plan_composed
+from lws_placement.engine.fit import why_not_node
+from lws_placement.engine.holds import Hold
+from lws_placement.engine.match import take
+from lws_placement.engine.model import (
+    Demand,
+    DomainName,
+    Group,
+    GroupId,
+    Member,
+    Node,
+    Occupant,
+    Placed,
+)
+from lws_placement.engine.ownership import claim_of, opponents
+
+SLICE, RACK, ZONE = "example.com/slice", "example.com/rack", "example.com/zone"
+ME = GroupId("ns", "llm", "uid", "me")
+SISTER = GroupId("ns", "llm", "uid", "sister")
+STRANGER = GroupId("far", "other", "uid2", "stranger")
+
+demands = st.builds(
+    lambda cpu, tpu: Demand(resources=(("cpu", cpu), *([("tpu", tpu)] if tpu else []))),
+    st.integers(1, 2),
+    st.integers(0, 2),
+)
+asks = st.one_of(
+    st.builds(
+        lambda **a: Ask(subgroup_topology=SLICE, subgroup_size=2, **a),
+        topology=st.sampled_from(["", RACK]),
+        leader_excluded=st.booleans(),
+        scope=st.sampled_from([Scope.CLUSTER, Scope.NAMESPACE, Scope.LWS]),
+        within=st.sampled_from(["", ZONE]),
+    ),
+    st.builds(
+        lambda **a: Ask(topology=SLICE, **a),
+        scope=st.sampled_from([Scope.CLUSTER, Scope.LWS]),
+        within=st.just(ZONE),
+    ),
+    st.builds(
+        lambda **a: Ask(gang=True, **a),
+        within=st.sampled_from(["", RACK]),
+        near=st.sampled_from(["", ZONE]),
+    ),
+)
+
+
+@st.composite
+def worlds(draw):
+    index = DomainIndex()
+    for i in range(draw(st.integers(2, 5))):
+        labels = {
+            SLICE: f"s{draw(st.integers(0, 3))}",
+            RACK: f"r{draw(st.integers(0, 1))}",
+            ZONE: f"z{draw(st.integers(0, 1))}",
+        }
+        room = {"cpu": draw(st.integers(1, 4)), "tpu": draw(st.integers(0, 3))}
+        index.put_node(Node(f"n{i}", labels, room))
+    others = st.sampled_from([SISTER, STRANGER])
+    scopes = st.sampled_from([Scope.CLUSTER, Scope.LWS])
+    for value in draw(st.lists(st.sampled_from(["s0", "s1"]), unique=True, max_size=2)):
+        hold = Hold(
+            DomainName(SLICE, value), draw(others), "0", "l", "r", 1, "p", {}, {}, draw(scopes)
+        )
+        index.put_hold(hold)
+    if draw(st.booleans()):
+        guest = Occupant("x", Demand((("cpu", 1),)), draw(others), Scope.NOBODY)
+        index.put_occupant("n0", guest, owner_uid="")
+    return index
+
+
+@st.composite
+def groups(draw):
+    ask = draw(asks)
+    size = draw(st.integers(1, 4))
+    if ask.subgroup_topology:
+        size = draw(st.sampled_from([3, 5] if ask.leader_excluded else [2, 3, 4]))
+    leader, worker = draw(demands), draw(demands)
+    members = tuple(Member(rank, worker if rank else leader) for rank in range(size))
+    layout = ask.layout(size)
+    return Group(ME, ask.topology, members, scope=ask.claims, layout=layout)
+
+
+def usable(group, index, key, value):
+    """The domain's nodes, if the group may have it; else none."""
+    view = index.domain(DomainName(key, value))
+    owners = view.holders | view.overlapping | view.occupants
+    return [] if opponents(claim_of(group), owners) else [n.node.name for n in view.nodes]
+
+
+def choices(group, index):
+    """Every assignment of nodes to members that breaks no rule of the layout."""
+    layout = group.layout
+    names = [v.node.name for v in index.node_views()]
+    zones = [names]
+    if layout.within:
+        values = {index.node(n).labels[layout.within] for n in names}
+        zones = [[n for n in names if index.node(n).labels[layout.within] == v] for v in values]
+    for zone in zones:
+        for around in arounds(group, index, zone):
+            yield from in_region(group, index, around)
+
+
+def arounds(group, index, zone):
+    outer = group.layout.outer
+    if outer == EVERYWHERE:
+        return [zone]
+    values = sorted({index.node(n).labels[outer] for n in zone})
+    return [[n for n in usable(group, index, outer, v) if n in zone] for v in values]
+
+
+def in_region(group, index, names):
+    layout = group.layout
+    values = sorted({index.node(n).labels[layout.inner] for n in names}) if layout.inner else []
+    loose_on = [n for n in names if layout.outer != EVERYWHERE or is_open(group, index, n)]
+    for chosen in permutations(values, len(layout.subgroups)):
+        where = {}
+        for ranks, value in zip(layout.subgroups, chosen, strict=True):
+            there = [n for n in usable(group, index, layout.inner, value) if n in names]
+            where |= dict.fromkeys(ranks, there)
+        options = [where.get(m.rank, loose_on) for m in group.members]
+        yield from product(*options)
+
+
+def is_open(group, index, name):
+    view = index.node_view(name)
+    return not opponents(claim_of(group), view.groups | view.holders)
+
+
+def fits(group, index, nodes):
+    left = {v.node.name: v for v in index.node_views()}
+    for member, name in zip(group.members, nodes, strict=True):
+        if why_not_node(member.demand, left[name]) is not None:
+            return False
+        left[name] = take(left[name], member.demand)
+    return True
+
+
+@settings(max_examples=400, deadline=None)
+@given(worlds(), groups())
+def test_a_plan_is_found_exactly_when_there_is_one(index, group):
+    plan = plan_composed(group, index, instead={})
+    possible = [nodes for nodes in choices(group, index) if fits(group, index, nodes)]
+    if not possible:
+        assert not isinstance(plan, Placed)
+        return
+    assert isinstance(plan, Placed)
+    assert tuple(plan.nodes[m.rank] for m in group.members) in possible
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds(), groups())
+def test_a_plan_says_which_domains_it_takes_and_where_each_member_has_its_room(index, group):
+    plan = plan_composed(group, index, instead={})
+    if not isinstance(plan, Placed):
+        return
+    assert plan == plan_composed(group, index, instead={}), "same input, same answer"
+    places = [(plan.domain, None), *plan.others]
+    inner = [d for d, _ in places if group.layout.inner and d.key == group.layout.inner]
+    assert len(inner) == len(set(inner)) == len(group.layout.subgroups)
+    for domain, ranks in plan.others:
+        if domain.key:
+            there = index.nodes_of(domain)
+            assert {plan.nodes[r] for r in ranks} <= there
