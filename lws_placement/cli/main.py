@@ -9,6 +9,7 @@ import sys
 import click
 
 from lws_placement.cli.demo import demo
+from lws_placement.cli.release import release
 from lws_placement.cli.scheduler_config import scheduler_config
 from lws_placement.cli.serve import serve
 from lws_placement.cli.version import version
@@ -22,6 +23,7 @@ def cli() -> None:
 
 cli.add_command(serve)
 cli.add_command(scheduler_config)
+cli.add_command(release)
 cli.add_command(demo)
 cli.add_command(version)
 
