@@ -15,12 +15,14 @@ from fakes import FOREGROUND, FakeApi, FakeServer
 
 from lws_placement import keys
 from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.decode import decode_member
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.cluster.world import ClusterWorld
+from lws_placement.engine.ask import Scope
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.pod_admission import add_lws_identity, gate_or_pin, stamp
@@ -179,15 +181,18 @@ class FakeCluster:
             status = {"allocatable": room, "conditions": ready}
             self.server.create("nodes", {"metadata": meta, "spec": {}, "status": status})
 
-    def add_lws(self, name="llm", *, replicas=1, size=2, cpu="1"):
+    def add_lws(self, name="llm", *, replicas=1, size=2, cpu="1", subgroup_size=0, notes=None):
+        """On an exclusive domain, or its subgroups on one each, or as `notes` say."""
         resources = {"requests": {"cpu": cpu, "google.com/tpu": "4"}}
         spec = {"containers": [{"name": "model", "resources": resources}]}
+        template = {"size": size, "workerTemplate": {"spec": spec}}
+        asked = {keys.LWS_EXCLUSIVE_TOPOLOGY: KEY} if notes is None else notes
+        if subgroup_size:
+            asked = {keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY: KEY}
+            template["subGroupPolicy"] = {"subGroupSize": subgroup_size}
         lws = {
-            "metadata": {"name": name, "annotations": {keys.LWS_EXCLUSIVE_TOPOLOGY: KEY}},
-            "spec": {
-                "replicas": replicas,
-                "leaderWorkerTemplate": {"size": size, "workerTemplate": {"spec": spec}},
-            },
+            "metadata": {"name": name, "annotations": asked},
+            "spec": {"replicas": replicas, "leaderWorkerTemplate": template},
         }
         self.server.create("leaderworkersets", lws, namespace="ns")
 
@@ -208,9 +213,13 @@ class FakeCluster:
 
     def holds(self):
         """domain -> the hold on it, as its Lease says."""
+        return dict(self._all_holds())
+
+    def _all_holds(self):
+        """(domain, hold), where several groups share a domain more than once for it."""
         leases = self.server.all("leases", labels=f"{keys.HOLD_LABEL}=hold")
         bodies = [json.loads(x["metadata"]["annotations"][keys.HOLD]) for x in leases]
-        return {b["domain"]: b["holders"][0] for b in bodies}
+        return [(b["domain"], holder) for b in bodies for holder in b["holders"]]
 
     def said(self, reason):
         return [e["note"] for e in self.server.all("events") if e["reason"] == reason]
@@ -228,7 +237,7 @@ class FakeCluster:
         if set(places) != wanted:
             problems.append(f"bound are {sorted(places)}, not {sorted(wanted)}")
         kept = {}
-        for domain, hold in self.holds().items():
+        for domain, hold in self._all_holds():
             names = [_pod_name(hold["leader"], int(rank)) for rank in hold["nodes"]]
             kept |= dict(zip(names, hold["nodes"].values(), strict=True))
             if hold["state"] != "active":
@@ -246,9 +255,13 @@ class FakeCluster:
             node = self.server.find("nodes", node_of(pod), "") if node_of(pod) else None
             if node is None or keys.LWS_GROUP_KEY not in (pod["metadata"].get("labels") or {}):
                 continue
-            group = (self._lws_uid(pod), pod["metadata"]["labels"][keys.LWS_GROUP_KEY])
-            where.setdefault(group, set()).add(node["metadata"]["labels"][KEY])
             on.setdefault(node["metadata"]["name"], []).append(pod["metadata"]["name"])
+            member = decode_member(pod["metadata"])
+            if not member.ask.exclusive or member.ask.scope is not Scope.CLUSTER:
+                continue
+            key = keys.LWS_GROUP_KEY if member.ask.topology else keys.LWS_SUBGROUP_KEY
+            group = (self._lws_uid(pod), pod["metadata"]["labels"][key])
+            where.setdefault(group, set()).add(node["metadata"]["labels"][KEY])
         for group, domains in where.items():
             if len(domains) > 1:
                 self.broken.append(f"{group} is split over {sorted(domains)}")

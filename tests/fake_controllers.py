@@ -101,9 +101,15 @@ class Controllers:
                 spec_at(lws, stored["data"]),
                 leader=pod,
                 revision=revision,
-                node_selector={self._key: node["metadata"]["labels"][self._key]},
+                node_selector=self._selector(lws, node),
             )
             self.server.create("statefulsets", made, namespace="ns")
+
+    def _selector(self, lws, node):
+        """Workers of a group on an exclusive domain follow their leader there."""
+        if keys.LWS_EXCLUSIVE_TOPOLOGY not in lws["metadata"]["annotations"]:
+            return {}
+        return {self._key: node["metadata"]["labels"][self._key]}
 
     async def _keep_pods(self, stateful_set, admit):
         meta, spec = stateful_set["metadata"], stateful_set["spec"]

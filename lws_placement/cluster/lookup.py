@@ -20,7 +20,7 @@ from lws_placement.cluster.mirror import Mirror
 from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Promise
 from lws_placement.engine.model import GroupId
-from lws_placement.engine.placing import has_shape, names_in
+from lws_placement.engine.placing import has_shape, is_away
 from lws_placement.engine.pod_admission import Owner, Pin
 from lws_placement.engine.resources import first_lack
 from lws_placement.errors import ApiError, NotFoundError
@@ -155,8 +155,10 @@ class ClusterLookup:
 
     def _moving(self, promise: Promise) -> bool:
         """Does the group still have old pods elsewhere? The planner waits until they are gone."""
-        there = names_in(promise.holds, self._cache.domains)
         return any(
-            p.node is not None and p.node not in there
-            for p in self._cache.group_pods(promise.group)
+            pod.node is not None
+            and pod.member is not None
+            and pod.member.ask.ties(pod.member.rank)
+            and is_away(promise, pod.member.rank, pod.node, self._cache.domains)
+            for pod in self._cache.group_pods(promise.group)
         )

@@ -107,6 +107,10 @@ class Ask:
             near=self.near,
         )
 
+    def ties(self, rank: int) -> bool:
+        """Does a domain come with this member's node?"""
+        return bool(self.topology) or self.in_subgroup(rank)
+
     def in_subgroup(self, rank: int) -> bool:
         return bool(self.subgroup_topology) and not (self.leader_excluded and rank == 0)
 

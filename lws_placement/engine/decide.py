@@ -51,6 +51,7 @@ from lws_placement.engine.ownership import claim_of, opponents
 from lws_placement.engine.placing import (
     has_shape,
     holds_for,
+    is_away,
     names_in,
     plan_again_in,
     plan_anywhere,
@@ -133,7 +134,7 @@ def _settle(now: Now, promise: Promise, views: Views) -> list[Action]:
     Not while old pods of the group are Terminating elsewhere: a group is never in two domains, and
     kube-scheduler would refuse the leader for its affinity to them and not look again for minutes.
     """
-    if now.tied_to - names_in(promise.holds, views):
+    if any(is_away(promise, rank, node, views) for rank, node in now.tied_to):
         return []
     nodes = promise.nodes
     actions: list[Action] = []

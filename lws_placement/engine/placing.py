@@ -97,7 +97,7 @@ def own_place(ask: Ask, rank: Rank, labels: Mapping[str, str]) -> DomainName | N
     """The domain whose hold names a member that is to run on a node with these labels; None: the
     node is in none. The value is empty for a member that may be anywhere (`holds.place_of`).
     """
-    if not ask.topology and not ask.in_subgroup(rank):
+    if not ask.ties(rank):
         return DomainName(EVERYWHERE, "")
     key = ask.topology or ask.subgroup_topology
     return DomainName(key, labels[key]) if key in labels else None
@@ -112,6 +112,14 @@ def names_in(holds: Iterable[Hold], views: Views) -> set[NodeName]:
         if view is not None:
             names |= {n.node.name for n in view.nodes}
     return names
+
+
+def is_away(promise: Promise, rank: Rank, node: NodeName, views: Views) -> bool:
+    """Does a pod of that rank on that node keep the group, or its subgroup, in another domain than
+    the promise gives it?
+    """
+    own = [h for h in promise.holds if rank in h.nodes]
+    return node not in names_in(own or promise.holds[: len(promise.holds) == 1], views)
 
 
 def _first(plan: NoFit) -> Reason | None:

@@ -1,6 +1,6 @@
 """One group as it is observed: what `decide` is asked about."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -104,8 +104,8 @@ class Now:
     going: frozenset[str]
     """UIDs of its Terminating pods: their room will be free for their successors."""
     going_from: frozenset[NodeName]
-    tied_to: frozenset[NodeName]
-    """Those nodes of them on which they keep the group in a domain."""
+    tied_to: frozenset[tuple[Rank, NodeName]]
+    """Where they keep the group, or their subgroup, in a domain."""
     templates: Templates | None
     lws: Ask | None
     """What the LeaderWorkerSet asks now."""
@@ -121,14 +121,7 @@ class Now:
             members={r: p for r, p in members.items() if r < info.size},
             going=frozenset(p.uid for p in going),
             going_from=frozenset(p.node for p in going if p.node is not None),
-            tied_to=frozenset(
-                p.node
-                for p in going
-                if p.node is not None
-                and p.member is not None
-                and p.member.ask.exclusive
-                and (p.member.ask.topology or p.member.ask.in_subgroup(p.member.rank))
-            ),
+            tied_to=frozenset(_ties(going)),
             templates=seen.templates.get(info.revision),
             lws=seen.lws.ask if seen.lws is not None else None,
         )
@@ -201,3 +194,9 @@ class Now:
             scope=self.ask.claims,
             layout=self.ask.layout(self.info.size),
         )
+
+
+def _ties(going: Iterable[Pod]) -> Iterator[tuple[Rank, NodeName]]:
+    for pod in going:
+        if pod.member is not None and pod.node is not None and pod.member.ask.ties(pod.member.rank):
+            yield pod.member.rank, pod.node

@@ -77,11 +77,16 @@ class Reporter:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def _speakers(self, group: GroupId) -> list[Pod]:
+        """The leader pod; of a group without one the first by name."""
+        living = [p for p in self._cache.group_pods(group) if not p.terminating]
+        leaders = [p for p in living if p.member is not None and p.member.rank == 0]
+        return leaders if group.group_key else living[:1]
+
     def _about(self, group: GroupId) -> list[Raw]:
         found = [
             _reference("v1", "Pod", name=p.name, namespace=p.namespace, uid=p.uid)
-            for p in self._cache.group_pods(group)
-            if p.member is not None and p.member.rank == 0 and not p.terminating
+            for p in self._speakers(group)
         ]
         if self._cache.lws_of(group) is not None:
             found.append(

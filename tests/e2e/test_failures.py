@@ -13,7 +13,7 @@ from lws_placement.cluster.client import connect
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.cluster.mirror import Mirror
-from lws_placement.engine.pod_admission import gate_or_pin
+from lws_placement.engine.pod_admission import Owner, gate_or_pin, stamp
 from lws_placement.errors import ConflictError
 from lws_placement.localcluster.install import NAMESPACE
 
@@ -140,10 +140,10 @@ def _pinned_by(lookup, leader, namespace):
     ours = ("affinity", "schedulingGates")
     spec = {k: v for k, v in leader["spec"].items() if k not in ours}
     pod = {"metadata": own | {"annotations": notes}, "spec": spec}
-    uid = meta["annotations"]["lws-placement.dev/lws-uid"]
-    pin = lookup.pin_for(pod, namespace=namespace, lws_uid=uid)
+    pod = stamp(pod, Owner(meta["annotations"]["lws-placement.dev/lws-uid"]))
+    pin = lookup.pin_for(pod, namespace=namespace)
     assert pin is not None
-    made = gate_or_pin(pod, lws_uid=uid, pin=pin, keep_affinity=True)
+    made = gate_or_pin(pod, pin=pin, keep_affinity=True)
     return {"apiVersion": "v1", "kind": "Pod", **made}
 
 

@@ -9,10 +9,11 @@ from functools import partial
 from itertools import count
 
 import pytest
-from fake_cluster import FakeCluster
+from fake_cluster import KEY, FakeCluster
 from fakes import FakeApi
 from virtual_time import run
 
+from lws_placement import keys
 from lws_placement.engine.pod_admission import add_lws_identity
 
 
@@ -146,6 +147,50 @@ async def two_groups_want_one_domain(cluster):
     await cluster.rest()
 
 
+async def spread_over_several_domains(cluster):
+    """One plan, two Leases: both count or none does."""
+    for name in ("a", "b", "c"):
+        cluster.add_slice(name)
+    cluster.add_lws(size=4, subgroup_size=2)
+    await cluster.rest()
+    assert len(cluster.holds()) == 2
+    cluster.delete("pods", "llm-0-3")
+    await cluster.rest()
+
+
+async def move_several_domains(cluster):
+    for name in ("a", "b", "c"):
+        cluster.add_slice(name)
+    cluster.binds = lambda name: False
+    cluster.add_lws(size=4, subgroup_size=2)
+    await cluster.rest()
+    cluster.change("nodes", "a-1", cordoned, "")
+    cluster.binds = lambda name: True
+    await cluster.rest()
+    assert set(cluster.holds()) == {"b", "c"}
+
+
+async def a_gang_anywhere(cluster):
+    cluster.add_slice("a")
+    cluster.add_slice("b")
+    cluster.change("nodes", "a-1", cordoned, "")
+    cluster.add_lws(size=3, notes={keys.GANG: "true"})
+    await cluster.rest()
+    assert set(cluster.places().values()) == {"a-0", "b-0", "b-1"}
+
+
+async def share_a_domain(cluster):
+    cluster.add_slice("a", nodes=4)
+    for name in ("one", "two"):
+        notes = {keys.LWS_EXCLUSIVE_TOPOLOGY: KEY, keys.SCOPE: "LeaderWorkerSet"}
+        cluster.add_lws(name, notes=notes)
+    await cluster.rest()
+    cluster.delete("pods", "one-0-1")
+    await cluster.rest()
+    cluster.delete("leaderworkersets", "two")
+    await cluster.rest()
+
+
 def cordoned(node):
     node["spec"]["unschedulable"] = True
 
@@ -166,6 +211,10 @@ STORIES = [
     change_the_template,
     adopt,
     two_groups_want_one_domain,
+    spread_over_several_domains,
+    move_several_domains,
+    a_gang_anywhere,
+    share_a_domain,
 ]
 
 
