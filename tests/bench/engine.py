@@ -43,7 +43,7 @@ class PromptActor:
                 written = replace(hold, resource_version=str(self._version), uid=hold.name)
                 self._cache.put_hold(written)
                 self.written.put_nowait((hold, time.perf_counter()))
-            case Pin(pod, node):
+            case Pin(pod, _, node):
                 number = int(pod.member.group_index)
                 raw = a_member(number, 0, gated=False, version=self._version)
                 raw["spec"]["nodeName"] = node
@@ -107,7 +107,8 @@ async def _room_for_one(nodes):
         for event in range(EVENTS):
             started = time.perf_counter()
             spent = time.thread_time()
-            cache.drop_hold(holds[event * 7 % count].domain)
+            freed = holds[event * 7 % count]
+            cache.drop_hold(freed.domain, freed.group)
             _, at = await actor.written.get()
             await asyncio.sleep(0)
             cpu.append(time.thread_time() - spent)

@@ -17,7 +17,7 @@ from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 
 from lws_placement.cluster.client import Api
-from lws_placement.cluster.hold_codec import encode_hold
+from lws_placement.cluster.hold_codec import encode_holds
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.engine.holds import Hold, lease_name
@@ -161,7 +161,7 @@ def _place_groups(cache):
             uid=f"hold-{number}",
         )
         cache.put_hold(hold)
-        leases[lease_name(hold.domain)] = json.dumps(encode_hold(hold, namespace=NAMESPACE))
+        leases[lease_name(hold.domain)] = json.dumps(encode_holds([hold], namespace=NAMESPACE))
     return leases
 
 

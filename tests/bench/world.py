@@ -4,6 +4,7 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.decode import decode_node
 from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.ask import Ask
 from lws_placement.engine.holds import Hold
 from lws_placement.engine.lws_groups import group_key
 from lws_placement.engine.model import Demand, DomainName, GroupId
@@ -20,7 +21,7 @@ def a_large_cluster(nodes):
     for i in range(nodes):
         cache.domains.put_node(decode_node(a_node(i)))
     templates = Templates(PER_DOMAIN, leader=WHOLE_NODE, worker=WHOLE_NODE)
-    cache.put_lws(LwsInfo(NAMESPACE, "bench", LWS_UID, nodes, KEY, templates))
+    cache.put_lws(LwsInfo(NAMESPACE, "bench", LWS_UID, nodes, Ask(topology=KEY), templates))
     return cache
 
 
