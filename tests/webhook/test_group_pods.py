@@ -3,7 +3,7 @@ domain or for none, at admission.
 """
 
 import pytest
-from webhook.test_webhook import OURS, Lookup, a_pod, a_review, admit, call
+from admission import OURS, Lookup, a_pod, a_review, admit, call
 
 from lws_placement.engine.lws_names import OWNER_UID
 from lws_placement.engine.pod_admission import Owner
