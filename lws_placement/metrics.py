@@ -32,6 +32,8 @@ class Waiting(StrEnum):
     """No node carries the topology key."""
     BLOCKED = "blocked"
     """Somebody has to act first."""
+    EVICTING = "evicting"
+    """Others are being evicted for it."""
 
 
 class Admission(StrEnum):
@@ -52,6 +54,11 @@ class Repair(StrEnum):
     REPLACE = "replace_pod"
     RESTART = "restart_group"
     MOVE = "move_group"
+
+
+class Preempted(StrEnum):
+    GROUP = "group"
+    POD = "pod"
 
 
 class Reconnect(StrEnum):
@@ -76,6 +83,11 @@ PLAN_SECONDS = Histogram(
     "lws_placement_plan_seconds", "Deciding about one group, once.", buckets=_PLAN_BUCKETS_S
 )
 REPAIRS = Counter("lws_placement_repairs_total", "Repairs of groups, by kind.", ["kind"])
+PREEMPTIONS = Counter(
+    "lws_placement_preemptions_total",
+    "Whole groups and foreign pods evicted for groups that outrank them.",
+    ["victim"],
+)
 ADMISSIONS = Counter(
     "lws_placement_admissions_total", "LeaderWorkerSet pods admitted, by outcome.", ["outcome"]
 )
@@ -93,6 +105,7 @@ RECONNECTS = Counter(
 for _family, _values in (
     (WAITING_GROUPS, Waiting),
     (REPAIRS, Repair),
+    (PREEMPTIONS, Preempted),
     (ADMISSIONS, Admission),
     (BINDS, Bind),
     (RECONNECTS, Reconnect),

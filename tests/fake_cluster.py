@@ -181,10 +181,14 @@ class FakeCluster:
             status = {"allocatable": room, "conditions": ready}
             self.server.create("nodes", {"metadata": meta, "spec": {}, "status": status})
 
-    def add_lws(self, name="llm", *, replicas=1, size=2, cpu="1", subgroup_size=0, notes=None):
-        """On an exclusive domain, or its subgroups on one each, or as `notes` say."""
+    def add_lws(
+        self, name="llm", *, replicas=1, size=2, cpu="1", subgroup_size=0, notes=None, **spec_more
+    ):
+        """On an exclusive domain, or its subgroups on one each, or as `notes` say. `spec_more`:
+        more of the pods' spec, such as `priority`.
+        """
         resources = {"requests": {"cpu": cpu, "google.com/tpu": "4"}}
-        spec = {"containers": [{"name": "model", "resources": resources}]}
+        spec = {"containers": [{"name": "model", "resources": resources}], **spec_more}
         template = {"size": size, "workerTemplate": {"spec": spec}}
         asked = {keys.LWS_EXCLUSIVE_TOPOLOGY: KEY} if notes is None else notes
         if subgroup_size:
@@ -213,9 +217,9 @@ class FakeCluster:
 
     def holds(self):
         """domain -> the hold on it, as its Lease says."""
-        return dict(self._all_holds())
+        return dict(self.all_holds())
 
-    def _all_holds(self):
+    def all_holds(self):
         """(domain, hold), where several groups share a domain more than once for it."""
         leases = self.server.all("leases", labels=f"{keys.HOLD_LABEL}=hold")
         bodies = [json.loads(x["metadata"]["annotations"][keys.HOLD]) for x in leases]
@@ -237,7 +241,7 @@ class FakeCluster:
         if set(places) != wanted:
             problems.append(f"bound are {sorted(places)}, not {sorted(wanted)}")
         kept = {}
-        for domain, hold in self._all_holds():
+        for domain, hold in self.all_holds():
             names = [_pod_name(hold["leader"], int(rank)) for rank in hold["nodes"]]
             kept |= dict(zip(names, hold["nodes"].values(), strict=True))
             if hold["state"] != "active":

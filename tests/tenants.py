@@ -50,6 +50,8 @@ class Town:
         self.groups = {}
         self.holds = {}
         self.budgets = []
+        self.yielding = set()
+        self.spared = set()
 
     def add_domain(self, value, *, nodes=1, **room):
         for i in range(nodes):
@@ -99,6 +101,15 @@ class Town:
 
     def holds_of(self, group):
         return self.holds.get(group, [])
+
+    def yields(self, group):
+        return group in self.yielding
+
+    def is_spared(self, pod):
+        return pod.uid in self.spared
+
+    def lowest_priority(self):
+        return min((p.priority for p in self.pods.values()), default=None)
 
     def budgets_of(self, namespace):
         return [b for b in self.budgets if b.id.namespace == namespace]

@@ -6,6 +6,7 @@ replaces a newer one, so a write response and the watch may arrive in either ord
 that comes after the object's deletion does not bring it back.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from lws_placement.cluster.decode import controlling_owner, decode_pod
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.ask import EVERYWHERE, Scope
 from lws_placement.engine.explain import ROOM_IS_HELD
-from lws_placement.engine.holds import Hold, Promise, promises_of
+from lws_placement.engine.holds import Hold, HoldState, Promise, promises_of
 from lws_placement.engine.model import DomainName, GroupId, MemberInfo, Occupant, Pod
 from lws_placement.engine.workload import LwsInfo, Templates
 
@@ -47,6 +48,8 @@ class ClusterCache:
         self._stateful_sets: dict[str, Raw] = {}
         self._holds: dict[DomainName, dict[GroupId, Hold]] = {}
         self._held_by: dict[GroupId, set[DomainName]] = {}
+        self._coming: dict[tuple[DomainName, GroupId], Hold] = {}
+        self._priorities = Counter[int]()
         self._gone: dict[str, int] = {}
         self._refused: set[str] = set()
 
@@ -62,6 +65,7 @@ class ClusterCache:
             return
         pod = decode_pod(raw)
         self._pods[uid] = pod
+        self._count_priority(old, pod)
         if pod.gated:
             self._affinity[uid] = (raw["spec"].get("affinity") or {}).get("nodeAffinity") or {}
         else:
@@ -86,10 +90,23 @@ class ClusterCache:
             self._gone.pop(next(iter(self._gone)))
         if pod is None:
             return
+        self._count_priority(pod, None)
         if pod.node is not None:
             self.domains.drop_occupant(pod.node, uid)
             self._capacity_changed()
         self._leave_group(pod)
+
+    def lowest_priority(self) -> int | None:
+        """Of all pods that exist; None if there is none."""
+        return min(self._priorities, default=None)
+
+    def _count_priority(self, old: Pod | None, new: Pod | None) -> None:
+        if new is not None:
+            self._priorities[new.priority] += 1
+        if old is not None:
+            self._priorities[old.priority] -= 1
+            if not self._priorities[old.priority]:
+                del self._priorities[old.priority]
 
     def pod(self, uid: str) -> Pod | None:
         return self._pods.get(uid)
@@ -275,12 +292,14 @@ class ClusterCache:
         self._holds.setdefault(hold.domain, {})[hold.group] = hold
         self._held_by.setdefault(hold.group, set()).add(hold.domain)
         self.domains.put_hold(hold)
+        self._note_coming(hold, (hold.domain, hold.group))
         self._group_changed(hold.group)
 
     def drop_hold(self, domain: DomainName, group: GroupId) -> None:
         holders = self._holds.get(domain, {})
         if holders.pop(group, None) is None:
             return
+        self._note_coming(None, (domain, group))
         if not holders:
             del self._holds[domain]
         self._held_by[group].discard(domain)
@@ -289,6 +308,22 @@ class ClusterCache:
         self.domains.drop_hold(domain, group)
         self._group_changed(group)
         self._capacity_changed()
+
+    def _note_coming(self, hold: Hold | None, key: tuple[DomainName, GroupId]) -> None:
+        old = self._coming.pop(key, None)
+        if hold is not None and hold.state is HoldState.COMING:
+            self._coming[key] = hold
+        for victim in {*(old.evicts if old else ()), *(hold.evicts if hold else ())}:
+            self._group_changed(victim)
+
+    def successor_of(self, group: GroupId) -> Hold | None:
+        """The hold that the group is evicted for: written, and its own group still waits."""
+        for _, hold in sorted(self._coming.items()):
+            if group in hold.evicts and hold.resource_version:
+                waiting = (p.gated and not p.terminating for p in self.group_pods(hold.group))
+                if any(waiting):
+                    return hold
+        return None
 
     def hold(self, domain: DomainName, group: GroupId) -> Hold | None:
         return self._holds.get(domain, {}).get(group)

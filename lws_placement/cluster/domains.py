@@ -291,7 +291,7 @@ def _promised(
     there = {(o.group, o.rank) for o in occupants}
     promised: dict[GroupId, dict[str, int]] = {}
     for hold in holds:
-        if hold.state is not HoldState.ACTIVE:
+        if hold.state is HoldState.LEAVING:
             continue
         awaited = [
             dict(hold.demands[rank].resources)

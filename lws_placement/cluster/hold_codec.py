@@ -69,12 +69,8 @@ def decode_holds(raw: Raw) -> list[Hold]:
 
 
 def _encode_holder(hold: Hold) -> Raw:
-    group = hold.group
     return {
-        "namespace": group.namespace,
-        "lws": group.lws,
-        "lwsUid": group.lws_uid,
-        "groupKey": group.group_key,
+        **_encode_group(hold.group),
         "groupIndex": hold.group_index,
         "leader": hold.leader_name,
         "revision": hold.revision,
@@ -83,6 +79,7 @@ def _encode_holder(hold: Hold) -> Raw:
         "plan": hold.plan,
         "parts": hold.parts,
         "state": hold.state.value,
+        **({"evicts": [_encode_group(g) for g in hold.evicts]} if hold.evicts else {}),
         "nodes": {str(rank): hold.nodes[rank] for rank in sorted(hold.nodes)},
         **_encode_demands(hold),
     }
@@ -91,7 +88,7 @@ def _encode_holder(hold: Hold) -> Raw:
 def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
     return Hold(
         domain=domain,
-        group=GroupId(holder["namespace"], holder["lws"], holder["lwsUid"], holder["groupKey"]),
+        group=_decode_group(holder),
         group_index=holder["groupIndex"],
         leader_name=holder["leader"],
         revision=holder["revision"],
@@ -102,9 +99,23 @@ def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
         scope=Scope(holder.get("scope", Scope.CLUSTER)),
         parts=holder.get("parts", 1),
         state=HoldState(holder["state"]),
+        evicts=tuple(_decode_group(g) for g in holder.get("evicts", ())),
         resource_version=meta.get("resourceVersion", ""),
         uid=meta.get("uid", ""),
     )
+
+
+def _encode_group(group: GroupId) -> Raw:
+    return {
+        "namespace": group.namespace,
+        "lws": group.lws,
+        "lwsUid": group.lws_uid,
+        "groupKey": group.group_key,
+    }
+
+
+def _decode_group(raw: Raw) -> GroupId:
+    return GroupId(raw["namespace"], raw["lws"], raw["lwsUid"], raw["groupKey"])
 
 
 def _encode_demands(hold: Hold) -> Raw:

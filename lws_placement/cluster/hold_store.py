@@ -43,9 +43,9 @@ class HoldStore:
         """Create the Lease, or replace the version it was decided on; all holds in it now.
 
         `beside`: the other groups' holds on the domain. Nobody is written beside a group that it is
-        at odds with, whoever decided that (ConflictError).
+        at odds with, whoever decided that (ConflictError), but one whose successor it is.
         """
-        if any(at_odds(hold.claim, other.claim) for other in beside):
+        if any(_clash(hold, other) for other in beside):
             raise ConflictError(f"{hold.domain} has been taken by another group", status=409)
         body = encode_holds([hold, *beside], namespace=self._namespace)
         self._may_write()
@@ -70,3 +70,9 @@ class HoldStore:
         except NotFoundError:
             pass
         return []
+
+
+def _clash(one: Hold, other: Hold) -> bool:
+    if one.succeeds(other) or other.succeeds(one):
+        return False
+    return at_odds(one.claim, other.claim)

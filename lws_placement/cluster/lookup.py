@@ -137,6 +137,8 @@ class ClusterLookup:
             return None
         group = GroupId(namespace, member.lws, member.lws_uid, member.group_key)
         promise = self._cache.promise_of(group)
+        if self._cache.successor_of(group) is not None:
+            return None  # it is evicted from there for another group
         if promise is None or not all(h.resource_version for h in promise.holds):
             return None
         if (promise.revision, promise.size) != (member.revision, member.size):

@@ -7,12 +7,18 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.seen import Seen
+from lws_placement.engine.victims import Tenants
 
 
 def observe(
-    cache: ClusterCache, group: GroupId, *, plan_id: str, memo: PlanMemo | None = None
+    cache: ClusterCache,
+    group: GroupId,
+    *,
+    plan_id: str,
+    memo: PlanMemo | None = None,
+    tenants: Tenants | None = None,
 ) -> Seen:
-    """`plan_id`: for a plan that is made of it."""
+    """`plan_id`: for a plan that is made of it. `tenants`: who could be evicted for it."""
     pods = tuple(cache.group_pods(group))
     revisions = {p.member.revision for p in pods if p.member is not None}
     templates = {r: cache.templates(group, r) for r in sorted(revisions)}
@@ -24,4 +30,6 @@ def observe(
         templates={r: t for r, t in templates.items() if t is not None},
         plan_id=plan_id,
         memo=memo,
+        tenants=tenants,
+        yields_to=cache.successor_of(group),
     )

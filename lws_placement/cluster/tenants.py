@@ -1,16 +1,39 @@
 """Whose pods are where, from the cache, as preemption asks it (`engine/victims.Tenants`)."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from lws_placement.cluster.cache import ClusterCache, guest_group
 from lws_placement.engine.budgets import Budget
 from lws_placement.engine.holds import Hold
 from lws_placement.engine.model import GroupId, NodeName, Pod
 
+_SPARED_S = 30.0
+
 
 class ClusterTenants:
-    def __init__(self, cache: ClusterCache) -> None:
+    """`clock`: monotonic seconds."""
+
+    def __init__(self, cache: ClusterCache, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._cache = cache
+        self._clock = clock
+        self._spared: dict[str, float] = {}
+
+    def spare(self, pod: Pod) -> float:
+        """Its eviction was refused: not to be asked for again for that many seconds."""
+        now = self._clock()
+        self._spared = {uid: until for uid, until in self._spared.items() if until > now}
+        self._spared[pod.uid] = now + _SPARED_S
+        return _SPARED_S
+
+    def is_spared(self, pod: Pod) -> bool:
+        return self._spared.get(pod.uid, 0.0) > self._clock()
+
+    def yields(self, group: GroupId) -> bool:
+        return self._cache.successor_of(group) is not None
+
+    def lowest_priority(self) -> int | None:
+        return self._cache.lowest_priority()
 
     def pods_on(self, node: NodeName) -> Sequence[Pod]:
         found = (self._cache.pod(o.uid) for o in self._cache.domains.occupants_on(node))

@@ -6,7 +6,9 @@ An action that fails ends the list: the group is observed again. Each is safe to
 from dataclasses import dataclass
 
 from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import Group, NodeName, NoFit, Pod, Rank
+from lws_placement.engine.model import Group, GroupId, NodeName, NoFit, Pod, Rank
+from lws_placement.engine.preempt import Nobody
+from lws_placement.engine.victims import Victim
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class LeaveHold:
 
     hold: Hold
     why: str
+    preempted_by: GroupId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,35 @@ class DeletePod:
 
 
 @dataclass(frozen=True, slots=True)
+class TryEvictions:
+    """Dry runs for all victims of a hold that is to be written; if one is refused, nothing is done
+    at all.
+    """
+
+    hold: Hold
+    victims: tuple[Victim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """Through the eviction API, so budgets are kept; if it is refused, the rest is not done."""
+
+    pod: Pod
+    by: Hold
+    """The hold that it makes room for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing fits now; the verdict is what events and people read. `asked`: the group as it was
     planned, so that it is planned again when some domain would take it; None: whenever room may
-    have become free.
+    have become free. `nobody`: why others are not evicted for it.
     """
 
     verdict: NoFit
     size: int
     asked: Group | None = None
+    nobody: Nobody | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +105,15 @@ class Blocked:
     why: str
 
 
-Action = WriteHold | LeaveHold | EndHold | Pin | Release | DeletePod | Wait | Blocked
+Action = (
+    WriteHold
+    | LeaveHold
+    | EndHold
+    | Pin
+    | Release
+    | DeletePod
+    | TryEvictions
+    | Evict
+    | Wait
+    | Blocked
+)

@@ -9,7 +9,10 @@ The cases, in the order they are asked:
    again, own domains first.
 4. No ACTIVE hold, but bound members: a move that is still under way is finished, else the group is
    *adopted* where it runs (it was there before us).
-5. Nothing bound: the whole group is planned, held and pinned, or waits with a verdict.
+5. Nothing bound: the whole group is planned, held and pinned, or others are evicted for it, or it
+   waits with a verdict.
+
+A group that is evicted for another one gives way before anything else is asked (`taking_over.py`).
 
 A group that cannot be assigned in its domains leaves them: at once if nothing of it is bound, else
 it is restarted whole, because a half-bound group at rest is what we promise not to leave behind
@@ -57,8 +60,10 @@ from lws_placement.engine.placing import (
     plan_anywhere,
 )
 from lws_placement.engine.plan import plan_in_domain
+from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.resources import first_lack, total
 from lws_placement.engine.seen import Now, Seen, Views, is_or_may_be_in, living_members
+from lws_placement.engine.taking_over import begin, give_way, go_on
 
 
 def decide(seen: Seen, views: Views) -> list[Action]:
@@ -70,11 +75,15 @@ def decide(seen: Seen, views: Views) -> list[Action]:
     now = Now.of(seen, members)
     if now.let_go:
         return [Release(p) for p in now.members.values() if p.gated]
+    yielding = give_way(seen)
+    if yielding:
+        return yielding
     vacated = [
         EndHold(h, returning=False) for h in seen.leaving if not _anyone_in(seen.pods, h, views)
     ]
     if not seen.active:
         return [*vacated, *_without_hold(seen, now, views)]
+    vacated += [EndHold(h, returning=False) for h in seen.coming]
     promises = promises_of(seen.active)
     if not promises:
         why = "its plan was not written to the end"
@@ -100,7 +109,9 @@ def _suits(promise: Promise, now: Now) -> bool:
 
 def _returns(seen: Seen, hold: Hold) -> bool:
     """Will the group come back? Not if its LeaderWorkerSet is gone, or was scaled below it."""
-    if seen.lws is None or seen.lws.deleting or hold.state is HoldState.LEAVING:
+    if seen.lws is None or seen.lws.deleting or hold.state is not HoldState.ACTIVE:
+        return False
+    if seen.yields_to is not None:
         return False
     if not seen.lws.ask.places:
         return False
@@ -262,6 +273,8 @@ def _clear_out(now: Now, why: str) -> list[Action]:
 
 def _without_hold(seen: Seen, now: Now, views: Views) -> list[Action]:
     bound = now.bound
+    if seen.coming:
+        return _take_over(seen, now, views)
     if not bound:
         return _plan(seen, now, views)
     left = names_in(seen.leaving, views)
@@ -329,10 +342,27 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
     group = now.group(seen, demands)
     plan = plan_anywhere(group, now, views, memo=seen.memo)
     if not isinstance(plan, Placed):
-        common = group.layout is None and group.scope is Scope.CLUSTER
-        return [Wait(plan, group.size, group if common else None)]
+        evicting = begin(seen, now, group, views)
+        if isinstance(evicting, Nobody):
+            common = group.layout is None and group.scope is Scope.CLUSTER
+            return [Wait(plan, group.size, group if common else None, evicting)]
+        return evicting
     promise = holds_for(plan, seen, now, demands=demands)
     return [*_write(promise), *_settle(now, promise, views)]
+
+
+def _take_over(seen: Seen, now: Now, views: Views) -> list[Action]:
+    hold, *others = seen.coming
+    if others:
+        return [EndHold(h, returning=False) for h in others]
+    placed = go_on(seen, now, hold, views)
+    if not isinstance(placed, Placed):
+        return placed
+    demands = now.demands([hold])
+    assert demands is not None  # it was planned with them
+    promise = holds_for(placed, seen, now, demands=demands)
+    given_up = [] if placed.domain == hold.domain else [EndHold(hold, returning=False)]
+    return [*_write(promise), *given_up, *_settle(now, promise, views)]
 
 
 def _unknown_templates(seen: Seen, now: Now) -> str:

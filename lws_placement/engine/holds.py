@@ -3,7 +3,8 @@
 A hold outlives every process, because it is an object in the API server; this module is only its
 value and the questions asked of it. `ACTIVE` means the group's pods may be pinned and bound there;
 `LEAVING` means the group has been moved away but may still have pods there, so the domain stays
-shut until a quorum list shows none.
+shut until a quorum list shows none. `COMING` means that others are being evicted for the group
+(`taking_over.py`): nobody else gets the domain, and it becomes ACTIVE when they are gone.
 
 A plan that takes several domains (subgroups) writes a hold on each, with the plan's id and how many
 there are; together they are a *promise*, which counts only while every one of them is there and
@@ -23,6 +24,7 @@ from lws_placement.engine.ownership import Claim
 class HoldState(StrEnum):
     ACTIVE = "active"
     LEAVING = "leaving"
+    COMING = "coming"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Hold:
     parts: int = 1
     """How many holds the plan has."""
     state: HoldState = HoldState.ACTIVE
+    evicts: tuple[GroupId, ...] = ()
+    """While COMING: the groups that go for this one, and have no right of return."""
     resource_version: str = ""
     uid: str = ""
     """Of the Lease; with `resource_version` the precondition of every write and delete."""
@@ -60,6 +64,10 @@ class Hold:
     @property
     def claim(self) -> Claim:
         return Claim(self.group, self.scope)
+
+    def succeeds(self, other: "Hold") -> bool:
+        """Is the other one on the domain only until its group has been evicted for this one?"""
+        return self.state is HoldState.COMING and other.group in self.evicts
 
     def covers(self, rank: Rank, demand: Demand) -> bool:
         """Is what `demand` takes no more than what is reserved for `rank`?

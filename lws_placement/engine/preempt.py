@@ -20,7 +20,7 @@ from functools import cached_property
 
 from lws_placement.engine.budgets import budgets_asked, why_not_evicted
 from lws_placement.engine.match import NoMatch, match
-from lws_placement.engine.model import DomainName, Group, HostPort, NodeName, Pod, Rank
+from lws_placement.engine.model import DomainName, Group, GroupId, HostPort, NodeName, Pod, Rank
 from lws_placement.engine.resources import minus, total
 from lws_placement.engine.snapshot import DomainView, NodeView
 from lws_placement.engine.sparing import Sparing, Victims
@@ -140,7 +140,8 @@ class _Domain:
         self._found = found
         self._trials = trials
         self._tenants = tenants
-        self._nodes = view.nodes
+        gone = (*found.leaving, *(v.group for v in found.must if v.group is not None))
+        self._nodes = [_unpromised(node, gone) for node in view.nodes]
 
     @cached_property
     def _at(self) -> Mapping[str, tuple[int, Pod]]:
@@ -211,6 +212,13 @@ class _Domain:
                 gone[index].append(pod)
         nodes = [_emptied(n, gone[i]) if i in gone else n for i, n in enumerate(self._nodes)]
         return match(self._group.members, nodes)
+
+
+def _unpromised(view: NodeView, groups: Sequence[GroupId]) -> NodeView:
+    """The node without what is promised to members of these groups that are still on their way."""
+    for group in groups:
+        view = view.seen_by(group)
+    return view
 
 
 def _emptied(view: NodeView, gone: Sequence[Pod]) -> NodeView:

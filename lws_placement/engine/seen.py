@@ -20,6 +20,7 @@ from lws_placement.engine.model import (
 )
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.victims import Tenants
 from lws_placement.engine.workload import LwsInfo, Templates
 
 
@@ -49,6 +50,10 @@ class Seen:
     plan_id: str
     """Id for a plan made now."""
     memo: PlanMemo | None = None
+    tenants: Tenants | None = None
+    """Who could be evicted for it; None: nobody is."""
+    yields_to: Hold | None = None
+    """The COMING hold that it is evicted for."""
 
     @property
     def active(self) -> tuple[Hold, ...]:
@@ -58,6 +63,11 @@ class Seen:
     @property
     def leaving(self) -> tuple[Hold, ...]:
         return tuple(h for h in self.holds if h.state is HoldState.LEAVING)
+
+    @property
+    def coming(self) -> tuple[Hold, ...]:
+        """One at most, unless a deposed planner wrote late."""
+        return tuple(h for h in self.holds if h.state is HoldState.COMING)
 
 
 def living_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:

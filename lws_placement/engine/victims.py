@@ -40,6 +40,17 @@ class Tenants(Protocol):
     def all_pods_of(self, group: GroupId) -> Sequence[Pod]: ...
     def holds_of(self, group: GroupId) -> Sequence[Hold]: ...
     def budgets_of(self, namespace: str) -> Iterable[Budget]: ...
+    def yields(self, group: GroupId) -> bool:
+        """Is it being evicted already?"""
+        ...
+
+    def is_spared(self, pod: Pod) -> bool:
+        """Was its eviction refused lately?"""
+        ...
+
+    def lowest_priority(self) -> int | None:
+        """Of all pods that are alive; nobody can be evicted for less."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,8 @@ class Tenancy:
     may: tuple[Victim, ...] = ()
     going: frozenset[str] = frozenset()
     """UIDs of pods that go by themselves."""
+    leaving: tuple[GroupId, ...] = ()
+    """Groups that do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,7 @@ def tenancy(group: Group, domain: DomainView, tenants: Tenants) -> Tenancy | Bar
     must: list[Victim] = []
     may: list[Victim] = []
     going: set[str] = set()
+    leaving: list[GroupId] = []
     for other in sorted(_in_the_way(group, domain)):
         match _as_victim(other, group.outranks, tenants):
             case Barred() as barred:
@@ -92,6 +106,7 @@ def tenancy(group: Group, domain: DomainView, tenants: Tenants) -> Tenancy | Bar
             case Victim() as victim:
                 must.append(victim)
             case None:
+                leaving.append(other)
                 going.update(p.uid for p in tenants.all_pods_of(other))
     for view in domain.nodes:
         for pod in tenants.pods_on(view.node.name):
@@ -100,7 +115,7 @@ def tenancy(group: Group, domain: DomainView, tenants: Tenants) -> Tenancy | Bar
             elif _may_go(pod, group.outranks, tenants):
                 may.append(Victim(pod.priority, (pod,)))
     may.sort(key=lambda v: (v.priority, v.name))
-    return Tenancy(tuple(must), tuple(may), frozenset(going))
+    return Tenancy(tuple(must), tuple(may), frozenset(going), tuple(leaving))
 
 
 def _in_the_way(group: Group, domain: DomainView) -> frozenset[GroupId]:
@@ -110,7 +125,7 @@ def _in_the_way(group: Group, domain: DomainView) -> frozenset[GroupId]:
 
 
 def _may_go(pod: Pod, outranks: int, tenants: Tenants) -> bool:
-    if pod.priority >= outranks or pod.owner_kind in _BACK_AT_ONCE:
+    if pod.priority >= outranks or pod.owner_kind in _BACK_AT_ONCE or tenants.is_spared(pod):
         return False
     return tenants.goes_with(pod) is None
 
@@ -122,10 +137,16 @@ def _as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barr
     living = [p for p in pods if not p.terminating and not p.finished]
     if holds and all(h.state is HoldState.LEAVING for h in holds):
         return None
+    if tenants.yields(other):
+        return None
+    if any(h.state is HoldState.COMING for h in holds):
+        return Barred(f"is being freed for {other}")
     if not living:
         return Barred(f"is kept for {other}, which is coming back") if holds else None
     priority = max(p.priority for p in living)
     if priority >= outranks:
         return Barred(f"has {other} of priority {priority}")
     bound = sorted((p for p in living if p.node is not None), key=lambda p: p.key)
+    if any(tenants.is_spared(p) for p in bound):
+        return Barred(f"has {other}, whose eviction was refused")
     return Victim(priority, tuple(bound), other)

@@ -145,6 +145,10 @@ def why_not_bound(
     hold = next((h for h in holds if h.group == group), None)
     if hold is None:
         return f"{domain} is held for another group, {holds[0].group}"
+    if any(other.succeeds(hold) for other in holds):
+        return f"{domain} is taken over by another group"
+    if hold.state is HoldState.COMING:
+        return f"{domain} is not free yet"
     if hold.state is not HoldState.ACTIVE:
         return f"the group is leaving {domain}"
     if (hold.revision, hold.size) != (member.revision, member.size):

@@ -15,15 +15,18 @@ from lws_placement import keys
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import decode_pod
+from lws_placement.cluster.eviction import Evictions
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.engine.actions import (
     Action,
     Blocked,
     DeletePod,
     EndHold,
+    Evict,
     LeaveHold,
     Pin,
     Release,
+    TryEvictions,
     Wait,
     WriteHold,
 )
@@ -63,6 +66,7 @@ class Actor:
         self._store = store
         self._report = reporter
         self._may_write = may_write
+        self._evictions = Evictions(api, may_write=may_write)
         self._waking: asyncio.Task[None] | None = None
 
     async def apply(self, group: GroupId, action: Action) -> None:
@@ -72,9 +76,11 @@ class Actor:
                 promise = self._cache.promise_of(group)
                 if promise is not None and all(h.resource_version for h in promise.holds):
                     await self._report.placed(group, promise)
-            case LeaveHold(hold, why):
+            case LeaveHold(hold, why, preempted_by):
                 await self._write(replace(hold, state=HoldState.LEAVING))
-                await self._report.leaving(group, hold, why)
+                await self._report.leaving(group, hold, why, preempted=preempted_by is not None)
+            case TryEvictions() | Evict():
+                await self.evict(group, action)
             case Pin():
                 await self._pin(action)
             case Release(pod):
@@ -88,6 +94,23 @@ class Actor:
                 await self._report.blocked(group, why)
             case EndHold():
                 await self.end_hold(action)
+
+    async def evict(self, group: GroupId, action: TryEvictions | Evict) -> tuple[Pod, str] | None:
+        """The pod whose eviction was refused, and why; None if none was."""
+        match action:
+            case TryEvictions(hold, victims):
+                for pod in (pod for victim in victims for pod in victim.pods):
+                    if why := await self._evictions.why_refused(pod):
+                        await self._report.not_evicted(group, pod, why)
+                        return pod, why
+                if hold.state is HoldState.COMING and not hold.resource_version:
+                    await self._report.preempts(group, hold, victims)
+            case Evict(pod, by):
+                if why := await self._evictions.evict(pod):
+                    await self._report.not_evicted(by.group, pod, why)
+                    return pod, why
+                await self._report.evicted(pod, by)
+        return None
 
     async def end_hold(self, action: EndHold) -> bool:
         """False if a quorum list still shows a pod of the group in the domain.

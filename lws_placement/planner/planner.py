@@ -23,9 +23,17 @@ from uuid import uuid4
 from lws_placement import metrics
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.observe import observe
-from lws_placement.engine.actions import Action, DeletePod, EndHold, Wait
+from lws_placement.cluster.tenants import ClusterTenants
+from lws_placement.engine.actions import (
+    Action,
+    DeletePod,
+    EndHold,
+    Evict,
+    TryEvictions,
+    Wait,
+)
 from lws_placement.engine.decide import decide
-from lws_placement.engine.model import GroupId
+from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.questions import Questions
 from lws_placement.engine.seen import Seen
@@ -42,6 +50,7 @@ _BATCH_S = 0.005  # lets a burst of events become one pass
 _SLICE_S = 0.02  # then the event loop gets a turn
 _RETRY_S = 0.5
 _RETRY_MOST_S = 60.0
+_REFUSED_S = 2.0
 _REFRESH_S = 2.0
 _REFRESH_MOST = 50
 
@@ -62,6 +71,7 @@ class Planner:
         self._pace = pace
         self._new_plan_id = new_plan_id
         self._memo = PlanMemo()
+        self._tenants = ClusterTenants(cache)
         self._waiting = WaitingGroups()
         self._promises = Promises(cache)
         self._dirty: set[GroupId] = set()
@@ -144,7 +154,13 @@ class Planner:
 
     def _decide(self, group: GroupId) -> None:
         """Decide and promise, without waiting; the writes follow in a task."""
-        seen = observe(self._cache, group, plan_id=self._new_plan_id(), memo=self._memo)
+        seen = observe(
+            self._cache,
+            group,
+            plan_id=self._new_plan_id(),
+            memo=self._memo,
+            tenants=self._tenants,
+        )
         with metrics.PLAN_SECONDS.time():
             actions = decide(seen, self._cache.domains)
         self._waiting.decided(seen, actions)
@@ -196,7 +212,12 @@ class Planner:
     async def _act(self, group: GroupId, actions: list[Action]) -> None:
         try:
             for action in actions:
-                if isinstance(action, EndHold):
+                if isinstance(action, TryEvictions | Evict):
+                    refused = await self._actor.evict(group, action)
+                    if refused is not None:
+                        self._spare(group, *refused)
+                        return
+                elif isinstance(action, EndHold):
                     if not await self._actor.end_hold(action):
                         self._again(group, _RETRY_S)
                 else:
@@ -220,6 +241,13 @@ class Planner:
             self._in_flight.discard(group)
             if group in self._dirty or self._failure is not None:
                 self._wake.set()
+
+    def _spare(self, group: GroupId, pod: Pod, why: str) -> None:
+        """What was decided cannot be done now; others may be evicted, or the same ones later."""
+        log.info("eviction refused", extra={"group": str(group), "pod": pod.key, "why": why})
+        spared_s = self._tenants.spare(pod)
+        self._rest(group, _REFUSED_S)
+        self._again(group, spared_s)
 
     def _faulted(self, group: GroupId) -> None:
         """A fault of ours; to be called where it is caught."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.actions import Action, LeaveHold, WriteHold
+from lws_placement.engine.actions import Action, EndHold, LeaveHold, WriteHold
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import GroupId
 
@@ -27,6 +27,8 @@ class Promises:
                 case WriteHold(hold):
                     promise = replace(hold)
                 case LeaveHold(hold):
+                    promise = replace(hold, state=HoldState.LEAVING)
+                case EndHold(hold) if hold.state is HoldState.COMING:
                     promise = replace(hold, state=HoldState.LEAVING)
                 case _:
                     continue

@@ -4,15 +4,17 @@ The words come from `engine/explain.py`; an unchanged text is not said twice.
 """
 
 import asyncio
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from lws_placement import metrics
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
-from lws_placement.engine.explain import gist, waiting_note
-from lws_placement.engine.holds import Hold, Promise
+from lws_placement.engine.explain import gist, victims_in_words, waiting_note
+from lws_placement.engine.holds import Hold, HoldState, Promise
 from lws_placement.engine.model import GroupId, NoFit, Pod
+from lws_placement.engine.victims import Victim
 
 
 class Reporter:
@@ -26,8 +28,13 @@ class Reporter:
         note = f"group {_index(first)} has {promise.where} for its {first.size} pods"
         self._say(group, reason="Placed", note=note, action="Plan")
 
-    async def leaving(self, group: GroupId, hold: Hold, why: str) -> None:
-        metrics.REPAIRS.labels(metrics.Repair.MOVE).inc()
+    async def leaving(
+        self, group: GroupId, hold: Hold, why: str, *, preempted: bool = False
+    ) -> None:
+        if not preempted:
+            metrics.REPAIRS.labels(metrics.Repair.MOVE).inc()
+        elif not any(h.state is HoldState.ACTIVE for h in self._cache.holds_of(group)):
+            metrics.PREEMPTIONS.labels(metrics.Preempted.GROUP).inc()
         note = f"group {_index(hold)} leaves {Promise((hold,)).where}: {why}"
         self._say(group, reason="Moving", note=note, action="Repair", type="Warning")
 
@@ -36,6 +43,26 @@ class Reporter:
         metrics.REPAIRS.labels(kind).inc()
         what = f"restarts the group of {pod.name}" if whole else f"replaces pod {pod.name}"
         self._say(group, reason="Repairing", note=f"{what}: {why}", action="Repair", type="Warning")
+
+    async def preempts(self, group: GroupId, hold: Hold, victims: Sequence[Victim]) -> None:
+        note = f"group {_index(hold)} takes {hold.domain} over from {victims_in_words(victims)}"
+        self._say(group, reason="Preempting", note=note, action="Preempt")
+
+    async def evicted(self, pod: Pod, by: Hold) -> None:
+        """Said of a member's group once; of a foreign pod itself."""
+        note = f"evicted from {by.domain} for group {by.group}, which outranks it"
+        said = {"reason": "Preempted", "note": note, "action": "Preempt", "type": "Warning"}
+        group = self._cache.group_of(pod)
+        if group is not None:
+            self._say(group, **said)
+            return
+        metrics.PREEMPTIONS.labels(metrics.Preempted.POD).inc()
+        pod_itself = _reference("v1", "Pod", name=pod.name, namespace=pod.namespace, uid=pod.uid)
+        self._emit(self._recorder.emit(pod_itself, **said))
+
+    async def not_evicted(self, group: GroupId, pod: Pod, why: str) -> None:
+        note = f"pod {pod.key} cannot be evicted for it now: {why}"
+        self._say(group, reason="EvictionRefused", note=note, action="Preempt", type="Warning")
 
     async def waiting(self, group: GroupId, verdict: NoFit, size: int) -> None:
         note = waiting_note(verdict, size=size)
@@ -63,7 +90,7 @@ class Reporter:
     ) -> None:
         """Without waiting: events never hold up a placement."""
         for regarding in self._about(group):
-            task = asyncio.create_task(
+            self._emit(
                 self._recorder.emit(
                     regarding,
                     reason=reason,
@@ -74,8 +101,11 @@ class Reporter:
                     gist=gist,
                 )
             )
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+
+    def _emit(self, event: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(event)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _speakers(self, group: GroupId) -> list[Pod]:
         """The leader pod; of a group without one the first by name."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from lws_placement import metrics
 from lws_placement.engine.actions import Action, Blocked, Wait, WriteHold
+from lws_placement.engine.holds import HoldState
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.seen import Seen
 from lws_placement.metrics import Waiting
@@ -27,11 +28,11 @@ class WaitingGroups:
             self._since.setdefault(seen.id, self._clock())
         elif not seen.active:
             self._since.pop(seen.id, None)
-        self._set(seen.id, _why(actions))
+        self._set(seen.id, Waiting.EVICTING if seen.coming else _why(actions))
 
     def placed(self, group: GroupId, actions: Sequence[Action]) -> None:
         """All of `actions` were taken."""
-        if any(isinstance(action, WriteHold) for action in actions):
+        if any(isinstance(a, WriteHold) and a.hold.state is HoldState.ACTIVE for a in actions):
             since = self._since.pop(group, None)
             if since is not None:
                 metrics.WAIT_SECONDS.observe(self._clock() - since)

@@ -1,0 +1,248 @@
+"""Preemption by the planner: whole groups, nobody in vain, and wherever the planner is killed."""
+
+from functools import partial
+from itertools import count
+
+import pytest
+from fake_cluster import FakeCluster
+from fakes import FakeApi
+from virtual_time import run
+
+HIGH = 1000
+
+
+def a_foreign_pod(name, node, *, priority=0, labels=None):
+    resources = {"requests": {"google.com/tpu": "4"}}
+    return {
+        "metadata": {"name": name, "labels": labels or {}},
+        "spec": {
+            "nodeName": node,
+            "containers": [{"name": "c", "resources": resources}],
+            "priority": priority,
+        },
+        "status": {"phase": "Running"},
+    }
+
+
+def forbid_evictions(cluster, lws):
+    spec = {"selector": {"matchLabels": {"leaderworkerset.sigs.k8s.io/name": lws}}}
+    budget = {"metadata": {"name": "keep"}, "spec": spec, "status": {"disruptionsAllowed": 0}}
+    cluster.server.create("poddisruptionbudgets", budget, namespace="ns")
+
+
+def states(cluster):
+    """domain -> {group's LWS: state}"""
+    found = {}
+    for domain, holder in cluster.all_holds():
+        found.setdefault(domain, {})[holder["lws"]] = holder["state"]
+    return found
+
+
+async def low_has_the_only_slice(cluster):
+    cluster.add_slice("a")
+    cluster.add_lws("low")
+    await cluster.rest()
+    assert cluster.places() == {"low-0": "a-0", "low-0-1": "a-1"}
+
+
+async def preempt_a_group(cluster):
+    await low_has_the_only_slice(cluster)
+    cluster.add_lws("high", priority=HIGH)
+    await cluster.rest()
+    assert cluster.places() == {"high-0": "a-0", "high-0-1": "a-1"}
+    cluster.add_slice("b")
+    await cluster.rest()
+
+
+async def preempt_foreign_pods(cluster):
+    cluster.add_slice("a")
+    for i in range(2):
+        cluster.server.create("pods", a_foreign_pod(f"x-{i}", f"a-{i}"), namespace="ns")
+    cluster.add_lws("high", priority=HIGH)
+    await cluster.rest()
+
+
+async def preempt_what_is_on_its_way(cluster):
+    """The victim holds the slice, none of its pods is bound yet."""
+    cluster.add_slice("a")
+    cluster.binds = lambda name: not name.startswith("low")
+    cluster.add_lws("low")
+    await cluster.rest()
+    cluster.add_lws("high", priority=HIGH)
+    await cluster.rest()
+    assert cluster.places() == {"high-0": "a-0", "high-0-1": "a-1"}
+    cluster.binds = lambda name: True
+    cluster.add_slice("b")
+    await cluster.rest()
+
+
+async def give_up(cluster):
+    """The preemptor is gone before its victims are."""
+    await low_has_the_only_slice(cluster)
+    cluster.kubelets = False
+    cluster.add_lws("high", priority=HIGH)
+    await cluster.rest()
+    cluster.delete("leaderworkersets", "high")
+    await cluster.rest()
+    cluster.kubelets = True
+    await cluster.rest()
+
+
+async def one_after_the_other(cluster):
+    """Of three, each outranks the one before."""
+    await low_has_the_only_slice(cluster)
+    cluster.kubelets = False
+    cluster.add_lws("middle", priority=10)
+    await cluster.rest()
+    cluster.add_lws("high", priority=HIGH)
+    await cluster.rest()
+    cluster.kubelets = True
+    cluster.add_slice("b")
+    await cluster.rest()
+    cluster.add_slice("c")
+    await cluster.rest()
+
+
+STORIES = [
+    preempt_a_group,
+    preempt_foreign_pods,
+    preempt_what_is_on_its_way,
+    give_up,
+    one_after_the_other,
+]
+
+
+async def play(story, *, prepare=lambda api: None, brain_away=0):
+    cluster = FakeCluster()
+    cluster.brain_away = brain_away
+    await cluster.start(prepare=prepare)
+    first = cluster.brain.api
+    try:
+        await story(cluster)
+    finally:
+        await cluster.stop()
+    return cluster, first
+
+
+def check(cluster, where):
+    assert cluster.broken == [], where
+    assert cluster.not_whole() == [], where
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)
+@pytest.mark.parametrize("brain_away", [0, 3], ids=["at once", "later"])
+def test_the_promises_hold_wherever_the_planner_is_killed(story, brain_away):
+    for number in count():
+        for took_effect in (False, True):
+            kill = partial(FakeApi.stop_at, number=number, took_effect=took_effect)
+            cluster, _ = run(play(story, prepare=kill, brain_away=brain_away))
+            check(cluster, f"killed at write {number}, took effect: {took_effect}")
+        if not cluster.kills:
+            break
+    assert number >= 4
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)
+@pytest.mark.parametrize(("status", "took_effect"), [(409, False), (429, False), (0, True)])
+def test_the_promises_hold_whatever_a_write_is_answered(story, status, took_effect):
+    for number in count():
+        answer = partial(FakeApi.answer_at, number=number, status=status, took_effect=took_effect)
+        cluster, api = run(play(story, prepare=answer))
+        check(cluster, f"write {number} was answered {status}, took effect: {took_effect}")
+        if len(api.writes) <= number:
+            break
+
+
+def told(story):
+    """Run it to its end; what happened."""
+    cluster, _ = run(play(story))
+    return cluster
+
+
+def test_the_victim_waits_and_has_no_right_of_return():
+    async def story(cluster):
+        await low_has_the_only_slice(cluster)
+        cluster.add_lws("high", priority=HIGH)
+        await cluster.rest()
+        assert states(cluster) == {"a": {"high": "active"}}
+        assert set(cluster.places()) == {"high-0", "high-0-1"}
+
+    cluster = told(story)
+    (preempting,) = set(cluster.said("Preempting"))
+    assert preempting.startswith("group 0 takes example.com/slice=a over from group ns/low:")
+    assert preempting.endswith(" (priority 0, 2 pods)")
+    (preempted,) = set(cluster.said("Preempted"))
+    assert preempted.startswith("evicted from example.com/slice=a for group ns/high:")
+
+
+def test_while_victims_go_the_domain_is_nobodys_but_the_preemptors():
+    async def story(cluster):
+        await low_has_the_only_slice(cluster)
+        cluster.kubelets = False
+        cluster.add_lws("high", priority=HIGH)
+        cluster.add_lws("other", priority=HIGH)
+        await cluster.rest()
+        assert states(cluster) == {"a": {"low": "leaving", "high": "coming"}}
+        cluster.kubelets = True
+        await cluster.rest()
+        assert set(cluster.places()) == {"high-0", "high-0-1"}
+
+    told(story)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"priority": 0}, id="of the same priority"),
+        pytest.param({"priority": HIGH, "preemptionPolicy": "Never"}, id="preemptionPolicy Never"),
+    ],
+)
+def test_who_may_not_preempt_waits(spec):
+    async def story(cluster):
+        await low_has_the_only_slice(cluster)
+        cluster.add_lws("high", **spec)
+        await cluster.rest()
+        assert set(cluster.places()) == {"low-0", "low-0-1"}
+
+    told(story)
+
+
+def test_what_a_budget_protects_is_preempted_when_the_budget_allows_it():
+    async def story(cluster):
+        await low_has_the_only_slice(cluster)
+        forbid_evictions(cluster, "low")
+        cluster.add_lws("high", priority=HIGH)
+        await cluster.rest()
+        assert set(cluster.places()) == {"low-0", "low-0-1"}
+        assert states(cluster) == {"a": {"low": "active"}}
+        cluster.change(
+            "poddisruptionbudgets", "keep", lambda b: b["status"].update(disruptionsAllowed=2)
+        )
+        await cluster.rest()
+        assert set(cluster.places()) == {"high-0", "high-0-1"}
+
+    told(story)
+
+
+def test_a_domain_that_is_free_in_time_is_taken_instead():
+    async def story(cluster):
+        await low_has_the_only_slice(cluster)
+        cluster.add_slice("b")
+        cluster.add_lws("high", priority=HIGH)
+        await cluster.rest()
+        assert set(cluster.places()) == {"low-0", "low-0-1", "high-0", "high-0-1"}
+        assert cluster.said("Preempted") == []
+
+    told(story)
+
+
+def test_nobody_is_evicted_for_a_group_that_is_deleted_at_once():
+    async def story(cluster):
+        await low_has_the_only_slice(cluster)
+        cluster.add_lws("high", priority=HIGH)
+        cluster.delete("leaderworkersets", "high")
+        await cluster.rest()
+        assert set(cluster.places()) == {"low-0", "low-0-1"}
+        assert states(cluster) == {"a": {"low": "active"}}
+
+    told(story)
