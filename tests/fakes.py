@@ -180,9 +180,13 @@ class FakeApi:
         ]
         return {"items": items, "metadata": {"resourceVersion": str(self.server.version)}}
 
-    async def list_all(self, path, **params):
+    async def pages(self, path, **params):
         page = await self.list(path, **params)
-        return page["items"], page["metadata"]["resourceVersion"]
+        yield page["items"], page["metadata"]["resourceVersion"]
+
+    async def list_all(self, path, **params):
+        (page,) = [page async for page in self.pages(path, **params)]
+        return page
 
     async def create(self, path, body, *, params=None):
         resource, key, sub = parse(path)

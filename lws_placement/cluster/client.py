@@ -4,6 +4,10 @@ Credentials and transport are `kubernetes.aio`'s (kubeconfig, in-cluster token w
 The typed models are not used: decoding 60 000 pods into them costs minutes and gigabytes, and
 `decode.py` reads the few fields that placement needs. Writes are never retried here: the caller
 observes again.
+
+Answers are asked for uncompressed: compressing lists costs the API server more than sending them
+does. A proxy is looked up in the environment once and not, as aiohttp would, in a thread of its own
+for every call.
 """
 
 import asyncio
@@ -11,12 +15,14 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from pydantic_core import from_json
 
 from lws_placement.errors import ApiError, ConflictError, ExpiredError, NotFoundError, SettingsError
 from lws_placement.keys import FIELD_MANAGER
@@ -28,6 +34,9 @@ MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+
+_PAGE = "500"
+"""Objects of a list that are in memory as JSON at a time."""
 
 _ERRORS: Mapping[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
 
@@ -51,15 +60,23 @@ class Api:
         return await self._call("GET", path, params=params)
 
     async def list_all(self, path: str, **params: str) -> tuple[RawList, str]:
-        """All pages of a quorum list: the objects and the list's resourceVersion."""
-        items: RawList = []
-        query = {"limit": "2000", **params}
+        """A quorum list as a whole: the objects and the list's resourceVersion."""
+        pages = [page async for page in self.pages(path, **params)]
+        return [raw for items, _ in pages for raw in items], pages[-1][1]
+
+    async def pages(self, path: str, **params: str) -> AsyncIterator[tuple[RawList, str]]:
+        """A quorum list page by page, each with the resourceVersion of the list.
+
+        All pages show the state at that one version. ExpiredError: the API server does not know it
+        any more, and what came so far is a part of nothing.
+        """
+        query = {"limit": _PAGE, **params}
         while True:
             page = await self._call("GET", path, params=query)
-            items.extend(page.get("items") or [])
-            meta = page.get("metadata", {})
+            meta = page.get("metadata") or {}
+            yield page.get("items") or [], meta.get("resourceVersion", "")
             if not meta.get("continue"):
-                return items, meta.get("resourceVersion", "")
+                return
             query["continue"] = meta["continue"]
 
     async def create(self, path: str, body: Raw, *, params: Mapping[str, str] | None = None) -> Raw:
@@ -96,7 +113,7 @@ class Api:
             if response.status >= 400:
                 raise _error("GET", path, response.status, await response.read())
             async for line in _lines(response):
-                yield json.loads(line)
+                yield _decoded(line)
         except (aiohttp.ClientError, TimeoutError) as e:
             raise ApiError(f"watch {path}: {e or type(e).__name__}") from e
         finally:
@@ -123,8 +140,7 @@ class Api:
             response.release()
         if response.status >= 400:
             raise _error(method, path, response.status, data)
-        result: Raw = json.loads(data)
-        return result
+        return _decoded(data)
 
     async def _send(
         self,
@@ -137,7 +153,11 @@ class Api:
         content_type: str = "application/json",
     ) -> aiohttp.ClientResponse:
         query = f"?{urlencode(params)}" if params else ""
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Content-Type": content_type,
+        }
         for setting in (await self._configuration.auth_settings()).values():
             headers[setting["key"]] = setting["value"]
         try:
@@ -165,6 +185,12 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
                 yield part
 
 
+def _decoded(data: bytes) -> Raw:
+    """pydantic's parser takes two thirds of the time of the standard library's."""
+    result: Raw = from_json(data, cache_strings="keys")
+    return result
+
+
 def _managed(params: Mapping[str, str] | None) -> dict[str, str]:
     return {"fieldManager": FIELD_MANAGER, **(params or {})}
 
@@ -185,6 +211,7 @@ async def connect(kubeconfig: str | None = None, *, timeout_s: float = 30.0) -> 
     """
     configuration = Configuration()
     configuration.connection_pool_maxsize = 64
+    configuration.client_session_kwargs = {"trust_env": False}
     try:
         if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
             load_incluster_config(client_configuration=configuration)
@@ -194,7 +221,16 @@ async def connect(kubeconfig: str | None = None, *, timeout_s: float = 30.0) -> 
             )
     except (ConfigException, OSError) as e:
         raise SettingsError(f"no usable credentials for the API server: {e}") from e
+    configuration.proxy = configuration.proxy or _proxy_to(configuration.host)
     return Api(configuration, timeout_s=timeout_s)
+
+
+def _proxy_to(server: str) -> str | None:
+    """What HTTPS_PROXY, HTTP_PROXY and NO_PROXY say of it."""
+    url = urlsplit(server)
+    if proxy_bypass(url.hostname or ""):
+        return None
+    return getproxies().get(url.scheme)
 
 
 async def server_answers(api: Api, *, timeout_s: float) -> bool:

@@ -31,39 +31,6 @@ BUDGETS_PATH = "/apis/policy/v1/poddisruptionbudgets"
 _UNREADABLE = (InvalidObjectError, KeyError, ValueError, TypeError, AttributeError)
 
 
-class Kind:
-    """The objects of one kind that are known; turns a list into the changes it means."""
-
-    def __init__(
-        self, path: str, *, put: Callable[[Raw], None], drop: Callable[[Raw], None]
-    ) -> None:
-        self.path = path
-        self._put = put
-        self._drop = drop
-        self._known: dict[str, Raw] = {}
-
-    def on_list(self, items: list[Raw]) -> None:
-        there = {raw["metadata"]["uid"] for raw in items}
-        for uid in [uid for uid in self._known if uid not in there]:
-            self.on_event("DELETED", self._known[uid])
-        for raw in items:
-            self.on_event("MODIFIED", raw)
-
-    def on_event(self, event: str, raw: Raw) -> None:
-        meta = raw["metadata"]
-        try:
-            if event == "DELETED":
-                self._known.pop(meta["uid"], None)
-                self._drop(raw)
-            else:
-                kept = ("uid", "name", "namespace", "resourceVersion")
-                self._known[meta["uid"]] = {"metadata": {k: meta[k] for k in kept if k in meta}}
-                self._put(raw)
-        except _UNREADABLE as e:
-            where = f"{meta.get('namespace', '')}/{meta.get('name')}"
-            log.error("skipped", extra={"path": self.path, "object": where, "error": repr(e)})
-
-
 class Mirror:
     """Watchers for all that placement needs. `run()` until cancelled; `wait_synced()` before
     deciding.
@@ -77,9 +44,10 @@ class Mirror:
         self._revision_names: dict[str, tuple[str, str, str]] = {}
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         owned = {"labelSelector": keys.LWS_NAME}
+        self._holds = self._watch(leases, self._put_hold, self._drop_hold, labelSelector=SELECTOR)
         self._watchers = [
             self._watch("/api/v1/nodes", self._put_node, self._drop_node),
-            self._watch(leases, self._put_hold, self._drop_hold, labelSelector=SELECTOR),
+            self._holds,
             self._watch(LWS_PATH, self._put_lws, self._drop_lws),
             self._watch(
                 "/apis/apps/v1/controllerrevisions",
@@ -113,15 +81,20 @@ class Mirror:
 
     def take_holds(self, leases: list[Raw]) -> None:
         """A quorum list of the hold Leases, read by a planner that has just become the leader."""
-        self._holds.on_list(leases)
+        self._holds.take_list(leases)
 
     def _watch(
         self, path: str, put: Callable[[Raw], None], drop: Callable[[Raw], None], **params: str
     ) -> Watcher:
-        kind = Kind(path, put=put, drop=drop)
-        if params.get("labelSelector") == SELECTOR:
-            self._holds = kind
-        return Watcher(self._api, path, on_list=kind.on_list, on_event=kind.on_event, params=params)
+        def on_event(event: str, raw: Raw) -> None:
+            try:
+                (drop if event == "DELETED" else put)(raw)
+            except _UNREADABLE as e:
+                meta = raw["metadata"]
+                where = f"{meta.get('namespace', '')}/{meta.get('name')}"
+                log.error("skipped", extra={"path": path, "object": where, "error": repr(e)})
+
+        return Watcher(self._api, path, on_event=on_event, params=params)
 
     def _put_node(self, raw: Raw) -> None:
         node = decode_node(raw)

@@ -91,25 +91,10 @@ class Observed:
         *,
         params: dict[str, str] | None = None,
     ) -> Watcher:
-        known: dict[str, Raw] = {}
+        def on_event(event: str, raw: Raw) -> None:
+            (drop if event == "DELETED" else put)(raw)
 
-        def on_event(kind: str, raw: Raw) -> None:
-            uid = raw["metadata"]["uid"]
-            if kind == "DELETED":
-                known.pop(uid, None)
-                drop(raw)
-            else:
-                known[uid] = {"metadata": raw["metadata"]}
-                put(raw)
-
-        def on_list(items: list[Raw]) -> None:
-            there = {raw["metadata"]["uid"] for raw in items}
-            for uid in [uid for uid in known if uid not in there]:
-                drop(known.pop(uid))
-            for raw in items:
-                on_event("MODIFIED", raw)
-
-        return Watcher(api, path, on_list=on_list, on_event=on_event, params=params)
+        return Watcher(api, path, on_event=on_event, params=params)
 
     def _put_lws(self, raw: Raw) -> None:
         self.lws[_name(raw)] = raw
@@ -142,7 +127,7 @@ class Observed:
         known = store.get(_name(raw))
         if known is not None and known["metadata"]["uid"] == raw["metadata"]["uid"]:
             del store[_name(raw)]
-            self._on_lws(_lws_of(raw))
+            self._on_lws(_lws_of(known))
 
     def _put_pod(self, raw: Raw) -> None:
         state = pod_state(raw)
@@ -160,8 +145,9 @@ class Observed:
         self._of_lws[lws].discard(_name(raw))
         if not self._of_lws[lws]:
             del self._of_lws[lws]
-        last = pod_state({**raw, "spec": raw.get("spec") or {"nodeName": known.node}})
-        self._on_pod(_gone(last, known))
+        # All that is told of a pod that vanished during a gap is its name.
+        last = pod_state(raw) if "spec" in raw else known
+        self._on_pod(replace(last, node=last.node or known.node, terminating=True))
         self._on_lws(lws)
 
 
@@ -189,10 +175,6 @@ def pod_state(raw: Raw) -> PodState:
         leader_name=meta["name"].rsplit("-", 1)[0],
         has_leader_annotation=keys.LWS_LEADER_NAME in notes,
     )
-
-
-def _gone(last: PodState, known: PodState) -> PodState:
-    return replace(last, node=last.node or known.node, terminating=True)
 
 
 def _is_true(status: dict[str, Any], kind: str) -> bool:

@@ -108,11 +108,7 @@ async def _all_bound(api, pods):
             if len(seen) == pods and not done.done():
                 done.set_result(time.monotonic())
 
-    def on_list(items):
-        for pod in items:
-            on_event("MODIFIED", pod)
-
-    watching = asyncio.create_task(Watcher(api, _PODS, on_list=on_list, on_event=on_event).run())
+    watching = asyncio.create_task(Watcher(api, _PODS, on_event=on_event).run())
     try:
         return await done
     finally:

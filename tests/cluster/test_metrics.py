@@ -124,8 +124,8 @@ class Unsteady:
         self.ends = [None, ExpiredError("gone", status=410), ApiError("reset")]
         self.through = asyncio.Event()
 
-    async def list_all(self, path, **params):
-        return [], "1"
+    async def pages(self, path, **params):
+        yield [], "1"
 
     async def watch(self, path, **params):
         if not self.ends:
@@ -141,7 +141,7 @@ class Unsteady:
 async def test_watches_that_start_again_are_counted_by_why():
     api = Unsteady()
     start = await scrape()
-    watcher = Watcher(api, "/x", on_list=lambda _: None, on_event=lambda *_: None)
+    watcher = Watcher(api, "/x", on_event=lambda *_: None)
     task = asyncio.create_task(watcher.run())
     await asyncio.wait_for(api.through.wait(), 10)
     task.cancel()

@@ -1,0 +1,86 @@
+"""Lists come in pages, watches go on from there, and nothing that happened in a gap is missed."""
+
+import asyncio
+
+from lws_placement.cluster.watch import Watcher
+from lws_placement.errors import ApiError, ExpiredError
+
+
+def an_object(name, *, uid="", version=1):
+    meta = {"name": name, "namespace": "ns", "uid": uid or f"uid-{name}"}
+    return {"metadata": {**meta, "resourceVersion": str(version)}}
+
+
+class Server:
+    """Answers each list with the next of `lists`: pages, an error in place of one ends it."""
+
+    def __init__(self, *lists):
+        self._lists = list(lists)
+        self.asked = []
+        self.watched_from = []
+        self.waiting = asyncio.Event()
+
+    async def pages(self, path, **params):
+        self.asked.append(params)
+        for page in self._lists.pop(0):
+            if isinstance(page, Exception):
+                raise page
+            yield page, "50"
+
+    async def watch(self, path, **params):
+        self.watched_from.append(params["resourceVersion"])
+        if not self._lists:
+            self.waiting.set()
+            await asyncio.Event().wait()
+        raise ExpiredError("too old", status=410)
+        yield
+
+
+async def told(server):
+    """What a Watcher tells until it has nothing more to read."""
+    events = []
+
+    def on_event(kind, raw):
+        events.append((kind, raw["metadata"]["name"], raw["metadata"]["uid"]))
+
+    watcher = Watcher(server, "/x", on_event=on_event)
+    task = asyncio.create_task(watcher.run())
+    await asyncio.wait_for(server.waiting.wait(), 10)
+    task.cancel()
+    return events
+
+
+async def test_a_list_is_told_page_by_page_and_watched_from_its_version():
+    server = Server([[an_object("a"), an_object("b")], [an_object("c")]])
+    assert [name for _, name, _ in await told(server)] == ["a", "b", "c"]
+    assert server.watched_from == ["50"]
+
+
+async def test_what_a_later_list_no_longer_shows_is_gone():
+    server = Server([[an_object("a"), an_object("b")]], [[an_object("b", version=2)]])
+    events = await told(server)
+    assert events[-2:] == [("MODIFIED", "b", "uid-b"), ("DELETED", "a", "uid-a")]
+
+
+async def test_what_has_another_ones_name_comes_after_the_other_has_gone():
+    server = Server([[an_object("a", uid="old")]], [[an_object("a", uid="new", version=2)]])
+    events = await told(server)
+    assert events[-2:] == [("DELETED", "a", "old"), ("MODIFIED", "a", "new")]
+
+
+async def test_pages_that_expire_end_in_one_list_without_pages():
+    expired = ExpiredError("the continue token is too old", status=410)
+    server = Server([[an_object("a")], expired], [[an_object("a"), an_object("b")]], [[]])
+    events = await told(server)
+    assert [params.get("limit") for params in server.asked] == [None, "0", None]
+    assert {name for kind, name, _ in events if kind == "DELETED"} == {"a", "b"}
+
+
+async def test_a_list_that_breaks_off_forgets_nothing(monkeypatch):
+    monkeypatch.setattr("lws_placement.cluster.watch._RETRY_FIRST_S", 0)
+    server = Server(
+        [[an_object("a"), an_object("b")]],
+        [[an_object("a")], ApiError("connection reset")],
+        [[an_object("a"), an_object("b")]],
+    )
+    assert "DELETED" not in {kind for kind, _, _ in await told(server)}
