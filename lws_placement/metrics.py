@@ -119,7 +119,7 @@ def waiting_for(verdict: NoFit) -> Waiting:
     """The class of a waiting group: room, if a domain that nobody has lacks only that."""
     if not verdict.reasons:
         return Waiting.NO_DOMAIN
-    theirs = (Why.HELD, Why.OVERLAPS, Why.OCCUPIED)
+    theirs = (Why.HELD, Why.OVERLAPS, Why.OCCUPIED, Why.AWAITED)
     mine = any(r.why not in theirs and r.fit > 0 for r in verdict.reasons.values())
     taken = any(r.why in theirs for r in verdict.reasons.values())
     return Waiting.HELD if taken and not mine else Waiting.ROOM

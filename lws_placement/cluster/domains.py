@@ -6,16 +6,18 @@ domains of a key rebuilds the dirty ones (O(nodes in them)) and leaves the rest 
 reader that comes back is told which those are. Of nodes, too, a reader can ask which changed.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import count
 
-from lws_placement.engine.ask import EVERYWHERE
+from lws_placement.engine.ask import EVERYWHERE, Scope
 from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import DomainName, GroupId, HostPort, Node, Occupant
 from lws_placement.engine.ownership import Claim
 from lws_placement.engine.resources import minus, total
 from lws_placement.engine.snapshot import Changes, DomainSet, DomainView, NodeView
+from lws_placement.engine.turn import Turn
 from lws_placement.engine.workload import DaemonSetInfo
 
 
@@ -36,8 +38,11 @@ class DomainIndex:
         self._dirty: dict[str, set[str]] = {}
         self._holds: dict[DomainName, dict[GroupId, Hold]] = {}
         self._held_keys: dict[str, int] = {}
+        self._kinds: Counter[tuple[str, Scope]] = Counter()
         self._anywhere: dict[str, dict[DomainName, Hold]] = {}
         """Node -> holds of no domain that have members there."""
+        self._awaited_by: dict[GroupId, tuple[Turn, frozenset[str]]] = {}
+        self._awaited: dict[str, set[Turn]] = {}
         self.node_changes = Changes()
         """Names of nodes of which anything changed, the holds on them included."""
         self._versions = count(1)
@@ -86,7 +91,9 @@ class DomainIndex:
                 self._anywhere.setdefault(name, {})[hold.domain] = hold
         elif hold.domain not in self._holds:
             self._held_keys[hold.domain.key] = self._held_keys.get(hold.domain.key, 0) + 1
+        self._count_kind(self._holds.get(hold.domain, {}).get(hold.group), -1)
         self._holds.setdefault(hold.domain, {})[hold.group] = hold
+        self._count_kind(hold, 1)
         self._touch_held(hold)
 
     def drop_hold(self, domain: DomainName, group: GroupId) -> None:
@@ -94,6 +101,7 @@ class DomainIndex:
         hold = holders.pop(group, None)
         if hold is None:
             return
+        self._count_kind(hold, -1)
         if not holders:
             del self._holds[domain]
             if domain.key != EVERYWHERE:
@@ -105,6 +113,34 @@ class DomainIndex:
             if not self._anywhere[name]:
                 del self._anywhere[name]
         self._touch_held(hold)
+
+    def await_room(self, turn: Turn, nodes: frozenset[str]) -> None:
+        """A group waits for these nodes, and for no others; none: it waits no more."""
+        group = turn[2]
+        nobody = turn, frozenset[str]()
+        before, known = self._awaited_by.pop(group, nobody)
+        if nodes:
+            self._awaited_by[group] = (turn, nodes)
+        if (before, known) == (turn, nodes):
+            return
+        for name in known:
+            self._awaited[name].discard(before)
+            if not self._awaited[name]:
+                del self._awaited[name]
+            self._touch(name)
+        for name in nodes:
+            self._awaited.setdefault(name, set()).add(turn)
+            self._touch(name)
+
+    def awaiting(self) -> list[Turn]:
+        """Groups that wait for nodes of their own, in order of their turns."""
+        return sorted(turn for turn, _ in self._awaited_by.values())
+
+    def are_crossed(self, key: str) -> bool:
+        """May others than those who want a whole domain of `key` be in one: holds of another key,
+        or beside each other?
+        """
+        return any(kind != (key, Scope.CLUSTER) for kind in self._kinds)
 
     # -- questions -------------------------------------------------------------------------------
 
@@ -218,6 +254,13 @@ class DomainIndex:
             if value is not None:
                 dirty.add(value)
 
+    def _count_kind(self, hold: Hold | None, number: int) -> None:
+        if hold is not None:
+            kind = hold.domain.key, hold.scope
+            self._kinds[kind] += number
+            if not self._kinds[kind]:
+                del self._kinds[kind]
+
     def _touch_held(self, hold: Hold) -> None:
         domain = hold.domain
         if domain.key == EVERYWHERE:
@@ -245,6 +288,8 @@ class DomainIndex:
             node=node,
             free=minus(free, total(promised.values())) if promised else free,
             ports=frozenset(ports),
+            of_groups=_of_groups(kept, promised),
+            awaited=frozenset(self._awaited.get(node.name, ())),
             groups=frozenset(Claim(o.group, o.scope) for o in kept if o.group is not None),
             holders=frozenset(h.claim for h in holds),
             promised=promised,
@@ -279,6 +324,7 @@ class DomainIndex:
             nodes=tuple(views),
             holders=frozenset(holders),
             overlapping=frozenset(overlapping - holders),
+            awaited=frozenset().union(*(view.awaited for view in views)),
             occupants=frozenset(occupants),
             version=next(self._versions),
         )
@@ -301,3 +347,11 @@ def _promised(
         if awaited:
             promised[hold.group] = total((promised.get(hold.group, {}), *awaited))
     return promised
+
+
+def _of_groups(
+    occupants: Iterable[Occupant], promised: Mapping[GroupId, Mapping[str, int]]
+) -> Mapping[str, int]:
+    """What groups take of the node, or are to take."""
+    bound = [dict(o.demand.resources) for o in occupants if o.group is not None]
+    return total((*bound, *promised.values())) if bound or promised else {}

@@ -96,6 +96,8 @@ class Wait:
     size: int
     asked: Group | None = None
     nobody: Nobody | None = None
+    group: Group | None = None
+    """The group as it was planned, whatever it asks for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from lws_placement.engine.plan import taken
 from lws_placement.engine.room import Fit, fit_in, why_no_room
 from lws_placement.engine.seen import Views
 from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.turn import earlier_of
 
 _MOST_TRIES = 256
 
@@ -183,7 +184,7 @@ class _Composer:
         ]
 
     def _taken(self, domain: DomainView) -> Reason | None:
-        return taken(self._claim, domain)
+        return taken(self._group, domain)
 
     # -- subgroups and the rest on given nodes ---------------------------------------------------
 
@@ -214,7 +215,8 @@ class _Composer:
         return why_no_room(group, there, answer=fit)
 
     def _is_shut(self, node: NodeView) -> bool:
-        return bool(opponents(self._claim, node.groups | node.holders))
+        owners = node.groups | node.holders
+        return bool(opponents(self._claim, owners) or earlier_of(self._group, node.awaited))
 
     def _inner(self, nodes: Sequence[NodeView]) -> Solution | Reason:
         """A domain for each subgroup: the best ones if all are alike, else a matching."""

@@ -345,7 +345,7 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
         evicting = begin(seen, now, group, views)
         if isinstance(evicting, Nobody):
             common = group.layout is None and group.scope is Scope.CLUSTER
-            return [Wait(plan, group.size, group if common else None, evicting)]
+            return [Wait(plan, group.size, group if common else None, evicting, group)]
         return evicting
     promise = holds_for(plan, seen, now, demands=demands)
     return [*_write(promise), *_settle(now, promise, views)]

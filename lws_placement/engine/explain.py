@@ -108,6 +108,7 @@ def domain_in_words(reason: Reason, name_of: Callable[[GroupId], str]) -> str:
             Why.HELD: "held by",
             Why.OVERLAPS: "shares nodes with the domain of",
             Why.OCCUPIED: "has running pods of",
+            Why.AWAITED: "kept for an earlier group,",
         }
         return f"{others[reason.why]} {name_of(reason.holder)}"
     if reason.why is Why.TOO_FEW_DOMAINS:
@@ -136,7 +137,7 @@ def nearness(reason: Reason) -> tuple[float, ...]:
             return 0, -_share(reason.shortfall)
         case Why.TOO_FEW_NODES if reason.fit:
             return 1, -reason.fit / max(reason.nodes, 1), -_share(reason.shortfall)
-        case Why.HELD | Why.OVERLAPS | Why.OCCUPIED:
+        case Why.HELD | Why.OVERLAPS | Why.OCCUPIED | Why.AWAITED:
             return (2,)
         case _:
             return 3, -_share(reason.shortfall)
@@ -167,6 +168,7 @@ def _in_words(reason: Reason) -> tuple[str, str]:
         Why.HELD: "held by other groups",
         Why.OVERLAPS: "share nodes with other groups' domains",
         Why.OCCUPIED: "have running pods of other groups",
+        Why.AWAITED: "kept for groups that wait longer",
         Why.ONE_SUBGROUP: "have room for one subgroup each",
         Why.NO_MATCHING: "have room for each member alone but not for all at once",
     }

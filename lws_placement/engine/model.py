@@ -277,6 +277,7 @@ class Why(StrEnum):
     HELD = "held by another group"
     OVERLAPS = "shares nodes with another group's domain"
     OCCUPIED = "has running pods of another group"
+    AWAITED = "kept for a group that waits longer"
     TOO_FEW_NODES = "has too few nodes that fit"
     NO_MATCHING = "has room for each member alone but not for all at once"
     NOT_PROVEN = "could not be decided within the search bound"

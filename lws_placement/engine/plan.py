@@ -28,11 +28,12 @@ from lws_placement.engine.model import (
     Reason,
     Why,
 )
-from lws_placement.engine.ownership import Claim, claim_of, opponents
+from lws_placement.engine.ownership import claim_of, opponents
 from lws_placement.engine.refusals import Refusals
 from lws_placement.engine.room import Fit, RoomIndex, fit_in, why_no_room
 from lws_placement.engine.score import Candidate, best
 from lws_placement.engine.snapshot import DomainSet, DomainView
+from lws_placement.engine.turn import earlier_of
 
 _NONE: Mapping[str, DomainView] = {}
 
@@ -61,7 +62,7 @@ class PlanMemo:
         """How many domains would take such a group, counted up to `most`."""
         index = self.of(group, domains)
         found = 0
-        for _ in _free(claim_of(group), index, _NONE):
+        for _ in _free(group, index, _NONE):
             found += 1
             if found == most:
                 break
@@ -83,22 +84,19 @@ def plan_group(
     if memo is None or bound or not isinstance(domains, DomainSet):
         return _plan_afresh(group, [instead.get(d.name.value, d) for d in domains])
     index = memo.of(group, domains)
-    claim = claim_of(group)
     if instead or group.prefer or group.avoid:
-        free = (
-            _candidate(index.fit(value), value) for value in _free(claim_of(group), index, instead)
-        )
+        free = (_candidate(index.fit(value), value) for value in _free(group, index, instead))
         seen = [*free, *_candidates(group, instead.values())]
         if seen:
             return _placed(group, best(seen, prefer=group.prefer, avoid=group.avoid))
-    for value in _free(claim, index, instead):
+    for value in _free(group, index, instead):
         return _placed(group, _candidate(index.fit(value), value))
     return _refuse(group, index, instead)
 
 
 def plan_in_domain(group: Group, domain: DomainView) -> Mapping[Rank, NodeName] | Reason:
     """The group in this very domain: where it runs already, or where it is to be completed."""
-    refused = taken(claim_of(group), domain)
+    refused = taken(group, domain)
     if refused is not None:
         return refused
     fit = fit_in(group, domain)
@@ -110,13 +108,13 @@ def _plan_afresh(group: Group, views: Iterable[DomainView]) -> Plan:
     candidates = list(_candidates(group, views))
     if candidates:
         return _placed(group, best(candidates, prefer=group.prefer, avoid=group.avoid))
-    reasons = {v.name.value: taken(claim_of(group), v) or why_no_room(group, v) for v in views}
+    reasons = {v.name.value: taken(group, v) or why_no_room(group, v) for v in views}
     return NoFit(group.topology_key, reasons)
 
 
 def _candidates(group: Group, views: Iterable[DomainView]) -> Iterator[Candidate[Fit]]:
     for view in views:
-        fit = fit_in(group, view) if _whose(claim_of(group), view) is None else None
+        fit = fit_in(group, view) if _whose(group, view) is None else None
         if isinstance(fit, Fit):
             yield _candidate(fit, view.name.value)
 
@@ -129,11 +127,11 @@ def _placed(group: Group, chosen: Candidate[Fit]) -> Placed:
     return Placed(DomainName(group.topology_key, chosen.domain), chosen.fit.nodes)
 
 
-def _free(claim: Claim, index: RoomIndex, instead: Mapping[str, DomainView]) -> Iterator[str]:
+def _free(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -> Iterator[str]:
     """Domains that have room and that the group may have, best first."""
     for _, value in index.best_first:
         view = index.domains.get(value)
-        if view is not None and value not in instead and _whose(claim, view) is None:
+        if view is not None and value not in instead and _whose(group, view) is None:
             yield value
 
 
@@ -144,26 +142,27 @@ def _refuse(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -
     if common and index.refusal is not None and index.refusal[0] == mark:
         return index.refusal[1]
     views = {**index.domains.lend(), **instead} if instead else index.domains.lend()
-    refusals = Refusals(views, lambda view: taken(claim_of(group), view) or index.why_no_room(view))
+    refusals = Refusals(views, lambda view: taken(group, view) or index.why_no_room(view))
     verdict = NoFit(group.topology_key, refusals)
     if common:
         index.refusal = (mark, verdict)
     return verdict
 
 
-def taken(claim: Claim, domain: DomainView) -> Reason | None:
+def taken(group: Group, domain: DomainView) -> Reason | None:
     """Whose it is, if somebody's beside whom the group may not be."""
-    whose = _whose(claim, domain)
+    whose = _whose(group, domain)
     if whose is None:
         return None
     why, others = whose
     return Reason(why, nodes=len(domain.nodes), holder=min(others))
 
 
-def _whose(claim: Claim, domain: DomainView) -> tuple[Why, frozenset[GroupId]] | None:
+def _whose(group: Group, domain: DomainView) -> tuple[Why, frozenset[GroupId]] | None:
     """Asked of every candidate of every plan, so nothing is put into words here."""
-    if not (domain.holders or domain.overlapping or domain.occupants):
+    if not (domain.holders or domain.overlapping or domain.occupants or domain.awaited):
         return None
+    claim = claim_of(group)
     for why, owners in (
         (Why.HELD, domain.holders),
         (Why.OVERLAPS, domain.overlapping),
@@ -172,4 +171,5 @@ def _whose(claim: Claim, domain: DomainView) -> tuple[Why, frozenset[GroupId]] |
         others = opponents(claim, owners) if owners else None
         if others:
             return why, others
-    return None
+    earlier = earlier_of(group, domain.awaited) if domain.awaited else None
+    return (Why.AWAITED, earlier) if earlier else None

@@ -60,7 +60,7 @@ class Questions:
         """Groups for which there may be a domain now, the first in order of each shape."""
         found: set[GroupId] = set()
         for (key, _), asking in self._by_question.items():
-            example = next(iter(asking.values()))
+            example = min(asking.values(), key=turn_of)
             free = memo.free_domains(example, domains(key), most=len(asking))
             if free:
                 found |= {g.id for g in nsmallest(free, asking.values(), key=turn_of)}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from lws_placement.engine.model import DomainName, GroupId, HostPort, Node
 from lws_placement.engine.ownership import Claim
 from lws_placement.engine.resources import plus
+from lws_placement.engine.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,10 @@ class NodeView:
     groups: frozenset[Claim] = frozenset()
     holders: frozenset[Claim] = frozenset()
     promised: Mapping[GroupId, Mapping[str, int]] = field(default_factory=dict)
+    of_groups: Mapping[str, int] = field(default_factory=dict)
+    """What would be free besides if no group were here or on its way."""
+    awaited: frozenset[Turn] = frozenset()
+    """Groups that wait for this node: those whose turn comes later stay out."""
 
     def seen_by(self, group: GroupId) -> "NodeView":
         """The node for a plan of that group: its own promise is not in its way."""
@@ -56,6 +61,7 @@ class DomainView:
     overlapping: frozenset[Claim] = frozenset()
     occupants: frozenset[Claim] = frozenset()
     version: int = 0
+    awaited: frozenset[Turn] = frozenset()
 
     @property
     def owners(self) -> frozenset[GroupId]:
@@ -103,6 +109,8 @@ class DomainSet:
         self._lent = False
         self._owned: dict[GroupId, set[str]] = {}
         self.changes = Changes()
+        self.awaited = 0
+        """How many of them some group waits for."""
         for view in views:
             self.put(view)
 
@@ -112,6 +120,7 @@ class DomainSet:
         if old is not None:
             self._disown(old)
         self._views[value] = view
+        self.awaited += bool(view.awaited)
         for owner in view.owners:
             self._owned.setdefault(owner, set()).add(value)
         self.changes.note(value)
@@ -147,6 +156,7 @@ class DomainSet:
         return self._views
 
     def _disown(self, view: DomainView) -> None:
+        self.awaited -= bool(view.awaited)
         for owner in view.owners:
             values = self._owned[owner]
             values.discard(view.name.value)

@@ -5,7 +5,7 @@ place that knows it, so that the planner and the verbs that tell a group its pla
 cannot differ.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lws_placement.engine.model import Group, GroupId, Pod
 
@@ -21,3 +21,9 @@ def turn_of_pods(group: GroupId, pods: Sequence[Pod]) -> Turn:
     """For a group of which no more is known than its pods that exist."""
     priority = max((p.priority for p in pods), default=0)
     return -priority, min((p.created_s for p in pods), default=0.0), group
+
+
+def earlier_of(group: Group, waiting: Iterable[Turn]) -> frozenset[GroupId]:
+    """Those of `waiting` whose turn comes before this group's."""
+    turn = turn_of(group)
+    return frozenset(other[2] for other in waiting if other < turn)

@@ -40,6 +40,7 @@ from lws_placement.engine.seen import Seen
 from lws_placement.engine.turn import Turn, turn_of_pods
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.act import Actor
+from lws_placement.planner.backfill import Backfill
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.promises import Promises
 from lws_placement.planner.waiting import WaitingGroups
@@ -74,6 +75,7 @@ class Planner:
         self._tenants = ClusterTenants(cache)
         self._waiting = WaitingGroups()
         self._promises = Promises(cache)
+        self._backfill = Backfill(cache.domains)
         self._dirty: set[GroupId] = set()
         self._unsettled: set[GroupId] = set()
         self._questions = Questions()
@@ -121,6 +123,7 @@ class Planner:
         finally:
             self._cache.listeners.remove(self)
             self._waiting.clear()
+            self._backfill.clear()
             for task in self._tasks:
                 task.cancel()
             self._promises.take_all_back()
@@ -164,6 +167,8 @@ class Planner:
         with metrics.PLAN_SECONDS.time():
             actions = decide(seen, self._cache.domains)
         self._waiting.decided(seen, actions)
+        if self._backfill.decided(group, actions):
+            self.capacity_changed()
         self._note(group, seen, actions)
         wait_s = self._pace.wait_s(group, actions)
         if wait_s > 0:

@@ -179,3 +179,42 @@ def test_the_metrics_of_brain_and_gate_tell_what_happened(scene):
     assert grown(gate, "lws_placement_binds_total", "bound") >= 8
     admissions = "lws_placement_admissions_total"
     assert grown(gate, admissions, "gated") + grown(gate, admissions, "pinned") >= 9
+
+
+def small_group(scene, number, key):
+    """A group of one pod, alone on a slice of one node."""
+    lws = scene.lws(f"small-{number}", size=1, exclusive=False)
+    lws["metadata"]["annotations"][f"{LWS}/exclusive-topology"] = key
+    return lws
+
+
+def test_small_groups_on_slices_do_not_keep_a_large_one_from_every_rack(scene):
+    """Two racks of two slices; the test's key is the rack. Bounded backfill, one rack at a time."""
+    nodes = scene.pool(2, nodes_each=2)
+    key = f"{scene.key}-slice"
+    for node in nodes:
+        scene.cluster.kubectl("label", "node", node, f"{key}={node}")
+    scene.create(*[small_group(scene, i, key) for i in range(4)])
+    scene.wait_bound(4)
+    where = {p["spec"]["nodeName"]: p["metadata"]["labels"][f"{LWS}/name"] for p in scene.bound()}
+    scene.create(scene.lws("large", size=2))
+    scene.wait(lambda: told(scene, scene.one("pod", "large-0")), "the large group waits")
+    scene.create(*[small_group(scene, i, key) for i in range(4, 8)])
+    scene.wait(lambda: len(scene.events("WaitingForDomain")) >= 5, "later small ones wait")
+    scene.kubectl("delete", "lws", where[nodes[0]])
+    scene.wait(lambda: is_kept(scene), "its slice is kept for the large group")
+    scene.kubectl("delete", "lws", where[nodes[2]])
+    scene.wait(lambda: nodes[2] in placed_on(scene), "the other rack is open to the next small one")
+    assert nodes[0] not in placed_on(scene)
+    scene.kubectl("delete", "lws", where[nodes[1]])
+    scene.wait_bound(2, "large")
+    assert set(placed_on(scene, "large")) == set(nodes[:2])
+
+
+def placed_on(scene, lws=None):
+    return [p["spec"]["nodeName"] for p in scene.bound(lws)]
+
+
+def is_kept(scene):
+    notes = [e["message"] for e in scene.events("WaitingForDomain")]
+    return any("kept for" in note for note in notes)
