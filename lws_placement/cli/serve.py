@@ -73,6 +73,12 @@ class Process:
         domains = DomainIndex(headroom=settings.headroom_amounts())
         self._cache = ClusterCache(domains)
         self._mirror = Mirror(api, self._cache, namespace=settings.namespace)
+        self._lookup = ClusterLookup(
+            api,
+            self._cache,
+            mirror=self._mirror,
+            extender_configured=settings.extender_configured,
+        )
         names = Names(
             dns=tuple(f"{name}.{settings.namespace}.svc" for name in settings.service_names),
             ips=settings.extra_addresses,
@@ -113,14 +119,8 @@ class Process:
             )
         }
         if Role.WEBHOOK in self._roles:
-            lookup = ClusterLookup(
-                self._api,
-                self._cache,
-                mirror=self._mirror,
-                extender_configured=settings.extender_configured,
-            )
             app = webhook_app(
-                lookup,
+                self._lookup,
                 keep_affinity=settings.affinity is AffinityMode.ALWAYS,
                 placing=settings.placing,
             )
@@ -197,9 +197,10 @@ class Process:
                         tasks.create_task(self._keep_certificates())
                     if Role.CONTROLLER in self._roles:
                         recorder = self._recorder("leaderworkerset")
-                        tasks.create_task(
-                            run_controller(self._api, recorder=recorder, may_write=may_write)
+                        controller = run_controller(
+                            self._api, nodes=self._lookup, recorder=recorder, may_write=may_write
                         )
+                        tasks.create_task(controller)
                     if Role.PLANNER in self._roles:
                         tasks.create_task(self._plan(may_write))
             except* NotLeaderError:

@@ -1,4 +1,4 @@
-"""What the webhook asks of the cluster when a pod is admitted.
+"""What admission and the built-in controller ask of the cluster.
 
 Whose pod it is, is read through its owners (StatefulSet, leader pod), from the cache if it is
 there, else live: the LeaderWorkerSet's UID is stamped on the pod and must not be guessed from a
@@ -51,6 +51,16 @@ class ClusterLookup:
     def topology_key_known(self, key: str) -> bool | None:
         """Does any node carry the label? None: not known yet."""
         return self._cache.domains.label_known(key) if self._mirror.synced else None
+
+    def label_of(self, node: str, key: str) -> str | None:
+        """The node's value of the label; None if it has none or is not known yet."""
+        found = self._cache.domains.node(node)
+        return found.labels.get(key) if found is not None else None
+
+    def is_planned(self, group: GroupId, node: str) -> bool:
+        """Does the group's promise keep this node for one of its members?"""
+        promise = self._cache.promise_of(group)
+        return promise is not None and node in promise.nodes.values()
 
     async def owner_of(self, pod: Raw, namespace: str) -> Owner:
         """The LeaderWorkerSet that the pod's owners lead to, with what it asks; nobody, if they

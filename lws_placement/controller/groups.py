@@ -2,17 +2,17 @@
 
 A worker StatefulSet is only ever created, never changed: changes reach workers by their leader
 being replaced, since it owns them. For a group on exclusive topology it is created once the leader
-is bound, with the leader's domain as node selector.
+is bound, or once placement has decided where it will be, with that domain as node selector.
 """
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from lws_placement import keys
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import controlling_owner
 from lws_placement.cluster.events import EventRecorder
+from lws_placement.controller.nodes import Nodes
 from lws_placement.controller.observed import Observed
 from lws_placement.controller.sets import APPS, SetReconciler
 from lws_placement.engine.desired import (
@@ -21,9 +21,10 @@ from lws_placement.engine.desired import (
     wants_shared_service,
     worker_set,
 )
+from lws_placement.engine.model import GroupId
 from lws_placement.engine.restart import PodState, troubled, why_no_restart
 from lws_placement.engine.revision import spec_at
-from lws_placement.errors import ConflictError, LwsPlacementError, NotFoundError
+from lws_placement.errors import ApiError, ConflictError, LwsPlacementError, NotFoundError
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,14 @@ class GroupReconciler:
         observed: Observed,
         *,
         sets: SetReconciler,
+        nodes: Nodes,
         recorder: EventRecorder,
         may_write: Callable[[], None],
     ) -> None:
         self._api = api
         self._observed = observed
         self._sets = sets
+        self._nodes = nodes
         self._recorder = recorder
         self._may_write = may_write
 
@@ -114,18 +117,22 @@ class GroupReconciler:
         if needs_set and spec.get("startupPolicy") == "LeaderReady" and not pod.ready:
             needs_set = False
         topology = (lws["metadata"].get("annotations") or {}).get(keys.LWS_EXCLUSIVE_TOPOLOGY)
-        if needs_set and topology and not pod.node:
+        node = pod.node or self._planned_node(lws, pod)
+        if needs_set and topology and not node:
             needs_set = False
-        if not needs_set and not needs_service:
-            return
-        raw = await self._fetch(pod)
-        if raw is None:
-            return
+        leader = self._observed.leader(pod)
         if needs_service:
-            await self._sets.create_service(lws, replica_service(lws, leader=raw))
+            await self._sets.create_service(lws, replica_service(lws, leader=leader))
         if needs_set:
-            selector = await self._domain_of(topology, pod.node) if topology else None
-            await self._create_workers(lws, raw, selector)
+            selector = await self._domain_of(topology, node) if topology else None
+            await self._create_workers(lws, leader, selector)
+
+    def _planned_node(self, lws: Raw, pod: PodState) -> str:
+        """Where placement will have the leader bound; empty if its pin is not what is held."""
+        key = self._observed.leader(pod)["metadata"]["labels"].get(keys.LWS_GROUP_KEY, "")
+        group = GroupId(pod.namespace, pod.lws, lws["metadata"]["uid"], key)
+        held = pod.planned_node and self._nodes.is_planned(group, pod.planned_node)
+        return pod.planned_node if held else ""
 
     async def _create_workers(self, lws: Raw, leader: Raw, selector: dict[str, str] | None) -> None:
         meta = leader["metadata"]
@@ -143,6 +150,10 @@ class GroupReconciler:
             await self._api.create(f"{APPS}/{meta['namespace']}/statefulsets", body)
         except ConflictError:
             return  # there already, or that of an earlier leader: its deletion brings us back
+        except ApiError as e:
+            if 400 <= e.status < 500:
+                await self._say(lws, "FailedCreate", str(e), "Create", "Warning", topic=meta["uid"])
+            raise
         note = f"Created worker statefulset for leader pod {meta['name']}"
         await self._say(lws, "GroupsProgressing", note, "Create", topic=meta["uid"])
 
@@ -160,18 +171,13 @@ class GroupReconciler:
         return None
 
     async def _domain_of(self, topology: str, node: str) -> dict[str, str]:
-        raw = await self._api.get(f"/api/v1/nodes/{node}")
-        value = (raw["metadata"].get("labels") or {}).get(topology)
+        value = self._nodes.label_of(node, topology)
+        if value is None:  # a node that our watch has not seen yet, or a label that it lacks
+            raw = await self._api.get(f"/api/v1/nodes/{node}")
+            value = (raw["metadata"].get("labels") or {}).get(topology)
         if value is None:
             raise LwsPlacementError(f"node {node} has no label {topology}")
         return {topology: value}
-
-    async def _fetch(self, pod: PodState) -> dict[str, Any] | None:
-        try:
-            raw = await self._api.get(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
-        except NotFoundError:
-            return None
-        return raw if raw["metadata"]["uid"] == pod.uid else None
 
     async def _say(
         self,

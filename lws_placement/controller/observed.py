@@ -1,6 +1,7 @@
 """What the controller watches: LeaderWorkerSets and all that carries their name label.
 
-Pods are kept as small values, the rest as raw objects. Handlers are told which LeaderWorkerSet or
+Pods are kept as small values (leaders also as much of the raw object as their worker StatefulSet is
+made from), the rest as raw objects. Handlers are told which LeaderWorkerSet or
 pod to look at; a deleted pod is looked at once more in its last state, so that a worker that went
 in an instant still restarts its group.
 """
@@ -34,6 +35,7 @@ class Observed:
         self.services: dict[Name, Raw] = {}
         self.revisions: dict[Name, Raw] = {}
         self._pods: dict[Name, PodState] = {}
+        self._leaders: dict[Name, Raw] = {}
         self._of_lws: dict[Name, set[Name]] = {}
         self._sets_by_uid: dict[str, Name] = {}
         labelled = {"labelSelector": keys.LWS_NAME}
@@ -54,7 +56,7 @@ class Observed:
                 api,
                 "/api/v1/services",
                 lambda raw: self._put(self.services, raw),
-                lambda raw: self._drop(self.services, raw),
+                self._drop_service,
                 params=labelled,
             ),
             self._watch(api, "/api/v1/pods", self._put_pod, self._drop_pod, params=labelled),
@@ -71,6 +73,10 @@ class Observed:
 
     def pod(self, name: Name) -> PodState | None:
         return self._pods.get(name)
+
+    def leader(self, pod: PodState) -> Raw:
+        """Names, labels and resources of a leader that is known."""
+        return self._leaders[(pod.namespace, pod.name)]
 
     def pods_of(self, lws: Name) -> list[PodState]:
         return [self._pods[name] for name in sorted(self._of_lws.get(lws, ()))]
@@ -119,6 +125,12 @@ class Observed:
         if leader is not None:
             self._on_pod(leader)
 
+    def _drop_service(self, raw: Raw) -> None:
+        self._drop(self.services, raw)
+        leader = self._pods.get(_name(raw))
+        if leader is not None:
+            self._on_pod(leader)
+
     def _put(self, store: dict[Name, Raw], raw: Raw) -> None:
         store[_name(raw)] = raw
         self._on_lws(_lws_of(raw))
@@ -132,6 +144,8 @@ class Observed:
     def _put_pod(self, raw: Raw) -> None:
         state = pod_state(raw)
         self._pods[_name(raw)] = state
+        if state.is_leader:
+            self._leaders[_name(raw)] = _as_leader(raw)
         self._of_lws.setdefault((state.namespace, state.lws), set()).add(_name(raw))
         self._on_pod(state)
         self._on_lws((state.namespace, state.lws))
@@ -141,6 +155,7 @@ class Observed:
         if known is None or known.uid != raw["metadata"]["uid"]:
             return
         del self._pods[_name(raw)]
+        self._leaders.pop(_name(raw), None)
         lws = (known.namespace, known.lws)
         self._of_lws[lws].discard(_name(raw))
         if not self._of_lws[lws]:
@@ -174,7 +189,21 @@ def pod_state(raw: Raw) -> PodState:
         owner_uid=str(controlling_owner(raw).get("uid", "")),
         leader_name=meta["name"].rsplit("-", 1)[0],
         has_leader_annotation=keys.LWS_LEADER_NAME in notes,
+        planned_node="" if _is_gated(raw) else notes.get(keys.PINNED_NODE, ""),
     )
+
+
+def _is_gated(raw: Raw) -> bool:
+    return any(g["name"] == keys.GATE for g in raw["spec"].get("schedulingGates") or ())
+
+
+def _as_leader(raw: Raw) -> Raw:
+    kept = ("name", "namespace", "uid", "labels")
+    spec = {
+        kind: [{"resources": c.get("resources") or {}} for c in raw["spec"].get(kind) or ()]
+        for kind in ("containers", "initContainers")
+    }
+    return {"metadata": {k: raw["metadata"][k] for k in kept}, "spec": spec}
 
 
 def _is_true(status: dict[str, Any], kind: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from lws_placement.cluster.client import Api
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.controller.groups import GroupReconciler
+from lws_placement.controller.nodes import Nodes
 from lws_placement.controller.observed import Name, Observed
 from lws_placement.controller.sets import SetReconciler
 from lws_placement.engine.restart import PodState
@@ -17,7 +18,7 @@ _WORKERS = 8
 
 
 async def run_controller(
-    api: Api, *, recorder: EventRecorder, may_write: Callable[[], None]
+    api: Api, *, nodes: Nodes, recorder: EventRecorder, may_write: Callable[[], None]
 ) -> None:
     """Until cancelled, or NotLeaderError."""
     set_queue: KeyQueue[Name] = KeyQueue()
@@ -29,8 +30,10 @@ async def run_controller(
         pod_queue.add(state.uid)
 
     observed = Observed(api, on_lws=set_queue.add, on_pod=on_pod)
-    sets = SetReconciler(api, observed, recorder=recorder, may_write=may_write)
-    groups = GroupReconciler(api, observed, sets=sets, recorder=recorder, may_write=may_write)
+    sets = SetReconciler(api, observed, nodes=nodes, recorder=recorder, may_write=may_write)
+    groups = GroupReconciler(
+        api, observed, sets=sets, nodes=nodes, recorder=recorder, may_write=may_write
+    )
 
     async def handle_pod(uid: str) -> None:
         state = last.get(uid)

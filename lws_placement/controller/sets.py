@@ -9,6 +9,7 @@ from lws_placement import keys
 from lws_placement.cluster.client import APPLY_PATCH, Api, Raw
 from lws_placement.cluster.decode import controlling_owner
 from lws_placement.cluster.events import EventRecorder
+from lws_placement.controller.nodes import Nodes
 from lws_placement.controller.observed import Name, Observed
 from lws_placement.engine.desired import (
     API_VERSION,
@@ -16,6 +17,13 @@ from lws_placement.engine.desired import (
     owner_reference,
     shared_service,
     wants_shared_service,
+)
+from lws_placement.engine.lws_conditions import (
+    BLOCKED,
+    Problem,
+    refused_set,
+    why_blocked,
+    with_condition,
 )
 from lws_placement.engine.lws_status import GroupState, new_status, set_is_ready, turned_true
 from lws_placement.engine.revision import revision_data, revision_key, same_content
@@ -37,11 +45,13 @@ class SetReconciler:
         api: Api,
         observed: Observed,
         *,
+        nodes: Nodes,
         recorder: EventRecorder,
         may_write: Callable[[], None],
     ) -> None:
         self._api = api
         self._observed = observed
+        self._nodes = nodes
         self._recorder = recorder
         self._may_write = may_write
         self._applied: dict[str, tuple[str, str, int]] = {}
@@ -161,8 +171,9 @@ class SetReconciler:
         wanted = json.dumps(body, sort_keys=True)
         if known is not None:
             there = (wanted, known["metadata"]["uid"], known["metadata"]["generation"])
-            if self._applied.get(meta["uid"]) == there:
+            if self._applied.get(meta["uid"]) == there and _carries_metadata(known, body):
                 return known
+            body["metadata"]["uid"] = known["metadata"]["uid"]  # of no other of that name
         self._may_write()
         path = f"{APPS}/{meta['namespace']}/statefulsets/{meta['name']}"
         try:
@@ -173,6 +184,7 @@ class SetReconciler:
             if 400 <= e.status < 500 and not isinstance(e, ConflictError):
                 reason = "FailedUpdate" if known else "FailedCreate"
                 await self._say(lws, reason, str(e), "Update" if known else "Create", "Warning")
+                await self._write_status(lws, known or {}, revision, refused=refused_set(str(e)))
             raise
         self._applied[meta["uid"]] = (
             wanted,
@@ -198,7 +210,9 @@ class SetReconciler:
 
     # -- status ----------------------------------------------------------------------------------
 
-    async def _write_status(self, lws: Raw, stateful_set: Raw, revision: str) -> None:
+    async def _write_status(
+        self, lws: Raw, stateful_set: Raw, revision: str, *, refused: Problem | None = None
+    ) -> None:
         meta, old = lws["metadata"], lws.get("status") or {}
         groups = self._groups((meta["namespace"], meta["name"]))
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -207,6 +221,13 @@ class SetReconciler:
             leader_replicas=(stateful_set.get("status") or {}).get("replicas", 0),
             groups=groups,
             revision=revision,
+            now=now,
+        )
+        status["conditions"] = with_condition(
+            status["conditions"],
+            BLOCKED,
+            refused or self._why_blocked(lws),
+            generation=meta.get("generation", 0),
             now=now,
         )
         if status == old:
@@ -231,6 +252,20 @@ class SetReconciler:
                 f"{lws['spec'].get('replicas', 1)} groups"
             )
             await self._say(lws, condition["reason"], note, "Update", topic="condition")
+
+    def _why_blocked(self, lws: Raw) -> Problem | None:
+        meta = lws["metadata"]
+        key = (meta.get("annotations") or {}).get(keys.LWS_EXCLUSIVE_TOPOLOGY)
+        leaders = [
+            p
+            for p in self._observed.pods_of((meta["namespace"], meta["name"]))
+            if p.is_leader and p.node
+        ]
+        return why_blocked(
+            lws,
+            key_known=self._nodes.topology_key_known(key) if key else None,
+            all_leaders_bound=len(leaders) >= lws["spec"].get("replicas", 1),
+        )
 
     def _groups(self, name: Name) -> list[GroupState]:
         found = []
@@ -269,3 +304,12 @@ class SetReconciler:
         await self._recorder.emit(
             regarding, reason=reason, note=note, action=action, type=type, topic=topic
         )
+
+
+def _carries_metadata(stateful_set: Raw, wanted: Raw) -> bool:
+    """Are our labels and annotations on it? Edits of them do not show in its generation."""
+    there = stateful_set["metadata"]
+    return all(
+        (wanted["metadata"][kind].items()) <= (there.get(kind) or {}).items()
+        for kind in ("labels", "annotations")
+    )

@@ -35,6 +35,8 @@ class PodState:
     owner_uid: str
     leader_name: str
     has_leader_annotation: bool
+    planned_node: str = ""
+    """The node that placement keeps for this pod, where it waits for nothing but being bound."""
 
     @property
     def is_leader(self) -> bool:

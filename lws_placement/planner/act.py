@@ -250,7 +250,9 @@ class Actor:
             # It must still be unbound: a bound member's deletion would restart its group.
             preconditions["resourceVersion"] = pod.resource_version
         body: Raw = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
-        if whole:
+        leads = pod.member is not None and pod.member.of_lws and pod.member.rank == 0
+        if whole or leads:
+            # A leader's workers are made for its domain: they go before its successor comes.
             body["propagationPolicy"] = "Foreground"
         self._may_write()
         try:

@@ -57,6 +57,12 @@ def scene(installation, request):
     yield from a_scene(installation, request)
 
 
+@pytest.fixture
+def other_scene(installation, request):
+    """A second namespace beside `scene`."""
+    yield from a_scene(installation, request)
+
+
 def a_scene(installation, request):
     namespace = f"t{next(_numbers)}"
     cluster = installation.cluster

@@ -94,8 +94,7 @@ async def test_a_pin_from_a_frozen_watch_is_refused_at_bind(scene):
     old = scene.places()[("llm", "0")].pop()
     # The group restarts; the watches end while its room is free and its hold is still the old one.
     scene.cluster.stop_scheduler()
-    scene.kubectl("delete", "pod", "llm-0", "--wait=false")
-    scene.wait(lambda: not scene.bound() and len(scene.members()) == 1, "a new leader alone")
+    _restart_unbound(scene)
     lookup = await a_frozen_lookup(scene)
     # Then its domain is cordoned, so it moves.
     scene.kubectl("cordon", *[n for n in nodes if scene.domain_of(n) == old])
@@ -106,14 +105,14 @@ async def test_a_pin_from_a_frozen_watch_is_refused_at_bind(scene):
     brains = [scene.installation.servers[n] for n in ("brain-a", "brain-b")]
     scene.cluster.stop_scheduler()
     try:
-        scene.kubectl("delete", "pod", "llm-0", "--wait=false")
-        scene.wait(lambda: not scene.bound() and len(scene.members()) == 1, "a new leader alone")
+        _restart_unbound(scene)
         for brain in brains:
             brain.signal(signal.SIGSTOP)
         stale = _pinned_by(lookup, scene.one("pod", "llm-0"), scene.namespace)
         wrong = stale["metadata"]["annotations"]["lws-placement.dev/pinned-node"]
         assert scene.domain_of(wrong) == old
         await _put_in_place_of(scene, stale)
+        scene.wait(lambda: len(scene.members()) == 1, "the old leader's workers are gone")
         scene.installation.start_scheduler()
         scene.wait(lambda: _refusals(scene), "bind refuses it")
         assert scene.bound() == []
@@ -125,6 +124,12 @@ async def test_a_pin_from_a_frozen_watch_is_refused_at_bind(scene):
     scene.wait_bound(4)
     assert scene.broken_promises() == []
     assert wrong not in {p["spec"]["nodeName"] for p in scene.bound()}
+
+
+def _restart_unbound(scene):
+    """Delete the leader while nothing can be bound; its group is there again, without nodes."""
+    scene.kubectl("delete", "pod", "llm-0", "--wait=false")
+    scene.wait(lambda: scene.members() and not scene.bound(), "a new leader, nothing bound")
 
 
 def _elsewhere(scene, old):
