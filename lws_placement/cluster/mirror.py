@@ -1,4 +1,5 @@
-"""Keeps a `ClusterCache` in step with the API server: one Watcher per kind of object.
+"""Fills a `ClusterCache`: one Watcher per kind of object keeps it in step with the API server, or
+everything is read once.
 
 A list replaces what was known of its kind, object by object, so nothing that vanished during a gap
 survives. Objects that cannot be decoded are logged and skipped, except that an unreadable hold
@@ -8,7 +9,8 @@ us).
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from lws_placement import keys
 from lws_placement.cluster.budgets import decode_budget
@@ -21,80 +23,74 @@ from lws_placement.cluster.hold_store import SELECTOR
 from lws_placement.cluster.watch import Watcher
 from lws_placement.engine.model import DomainName
 from lws_placement.engine.workload import DaemonSetInfo
-from lws_placement.errors import InvalidObjectError
+from lws_placement.errors import InvalidObjectError, NotFoundError
 
 log = logging.getLogger(__name__)
 
 LWS_PATH = "/apis/leaderworkerset.x-k8s.io/v1/leaderworkersets"
 BUDGETS_PATH = "/apis/policy/v1/poddisruptionbudgets"
 
-_UNREADABLE = (InvalidObjectError, KeyError, ValueError, TypeError, AttributeError)
+UNREADABLE = (InvalidObjectError, KeyError, ValueError, TypeError, AttributeError)
+"""What an object raises that is not as the API says."""
 
 
-class Mirror:
-    """Watchers for all that placement needs. `run()` until cancelled; `wait_synced()` before
-    deciding.
-    """
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the objects of one kind, those that `params` select, mean for the cache."""
 
-    def __init__(self, api: Api, cache: ClusterCache, *, namespace: str) -> None:
-        self._api = api
+    path: str
+    put: Callable[[Raw], None]
+    """Raises one of UNREADABLE."""
+    drop: Callable[[Raw], None]
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    def on_event(self, event: str, raw: Raw) -> None:
+        try:
+            (self.drop if event == "DELETED" else self.put)(raw)
+        except UNREADABLE as e:
+            meta = raw["metadata"]
+            where = f"{meta.get('namespace', '')}/{meta.get('name')}"
+            log.error("skipped", extra={"path": self.path, "object": where, "error": repr(e)})
+
+
+class Intake:
+    """All kinds of objects that placement needs, for one cache."""
+
+    def __init__(self, cache: ClusterCache, *, namespace: str) -> None:
         self._cache = cache
         self._daemon_sets: dict[str, DaemonSetInfo] = {}
         self._hold_domains: dict[str, DomainName] = {}
         self._revision_names: dict[str, tuple[str, str, str]] = {}
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         owned = {"labelSelector": keys.LWS_NAME}
-        self._holds = self._watch(leases, self._put_hold, self._drop_hold, labelSelector=SELECTOR)
-        self._watchers = [
-            self._watch("/api/v1/nodes", self._put_node, self._drop_node),
-            self._holds,
-            self._watch(LWS_PATH, self._put_lws, self._drop_lws),
-            self._watch(
-                "/apis/apps/v1/controllerrevisions",
-                self._put_revision,
-                self._drop_revision,
-                **owned,
-            ),
-            self._watch(
-                "/apis/apps/v1/statefulsets",
-                cache.put_stateful_set,
-                self._drop_stateful_set,
-                **owned,
-            ),
-            self._watch("/apis/apps/v1/daemonsets", self._put_daemon_set, self._drop_daemon_set),
-            self._watch(BUDGETS_PATH, self._put_budget, self._drop_budget),
-            self._watch("/api/v1/pods", cache.put_pod, self._drop_pod),
-        ]
-
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for watcher in self._watchers:
-                group.create_task(watcher.run())
+        self.nodes = Kind("/api/v1/nodes", self._put_node, self._drop_node)
+        self.holds = Kind(leases, self._put_hold, self._drop_hold, {"labelSelector": SELECTOR})
+        self.lws = Kind(LWS_PATH, self._put_lws, self._drop_lws)
+        self.revisions = Kind(
+            "/apis/apps/v1/controllerrevisions", self._put_revision, self._drop_revision, owned
+        )
+        self.stateful_sets = Kind(
+            "/apis/apps/v1/statefulsets", cache.put_stateful_set, self._drop_stateful_set, owned
+        )
+        self.daemon_sets = Kind(
+            "/apis/apps/v1/daemonsets", self._put_daemon_set, self._drop_daemon_set
+        )
+        self.budgets = Kind(BUDGETS_PATH, self._put_budget, self._drop_budget)
+        self.pods = Kind("/api/v1/pods", cache.put_pod, self._drop_pod)
 
     @property
-    def synced(self) -> bool:
-        return all(watcher.synced.is_set() for watcher in self._watchers)
-
-    async def wait_synced(self) -> None:
-        for watcher in self._watchers:
-            await watcher.synced.wait()
-
-    def take_holds(self, leases: list[Raw]) -> None:
-        """A quorum list of the hold Leases, read by a planner that has just become the leader."""
-        self._holds.take_list(leases)
-
-    def _watch(
-        self, path: str, put: Callable[[Raw], None], drop: Callable[[Raw], None], **params: str
-    ) -> Watcher:
-        def on_event(event: str, raw: Raw) -> None:
-            try:
-                (drop if event == "DELETED" else put)(raw)
-            except _UNREADABLE as e:
-                meta = raw["metadata"]
-                where = f"{meta.get('namespace', '')}/{meta.get('name')}"
-                log.error("skipped", extra={"path": path, "object": where, "error": repr(e)})
-
-        return Watcher(self._api, path, on_event=on_event, params=params)
+    def kinds(self) -> tuple[Kind, ...]:
+        """What others refer to comes first."""
+        return (
+            self.nodes,
+            self.holds,
+            self.lws,
+            self.revisions,
+            self.stateful_sets,
+            self.daemon_sets,
+            self.budgets,
+            self.pods,
+        )
 
     def _put_node(self, raw: Raw) -> None:
         node = decode_node(raw)
@@ -170,3 +166,60 @@ class Mirror:
     def _drop_pod(self, raw: Raw) -> None:
         meta = raw["metadata"]
         self._cache.drop_pod(meta["uid"], version=int(meta.get("resourceVersion") or 0))
+
+
+class Mirror:
+    """Watchers for all that placement needs. `run()` until cancelled; `wait_synced()` before
+    deciding.
+    """
+
+    def __init__(self, api: Api, cache: ClusterCache, *, namespace: str) -> None:
+        intake = Intake(cache, namespace=namespace)
+        found = {
+            kind.path: Watcher(api, kind.path, on_event=kind.on_event, params=kind.params)
+            for kind in intake.kinds
+        }
+        self._watchers = list(found.values())
+        self._holds = found[intake.holds.path]
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for watcher in self._watchers:
+                group.create_task(watcher.run())
+
+    @property
+    def synced(self) -> bool:
+        return all(watcher.synced.is_set() for watcher in self._watchers)
+
+    async def wait_synced(self) -> None:
+        for watcher in self._watchers:
+            await watcher.synced.wait()
+
+    def take_holds(self, leases: list[Raw]) -> None:
+        """A quorum list of the hold Leases, read by a planner that has just become the leader."""
+        self._holds.take_list(leases)
+
+
+async def read_once(
+    api: Api,
+    cache: ClusterCache,
+    *,
+    namespace: str,
+    on_page: Callable[[str, int], None] = lambda path, number: None,
+) -> None:
+    """Everything as it is now into an empty cache, without watching it: for a program that answers
+    a question and ends. `on_page` hears how many objects of a kind have come.
+
+    Raises ApiError for what may not be read. A cluster without LeaderWorkerSets has none.
+    """
+    for kind in Intake(cache, namespace=namespace).kinds:
+        number = 0
+        try:
+            async for items, _ in api.pages(kind.path, **kind.params):
+                for raw in items:
+                    kind.on_event("ADDED", raw)
+                number += len(items)
+                on_page(kind.path, number)
+        except NotFoundError:
+            if kind.path != LWS_PATH:
+                raise
