@@ -1,0 +1,107 @@
+"""What would have to end for a group to fit (`engine/ways.py`)."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.holds import Hold
+from lws_placement.engine.model import (
+    Demand,
+    DomainName,
+    Group,
+    GroupId,
+    Member,
+    Node,
+    Occupant,
+)
+from lws_placement.engine.room import Fit, fit_in
+from lws_placement.engine.ways import NoWay, Way, way_into
+
+KEY = "example.com/slice"
+DOMAIN = DomainName(KEY, "a")
+ME, OTHER = GroupId("ns", "llm", "uid", "me"), GroupId("ns", "other", "uid2", "other")
+
+
+def tpus(amount):
+    return Demand(resources=(("tpu", amount),))
+
+
+def an_index(nodes):
+    index = DomainIndex()
+    for i in range(nodes):
+        index.put_node(Node(f"a-{i}", {KEY: "a"}, {"tpu": 4}))
+    return index
+
+
+def a_group(size, amount=4):
+    return Group(ME, KEY, tuple(Member(rank, tpus(amount)) for rank in range(size)))
+
+
+def put(index, node, uid, amount, group=None):
+    index.put_occupant(node, Occupant(uid, tpus(amount), group), owner_uid="")
+
+
+def hold(index, group, nodes):
+    demands = dict.fromkeys(nodes, tpus(4))
+    index.put_hold(Hold(DOMAIN, group, "0", "other-0", "r", len(nodes), "p", nodes, demands))
+
+
+def way(index, group):
+    return way_into(group, index.domain(DOMAIN), views=index, occupants=index.occupants_on)
+
+
+def test_a_domain_that_is_held_is_free_once_its_holder_ends():
+    index = an_index(2)
+    hold(index, OTHER, {0: "a-0", 1: "a-1"})
+    put(index, "a-0", "o0", 4, OTHER)
+    put(index, "a-1", "o1", 4, OTHER)
+    assert way(index, a_group(2)) == Way(groups=(OTHER,))
+
+
+def test_only_foreign_pods_that_are_in_the_way_are_named():
+    index = an_index(3)
+    put(index, "a-0", "small", 1)
+    put(index, "a-0", "large", 3)
+    put(index, "a-2", "whole", 4)
+    assert way(index, a_group(1)) == Way()
+    assert way(index, a_group(2)) == Way(pods=("whole",))
+    assert way(index, a_group(3)) == Way(pods=("large", "small", "whole"))
+    assert way(index, a_group(3, amount=1)) == Way()
+    assert way(index, a_group(9, amount=1)) == Way(pods=("small", "whole"))
+
+
+def test_groups_and_foreign_pods_may_both_have_to_end():
+    index = an_index(2)
+    hold(index, OTHER, {0: "a-0"})
+    put(index, "a-0", "o0", 4, OTHER)
+    put(index, "a-1", "foreign", 2)
+    assert way(index, a_group(2)) == Way(groups=(OTHER,), pods=("foreign",))
+
+
+def test_nothing_helps_a_group_that_is_too_large_for_the_domain():
+    assert isinstance(way(an_index(2), a_group(3)), NoWay)
+    assert isinstance(way(an_index(2), a_group(1, amount=5)), NoWay)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(1, 2), max_size=3), min_size=1, max_size=3),
+    st.integers(1, 3),
+    st.integers(1, 4),
+)
+def test_what_is_named_suffices_and_none_of_it_could_stay(pods, size, amount):
+    index = an_index(len(pods))
+    for node, amounts in enumerate(pods):
+        for i, taken in enumerate(amounts):
+            put(index, f"a-{node}", f"{node}-{i}", taken)
+    group = a_group(size, amount)
+
+    def fits_without(uids):
+        return isinstance(fit_in(group, index.domain_without(DOMAIN, frozenset(uids))), Fit)
+
+    match way(index, group):
+        case NoWay():
+            assert not fits_without(f"{n}-{i}" for n in range(3) for i in range(3))
+        case Way(pods=named):
+            assert fits_without(named)
+            assert not any(fits_without(set(named) - {one}) for one in named)
