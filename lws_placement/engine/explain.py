@@ -114,7 +114,7 @@ def domain_in_words(reason: Reason, name_of: Callable[[GroupId], str]) -> str:
     if reason.why is Why.TOO_FEW_DOMAINS:
         return f"has room for {reason.fit} of {reason.nodes} subgroups"
     if reason.shortfall is None:
-        return reason.why.value
+        return _in_words(reason)[0]
     lacks = _shortfall_in_words(reason, reason.shortfall)
     if reason.why is Why.NO_MATCHING:
         return f"{lacks} once the others have their room"
@@ -161,6 +161,9 @@ def _in_words(reason: Reason) -> tuple[str, str]:
         room = f"room for {reason.fit} of {reason.nodes} subgroups"
         return f"has {room}", f"have {room}"
     lacks = f" ({_shortfall_in_words(reason, reason.shortfall)})" if reason.shortfall else ""
+    if reason.why is Why.TOO_FEW_NODES and reason.shortfall is None:
+        rest = f"only {_nodes(reason.nodes)}, each for one member"
+        return f"has {rest}", f"have {rest}"
     if reason.why is Why.TOO_FEW_NODES:
         rest = f"{reason.fit} of {_nodes(reason.nodes)} that fit{lacks}"
         return f"has {rest}", f"have {rest}"
@@ -180,7 +183,7 @@ def _shortfall_in_words(reason: Reason, shortfall: Shortfall) -> str:
     if not shortfall.resource:
         return f"no {'other ' if others else ''}node for {who}: {shortfall.rule}"
     if shortfall.resource == "pods":
-        return f"every {'other ' if others else ''}node for {who} has as many pods as it may"
+        return f"no {'other ' if others else ''}node for {who}: all pod slots are taken"
     needs = amount_in_words(shortfall.resource, shortfall.asked)
     has = amount_in_words(shortfall.resource, shortfall.largest_free).partition(" ")[0]
     return f"{who} needs {needs}, largest free node {'left ' if others else ''}has {has}"

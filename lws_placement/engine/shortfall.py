@@ -4,10 +4,12 @@ words.
 One member is named that finds no node, and what the nodes refuse it for. Which nodes are meant
 depends on the miss:
 
-- Some member is refused by nodes as they are, so too few are left: these nodes, and the first
-  member that gets none of the others.
-- Each node takes any member alone, but not all of them: all nodes, once the members that are harder
-  to place have theirs, one after another on the first node that takes them.
+- Too few nodes take a kind of member of which no node takes two: the nodes that refuse it, and the
+  first member that gets none of the others. If all members are alike and no node refuses them,
+  there is nothing more to say.
+- Each member finds a node alone, but not all of them at once: all nodes, once the members that
+  are harder to place (fewer nodes take them, or there are more of their kind) have theirs, one
+  after another on the first node that takes them.
 
 Of several refusals the commonest counts; of a resource, the node that has most of it.
 """
@@ -36,10 +38,9 @@ def why_not_all(group: Group, domain: DomainView, *, proven: bool) -> Reason:
     refusing = [n for n in nodes if not takes(worst, n)]
     if not proven:
         return Reason(Why.NOT_PROVEN, fit=fit, nodes=len(nodes))
-    if fit == 0 or (refusing and fit < _needed(free, nodes, worst)):
+    if fit == 0 or ((refusing or len(counts) == 1) and fit < _needed(free, nodes, worst)):
         alike = [m for m in free if m.demand == worst]
-        loser = alike[min(fit, len(alike) - 1)]
-        lacks = _lack(loser, refusing)
+        lacks = _lack(alike[min(fit, len(alike) - 1)], refusing)
         return Reason(Why.TOO_FEW_NODES, fit=fit, nodes=len(nodes), shortfall=lacks)
     return Reason(Why.NO_MATCHING, fit=fit, nodes=len(nodes), shortfall=_after_others(free, nodes))
 
@@ -60,8 +61,9 @@ def _after_others(members: Sequence[Member], nodes: Sequence[NodeView]) -> Short
     """The first member for which nothing is left; None if this order finds a place for all."""
     left = list(nodes)
     choices = {m.demand: sum(takes(m.demand, n) for n in nodes) for m in members}
+    counts = Counter(m.demand for m in members)
     hardest_first = sorted(
-        members, key=lambda m: (choices[m.demand], [-a for _, a in m.demand.resources], m.rank)
+        members, key=lambda m: (choices[m.demand], -counts[m.demand], m.demand.resources, m.rank)
     )
     for member in hardest_first:
         place = next((i for i, n in enumerate(left) if takes(member.demand, n)), None)

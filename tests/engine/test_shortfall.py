@@ -81,8 +81,15 @@ WHOLE = a_demand(tpu=4)
             [a_demand(cpu=2500), a_demand(cpu=1250), a_demand(cpu=1250)],
             [a_node("0", cpu=4000)],
             Why.NO_MATCHING,
-            Shortfall(2, "cpu", asked=1250, largest_free=250),
+            Shortfall(0, "cpu", asked=2500, largest_free=1500),
             id="each alone but not all at once",
+        ),
+        pytest.param(
+            [WHOLE] * 3,
+            [a_node("0", tpu=4), a_node("1", tpu=4)],
+            Why.TOO_FEW_NODES,
+            None,
+            id="simply too few nodes",
         ),
     ],
 )

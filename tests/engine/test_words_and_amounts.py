@@ -69,6 +69,7 @@ def test_the_nearest_miss_comes_first_and_classes_are_counted():
             Reason(Why.TOO_FEW_NODES, 1, 2, Shortfall(1, rule="cordoned")),
             "no other node for worker 1: cordoned (1 of 2 nodes fits)",
         ),
+        (Reason(Why.TOO_FEW_NODES, 3, 3), "has only 3 nodes, each for one member"),
         (Reason(Why.HELD, holder=OTHER), "held by other"),
         (Reason(Why.OVERLAPS, holder=OTHER), "shares nodes with the domain of other"),
         (Reason(Why.FIXED_ELSEWHERE), "is not where the group's running pods are"),
