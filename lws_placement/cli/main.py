@@ -12,6 +12,7 @@ from lws_placement.cli.demo import demo
 from lws_placement.cli.release import release
 from lws_placement.cli.scheduler_config import scheduler_config
 from lws_placement.cli.serve import serve
+from lws_placement.cli.simulate import simulate
 from lws_placement.cli.version import version
 from lws_placement.errors import LwsPlacementError
 
@@ -24,6 +25,7 @@ def cli() -> None:
 cli.add_command(serve)
 cli.add_command(scheduler_config)
 cli.add_command(release)
+cli.add_command(simulate)
 cli.add_command(demo)
 cli.add_command(version)
 

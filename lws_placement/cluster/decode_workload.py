@@ -59,17 +59,21 @@ def decode_templates(template: Raw) -> Templates:
 
 
 def _demand_of(template: Raw) -> Demand:
-    """As that of a pod that was made from it: the API server adds two tolerations (plugin
+    """As that of a pod that was made from it."""
+    return decode_demand(admitted_spec(template["spec"]))
+
+
+def admitted_spec(spec: Raw) -> Raw:
+    """A pod's spec with the two tolerations that the API server adds to it (plugin
     DefaultTolerationSeconds), unless the pod tolerates such taints already.
     """
-    spec = template["spec"]
     given = spec.get("tolerations") or []
     added = [
-        {"key": key, "operator": "Exists", "effect": "NoExecute"}
+        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
         for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
         if not any(_covers(toleration, key) for toleration in given)
     ]
-    return decode_demand({**spec, "tolerations": [*given, *added]})
+    return {**spec, "tolerations": [*given, *added]} if added else spec
 
 
 def _covers(toleration: Raw, key: str) -> bool:

@@ -52,31 +52,31 @@ def gist(verdict: NoFit) -> str:
     return "; ".join(" ".join(part for part in parts if part) for parts in sorted(found))
 
 
-def preemption_note(answer: Preemption | Nobody) -> str:
+def preemption_note(answer: Preemption | Nobody, name_of: Callable[[GroupId], str] = str) -> str:
     """What preemption would cost, or why it is out of the question: "would preempt group ns/llm:0
     (priority 0, 4 pods) in slice=a".
     """
     match answer:
         case Preemption(domain=domain, victims=victims):
-            return _cut(f"would preempt {victims_in_words(victims)} in {domain}")
+            return _cut(f"would preempt {victims_in_words(victims, name_of)} in {domain}")
         case Nobody(why=why, domain=domain, detail=detail):
             where = f" ({domain}: {detail})" if detail else f" ({domain})" if domain else ""
             return _cut(f"preempts nobody: {why}{where}")
 
 
-def victims_in_words(victims: Sequence[Victim]) -> str:
+def victims_in_words(victims: Sequence[Victim], name_of: Callable[[GroupId], str] = str) -> str:
     """For example "group ns/llm:0 (priority 0, 4 pods), pod ns/batch (priority 10)"."""
-    parts = [_victim_in_words(victim) for victim in victims[:_CLASSES]]
+    parts = [_victim_in_words(victim, name_of) for victim in victims[:_CLASSES]]
     if len(victims) > _CLASSES:
         parts.append(f"{len(victims) - _CLASSES} more")
     return ", ".join(parts)
 
 
-def _victim_in_words(victim: Victim) -> str:
+def _victim_in_words(victim: Victim, name_of: Callable[[GroupId], str]) -> str:
     if victim.group is None:
         return f"pod {victim.name} (priority {victim.priority})"
     pods = "1 pod" if len(victim.pods) == 1 else f"{len(victim.pods)} pods"
-    return f"group {victim.name} (priority {victim.priority}, {pods})"
+    return f"group {name_of(victim.group)} (priority {victim.priority}, {pods})"
 
 
 def summarise(verdict: NoFit) -> str:

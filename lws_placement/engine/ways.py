@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lws_placement.engine.model import DomainName, Group, GroupId, NodeName, Occupant
+from lws_placement.engine.ownership import claim_of, opponents
 from lws_placement.engine.room import Fit, fit_in
 from lws_placement.engine.seen import Views
 from lws_placement.engine.snapshot import DomainView
@@ -40,9 +41,11 @@ def way_into(
     views: Views,
     occupants: Callable[[NodeName], Sequence[Occupant]],
 ) -> Way | NoWay:
-    owners = domain.owners - {group.id}
+    """For a group that wants one domain for all its members."""
+    claims = domain.holders | domain.overlapping | domain.occupants
+    ending = tuple(sorted(opponents(claim_of(group), claims)))
     there = {n.node.name: list(occupants(n.node.name)) for n in domain.nodes}
-    theirs = frozenset(o.uid for pods in there.values() for o in pods if o.group in owners)
+    theirs = frozenset(o.uid for pods in there.values() for o in pods if o.group in ending)
     foreign = {
         node: [o.uid for o in sorted(pods, key=_largest_first) if o.group is None]
         for node, pods in there.items()
@@ -50,9 +53,10 @@ def way_into(
 
     def fits_without(uids: frozenset[str]) -> bool:
         view = _without(domain.name, theirs | uids, views=views)
+        for gone in (*ending, group.id):
+            view = view.seen_by(gone) if view is not None else None
         return view is not None and isinstance(fit_in(group, view), Fit)
 
-    ending = tuple(sorted(owners))
     if fits_without(frozenset()):
         return Way(ending)
     away = frozenset(uid for uids in foreign.values() for uid in uids)

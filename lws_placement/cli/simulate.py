@@ -1,0 +1,76 @@
+"""`lws-placement simulate`: what would be placed where, what would wait and why."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import click
+
+from lws_placement.cli.reading import fetch_cluster, progress
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.errors import InvalidObjectError
+from lws_placement.settings import Settings, load_settings
+from lws_placement.simulate.documents import Raw, load_files
+from lws_placement.simulate.report import outcome_json
+from lws_placement.simulate.run import LWS, Outcome, Simulation
+from lws_placement.simulate.text import outcome_text
+
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=False, path_type=Path)
+
+
+@click.command()
+@click.option(
+    "-f",
+    "--filename",
+    "files",
+    type=_FILE,
+    multiple=True,
+    required=True,
+    help="LeaderWorkerSets, in the order in which they come; may hold nodes and pods as well.",
+)
+@click.option("--nodes", "node_files", type=_FILE, multiple=True, help="Nodes, and pods on them.")
+@click.option(
+    "--from-cluster", is_flag=True, help="Beside what is in the cluster now. Nothing is written."
+)
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials.")
+@click.option("--namespace", help="Where lws-placement runs; default: lws-placement-system.")
+@click.option("--most", type=click.IntRange(1), default=8, help="Domains to tell of, per group.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+def simulate(
+    files: tuple[Path, ...],
+    node_files: tuple[Path, ...],
+    *,
+    from_cluster: bool,
+    kubeconfig: Path | None,
+    namespace: str | None,
+    most: int,
+    output: str,
+) -> None:
+    """Tell what would be placed where, what would wait, and why.
+
+    The sets go through the same defaults, admission and planning as in a cluster. Nodes come from
+    files (core/v1 Node, or `kind: NodePool` with name, key, count and allocatable), from the
+    cluster, or from both. Nothing is ever written to a cluster.
+    """
+    settings = load_settings({"kubeconfig": kubeconfig, "namespace": namespace})
+    objects = load_files([*node_files, *files])
+    if not any(raw["kind"] == LWS for raw in objects):
+        raise InvalidObjectError(f"no LeaderWorkerSet in {', '.join(str(f) for f in files)}")
+    cache = ClusterCache(DomainIndex(headroom=settings.headroom_amounts()))
+    if from_cluster:
+        objects = [*asyncio.run(fetch_cluster(settings, cache)), *objects]
+    outcome = _run(cache, objects, settings=settings, most=most)
+    if output == "json":
+        click.echo(json.dumps(outcome_json(outcome), indent=1))
+    else:
+        click.echo("\n".join(outcome_text(outcome)))
+
+
+def _run(cache: ClusterCache, objects: list[Raw], *, settings: Settings, most: int) -> Outcome:
+    with progress("planning groups") as show:
+        simulation = Simulation(
+            cache, namespace=settings.namespace, now_s=time.time(), progress=show, most=most
+        )
+        return simulation.run(objects)

@@ -1,0 +1,147 @@
+"""YAML files -> objects as the API server would return them.
+
+Whatever a simulation does not need may be left out of a file: names of namespaces, UIDs, versions,
+conditions of nodes. `kind: NodePool`, which no API server knows, stands for the nodes of one
+domain:
+
+    kind: NodePool
+    name: pool-1                             # nodes pool-1-0, pool-1-1, ...
+    key: cloud.google.com/gke-nodepool       # their label of this key has the pool's name as value
+    count: 4
+    allocatable: {cpu: 64, google.com/tpu: 4}
+    labels: {}                               # also: taints, unschedulable, ready
+
+A `kind: List`, as `kubectl get nodes -o yaml` prints it, counts as its items.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lws_placement.errors import InvalidObjectError
+
+Raw = dict[str, Any]
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_POOL_FIELDS = {
+    "apiVersion",
+    "kind",
+    "name",
+    "key",
+    "count",
+    "allocatable",
+    "labels",
+    "taints",
+    "unschedulable",
+    "ready",
+}
+_PODS = "110"
+
+
+def load_files(paths: Sequence[Path]) -> list[Raw]:
+    """Raises InvalidObjectError that names the file."""
+    found: list[Raw] = []
+    for path in paths:
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as e:
+            raise InvalidObjectError(f"{path}: cannot be read: {e}") from e
+        found += load_text(text, where=str(path))
+    return found
+
+
+def load_text(text: str, *, where: str) -> list[Raw]:
+    """The objects of all documents, pools spelled out."""
+    try:
+        documents = list(yaml.load_all(text, Loader=_Loader))
+    except yaml.YAMLError as e:
+        raise InvalidObjectError(f"{where}: is not YAML: {' '.join(str(e).split())}") from e
+    found: list[Raw] = []
+    for number, document in enumerate(documents, start=1):
+        if document is not None:
+            found += _objects(document, where=f"{where}, document {number}")
+    return found
+
+
+def _objects(document: object, *, where: str) -> Iterator[Raw]:
+    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
+        raise InvalidObjectError(f"{where}: is no object with a kind")
+    if document["kind"].endswith("List") and isinstance(document.get("items"), list):
+        kind = document["kind"].removesuffix("List")
+        for item in document["items"]:
+            yield from _objects({"kind": kind, **item} if kind else item, where=where)
+    elif document["kind"] == "NodePool":
+        yield from _pool(document, where=where)
+    else:
+        meta = document.get("metadata")
+        if not isinstance(meta, dict) or not meta.get("name"):
+            raise InvalidObjectError(f"{where}: {document['kind']} has no metadata.name")
+        yield document
+
+
+def _pool(pool: Raw, *, where: str) -> Iterator[Raw]:
+    _check_pool(pool, where=where)
+    name = str(pool["name"])
+    labels = {**(pool.get("labels") or {})}
+    if pool.get("key"):
+        labels[pool["key"]] = name
+    for number in range(pool.get("count", 1)):
+        yield {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": f"{name}-{number}", "labels": labels},
+            "spec": {
+                "taints": pool.get("taints") or [],
+                "unschedulable": bool(pool.get("unschedulable")),
+            },
+            "status": {
+                "allocatable": pool.get("allocatable") or {},
+                "conditions": [{"type": "Ready", "status": str(pool.get("ready", True))}],
+            },
+        }
+
+
+def _check_pool(pool: Raw, *, where: str) -> None:
+    unknown = sorted(set(pool) - _POOL_FIELDS)
+    if unknown:
+        raise InvalidObjectError(f"{where}: NodePool has no field {unknown[0]}")
+    if not pool.get("name"):
+        raise InvalidObjectError(f"{where}: NodePool has no name")
+    count = pool.get("count", 1)
+    if not isinstance(count, int) or count < 0:
+        raise InvalidObjectError(f"{where}: NodePool {pool['name']}: count is not a number")
+
+
+def as_stored(raw: Raw, *, number: int) -> Raw:
+    """The object with what the API server would have added; `number` makes its UID and version."""
+    meta = {"uid": f"file-{number}", **raw["metadata"], "resourceVersion": str(number)}
+    stored = {**raw, "metadata": meta}
+    match raw["kind"]:
+        case "Node":
+            stored["status"] = _node_status(raw.get("status") or {})
+        case "Pod":
+            meta.setdefault("namespace", "default")
+            stored["spec"] = {"containers": [], **(raw.get("spec") or {})}
+        case _:
+            meta.setdefault("namespace", "default")
+    return stored
+
+
+def _node_status(status: Raw) -> Raw:
+    """Ready unless something else is said; room for as many pods as a kubelet allows by default."""
+    room = status.get("allocatable") or status.get("capacity") or {}
+    ready = [{"type": "Ready", "status": "True"}]
+    return {
+        **status,
+        "allocatable": {"pods": _PODS, **room},
+        "conditions": status.get("conditions") or ready,
+    }
+
+
+def by_kind(objects: Iterable[Raw]) -> dict[str, list[Raw]]:
+    found: dict[str, list[Raw]] = {}
+    for raw in objects:
+        found.setdefault(raw["kind"], []).append(raw)
+    return found

@@ -1,0 +1,276 @@
+"""How a group stands, and why: the planner's own decision about it, asked without acting on it.
+
+The cache may be that of a real cluster, read once, or one that `run.py` filled from files; either
+way the answer comes from `engine/decide.py` on what `cluster/observe.py` sees, so it is what the
+planner would do now.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.observe import observe
+from lws_placement.cluster.tenants import ClusterTenants
+from lws_placement.engine.actions import (
+    Action,
+    Blocked,
+    DeletePod,
+    Evict,
+    LeaveHold,
+    Release,
+    TryEvictions,
+    Wait,
+    WriteHold,
+)
+from lws_placement.engine.decide import decide
+from lws_placement.engine.explain import nearness, victims_in_words, waiting_note
+from lws_placement.engine.holds import Hold, Promise
+from lws_placement.engine.model import (
+    DomainName,
+    Group,
+    GroupId,
+    NoFit,
+    Pod,
+    Reason,
+)
+from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.preempt import Nobody
+from lws_placement.engine.seen import Now, Seen, living_members
+from lws_placement.engine.turn import turn_of_pods
+from lws_placement.engine.victims import Victim
+from lws_placement.engine.ways import NoWay, Way, way_into
+
+
+class Standing(StrEnum):
+    PLACED = "placed"
+    """It has a domain, and all its pods are bound there."""
+    COMING = "coming"
+    """It has a domain; pods are still on their way."""
+    PREEMPTS = "preempts"
+    """Others are to be evicted for it."""
+    NEXT = "next"
+    """There is a domain for it that the planner has not taken yet."""
+    WAITS = "waits"
+    BLOCKED = "blocked"
+    """Somebody has to act first."""
+    CHANGING = "changing"
+    """Pods of it are to be replaced, or it is to be moved."""
+    GONE = "gone"
+    """It has no pods; a domain may be kept for its return."""
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A domain that refuses the group, and what would have to end; None: not worked out, as the
+    group wants more than one domain.
+    """
+
+    domain: str
+    reason: Reason
+    way: Way | NoWay | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one group stands. `note` is what its events say."""
+
+    group: GroupId
+    name: str
+    standing: Standing
+    note: str
+    pods: Sequence[Pod] = ()
+    """Living members, by rank."""
+    size: int = 0
+    priority: int = 0
+    promise: Promise | None = None
+    """What it has, or may have now."""
+    place: int = 0
+    """Of a group that waits: its place in the queue, from 1."""
+    before: str = ""
+    """The group right before it."""
+    misses: tuple[Miss, ...] = ()
+    """Nearest first; not all, if there are many."""
+    more: int = 0
+    """Domains that are left out of `misses`."""
+    nobody: Nobody | None = None
+    """Why a group that waits has nobody evicted."""
+
+
+class Inquiry:
+    """Answers about the groups of one cache, for as long as nothing in it changes.
+
+    `most`: domains for which a refusal is told.
+    """
+
+    def __init__(self, cache: ClusterCache, *, most: int = 8) -> None:
+        self._cache = cache
+        self._most = most
+        self._memo = PlanMemo()
+        self._tenants = ClusterTenants(cache)
+        self._last: tuple[NoFit, tuple[Miss, ...]] | None = None
+
+    def groups_of(self, namespace: str, name: str) -> list[GroupId]:
+        """Groups of the LeaderWorkerSet of that name, or the group of the pod of that name."""
+        groups = [g for g in self._cache.groups() if g.namespace == namespace]
+        found = [g for g in groups if g.lws == name]
+        if not found:
+            found = [g for g in groups if any(p.name == name for p in self._cache.group_pods(g))]
+        return sorted(found, key=self._by_index)
+
+    @cached_property
+    def queue(self) -> tuple[GroupId, ...]:
+        """Groups that have no domain and want one, in the order in which they are planned."""
+        waiting = [g for g in self._cache.groups() if self._waits(g)]
+        return tuple(sorted(waiting, key=lambda g: turn_of_pods(g, self._cache.group_pods(g))))
+
+    @cached_property
+    def _places(self) -> Mapping[GroupId, int]:
+        return {group: place for place, group in enumerate(self.queue)}
+
+    def name_of(self, group: GroupId) -> str:
+        """As people know it: namespace and name of its leader pod."""
+        for hold in self._cache.holds_of(group):
+            return f"{group.namespace}/{hold.leader_name}"
+        for pod in self._cache.group_pods(group):
+            if pod.member is not None:
+                return f"{group.namespace}/{pod.member.leader_name}"
+        return f"a group of {group.namespace}/{group.lws}"
+
+    def place_of(self, uid: str) -> str:
+        """A pod and its node, in words."""
+        pod = self._cache.pod(uid)
+        return f"pod {pod.key} on {pod.node}" if pod is not None else f"pod {uid}"
+
+    def about(self, group: GroupId) -> Answer:
+        seen = observe(self._cache, group, plan_id="", memo=self._memo, tenants=self._tenants)
+        return self.answer(seen, decide(seen, self._cache.domains))
+
+    def answer(self, seen: Seen, actions: Sequence[Action]) -> Answer:
+        """How a group stands for which `actions` were decided."""
+        members = living_members(seen.pods)
+        if not members:
+            return self._gone(seen)
+        for action in actions:
+            if isinstance(action, TryEvictions):
+                return self._preempting(seen, action.hold, action.victims)
+        if any(isinstance(a, WriteHold) for a in actions) and not seen.active:
+            found = Promise(tuple(a.hold for a in actions if isinstance(a, WriteHold)))
+            note = f"there is room in {found.where}, which the planner is about to take"
+            return self._of(seen, Standing.NEXT, note, promise=found)
+        for action in actions:
+            match action:
+                case Wait():
+                    return self._waiting(seen, action)
+                case Blocked(why):
+                    return self._of(seen, Standing.BLOCKED, why)
+                case DeletePod(pod, why, whole):
+                    what = "is to be restarted" if whole else f"pod {pod.name} is to be replaced"
+                    return self._of(seen, Standing.CHANGING, f"{what}: {why}")
+                case Evict(by=hold):
+                    note = f"is preempted by {self.name_of(hold.group)}"
+                    return self._of(seen, Standing.CHANGING, note)
+                case LeaveHold(hold, why):
+                    where = Promise((hold,)).where
+                    return self._of(seen, Standing.CHANGING, f"is to leave {where}: {why}")
+                case Release():
+                    return self._of(seen, Standing.CHANGING, "is left to kube-scheduler")
+                case _:
+                    continue
+        if seen.coming:
+            return self._preempting(seen, seen.coming[0], ())
+        return self._settled(seen)
+
+    # -- standings -------------------------------------------------------------------------------
+
+    def _settled(self, seen: Seen) -> Answer:
+        members = living_members(seen.pods)
+        bound = sum(p.node is not None for p in members.values())
+        promise = self._cache.promise_of(seen.id)
+        if promise is None:
+            return self._of(seen, Standing.CHANGING, "its pods come or go")
+        note = f"has {promise.where}, {bound} of {promise.size} pods are bound there"
+        standing = Standing.PLACED if bound == promise.size else Standing.COMING
+        return self._of(seen, standing, note, promise=promise)
+
+    def _preempting(self, seen: Seen, hold: Hold, victims: Sequence[Victim]) -> Answer:
+        if victims:
+            others = victims_in_words(victims, self.name_of)
+        else:
+            others = ", ".join(self.name_of(g) for g in hold.evicts) or "foreign pods"
+        note = f"takes {hold.domain} over from {others}"
+        return self._of(seen, Standing.PREEMPTS, note, promise=Promise((hold,)))
+
+    def _gone(self, seen: Seen) -> Answer:
+        note = "its pods are on their way out" if seen.pods else "has no pods"
+        if seen.holds:
+            kept = Promise(seen.holds).where
+            note += f"; {kept} stays shut until that is certain, and for a group that returns"
+        return self._of(seen, Standing.GONE, note)
+
+    def _waiting(self, seen: Seen, wait: Wait) -> Answer:
+        place = self._places.get(seen.id, 0)
+        group = _as_planned(seen)
+        misses = self._misses(group, wait.verdict)
+        answer = self._of(seen, Standing.WAITS, waiting_note(wait.verdict, size=wait.size))
+        return replace(
+            answer,
+            size=wait.size,
+            place=place + 1,
+            before=self.name_of(self.queue[place - 1]) if place else "",
+            misses=misses,
+            more=len(wait.verdict.reasons) - len(misses),
+            nobody=wait.nobody,
+        )
+
+    def _misses(self, group: Group | None, verdict: NoFit) -> tuple[Miss, ...]:
+        """Groups of one shape share a verdict, so its domains are looked into once."""
+        if self._last is not None and self._last[0] is verdict:
+            return self._last[1]
+        reasons = dict(verdict.reasons)
+        nearest = sorted(reasons, key=lambda v: (nearness(reasons[v]), v))[: self._most]
+        alone = group if group is not None and group.layout is None else None
+        key = verdict.topology_key
+        misses = tuple(Miss(v, reasons[v], self._way(alone, DomainName(key, v))) for v in nearest)
+        self._last = (verdict, misses)
+        return misses
+
+    def _way(self, group: Group | None, domain: DomainName) -> Way | NoWay | None:
+        views = self._cache.domains
+        view = views.domain(domain) if group is not None else None
+        if group is None or view is None:
+            return None
+        return way_into(group, view, views=views, occupants=views.occupants_on)
+
+    def _of(
+        self, seen: Seen, standing: Standing, note: str, *, promise: Promise | None = None
+    ) -> Answer:
+        members = living_members(seen.pods)
+        sizes = [p.member.size for p in members.values() if p.member is not None]
+        return Answer(
+            group=seen.id,
+            name=self.name_of(seen.id),
+            standing=standing,
+            note=note,
+            pods=tuple(members.values()),
+            size=sizes[0] if sizes else 0,
+            priority=max((p.priority for p in members.values()), default=0),
+            promise=promise,
+        )
+
+    def _waits(self, group: GroupId) -> bool:
+        gated = any(p.gated for p in self._cache.group_pods(group))
+        return gated and self._cache.promise_of(group) is None
+
+    def _by_index(self, group: GroupId) -> tuple[str, int, str]:
+        name = self.name_of(group)
+        stem, _, index = name.rpartition("-")
+        return (stem, int(index), name) if index.isdecimal() else (name, 0, name)
+
+
+def _as_planned(seen: Seen) -> Group | None:
+    """The group that was refused; None if its members are not all known."""
+    now = Now.of(seen, living_members(seen.pods))
+    demands = now.demands(())
+    return now.group(seen, demands) if demands is not None else None

@@ -1,0 +1,103 @@
+"""Answers and outcomes as JSON: the facts, and the same sentences as the text."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from lws_placement.engine.explain import domain_in_words, preemption_note
+from lws_placement.engine.model import NodeName, Rank
+from lws_placement.engine.ways import NoWay, Way
+from lws_placement.simulate.inquiry import Answer, Inquiry, Miss
+from lws_placement.simulate.run import Outcome, SetOutcome
+from lws_placement.simulate.text import ask_in_words
+
+Json = dict[str, Any]
+
+
+def answer_json(answer: Answer, inquiry: Inquiry) -> Json:
+    found: Json = {
+        "group": answer.name,
+        "standing": answer.standing.value,
+        "message": answer.note,
+        "size": answer.size,
+        "priority": answer.priority,
+        "pods": [{"name": p.name, "node": p.node} for p in answer.pods],
+    }
+    if answer.promise is not None:
+        found["domains"] = [
+            {"topologyKey": h.domain.key, "name": h.domain.value, "nodes": _by_rank(h.nodes)}
+            for h in answer.promise.holds
+        ]
+    if answer.place:
+        found["queue"] = {"place": answer.place, "of": len(inquiry.queue)}
+        found["misses"] = [_miss(miss, inquiry) for miss in answer.misses]
+        found["moreMisses"] = answer.more
+    if answer.nobody is not None:
+        found["preemption"] = preemption_note(answer.nobody, inquiry.name_of)
+    return found
+
+
+def outcome_json(outcome: Outcome) -> Json:
+    return {
+        "topologyKeys": [
+            {"key": key, "domains": domains, "nodes": nodes} for key, domains, nodes in outcome.keys
+        ],
+        "leaderWorkerSets": [_set(one, outcome.inquiry) for one in outcome.sets],
+        "leftOut": dict(sorted(outcome.left_out.items())),
+    }
+
+
+def _set(one: SetOutcome, inquiry: Inquiry) -> Json:
+    found: Json = {"name": one.name}
+    if one.refused:
+        return {**found, "refused": one.refused}
+    wants = ask_in_words(one.ask, groups=one.replicas)
+    found |= {"replicas": one.replicas, "size": one.size, "wants": wants}
+    found["groups"] = [answer_json(answer, inquiry) for answer in one.groups]
+    if one.update is not None:
+        words = partial(domain_in_words, name_of=inquiry.name_of)
+        found["rollingUpdate"] = {
+            "surge": [answer_json(answer, inquiry) for answer in one.update.surge],
+            "maxUnavailable": one.update.unavailable,
+            "leaving": [
+                {"group": name, "domain": where, "why": words(why)}
+                for name, where, why in one.update.moved
+            ],
+        }
+    return found
+
+
+def _miss(miss: Miss, inquiry: Inquiry) -> Json:
+    reason, lacks = miss.reason, miss.reason.shortfall
+    found: Json = {
+        "name": miss.domain,
+        "why": reason.why.name,
+        "message": domain_in_words(reason, inquiry.name_of),
+        "nodes": reason.nodes,
+        "nodesThatFit": reason.fit,
+    }
+    if lacks is not None:
+        found["member"] = lacks.rank
+        if lacks.resource:
+            found |= {
+                "resource": lacks.resource,
+                "asked": lacks.asked,
+                "largestFree": lacks.largest_free,
+            }
+        else:
+            found["rule"] = lacks.rule
+    match miss.way:
+        case Way(groups, pods):
+            found["fitsOnceEnded"] = {
+                "groups": [inquiry.name_of(group) for group in groups],
+                "pods": [inquiry.place_of(pod) for pod in pods],
+            }
+        case NoWay():
+            found["fitsOnceEnded"] = "never"
+        case None:
+            pass
+    return found
+
+
+def _by_rank(nodes: Mapping[Rank, NodeName]) -> Json:
+    return {str(rank): nodes[rank] for rank in sorted(nodes)}

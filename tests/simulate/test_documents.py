@@ -1,0 +1,104 @@
+"""Files of objects, and what is said of those that cannot be read (`simulate/documents.py`)."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from lws_placement.cli.main import cli
+from lws_placement.errors import InvalidObjectError
+from lws_placement.simulate.documents import as_stored, load_text
+
+SET = """
+kind: LeaderWorkerSet
+metadata:
+  name: llm
+  annotations: {leaderworkerset.sigs.k8s.io/exclusive-topology: example.com/slice}
+spec:
+  replicas: 2
+  leaderWorkerTemplate:
+    size: 2
+    workerTemplate:
+      spec: {containers: [{name: model, resources: {limits: {google.com/tpu: 4}}}]}
+"""
+POOL = (
+    "{kind: NodePool, name: s01, key: example.com/slice, count: 2, "
+    "allocatable: {google.com/tpu: 4}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "is not YAML"),
+        ("[1]", "document 1: is no object with a kind"),
+        ("kind: Node", "Node has no metadata.name"),
+        ("kind: NodePool", "NodePool has no name"),
+        ("{kind: NodePool, name: a, size: 3}", "NodePool has no field size"),
+        ("{kind: NodePool, name: a, count: many}", "count is not a number"),
+        (f"{POOL}\n---\nkind: Node", "document 2: Node has no metadata.name"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_where_and_why(text, says):
+    with pytest.raises(InvalidObjectError, match=says):
+        load_text(text, where="nodes.yaml")
+
+
+def test_a_pool_stands_for_its_nodes():
+    nodes = load_text(POOL, where="nodes.yaml")
+    assert [n["metadata"]["name"] for n in nodes] == ["s01-0", "s01-1"]
+    assert {n["metadata"]["labels"]["example.com/slice"] for n in nodes} == {"s01"}
+
+
+def test_typed_lists_count_as_their_items():
+    text = "{kind: NodeList, items: [{metadata: {name: a}}, {metadata: {name: b}}]}"
+    assert [n["kind"] for n in load_text(text, where="nodes.yaml")] == ["Node", "Node"]
+
+
+def test_what_the_api_server_would_add_is_added():
+    node = as_stored({"kind": "Node", "metadata": {"name": "a"}}, number=7)
+    assert node["status"]["allocatable"] == {"pods": "110"}
+    pod = as_stored({"kind": "Pod", "metadata": {"name": "a"}}, number=8)
+    assert (pod["metadata"]["namespace"], pod["metadata"]["uid"]) == ("default", "file-8")
+
+
+def simulate(tmp_path, text, *args):
+    file = tmp_path / "model.yaml"
+    file.write_text(text)
+    return CliRunner().invoke(cli, ["simulate", "-f", str(file), *args])
+
+
+def test_json_has_the_facts_and_the_sentences(tmp_path):
+    done = simulate(tmp_path, f"{POOL}\n---{SET}", "-o", "json")
+    found = json.loads(done.stdout)
+    assert found["topologyKeys"] == [{"key": "example.com/slice", "domains": 1, "nodes": 2}]
+    placed, waits = found["leaderWorkerSets"][0]["groups"]
+    assert placed["standing"] == "coming"
+    where = {"topologyKey": "example.com/slice", "name": "s01"}
+    assert placed["domains"] == [{**where, "nodes": {"0": "s01-0", "1": "s01-1"}}]
+    assert waits["standing"] == "waits"
+    assert waits["queue"] == {"place": 1, "of": 1}
+    assert waits["misses"] == [
+        {
+            "name": "s01",
+            "why": "HELD",
+            "message": "held by default/llm-0",
+            "nodes": 2,
+            "nodesThatFit": 0,
+            "fitsOnceEnded": {"groups": ["default/llm-0"], "pods": []},
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (POOL, "no LeaderWorkerSet in"),
+        (f"{SET}---\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: 3}}", "Pod a: cannot"),
+        (f"{SET}---\nkind: PriorityClass\nmetadata: {{name: a}}", "PriorityClass a: cannot"),
+    ],
+)
+def test_a_wrong_object_is_named(tmp_path, text, says):
+    done = simulate(tmp_path, text)
+    assert done.exit_code == 1
+    assert says in str(done.exception)
