@@ -81,7 +81,11 @@ class Town:
 
     def hold(self, value, group, *, state=HoldState.ACTIVE):
         hold = Hold(DomainName(KEY, value), group, "0", "l", "r", 1, "p", {}, {}, state=state)
-        self.holds.setdefault(group, []).append(hold)
+        self.put_hold(hold)
+
+    def put_hold(self, hold):
+        known = [h for h in self.holds.get(hold.group, []) if h.domain != hold.domain]
+        self.holds[hold.group] = [*known, hold]
         self.index.put_hold(hold)
 
     def domains(self):
@@ -101,6 +105,10 @@ class Town:
 
     def holds_of(self, group):
         return self.holds.get(group, [])
+
+    @property
+    def version(self):
+        return len(self.budgets), frozenset(self.spared)
 
     def yields(self, group):
         return group in self.yielding

@@ -12,6 +12,8 @@ class BudgetIndex:
 
     def __init__(self) -> None:
         self._by_namespace: dict[str, dict[str, Budget]] = {}
+        self.version = 0
+        """Grows with every change."""
 
     def put(self, budget: Budget) -> bool:
         """Is anything new about it?"""
@@ -19,11 +21,12 @@ class BudgetIndex:
         if known.get(budget.id.name) == budget:
             return False
         known[budget.id.name] = budget
+        self.version += 1
         return True
 
     def drop(self, namespace: str, name: str) -> None:
         known = self._by_namespace.get(namespace, {})
-        known.pop(name, None)
+        self.version += known.pop(name, None) is not None
         if not known:
             self._by_namespace.pop(namespace, None)
 

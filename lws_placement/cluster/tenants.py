@@ -1,7 +1,7 @@
 """Whose pods are where, from the cache, as preemption asks it (`engine/victims.Tenants`)."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from lws_placement.cluster.cache import ClusterCache, guest_group
 from lws_placement.engine.budgets import Budget
@@ -18,6 +18,12 @@ class ClusterTenants:
         self._cache = cache
         self._clock = clock
         self._spared: dict[str, float] = {}
+
+    @property
+    def version(self) -> Hashable:
+        now = self._clock()
+        spared = frozenset(uid for uid, until in self._spared.items() if until > now)
+        return self._cache.budgets.version, spared
 
     def spare(self, pod: Pod) -> float:
         """Its eviction was refused: not to be asked for again for that many seconds."""

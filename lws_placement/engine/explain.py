@@ -8,11 +8,12 @@ group has anything new to hear.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.fit import amount_in_words
 from lws_placement.engine.model import GroupId, NoFit, Rank, Reason, Shortfall, Why
-from lws_placement.engine.preempt import Nobody, Preemption
+from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody
 from lws_placement.engine.refusals import Refusals, classes
 from lws_placement.engine.victims import Victim
 
@@ -23,9 +24,9 @@ _MOST = 900  # an Event's note holds 1024 characters
 _CLASSES = 6
 
 
-def waiting_note(verdict: NoFit, *, size: int) -> str:
+def waiting_note(verdict: NoFit, *, size: int, nobody: Nobody | None = None) -> str:
     """Why a group of `size` pods waits: one sentence per class of domains, the nearest miss
-    first.
+    first; and the budget but for which others would be evicted for it (`nobody`).
     """
     if not verdict.reasons:
         return (
@@ -33,7 +34,8 @@ def waiting_note(verdict: NoFit, *, size: int) -> str:
             "ask for; see kubectl get nodes --show-labels"
         )
     pods = "1 pod" if size == 1 else f"{size} pods"
-    return _cut(f"waits for {_wanted(verdict)} for {pods}: {summarise(verdict)}")
+    budget = f"; {preemption_note(nobody)}" if _is_kept_by_budget(nobody) else ""
+    return _cut(f"waits for {_wanted(verdict)} for {pods}: {summarise(verdict)}", budget)
 
 
 def _wanted(verdict: NoFit) -> str:
@@ -44,12 +46,17 @@ def _wanted(verdict: NoFit) -> str:
     return f"a whole domain of {verdict.topology_key}"
 
 
-def gist(verdict: NoFit) -> str:
+def gist(verdict: NoFit, nobody: Nobody | None = None) -> str:
     """What a group that waits lacks, without how many domains and how much of it: equal for
     verdicts of which a person learns the same.
     """
     found = {(r.why.value, *_lacked(r.shortfall)) for r in _classes(verdict)}
-    return "; ".join(" ".join(part for part in parts if part) for parts in sorted(found))
+    lacks = [" ".join(part for part in parts if part) for parts in sorted(found)]
+    return "; ".join([*lacks, nobody.why.value] if _is_kept_by_budget(nobody) else lacks)
+
+
+def _is_kept_by_budget(nobody: Nobody | None) -> TypeGuard[Nobody]:
+    return nobody is not None and nobody.why is WhyNobody.BUDGET
 
 
 def preemption_note(answer: Preemption | Nobody, name_of: Callable[[GroupId], str] = str) -> str:
@@ -201,5 +208,7 @@ def _nodes(number: int) -> str:
     return "1 node" if number == 1 else f"{number} nodes"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
+def _cut(text: str, end: str = "") -> str:
+    """`end` is kept whole."""
+    most = _MOST - len(end)
+    return text + end if len(text) <= most else f"{text[: most - 1]}…{end}"

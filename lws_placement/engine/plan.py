@@ -29,6 +29,7 @@ from lws_placement.engine.model import (
     Why,
 )
 from lws_placement.engine.ownership import claim_of, opponents
+from lws_placement.engine.preempt import PreemptionMemo
 from lws_placement.engine.refusals import Refusals
 from lws_placement.engine.room import Fit, RoomIndex, fit_in, why_no_room
 from lws_placement.engine.score import Candidate, best
@@ -39,11 +40,14 @@ _NONE: Mapping[str, DomainView] = {}
 
 
 class PlanMemo:
-    """The indexes of the shapes asked about lately; bounded by shapes times domains."""
+    """The indexes of the shapes asked about lately; bounded by shapes times domains. `nobody`: of
+    those, for which nobody is evicted.
+    """
 
     _MOST_SHAPES = 64
 
     def __init__(self) -> None:
+        self.nobody = PreemptionMemo()
         self._by_shape: dict[tuple[str, tuple[Demand, ...]], RoomIndex] = {}
 
     def of(self, group: Group, domains: DomainSet) -> RoomIndex:

@@ -9,7 +9,8 @@ with budgets kept; within a level `sparing.py` finds the fewest that have to go.
 its bound the answer says that it is not proven to be the cheapest; property tests hold the rest
 against brute force. Only the domains that can still be cheapest are searched.
 
-Costs: one look at the tenants of each domain of the key, then trials (a `match` each) in few.
+Costs: one look at the groups in each domain of the key, and where none is in the way at the pods
+there, then trials (a `match` each) in few. `PreemptionMemo` spares equal groups the same answer.
 """
 
 from collections import defaultdict
@@ -18,13 +19,22 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
+from lws_placement.engine.ask import Scope
 from lws_placement.engine.budgets import budgets_asked, why_not_evicted
 from lws_placement.engine.match import NoMatch, match
 from lws_placement.engine.model import DomainName, Group, GroupId, HostPort, NodeName, Pod, Rank
 from lws_placement.engine.resources import minus, total
-from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.sparing import Sparing, Victims
-from lws_placement.engine.victims import Tenancy, Tenants, Victim, tenancy
+from lws_placement.engine.victims import (
+    Barred,
+    Bystanders,
+    InTheWay,
+    Tenants,
+    Victim,
+    bystanders,
+    in_the_way,
+)
 
 TRIALS = 400
 """Matches tried in one domain and level before the search is content with what it has."""
@@ -90,16 +100,46 @@ def preempt(
     worth: list[tuple[Cost, _Domain]] = []
     free: list[DomainName] = []
     for view in domains:
-        found = tenancy(group, view, tenants)
-        if isinstance(found, Tenancy):
-            domain = _Domain(group, view, found, tenants=tenants, trials=trials)
-            if domain.will_be_free():
-                free.append(view.name)
-            elif found.must or found.may:
-                worth.append((_least(found.must or found.may[:1], view.name.value), domain))
+        way = in_the_way(group, view, tenants)
+        if isinstance(way, Barred):
+            continue
+        domain = _Domain(group, view, way, tenants=tenants, trials=trials)
+        if domain.will_be_free():
+            free.append(view.name)
+        elif least := way.must or domain.others.may[:1]:
+            worth.append((_least(least, view.name.value), domain))
     if free:
         return Nobody(WhyNobody.FREEING, min(free))
     return _cheapest(sorted(worth, key=lambda w: w[0]))
+
+
+class PreemptionMemo:
+    """Of the questions asked lately: nobody is to be evicted, as long as the state of the cluster
+    is the same. Groups that own nothing share the answer with all of their shape and rank.
+    """
+
+    _MOST = 64
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[Hashable, Nobody]] = {}
+
+    def ask(self, group: Group, domains: DomainSet, tenants: Tenants) -> Preemption | Nobody:
+        if domains.has_owner(group.id):
+            return preempt(group, domains, tenants)
+        demands = tuple(m.demand for m in group.members)
+        whose = None if group.scope is Scope.CLUSTER else group.id
+        question = (group.topology_key, demands, group.outranks, whose)
+        state = (id(domains), domains.changes.mark, tenants.version)
+        known = self._known.pop(question, None)
+        if known is None or known[0] != state:
+            answer = preempt(group, domains, tenants)
+            if isinstance(answer, Preemption):
+                return answer
+            known = state, answer
+            if len(self._known) >= self._MOST:
+                self._known.pop(next(iter(self._known)))
+        self._known[question] = known
+        return known[1]
 
 
 def _cheapest(worth: Sequence[tuple[Cost, "_Domain"]]) -> Preemption | Nobody:
@@ -132,16 +172,25 @@ class _Domain:
     """One domain with its tenants, as one group sees it."""
 
     def __init__(
-        self, group: Group, view: DomainView, found: Tenancy, *, tenants: Tenants, trials: int
+        self, group: Group, view: DomainView, way: InTheWay, *, tenants: Tenants, trials: int
     ) -> None:
         self.proven = True
         self._group = group
         self._name = view.name
-        self._found = found
+        self._view = view
+        self._way = way
         self._trials = trials
         self._tenants = tenants
-        gone = (*found.leaving, *(v.group for v in found.must if v.group is not None))
-        self._nodes = [_unpromised(node, gone) for node in view.nodes]
+
+    @cached_property
+    def others(self) -> Bystanders:
+        return bystanders(self._group, self._view, self._way, self._tenants)
+
+    @cached_property
+    def _nodes(self) -> Sequence[NodeView]:
+        """Without what is promised to groups that go."""
+        gone = (*self._way.leaving, *(v.group for v in self._way.must if v.group is not None))
+        return [_unpromised(node, gone) for node in self._view.nodes]
 
     @cached_property
     def _at(self) -> Mapping[str, tuple[int, Pod]]:
@@ -151,10 +200,10 @@ class _Domain:
 
     def will_be_free(self) -> bool:
         """Do those who are going anyway make room enough?"""
-        return not self._found.must and self._fits(())
+        return not self._way.must and self._fits(())
 
     def search(self) -> Preemption | Nobody:
-        must, refusal = self._found.must, Nobody(WhyNobody.NO_HELP)
+        must, refusal = self._way.must, Nobody(WhyNobody.NO_HELP)
         for may in self._levels():
             if not self._fits((*must, *may)):
                 continue
@@ -170,14 +219,14 @@ class _Domain:
 
     def _levels(self) -> Iterator[Victims]:
         """Those who may go: up to one priority after the other, from that on that must go."""
-        must, may = self._found.must, self._found.may
+        must, may = self._way.must, self.others.may
         floor = [max(v.priority for v in must)] if must else []
         for level in sorted({*floor, *(v.priority for v in may)}):
             if not floor or level >= floor[0]:
                 yield tuple(v for v in may if v.priority <= level)
 
     def _fewest(self, may: Victims) -> Victims | None:
-        must = self._found.must
+        must = self._way.must
         sparing = Sparing(
             fits=lambda victims: self._fits((*must, *victims)),
             allowed=lambda victims: not self._why_not_evicted((*must, *victims)),
@@ -206,7 +255,7 @@ class _Domain:
 
     def _match(self, victims: Victims) -> Mapping[Rank, NodeName] | NoMatch:
         gone: dict[int, list[Pod]] = defaultdict(list)
-        for uid in self._found.going.union(*(v.uids for v in victims)):
+        for uid in self.others.going.union(*(v.uids for v in victims)):
             if uid in self._at:
                 index, pod = self._at[uid]
                 gone[index].append(pod)

@@ -40,7 +40,9 @@ def begin(seen: Seen, now: Now, group: Group, views: Views) -> list[Action] | No
     lowest = tenants.lowest_priority()
     if lowest is None or lowest >= group.outranks:
         return Nobody(WhyNobody.NO_HELP)
-    answer = preempt(group, views.domains(group.topology_key), tenants)
+    domains = views.domains(group.topology_key)
+    ask = seen.memo.nobody.ask if seen.memo is not None else preempt
+    answer = ask(group, domains, tenants)
     if isinstance(answer, Nobody):
         return answer
     placed = Placed(answer.domain, answer.nodes)

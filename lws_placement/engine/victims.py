@@ -13,7 +13,7 @@ pod only if its room is needed. Nobody is a victim
 - who would be back at once: pods of DaemonSets and of the kubelet itself.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,11 @@ _BACK_AT_ONCE = frozenset({"DaemonSet", "Node"})
 
 class Tenants(Protocol):
     """Whose pods are where."""
+
+    @property
+    def version(self) -> Hashable:
+        """Changes with all that is asked here but does not show in any domain."""
+        ...
 
     def pods_on(self, node: NodeName) -> Sequence[Pod]:
         """Bound there and not finished, by name."""
@@ -71,17 +76,23 @@ class Victim:
 
 
 @dataclass(frozen=True, slots=True)
-class Tenancy:
-    """What a domain's tenants are to one group: who must go for it, and who may, the lowest
-    priority first.
+class InTheWay:
+    """Groups beside which this one may not be: those that must go for it, those that leave by
+    themselves.
     """
 
     must: tuple[Victim, ...] = ()
+    leaving: tuple[GroupId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bystanders:
+    """Foreign pods that may go, the lowest priority first, and the UIDs of all that go by
+    themselves.
+    """
+
     may: tuple[Victim, ...] = ()
     going: frozenset[str] = frozenset()
-    """UIDs of pods that go by themselves."""
-    leaving: tuple[GroupId, ...] = ()
-    """Groups that do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +102,14 @@ class Barred:
     why: str
 
 
-def tenancy(group: Group, domain: DomainView, tenants: Tenants) -> Tenancy | Barred:
-    """Of a group that runs nowhere. O(pods in the domain and of the groups there)."""
+def in_the_way(group: Group, domain: DomainView, tenants: Tenants) -> InTheWay | Barred:
+    """Of a group that runs nowhere. O(pods of the groups there)."""
     if group.outranks is None:
         return Barred("cannot be freed: its preemptionPolicy is Never")
+    owners = domain.holders | domain.overlapping | domain.occupants
     must: list[Victim] = []
-    may: list[Victim] = []
-    going: set[str] = set()
     leaving: list[GroupId] = []
-    for other in sorted(_in_the_way(group, domain)):
+    for other in sorted(opponents(claim_of(group), owners)) if owners else ():
         match _as_victim(other, group.outranks, tenants):
             case Barred() as barred:
                 return barred
@@ -107,7 +117,13 @@ def tenancy(group: Group, domain: DomainView, tenants: Tenants) -> Tenancy | Bar
                 must.append(victim)
             case None:
                 leaving.append(other)
-                going.update(p.uid for p in tenants.all_pods_of(other))
+    return InTheWay(tuple(must), tuple(leaving))
+
+
+def bystanders(group: Group, domain: DomainView, way: InTheWay, tenants: Tenants) -> Bystanders:
+    """O(pods in the domain)."""
+    may: list[Victim] = []
+    going = {p.uid for other in way.leaving for p in tenants.all_pods_of(other)}
     for view in domain.nodes:
         for pod in tenants.pods_on(view.node.name):
             if pod.terminating:
@@ -115,17 +131,13 @@ def tenancy(group: Group, domain: DomainView, tenants: Tenants) -> Tenancy | Bar
             elif _may_go(pod, group.outranks, tenants):
                 may.append(Victim(pod.priority, (pod,)))
     may.sort(key=lambda v: (v.priority, v.name))
-    return Tenancy(tuple(must), tuple(may), frozenset(going), tuple(leaving))
+    return Bystanders(tuple(may), frozenset(going))
 
 
-def _in_the_way(group: Group, domain: DomainView) -> frozenset[GroupId]:
-    """Groups beside which this one may not be."""
-    owners = domain.holders | domain.overlapping | domain.occupants
-    return opponents(claim_of(group), owners)
-
-
-def _may_go(pod: Pod, outranks: int, tenants: Tenants) -> bool:
-    if pod.priority >= outranks or pod.owner_kind in _BACK_AT_ONCE or tenants.is_spared(pod):
+def _may_go(pod: Pod, outranks: int | None, tenants: Tenants) -> bool:
+    if outranks is None or pod.priority >= outranks:
+        return False
+    if pod.owner_kind in _BACK_AT_ONCE or tenants.is_spared(pod):
         return False
     return tenants.goes_with(pod) is None
 

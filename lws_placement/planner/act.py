@@ -88,8 +88,8 @@ class Actor:
             case DeletePod(pod, why, whole):
                 await self._delete(pod, whole=whole)
                 await self._report.deleted(group, pod, why=why, whole=whole)
-            case Wait(verdict, size):
-                await self._report.waiting(group, verdict, size)
+            case Wait(verdict, size, nobody=nobody):
+                await self._report.waiting(group, verdict, size, nobody)
             case Blocked(why):
                 await self._report.blocked(group, why)
             case EndHold():

@@ -14,6 +14,7 @@ from lws_placement.cluster.events import EventRecorder
 from lws_placement.engine.explain import gist, victims_in_words, waiting_note
 from lws_placement.engine.holds import Hold, HoldState, Promise
 from lws_placement.engine.model import GroupId, NoFit, Pod
+from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.victims import Victim
 
 
@@ -64,15 +65,17 @@ class Reporter:
         note = f"pod {pod.key} cannot be evicted for it now: {why}"
         self._say(group, reason="EvictionRefused", note=note, action="Preempt", type="Warning")
 
-    async def waiting(self, group: GroupId, verdict: NoFit, size: int) -> None:
-        note = waiting_note(verdict, size=size)
+    async def waiting(
+        self, group: GroupId, verdict: NoFit, size: int, nobody: Nobody | None
+    ) -> None:
+        note = waiting_note(verdict, size=size, nobody=nobody)
         self._say(
             group,
             reason="WaitingForDomain",
             note=note,
             action="Plan",
             type="Warning",
-            gist=gist(verdict),
+            gist=gist(verdict, nobody),
         )
 
     async def blocked(self, group: GroupId, why: str) -> None:

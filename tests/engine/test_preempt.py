@@ -8,7 +8,13 @@ from tenants import KEY, ME, Town, a_budget, a_demand, a_group, a_group_id
 from lws_placement.engine.explain import preemption_note
 from lws_placement.engine.holds import HoldState
 from lws_placement.engine.model import DomainName, PodPhase
-from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody, preempt
+from lws_placement.engine.preempt import (
+    Nobody,
+    Preemption,
+    PreemptionMemo,
+    WhyNobody,
+    preempt,
+)
 
 EIGHT = a_demand(gpu=8)
 FOUR = a_group(EIGHT, EIGHT, EIGHT, EIGHT)
@@ -229,6 +235,26 @@ def test_at_the_bound_the_answer_is_valid_and_says_that_it_is_not_proven():
     assert exact.proven
     assert not quick.proven
     assert exact.cost <= quick.cost
+
+
+def test_groups_of_one_shape_share_an_answer_until_something_changes():
+    town, memo = Town(), PreemptionMemo()
+    town.add_domain("a", gpu=1)
+    town.add_pod("kept", "a-0")
+    town.budgets = [a_budget("b", allowed=0)]
+    town.index.domains(KEY)
+
+    def ask(group):
+        return memo.ask(group, town.index.domains(KEY), town)
+
+    first = ask(ONE)
+    assert first.why is WhyNobody.BUDGET
+    assert ask(replace(ONE, id=a_group_id("another"))) is first
+    assert ask(replace(ONE, outranks=0)) == Nobody(WhyNobody.NO_HELP)
+    town.budgets = []
+    assert isinstance(ask(ONE), Preemption)
+    town.add_pod("high", "a-0", priority=1000)
+    assert ask(ONE) == Nobody(WhyNobody.NO_HELP)
 
 
 def test_its_own_pods_are_no_victims():

@@ -215,6 +215,10 @@ def test_what_a_budget_protects_is_preempted_when_the_budget_allows_it():
         await cluster.rest()
         assert set(cluster.places()) == {"low-0", "low-0-1"}
         assert states(cluster) == {"a": {"low": "active"}}
+        assert (
+            "PodDisruptionBudget ns/keep allows 0 of 2 evictions"
+            in cluster.said("WaitingForDomain")[-1]
+        )
         cluster.change(
             "poddisruptionbudgets", "keep", lambda b: b["status"].update(disruptionsAllowed=2)
         )
