@@ -185,6 +185,41 @@ def test_the_pods_of_a_job_are_placed_when_all_are_there(scene):
     scene.wait(lambda: leases_of(scene) == [], "its Lease ends with it")
 
 
+def test_pods_of_a_set_and_bare_pods_are_groups_by_their_label(scene):
+    """Whoever made them: the label and the annotations say it all."""
+    scene.pool(2, nodes_each=2)
+    template = a_group_job(scene, "set", 2, group_size="2", topology=scene.key)["spec"]["template"]
+    del template["spec"]["restartPolicy"]
+    template["metadata"]["labels"]["app"] = "set"
+    scene.create(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": {"name": "set", "namespace": scene.namespace},
+            "spec": {
+                "replicas": 2,
+                "serviceName": "set",
+                "podManagementPolicy": "Parallel",
+                "selector": {"matchLabels": {"app": "set"}},
+                "template": template,
+            },
+        }
+    )
+    scene.wait(lambda: len(group_pods(scene, "set")) == 2, "the set's pods are bound")
+    template = a_group_job(scene, "bare", 2, group_size="2", topology=scene.key)["spec"]["template"]
+    pods = [
+        {"apiVersion": "v1", "kind": "Pod", "spec": template["spec"]}
+        | {"metadata": template["metadata"] | {"name": f"bare-{i}", "namespace": scene.namespace}}
+        for i in range(2)
+    ]
+    scene.create(pods[0])
+    scene.wait(lambda: scene.events("CannotPlan"), "one alone waits for the other")
+    scene.create(pods[1])
+    scene.wait(lambda: len(group_pods(scene, "bare")) == 2, "then both are bound")
+    places = [node_domains(scene, group_pods(scene, name)) for name in ("set", "bare")]
+    assert sorted(map(sorted, places)) == [["n00"], ["n01"]]
+
+
 def test_bad_annotations_are_refused_with_the_reason(scene):
     scene.pool(1, nodes_each=1)
     for notes, text in (
