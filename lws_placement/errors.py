@@ -24,6 +24,11 @@ class ApiError(LwsPlacementError):
         self.status = status
         self.reason = reason
 
+    @property
+    def is_refusal(self) -> bool:
+        """The API server says no to what was asked, and would again; it is not just busy."""
+        return 400 <= self.status < 500 and self.status not in (408, 409, 429)
+
 
 class NotFoundError(ApiError):
     """404: the object is not there."""

@@ -60,6 +60,7 @@ __all__ = [
     "GROUP_SIZE",
     "GROUP_TOPOLOGY",
     "GUEST_MARKER",
+    "HISTORY_OF",
     "HOLD",
     "HOLD_LABEL",
     "LAST_APPLIED",
@@ -85,6 +86,7 @@ __all__ = [
     "MANAGED",
     "MEMBER_MARKER",
     "NODE_NAME_FIELD",
+    "NO_ROOM",
     "OUR_PREFIX",
     "OWNER_UID",
     "PINNED_NODE",
@@ -108,6 +110,13 @@ HOLD = OUR_PREFIX + "hold"
 
 HOLD_LABEL = OUR_PREFIX + "kind"
 """Lease label with value `hold`: what our watches select."""
+
+HISTORY_OF = OUR_PREFIX + "history-of"
+"""Label of a ControllerRevision that is kept to go back to: name of its LeaderWorkerSet."""
+
+NO_ROOM = OUR_PREFIX + "no-room"
+"""Pod annotation on the gated leader of a surge group that waits for a domain: why. The controller
+that asked for the group can do without it, and has to know."""
 
 WOKEN = OUR_PREFIX + "woken"
 """Pod annotation on a foreign pod that we kept off held room: written when room became free, since

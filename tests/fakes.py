@@ -14,12 +14,14 @@ lose an answer, or have its watches stand still.
 import asyncio
 from contextlib import suppress
 
-from lws_placement.cluster.client import MERGE_PATCH
+from lws_placement.cluster.client import APPLY_PATCH, MERGE_PATCH
 from lws_placement.engine.json_copy import json_copy
 from lws_placement.errors import ApiError, ConflictError, ExpiredError, NotFoundError
 
 FOREGROUND = "foregroundDeletion"
 STARTED = "2026-01-01T00:00:00Z"
+
+_WITH_GENERATION = ("leaderworkersets", "statefulsets")
 
 _ERRORS = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
 
@@ -64,6 +66,8 @@ class FakeServer:
             raise refused(400, "resourceVersion should not be set on objects to be created")
         self._uids += 1
         meta |= {"uid": f"uid-{self._uids}", "creationTimestamp": STARTED}
+        if resource in _WITH_GENERATION:
+            meta["generation"] = 1
         return self._store(resource, key, obj, "ADDED")
 
     def put(self, resource, obj):
@@ -73,9 +77,11 @@ class FakeServer:
         key = (meta.get("namespace", ""), meta["name"])
         old = self._known(resource, key)
         self._check(old, meta)
-        for name in ("uid", "creationTimestamp", "deletionTimestamp"):
+        for name in ("uid", "creationTimestamp", "deletionTimestamp", "generation"):
             if name in old["metadata"]:
                 meta[name] = old["metadata"][name]
+        if obj.get("spec") != old.get("spec") and "generation" in meta:
+            meta["generation"] += 1
         if meta.get("deletionTimestamp") and not _must_stay(resource, obj):
             return self._remove(resource, key)
         if {**obj, "metadata": {**meta, "resourceVersion": ""}} == {
@@ -202,12 +208,18 @@ class FakeApi:
         )
 
     async def replace(self, path, body):
-        resource, _, _ = parse(path)
+        resource, key, sub = parse(path)
+        if sub == "status":
+            return await self._write(
+                "replace status", resource, lambda: self._put_status(resource, key, body)
+            )
         return await self._write("replace", resource, lambda: self.server.put(resource, body))
 
     async def patch(self, path, body, *, content_type=MERGE_PATCH, params=None):
-        assert content_type == MERGE_PATCH, f"{content_type} is not simulated"
+        assert content_type in (MERGE_PATCH, APPLY_PATCH), f"{content_type} is not simulated"
         resource, key, _ = parse(path)
+        if content_type == APPLY_PATCH:
+            return await self._write("apply", resource, lambda: self._apply(resource, key, body))
         return await self._write("patch", resource, lambda: self._patch(resource, key, body))
 
     async def delete(self, path, *, body=None):
@@ -301,6 +313,21 @@ class FakeApi:
             if b["metadata"]["namespace"] == pod["metadata"]["namespace"]
             and b["spec"]["selector"]["matchLabels"].items() <= labels.items()
         ]
+
+    def _put_status(self, resource, key, body):
+        old = self.server._known(resource, key)
+        self.server._check(old, body["metadata"])
+        return self.server.put(resource, {**old, "status": body["status"]})
+
+    def _apply(self, resource, key, body):
+        """Server-side apply by the one who owns all of metadata's maps and of the spec."""
+        old = self.server.objects.get(resource, {}).get(key)
+        if old is None:
+            return self.server.create(resource, body, namespace=key[0])
+        self.server._check(old, body["metadata"])
+        version = old["metadata"]["resourceVersion"]
+        meta = {**old["metadata"], **body["metadata"], "resourceVersion": version}
+        return self.server.put(resource, {**old, **body, "metadata": meta})
 
     def _patch(self, resource, key, body):
         old = self.server._known(resource, key)

@@ -14,7 +14,8 @@ from lws_placement.cluster.decode import controlling_owner
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.controller.nodes import Nodes
 from lws_placement.controller.observed import Observed
-from lws_placement.controller.sets import APPS, SetReconciler
+from lws_placement.controller.revisions import APPS
+from lws_placement.controller.sets import SetReconciler
 from lws_placement.engine.desired import (
     API_VERSION,
     replica_service,
@@ -151,7 +152,7 @@ class GroupReconciler:
         except ConflictError:
             return  # there already, or that of an earlier leader: its deletion brings us back
         except ApiError as e:
-            if 400 <= e.status < 500:
+            if e.is_refusal:
                 await self._say(lws, "FailedCreate", str(e), "Create", "Warning", topic=meta["uid"])
             raise
         note = f"Created worker statefulset for leader pod {meta['name']}"

@@ -114,7 +114,15 @@ class Observed:
             del self.lws[_name(raw)]
             self._on_lws(_name(raw))
 
+    def put_written_set(self, raw: Raw) -> None:
+        """A write response, which may be newer than what the watch has told so far."""
+        self._sets_by_uid[raw["metadata"]["uid"]] = _name(raw)
+        self.sets[_name(raw)] = raw
+
     def _put_set(self, raw: Raw) -> None:
+        known = self.sets.get(_name(raw))
+        if known is not None and _is_older(raw, known):
+            return
         self._sets_by_uid[raw["metadata"]["uid"]] = _name(raw)
         self._put(self.sets, raw)
 
@@ -190,6 +198,31 @@ def pod_state(raw: Raw) -> PodState:
         leader_name=meta["name"].rsplit("-", 1)[0],
         has_leader_annotation=keys.LWS_LEADER_NAME in notes,
         planned_node="" if _is_gated(raw) else notes.get(keys.PINNED_NODE, ""),
+        size=_number(notes.get(keys.LWS_SIZE, "")),
+        unplaceable=_found_no_room(raw),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _found_no_room(raw: Raw) -> bool:
+    if raw["spec"].get("nodeName"):
+        return False
+    if keys.NO_ROOM in (raw["metadata"].get("annotations") or {}):
+        return True
+    return any(
+        c.get("type") == "PodScheduled" and c.get("reason") == "Unschedulable"
+        for c in (raw.get("status") or {}).get("conditions") or ()
+    )
+
+
+def _is_older(raw: Raw, known: Raw) -> bool:
+    """Is `raw` an earlier version of the same object?"""
+    one, other = raw["metadata"], known["metadata"]
+    return one["uid"] == other["uid"] and int(one["resourceVersion"]) < int(
+        other["resourceVersion"]
     )
 
 

@@ -1,4 +1,8 @@
-"""One LeaderWorkerSet: its revision, leader StatefulSet, shared Service and status."""
+"""One LeaderWorkerSet: its revision, leader StatefulSet, shared Service and status.
+
+The leader StatefulSet is asked for one step of a rolling update after the other
+(`engine/rollout.py`). A step that was decided on an old version of it is refused by the API server.
+"""
 
 import json
 import logging
@@ -9,12 +13,13 @@ from lws_placement import keys
 from lws_placement.cluster.client import APPLY_PATCH, Api, Raw
 from lws_placement.cluster.decode import controlling_owner
 from lws_placement.cluster.events import EventRecorder
+from lws_placement.controller.group_states import asked_of, groups_of, progress_of
 from lws_placement.controller.nodes import Nodes
 from lws_placement.controller.observed import Name, Observed
+from lws_placement.controller.revisions import APPS, Revisions
 from lws_placement.engine.desired import (
     API_VERSION,
     leader_set,
-    owner_reference,
     shared_service,
     wants_shared_service,
 )
@@ -25,16 +30,14 @@ from lws_placement.engine.lws_conditions import (
     why_blocked,
     with_condition,
 )
-from lws_placement.engine.lws_status import GroupState, new_status, set_is_ready, turned_true
-from lws_placement.engine.revision import revision_data, revision_key, same_content
-from lws_placement.engine.rollout import next_step
-from lws_placement.errors import ApiError, ConflictError, NotFoundError
+from lws_placement.engine.lws_status import GroupState, new_status, turned_true
+from lws_placement.engine.rollout import Step, is_finished, next_step, strategy_of
+from lws_placement.engine.rollout_words import surge_note, update_notes
+from lws_placement.errors import ApiError, ConflictError
 
 log = logging.getLogger(__name__)
 
-APPS = "/apis/apps/v1/namespaces"
 _UPSTREAM_MANAGER = {"fieldManager": "lws", "force": "true"}
-_NAME_MOST = 220
 
 
 class SetReconciler:
@@ -56,6 +59,7 @@ class SetReconciler:
         self._may_write = may_write
         self._applied: dict[str, tuple[str, str, int]] = {}
         """LWS UID -> (what was applied last, UID and generation of the StatefulSet it gave)."""
+        self._revisions = Revisions(api, observed, say=self._say_revision, may_write=may_write)
 
     async def reconcile(self, name: Name) -> None:
         lws = self._observed.lws.get(name)
@@ -68,105 +72,40 @@ class SetReconciler:
             owner = controlling_owner(stateful_set).get("uid")
             if owner and owner != lws["metadata"]["uid"]:
                 return  # of an earlier LeaderWorkerSet of this name; garbage collection takes it
-        revision = await self._revision(lws, stateful_set)
-        applied = await self._apply_leader_set(lws, stateful_set, revision)
+        revision = await self._revisions.ensure(lws, _revision_of(stateful_set))
+        groups = groups_of(self._observed, name)
+        step = await self._next_step(lws, stateful_set, groups, revision)
+        applied = await self._apply_leader_set(lws, stateful_set, revision, step)
         if wants_shared_service(lws):
             await self.create_service(lws, shared_service(lws))
         await self._write_status(lws, applied, revision)
-        await self._drop_old_revisions(lws, revision)
+        asked = asked_of(applied)
+        progress = progress_of(groups, replicas=asked.replicas, revision=revision)
+        if is_finished(strategy_of(lws), asked, progress):
+            await self._revisions.set_others_aside(lws, revision)
 
-    # -- revisions -------------------------------------------------------------------------------
-
-    async def _revision(self, lws: Raw, stateful_set: Raw | None) -> str:
-        """Key of the live template's revision; its ControllerRevision exists afterwards."""
-        data = revision_data(lws)
-        labels = stateful_set["metadata"].get("labels") or {} if stateful_set else {}
-        current = labels.get(keys.LWS_REVISION, "")
-        mine = self._revisions_of(lws)
-        for stored in sorted(mine, key=lambda r: int(r.get("revision", 0)), reverse=True):
-            key = stored["metadata"]["labels"].get(keys.LWS_REVISION, "")
-            if key and same_content(stored["data"], data):
-                return str(key)
-        if current and not any(
-            r["metadata"]["labels"].get(keys.LWS_REVISION) == current for r in mine
-        ):
-            # Taken over from a controller whose revision is gone: the key is kept, no rollout.
-            await self._create_revision(lws, data, current, mine)
-            await self._say(
-                lws,
-                "CreatingRevision",
-                f"Creating missing revision with key {current} for existing LeaderWorkerSet",
-                "Create",
-            )
-            return str(current)
-        key = revision_key(data)
-        await self._create_revision(lws, data, key, mine)
-        what = "updated LWS" if current else "a newly created LeaderWorkerSet"
-        note = f"Creating revision with key {key} for {what}"
-        await self._say(lws, "CreatingRevision", note, "Create")
-        return key
-
-    def _revisions_of(self, lws: Raw) -> list[Raw]:
-        meta = lws["metadata"]
-        return [
-            raw
-            for (namespace, _), raw in self._observed.revisions.items()
-            if namespace == meta["namespace"]
-            and raw["metadata"]["labels"].get(keys.LWS_NAME) == meta["name"]
-            and controlling_owner(raw).get("uid", meta["uid"]) == meta["uid"]
-        ]
-
-    async def _create_revision(self, lws: Raw, data: Raw, key: str, others: list[Raw]) -> None:
-        meta = lws["metadata"]
-        number = 1 + max((int(r.get("revision", 0)) for r in others), default=0)
-        body: Raw = {
-            "apiVersion": "apps/v1",
-            "kind": "ControllerRevision",
-            "metadata": {
-                "name": f"{meta['name'][:_NAME_MOST]}-{key}-{number}",
-                "namespace": meta["namespace"],
-                "labels": {keys.LWS_NAME: meta["name"], keys.LWS_REVISION: key},
-                "ownerReferences": [owner_reference(API_VERSION, "LeaderWorkerSet", meta)],
-            },
-            "data": data,
-            "revision": number,
-        }
-        self._may_write()
-        try:
-            written = await self._api.create(
-                f"{APPS}/{meta['namespace']}/controllerrevisions", body
-            )
-        except ConflictError:
-            return  # our watch lags: it exists
-        self._observed.revisions[(meta["namespace"], body["metadata"]["name"])] = written
-
-    async def _drop_old_revisions(self, lws: Raw, revision: str) -> None:
-        """Only when every group is at the current one: a group is rebuilt at its leader's."""
-        meta, status = lws["metadata"], lws.get("status") or {}
-        available = any(
-            c["type"] == "Available" and c["status"] == "True"
-            for c in status.get("conditions") or ()
-        )
-        if not available or status.get("observedGeneration") != meta.get("generation"):
-            return
-        if next_step(lws).partition:
-            return
-        for raw in self._revisions_of(lws):
-            if raw["metadata"]["labels"].get(keys.LWS_REVISION) == revision:
-                continue
-            name = raw["metadata"]["name"]
-            self._may_write()
-            try:
-                await self._api.delete(f"{APPS}/{meta['namespace']}/controllerrevisions/{name}")
-            except NotFoundError:
-                continue
+    async def _next_step(
+        self, lws: Raw, stateful_set: Raw | None, groups: list[GroupState], revision: str
+    ) -> Step:
+        """Also says what it will mean."""
+        strategy = strategy_of(lws)
+        if stateful_set is None:
+            return next_step(strategy, None, (), changed=False)
+        asked = asked_of(stateful_set)
+        changed = _revision_of(stateful_set) != revision
+        progress = progress_of(groups, replicas=asked.replicas, revision=revision)
+        note = surge_note(strategy, asked, progress, name=lws["metadata"]["name"])
+        if note and not changed:
+            await self._say(lws, "SurgeWaits", note, "Update", topic=f"surge at {revision}")
+        return next_step(strategy, asked, progress, changed=changed)
 
     # -- children --------------------------------------------------------------------------------
 
-    async def _apply_leader_set(self, lws: Raw, known: Raw | None, revision: str) -> Raw:
+    async def _apply_leader_set(
+        self, lws: Raw, known: Raw | None, revision: str, step: Step
+    ) -> Raw:
         """Server-side apply, only if what we want or what is there has changed."""
         meta = lws["metadata"]
-        step = next_step(lws)
         body = leader_set(lws, revision=revision, replicas=step.replicas, partition=step.partition)
         wanted = json.dumps(body, sort_keys=True)
         if known is not None:
@@ -174,6 +113,7 @@ class SetReconciler:
             if self._applied.get(meta["uid"]) == there and _carries_metadata(known, body):
                 return known
             body["metadata"]["uid"] = known["metadata"]["uid"]  # of no other of that name
+            body["metadata"]["resourceVersion"] = known["metadata"]["resourceVersion"]
         self._may_write()
         path = f"{APPS}/{meta['namespace']}/statefulsets/{meta['name']}"
         try:
@@ -181,7 +121,7 @@ class SetReconciler:
                 path, body, content_type=APPLY_PATCH, params=_UPSTREAM_MANAGER
             )
         except ApiError as e:
-            if 400 <= e.status < 500 and not isinstance(e, ConflictError):
+            if e.is_refusal:
                 reason = "FailedUpdate" if known else "FailedCreate"
                 await self._say(lws, reason, str(e), "Update" if known else "Create", "Warning")
                 await self._write_status(lws, known or {}, revision, refused=refused_set(str(e)))
@@ -194,7 +134,15 @@ class SetReconciler:
         if known is None:
             note = f"Created leader statefulset {meta['name']}"
             await self._say(lws, "GroupsProgressing", note, "Create", topic="leader set")
+        else:
+            await self._say_step(lws, known, step, revision)
+        self._observed.put_written_set(written)
         return written
+
+    async def _say_step(self, lws: Raw, known: Raw, step: Step, revision: str) -> None:
+        notes = update_notes(asked_of(known), step, name=lws["metadata"]["name"])
+        for reason, note in notes:
+            await self._say(lws, reason, note, "Update", topic=f"{reason} {revision}")
 
     async def create_service(self, lws: Raw, body: Raw) -> None:
         """Created if absent, never updated."""
@@ -214,7 +162,7 @@ class SetReconciler:
         self, lws: Raw, stateful_set: Raw, revision: str, *, refused: Problem | None = None
     ) -> None:
         meta, old = lws["metadata"], lws.get("status") or {}
-        groups = self._groups((meta["namespace"], meta["name"]))
+        groups = groups_of(self._observed, (meta["namespace"], meta["name"]))
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         status = new_status(
             lws,
@@ -267,24 +215,8 @@ class SetReconciler:
             all_leaders_bound=len(leaders) >= lws["spec"].get("replicas", 1),
         )
 
-    def _groups(self, name: Name) -> list[GroupState]:
-        found = []
-        for pod in self._observed.pods_of(name):
-            if not pod.is_leader or not pod.group_index.isdecimal():
-                continue
-            workers = self._observed.sets.get((pod.namespace, pod.name))
-            labels = workers["metadata"].get("labels") or {} if workers else {}
-            found.append(
-                GroupState(
-                    index=int(pod.group_index),
-                    leader_ready=pod.phase == "Running" and pod.ready and not pod.terminating,
-                    leader_revision=pod.revision,
-                    workers_exist=workers is not None,
-                    workers_ready=workers is not None and set_is_ready(workers),
-                    workers_revision=labels.get(keys.LWS_REVISION, ""),
-                )
-            )
-        return found
+    async def _say_revision(self, lws: Raw, note: str) -> None:
+        await self._say(lws, "CreatingRevision", note, "Create")
 
     async def _say(
         self,
@@ -313,3 +245,8 @@ def _carries_metadata(stateful_set: Raw, wanted: Raw) -> bool:
         (wanted["metadata"][kind].items()) <= (there.get(kind) or {}).items()
         for kind in ("labels", "annotations")
     )
+
+
+def _revision_of(stateful_set: Raw | None) -> str:
+    labels = stateful_set["metadata"].get("labels") or {} if stateful_set else {}
+    return str(labels.get(keys.LWS_REVISION, ""))

@@ -24,8 +24,8 @@ from lws_placement.engine.lws_names import (
     LWS_SUBGROUP_SIZE,
     LWS_WORKER_INDEX,
 )
-from lws_placement.engine.lws_validation import scaled
 from lws_placement.engine.pod_env import requests_tpu
+from lws_placement.engine.rollout import strategy_of
 
 Raw = dict[str, Any]
 
@@ -36,6 +36,8 @@ def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw
     """The leader StatefulSet, for server-side apply."""
     meta, spec = lws["metadata"], lws["spec"]
     name = meta["name"]
+    strategy = strategy_of(lws)
+    at_once = max(1, strategy.unavailable + strategy.surge)
     parts = spec["leaderWorkerTemplate"]
     template = copy.deepcopy(parts.get("leaderTemplate") or parts["workerTemplate"])
     notes = _template_notes(lws)
@@ -59,7 +61,7 @@ def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw
             "selector": {"matchLabels": {LWS_NAME: name, LWS_WORKER_INDEX: "0"}},
             "updateStrategy": {
                 "type": "RollingUpdate",
-                "rollingUpdate": {"partition": partition, "maxUnavailable": _unavailable(spec)},
+                "rollingUpdate": {"partition": partition, "maxUnavailable": at_once},
             },
             "template": _with(template, labels, notes),
             **_claims(parts),
@@ -210,11 +212,3 @@ def _claims(parts: Raw) -> Raw:
 
 def _subdomain_policy(spec: Raw) -> str:
     return str((spec.get("networkConfig") or {}).get("subdomainPolicy") or "Shared")
-
-
-def _unavailable(spec: Raw) -> int:
-    rolling = (spec.get("rolloutStrategy") or {}).get("rollingUpdateConfiguration") or {}
-    replicas: int = spec.get("replicas", 1)
-    unavailable: int = scaled(rolling.get("maxUnavailable", 1), replicas, round_up=False)
-    surge: int = scaled(rolling.get("maxSurge", 0), replicas, round_up=True)
-    return max(1, unavailable + min(surge, replicas))

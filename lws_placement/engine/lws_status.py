@@ -35,6 +35,7 @@ class GroupState:
     workers_exist: bool
     workers_ready: bool
     workers_revision: str
+    unplaceable: bool = False
 
     def counted(self, size: int) -> bool:
         return size == 1 or self.workers_exist

@@ -37,6 +37,10 @@ class PodState:
     has_leader_annotation: bool
     planned_node: str = ""
     """The node that placement keeps for this pod, where it waits for nothing but being bound."""
+    size: int = 0
+    """Of its group, as it was made; 0: not known."""
+    unplaceable: bool = False
+    """It was looked at by planner or scheduler and found no room."""
 
     @property
     def is_leader(self) -> bool:

@@ -1,15 +1,78 @@
-"""How far a rolling update has come: the leader StatefulSet's partition and replicas.
+"""How a rolling update goes on: what to ask of the leader StatefulSet next.
 
-This is the place of LeaderWorkerSet's group-wise rolling update (partition that falls group by
-group, surge groups, `maxUnavailable` counted in whole groups). Today an update only keeps the
-user's `partition`; the StatefulSet controller then replaces leaders from the top, paced by
-`maxUnavailable` and leader readiness, and each leader takes its workers with it.
+Groups are updated from the highest index to the lowest by letting the StatefulSet's partition fall:
+its controller replaces the leaders at and above it, and each leader takes its workers with it. The
+steps are upstream's (partition falls by `maxUnavailable` groups beyond the run of finished ones,
+never rises in one update; surge groups come first and go as soon as `maxUnavailable` covers what
+is left), under one rule that upstream's arithmetic keeps in most states and this one in all:
+
+  A step never takes a ready group away unless `replicas - maxUnavailable` ready ones are left.
+
+A group counts as *left* when it is ready, and is either finished (at the current revision) or below
+the partition. So an unhealthy group holds the update back wherever it is, one that is not ready may
+be replaced at any time, and a second update does not take the surge groups of the first while they
+stand in for others. What upstream does beyond that and is plainly not meant is not copied: a first
+start or a plain change of `replicas` makes no surge groups, and `maxUnavailable` and `maxSurge`
+that both come out as 0 (a write to `scale` can lead there) do not stop updates for ever.
+
+A surge group that finds no room is reckoned without: groups are then replaced in place, as far as
+`maxUnavailable` allows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lws_placement.engine.lws_validation import scaled
+
 Raw = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """What a LeaderWorkerSet says of updates, in numbers of groups."""
+
+    replicas: int
+    partition: int = 0
+    unavailable: int = 1
+    surge: int = 0
+
+    @property
+    def most(self) -> int:
+        """Groups that may exist during an update."""
+        return self.replicas + self.surge
+
+    @property
+    def least(self) -> int:
+        """Groups that stay ready during an update."""
+        return max(0, self.replicas - self.unavailable)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the leader StatefulSet is asked for now; `for_replicas`: what the LeaderWorkerSet wanted
+    when it was.
+    """
+
+    partition: int
+    replicas: int
+    for_replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one group is. All false: there is no leader, or its workers are still to be made."""
+
+    ready: bool = False
+    updated: bool = False
+    old: bool = False
+    """Something of it is at another revision."""
+    unplaceable: bool = False
+    """Its leader was looked at and found no room."""
+
+    @property
+    def finished(self) -> bool:
+        return self.ready and self.updated
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +83,120 @@ class Step:
     replicas: int
 
 
-def next_step(lws: Raw) -> Step:
-    rolling = (lws["spec"].get("rolloutStrategy") or {}).get("rollingUpdateConfiguration") or {}
-    return Step(partition=rolling.get("partition", 0), replicas=lws["spec"].get("replicas", 1))
+def strategy_of(lws: Raw) -> Strategy:
+    spec = lws["spec"]
+    rolling = (spec.get("rolloutStrategy") or {}).get("rollingUpdateConfiguration") or {}
+    replicas: int = spec.get("replicas", 1)
+    unavailable: int = scaled(rolling.get("maxUnavailable", 1), replicas, round_up=False)
+    surge = min(replicas, scaled(rolling.get("maxSurge", 0), replicas, round_up=True))
+    return Strategy(
+        replicas=replicas,
+        partition=rolling.get("partition", 0),
+        unavailable=unavailable if unavailable or surge else 1,
+        surge=surge,
+    )
+
+
+def next_step(
+    strategy: Strategy, asked: Asked | None, groups: Sequence[Progress], *, changed: bool
+) -> Step:
+    """`groups`: those of indexes 0 to `asked.replicas` - 1. `changed`: the StatefulSet does not
+    have the current template yet.
+    """
+    if asked is None:
+        return Step(strategy.partition, strategy.replicas)
+    partition = max(_partition(strategy, asked, groups, changed=changed), strategy.partition)
+    return Step(partition, _replicas(strategy, asked, groups, partition=partition, changed=changed))
+
+
+def is_finished(strategy: Strategy, asked: Asked, groups: Sequence[Progress]) -> bool:
+    """Is every group at the current revision and ready, and no surge group left?"""
+    return (
+        asked.replicas == strategy.replicas
+        and strategy.partition == 0
+        and asked.partition == 0
+        and all(g.finished for g in groups)
+    )
+
+
+def stuck_surge(strategy: Strategy, groups: Sequence[Progress]) -> list[int]:
+    """Indexes of surge groups that found no room."""
+    return [i for i in range(strategy.replicas, len(groups)) if groups[i].unplaceable]
+
+
+def left_ready(groups: Sequence[Progress], *, partition: int, replicas: int) -> int:
+    """Groups that stay ready whatever the StatefulSet controller does with such a partition."""
+    return sum(
+        g.ready and (g.updated or index < partition) for index, g in enumerate(groups[:replicas])
+    )
+
+
+# -- inside --------------------------------------------------------------------------------------
+
+
+def _partition(
+    strategy: Strategy, asked: Asked, groups: Sequence[Progress], *, changed: bool
+) -> int:
+    if changed:
+        now, lowest = asked.replicas, min(strategy.replicas, asked.replicas)
+    elif asked.replicas < strategy.replicas:
+        return asked.partition  # groups are added first
+    elif asked.for_replicas != strategy.replicas:
+        now, lowest = asked.partition, min(asked.partition, strategy.most)
+    else:
+        lowest = strategy.replicas - strategy.unavailable - _run_of_finished(strategy, groups)
+        now, lowest = asked.partition, max(0, lowest)
+    there = min(asked.replicas, len(groups))
+    enough = min(strategy.least, left_ready(groups, partition=now, replicas=there))
+    for partition in range(lowest, now):
+        if left_ready(groups, partition=partition, replicas=there) >= enough:
+            return partition
+    return now
+
+
+def _run_of_finished(strategy: Strategy, groups: Sequence[Progress]) -> int:
+    """How many groups from the top are finished, surge groups without room left out."""
+    run = 0
+    for index in reversed(range(len(groups))):
+        if index >= strategy.replicas and groups[index].unplaceable:
+            continue
+        if not groups[index].finished:
+            break
+        run += 1
+    return run
+
+
+def _replicas(
+    strategy: Strategy,
+    asked: Asked,
+    groups: Sequence[Progress],
+    *,
+    partition: int,
+    changed: bool,
+) -> int:
+    wanted, there = strategy.replicas, asked.replicas
+    if there < wanted or (not changed and _only_scales(strategy, asked, groups)):
+        return wanted
+    unfinished = wanted - sum(g.finished for g in groups[:wanted])
+    if changed:
+        unfinished = wanted
+    if unfinished > strategy.surge:
+        replicas = strategy.most
+    else:
+        replicas = wanted + max(0, unfinished - strategy.unavailable)
+    if replicas >= there:
+        return replicas
+    enough = min(strategy.least, left_ready(groups, partition=partition, replicas=there))
+    for fewer in range(replicas, min(there, strategy.most)):
+        if left_ready(groups, partition=partition, replicas=fewer) >= enough:
+            return fewer
+    return min(there, strategy.most)
+
+
+def _only_scales(strategy: Strategy, asked: Asked, groups: Sequence[Progress]) -> bool:
+    """Is there no update that surge groups could be for: all groups were let go already, or none is
+    at another revision and none was added?
+    """
+    if asked.partition == 0 and asked.replicas == strategy.replicas:
+        return True
+    return asked.replicas == asked.for_replicas and not any(g.old for g in groups)

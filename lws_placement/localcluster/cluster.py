@@ -159,6 +159,14 @@ class LocalCluster:
             raise LocalClusterError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
         return done.stdout if check else done.stdout + done.stderr
 
+    def start_kubectl(self, *args: str) -> "subprocess.Popen[str]":
+        """The real kubectl as a process, for verbs that go on: `--watch`."""
+        return subprocess.Popen(
+            [self._bin["kubectl"], f"--kubeconfig={self.kubeconfig}", *args],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Credentials of a ServiceAccount and nothing more: its token, as its pods would have
         it.

@@ -105,6 +105,11 @@ class Scene:
     def one(self, kind, name):
         return json.loads(self.kubectl("get", kind, name, "-ojson"))
 
+    def watch(self, kind, name):
+        """Every version of an object, until `close()` is called on what this returns."""
+        get = ("get", "-n", self.namespace, kind, name, "--watch", "-ojson")
+        return Watch(self.cluster.start_kubectl(*get))
+
     def members(self, lws=None):
         selector = f"{LWS}/name={lws}" if lws else f"{LWS}/name"
         return self.get("pods", "-l", selector)
@@ -175,6 +180,28 @@ class Scene:
             return len(there) == number and len(pods) == number
 
         self.wait(settled, f"{number} members of {lws or 'all'} are bound", timeout_s)
+
+
+class Watch:
+    """`kubectl get --watch` of one object, as an iterator over its versions."""
+
+    def __init__(self, process):
+        self._process = process
+
+    def __iter__(self):
+        text = ""
+        for line in self._process.stdout:
+            text += line
+            if line == "}\n":
+                yield json.loads(text)
+                text = ""
+
+    def close(self):
+        self._process.terminate()
+        self._process.wait()
+
+    def free(self):
+        self._process.stdout.close()
 
 
 def _stays(pod):

@@ -1,0 +1,71 @@
+"""What is observed of each group: its leader pod and the worker StatefulSet that this pod owns."""
+
+from collections.abc import Sequence
+
+from lws_placement import keys
+from lws_placement.cluster.client import Raw
+from lws_placement.cluster.decode import controlling_owner
+from lws_placement.controller.observed import Name, Observed
+from lws_placement.engine.lws_status import GroupState, set_is_ready
+from lws_placement.engine.restart import PodState
+from lws_placement.engine.rollout import Asked, Progress
+
+_WITH_WORKERS = 2
+
+
+def groups_of(observed: Observed, lws: Name) -> list[GroupState]:
+    """Of all that have a leader pod, in the order of their names."""
+    return [
+        _group(observed, pod)
+        for pod in observed.pods_of(lws)
+        if pod.is_leader and pod.group_index.isdecimal()
+    ]
+
+
+def progress_of(groups: Sequence[GroupState], *, replicas: int, revision: str) -> list[Progress]:
+    """Of groups 0 to `replicas` - 1."""
+    found = {group.index: _progress(group, revision) for group in groups}
+    return [found.get(index, Progress()) for index in range(replicas)]
+
+
+def asked_of(stateful_set: Raw) -> Asked:
+    """What the leader StatefulSet is asked for."""
+    spec, notes = stateful_set["spec"], stateful_set["metadata"].get("annotations") or {}
+    rolling = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
+    replicas = spec.get("replicas", 1)
+    noted = notes.get(keys.LWS_REPLICAS, "")
+    return Asked(
+        partition=rolling.get("partition", 0),
+        replicas=replicas,
+        for_replicas=int(noted) if noted.isdecimal() else replicas,
+    )
+
+
+def _group(observed: Observed, pod: PodState) -> GroupState:
+    """A group that was made without workers has them, so to speak, whatever its size is to be."""
+    workers = observed.sets.get((pod.namespace, pod.name))
+    if workers is not None and controlling_owner(workers).get("uid") != pod.uid:
+        workers = None  # of the leader before; garbage collection takes it
+    alone = pod.size == 1
+    labels = workers["metadata"].get("labels") or {} if workers else {}
+    return GroupState(
+        index=int(pod.group_index),
+        leader_ready=pod.phase == "Running" and pod.ready and not pod.terminating,
+        leader_revision=pod.revision,
+        workers_exist=alone or workers is not None,
+        workers_ready=alone or (workers is not None and set_is_ready(workers)),
+        workers_revision=pod.revision if alone else labels.get(keys.LWS_REVISION, ""),
+        unplaceable=pod.unplaceable,
+    )
+
+
+def _progress(group: GroupState, revision: str) -> Progress:
+    carried = {group.leader_revision}
+    if group.workers_exist:
+        carried.add(group.workers_revision)
+    return Progress(
+        ready=group.ready(_WITH_WORKERS),
+        updated=group.updated(_WITH_WORKERS, revision),
+        old=carried != {revision},
+        unplaceable=group.unplaceable,
+    )

@@ -1,0 +1,159 @@
+"""The revisions of a LeaderWorkerSet's template, kept as ControllerRevisions.
+
+While groups of several revisions exist, each has its ControllerRevision, as workers are made from
+that of their leader. When an update is finished the others would be deleted by upstream's rule.
+Each is set aside first, as a copy under a label of ours without LeaderWorkerSet's name label: so
+everyone who looks for revisions sees what upstream leaves, and `lws-placement rollout` can still
+show them and go back. The last ten are kept. (A copy, as the API server lets nobody change a
+ControllerRevision whose data is not written to the letter as Go would.)
+
+A template that was seen before keeps its key, so groups that carry it already are not touched. It
+gets another ControllerRevision with the highest number, as with upstream.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from lws_placement import keys
+from lws_placement.cluster.client import Api, Raw
+from lws_placement.cluster.decode import controlling_owner
+from lws_placement.controller.observed import Observed
+from lws_placement.engine.desired import API_VERSION, owner_reference
+from lws_placement.engine.revision import (
+    canonical_bytes,
+    revision_data,
+    revision_key,
+    same_content,
+)
+from lws_placement.errors import ConflictError, NotFoundError
+
+APPS = "/apis/apps/v1/namespaces"
+_NAME_MOST = 220
+_KEPT = 10
+
+Say = Callable[[Raw, str], Awaitable[None]]
+"""(LeaderWorkerSet, note of the event)."""
+
+
+class Revisions:
+    def __init__(
+        self, api: Api, observed: Observed, *, say: Say, may_write: Callable[[], None]
+    ) -> None:
+        self._api = api
+        self._observed = observed
+        self._say = say
+        self._may_write = may_write
+
+    async def ensure(self, lws: Raw, current: str) -> str:
+        """Key of the live template's revision; its ControllerRevision exists afterwards.
+
+        `current`: the key that the leader StatefulSet carries, empty if there is none.
+        """
+        data = revision_data(lws)
+        mine = self._of(lws)
+        for stored in sorted(mine, key=_number, reverse=True):
+            key = key_of(stored)
+            if key and same_content(stored["data"], data):
+                if key != current and _number(stored) < max(map(_number, mine)):
+                    await self._create(lws, stored["data"], key, mine)
+                return key
+        if current and not any(key_of(r) == current for r in mine):
+            # Taken over from a controller whose revision is gone: the key is kept, no rollout.
+            await self._create(lws, data, current, mine)
+            note = f"Creating missing revision with key {current} for existing LeaderWorkerSet"
+            await self._say(lws, note)
+            return current
+        key = revision_key(data)
+        await self._create(lws, data, key, mine)
+        what = "updated LWS" if current else "a newly created LeaderWorkerSet"
+        await self._say(lws, f"Creating revision with key {key} for {what}")
+        return key
+
+    async def set_others_aside(self, lws: Raw, revision: str) -> None:
+        """Only when every group is at `revision`: a group is rebuilt at its leader's."""
+        mine = self._of(lws)
+        newest = max((r for r in mine if key_of(r) == revision), key=_number, default=None)
+        others = [r for r in mine if r is not newest]
+        for raw in others:
+            await self._set_aside(lws, raw)
+        if others:
+            await self._trim(lws, revision)
+
+    async def _set_aside(self, lws: Raw, raw: Raw) -> None:
+        meta = lws["metadata"]
+        labels = {keys.HISTORY_OF: meta["name"], keys.LWS_REVISION: key_of(raw)}
+        name = f"{meta['name'][:_NAME_MOST]}-history-{_number(raw)}"
+        with suppress(ConflictError):  # there already: only the deletion is missing
+            await self._write(lws, name, labels, raw["data"], _number(raw))
+        self._may_write()
+        with suppress(NotFoundError):
+            await self._api.delete(_path(raw))
+
+    async def _trim(self, lws: Raw, revision: str) -> None:
+        """What is set aside and older than the last ten, or there in a newer copy."""
+        meta = lws["metadata"]
+        page = await self._api.list(
+            f"{APPS}/{meta['namespace']}/controllerrevisions",
+            labelSelector=f"{keys.HISTORY_OF}={meta['name']}",
+        )
+        mine = [r for r in page["items"] if controlling_owner(r).get("uid") == meta["uid"]]
+        kept = {revision}
+        for raw in sorted(mine, key=_number, reverse=True):
+            if key_of(raw) not in kept and len(kept) <= _KEPT:
+                kept.add(key_of(raw))
+                continue
+            self._may_write()
+            with suppress(NotFoundError):
+                await self._api.delete(_path(raw))
+
+    def _of(self, lws: Raw) -> list[Raw]:
+        meta = lws["metadata"]
+        return [
+            raw
+            for (namespace, _), raw in self._observed.revisions.items()
+            if namespace == meta["namespace"]
+            and raw["metadata"]["labels"].get(keys.LWS_NAME) == meta["name"]
+            and controlling_owner(raw).get("uid", meta["uid"]) == meta["uid"]
+        ]
+
+    async def _create(self, lws: Raw, data: Raw, key: str, others: list[Raw]) -> None:
+        meta = lws["metadata"]
+        number = 1 + max(map(_number, others), default=0)
+        labels = {keys.LWS_NAME: meta["name"], keys.LWS_REVISION: key}
+        name = f"{meta['name'][:_NAME_MOST]}-{key}-{number}"
+        with suppress(ConflictError):  # our watch lags: it exists
+            written = await self._write(lws, name, labels, data, number)
+            self._observed.revisions[(meta["namespace"], name)] = written
+
+    async def _write(
+        self, lws: Raw, name: str, labels: dict[str, str], data: Raw, number: int
+    ) -> Raw:
+        meta = lws["metadata"]
+        body: Raw = {
+            "apiVersion": "apps/v1",
+            "kind": "ControllerRevision",
+            "metadata": {
+                "name": name,
+                "namespace": meta["namespace"],
+                "labels": labels,
+                "ownerReferences": [owner_reference(API_VERSION, "LeaderWorkerSet", meta)],
+            },
+            "data": json.loads(canonical_bytes(data)),
+            "revision": number,
+        }
+        self._may_write()
+        return await self._api.create(f"{APPS}/{meta['namespace']}/controllerrevisions", body)
+
+
+def key_of(revision: Raw) -> str:
+    return str((revision["metadata"].get("labels") or {}).get(keys.LWS_REVISION, ""))
+
+
+def _number(revision: Raw) -> int:
+    return int(revision.get("revision", 0))
+
+
+def _path(revision: Raw) -> str:
+    meta = revision["metadata"]
+    return f"{APPS}/{meta['namespace']}/controllerrevisions/{meta['name']}"

@@ -1,0 +1,49 @@
+"""Rolling updates in the words that users read in events."""
+
+from collections.abc import Sequence
+
+from lws_placement.engine.rollout import Asked, Progress, Step, Strategy, stuck_surge
+
+UPDATING = "GroupsUpdating"
+PROGRESSING = "GroupsProgressing"
+
+
+def update_notes(asked: Asked, step: Step, *, name: str) -> list[tuple[str, str]]:
+    """(reason, note) of what the leader StatefulSet is asked for now; upstream's words."""
+    notes = []
+    highest = min(asked.partition, step.replicas) - 1
+    if step.partition <= highest:
+        notes.append((UPDATING, _updating(step.partition, highest)))
+    surge = range(max(step.replicas, asked.for_replicas), asked.replicas)
+    if len(surge) == 1:
+        notes.append((PROGRESSING, f"deleting surge replica {name}-{surge[0]}"))
+    elif surge:
+        note = f"deleting surge replicas from {name}-{surge[0]} to {name}-{surge[-1]}"
+        notes.append((PROGRESSING, note))
+    return notes
+
+
+def surge_note(strategy: Strategy, asked: Asked, groups: Sequence[Progress], *, name: str) -> str:
+    """What an update does about surge groups that find no room; empty if there are none."""
+    stuck = [f"{name}-{index}" for index in stuck_surge(strategy, groups)]
+    if not stuck or asked.for_replicas != strategy.replicas:
+        return ""
+    who = f"surge {'group' if len(stuck) == 1 else 'groups'} {', '.join(stuck)}"
+    verb = "finds" if len(stuck) == 1 else "find"
+    if len(stuck) < strategy.surge:
+        return f"{who} {verb} no room: the update goes on with the other surge groups"
+    if strategy.unavailable:
+        return (
+            f"{who} {verb} no room: groups are replaced in place, "
+            f"at most {strategy.unavailable} at a time (maxUnavailable)"
+        )
+    return (
+        f"{who} {verb} no room and maxUnavailable is 0: the update waits; "
+        "free a domain, or raise maxUnavailable to replace groups in place"
+    )
+
+
+def _updating(lowest: int, highest: int) -> str:
+    if lowest == highest:
+        return f"Updating replica {lowest}"
+    return f"Updating replicas {lowest} to {highest} (inclusive)"

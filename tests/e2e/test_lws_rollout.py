@@ -1,0 +1,304 @@
+"""Rolling updates of whole groups against the real StatefulSet controller, scheduler and garbage
+collector. Names in brackets are the cases of LeaderWorkerSet's own tests that a test stands for.
+"""
+
+import json
+import threading
+
+import pytest
+from e2e.stack import LWS
+
+LIGHT = {"cpu": "10m"}
+UNIQUE = {"networkConfig": {"subdomainPolicy": "UniquePerReplica"}}
+
+
+class History:
+    """What the leader StatefulSet was asked for, and how many leaders were ready, meanwhile."""
+
+    def __init__(self, scene, lws="llm"):
+        self.partitions, self.replicas, self.ready = [], [], []
+        self._command = scene.watch("sts", lws)
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        assert self._begun.wait(60)
+
+    def _read(self):
+        for obj in self._command:
+            self._begun.set()
+            spec = obj["spec"]
+            _note(self.partitions, spec["updateStrategy"]["rollingUpdate"]["partition"])
+            _note(self.replicas, spec["replicas"])
+            _note(self.ready, obj.get("status", {}).get("readyReplicas", 0))
+
+    def close(self):
+        self._command.close()
+        self._thread.join()
+        self._command.free()
+
+
+def _note(values, value):
+    if not values or values[-1] != value:
+        values.append(value)
+
+
+@pytest.fixture
+def history(scene):
+    made = []
+
+    def start(lws="llm"):
+        made.append(History(scene, lws))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def rollout(unavailable=1, surge=0, partition=0):
+    rolling = {"maxUnavailable": unavailable, "maxSurge": surge, "partition": partition}
+    return {"rolloutStrategy": {"type": "RollingUpdate", "rollingUpdateConfiguration": rolling}}
+
+
+def plain(scene, *, replicas=4, size=2, **strategy):
+    """A set without placement: its pods find room anywhere."""
+    scene.pool(1)
+    lws = scene.lws(
+        replicas=replicas, size=size, exclusive=False, resources=LIGHT, **rollout(**strategy)
+    )
+    scene.create(lws)
+    wait_done(scene, replicas)
+
+
+def set_image(scene, image, lws="llm"):
+    path = "/spec/leaderWorkerTemplate/workerTemplate/spec/containers/0/image"
+    patch = f'[{{"op": "replace", "path": "{path}", "value": "{image}"}}]'
+    scene.kubectl("patch", "lws", lws, "--type=json", f"-p={patch}")
+
+
+def patch(scene, spec, lws="llm"):
+    scene.kubectl("patch", "lws", lws, "--type=merge", f"-p={json.dumps({'spec': spec})}")
+
+
+def images(scene, lws="llm"):
+    """group index -> images of its pods."""
+    found = {}
+    for pod in scene.members(lws):
+        group = int(pod["metadata"]["labels"][f"{LWS}/group-index"])
+        found.setdefault(group, set()).add(pod["spec"]["containers"][0]["image"])
+    return {group: sorted(names) for group, names in sorted(found.items())}
+
+
+def uids(scene, lws="llm"):
+    return {p["metadata"]["name"]: p["metadata"]["uid"] for p in scene.members(lws)}
+
+
+def revisions(scene, lws="llm"):
+    """Those of the set; its StatefulSets have some of the same labels."""
+    found = scene.get("controllerrevisions", "-l", f"{LWS}/name={lws}")
+    return [r for r in found if r["metadata"]["ownerReferences"][0]["kind"] == "LeaderWorkerSet"]
+
+
+def condition(scene, kind, lws="llm"):
+    found = scene.one("lws", lws).get("status", {}).get("conditions", [])
+    return next((c["status"] for c in found if c["type"] == kind), "Unknown")
+
+
+def is_done(scene, replicas, lws="llm"):
+    obj = scene.one("lws", lws)
+    status, meta = obj.get("status", {}), obj["metadata"]
+    conditions = {c["type"]: c["status"] for c in status.get("conditions", [])}
+    return (
+        status.get("observedGeneration") == meta["generation"]
+        and status["updatedReplicas"] == status["readyReplicas"] == status["replicas"] == replicas
+        and conditions.get("Available") == "True"
+        and scene.one("sts", lws)["spec"]["replicas"] == replicas
+        and list(images(scene, lws)) == list(range(replicas))
+    )
+
+
+def wait_done(scene, replicas, lws="llm", timeout_s=90.0):
+    scene.wait(lambda: is_done(scene, replicas, lws), "all groups are updated", timeout_s)
+
+
+def test_rolls_to_a_new_image_group_by_group_and_back(scene, history):
+    """[e2e-4, ctl-27]"""
+    plain(scene, replicas=3)
+    seen = history()
+    set_image(scene, "model:2")
+    scene.wait(lambda: condition(scene, "UpdateInProgress") == "True", "the update is seen")
+    wait_done(scene, 3)
+    assert images(scene) == {g: ["model:2"] for g in range(3)}
+    scene.wait(lambda: seen.partitions[-4:] == [3, 2, 1, 0], "the partition has fallen to 0")
+    assert min(seen.ready) == 2, "one group at a time"
+    assert set(seen.replicas) == {3}
+    assert condition(scene, "UpdateInProgress") == "False"
+    notes = {e["message"] for e in scene.events("GroupsUpdating")}
+    assert {"Updating replica 2", "Updating replica 1", "Updating replica 0"} <= notes
+    set_image(scene, "registry.example.com/model")
+    wait_done(scene, 3)
+    assert images(scene) == {g: ["registry.example.com/model"] for g in range(3)}
+    scene.wait(lambda: len(revisions(scene)) == 1, "old revisions are set aside")
+    history_of = scene.get("controllerrevisions", "-l", "lws-placement.dev/history-of=llm")
+    assert [r["revision"] for r in history_of] == [2]
+
+
+def test_surge_group_is_there_for_the_update_and_no_longer(scene, history):
+    """[e2e-6, ctl-33]"""
+    plain(scene, unavailable=0, surge=1)
+    seen = history()
+    set_image(scene, "model:2")
+    wait_done(scene, 4)
+    assert images(scene) == {g: ["model:2"] for g in range(4)}
+    scene.wait(lambda: seen.replicas == [4, 5, 4], "it passed through 5")
+    assert seen.partitions[-5:] == [4, 3, 2, 1, 0]
+    assert min(seen.ready) == 4
+
+
+def test_as_many_surge_groups_as_groups(scene, history):
+    """[e2e-5, e2e-14, ctl-38]: 7, as one may be unavailable; a Service for each."""
+    scene.pool(1)
+    lws = scene.lws(replicas=4, size=2, exclusive=False, resources=LIGHT, **rollout(surge=9))
+    scene.create(lws | {"spec": {**lws["spec"], **UNIQUE}})
+    wait_done(scene, 4)
+    seen = history()
+    set_image(scene, "model:2")
+    services = lambda: len(scene.get("services", "-l", f"{LWS}/name=llm"))  # noqa: E731
+    scene.wait(lambda: services() == 7, "7 Services")
+    wait_done(scene, 4)
+    scene.wait(lambda: seen.replicas[-1] == 4, "back to 4")
+    assert seen.replicas[:2] == [4, 7]
+    scene.wait(lambda: services() == 4, "4 Services")
+    notes = [e["message"] for e in scene.events("GroupsProgressing")]
+    assert any(n.startswith("deleting surge replica") for n in notes)
+
+
+def test_size_1_with_a_surge_group(scene, history):
+    """[e2e-2]"""
+    plain(scene, size=1, surge=1)
+    seen = history()
+    set_image(scene, "model:2")
+    wait_done(scene, 4)
+    assert 5 in seen.replicas
+    assert [s["metadata"]["name"] for s in scene.get("sts")] == ["llm"]
+
+
+def test_groups_that_never_became_ready_are_updated(scene):
+    """[e2e-7, ctl-24, ctl-48]"""
+    scene.pool(1)
+    lws = scene.lws(replicas=4, size=2, exclusive=False, resources=LIGHT, **rollout())
+    template = lws["spec"]["leaderWorkerTemplate"]["workerTemplate"]
+    template["metadata"] = {"annotations": {"simulate.lws-placement.dev/never-ready": "yes"}}
+    scene.create(lws)
+    scene.wait_bound(8)
+    assert condition(scene, "UpdateInProgress") == "Unknown"
+    path = "/spec/leaderWorkerTemplate/workerTemplate/metadata/annotations"
+    scene.kubectl(
+        "patch", "lws", "llm", "--type=json", f'-p=[{{"op": "remove", "path": "{path}"}}]'
+    )
+    wait_done(scene, 4)
+
+
+def test_resize(scene):
+    """[e2e-12, ctl-49]"""
+    plain(scene, replicas=2)
+    before = uids(scene)
+    patch(scene, {"leaderWorkerTemplate": {"size": 3}})
+    wait_done(scene, 2)
+    assert len(scene.members()) == 6
+    assert {p["metadata"]["annotations"][f"{LWS}/size"] for p in scene.members()} == {"3"}
+    assert not set(before.values()) & set(uids(scene).values())
+
+
+def test_scaled_up_in_the_middle(scene, history):
+    """[ctl-31]"""
+    plain(scene, replicas=4)
+    seen = history()
+    set_image(scene, "model:2")
+    scene.wait(lambda: 2 in seen.partitions, "half way")
+    scene.kubectl("scale", "lws/llm", "--replicas=6")
+    wait_done(scene, 6)
+    assert images(scene) == {g: ["model:2"] for g in range(6)}
+    assert seen.partitions[-3:] == [2, 1, 0]
+
+
+def test_scaled_down_in_the_middle_with_surge(scene, history):
+    """[ctl-32, ctl-37, ctl-39]"""
+    plain(scene, replicas=4, unavailable=0, surge=1)
+    seen = history()
+    set_image(scene, "model:2")
+    scene.wait(lambda: 3 in seen.partitions, "under way")
+    scene.kubectl("scale", "lws/llm", "--replicas=2")
+    wait_done(scene, 2)
+    assert images(scene) == {g: ["model:2"] for g in range(2)}
+    assert max(seen.replicas) == 5
+
+
+def test_template_and_replicas_together(scene):
+    """[ctl-30, ctl-36]"""
+    plain(scene, replicas=2, unavailable=0, surge=1)
+    lws = scene.one("lws", "llm")
+    lws["spec"]["replicas"] = 3
+    container = lws["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]["containers"][0]
+    container["image"] = "model:2"
+    scene.kubectl("replace", "-f", "-", stdin=json.dumps(lws))
+    wait_done(scene, 3)
+    assert images(scene) == {g: ["model:2"] for g in range(3)}
+
+
+def test_a_second_update_and_back_to_the_first_in_the_middle(scene, history):
+    """[ctl-40]: untouched groups keep their pods."""
+    plain(scene, replicas=4)
+    before = uids(scene)
+    seen = history()
+    set_image(scene, "model:2")
+    scene.wait(lambda: 2 in seen.partitions, "half way")
+    set_image(scene, "model:3")
+    scene.wait(lambda: "model:3" in images(scene).get(3, ()), "the second one is under way")
+    assert len(revisions(scene)) == 3
+    set_image(scene, "registry.example.com/model")
+    wait_done(scene, 4)
+    assert images(scene) == {g: ["registry.example.com/model"] for g in range(4)}
+    assert uids(scene)["llm-0"] == before["llm-0"]
+    assert uids(scene)["llm-0-1"] == before["llm-0-1"]
+    scene.wait(lambda: len(revisions(scene)) == 1, "old revisions are set aside")
+
+
+def test_partition_holds_groups_back_and_lets_them_go(scene):
+    """[ctl-50, ctl-51]"""
+    plain(scene, replicas=4, partition=2, unavailable=0, surge=1)
+    set_image(scene, "model:2")
+    old, new = ["registry.example.com/model"], ["model:2"]
+    scene.wait(
+        lambda: (
+            images(scene) == {0: old, 1: old, 2: new, 3: new, 4: new}
+            and condition(scene, "Available") == "True"
+        ),
+        "it stops at the partition",
+    )
+    assert len(revisions(scene)) == 2
+    config = {"rollingUpdateConfiguration": {"partition": 0}}
+    patch(scene, {"rolloutStrategy": config})
+    wait_done(scene, 4)
+    assert images(scene) == dict.fromkeys(range(4), new)
+
+
+def test_a_group_that_fails_in_the_middle_is_rebuilt_as_it_was_and_holds_the_update_back(
+    scene, history
+):
+    """[ctl-41, ctl-42, ctl-43, ctl-47]"""
+    plain(scene, replicas=3, partition=2)
+    seen = history()
+    patch(scene, {"leaderWorkerTemplate": {"size": 3}})
+    scene.wait(lambda: len(scene.members()) == 7, "group 2 is updated")
+    scene.wait(lambda: condition(scene, "Available") == "True", "it stops at the partition")
+    leader = uids(scene)["llm-0"]
+    scene.kubectl("delete", "pod", "llm-0-1", "--wait=false")
+    scene.wait(lambda: uids(scene).get("llm-0", leader) != leader, "group 0 is recreated")
+    scene.wait(lambda: "llm-0-1" in uids(scene), "with its worker")
+    assert scene.one("sts", "llm-0")["spec"]["replicas"] == 1
+    config = {"rollingUpdateConfiguration": {"partition": 0}}
+    patch(scene, {"rolloutStrategy": config})
+    wait_done(scene, 3)
+    assert len(scene.members()) == 9
+    assert min(seen.ready) >= 1

@@ -1,0 +1,152 @@
+"""Our LeaderWorkerSet controller, as it runs for real, among stepped StatefulSet controller,
+kubelets and garbage collector; with placement or without. It may be killed at any of its writes.
+"""
+
+import asyncio
+
+from fake_cluster import Brain, FakeCluster, Replica, node_of
+from fake_controllers import label
+from fake_statefulsets import StatefulSets, is_ready
+
+from lws_placement import keys
+from lws_placement.cluster.events import EventRecorder
+from lws_placement.cluster.lookup import ClusterLookup
+from lws_placement.controller.run import run_controller
+
+
+def start_controller(api, nodes):
+    recorder = EventRecorder(api, instance="test", controller="leaderworkerset")
+    running = run_controller(api, nodes=nodes, recorder=recorder, may_write=lambda: None)
+    return asyncio.create_task(running)
+
+
+class NoNodes:
+    """Nothing is known of nodes and plans."""
+
+    def label_of(self, node, key):
+        return None
+
+    def topology_key_known(self, key):
+        return None
+
+    def is_planned(self, group, node):
+        return False
+
+
+class ControllerAlone(Replica):
+    async def start(self):
+        self.tasks.append(start_controller(self.api, NoNodes()))
+
+    async def ready(self):
+        await self.start()
+
+
+class PlannerAndController(Brain):
+    async def start(self):
+        await super().start()
+        lookup = ClusterLookup(self.api, self.cache, mirror=self.mirror, extender_configured=True)
+        self.tasks.append(start_controller(self.api, lookup))
+
+
+class RolloutCluster(FakeCluster):
+    """Without placement: a pod runs in the round after it was made."""
+
+    def __init__(self):
+        super().__init__(new_brain=ControllerAlone)
+        self.controllers = StatefulSets(self.server)
+        self.never_ready = lambda pod: False
+        self.least = {}
+
+    def add_lws(self, name="llm", *, replicas=2, size=2, image="one", rolling=None, key=""):
+        resources = {"requests": {"cpu": "1", "google.com/tpu": "4"}}
+        container = {"name": "model", "image": image, "resources": resources if key else {}}
+        notes = {keys.LWS_EXCLUSIVE_TOPOLOGY: key} if key else {}
+        template = {"size": size, "workerTemplate": {"spec": {"containers": [container]}}}
+        rollout = {"rollingUpdateConfiguration": rolling or {}}
+        lws = {
+            "metadata": {"name": name, "annotations": notes},
+            "spec": {
+                "replicas": replicas,
+                "leaderWorkerTemplate": template,
+                "rolloutStrategy": rollout,
+            },
+        }
+        self.server.create("leaderworkersets", lws, namespace="ns")
+
+    def edit(self, name="llm", *, image=None, **spec):
+        def change(lws):
+            lws["spec"] |= spec
+            if image:
+                template = lws["spec"]["leaderWorkerTemplate"]["workerTemplate"]
+                template["spec"]["containers"][0]["image"] = image
+
+        self.change("leaderworkersets", name, change)
+
+    def keep_ready(self, number, name="llm"):
+        """From now on fewer ready groups than `number` are a broken promise."""
+        self.least[name] = number
+
+    # -- what is seen ----------------------------------------------------------------------------
+
+    def images(self, name="llm"):
+        """group index -> images of its pods."""
+        found = {}
+        for pod in self._pods_of(name):
+            index = int(label(pod, keys.LWS_GROUP_INDEX))
+            found.setdefault(index, set()).add(pod["spec"]["containers"][0]["image"])
+        return {index: sorted(names) for index, names in sorted(found.items())}
+
+    def uids(self, name="llm"):
+        return {p["metadata"]["name"]: p["metadata"]["uid"] for p in self._pods_of(name)}
+
+    def ready_groups(self, name="llm"):
+        size = self.server.find("leaderworkersets", name)["spec"]["leaderWorkerTemplate"]["size"]
+        ready = [label(p, keys.LWS_GROUP_INDEX) for p in self._pods_of(name) if is_ready(p)]
+        return sum(ready.count(index) == size for index in set(ready))
+
+    def conditions(self, name="llm"):
+        status = self.server.find("leaderworkersets", name).get("status", {})
+        return {c["type"]: c["status"] for c in status.get("conditions", ())}
+
+    def revisions(self, name="llm"):
+        selector = f"{keys.LWS_NAME}={name}"
+        return [r["revision"] for r in self.server.all("controllerrevisions", labels=selector)]
+
+    def set_aside(self, name="llm"):
+        selector = f"{keys.HISTORY_OF}={name}"
+        return [r["revision"] for r in self.server.all("controllerrevisions", labels=selector)]
+
+    def asked(self, name="llm"):
+        """(partition, replicas) of the leader StatefulSet."""
+        spec = self.server.find("statefulsets", name)["spec"]
+        return spec["updateStrategy"]["rollingUpdate"]["partition"], spec["replicas"]
+
+    async def rest(self, *, quiet=2):
+        """There is no hold time to wait for, and back-off is shorter than a round."""
+        await super().rest(quiet=quiet)
+
+    async def until(self, condition, *, most=200):
+        """Rounds until `condition()`; for what happens in the middle of an update."""
+        for _ in range(most):
+            if condition():
+                return
+            await self.round()
+            if self.brain.api.dead.is_set():
+                await self._replace_brain()
+        raise AssertionError("it never came to that")
+
+    def _pods_of(self, name):
+        return self.server.all("pods", labels=f"{keys.LWS_NAME}={name}")
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _look(self):
+        for name, least in self.least.items():
+            if self.ready_groups(name) < least:
+                self.broken.append(f"{self.ready_groups(name)} groups of {name} are ready")
+
+    async def _schedule(self):
+        for pod in self.pods():
+            if not node_of(pod) and not pod["metadata"].get("deletionTimestamp"):
+                spec = {**pod["spec"], "nodeName": "somewhere"}
+                self.server.put("pods", {**pod, "spec": spec})
