@@ -58,7 +58,7 @@ class Town:
             allocatable = {"pods": 110, **room}
             self.index.put_node(Node(f"{value}-{i}", {KEY: value}, allocatable))
 
-    def add_pod(self, name, node, *, group=None, priority=0, gpu=1, **fields):
+    def add_pod(self, name, node, *, group=None, rank=None, priority=0, gpu=1, **fields):
         pod = Pod(
             namespace="ns",
             name=name,
@@ -76,7 +76,9 @@ class Town:
         if group is not None:
             self.groups[pod.uid] = group
         if node is not None:
-            self.index.put_occupant(node, Occupant(pod.uid, pod.demand, group), owner_uid="")
+            self.index.put_occupant(
+                node, Occupant(pod.uid, pod.demand, group, rank=rank), owner_uid=""
+            )
         return pod
 
     def hold(self, value, group, *, state=HoldState.ACTIVE):

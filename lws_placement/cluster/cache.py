@@ -6,18 +6,21 @@ replaces a newer one, so a write response and the watch may arrive in either ord
 that comes after the object's deletion does not bring it back.
 """
 
-from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from lws_placement.cluster.budgets import BudgetIndex
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner, decode_pod
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.ask import EVERYWHERE, Scope
+from lws_placement.cluster.occupants import occupant_of, takes_differently
+from lws_placement.cluster.preempting import ComingHolds, Priorities
+from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.explain import ROOM_IS_HELD
-from lws_placement.engine.holds import Hold, HoldState, Promise, promises_of
-from lws_placement.engine.model import DomainName, GroupId, MemberInfo, Occupant, Pod
+from lws_placement.engine.foreign import waits_for_room
+from lws_placement.engine.holds import Hold, Promise, promises_of
+from lws_placement.engine.model import DomainName, GroupId, MemberInfo, Pod
 from lws_placement.engine.workload import LwsInfo, Templates
 
 
@@ -25,6 +28,9 @@ class Listener(Protocol):
     """Told what may have changed; called on the event loop, must not wait."""
 
     def group_changed(self, group: GroupId) -> None: ...
+
+    def pod_waits(self, uid: str) -> None:
+        """kube-scheduler has no room for a foreign pod."""
 
     def capacity_changed(self) -> None:
         """Room may have become free: waiting groups are worth another look."""
@@ -48,10 +54,11 @@ class ClusterCache:
         self._stateful_sets: dict[str, Raw] = {}
         self._holds: dict[DomainName, dict[GroupId, Hold]] = {}
         self._held_by: dict[GroupId, set[DomainName]] = {}
-        self._coming: dict[tuple[DomainName, GroupId], Hold] = {}
-        self._priorities = Counter[int]()
+        self._coming = ComingHolds()
+        self._priorities = Priorities()
         self._gone: dict[str, int] = {}
         self._refused: set[str] = set()
+        self._roomless: set[str] = set()
 
     # -- pods ------------------------------------------------------------------------------------
 
@@ -65,7 +72,7 @@ class ClusterCache:
             return
         pod = decode_pod(raw)
         self._pods[uid] = pod
-        self._count_priority(old, pod)
+        self._priorities.replace(old, pod)
         if pod.gated:
             self._affinity[uid] = (raw["spec"].get("affinity") or {}).get("nodeAffinity") or {}
         else:
@@ -75,6 +82,7 @@ class ClusterCache:
         else:
             self._refused.discard(uid)
         self._index_pod(old, pod)
+        self._note_roomless(pod)
 
     def put_written_pod(self, raw: Raw) -> None:
         """A write response: only for a pod that is still known."""
@@ -85,28 +93,22 @@ class ClusterCache:
         pod = self._pods.pop(uid, None)
         self._affinity.pop(uid, None)
         self._refused.discard(uid)
+        self._roomless.discard(uid)
         self._gone[uid] = version
         if len(self._gone) > 4096:
             self._gone.pop(next(iter(self._gone)))
         if pod is None:
             return
-        self._count_priority(pod, None)
+        self._priorities.replace(pod, None)
         if pod.node is not None:
             self.domains.drop_occupant(pod.node, uid)
             self._capacity_changed()
         self._leave_group(pod)
+        self._foreign_changed(pod)
 
     def lowest_priority(self) -> int | None:
         """Of all pods that exist; None if there is none."""
-        return min(self._priorities, default=None)
-
-    def _count_priority(self, old: Pod | None, new: Pod | None) -> None:
-        if new is not None:
-            self._priorities[new.priority] += 1
-        if old is not None:
-            self._priorities[old.priority] -= 1
-            if not self._priorities[old.priority]:
-                del self._priorities[old.priority]
+        return self._priorities.lowest
 
     def pod(self, uid: str) -> Pod | None:
         return self._pods.get(uid)
@@ -115,6 +117,28 @@ class ClusterCache:
         """Foreign pods that wait because the extender kept them off held room, first come first."""
         found = [self._pods[uid] for uid in self._refused]
         return sorted(found, key=lambda p: (-p.priority, p.created_s, p.key))
+
+    @property
+    def roomless(self) -> AbstractSet[str]:
+        """UIDs of foreign pods that wait for room."""
+        return self._roomless
+
+    def _note_roomless(self, pod: Pod) -> None:
+        self._foreign_changed(pod)
+        if pod.marked or pod.uid in self._group_of or not waits_for_room(pod):
+            self._roomless.discard(pod.uid)
+        elif pod.uid not in self._roomless:
+            self._roomless.add(pod.uid)
+            for listener in self.listeners:
+                listener.pod_waits(pod.uid)
+
+    def _foreign_changed(self, pod: Pod) -> None:
+        """Others may have been evicted for it."""
+        if not self._coming:
+            return
+        group = GroupId.of_pod(pod.namespace, pod.name, pod.uid)
+        if group in self._held_by:
+            self._group_changed(group)
 
     def node_affinity(self, uid: str) -> Raw:
         """`spec.affinity.nodeAffinity` of a gated pod, as it is; `{}` if none."""
@@ -150,8 +174,8 @@ class ClusterCache:
         if old is not None and old.node is not None and (old.node != pod.node or pod.finished):
             self.domains.drop_occupant(old.node, pod.uid)
             self._capacity_changed()
-        if pod.node is not None and not pod.finished and _takes_differently(old, pod):
-            occupant = _occupant(pod, group)
+        if pod.node is not None and not pod.finished and takes_differently(old, pod):
+            occupant = occupant_of(pod, group)
             self.domains.put_occupant(pod.node, occupant, owner_uid=pod.owner_uid)
             for listener in self.listeners:
                 listener.room_taken(pod.node)
@@ -289,41 +313,38 @@ class ClusterCache:
                 self.drop_hold(domain, hold.group)
 
     def put_hold(self, hold: Hold) -> None:
+        old = self.hold(hold.domain, hold.group)
         self._holds.setdefault(hold.domain, {})[hold.group] = hold
         self._held_by.setdefault(hold.group, set()).add(hold.domain)
         self.domains.put_hold(hold)
-        self._note_coming(hold, (hold.domain, hold.group))
-        self._group_changed(hold.group)
+        for group in {hold.group, *self._coming.replace(old, hold)}:
+            self._group_changed(group)
 
     def drop_hold(self, domain: DomainName, group: GroupId) -> None:
         holders = self._holds.get(domain, {})
-        if holders.pop(group, None) is None:
+        old = holders.pop(group, None)
+        if old is None:
             return
-        self._note_coming(None, (domain, group))
         if not holders:
             del self._holds[domain]
         self._held_by[group].discard(domain)
         if not self._held_by[group]:
             del self._held_by[group]
         self.domains.drop_hold(domain, group)
-        self._group_changed(group)
+        for changed in {group, *holders, *self._coming.replace(old, None)}:
+            self._group_changed(changed)
         self._capacity_changed()
-
-    def _note_coming(self, hold: Hold | None, key: tuple[DomainName, GroupId]) -> None:
-        old = self._coming.pop(key, None)
-        if hold is not None and hold.state is HoldState.COMING:
-            self._coming[key] = hold
-        for victim in {*(old.evicts if old else ()), *(hold.evicts if hold else ())}:
-            self._group_changed(victim)
 
     def successor_of(self, group: GroupId) -> Hold | None:
         """The hold that the group is evicted for: written, and its own group still waits."""
-        for _, hold in sorted(self._coming.items()):
-            if group in hold.evicts and hold.resource_version:
-                waiting = (p.gated and not p.terminating for p in self.group_pods(hold.group))
-                if any(waiting):
-                    return hold
-        return None
+        found = self._coming.for_which_goes(group)
+        return next((hold for hold in found if self._waits(hold.group)), None)
+
+    def _waits(self, group: GroupId) -> bool:
+        foreign = self._pods.get(group.lws_uid)
+        if foreign is not None:
+            return foreign.node is None and not foreign.terminating and not foreign.finished
+        return any(p.gated and not p.terminating for p in self.group_pods(group))
 
     def hold(self, domain: DomainName, group: GroupId) -> Hold | None:
         return self._holds.get(domain, {}).get(group)
@@ -363,28 +384,3 @@ class ClusterCache:
     def _capacity_changed(self) -> None:
         for listener in self.listeners:
             listener.capacity_changed()
-
-
-def _occupant(pod: Pod, group: GroupId | None) -> Occupant:
-    if group is None:
-        return Occupant(pod.uid, pod.demand, guest_group(pod), Scope.NOBODY)
-    rank = pod.member.rank if pod.member is not None else None
-    scope = pod.member.ask.claims if pod.member is not None else Scope.NOBODY
-    return Occupant(pod.uid, pod.demand, group, scope, rank)
-
-
-def guest_group(pod: Pod) -> GroupId | None:
-    """A LeaderWorkerSet group without a domain of its own still is a group: no other may join it
-    (and its labels make kube-scheduler refuse leaders with the exclusive terms beside it).
-    """
-    member = pod.member
-    if member is None or not member.of_lws or member.ask.exclusive:
-        return None
-    return GroupId(pod.namespace, member.lws, member.lws_uid, member.group_key)
-
-
-def _takes_differently(old: Pod | None, pod: Pod) -> bool:
-    """Did anything change in what the pod takes from its node? Most updates are status only."""
-    if old is None or old is pod:
-        return True
-    return old.node != pod.node or old.demand != pod.demand or old.finished != pod.finished

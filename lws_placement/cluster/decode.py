@@ -68,6 +68,7 @@ def decode_pod(raw: Raw) -> Pod:
         ready=_is_ready(status),
         labels=tuple(_label(k, v) for k, v in sorted((meta.get("labels") or {}).items())),
         member=decode_member(meta),
+        nominated=status.get("nominatedNodeName") or "",
         unschedulable=_unschedulable(status),
     )
 

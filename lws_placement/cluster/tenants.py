@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Hashable, Sequence
 
-from lws_placement.cluster.cache import ClusterCache, guest_group
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.occupants import guest_group
 from lws_placement.engine.budgets import Budget
 from lws_placement.engine.holds import Hold
 from lws_placement.engine.model import GroupId, NodeName, Pod

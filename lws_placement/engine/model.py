@@ -35,13 +35,18 @@ class GroupId:
     ones.
 
     Of another kind of group: `lws` is its name (label `lws-placement.dev/group`), `lws_uid` the UID
-    of the pods' topmost controller, `group_key` is empty.
+    of the pods' topmost controller, `group_key` is empty. Of a foreign pod that others are evicted
+    for: its own name and UID.
     """
 
     namespace: str
     lws: str
     lws_uid: str
     group_key: str
+
+    @classmethod
+    def of_pod(cls, namespace: str, name: str, uid: str) -> "GroupId":
+        return cls(namespace, name, uid, "")
 
     def __str__(self) -> str:
         key = f":{self.group_key[:8]}" if self.group_key else ""
@@ -218,6 +223,8 @@ class Pod:
     """Its Ready condition is True."""
     labels: Labels = ()
     member: MemberInfo | None = None
+    nominated: NodeName = ""
+    """The node on which kube-scheduler makes room for it."""
     unschedulable: str = ""
     """Message of a PodScheduled=False condition with reason Unschedulable; empty otherwise."""
 

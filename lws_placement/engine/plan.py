@@ -175,5 +175,7 @@ def _whose(group: Group, domain: DomainView) -> tuple[Why, frozenset[GroupId]] |
         others = opponents(claim, owners) if owners else None
         if others:
             return why, others
-    earlier = earlier_of(group, domain.awaited) if domain.awaited else None
+    if not domain.awaited or any(holder.group == group.id for holder in domain.holders):
+        return None  # what it holds already, or others are evicted from for it, is not kept from it
+    earlier = earlier_of(group, domain.awaited)
     return (Why.AWAITED, earlier) if earlier else None

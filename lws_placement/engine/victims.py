@@ -22,6 +22,7 @@ from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import Group, GroupId, NodeName, Pod
 from lws_placement.engine.ownership import claim_of, opponents
 from lws_placement.engine.snapshot import DomainView
+from lws_placement.engine.turn import earlier_of
 
 _BACK_AT_ONCE = frozenset({"DaemonSet", "Node"})
 
@@ -106,11 +107,13 @@ def in_the_way(group: Group, domain: DomainView, tenants: Tenants) -> InTheWay |
     """Of a group that runs nowhere. O(pods of the groups there)."""
     if group.outranks is None:
         return Barred("cannot be freed: its preemptionPolicy is Never")
+    if domain.awaited and earlier_of(group, domain.awaited):
+        return Barred("is kept for groups that wait longer")
     owners = domain.holders | domain.overlapping | domain.occupants
     must: list[Victim] = []
     leaving: list[GroupId] = []
     for other in sorted(opponents(claim_of(group), owners)) if owners else ():
-        match _as_victim(other, group.outranks, tenants):
+        match as_victim(other, group.outranks, tenants):
             case Barred() as barred:
                 return barred
             case Victim() as victim:
@@ -142,8 +145,8 @@ def _may_go(pod: Pod, outranks: int | None, tenants: Tenants) -> bool:
     return tenants.goes_with(pod) is None
 
 
-def _as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barred | None:
-    """None: it is going by itself."""
+def as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barred | None:
+    """The group, for whoever is of priority `outranks`; None: it is going by itself."""
     pods = tenants.all_pods_of(other)
     holds = tenants.holds_of(other)
     living = [p for p in pods if not p.terminating and not p.finished]

@@ -135,7 +135,8 @@ class Guard:
             return True
         if pod.guest and self._is_claimed(node):
             return False
-        return all(view.free.get(r, 0) >= n for r, n in asked.items())
+        own = view.seen_by(GroupId.of_pod(pod.namespace, pod.name, pod.uid))
+        return all(own.free.get(r, 0) >= n for r, n in asked.items())
 
     def _is_claimed(self, node: str) -> bool:
         """Does anybody hold a domain there that is not to be shared?"""

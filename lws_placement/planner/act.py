@@ -117,10 +117,10 @@ class Actor:
 
         The hold stops being good for binds *before* the list that counts: a pod that was pinned
         after that list, from a stale cache, is refused by `bind`, and one that was let through
-        before is on the list.
+        before is on the list. A COMING one never let anybody in.
         """
         hold = action.hold
-        if await self._anyone_left(hold):
+        if hold.state is not HoldState.COMING and await self._anyone_left(hold):
             return False
         if hold.state is HoldState.ACTIVE:
             hold = await self._write(replace(hold, state=HoldState.LEAVING))

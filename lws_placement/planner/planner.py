@@ -17,7 +17,7 @@ fault longer each time; all others are planned meanwhile.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from lws_placement import metrics
@@ -31,8 +31,11 @@ from lws_placement.engine.actions import (
     Evict,
     TryEvictions,
     Wait,
+    WriteHold,
 )
 from lws_placement.engine.decide import decide
+from lws_placement.engine.foreign import decide_for_pod, is_for_pod
+from lws_placement.engine.holds import Hold
 from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.questions import Questions
@@ -41,6 +44,7 @@ from lws_placement.engine.turn import Turn, turn_of_pods
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.act import Actor
 from lws_placement.planner.backfill import Backfill
+from lws_placement.planner.foreign import ForeignPods
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.promises import Promises
 from lws_placement.planner.waiting import WaitingGroups
@@ -73,6 +77,7 @@ class Planner:
         self._new_plan_id = new_plan_id
         self._memo = PlanMemo()
         self._tenants = ClusterTenants(cache)
+        self._foreign = ForeignPods(cache, self._tenants, new_plan_id=new_plan_id)
         self._waiting = WaitingGroups()
         self._promises = Promises(cache)
         self._backfill = Backfill(cache.domains)
@@ -96,8 +101,12 @@ class Planner:
         self._dirty.add(group)
         self._wake.set()
 
+    def pod_waits(self, uid: str) -> None:
+        self._foreign.begins_to_wait(uid)
+        self._wake.set()
+
     def capacity_changed(self) -> None:
-        if self._unsettled:
+        if self._unsettled or self._cache.roomless:
             self._room = True
             self._wake.set()
 
@@ -113,6 +122,7 @@ class Planner:
         try:
             for group in self._cache.groups():
                 self.group_changed(group)
+            self._foreign.look_again()
             while True:
                 await self._wake.wait()
                 await asyncio.sleep(_BATCH_S)
@@ -151,12 +161,19 @@ class Planner:
             if time.monotonic() > until:
                 await asyncio.sleep(0)
                 until = time.monotonic() + _SLICE_S
+        for group, actions in self._foreign.to_help():
+            if group not in self._resting | self._in_flight:
+                self._begin(group, actions)
 
     def _turn(self, group: GroupId) -> Turn:
         return turn_of_pods(group, self._cache.group_pods(group))
 
     def _decide(self, group: GroupId) -> None:
         """Decide and promise, without waiting; the writes follow in a task."""
+        holds = self._cache.holds_of(group)
+        if holds and all(is_for_pod(h) for h in holds):
+            self._decide_for_pod(group, holds)
+            return
         seen = observe(
             self._cache,
             group,
@@ -176,6 +193,18 @@ class Planner:
             return
         if not actions:
             return
+        self._begin(group, actions)
+
+    def _decide_for_pod(self, group: GroupId, holds: Sequence[Hold]) -> None:
+        pod = self._cache.pod(group.lws_uid)
+        actions = [a for h in holds for a in decide_for_pod(h, pod, self._tenants)]
+        wait_s = self._pace.wait_s(group, actions)
+        if wait_s > 0:
+            self._again(group, wait_s)
+        elif actions:
+            self._begin(group, actions)
+
+    def _begin(self, group: GroupId, actions: Sequence[Action]) -> None:
         self._promises.make(group, actions)
         self._in_flight.add(group)
         task = asyncio.create_task(self._act(group, actions))
@@ -201,12 +230,14 @@ class Planner:
         return not seen.holds and not any(p.terminating for p in seen.pods)
 
     def _refresh_later(self) -> None:
-        if self._stale and not self._refreshing:
+        if (self._stale or self._cache.roomless) and not self._refreshing:
             self._refreshing = True
             asyncio.get_running_loop().call_later(_REFRESH_S, self._refresh)
 
     def _refresh(self) -> None:
         self._refreshing = False
+        self._foreign.look_again()
+        self._wake.set()
         some = sorted(self._stale, key=self._turn)[:_REFRESH_MOST]
         self._stale.difference_update(some)
         for group in some:
@@ -214,7 +245,7 @@ class Planner:
         if self._stale:
             self._refresh_later()
 
-    async def _act(self, group: GroupId, actions: list[Action]) -> None:
+    async def _act(self, group: GroupId, actions: Sequence[Action]) -> None:
         try:
             for action in actions:
                 if isinstance(action, TryEvictions | Evict):
@@ -230,6 +261,8 @@ class Planner:
                 if isinstance(action, DeletePod) and action.whole:
                     self._pace.moved(group)
             self._faults.pop(group, None)
+            if any(isinstance(a, WriteHold) and is_for_pod(a.hold) for a in actions):
+                self._foreign.was_helped(group.lws_uid)
             self._waiting.placed(group, actions)
         except ConflictError as e:
             log.debug("conflict, observing again", extra={"group": str(group), "error": str(e)})

@@ -12,6 +12,7 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.engine.explain import gist, victims_in_words, waiting_note
+from lws_placement.engine.foreign import is_for_pod
 from lws_placement.engine.holds import Hold, HoldState, Promise
 from lws_placement.engine.model import GroupId, NoFit, Pod
 from lws_placement.engine.preempt import Nobody
@@ -46,12 +47,14 @@ class Reporter:
         self._say(group, reason="Repairing", note=f"{what}: {why}", action="Repair", type="Warning")
 
     async def preempts(self, group: GroupId, hold: Hold, victims: Sequence[Victim]) -> None:
-        note = f"group {_index(hold)} takes {hold.domain} over from {victims_in_words(victims)}"
+        who = f"pod {hold.leader_name}" if is_for_pod(hold) else f"group {_index(hold)}"
+        note = f"{who} takes {hold.domain} over from {victims_in_words(victims)}"
         self._say(group, reason="Preempting", note=note, action="Preempt")
 
     async def evicted(self, pod: Pod, by: Hold) -> None:
         """Said of a member's group once; of a foreign pod itself."""
-        note = f"evicted from {by.domain} for group {by.group}, which outranks it"
+        who = "pod" if is_for_pod(by) else "group"
+        note = f"evicted from {by.domain} for {who} {by.group}, which outranks it"
         said = {"reason": "Preempted", "note": note, "action": "Preempt", "type": "Warning"}
         group = self._cache.group_of(pod)
         if group is not None:
@@ -121,6 +124,10 @@ class Reporter:
             _reference("v1", "Pod", name=p.name, namespace=p.namespace, uid=p.uid)
             for p in self._speakers(group)
         ]
+        foreign = self._cache.pod(group.lws_uid)
+        if foreign is not None:
+            name, namespace = foreign.name, foreign.namespace
+            found.append(_reference("v1", "Pod", name=name, namespace=namespace, uid=foreign.uid))
         if self._cache.lws_of(group) is not None:
             found.append(
                 _reference(

@@ -181,6 +181,26 @@ def test_the_next_planner_finishes_what_a_killed_one_began(scene, classes):
         start(scene.installation, "brain-b")
 
 
+def test_a_group_goes_whole_for_one_foreign_pod_that_outranks_it(scene, classes):
+    """kube-scheduler alone would evict one worker, and the group would be back on three nodes."""
+    low_has_the_only_slice(scene, classes)
+    before = uids(scene.bound("low"))
+    urgent = scene.filler("", name="urgent")
+    del urgent["spec"]["nodeName"]
+    urgent["spec"] |= {
+        "nodeSelector": {"pool": scene.namespace},
+        "priorityClassName": classes["high"],
+    }
+    scene.create(urgent)
+    scene.wait(lambda: scene.one("pod", "urgent")["spec"].get("nodeName"), "the pod is bound")
+    scene.wait(lambda: scene.holds() == [], "its room is its own")
+    assert scene.bound("low") == []
+    assert any("for pod" in e["note"] for e in events(scene, "Preempted"))
+    scene.kubectl("delete", "pod", "urgent", "--wait=false")
+    scene.wait_bound(4, "low")
+    assert not before & uids(scene.bound("low"))
+
+
 def holders(scene):
     """Of the one domain, by state."""
     found = [h for hold in scene.holds() for h in hold["holders"]]

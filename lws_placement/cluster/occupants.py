@@ -1,0 +1,30 @@
+"""What a pod takes from its node, and whose it is."""
+
+from lws_placement.engine.ask import Scope
+from lws_placement.engine.model import GroupId, Occupant, Pod
+
+
+def occupant_of(pod: Pod, group: GroupId | None) -> Occupant:
+    """`group`: the one it is placed with."""
+    if group is None:
+        return Occupant(pod.uid, pod.demand, guest_group(pod), Scope.NOBODY)
+    rank = pod.member.rank if pod.member is not None else None
+    scope = pod.member.ask.claims if pod.member is not None else Scope.NOBODY
+    return Occupant(pod.uid, pod.demand, group, scope, rank)
+
+
+def guest_group(pod: Pod) -> GroupId | None:
+    """A LeaderWorkerSet group without a domain of its own still is a group: no other may join it
+    (and its labels make kube-scheduler refuse leaders with the exclusive terms beside it).
+    """
+    member = pod.member
+    if member is None or not member.of_lws or member.ask.exclusive:
+        return None
+    return GroupId(pod.namespace, member.lws, member.lws_uid, member.group_key)
+
+
+def takes_differently(old: Pod | None, pod: Pod) -> bool:
+    """Did anything change in what the pod takes from its node? Most updates are status only."""
+    if old is None or old is pod:
+        return True
+    return old.node != pod.node or old.demand != pod.demand or old.finished != pod.finished

@@ -1,0 +1,54 @@
+"""What the cache keeps for preemption: the priorities in use, and the holds that others go for."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.model import DomainName, GroupId, Pod
+
+
+class Priorities:
+    """Of all pods that exist."""
+
+    def __init__(self) -> None:
+        self._counts = Counter[int]()
+
+    def replace(self, old: Pod | None, new: Pod | None) -> None:
+        if new is not None:
+            self._counts[new.priority] += 1
+        if old is not None:
+            self._counts[old.priority] -= 1
+            if not self._counts[old.priority]:
+                del self._counts[old.priority]
+
+    @property
+    def lowest(self) -> int | None:
+        """None: there are no pods."""
+        return min(self._counts, default=None)
+
+
+class ComingHolds:
+    """Few at a time."""
+
+    def __init__(self) -> None:
+        self._holds: dict[tuple[DomainName, GroupId], Hold] = {}
+
+    def replace(self, old: Hold | None, new: Hold | None) -> set[GroupId]:
+        """Victims to whom that may make a difference."""
+        victims: set[GroupId] = set()
+        if old is not None and old.state is HoldState.COMING:
+            del self._holds[old.domain, old.group]
+            victims.update(old.evicts)
+        if new is not None and new.state is HoldState.COMING:
+            self._holds[new.domain, new.group] = new
+            victims.update(new.evicts)
+        return victims
+
+    def for_which_goes(self, victim: GroupId) -> Iterator[Hold]:
+        """Those that are written; a promise may still be taken back."""
+        for _, hold in sorted(self._holds.items(), key=lambda item: item[0]):
+            if victim in hold.evicts and hold.resource_version:
+                yield hold
+
+    def __bool__(self) -> bool:
+        return bool(self._holds)

@@ -1,0 +1,101 @@
+"""A foreign pod that outranks a group preempts it whole, not one member at a time.
+
+kube-scheduler looks for victims node by node, and the extender drops every node on which they would
+be members of a group. What is left undone there is done here, for a pod that kube-scheduler finds
+no room for and evicts nobody for: the group of lowest priority goes whose going makes room for the
+pod on one node, budgets kept. The pod gets a hold as a preempting group does (`taking_over.py`):
+COMING, beside the victim's, and it claims nothing. It keeps the room until kube-scheduler has bound
+the pod there, or anywhere; as placement models less than kube-scheduler checks, it does so only for
+a while after the victim is gone, and a pod is helped once.
+"""
+
+from collections.abc import Iterable
+
+from lws_placement.engine.actions import Action, EndHold, TryEvictions, WriteHold
+from lws_placement.engine.ask import EVERYWHERE, Scope
+from lws_placement.engine.budgets import why_not_evicted
+from lws_placement.engine.fit import why_not_node
+from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.model import GroupId, NodeName, Pod
+from lws_placement.engine.seen import Views
+from lws_placement.engine.snapshot import NodeView
+from lws_placement.engine.victims import Tenants, Victim, as_victim
+
+
+def waits_for_room(pod: Pod) -> bool:
+    """kube-scheduler found no node for it, and is not evicting anybody for it."""
+    waits = pod.node is None and not pod.terminating and not pod.finished
+    return waits and bool(pod.unschedulable) and not pod.nominated and not pod.gates
+
+
+def is_for_pod(hold: Hold) -> bool:
+    """Does it keep room for a foreign pod?"""
+    return hold.state is HoldState.COMING and hold.scope is Scope.NOBODY
+
+
+def preempt_for_pod(
+    pod: Pod, holds: Iterable[Hold], views: Views, tenants: Tenants, *, plan_id: str
+) -> list[Action]:
+    """Empty: nobody is to be evicted for it. `holds`: all there are."""
+    if not pod.preempts or any(_fits(pod, view) for view in views.node_views()):
+        return []
+    for hold, victim in _cheapest_first(pod, holds, tenants):
+        for node in sorted(set(hold.nodes.values())):
+            going = frozenset(p.uid for p in tenants.pods_on(node) if p.terminating)
+            soon = views.node_view_without(node, going)
+            then = views.node_view_without(node, going | victim.uids)
+            if soon is None or then is None:
+                continue
+            if _fits(pod, soon):
+                return []
+            if _fits(pod, then.seen_by(hold.group)):
+                return _claim(pod, node, hold, victim, plan_id=plan_id)
+    return []
+
+
+def _cheapest_first(pod: Pod, holds: Iterable[Hold], tenants: Tenants) -> list[tuple[Hold, Victim]]:
+    """The domains that a group would have to leave for the pod: lowest priority, fewest pods."""
+    found = []
+    for hold in holds:
+        if hold.state is HoldState.ACTIVE and hold.domain.key != EVERYWHERE:
+            victim = as_victim(hold.group, pod.priority, tenants)
+            if isinstance(victim, Victim):
+                found.append((hold, victim))
+    found.sort(key=lambda f: (f[1].priority, len(f[1].pods), f[1].name, f[0].domain))
+    return [f for f in found if not why_not_evicted(f[1].pods, tenants.budgets_of)]
+
+
+def _fits(pod: Pod, node: NodeView) -> bool:
+    """Room is asked first, of thousands of nodes."""
+    free = node.free
+    if any(free.get(name, 0) < amount for name, amount in pod.demand.resources):
+        return False
+    return why_not_node(pod.demand, node) is None
+
+
+def _claim(pod: Pod, node: NodeName, hold: Hold, victim: Victim, *, plan_id: str) -> list[Action]:
+    coming = Hold(
+        domain=hold.domain,
+        group=GroupId.of_pod(pod.namespace, pod.name, pod.uid),
+        group_index="",
+        leader_name=pod.name,
+        revision="",
+        size=1,
+        plan=plan_id,
+        nodes={0: node},
+        demands={0: pod.demand},
+        scope=Scope.NOBODY,
+        state=HoldState.COMING,
+        evicts=(hold.group,),
+    )
+    return [TryEvictions(coming, (victim,)), WriteHold(coming)]
+
+
+def decide_for_pod(hold: Hold, pod: Pod | None, tenants: Tenants) -> list[Action]:
+    """What is to be done about a hold for a foreign pod."""
+    if pod is None or pod.node is not None or pod.terminating or pod.finished:
+        return [EndHold(hold, returning=False)]
+    theirs = (h for group in hold.evicts for h in tenants.holds_of(group))
+    if any(h.domain == hold.domain for h in theirs):
+        return []
+    return [EndHold(hold, returning=True)]
