@@ -16,7 +16,8 @@ from types import FrameType
 import click
 from rich.console import Console
 
-from lws_placement.cli.demo_story import Story
+from lws_placement.cli.demo_stage import Stage
+from lws_placement.cli.demo_story import tell_the_trap
 from lws_placement.localcluster.binaries import find_or_build
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
@@ -56,7 +57,9 @@ def demo(keep: bool) -> None:
                 )
                 installation.apply("standalone")
                 console.print("applied manifests/standalone (CRD, RBAC, webhooks, Deployment)")
-                code = 0 if _tell(Story(cluster, installation, console)) else 1
+                stage = Stage(cluster, installation, console)
+                tell_the_trap(stage)
+                code = 0 if stage.summary() else 1
                 if keep:
                     _leave_running(cluster, console)
             finally:
@@ -67,15 +70,6 @@ def demo(keep: bool) -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     sys.exit(code)
-
-
-def _tell(story: Story) -> bool:
-    story.without_us()
-    story.with_us()
-    story.examples()
-    story.waiting()
-    story.restart()
-    return story.summary()
 
 
 def _leave_running(cluster: LocalCluster, console: Console) -> None:

@@ -1,0 +1,131 @@
+"""Where the demo's stories are told: the cluster, the map that is drawn, what came of each act.
+
+A stage looks at the API server all the time while it waits, and remembers every instant at which a
+promise did not hold.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from lws_placement.cli.demo_map import Seen, draw, look
+from lws_placement.keys import LWS_NAME
+from lws_placement.localcluster.cluster import LocalCluster
+from lws_placement.localcluster.install import MANIFESTS, Installation
+
+Raw = dict[str, Any]
+
+SLICE = "topology.example.com/slice"
+NODE_POOL = "cloud.google.com/gke-nodepool"
+RACK = "topology.example.com/rack"
+BLOCK = "topology.example.com/block"
+_TITLES = {
+    SLICE: "the trap: slices",
+    NODE_POOL: "TPU v5e-16: node pools",
+    RACK: "GPU: racks",
+    BLOCK: "disaggregated: blocks",
+}
+_ACT_S = 90.0
+_LOOK_S = 0.25
+
+
+class Stage:
+    """`results` says what came of each act, `broken` which promises were seen broken."""
+
+    def __init__(self, cluster: LocalCluster, installation: Installation, console: Console) -> None:
+        self.cluster = cluster
+        self.installed = installation
+        self.console = console
+        self.results: list[tuple[str, bool, str]] = []
+        self.broken: list[str] = []
+        self.watched = False
+        self._looks = 0
+        self._nodes: list[Raw] = []
+
+    def summary(self) -> bool:
+        """Prints it; True only if every promise held."""
+        table = Table(title="What happened", title_justify="left", show_lines=False)
+        table.add_column("")
+        table.add_column("act")
+        table.add_column("outcome", overflow="fold")
+        held = not self.broken
+        exclusive = f"looked {self._looks} times: " + (
+            "; ".join(sorted(set(self.broken))) or "never two groups on a domain, never one split"
+        )
+        for name, good, text in [
+            *self.results,
+            ("whole and exclusive, all the time", held, exclusive),
+        ]:
+            table.add_row("[green]ok[/]" if good else "[red]FAILED[/]", name, text)
+        self.console.print(table)
+        return held and bool(self.results) and all(good for _, good, _ in self.results)
+
+    def say(self, text: str) -> None:
+        self.console.rule(f"[bold]{text}", align="left")
+
+    def apply(self, example: str) -> None:
+        path: Path = MANIFESTS / "examples" / example
+        self.console.print(f"  kubectl apply --server-side -f manifests/examples/{example}")
+        self.cluster.kubectl("apply", "--server-side", "-f", str(path))
+
+    def make_pools(self, nodes: Sequence[Raw], pods: Sequence[Raw]) -> None:
+        text = "\n---\n".join(json.dumps(o) for o in [*nodes, *pods])
+        self.cluster.kubectl("create", "-f", "-", stdin=text)
+        self._nodes += nodes
+        names = [n["metadata"]["name"] for n in nodes]
+        self.cluster.kubectl(
+            "wait", "--for=condition=Ready", "--timeout=30s", *[f"node/{n}" for n in names]
+        )
+
+    def until(
+        self, what: str, done: Callable[[Sequence[Seen]], bool], *, keys: Sequence[str]
+    ) -> bool:
+        """Draws the map until `done`; False if it never was."""
+        until = time.monotonic() + _ACT_S
+        with Live(console=self.console, auto_refresh=False, transient=False) as live:
+            while True:
+                self.cluster.check()
+                for server in self.installed.servers.values():
+                    server.check()
+                seen = self.look(keys)
+                finished = done(seen)
+                waiting = self.notes()[-1:] if self.watched and not finished else []
+                live.update(draw(seen, headline=f"  {what}", waiting=waiting), refresh=True)
+                if finished or time.monotonic() > until:
+                    break
+                time.sleep(_LOOK_S)
+        if not self.console.is_terminal:
+            self.console.print()  # Live ends its last frame without a line end there
+        return finished
+
+    def look(self, keys: Sequence[str]) -> list[Seen]:
+        pods = self.get("pods")
+        found = [look(k, _TITLES[k], nodes=self._nodes, pods=pods) for k in _TITLES]
+        if self.watched:
+            self._looks += 1
+            self.broken += [text for seen in found for text in seen.broken()]
+        return [seen for seen in found if seen.key in keys]
+
+    def get(self, kind: str, *args: str) -> list[Raw]:
+        items: list[Raw] = json.loads(self.cluster.kubectl("get", kind, *args, "-ojson"))["items"]
+        return items
+
+    def members(self) -> list[Raw]:
+        return self.get("pods", "-l", LWS_NAME)
+
+    def uids(self, prefix: str) -> dict[str, str]:
+        return {
+            p["metadata"]["name"]: p["metadata"]["uid"]
+            for p in self.members()
+            if p["metadata"]["name"] == prefix or p["metadata"]["name"].startswith(f"{prefix}-")
+        }
+
+    def notes(self) -> list[str]:
+        events = self.get("events", "--field-selector=reason=WaitingForDomain")
+        return [e["message"] for e in events if e["involvedObject"]["kind"] == "LeaderWorkerSet"]
