@@ -235,6 +235,10 @@ class LocalCluster:
             # Without KWOK nobody renews the nodes' leases.
             f"--controllers={'*' if stages else '*,-node-lifecycle-controller'}",
             "--concurrent-statefulset-syncs=20",
+            # Autoscalers look every 15 s in clusters, and only after minutes at new pods.
+            "--horizontal-pod-autoscaler-sync-period=2s",
+            "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
+            "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
             "--concurrent-gc-syncs=20",
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
