@@ -45,6 +45,7 @@ class Api:
     """One connection pool to one API server. Paths are plain API paths, such as `/api/v1/nodes`."""
 
     def __init__(self, configuration: Configuration, *, timeout_s: float = 30.0) -> None:
+        configuration.client_session_kwargs = {"trust_env": False}
         self._configuration = configuration
         self._rest = RESTClientObject(configuration)
         self._timeout_s = timeout_s
@@ -211,7 +212,6 @@ async def connect(kubeconfig: str | None = None, *, timeout_s: float = 30.0) -> 
     """
     configuration = Configuration()
     configuration.connection_pool_maxsize = 64
-    configuration.client_session_kwargs = {"trust_env": False}
     try:
         if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
             load_incluster_config(client_configuration=configuration)

@@ -9,9 +9,10 @@ from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import decode_pod
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.mirror import Mirror
+from lws_placement.cluster.shared_reads import SharedReads
 from lws_placement.engine.holds import Hold
 from lws_placement.engine.model import DomainName, GroupId, Pod
-from lws_placement.engine.snapshot import DomainSet, NodeView
+from lws_placement.engine.snapshot import Changes, DomainSet, NodeView
 from lws_placement.errors import NotFoundError
 
 
@@ -22,7 +23,7 @@ class ClusterWorld:
         self._api = api
         self._cache = cache
         self._mirror = mirror
-        self._store = store
+        self._holds = SharedReads(store.fetch)
 
     def ready(self) -> bool:
         return self._mirror.synced
@@ -47,6 +48,10 @@ class ClusterWorld:
         found = self._cache.domains.node(node)
         return found.labels if found is not None else {}
 
+    @property
+    def node_changes(self) -> Changes:
+        return self._cache.domains.node_changes
+
     def node_view(self, node: str) -> NodeView | None:
         return self._cache.domains.node_view(node)
 
@@ -64,7 +69,7 @@ class ClusterWorld:
 
     async def fetch_holds(self, domain: DomainName) -> Sequence[Hold]:
         """The holds on the domain as the API server has them now."""
-        return await self._store.fetch(domain)
+        return await self._holds.fetch(domain)
 
     async def bind(self, namespace: str, name: str, *, uid: str, node: str) -> None:
         """Create the Binding; the UID makes sure that it is this pod and not a successor."""

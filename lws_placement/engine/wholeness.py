@@ -16,14 +16,15 @@ and may be used, HELD if a group holds it or a domain that shares nodes with it,
 A node in domains of several keys gets the least of their scores.
 
 kube-scheduler may ask about thousands of nodes for every pod, so `SteeringTable` keeps the scores
-of one key and reckons anew only the domains that changed; asking is one look-up per node.
+of one key and reckons anew only the domains that changed, and `Scores` keeps what they come to for
+pods that ask for the same; asking is one look-up per node.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from lws_placement.engine.model import NodeName
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.snapshot import Changes, DomainSet, DomainView, NodeView
 
 FILLS = 2
 OUTSIDE = 8
@@ -67,6 +68,8 @@ class SteeringTable:
     def __init__(self, domains: DomainSet, guarded: frozenset[str]) -> None:
         self.domains = domains
         self.nodes: dict[NodeName, tuple[int, NodeView]] = {}
+        self.changes = Changes()
+        """Of `nodes`."""
         self._guarded = guarded
         self._mark = 0
         self._names: dict[str, tuple[NodeName, ...]] = {}
@@ -77,14 +80,44 @@ class SteeringTable:
         for value in changed:  # all of them first: a node may have gone from one to another
             for name in self._names.pop(value, ()):
                 self.nodes.pop(name, None)
+                self.changes.note(name)
         for value in changed:
             domain = self.domains.get(value)
             if domain is None:
                 continue
             score = steering(domain, self._guarded)
             self._names[value] = tuple(view.node.name for view in domain.nodes)
-            self.nodes.update((view.node.name, (score, view)) for view in domain.nodes)
+            for view in domain.nodes:
+                self.nodes[view.node.name] = (score, view)
+                self.changes.note(view.node.name)
         self._mark = self.domains.changes.mark
+
+
+class Scores:
+    """Node -> score of a pod that asks for these guarded resources, by the tables of all keys.
+
+    Nodes in no domain are not in it.
+    """
+
+    def __init__(self, asked: Mapping[str, int], tables: Sequence[SteeringTable]) -> None:
+        self.tables = tables
+        self.of: dict[NodeName, int] = {}
+        self._asked = asked
+        self._marks = [0] * len(tables)
+
+    def follow(self) -> None:
+        """Take in what the tables have taken in: O(nodes that changed)."""
+        changed: set[NodeName] = set()
+        for table, mark in zip(self.tables, self._marks, strict=True):
+            changed.update(table.changes.since(mark))
+        self._marks = [table.changes.mark for table in self.tables]
+        for name in changed:
+            found = [table.nodes[name] for table in self.tables if name in table.nodes]
+            if not found:
+                self.of.pop(name, None)
+                continue
+            least, view = min(score for score, _ in found), found[0][1]
+            self.of[name] = least + FILLS if least and fills(self._asked, view) else least
 
 
 def _touched(domain: DomainView, guarded: frozenset[str]) -> int:

@@ -79,8 +79,6 @@ def _handler(
         except (InvalidObjectError, KeyError, TypeError, ValueError, AttributeError) as e:
             log.warning("malformed call", extra={"path": request.path, "error": str(e)[:500]})
             result = failed(f"malformed body: {e}"[:1000])
-        return web.Response(
-            text=result.model_dump_json(by_alias=True), content_type="application/json"
-        )
+        return web.Response(text=result.to_json(), content_type="application/json")
 
     return handle

@@ -11,8 +11,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SkipValidation,
     ValidationError,
-    model_serializer,
 )
 
 from lws_placement.errors import InvalidObjectError
@@ -25,6 +25,9 @@ _NullAsEmptyMap = BeforeValidator(lambda value: {} if value is None else value)
 
 class Wire(BaseModel):
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    def to_json(self) -> str:
+        return self.model_dump_json(by_alias=True)
 
 
 class FilterArgs(Wire):
@@ -46,13 +49,16 @@ class FilterResult(Wire):
 
 
 class Priorities(Wire):
-    """Node -> score, 0 to 10; sent as a bare array. A node that is left out counts as 0."""
+    """Node -> score, 0 to 10; sent as a bare array. A node that is left out counts as 0.
 
-    scores: dict[str, int]
+    Put together by hand, as there may be many thousands: names of nodes need no escapes in JSON.
+    """
 
-    @model_serializer
-    def _as_array(self) -> list[dict[str, str | int]]:
-        return [{"Host": node, "Score": score} for node, score in self.scores.items()]
+    scores: SkipValidation[dict[str, int]]
+
+    def to_json(self) -> str:
+        each = [f'{{"Host":"{node}","Score":{score}}}' for node, score in self.scores.items()]
+        return f"[{','.join(each)}]"
 
 
 class BindArgs(Wire):

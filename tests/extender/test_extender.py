@@ -12,7 +12,7 @@ from lws_placement.engine.ask import Ask
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import Demand, DomainName, GroupId, MemberInfo, Node, Occupant, Pod
 from lws_placement.engine.ownership import Claim
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.snapshot import Changes, DomainSet, DomainView, NodeView
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
 from lws_placement.extender.app import build_app
 from lws_placement.extender.guard import Guard
@@ -73,6 +73,13 @@ class World:
 
     def node_labels(self, node):
         return {KEY: "s0"} if node in ("n0", "n1") else {}
+
+    @property
+    def node_changes(self):
+        changes = Changes()
+        for name in ("n0", "n1", "n9", *(n.node.name for d in self.views for n in d.nodes)):
+            changes.note(name)
+        return changes
 
     def node_view(self, node):
         for view in (n for domain in self.views for n in domain.nodes):

@@ -1,0 +1,105 @@
+"""Which nodes are closed to a foreign pod: those in held domains where its guarded resources would
+take room that members still need, and to a guest all of a domain that is not to be shared.
+
+A pod that others were evicted for has a promise of its own, which is not in its way.
+
+kube-scheduler may ask about every node of the cluster for every pod, and most pods ask for one of a
+few shapes. So what is left on nodes with holders is kept, and the closed nodes per shape; both
+follow the changes of nodes. Costs, for c changed nodes: O(c) for the next question, and O(c) for
+each shape when it is next asked about. The first question looks at every node.
+"""
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+
+from lws_placement.engine.ask import Scope
+from lws_placement.engine.model import GroupId, NodeName
+from lws_placement.engine.snapshot import Changes, NodeView
+
+_MOST_SHAPES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """All of a foreign pod that matters here."""
+
+    asked: tuple[tuple[str, int], ...]
+    """Guarded resources, sorted by name."""
+    guest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What a node with holders has left for others."""
+
+    room: Mapping[str, int]
+    claimed: bool
+    """Somebody holds a domain there that is not to be shared."""
+    promised: frozenset[GroupId]
+
+    def closed_to(self, shape: Shape) -> bool:
+        if shape.guest and self.claimed:
+            return True
+        return any(self.room.get(name, 0) < amount for name, amount in shape.asked)
+
+
+@dataclass(slots=True)
+class _Closed:
+    nodes: set[NodeName] = field(default_factory=set)
+    mark: int = 0
+
+
+class KeptRoom:
+    """`changes`: names of nodes of which anything changed; `view_of`: the node as it is now."""
+
+    def __init__(self, changes: Changes, view_of: Callable[[NodeName], NodeView | None]) -> None:
+        self._node_changes = changes
+        self._view_of = view_of
+        self._mark = 0
+        self._left: dict[NodeName, _Left] = {}
+        self._changes = Changes()
+        self._closed: dict[Shape, _Closed] = {}
+        self._promised: dict[GroupId, set[NodeName]] = {}
+
+    def closed_to(self, shape: Shape, group: GroupId) -> Set[NodeName]:
+        """`group`: the pod itself. Not to be changed, and good until the next question."""
+        self._follow()
+        closed = self._closed.pop(shape, None) or _Closed()
+        self._closed[shape] = closed
+        while len(self._closed) > _MOST_SHAPES:
+            self._closed.pop(next(iter(self._closed)))
+        for name in self._changes.since(closed.mark):
+            left = self._left.get(name)
+            if left is not None and left.closed_to(shape):
+                closed.nodes.add(name)
+            else:
+                closed.nodes.discard(name)
+        closed.mark = self._changes.mark
+        own = self._promised.get(group, set()) & closed.nodes
+        return closed.nodes - {n for n in own if not self._closed_to_own(n, shape, group)}
+
+    def _closed_to_own(self, name: NodeName, shape: Shape, group: GroupId) -> bool:
+        view = self._view_of(name)
+        return view is not None and _left_on(view.seen_by(group)).closed_to(shape)
+
+    def _follow(self) -> None:
+        for name in self._node_changes.since(self._mark):
+            view = self._view_of(name)
+            known = self._left.pop(name, None)
+            for group in known.promised if known is not None else ():
+                self._promised[group].discard(name)
+                if not self._promised[group]:
+                    del self._promised[group]
+            if view is not None and view.holders:
+                left = self._left[name] = _left_on(view)
+                for group in left.promised:
+                    self._promised.setdefault(group, set()).add(name)
+            elif known is None:
+                continue
+            self._changes.note(name)
+        self._mark = self._node_changes.mark
+
+
+def _left_on(view: NodeView) -> _Left:
+    claimed = any(c.scope is not Scope.NOBODY for c in view.holders)
+    return _Left(view.free, claimed, frozenset(view.promised))

@@ -1,0 +1,51 @@
+"""What is closed to foreign pods follows the nodes, whatever was asked before."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lws_placement.engine.ask import Scope
+from lws_placement.engine.kept_room import KeptRoom, Shape
+from lws_placement.engine.model import GroupId, Node
+from lws_placement.engine.ownership import Claim
+from lws_placement.engine.snapshot import Changes, NodeView
+
+NAMES = ("a", "b", "c")
+GROUP = GroupId("ns", "llm", "uid", "gk")
+OWN = GroupId.of_pod("ns", "pod", "uid-pod")
+HOLDERS = [frozenset(), *(frozenset({Claim(GROUP, scope)}) for scope in Scope)]
+SHAPES = [Shape(()), Shape((("tpu", 1),)), Shape((("tpu", 3),)), Shape((), guest=True)]
+
+
+def closed(view, shape):
+    """The rule itself, for one node."""
+    if not view.holders:
+        return False
+    view = view.seen_by(OWN)
+    claimed = any(c.scope is not Scope.NOBODY for c in view.holders)
+    return (shape.guest and claimed) or any(view.free[r] < n for r, n in shape.asked)
+
+
+changed = st.tuples(
+    st.sampled_from(NAMES), st.sampled_from(HOLDERS), st.integers(0, 4), st.integers(0, 2)
+)
+asked = st.sampled_from(SHAPES)
+
+
+@given(st.lists(st.one_of(changed, asked, st.sampled_from(NAMES)), max_size=30))
+def test_answers_are_those_of_the_nodes_as_they_are(steps):
+    nodes, changes = {}, Changes()
+    kept = KeptRoom(changes, nodes.get)
+    for step in steps:
+        if isinstance(step, Shape):
+            right = {name for name, view in nodes.items() if closed(view, step)}
+            assert kept.closed_to(step, OWN) == right
+            continue
+        if isinstance(step, str):
+            nodes.pop(step, None)
+            changes.note(step)
+            continue
+        name, holders, free, own = step
+        promised = {OWN: {"tpu": own}} if own else {}
+        node = Node(name, {}, {"tpu": 4})
+        nodes[name] = NodeView(node, {"tpu": free}, holders=holders, promised=promised)
+        changes.note(name)
