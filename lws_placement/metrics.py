@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from lws_placement.engine.holds import HoldState
 from lws_placement.engine.model import NoFit, Why
+from lws_placement.engine.refusals import classes_of
 from lws_placement.engine.wholeness import DomainState
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter, unused
@@ -120,8 +121,9 @@ def waiting_for(verdict: NoFit) -> Waiting:
     if not verdict.reasons:
         return Waiting.NO_DOMAIN
     theirs = (Why.HELD, Why.OVERLAPS, Why.OCCUPIED, Why.AWAITED)
-    mine = any(r.why not in theirs and r.fit > 0 for r in verdict.reasons.values())
-    taken = any(r.why in theirs for r in verdict.reasons.values())
+    alike = classes_of(verdict.reasons)
+    mine = any(r.why not in theirs and r.fit > 0 for r in alike)
+    taken = any(r.why in theirs for r in alike)
     return Waiting.HELD if taken and not mine else Waiting.ROOM
 
 

@@ -14,7 +14,7 @@ from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.fit import amount_in_words
 from lws_placement.engine.model import GroupId, NoFit, Rank, Reason, Shortfall, Why
 from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody
-from lws_placement.engine.refusals import Refusals, classes
+from lws_placement.engine.refusals import classes_of
 from lws_placement.engine.victims import Victim
 
 ROOM_IS_HELD = "its room is held for a LeaderWorkerSet group with exclusive topology"
@@ -158,8 +158,7 @@ def _share(shortfall: Shortfall | None) -> float:
 
 
 def _classes(verdict: NoFit) -> dict[Reason, int]:
-    found = verdict.reasons
-    return dict(found.classes if isinstance(found, Refusals) else classes(found.values()))
+    return dict(classes_of(verdict.reasons))
 
 
 def _in_words(reason: Reason) -> tuple[str, str]:

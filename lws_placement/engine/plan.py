@@ -141,15 +141,25 @@ def _free(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -> 
 
 def _refuse(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -> NoFit:
     """The verdict is shared by all groups to which every domain is somebody else's or nobody's."""
-    common = not instead and group.scope is Scope.CLUSTER and not index.domains.has_owner(group.id)
+    common = (
+        not instead
+        and group.scope is Scope.CLUSTER
+        and not index.domains.has_owner(group.id)
+        and not index.domains.awaited
+    )
     mark = index.domains.changes.mark
     if common and index.refusal is not None and index.refusal[0] == mark:
         return index.refusal[1]
     views = {**index.domains.lend(), **instead} if instead else index.domains.lend()
-    refusals = Refusals(views, lambda view: taken(group, view) or index.why_no_room(view))
+
+    def why(view: DomainView) -> Reason:
+        return taken(group, view) or index.why_no_room(view)
+
+    if not common:
+        return NoFit(group.topology_key, Refusals(views, why))
+    refusals = Refusals(views, why, count=lambda: index.count_refusals(mark, why))
     verdict = NoFit(group.topology_key, refusals)
-    if common:
-        index.refusal = (mark, verdict)
+    index.refusal = (mark, verdict)
     return verdict
 
 

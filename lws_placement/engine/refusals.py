@@ -3,24 +3,39 @@
 Most verdicts are never read domain by domain: a group that waits is asked about again and again,
 and what users are told is a summary. So a verdict keeps the views it was made on, which never
 change, and the same verdict is shared by all groups that ask the same.
+
+The summary counts domains that are refused alike: whoever holds them, and however much exactly is
+left in each (a class has the most that is left in any). A `Tally` keeps it up domain by domain, so
+that the next verdict's costs what has changed since the last one's.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from lws_placement.engine.model import Reason
 from lws_placement.engine.snapshot import DomainView
 
+Classes = Mapping[Reason, int]
+"""How many domains refuse for the same reason."""
+
 
 class Refusals(Mapping[str, Reason]):
-    """Domain value -> reason, for views in all of which the group does not fit."""
+    """Domain value -> reason, for views in all of which the group does not fit.
+
+    `count`: the classes in less time, or None if it cannot tell any more.
+    """
 
     def __init__(
-        self, views: Mapping[str, DomainView], why: Callable[[DomainView], Reason]
+        self,
+        views: Mapping[str, DomainView],
+        why: Callable[[DomainView], Reason],
+        *,
+        count: Callable[[], Classes | None] = lambda: None,
     ) -> None:
         self._views = views
         self._why = why
+        self._count = count
 
     def __getitem__(self, value: str) -> Reason:
         return self._why(self._views[value])
@@ -35,22 +50,70 @@ class Refusals(Mapping[str, Reason]):
         return repr(dict(self))
 
     @cached_property
-    def classes(self) -> Mapping[Reason, int]:
-        """How many domains refuse for the same reason, whoever holds them."""
-        return classes(self.values())
+    def classes(self) -> Classes:
+        counted = self._count()
+        return counted if counted is not None else _counted(self)
 
 
-def classes(reasons: Iterable[Reason]) -> Mapping[Reason, int]:
-    """Equal reasons counted, without what tells apart domains that are refused alike: who holds
-    them, and how much exactly is left in each (the class has the most that is left in any).
-    """
-    found: dict[tuple[object, ...], tuple[Reason, int]] = {}
-    for reason in reasons:
-        lacks = reason.shortfall
-        what = None if lacks is None else (lacks.rank, lacks.resource, lacks.asked, lacks.rule)
-        alike = (reason.why, reason.fit, reason.nodes, what)
-        best, number = found.get(alike, (reason, 0))
-        if lacks is not None and best.shortfall is not None:
-            best = reason if lacks.largest_free > best.shortfall.largest_free else best
-        found[alike] = (best, number + 1)
-    return {replace(best, holder=None): number for best, number in found.values()}
+def classes_of(reasons: Mapping[str, Reason]) -> Classes:
+    return reasons.classes if isinstance(reasons, Refusals) else _counted(reasons)
+
+
+@dataclass(slots=True)
+class _Class:
+    reasons: dict[str, Reason] = field(default_factory=dict)
+    best: Reason | None = None
+    """The one with the most left; None: to be looked for."""
+
+
+class Tally:
+    """Reasons by domain value, counted by class: O(1) a change in the common case."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Hashable] = {}
+        self._classes: dict[Hashable, _Class] = {}
+
+    def put(self, value: str, reason: Reason) -> None:
+        self.drop(value)
+        alike = _alike(reason)
+        found = self._classes.setdefault(alike, _Class())
+        if not found.reasons or (found.best is not None and _left(reason) > _left(found.best)):
+            found.best = reason
+        found.reasons[value] = reason
+        self._of[value] = alike
+
+    def drop(self, value: str) -> None:
+        alike = self._of.pop(value, None)
+        if alike is None:
+            return
+        found = self._classes[alike]
+        gone = found.reasons.pop(value)
+        if not found.reasons:
+            del self._classes[alike]
+        elif found.best is not None and _left(gone) >= _left(found.best):
+            found.best = None if gone.shortfall is not None else found.best
+
+    def classes(self) -> Classes:
+        counted = {}
+        for found in self._classes.values():
+            if found.best is None:
+                found.best = max(found.reasons.values(), key=_left)
+            counted[replace(found.best, holder=None)] = len(found.reasons)
+        return counted
+
+
+def _counted(reasons: Mapping[str, Reason]) -> Classes:
+    tally = Tally()
+    for value, reason in reasons.items():
+        tally.put(value, reason)
+    return tally.classes()
+
+
+def _alike(reason: Reason) -> Hashable:
+    lacks = reason.shortfall
+    what = None if lacks is None else (lacks.rank, lacks.resource, lacks.asked, lacks.rule)
+    return reason.why, reason.fit, reason.nodes, what
+
+
+def _left(reason: Reason) -> int:
+    return reason.shortfall.largest_free if reason.shortfall is not None else 0

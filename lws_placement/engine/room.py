@@ -12,12 +12,13 @@ was never seen pays n fits (about 10 microseconds each for domains of 4 nodes).
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.match import NoMatch, match
 from lws_placement.engine.model import Demand, Group, NodeName, NoFit, Rank, Reason, Why
+from lws_placement.engine.refusals import Classes, Tally
 from lws_placement.engine.shortfall import why_not_all
 from lws_placement.engine.snapshot import DomainSet, DomainView
 
@@ -47,6 +48,8 @@ class RoomIndex:
         self._fits: dict[str, Fit] = {}
         self._order: list[tuple[int, str]] = []
         self._misses: dict[str, tuple[DomainView, NoMatch | Reason]] = {}
+        self._tally = Tally()
+        self._tally_mark = 0
 
     def follow(self) -> int:
         """Take in what changed; the mark of the domains that the index now stands for."""
@@ -85,6 +88,22 @@ class RoomIndex:
         reason = why_no_room(self._group, view, answer=known[1])
         self._misses[view.name.value] = (view, reason)
         return reason
+
+    def count_refusals(self, mark: int, why: Callable[[DomainView], Reason]) -> Classes | None:
+        """The classes of a refusal that groups that own nothing were given at `mark`; None if the
+        domains have changed since. O(domains that changed since the last one).
+        """
+        changes = self.domains.changes
+        if changes.mark != mark:
+            return None
+        for value in changes.since(self._tally_mark):
+            view = self.domains.get(value)
+            if view is None:
+                self._tally.drop(value)
+            else:
+                self._tally.put(value, why(view))
+        self._tally_mark = mark
+        return self._tally.classes()
 
 
 def fit_in(group: Group, domain: DomainView) -> Fit | NoMatch:
