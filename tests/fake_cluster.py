@@ -98,7 +98,7 @@ class Brain(Replica):
 
     def a_planner(self, actor):
         pace = Pace(clock=asyncio.get_running_loop().time, hold_s=HOLD_S)
-        return Planner(self.cache, actor, pace=pace)
+        return Planner(self.cache, actor, pace=pace, plans_ahead=True)
 
     async def ready(self):
         """Started; or killed on the way, which a planner may be as well."""

@@ -14,12 +14,15 @@ from lws_placement.engine.revision import revision_data, revision_key, spec_at
 
 
 class Controllers:
-    """`admit(pod, namespace)`: what the webhook makes of a new pod."""
+    """`admit(pod, namespace)`: what the webhook makes of a new pod. `without_pods`: names of
+    LeaderWorkerSets whose pods cannot be created now, as a quota forbids them, say.
+    """
 
     def __init__(self, server, *, topology_key):
         self.server = server
         self._key = topology_key
         self._deletions_seen = 0
+        self.without_pods = set()
 
     async def round(self, admit):
         for lws in self.server.all("leaderworkersets"):
@@ -29,6 +32,8 @@ class Controllers:
                 self._keep_worker_sets(lws)
         self._deletions_seen = len(self.server.log)
         for stateful_set in self.server.all("statefulsets"):
+            if label(stateful_set, keys.LWS_NAME) in self.without_pods:
+                continue
             if not stateful_set["metadata"].get("deletionTimestamp"):
                 await self._keep_pods(stateful_set, admit)
 

@@ -220,9 +220,10 @@ class Process:
             may_write=may_write,
         )
         pace = Pace(clock=asyncio.get_running_loop().time, hold_s=self._settings.hold_seconds)
+        pins = self._settings.placing and self._settings.extender_configured
         guarded = frozenset(self._settings.guarded_resources)
         with figures_reported(lambda: count_figures(self._cache, guarded=guarded)):
-            await Planner(self._cache, actor, pace=pace).run()
+            await Planner(self._cache, actor, pace=pace, plans_ahead=pins).run()
 
     def _recorder(self, controller: str) -> EventRecorder:
         return EventRecorder(self._api, instance=self._identity, controller=controller)

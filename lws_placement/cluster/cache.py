@@ -8,35 +8,21 @@ that comes after the object's deletion does not bring it back.
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from typing import Protocol
 
 from lws_placement.cluster.budgets import BudgetIndex
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner, decode_pod
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.listener import Listener
 from lws_placement.cluster.occupants import occupant_of, takes_differently
 from lws_placement.cluster.preempting import ComingHolds, Priorities
+from lws_placement.cluster.revisions import Revision, RevisionIndex
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.explain import ROOM_IS_HELD
 from lws_placement.engine.foreign import waits_for_room
 from lws_placement.engine.holds import Hold, Promise, promises_of
 from lws_placement.engine.model import DomainName, GroupId, MemberInfo, Pod
 from lws_placement.engine.workload import LwsInfo, Templates
-
-
-class Listener(Protocol):
-    """Told what may have changed; called on the event loop, must not wait."""
-
-    def group_changed(self, group: GroupId) -> None: ...
-
-    def pod_waits(self, uid: str) -> None:
-        """kube-scheduler has no room for a foreign pod."""
-
-    def capacity_changed(self) -> None:
-        """Room may have become free: waiting groups are worth another look."""
-
-    def room_taken(self, node: str) -> None:
-        """A pod was bound there, or takes more than before."""
 
 
 class ClusterCache:
@@ -50,7 +36,7 @@ class ClusterCache:
         self._groups: dict[GroupId, set[str]] = {}
         self._lws: dict[tuple[str, str], LwsInfo] = {}
         self._of_lws: dict[tuple[str, str], set[str]] = {}
-        self._revisions: dict[tuple[str, str, str], Templates] = {}
+        self._revisions = RevisionIndex()
         self._stateful_sets: dict[str, Raw] = {}
         self._holds: dict[DomainName, dict[GroupId, Hold]] = {}
         self._held_by: dict[GroupId, set[DomainName]] = {}
@@ -238,6 +224,9 @@ class ClusterCache:
     def lws(self, namespace: str, name: str) -> LwsInfo | None:
         return self._lws.get((namespace, name))
 
+    def all_lws(self) -> list[LwsInfo]:
+        return [self._lws[name] for name in sorted(self._lws)]
+
     def topology_keys(self) -> list[str]:
         """Keys that groups ask for or have: of LeaderWorkerSets, gated pods and holds."""
         gated = (self._pods[uid].member for uid in self._affinity)
@@ -251,14 +240,12 @@ class ClusterCache:
         lws = self._lws.get((group.namespace, group.lws))
         return lws if lws is not None and lws.uid == group.lws_uid else None
 
-    def put_revision(self, name: tuple[str, str, str], templates: Templates) -> None:
-        if self._revisions.get(name) == templates:
-            return
-        self._revisions[name] = templates
-        self._lws_changed(name[:2])
+    def put_revision(self, name: Revision, templates: Templates) -> None:
+        if self._revisions.put(name, templates):
+            self._lws_changed(name[:2])
 
-    def drop_revision(self, name: tuple[str, str, str]) -> None:
-        self._revisions.pop(name, None)
+    def drop_revision(self, name: Revision) -> None:
+        self._revisions.drop(name)
 
     def templates(self, group: GroupId, revision: str) -> Templates | None:
         """The templates that a revision of the group's LeaderWorkerSet stands for, else the live
@@ -269,6 +256,14 @@ class ClusterCache:
             return found
         lws = self.lws_of(group)
         return lws.templates if lws is not None else None
+
+    def only_revision(self, group: GroupId) -> str | None:
+        """The one revision there is of the group's LeaderWorkerSet, if it is what that says now."""
+        lws = self.lws_of(group)
+        found = self._revisions.only_one_of(group.namespace, group.lws)
+        if lws is None or found is None or found[1] != lws.templates:
+            return None
+        return found[0]
 
     def put_stateful_set(self, raw: Raw) -> None:
         meta = raw["metadata"]
@@ -293,6 +288,8 @@ class ClusterCache:
             self._index_pod(pod, pod)
         for group in [g for g in self._held_by if (g.namespace, g.lws) == name]:
             self._group_changed(group)
+        for listener in self.listeners:
+            listener.lws_changed(*name)
 
     # -- holds -----------------------------------------------------------------------------------
 

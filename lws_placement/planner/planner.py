@@ -43,6 +43,7 @@ from lws_placement.engine.seen import Seen
 from lws_placement.engine.turn import Turn, turn_of_pods
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.act import Actor
+from lws_placement.planner.ahead import Ahead, holds_in, with_leader
 from lws_placement.planner.backfill import Backfill
 from lws_placement.planner.foreign import ForeignPods
 from lws_placement.planner.pace import Pace
@@ -69,11 +70,14 @@ class Planner:
         actor: Actor,
         *,
         pace: Pace,
+        plans_ahead: bool = False,
         new_plan_id: Callable[[], str] = lambda: uuid4().hex[:12],
     ) -> None:
         self._cache = cache
         self._actor = actor
         self._pace = pace
+        self._plans_ahead = plans_ahead
+        self._ahead = Ahead(cache)
         self._new_plan_id = new_plan_id
         self._memo = PlanMemo()
         self._tenants = ClusterTenants(cache)
@@ -105,6 +109,11 @@ class Planner:
         self._foreign.begins_to_wait(uid)
         self._wake.set()
 
+    def lws_changed(self, namespace: str, name: str) -> None:
+        if self._plans_ahead:
+            for group in self._ahead.follow(namespace, name):
+                self.group_changed(group)
+
     def capacity_changed(self) -> None:
         if self._unsettled or self._cache.roomless:
             self._room = True
@@ -122,6 +131,8 @@ class Planner:
         try:
             for group in self._cache.groups():
                 self.group_changed(group)
+            for lws in self._cache.all_lws():
+                self.lws_changed(lws.namespace, lws.name)
             self._foreign.look_again()
             while True:
                 await self._wake.wait()
@@ -166,7 +177,9 @@ class Planner:
                 self._begin(group, actions)
 
     def _turn(self, group: GroupId) -> Turn:
-        return turn_of_pods(group, self._cache.group_pods(group))
+        pods = self._cache.group_pods(group)
+        leader = None if pods else self._ahead.leader_of(group)
+        return turn_of_pods(group, pods if leader is None else [leader])
 
     def _decide(self, group: GroupId) -> None:
         """Decide and promise, without waiting; the writes follow in a task."""
@@ -181,6 +194,10 @@ class Planner:
             memo=self._memo,
             tenants=self._tenants,
         )
+        leader = self._ahead.leader_of(group)
+        if leader is not None:
+            self._plan_ahead(group, with_leader(seen, leader))
+            return
         with metrics.PLAN_SECONDS.time():
             actions = decide(seen, self._cache.domains)
         self._waiting.decided(seen, actions)
@@ -191,9 +208,14 @@ class Planner:
         if wait_s > 0:
             self._again(group, wait_s)
             return
-        if not actions:
-            return
-        self._begin(group, actions)
+        if actions:
+            self._begin(group, actions)
+
+    def _plan_ahead(self, group: GroupId, seen: Seen) -> None:
+        with metrics.PLAN_SECONDS.time():
+            actions = holds_in(decide(seen, self._cache.domains))
+        if actions:
+            self._begin(group, actions)
 
     def _decide_for_pod(self, group: GroupId, holds: Sequence[Hold]) -> None:
         pod = self._cache.pod(group.lws_uid)

@@ -25,6 +25,17 @@ async def place(cluster):
     await cluster.rest()
 
 
+async def place_ahead(cluster):
+    """Holds are there before the pods, of which none needs a PATCH then."""
+    for name in ("a", "b"):
+        cluster.add_slice(name)
+    cluster.controllers.without_pods = {"llm"}
+    cluster.add_lws(replicas=2)
+    await cluster.rest(quiet=1)
+    cluster.controllers.without_pods = set()
+    await cluster.rest()
+
+
 async def restart_a_group(cluster):
     cluster.add_slice("a")
     cluster.add_slice("b")
@@ -202,6 +213,7 @@ def asks_for_cpu(lws, cpu):
 
 STORIES = [
     place,
+    place_ahead,
     restart_a_group,
     move_before_anything_is_bound,
     move_half_bound,

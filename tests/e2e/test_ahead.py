@@ -1,0 +1,26 @@
+"""Groups that are held before they have a pod: all of them pinned at admission, none gated."""
+
+
+def test_pods_of_a_group_that_was_planned_ahead_never_carry_a_gate(scene):
+    scene.pool(2)
+    scene.create(no_pods(scene))
+    scene.create(scene.lws(replicas=2))
+    scene.wait(lambda: len(scene.holds()) == 2, "both groups hold a domain without a pod")
+    scene.kubectl("delete", "resourcequota", "no-pods")
+    scene.kubectl("annotate", "statefulset", "llm", "quota=gone")  # is looked at again at once
+    scene.wait_bound(8)
+    assert {admitted(pod) for pod in scene.members()} == {"pinned"}
+    assert scene.broken_promises() == []
+
+
+def no_pods(scene):
+    return {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "no-pods", "namespace": scene.namespace},
+        "spec": {"hard": {"pods": "0"}},
+    }
+
+
+def admitted(pod):
+    return pod["metadata"]["annotations"]["lws-placement.dev/admitted"]
