@@ -8,6 +8,7 @@ that comes after the object's deletion does not bring it back.
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from lws_placement.cluster.budgets import BudgetIndex
 from lws_placement.cluster.client import Raw
@@ -148,8 +149,8 @@ class ClusterCache:
         return sorted(self._groups.keys() | self._held_by.keys())
 
     def _index_pod(self, old: Pod | None, pod: Pod) -> None:
-        group = self._identify(pod)
-        if old is not None and self._group_of.get(pod.uid) != group:
+        group, known = self._identify(pod), self._group_of.get(pod.uid)
+        if old is not None and known != group:
             self._leave_group(old)
         if group is not None:
             self._group_of[pod.uid] = group
@@ -165,7 +166,7 @@ class ClusterCache:
             self.domains.put_occupant(pod.node, occupant, owner_uid=pod.owner_uid)
             for listener in self.listeners:
                 listener.room_taken(pod.node)
-        if group is not None:
+        if group is not None and (known != group or _differs(old, pod)):
             self._group_changed(group)
 
     def _leave_group(self, pod: Pod) -> None:
@@ -381,3 +382,10 @@ class ClusterCache:
     def _capacity_changed(self) -> None:
         for listener in self.listeners:
             listener.capacity_changed()
+
+
+def _differs(old: Pod | None, pod: Pod) -> bool:
+    """Is there anything new in it for placement? Not in most updates of a status."""
+    if old is None or old is pod:
+        return True
+    return replace(old, resource_version=pod.resource_version) != pod

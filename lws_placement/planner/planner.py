@@ -17,7 +17,8 @@ fault longer each time; all others are planned meanwhile.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from uuid import uuid4
 
 from lws_placement import metrics
@@ -29,6 +30,7 @@ from lws_placement.engine.actions import (
     DeletePod,
     EndHold,
     Evict,
+    Pin,
     TryEvictions,
     Wait,
     WriteHold,
@@ -269,19 +271,11 @@ class Planner:
 
     async def _act(self, group: GroupId, actions: Sequence[Action]) -> None:
         try:
-            for action in actions:
-                if isinstance(action, TryEvictions | Evict):
-                    refused = await self._actor.evict(group, action)
-                    if refused is not None:
-                        self._spare(group, *refused)
-                        return
-                elif isinstance(action, EndHold):
-                    if not await self._actor.end_hold(action):
-                        self._again(group, _RETRY_S)
-                else:
-                    await self._actor.apply(group, action)
-                if isinstance(action, DeletePod) and action.whole:
-                    self._pace.moved(group)
+            for together, some in groupby(actions, key=lambda action: isinstance(action, Pin)):
+                if together:
+                    await self._at_once(group, some)
+                elif not await self._one_by_one(group, some):
+                    return
             self._faults.pop(group, None)
             if any(isinstance(a, WriteHold) and is_for_pod(a.hold) for a in actions):
                 self._foreign.was_helped(group.lws_uid)
@@ -301,6 +295,32 @@ class Planner:
             self._in_flight.discard(group)
             if group in self._dirty or self._failure is not None:
                 self._wake.set()
+
+    async def _at_once(self, group: GroupId, pins: Iterable[Action]) -> None:
+        """A pin is good without the others; the first failure is told when all are done."""
+        done = await asyncio.gather(
+            *(self._actor.apply(group, pin) for pin in pins), return_exceptions=True
+        )
+        for outcome in done:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _one_by_one(self, group: GroupId, actions: Iterable[Action]) -> bool:
+        """False if the rest of what was decided cannot be done now."""
+        for action in actions:
+            if isinstance(action, TryEvictions | Evict):
+                refused = await self._actor.evict(group, action)
+                if refused is not None:
+                    self._spare(group, *refused)
+                    return False
+            elif isinstance(action, EndHold):
+                if not await self._actor.end_hold(action):
+                    self._again(group, _RETRY_S)
+            else:
+                await self._actor.apply(group, action)
+            if isinstance(action, DeletePod) and action.whole:
+                self._pace.moved(group)
+        return True
 
     def _spare(self, group: GroupId, pod: Pod, why: str) -> None:
         """What was decided cannot be done now; others may be evicted, or the same ones later."""
