@@ -23,11 +23,16 @@ _DRAIN_S = 20.0
 class ServerTls:
     """An SSLContext whose certificate can be replaced while it serves: new handshakes use the new
     one.
+
+    No session tickets: kube-apiserver and kube-scheduler never resume a session, and the scheduler,
+    whose client keeps two idle connections, makes a new one for most binds of a burst.
     """
 
     def __init__(self, *, client_certificates: bool) -> None:
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context.num_tickets = 0
+        self.context.options |= ssl.OP_NO_TICKET
         if client_certificates:
             self.context.verify_mode = ssl.CERT_REQUIRED
         self._client_certificates = client_certificates
