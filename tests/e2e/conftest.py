@@ -63,6 +63,12 @@ def other_scene(installation, request):
     yield from a_scene(installation, request)
 
 
+@pytest.fixture(scope="module")
+def module_scene(installation, request):
+    """One namespace for a module whose tests leave nothing in each other's way."""
+    yield from a_scene(installation, request)
+
+
 def a_scene(installation, request):
     namespace = f"t{next(_numbers)}"
     cluster = installation.cluster
