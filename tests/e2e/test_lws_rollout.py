@@ -302,3 +302,41 @@ def test_a_group_that_fails_in_the_middle_is_rebuilt_as_it_was_and_holds_the_upd
     wait_done(scene, 3)
     assert len(scene.members()) == 9
     assert min(seen.ready) >= 1
+
+
+@pytest.mark.parametrize(
+    ("strategy", "passes", "most"),
+    [
+        pytest.param({"unavailable": 2}, 2, 4, id="ctl-28"),
+        pytest.param({"unavailable": 9}, 0, 4, id="ctl-29"),
+        pytest.param({"unavailable": 1, "surge": 1}, 3, 5, id="ctl-34"),
+        pytest.param({"unavailable": 2, "surge": 2}, 2, 6, id="ctl-35"),
+    ],
+)
+def test_the_partition_falls_to_0_and_surge_groups_go(scene, history, strategy, passes, most):
+    plain(scene, replicas=4, **strategy)
+    seen = history()
+    set_image(scene, "model:2")
+    wait_done(scene, 4)
+    scene.wait(lambda: seen.partitions[-1] == 0 and seen.replicas[-1] == 4, "it has ended")
+    falling = seen.partitions[1:]
+    assert falling == sorted(falling, reverse=True)
+    assert passes in falling
+    assert max(seen.replicas) == most
+    assert images(scene) == {g: ["model:2"] for g in range(4)}
+
+
+def test_groups_with_subgroups_are_updated_with_surge_groups(scene, history):
+    """[e2e-9]"""
+    scene.pool(1)
+    lws = scene.lws(replicas=4, size=4, exclusive=False, resources=LIGHT, **rollout(surge=4))
+    lws["spec"]["leaderWorkerTemplate"]["subGroupPolicy"] = {"subGroupSize": 2}
+    scene.create(lws)
+    wait_done(scene, 4)
+    seen = history()
+    set_image(scene, "model:2")
+    wait_done(scene, 4)
+    scene.wait(lambda: seen.replicas[-1] == 4, "back to 4")
+    assert max(seen.replicas) == 7
+    indexes = {p["metadata"]["labels"][f"{LWS}/subgroup-index"] for p in scene.members()}
+    assert indexes == {"0", "1"}
