@@ -99,6 +99,11 @@ GUARD_REFUSALS = Counter(
     ["verb"],
 )
 LEADER = Gauge("lws_placement_leader", "1 while this process leads, else 0.")
+REQUESTS = Counter(
+    "lws_placement_api_requests_total",
+    "Requests to the API server, by method and resource.",
+    ["method", "resource"],
+)
 RECONNECTS = Counter(
     "lws_placement_watch_reconnects_total", "Watches started again, by why.", ["reason"]
 )
