@@ -1,4 +1,4 @@
-"""One pod of a LeaderWorkerSet: the restart of its group, and a leader's worker StatefulSet.
+"""One pod of a LeaderWorkerSet: its trouble, and what a leader is given: workers and a Service.
 
 A worker StatefulSet is only ever created, never changed: changes reach workers by their leader
 being replaced, since it owns them. For a group on exclusive topology it is created once the leader
@@ -11,21 +11,17 @@ from collections.abc import Callable
 from lws_placement import keys
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import controlling_owner
-from lws_placement.cluster.events import EventRecorder
 from lws_placement.controller.nodes import Nodes
 from lws_placement.controller.observed import Observed
+from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.revisions import APPS
+from lws_placement.controller.say import Say
 from lws_placement.controller.sets import SetReconciler
-from lws_placement.engine.desired import (
-    API_VERSION,
-    replica_service,
-    wants_shared_service,
-    worker_set,
-)
+from lws_placement.engine.desired import replica_service, wants_shared_service, worker_set
 from lws_placement.engine.model import GroupId
-from lws_placement.engine.restart import PodState, troubled, why_no_restart
+from lws_placement.engine.restart import PodState, troubled
 from lws_placement.engine.revision import spec_at
-from lws_placement.errors import ApiError, ConflictError, LwsPlacementError, NotFoundError
+from lws_placement.errors import ApiError, ConflictError, LwsPlacementError
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +33,17 @@ class GroupReconciler:
         observed: Observed,
         *,
         sets: SetReconciler,
+        restarts: Restarts,
         nodes: Nodes,
-        recorder: EventRecorder,
+        say: Say,
         may_write: Callable[[], None],
     ) -> None:
         self._api = api
         self._observed = observed
         self._sets = sets
+        self._restarts = restarts
         self._nodes = nodes
-        self._recorder = recorder
+        self._say = say
         self._may_write = may_write
 
     async def reconcile(self, pod: PodState) -> None:
@@ -54,51 +52,10 @@ class GroupReconciler:
         if lws is None or lws["metadata"].get("deletionTimestamp"):
             return
         if troubled(pod):
-            await self._restart(lws, pod)
+            await self._restarts.trouble(lws, pod)
         living = self._observed.pod((pod.namespace, pod.name))
         if living is not None and living.uid == pod.uid and living.is_leader:
             await self._lead(lws, living)
-
-    # -- restart ---------------------------------------------------------------------------------
-
-    async def _restart(self, lws: Raw, pod: PodState) -> None:
-        leader_name = pod.name if pod.is_leader else pod.leader_name
-        leader = self._observed.pod((pod.namespace, leader_name))
-        if pod.is_leader and leader is not None and leader.uid != pod.uid:
-            return
-        group = [
-            p
-            for p in self._observed.pods_of((pod.namespace, pod.lws))
-            if p.group_index == pod.group_index
-        ]
-        why_not = why_no_restart(
-            lws,
-            pod,
-            leader=leader,
-            workers_owner=self._observed.owner_of_set(pod.owner_uid),
-            group=group,
-        )
-        if why_not is not None or leader is None:
-            return
-        self._may_write()
-        try:
-            await self._api.delete(
-                f"/api/v1/namespaces/{pod.namespace}/pods/{leader.name}",
-                body={
-                    "apiVersion": "v1",
-                    "kind": "DeleteOptions",
-                    "propagationPolicy": "Foreground",
-                    "preconditions": {"uid": leader.uid},
-                },
-            )
-        except (NotFoundError, ConflictError):
-            return
-        who = "Leader" if pod.is_leader else "Worker"
-        note = (
-            f"{who} pod {pod.name} failed, deleted leader pod {leader.name} "
-            f"to recreate group {pod.group_index}"
-        )
-        await self._say(lws, "RecreateGroup", note, "Delete")
 
     # -- workers ---------------------------------------------------------------------------------
 
@@ -179,22 +136,3 @@ class GroupReconciler:
         if value is None:
             raise LwsPlacementError(f"node {node} has no label {topology}")
         return {topology: value}
-
-    async def _say(
-        self,
-        lws: Raw,
-        reason: str,
-        note: str,
-        action: str,
-        type: str = "Normal",
-        *,
-        topic: str = "",
-    ) -> None:
-        regarding = {
-            "apiVersion": API_VERSION,
-            "kind": "LeaderWorkerSet",
-            "metadata": lws["metadata"],
-        }
-        await self._recorder.emit(
-            regarding, reason=reason, note=note, action=action, type=type, topic=topic
-        )

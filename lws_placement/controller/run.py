@@ -10,6 +10,8 @@ from lws_placement.cluster.events import EventRecorder
 from lws_placement.controller.groups import GroupReconciler
 from lws_placement.controller.nodes import Nodes
 from lws_placement.controller.observed import Name, Observed
+from lws_placement.controller.restarts import Restarts
+from lws_placement.controller.say import Say
 from lws_placement.controller.sets import SetReconciler
 from lws_placement.engine.restart import PodState
 from lws_placement.loop import KeyQueue, run_queue
@@ -30,9 +32,19 @@ async def run_controller(
         pod_queue.add(state.uid)
 
     observed = Observed(api, on_lws=set_queue.add, on_pod=on_pod)
-    sets = SetReconciler(api, observed, nodes=nodes, recorder=recorder, may_write=may_write)
+    say = Say(recorder)
+    restarts = Restarts(
+        api,
+        observed,
+        say=say,
+        may_write=may_write,
+        look_again=lambda name, delay_s: set_queue.add(name, delay_s=delay_s),
+    )
+    sets = SetReconciler(
+        api, observed, nodes=nodes, restarts=restarts, say=say, may_write=may_write
+    )
     groups = GroupReconciler(
-        api, observed, sets=sets, nodes=nodes, recorder=recorder, may_write=may_write
+        api, observed, sets=sets, restarts=restarts, nodes=nodes, say=say, may_write=may_write
     )
 
     async def handle_pod(uid: str) -> None:

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from lws_placement import keys
 from lws_placement.cluster.client import APPLY_PATCH, Api, Raw
 from lws_placement.cluster.decode import controlling_owner
-from lws_placement.cluster.events import EventRecorder
 from lws_placement.controller.group_states import asked_of, groups_of, progress_of
 from lws_placement.controller.nodes import Nodes
 from lws_placement.controller.observed import Name, Observed
+from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.revisions import APPS, Revisions
+from lws_placement.controller.say import Say
 from lws_placement.engine.desired import (
     API_VERSION,
     leader_set,
@@ -31,6 +32,7 @@ from lws_placement.engine.lws_conditions import (
     with_condition,
 )
 from lws_placement.engine.lws_status import GroupState, new_status, turned_true
+from lws_placement.engine.restart_budget import CRASH_LOOPING
 from lws_placement.engine.rollout import Step, is_finished, next_step, strategy_of
 from lws_placement.engine.rollout_words import surge_note, update_notes
 from lws_placement.errors import ApiError, ConflictError
@@ -49,13 +51,15 @@ class SetReconciler:
         observed: Observed,
         *,
         nodes: Nodes,
-        recorder: EventRecorder,
+        restarts: Restarts,
+        say: Say,
         may_write: Callable[[], None],
     ) -> None:
         self._api = api
         self._observed = observed
         self._nodes = nodes
-        self._recorder = recorder
+        self._restarts = restarts
+        self._say = say
         self._may_write = may_write
         self._applied: dict[str, tuple[str, str, int]] = {}
         """LWS UID -> (what was applied last, UID and generation of the StatefulSet it gave)."""
@@ -79,6 +83,7 @@ class SetReconciler:
         if wants_shared_service(lws):
             await self.create_service(lws, shared_service(lws))
         await self._write_status(lws, applied, revision)
+        await self._restarts.carry_out(lws)
         asked = asked_of(applied)
         progress = progress_of(groups, replicas=asked.replicas, revision=revision)
         if is_finished(strategy_of(lws), asked, progress):
@@ -178,6 +183,13 @@ class SetReconciler:
             generation=meta.get("generation", 0),
             now=now,
         )
+        status["conditions"] = with_condition(
+            status["conditions"],
+            CRASH_LOOPING,
+            self._restarts.problem(lws),
+            generation=meta.get("generation", 0),
+            now=now,
+        )
         if status == old:
             return
         body = {
@@ -217,25 +229,6 @@ class SetReconciler:
 
     async def _say_revision(self, lws: Raw, note: str) -> None:
         await self._say(lws, "CreatingRevision", note, "Create")
-
-    async def _say(
-        self,
-        lws: Raw,
-        reason: str,
-        note: str,
-        action: str,
-        type: str = "Normal",
-        *,
-        topic: str = "",
-    ) -> None:
-        regarding = {
-            "apiVersion": API_VERSION,
-            "kind": "LeaderWorkerSet",
-            "metadata": lws["metadata"],
-        }
-        await self._recorder.emit(
-            regarding, reason=reason, note=note, action=action, type=type, topic=topic
-        )
 
 
 def _carries_metadata(stateful_set: Raw, wanted: Raw) -> bool:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from e2e.conftest import start
 from e2e.stack import CHIPS, LWS
 
 SMALL = {"cpu": "1"}
@@ -230,3 +231,63 @@ def test_fields_of_others_stay_and_ours_come_back(scene):
 def _healed(stateful_set):
     healed = stateful_set["metadata"]["annotations"][f"{LWS}/replicas"] == "1"
     return stateful_set if healed else None
+
+
+def with_budget(scene, restarts, backoff_s):
+    notes = {
+        "lws-placement.dev/restart-budget": str(restarts),
+        "lws-placement.dev/restart-backoff-seconds": str(backoff_s),
+    }
+    return scene.lws(size=2, exclusive=False, resources=SMALL, annotations=notes)
+
+
+def fail_worker(scene):
+    """Until the group is all new; its pods run again."""
+    before = uids(scene)
+    set_phase(scene, "llm-0-1", "Failed")
+    scene.wait(lambda: all_new(scene, before), "the group is all new")
+    scene.wait_bound(2)
+
+
+def test_restarts_in_a_row_back_off_and_end_when_the_budget_is_spent(scene):
+    scene.pool(1)
+    scene.create(with_budget(scene, 2, 1))
+    scene.wait_bound(2)
+    fail_worker(scene)
+    assert "CrashLooping" not in conditions(scene)
+    fail_worker(scene)
+    looping = scene.wait(lambda: conditions(scene).get("CrashLooping"), "it is said")
+    assert (looping["status"], looping["reason"]) == ("True", "BackOff")
+    leader = uids(scene)["llm-0"]
+    set_phase(scene, "llm-0-1", "Failed")
+    scene.wait(
+        lambda: conditions(scene)["CrashLooping"]["reason"] == "RestartBudgetSpent", "it is spent"
+    )
+    assert conditions(scene)["CrashLooping"]["message"] == (
+        "left alone after 2 restarts in a row: group 0"
+    )
+    assert scene.events("RestartBudgetSpent")
+    assert uids(scene)["llm-0"] == leader
+    # A larger budget helps, and so would a new template or the deletion of the leader.
+    scene.kubectl("annotate", "lws", "llm", "--overwrite", "lws-placement.dev/restart-budget=9")
+    scene.wait(lambda: uids(scene).get("llm-0", leader) != leader, "it is restarted after all")
+
+
+def test_a_restart_that_waits_survives_the_process_that_decided_it(scene):
+    scene.pool(1)
+    scene.create(with_budget(scene, 9, 8))
+    scene.wait_bound(2)
+    fail_worker(scene)
+    leader = uids(scene)["llm-0"]
+    set_phase(scene, "llm-0-1", "Failed")
+    scene.wait(lambda: '"restart": 2' in restarts_noted(scene), "the second restart is noted")
+    for name in ("brain-a", "brain-b"):
+        scene.installation.kill_server(name)
+    for name in ("brain-a", "brain-b"):
+        start(scene.installation, name)
+    scene.wait(lambda: uids(scene).get("llm-0", leader) != leader, "it is restarted when due")
+
+
+def restarts_noted(scene):
+    notes = scene.one("statefulset", "llm")["metadata"]["annotations"]
+    return notes.get("lws-placement.dev/restarts", "")

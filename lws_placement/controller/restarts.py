@@ -1,0 +1,164 @@
+"""Restarts of groups: the deletion of a leader, at once or when its back-off has passed."""
+
+import time
+from collections.abc import Callable
+
+from lws_placement import keys
+from lws_placement.cluster.client import Api, Raw
+from lws_placement.controller.observed import Name, Observed
+from lws_placement.controller.revisions import APPS
+from lws_placement.controller.say import Say
+from lws_placement.engine.lws_conditions import Problem
+from lws_placement.engine.restart import PodState, why_no_restart
+from lws_placement.engine.restart_budget import (
+    Budget,
+    Note,
+    budget_of,
+    crash_looping,
+    decode_notes,
+    encode_notes,
+    next_look_s,
+    note_of,
+)
+from lws_placement.errors import ConflictError, NotFoundError
+
+
+class Restarts:
+    """`look_again(name, delay_s)`: have a LeaderWorkerSet reconciled later."""
+
+    def __init__(
+        self,
+        api: Api,
+        observed: Observed,
+        *,
+        say: Say,
+        may_write: Callable[[], None],
+        look_again: Callable[[Name, float], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._api = api
+        self._observed = observed
+        self._say = say
+        self._may_write = may_write
+        self._look_again = look_again
+        self._clock = clock
+
+    async def trouble(self, lws: Raw, pod: PodState) -> None:
+        """`pod` has failed in a way that may call for a restart of its group."""
+        leader_name = pod.name if pod.is_leader else pod.leader_name
+        leader = self._observed.pod((pod.namespace, leader_name))
+        if pod.is_leader and leader is not None and leader.uid != pod.uid:
+            return
+        group = [
+            p
+            for p in self._observed.pods_of((pod.namespace, pod.lws))
+            if p.group_index == pod.group_index
+        ]
+        why_not = why_no_restart(
+            lws,
+            pod,
+            leader=leader,
+            workers_owner=self._observed.owner_of_set(pod.owner_uid),
+            group=group,
+        )
+        if why_not is not None or leader is None:
+            return
+        budget = budget_of(lws)
+        if budget is not None and not await self._may_restart(lws, budget, leader):
+            return
+        who = "Leader" if pod.is_leader else "Worker"
+        await self._delete(lws, leader, failed=f"{who} pod {pod.name}")
+
+    async def carry_out(self, lws: Raw) -> None:
+        """Restarts whose back-off has passed; also those that another process has noted."""
+        budget = budget_of(lws)
+        if budget is None:
+            return
+        name, now = _name(lws), self._clock()
+        notes = self._notes(name)
+        for leader in self._leaders(name):
+            note = notes.get(leader.group_index)
+            if note is None or note.leader != leader.uid or leader.terminating:
+                continue
+            if not note.spent(budget) and note.at_s <= now:
+                await self._delete(lws, leader, failed="a pod of the group")
+        later = next_look_s(notes, now)
+        if later is not None:
+            self._look_again(name, later)
+
+    def problem(self, lws: Raw) -> Problem | None:
+        """What condition CrashLooping says."""
+        budget, name = budget_of(lws), _name(lws)
+        if budget is None:
+            return None
+        leaders = {pod.group_index: pod.uid for pod in self._leaders(name)}
+        return crash_looping(budget, self._notes(name), leaders=leaders, now_s=self._clock())
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    async def _may_restart(self, lws: Raw, budget: Budget, leader: PodState) -> bool:
+        """Now; else it is noted for later, or the group has used its budget up."""
+        name, now = _name(lws), self._clock()
+        notes, group = self._notes(name), leader.group_index
+        before = notes.get(group)
+        note = note_of(budget, before, leader=leader.uid, revision=leader.revision, now_s=now)
+        if note != before:
+            await self._write({**notes, group: note}, name)
+        if note.spent(budget):
+            text = f"group {group} is left alone after {budget.restarts} restarts in a row"
+            await self._say(
+                lws, "RestartBudgetSpent", text, "Update", "Warning", topic=f"budget {group}"
+            )
+            return False
+        if note.at_s > now:
+            self._look_again(name, note.at_s - now)
+        return note.at_s <= now
+
+    def _notes(self, name: Name) -> dict[str, Note]:
+        stateful_set = self._observed.sets.get(name)
+        meta = stateful_set["metadata"] if stateful_set is not None else {}
+        return decode_notes((meta.get("annotations") or {}).get(keys.RESTARTS, ""))
+
+    async def _write(self, notes: dict[str, Note], name: Name) -> None:
+        """On the version of the StatefulSet that was read; a conflict means: look again."""
+        stateful_set = self._observed.sets.get(name)
+        if stateful_set is None:
+            raise ConflictError(f"StatefulSet {name} is not there (yet)", status=409)
+        meta = stateful_set["metadata"]
+        body = {
+            "metadata": {
+                "uid": meta["uid"],
+                "resourceVersion": meta["resourceVersion"],
+                "annotations": {keys.RESTARTS: encode_notes(notes)},
+            }
+        }
+        self._may_write()
+        written = await self._api.patch(f"{APPS}/{name[0]}/statefulsets/{name[1]}", body)
+        self._observed.put_written_set(written)
+
+    def _leaders(self, name: Name) -> list[PodState]:
+        return [pod for pod in self._observed.pods_of(name) if pod.is_leader]
+
+    async def _delete(self, lws: Raw, leader: PodState, *, failed: str) -> None:
+        self._may_write()
+        try:
+            await self._api.delete(
+                f"/api/v1/namespaces/{leader.namespace}/pods/{leader.name}",
+                body={
+                    "apiVersion": "v1",
+                    "kind": "DeleteOptions",
+                    "propagationPolicy": "Foreground",
+                    "preconditions": {"uid": leader.uid},
+                },
+            )
+        except (NotFoundError, ConflictError):
+            return
+        note = (
+            f"{failed} failed, deleted leader pod {leader.name} "
+            f"to recreate group {leader.group_index}"
+        )
+        await self._say(lws, "RecreateGroup", note, "Delete")
+
+
+def _name(lws: Raw) -> Name:
+    return lws["metadata"]["namespace"], lws["metadata"]["name"]

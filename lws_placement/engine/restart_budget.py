@@ -1,0 +1,115 @@
+"""How often a group may restart in a row, and how long it waits in between (off by default).
+
+LeaderWorkerSet restarts a group for ever and at once. With a budget the first restart is at once,
+each further one waits twice as long as the one before, and a group that has used its budget up is
+left alone until its template or its budget changes, or somebody deletes its leader. A group that
+has gone on for ten minutes after a restart is well again: its next one is a first one.
+
+What was decided is written down before it is done (a note per group, an annotation of the leader
+StatefulSet), so a restart that waits survives the process that decided it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lws_placement.engine.lws_conditions import Problem
+from lws_placement.engine.lws_names import RESTART_BACKOFF_SECONDS, RESTART_BUDGET
+
+Raw = dict[str, Any]
+
+CRASH_LOOPING = "CrashLooping"
+WELL_AFTER_S = 600.0
+_FIRST_WAIT_S = 10.0
+_LONGEST_WAIT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    restarts: int
+    first_wait_s: float
+
+    def wait_s(self, restart: int) -> float:
+        """Before the so manieth restart in a row, since the one before."""
+        if restart < 2:
+            return 0.0
+        return float(min(self.first_wait_s * 2 ** min(restart - 2, 20), _LONGEST_WAIT_S))
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """The latest restart of a group: of this leader, at this time, the so manieth in a row."""
+
+    restart: int
+    at_s: float
+    leader: str
+    revision: str
+
+    def spent(self, budget: Budget) -> bool:
+        return self.restart > budget.restarts
+
+
+Notes = Mapping[str, Note]
+"""By group index."""
+
+
+def budget_of(lws: Raw) -> Budget | None:
+    notes = lws["metadata"].get("annotations") or {}
+    restarts = notes.get(RESTART_BUDGET, "")
+    if not restarts.isdecimal():
+        return None
+    wait = notes.get(RESTART_BACKOFF_SECONDS, "")
+    return Budget(int(restarts), float(wait) if wait.isdecimal() else _FIRST_WAIT_S)
+
+
+def note_of(
+    budget: Budget, before: Note | None, *, leader: str, revision: str, now_s: float
+) -> Note:
+    """What is to be done about a group in trouble; the note of before, if that says it."""
+    if before is not None and before.leader == leader:
+        return before
+    if before is None or before.revision != revision or now_s - before.at_s > WELL_AFTER_S:
+        return Note(1, now_s, leader, revision)
+    restart = before.restart + 1
+    at_s = max(now_s, before.at_s + budget.wait_s(restart))
+    return Note(restart, at_s, leader, revision)
+
+
+def crash_looping(
+    budget: Budget, notes: Notes, *, leaders: Mapping[str, str], now_s: float
+) -> Problem | None:
+    """Which groups restart again and again. `leaders`: group index -> UID of its leader."""
+    spent = [g for g, n in notes.items() if n.spent(budget) and leaders.get(g) == n.leader]
+    again = [g for g, n in notes.items() if n.restart > 1 and now_s < n.at_s + WELL_AFTER_S]
+    if spent:
+        return Problem(
+            "RestartBudgetSpent",
+            f"left alone after {budget.restarts} restarts in a row: {_groups(spent)}",
+        )
+    if again:
+        return Problem("BackOff", f"restarted more than once in a row: {_groups(again)}")
+    return None
+
+
+def next_look_s(notes: Notes, now_s: float) -> float | None:
+    """Until a restart is due or a group counts as well again; None: nothing will come by itself."""
+    times = [t for n in notes.values() for t in (n.at_s, n.at_s + WELL_AFTER_S) if t > now_s]
+    return min(times) - now_s if times else None
+
+
+def encode_notes(notes: Notes) -> str:
+    return json.dumps({group: asdict(note) for group, note in sorted(notes.items())})
+
+
+def decode_notes(text: str) -> dict[str, Note]:
+    """Nothing, if somebody has made the annotation unreadable."""
+    try:
+        return {str(group): Note(**fields) for group, fields in json.loads(text or "{}").items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _groups(indexes: list[str]) -> str:
+    names = sorted(indexes, key=lambda g: (len(g), g))
+    return f"group{'s' if len(names) > 1 else ''} {', '.join(names)}"
