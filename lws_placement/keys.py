@@ -53,6 +53,7 @@ from lws_placement.engine.lws_names import (
 
 __all__ = [
     "ADMITTED",
+    "CONDITION",
     "FIELD_MANAGER",
     "GANG",
     "GATE",
@@ -117,6 +118,9 @@ HISTORY_OF = OUR_PREFIX + "history-of"
 NO_ROOM = OUR_PREFIX + "no-room"
 """Pod annotation on the gated leader of a surge group that waits for a domain: why. The controller
 that asked for the group can do without it, and has to know."""
+
+CONDITION = OUR_PREFIX + "condition"
+"""Pod annotation on a gated leader: why its group waits, as JSON in the form of a condition."""
 
 WOKEN = OUR_PREFIX + "woken"
 """Pod annotation on a foreign pod that we kept off held room: written when room became free, since

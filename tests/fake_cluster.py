@@ -29,6 +29,7 @@ from lws_placement.engine.pod_admission import add_lws_identity, gate_or_pin, st
 from lws_placement.extender.members import Members
 from lws_placement.extender.wire import BindArgs
 from lws_placement.planner.act import Actor
+from lws_placement.planner.condition import LeaderConditions
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 from lws_placement.planner.report import Reporter
@@ -86,11 +87,12 @@ class Brain(Replica):
         store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
         self.mirror.take_holds(await store.fetch_all())
         recorder = EventRecorder(self.api, instance="test", controller="planner")
+        conditions = LeaderConditions(self.api, self.cache, may_write=lambda: None)
         actor = Actor(
             self.api,
             self.cache,
             store=store,
-            reporter=Reporter(recorder, self.cache),
+            reporter=Reporter(recorder, self.cache, conditions),
             may_write=lambda: None,
         )
         self.planner = self.a_planner(actor)

@@ -27,7 +27,7 @@ from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.figures import count_figures
 from lws_placement.cluster.hold_store import HoldStore
-from lws_placement.cluster.lease import Elector, Timing
+from lws_placement.cluster.lease import LEADER_LEASE, Elector, Timing
 from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.cluster.world import ClusterWorld
@@ -38,6 +38,7 @@ from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
 from lws_placement.metrics import figures_reported
 from lws_placement.planner.act import Actor
+from lws_placement.planner.condition import LeaderConditions
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 from lws_placement.planner.report import Reporter
@@ -48,8 +49,6 @@ from webhook.app import build_app as webhook_app
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-LEADER_LEASE = "lws-placement-leader"
 
 _CONFIGURATIONS = (
     "mutatingwebhookconfigurations/lws-placement-mutating",
@@ -212,11 +211,12 @@ class Process:
         store = self._holds(may_write)
         await self._mirror.wait_synced()
         self._mirror.take_holds(await store.fetch_all())
+        conditions = LeaderConditions(self._api, self._cache, may_write=may_write)
         actor = Actor(
             self._api,
             self._cache,
             store=store,
-            reporter=Reporter(self._recorder("planner"), self._cache),
+            reporter=Reporter(self._recorder("planner"), self._cache, conditions),
             may_write=may_write,
         )
         pace = Pace(clock=asyncio.get_running_loop().time, hold_s=self._settings.hold_seconds)

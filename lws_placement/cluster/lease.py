@@ -17,9 +17,13 @@ from datetime import UTC, datetime
 
 from lws_placement import metrics
 from lws_placement.cluster.client import Api, Raw
+from lws_placement.cluster.decode import decode_time
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLeaderError
 
 log = logging.getLogger(__name__)
+
+LEADER_LEASE = "lws-placement-leader"
+"""Whose holder plans, in our namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +174,13 @@ class Elector:
                 "leaseTransitions": transitions,
             },
         }
+
+
+def leader_of(lease: Raw, *, now_s: float) -> tuple[str, float]:
+    """Who holds the Lease ("": nobody), and for how many seconds it has run out, by the wall clock:
+    for people, never to decide on.
+    """
+    spec = lease.get("spec") or {}
+    renewed_s = decode_time(spec.get("renewTime"))
+    late_s = now_s - renewed_s - float(spec.get("leaseDurationSeconds") or 0)
+    return str(spec.get("holderIdentity") or ""), max(late_s, 0.0)

@@ -230,7 +230,7 @@ class Actor:
             "metadata": {
                 "uid": pod.uid,
                 "resourceVersion": pod.resource_version,
-                "annotations": notes,
+                "annotations": {**notes, keys.CONDITION: None},
             },
             "spec": {
                 **spec,

@@ -1,4 +1,5 @@
-"""What users are told of their groups: events on the LeaderWorkerSet and on the leader pod.
+"""What users are told of their groups: events on the LeaderWorkerSet and on the leader pod, and a
+condition on a leader pod that waits.
 
 The words come from `engine/explain.py`; an unchanged text is not said twice.
 """
@@ -17,15 +18,20 @@ from lws_placement.engine.holds import Hold, HoldState, Promise
 from lws_placement.engine.model import GroupId, NoFit, Pod
 from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.victims import Victim
+from lws_placement.planner.condition import LeaderConditions
 
 
 class Reporter:
-    def __init__(self, recorder: EventRecorder, cache: ClusterCache) -> None:
+    def __init__(
+        self, recorder: EventRecorder, cache: ClusterCache, conditions: LeaderConditions
+    ) -> None:
         self._recorder = recorder
         self._cache = cache
+        self._conditions = conditions
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def placed(self, group: GroupId, promise: Promise) -> None:
+        self._conditions.placed(group)
         first = promise.holds[0]
         note = f"group {_index(first)} has {promise.where} for its {first.size} pods"
         self._say(group, reason="Placed", note=note, action="Plan")
@@ -72,17 +78,14 @@ class Reporter:
         self, group: GroupId, verdict: NoFit, size: int, nobody: Nobody | None
     ) -> None:
         note = waiting_note(verdict, size=size, nobody=nobody)
-        self._say(
-            group,
-            reason="WaitingForDomain",
-            note=note,
-            action="Plan",
-            type="Warning",
-            gist=gist(verdict, nobody),
-        )
+        self._waits(group, reason="WaitingForDomain", note=note, gist=gist(verdict, nobody))
 
     async def blocked(self, group: GroupId, why: str) -> None:
-        self._say(group, reason="CannotPlan", note=why, action="Plan", type="Warning")
+        self._waits(group, reason="CannotPlan", note=why, gist=why)
+
+    def _waits(self, group: GroupId, *, reason: str, note: str, gist: str) -> None:
+        self._say(group, reason=reason, note=note, action="Plan", type="Warning", gist=gist)
+        self._conditions.waits(group, reason=reason, message=note, gist=gist)
 
     def _say(
         self,

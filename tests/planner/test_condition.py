@@ -1,0 +1,76 @@
+"""A leader that waits carries the reason, until its gate is taken off (`planner/condition.py`)."""
+
+import asyncio
+import json
+
+from fake_cluster import FakeCluster
+from virtual_time import run
+
+from lws_placement import keys
+
+
+def story(tell):
+    async def told():
+        cluster = FakeCluster()
+        await cluster.start()
+        await tell(cluster)
+        await cluster.stop()
+
+    run(told())
+
+
+def condition(cluster, pod="llm-0"):
+    text = cluster.server.find("pods", pod)["metadata"]["annotations"].get(keys.CONDITION)
+    return json.loads(text) if text is not None else None
+
+
+def patches(cluster):
+    return sum(
+        resource == "pods" and verb == "patch" for verb, resource in cluster.brain.api.writes
+    )
+
+
+def test_a_leader_that_waits_says_why_until_it_is_placed():
+    async def tell(cluster):
+        cluster.add_slice("a", nodes=1)
+        cluster.add_lws()
+        await cluster.rest()
+        said = condition(cluster)
+        assert (said["type"], said["status"], said["reason"]) == (
+            "Placed",
+            "False",
+            "WaitingForDomain",
+        )
+        assert said["message"] == cluster.said("WaitingForDomain")[-1]
+        cluster.add_slice("b")
+        await cluster.rest()
+        assert cluster.not_whole() == []
+        assert condition(cluster) is None
+
+    story(tell)
+
+
+def test_a_leader_is_not_patched_anew_for_numbers():
+    async def tell(cluster):
+        cluster.add_slice("a", nodes=1)
+        cluster.add_lws()
+        await cluster.rest()
+        before = patches(cluster)
+        for name in ("b", "c"):
+            cluster.add_slice(name, nodes=1)
+            await cluster.rest()
+        assert patches(cluster) == before == 1
+
+    story(tell)
+
+
+def test_a_group_that_is_placed_at_once_costs_no_patch_but_the_pins():
+    async def tell(cluster):
+        cluster.add_lws()
+        await asyncio.sleep(0.1)
+        cluster.add_slice("a")
+        await cluster.rest()
+        assert cluster.not_whole() == []
+        assert patches(cluster) == 1, "the leader's pin; its worker is pinned at admission"
+
+    story(tell)
