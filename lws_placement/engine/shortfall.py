@@ -4,12 +4,13 @@ words.
 One member is named that finds no node, and what the nodes refuse it for. Which nodes are meant
 depends on the miss:
 
-- Too few nodes take a kind of member of which no node takes two: the nodes that refuse it, and the
-  first member that gets none of the others. If all members are alike and no node refuses them,
-  there is nothing more to say.
-- Each member finds a node alone, but not all of them at once: all nodes, once the members that
-  are harder to place (fewer nodes take them, or there are more of their kind) have theirs, one
-  after another on the first node that takes them.
+- Too few nodes take a kind of member of which no node takes two: the nodes that refuse it. If all
+  members are alike and no node refuses them, there is nothing more to say.
+- Each member finds a node alone, but not all of them at once: all nodes, as the others leave them.
+
+The member is the first that gets no node when those that are harder to place (fewer nodes take
+them, or there are more of their kind) have theirs, one after another on the first node that takes
+them.
 
 Of several refusals the commonest counts; of a resource, the node that has most of it.
 """
@@ -38,11 +39,12 @@ def why_not_all(group: Group, domain: DomainView, *, proven: bool) -> Reason:
     refusing = [n for n in nodes if not takes(worst, n)]
     if not proven:
         return Reason(Why.NOT_PROVEN, fit=fit, nodes=len(nodes))
+    loser, left = _loser(free, nodes)
     if fit == 0 or ((refusing or len(counts) == 1) and fit < _needed(free, nodes, worst)):
-        alike = [m for m in free if m.demand == worst]
-        lacks = _lack(alike[min(fit, len(alike) - 1)], refusing)
+        lacks = _lack(loser, [n for n in nodes if not takes(loser.demand, n)])
         return Reason(Why.TOO_FEW_NODES, fit=fit, nodes=len(nodes), shortfall=lacks)
-    return Reason(Why.NO_MATCHING, fit=fit, nodes=len(nodes), shortfall=_after_others(free, nodes))
+    may = [n for n in left if why_not_static(loser.demand, n.node) is None]
+    return Reason(Why.NO_MATCHING, fit=fit, nodes=len(nodes), shortfall=_lack(loser, may))
 
 
 def _needed(members: Sequence[Member], nodes: Sequence[NodeView], kind: Demand) -> int:
@@ -57,8 +59,10 @@ def takes(demand: Demand, view: NodeView) -> bool:
     return _refusal(demand, view) is None
 
 
-def _after_others(members: Sequence[Member], nodes: Sequence[NodeView]) -> Shortfall | None:
-    """The first member for which nothing is left; None if this order finds a place for all."""
+def _loser(
+    members: Sequence[Member], nodes: Sequence[NodeView]
+) -> tuple[Member, Sequence[NodeView]]:
+    """The first member for which nothing is left, and what is left then."""
     left = list(nodes)
     choices = {m.demand: sum(takes(m.demand, n) for n in nodes) for m in members}
     counts = Counter(m.demand for m in members)
@@ -68,10 +72,9 @@ def _after_others(members: Sequence[Member], nodes: Sequence[NodeView]) -> Short
     for member in hardest_first:
         place = next((i for i, n in enumerate(left) if takes(member.demand, n)), None)
         if place is None:
-            may = [n for n in left if why_not_static(member.demand, n.node) is None]
-            return _lack(member, may)
+            return member, left
         left[place] = take(left[place], member.demand)
-    return None
+    return hardest_first[-1], left
 
 
 def _lack(member: Member, nodes: Sequence[NodeView]) -> Shortfall | None:

@@ -57,6 +57,13 @@ WHOLE = a_demand(tpu=4)
             id="a rule that the other nodes break",
         ),
         pytest.param(
+            [a_demand(tpu=4, cpu=0), WHOLE],
+            [a_node("0", tpu=4), a_node("1", tpu=3)],
+            Why.TOO_FEW_NODES,
+            Shortfall(1, TPU, asked=4, largest_free=3),
+            id="a leader that differs in nothing that matters has the node, the worker has none",
+        ),
+        pytest.param(
             [a_demand(cpu=8), WHOLE],
             [a_node("0", tpu=4, cpu=4), a_node("1", tpu=4, cpu=2)],
             Why.TOO_FEW_NODES,
