@@ -9,10 +9,12 @@ import sys
 import click
 
 from lws_placement.cli.demo import demo
+from lws_placement.cli.explain import explain
 from lws_placement.cli.release import release
 from lws_placement.cli.scheduler_config import scheduler_config
 from lws_placement.cli.serve import serve
 from lws_placement.cli.simulate import simulate
+from lws_placement.cli.status import status
 from lws_placement.cli.version import version
 from lws_placement.errors import LwsPlacementError
 
@@ -25,6 +27,8 @@ def cli() -> None:
 cli.add_command(serve)
 cli.add_command(scheduler_config)
 cli.add_command(release)
+cli.add_command(explain)
+cli.add_command(status)
 cli.add_command(simulate)
 cli.add_command(demo)
 cli.add_command(version)

@@ -4,8 +4,9 @@ Progress goes to stderr, and only where a person watches it.
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -13,25 +14,33 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, connect
+from lws_placement.cluster.lease import LEADER_LEASE, leader_of
 from lws_placement.cluster.mirror import read_once
-from lws_placement.errors import ApiError
+from lws_placement.errors import ApiError, NotFoundError
 from lws_placement.settings import Settings
 
 Raw = dict[str, Any]
 
+_LATE_S = 5.0
+"""Clocks of two machines differ by less."""
 _PRIORITY_CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
-async def fetch_cluster(settings: Settings, cache: ClusterCache) -> list[Raw]:
-    """All that placement sees, into the cache; the PriorityClasses, which it does not keep."""
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Api]:
+    """A client with the credentials of the person who calls us."""
     api = await connect(str(settings.kubeconfig) if settings.kubeconfig else None)
     try:
-        return await read_cluster(api, settings, cache)
+        yield api
     finally:
         await api.close()
 
 
 async def read_cluster(api: Api, settings: Settings, cache: ClusterCache) -> list[Raw]:
+    """All that placement sees, into the cache; the PriorityClasses, which it does not keep.
+
+    Raises ApiError that says which rights are missing, if that is the trouble.
+    """
     with progress("reading the cluster") as show:
         read: dict[str, int] = {}
 
@@ -45,6 +54,27 @@ async def read_cluster(api: Api, settings: Settings, cache: ClusterCache) -> lis
         except ApiError as e:
             raise _explained(e) from e
     return [{**raw, "kind": "PriorityClass"} for raw in classes]
+
+
+async def leader_problem(api: Api, namespace: str) -> str:
+    """Why nothing is being planned, in words; empty if a planner is at work, or if we may not
+    know.
+    """
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEADER_LEASE}"
+    try:
+        leader, late_s = leader_of(await api.get(path), now_s=time.time())
+    except NotFoundError:
+        return f"no planner has been at work: there is no Lease {namespace}/{LEADER_LEASE}"
+    except ApiError:
+        return ""
+    if not leader:
+        return f"no planner is at work: nobody holds the Lease {namespace}/{LEADER_LEASE}"
+    if late_s > _LATE_S:
+        return (
+            f"no planner is at work: {leader} holds the Lease {namespace}/{LEADER_LEASE}, "
+            f"which ran out {late_s:.0f} s ago"
+        )
+    return ""
 
 
 def _explained(error: ApiError) -> ApiError:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.reading import fetch_cluster, progress
+from lws_placement.cli.reading import connected, progress, read_cluster
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.errors import InvalidObjectError
@@ -35,7 +35,7 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=False, path_type=Path
     "--from-cluster", is_flag=True, help="Beside what is in the cluster now. Nothing is written."
 )
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials.")
-@click.option("--namespace", help="Where lws-placement runs; default: lws-placement-system.")
+@click.option("--system-namespace", help="Where lws-placement runs; default: lws-placement-system.")
 @click.option("--most", type=click.IntRange(1), default=8, help="Domains to tell of, per group.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 def simulate(
@@ -44,7 +44,7 @@ def simulate(
     *,
     from_cluster: bool,
     kubeconfig: Path | None,
-    namespace: str | None,
+    system_namespace: str | None,
     most: int,
     output: str,
 ) -> None:
@@ -54,18 +54,23 @@ def simulate(
     files (core/v1 Node, or `kind: NodePool` with name, key, count and allocatable), from the
     cluster, or from both. Nothing is ever written to a cluster.
     """
-    settings = load_settings({"kubeconfig": kubeconfig, "namespace": namespace})
+    settings = load_settings({"kubeconfig": kubeconfig, "namespace": system_namespace})
     objects = load_files([*node_files, *files])
     if not any(raw["kind"] == LWS for raw in objects):
         raise InvalidObjectError(f"no LeaderWorkerSet in {', '.join(str(f) for f in files)}")
     cache = ClusterCache(DomainIndex(headroom=settings.headroom_amounts()))
     if from_cluster:
-        objects = [*asyncio.run(fetch_cluster(settings, cache)), *objects]
+        objects = [*asyncio.run(_read(settings, cache)), *objects]
     outcome = _run(cache, objects, settings=settings, most=most)
     if output == "json":
         click.echo(json.dumps(outcome_json(outcome), indent=1))
     else:
         click.echo("\n".join(outcome_text(outcome)))
+
+
+async def _read(settings: Settings, cache: ClusterCache) -> list[Raw]:
+    async with connected(settings) as api:
+        return await read_cluster(api, settings, cache)
 
 
 def _run(cache: ClusterCache, objects: list[Raw], *, settings: Settings, most: int) -> Outcome:

@@ -22,6 +22,7 @@ from itertools import groupby
 from uuid import uuid4
 
 from lws_placement import metrics
+from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
@@ -46,7 +47,6 @@ from lws_placement.engine.turn import Turn, turn_of_pods
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.act import Actor
 from lws_placement.planner.ahead import Ahead, holds_in, with_leader
-from lws_placement.planner.backfill import Backfill
 from lws_placement.planner.foreign import ForeignPods
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.promises import Promises

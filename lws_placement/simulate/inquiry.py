@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
+from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
@@ -111,11 +112,24 @@ class Inquiry:
         self._tenants = ClusterTenants(cache)
         self._last: tuple[NoFit, tuple[Miss, ...]] | None = None
 
-    def groups_of(self, namespace: str, name: str) -> list[GroupId]:
-        """Groups of the LeaderWorkerSet of that name, or the group of the pod of that name."""
+    def rehearse(self) -> None:
+        """Have those that wait keep the places that a planner remembers for them.
+
+        For a cache that was read from a cluster; asks each group in the queue once.
+        """
+        backfill = Backfill(self._cache.domains)
+        for group in self.queue:
+            seen = observe(self._cache, group, plan_id="", memo=self._memo, tenants=self._tenants)
+            backfill.decided(group, decide(seen, self._cache.domains))
+
+    def groups_of(self, namespace: str, name: str, *, kind: str = "") -> list[GroupId]:
+        """Groups of the LeaderWorkerSet of that name, or the group of the pod of that name.
+
+        `kind`: lws or pod, if it is known which is meant. Other groups count as sets of one.
+        """
         groups = [g for g in self._cache.groups() if g.namespace == namespace]
-        found = [g for g in groups if g.lws == name]
-        if not found:
+        found = [g for g in groups if g.lws == name and kind != "pod"]
+        if not found and kind != "lws":
             found = [g for g in groups if any(p.name == name for p in self._cache.group_pods(g))]
         return sorted(found, key=self._by_index)
 
@@ -213,7 +227,8 @@ class Inquiry:
         place = self._places.get(seen.id, 0)
         group = _as_planned(seen)
         misses = self._misses(group, wait.verdict)
-        answer = self._of(seen, Standing.WAITS, waiting_note(wait.verdict, size=wait.size))
+        note = waiting_note(wait.verdict, size=wait.size, nobody=wait.nobody)
+        answer = self._of(seen, Standing.WAITS, note)
         return replace(
             answer,
             size=wait.size,

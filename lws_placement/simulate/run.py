@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.mirror import UNREADABLE, Intake
 from lws_placement.cluster.observe import observe
@@ -102,6 +103,7 @@ class Simulation:
         self._priorities: dict[str, int] = {}
         self._memo = PlanMemo()
         self._tenants = ClusterTenants(cache)
+        self._backfill = Backfill(cache.domains)
         self._decided: dict[GroupId, tuple[Seen, list[Action]]] = {}
         self._created = 0
 
@@ -206,6 +208,7 @@ class Simulation:
                     self._cache.drop_hold(hold.domain, hold.group)
                 case _:
                     continue
+        self._backfill.decided(group, actions)
         return seen, actions
 
     # -- what becomes of it ----------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from lws_placement.engine.ask import EVERYWHERE, Ask, Scope
 from lws_placement.engine.explain import domain_in_words, preemption_note
 from lws_placement.engine.holds import Hold, Promise
-from lws_placement.engine.preempt import Nobody, WhyNobody
+from lws_placement.engine.preempt import WhyNobody
 from lws_placement.engine.ways import NoWay, Way
 from lws_placement.simulate.inquiry import Answer, Inquiry, Miss, Standing
 from lws_placement.simulate.run import Outcome, SetOutcome, Update
@@ -172,11 +172,8 @@ def _misses(answer: Answer, inquiry: Inquiry) -> Iterator[str]:
         yield f"{miss.domain or 'anywhere'}: {_miss(miss, inquiry)}"
     if answer.more:
         yield f"and {_counted(answer.more, 'domain')} more"
-    match answer.nobody:
-        case Nobody(why=WhyNobody.BUDGET | WhyNobody.FREEING) as nobody:
-            yield preemption_note(nobody, inquiry.name_of)
-        case _:
-            return
+    if answer.nobody is not None and answer.nobody.why is WhyNobody.FREEING:
+        yield preemption_note(answer.nobody, inquiry.name_of)
 
 
 def _miss(miss: Miss, inquiry: Inquiry) -> str:

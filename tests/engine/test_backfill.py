@@ -4,6 +4,7 @@ is used.
 
 import pytest
 
+from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.actions import Wait
 from lws_placement.engine.ask import Ask, Layout, Scope
@@ -21,7 +22,6 @@ from lws_placement.engine.model import (
 )
 from lws_placement.engine.plan import PlanMemo, plan_group
 from lws_placement.engine.turn import turn_of
-from lws_placement.planner.backfill import Backfill
 
 SLICE, RACK = "example.com/slice", "example.com/rack"
 CHIP = Demand(resources=(("tpu", 1),))

@@ -1,0 +1,85 @@
+"""`lws-placement explain`: how a group stands, and why."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+
+from lws_placement.cli.reading import connected, leader_problem, read_cluster
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.errors import NotFoundError, SettingsError
+from lws_placement.settings import Settings, load_settings
+from lws_placement.simulate.inquiry import Answer, Inquiry, Standing
+from lws_placement.simulate.report import answer_json
+from lws_placement.simulate.text import answer_text, ask_in_words
+
+_KINDS = {"lws": "lws", "leaderworkerset": "lws", "pod": "pod", "po": "pod"}
+_PLANNER_MATTERS = (Standing.WAITS, Standing.NEXT, Standing.COMING, Standing.PREEMPTS)
+
+
+@click.command()
+@click.argument("target", metavar="[lws/|pod/]NAME")
+@click.option("-n", "--namespace", default="default", show_default=True, help="Its namespace.")
+@click.option("--most", type=click.IntRange(1), default=8, help="Domains to tell of, per group.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials.")
+@click.option("--system-namespace", help="Where lws-placement runs; default: lws-placement-system.")
+def explain(
+    target: str,
+    namespace: str,
+    *,
+    most: int,
+    output: str,
+    kubeconfig: Path | None,
+    system_namespace: str | None,
+) -> None:
+    """Tell how the groups of a LeaderWorkerSet, or the group of a pod, stand.
+
+    Of one that waits: for each domain why not, the nearest miss first, what would have to end for
+    it to fit, and its place in the queue. The words are those of its events. Only reads.
+    """
+    kind, name = _parsed(target)
+    settings = load_settings({"kubeconfig": kubeconfig, "namespace": system_namespace})
+    cache = ClusterCache(DomainIndex(headroom=settings.headroom_amounts()))
+    problem = asyncio.run(_read(settings, cache))
+    inquiry = Inquiry(cache, most=most)
+    answers = _answers(cache, inquiry, (kind, namespace, name))
+    if output == "json":
+        click.echo(json.dumps([answer_json(answer, inquiry) for answer in answers], indent=1))
+        return
+    for answer in answers:
+        click.echo("\n".join(answer_text(answer, inquiry)))
+    if problem and any(answer.standing in _PLANNER_MATTERS for answer in answers):
+        click.echo(problem)
+
+
+def _parsed(target: str) -> tuple[str, str]:
+    kind, slash, name = target.rpartition("/")
+    if (slash and kind not in _KINDS) or not name:
+        raise SettingsError(f"{target!r}: say lws/NAME, pod/NAME or NAME")
+    return _KINDS.get(kind, ""), name
+
+
+async def _read(settings: Settings, cache: ClusterCache) -> str:
+    async with connected(settings) as api:
+        await read_cluster(api, settings, cache)
+        return await leader_problem(api, settings.namespace)
+
+
+def _answers(cache: ClusterCache, inquiry: Inquiry, asked: tuple[str, str, str]) -> list[Answer]:
+    kind, namespace, name = asked
+    groups = inquiry.groups_of(namespace, name, kind=kind)
+    if groups:
+        inquiry.rehearse()
+        return [inquiry.about(group) for group in groups]
+    lws = cache.lws(namespace, name) if kind != "pod" else None
+    if lws is None:
+        what = kind or "LeaderWorkerSet, group or pod"
+        raise NotFoundError(
+            f"no {what} {name} in namespace {namespace} that is placed by lws-placement", status=404
+        )
+    wants = ask_in_words(lws.ask, groups=lws.replicas)
+    click.echo(f"{namespace}/{name}: {wants}{'; it has no pods yet' if lws.ask.places else ''}")
+    return []

@@ -1,0 +1,89 @@
+"""`lws-placement status`: domains, holders, free room, and who waits."""
+
+import asyncio
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from lws_placement.cli.reading import connected, leader_problem, read_cluster
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.client import Api
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.mirror import Mirror
+from lws_placement.settings import Settings, load_settings
+from lws_placement.simulate.overview import overview
+from lws_placement.simulate.status_text import overview_json, overview_text
+
+_EVERY_S = 1.0
+
+
+@click.command()
+@click.option("-w", "--watch", is_flag=True, help="Go on showing it as it changes.")
+@click.option("--most", type=click.IntRange(1), default=40, help="Domains and groups to show.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials.")
+@click.option("--system-namespace", help="Where lws-placement runs; default: lws-placement-system.")
+def status(
+    *,
+    watch: bool,
+    most: int,
+    output: str,
+    kubeconfig: Path | None,
+    system_namespace: str | None,
+) -> None:
+    """Show the domains of the topologies in use, who holds them, what is free, and who waits.
+
+    A domain is whole (accelerators and nodes all free), held, or broken (something is taken or
+    unusable). Only reads.
+    """
+    settings = load_settings({"kubeconfig": kubeconfig, "namespace": system_namespace})
+    cache = ClusterCache(DomainIndex(headroom=settings.headroom_amounts()))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_show(settings, cache, watch=watch, most=most, output=output))
+
+
+async def _show(
+    settings: Settings, cache: ClusterCache, *, watch: bool, most: int, output: str
+) -> None:
+    async with connected(settings) as api:
+        if watch:
+            await _follow(api, settings, cache, most=most)
+            return
+        await read_cluster(api, settings, cache)
+        problem = await leader_problem(api, settings.namespace)
+    if output == "json":
+        found = overview(cache, guarded=settings.guarded_resources, most=most)
+        click.echo(json.dumps({**overview_json(found), "problem": problem}, indent=1))
+    else:
+        click.echo(_text(cache, settings, most=most, problem=problem))
+
+
+async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> None:
+    """On a terminal in place, else a new text whenever it differs; until interrupted."""
+    mirror = Mirror(api, cache, namespace=settings.namespace)
+    console = Console()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(mirror.run())
+        await mirror.wait_synced()
+        with Live(console=console, auto_refresh=False, screen=False) as live:
+            shown = ""
+            while True:
+                problem = await leader_problem(api, settings.namespace)
+                text = _text(cache, settings, most=most, problem=problem)
+                if text != shown and sys.stdout.isatty():
+                    live.update(Text(text), refresh=True)
+                elif text != shown:
+                    click.echo(f"{text}\n")
+                shown = text
+                await asyncio.sleep(_EVERY_S)
+
+
+def _text(cache: ClusterCache, settings: Settings, *, most: int, problem: str) -> str:
+    found = overview(cache, guarded=settings.guarded_resources, most=most)
+    return "\n".join([*overview_text(found, most=most), *filter(None, [problem])])
