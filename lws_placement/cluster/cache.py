@@ -365,6 +365,15 @@ class ClusterCache:
         found = promises_of(self.holds_of(group))
         return found[0] if len(found) == 1 else None
 
+    def shut(self, lease: str) -> None:
+        """A hold's Lease that cannot be read."""
+        self.domains.shut(lease)
+
+    def open(self, lease: str) -> None:
+        """A hold's Lease that is read again, or gone."""
+        if self.domains.open(lease):
+            self._capacity_changed()
+
     # -- listeners -------------------------------------------------------------------------------
 
     def node_changed(self) -> None:

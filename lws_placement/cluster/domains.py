@@ -7,14 +7,14 @@ reader that comes back is told which those are. Of nodes, too, a reader can ask 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 
 from lws_placement.engine.ask import EVERYWHERE, Scope
 from lws_placement.engine.fit import why_not_static
-from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.holds import Hold, HoldState, lease_name
 from lws_placement.engine.model import DomainName, GroupId, HostPort, Node, Occupant
-from lws_placement.engine.ownership import Claim
+from lws_placement.engine.ownership import Claim, unreadable
 from lws_placement.engine.resources import minus, total
 from lws_placement.engine.snapshot import Changes, DomainSet, DomainView, NodeView
 from lws_placement.engine.turn import Turn
@@ -45,6 +45,8 @@ class DomainIndex:
         self._awaited: dict[str, set[Turn]] = {}
         self.node_changes = Changes()
         """Names of nodes of which anything changed, the holds on them included."""
+        self._shut: set[str] = set()
+        """Names of Leases that cannot be read; a name is a hash of the domain."""
         self._versions = count(1)
 
     # -- changes ---------------------------------------------------------------------------------
@@ -141,6 +143,26 @@ class DomainIndex:
         or beside each other?
         """
         return any(kind != (key, Scope.CLUSTER) for kind in self._kinds)
+
+    def shut(self, lease: str) -> None:
+        """A hold cannot be read: its domain is not free, whosever it is."""
+        self._shut.add(lease)
+        self._touch_hashed(lease)
+
+    def open(self, lease: str) -> bool:
+        """It is read again, or gone. Was it shut?"""
+        if lease not in self._shut:
+            return False
+        self._shut.discard(lease)
+        self._touch_hashed(lease)
+        return True
+
+    def _touch_hashed(self, lease: str) -> None:
+        for key, members in self._members.items():
+            for value, names in members.items():
+                if lease_name(DomainName(key, value)) == lease:
+                    for name in names:
+                        self._touch(name)
 
     # -- questions -------------------------------------------------------------------------------
 
@@ -291,7 +313,7 @@ class DomainIndex:
             of_groups=_of_groups(kept, promised),
             awaited=frozenset(self._awaited.get(node.name, ())),
             groups=frozenset(Claim(o.group, o.scope) for o in kept if o.group is not None),
-            holders=frozenset(h.claim for h in holds),
+            holders=frozenset({*(h.claim for h in holds), *self._unreadable_on(node)}),
             promised=promised,
         )
 
@@ -305,11 +327,22 @@ class DomainIndex:
             if uid not in there and why_not_static(daemon.demand, node) is None
         )
 
+    def _unreadable_on(self, node: Node) -> Iterator[Claim]:
+        if not self._shut:
+            return
+        for key in self._members:
+            value = node.labels.get(key)
+            lease = lease_name(DomainName(key, value)) if value is not None else ""
+            if lease in self._shut:
+                yield unreadable(lease)
+
     def _build_domain(
         self, domain: DomainName, names: set[str], *, without: frozenset[str] | None
     ) -> DomainView:
         views = []
         holders = {h.claim for h in self._holds.get(domain, {}).values()}
+        if self._shut and lease_name(domain) in self._shut:
+            holders.add(unreadable(lease_name(domain)))
         overlapping: set[Claim] = set()
         occupants: set[Claim] = set()
         for name in sorted(names):

@@ -3,8 +3,7 @@ everything is read once.
 
 A list replaces what was known of its kind, object by object, so nothing that vanished during a gap
 survives. Objects that cannot be decoded are logged and skipped, except that an unreadable hold
-keeps its domain shut all the same: its Lease refuses every create (P2 rests on the Lease, not on
-us).
+keeps its domain shut: its Lease refuses every create, and the domain counts as somebody's.
 """
 
 import asyncio
@@ -104,12 +103,19 @@ class Intake:
         self._cache.node_changed()
 
     def _put_hold(self, raw: Raw) -> None:
-        holds = decode_holds(raw)
+        name = raw["metadata"]["name"]
+        try:
+            holds = decode_holds(raw)
+        except InvalidObjectError:
+            self._cache.shut(name)
+            raise
+        self._cache.open(name)
         domain = holds[0].domain
         self._hold_domains[raw["metadata"]["uid"]] = domain
         self._cache.put_holds(domain, holds)
 
     def _drop_hold(self, raw: Raw) -> None:
+        self._cache.open(raw["metadata"]["name"])
         uid = raw["metadata"]["uid"]
         domain = self._hold_domains.pop(uid, None)
         for hold in self._cache.holds_in(domain) if domain is not None else ():

@@ -35,6 +35,11 @@ class Claim:
                 return False
 
 
+def unreadable(lease: str) -> Claim:
+    """Of whoever the Lease of that name is for: it cannot be read, so the domain is not free."""
+    return Claim(GroupId("", "", "", lease))
+
+
 def claim_of(group: Group) -> Claim:
     return Claim(group.id, group.scope)
 

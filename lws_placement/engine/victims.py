@@ -147,6 +147,8 @@ def _may_go(pod: Pod, outranks: int | None, tenants: Tenants) -> bool:
 
 def as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barred | None:
     """The group, for whoever is of priority `outranks`; None: it is going by itself."""
+    if not other.lws:
+        return Barred("is kept by a Lease that cannot be read")
     pods = tenants.all_pods_of(other)
     holds = tenants.holds_of(other)
     living = [p for p in pods if not p.terminating and not p.finished]

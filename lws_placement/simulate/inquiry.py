@@ -145,6 +145,8 @@ class Inquiry:
 
     def name_of(self, group: GroupId) -> str:
         """As people know it: namespace and name of its leader pod."""
+        if not group.lws:
+            return f"Lease {group.group_key}, which cannot be read"
         for hold in self._cache.holds_of(group):
             return f"{group.namespace}/{hold.leader_name}"
         for pod in self._cache.group_pods(group):
