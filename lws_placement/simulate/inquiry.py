@@ -59,7 +59,7 @@ class Standing(StrEnum):
     CHANGING = "changing"
     """Pods of it are to be replaced, or it is to be moved."""
     GONE = "gone"
-    """It has no pods; a domain may be kept for its return."""
+    """It has no pods; a domain may be kept for those to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +220,12 @@ class Inquiry:
 
     def _gone(self, seen: Seen) -> Answer:
         note = "its pods are on their way out" if seen.pods else "has no pods"
-        if seen.holds:
-            kept = Promise(seen.holds).where
-            note += f"; {kept} stays shut until that is certain, and for a group that returns"
+        if seen.active:
+            note += f"; {Promise(seen.active).where} is kept for those to come"
+        if seen.leaving:
+            note += (
+                f"; {Promise(seen.leaving).where} stays shut until it is certain that none is left"
+            )
         return self._of(seen, Standing.GONE, note)
 
     def _waiting(self, seen: Seen, wait: Wait) -> Answer:
