@@ -1,6 +1,9 @@
 """The verbs that answer questions, with a person's own credentials, on the real control plane."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -125,3 +128,21 @@ def test_what_is_not_ours_to_place_is_said_to_be(scene, viewer):
     scene.wait_bound(4)
     text = ask(viewer, "explain", "llm", "-n", scene.namespace)
     assert "without exclusive topology: kube-scheduler alone places them" in text
+
+
+def test_status_follows_what_happens_until_it_is_interrupted(scene, viewer, tmp_path):
+    scene.pool(1)
+    program = (sys.executable, "-m", "lws_placement.cli.main")
+    shown = tmp_path / "shown"
+    with shown.open("w") as out:
+        watching = subprocess.Popen(
+            [*program, "status", "--watch", "--most=500", f"--kubeconfig={viewer}"], stdout=out
+        )
+    try:
+        scene.create(scene.lws(replicas=2))
+        waits = f": waits for a whole domain of {scene.key}"
+        scene.wait(lambda: waits in shown.read_text(), "it shows who waits")
+        scene.wait(lambda: "(4 of 4 pods bound)" in shown.read_text(), "it shows who is bound")
+    finally:
+        watching.send_signal(signal.SIGINT)
+    assert watching.wait(timeout=30) in (0, 130)
