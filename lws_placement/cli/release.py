@@ -76,7 +76,7 @@ async def _let_go(api: Api, pod: Raw) -> None:
         "metadata": {
             "uid": meta["uid"],
             "resourceVersion": meta["resourceVersion"],
-            "annotations": {keys.RELEASED: "true"},
+            "annotations": {keys.RELEASED: "true", keys.CONDITION: None},
         },
         "spec": {"schedulingGates": [{"name": g} for g in _gates(pod) if g != keys.GATE]},
     }
