@@ -175,10 +175,10 @@ class FakeCluster:
 
     # -- what a user does ------------------------------------------------------------------------
 
-    def add_slice(self, name, *, nodes=2):
+    def add_slice(self, name, *, nodes=2, labels=None):
         for i in range(nodes):
             room = {"google.com/tpu": "4", "cpu": "8", "pods": "110"}
-            meta = {"name": f"{name}-{i}", "labels": {KEY: name}}
+            meta = {"name": f"{name}-{i}", "labels": {KEY: name, **(labels or {})}}
             ready = [{"type": "Ready", "status": "True"}]
             status = {"allocatable": room, "conditions": ready}
             self.server.create("nodes", {"metadata": meta, "spec": {}, "status": status})

@@ -35,6 +35,7 @@ def holds(draw):
         nodes={rank: draw(names) for rank in range(size)},
         demands={rank: draw(demands) for rank in range(size)},
         state=draw(st.sampled_from(HoldState)),
+        evicts=tuple(draw(st.lists(st.builds(GroupId, names, names, names, names), max_size=2))),
         resource_version="7",
         uid="u",
     )

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -16,7 +17,7 @@ from lws_placement.engine.snapshot import Changes, DomainSet, DomainView, NodeVi
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
 from lws_placement.extender.app import build_app
 from lws_placement.extender.guard import Guard
-from lws_placement.extender.members import Members
+from lws_placement.extender.members import Members, why_not_bound
 
 KEY = "example.com/slice"
 GROUP = GroupId("ns", "llm", "uid", "gk")
@@ -143,6 +144,7 @@ async def test_a_member_is_bound_where_its_hold_says():
         (a_member(), a_hold(), "n1", "belongs on n0"),
         (a_member(), a_hold(), "n9", "has no label"),
         (a_member(), a_hold(state=HoldState.LEAVING), "n0", "is leaving"),
+        (a_member(), a_hold(state=HoldState.COMING), "n0", "not free yet"),
         (a_member(), a_hold(group=GroupId("ns", "x", "u", "k")), "n0", "another group"),
         (a_member(revision="r2"), a_hold(), "n0", "another revision or size"),
         (a_member(size=3), a_hold(), "n0", "another revision or size"),
@@ -155,6 +157,13 @@ async def test_all_else_is_refused(pod, hold, node, why):
     world = World(pod, hold=hold)
     assert why in (await call(world, "/members/bind", a_bind(node=node)))["Error"]
     assert world.bindings == []
+
+
+def test_who_is_evicted_for_another_group_is_bound_there_no_more():
+    coming = a_hold(group=GroupId("ns", "x", "u", "k"), state=HoldState.COMING, evicts=(GROUP,))
+    domain = DomainName(KEY, "s0")
+    why = why_not_bound(a_member(), GROUP, holds=[a_hold(), coming], domain=domain, node="n0")
+    assert "taken over by another group" in why
 
 
 async def test_bound_already_is_success():
@@ -200,6 +209,15 @@ async def test_room_that_the_hold_does_not_need_is_free_for_all():
     assert (await call(bound, "/guard/filter", body))["NodeNames"] == ["n0", "n1"]
     roomy = World(hold=a_hold(), free=8)
     assert (await call(roomy, "/guard/filter", body))["NodeNames"] == ["n0", "n1"]
+
+
+async def test_room_that_is_kept_for_a_foreign_pod_is_free_for_that_pod():
+    own = GroupId.of_pod("ns", "f", "u")
+    kept = a_hold(group=own, state=HoldState.COMING, nodes={0: "n0"}, demands={0: TPU})
+    body = {"Pod": a_raw_pod(), "NodeNames": ["n0"]}
+    assert (await call(World(hold=kept), "/guard/filter", body))["NodeNames"] == ["n0"]
+    another = replace(kept, group=GroupId.of_pod("ns", "g", "v"))
+    assert (await call(World(hold=another), "/guard/filter", body))["NodeNames"] == []
 
 
 async def test_a_guest_stays_out_of_held_domains():

@@ -8,7 +8,10 @@ from fake_cluster import FakeCluster
 from fakes import FakeApi
 from virtual_time import run
 
+from lws_placement import keys
+
 HIGH = 1000
+RACK = "example.com/rack"
 
 
 def a_foreign_pod(name, node, *, priority=0, labels=None):
@@ -103,8 +106,37 @@ async def one_after_the_other(cluster):
     await cluster.rest()
 
 
+async def preempt_subgroups(cluster):
+    """The victim has two slices, one for each subgroup; the preemptor needs one of them."""
+    cluster.add_slice("a")
+    cluster.add_slice("b")
+    cluster.add_lws("low", subgroup_size=1)
+    await cluster.rest()
+    assert {node[0] for node in cluster.places().values()} == {"a", "b"}
+    cluster.add_lws("high", priority=HIGH)
+    await cluster.rest()
+    assert set(cluster.places()) == {"high-0", "high-0-1"}
+    cluster.add_slice("c")
+    await cluster.rest()
+
+
+async def preempt_across_keys(cluster):
+    """The victim holds the rack that the slice is in; they share no Lease."""
+    cluster.add_slice("a", labels={RACK: "r"})
+    cluster.add_lws("low", size=1, notes={keys.LWS_EXCLUSIVE_TOPOLOGY: RACK})
+    await cluster.rest()
+    assert states(cluster) == {"r": {"low": "active"}}
+    cluster.add_lws("high", priority=HIGH)
+    await cluster.rest()
+    assert set(cluster.places()) == {"high-0", "high-0-1"}
+    cluster.add_slice("b", labels={RACK: "s"})
+    await cluster.rest()
+
+
 STORIES = [
     preempt_a_group,
+    preempt_subgroups,
+    preempt_across_keys,
     preempt_foreign_pods,
     preempt_what_is_on_its_way,
     give_up,
