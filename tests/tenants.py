@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.ask import Scope
 from lws_placement.engine.budgets import Budget, BudgetName
-from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.holds import Hold
 from lws_placement.engine.model import (
     Demand,
     DomainName,
@@ -58,7 +59,9 @@ class Town:
             allocatable = {"pods": 110, **room}
             self.index.put_node(Node(f"{value}-{i}", {KEY: value}, allocatable))
 
-    def add_pod(self, name, node, *, group=None, rank=None, priority=0, gpu=1, **fields):
+    def add_pod(
+        self, name, node, *, group=None, rank=None, scope=Scope.CLUSTER, priority=0, gpu=1, **fields
+    ):
         pod = Pod(
             namespace="ns",
             name=name,
@@ -76,14 +79,13 @@ class Town:
         if group is not None:
             self.groups[pod.uid] = group
         if node is not None:
-            self.index.put_occupant(
-                node, Occupant(pod.uid, pod.demand, group, rank=rank), owner_uid=""
-            )
+            occupant = Occupant(pod.uid, pod.demand, group, scope, rank)
+            self.index.put_occupant(node, occupant, owner_uid="")
         return pod
 
-    def hold(self, value, group, *, state=HoldState.ACTIVE):
-        hold = Hold(DomainName(KEY, value), group, "0", "l", "r", 1, "p", {}, {}, state=state)
-        self.put_hold(hold)
+    def hold(self, value, group, **fields):
+        hold = Hold(DomainName(KEY, value), group, "0", "l", "r", 1, "p", {}, {})
+        self.put_hold(replace(hold, **fields))
 
     def put_hold(self, hold):
         known = [h for h in self.holds.get(hold.group, []) if h.domain != hold.domain]

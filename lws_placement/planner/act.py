@@ -99,8 +99,10 @@ class Actor:
         """The pod whose eviction was refused, and why; None if none was."""
         match action:
             case TryEvictions(hold, victims):
-                for pod in (pod for victim in victims for pod in victim.pods):
-                    if why := await self._evictions.why_refused(pod):
+                pods = [pod for victim in victims for pod in victim.pods]
+                answers = await asyncio.gather(*map(self._evictions.why_refused, pods))
+                for pod, why in zip(pods, answers, strict=True):
+                    if why:
                         await self._report.not_evicted(group, pod, why)
                         return pod, why
                 if hold.state is HoldState.COMING and not hold.resource_version:

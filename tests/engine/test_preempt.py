@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from tenants import KEY, ME, Town, a_budget, a_demand, a_group, a_group_id
 
+from lws_placement.engine.ask import Scope
 from lws_placement.engine.explain import preemption_note
 from lws_placement.engine.holds import HoldState
 from lws_placement.engine.model import DomainName, PodPhase
@@ -169,6 +170,20 @@ def test_a_group_without_a_domain_of_its_own_goes_with_its_pods_elsewhere():
     town.add_pod("high", "b-0", priority=1000, gpu=7)
     (victim,) = preempted(town, ONE).victims
     assert [p.name for p in victim.pods] == ["guest-0", "guest-1"]
+
+
+def test_a_group_beside_which_it_may_be_is_left_alone():
+    """Both are alone among the groups of their own LeaderWorkerSets only."""
+    town = Town()
+    town.add_domain("a", gpu=2)
+    beside = a_group_id("beside")
+    town.add_pod("beside-0", "a-0", group=beside, scope=Scope.LWS)
+    town.hold("a", beside, scope=Scope.LWS)
+    town.add_pod("foreign", "a-0")
+    group = replace(ONE, scope=Scope.LWS)
+    assert victims(preempted(town, group)) == ["ns/foreign"]
+    both = replace(a_group(a_demand(gpu=2)), scope=Scope.LWS)
+    assert preempted(town, both) == Nobody(WhyNobody.NO_HELP)
 
 
 def test_a_budget_is_counted_over_all_pods_of_a_victim():
