@@ -55,6 +55,7 @@ class Repair(StrEnum):
     REPLACE = "replace_pod"
     RESTART = "restart_group"
     MOVE = "move_group"
+    FORCE = "force_delete_pod"
 
 
 class Preempted(StrEnum):

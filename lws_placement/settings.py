@@ -112,6 +112,36 @@ class Settings(BaseSettings):
     hold_seconds: float = Field(
         default=60.0, ge=0, description="How long a domain is kept for a group that is coming back."
     )
+    refused_after_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="A member that kube-scheduler refuses for this long, where it fits by our "
+        "model, makes its group leave the domain.",
+    )
+    pass_over_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long a group passes over a domain that it left so; twice as long with "
+        "each time in a row, 15 minutes at most.",
+    )
+    move_seconds: float = Field(
+        default=60.0, ge=0, description="At least this long between two moves of one group."
+    )
+    quarantine_failures: int = Field(
+        default=3,
+        ge=1,
+        description="After so many failures of a domain's nodes under a group within "
+        "quarantine_seconds, the domain is that group's last choice.",
+    )
+    quarantine_seconds: float = Field(
+        default=1800.0, ge=0, description="How long a failure of a domain's nodes counts."
+    )
+    force_delete_after: float | None = Field(
+        default=None,
+        ge=0,
+        description="Opt-in: force the deletion of a member that is Terminating on a node that is "
+        "not ready, so many seconds after its grace. Its containers may still run there.",
+    )
     headroom: dict[str, str] = Field(
         default_factory=dict,
         description='Kept free on every node when planning, as JSON: {"cpu": "500m"}.',

@@ -11,11 +11,11 @@ import json
 from contextlib import suppress
 
 from fake_controllers import Controllers, label, node_of, owned_by
-from fakes import FOREGROUND, FakeApi, FakeServer
+from fakes import FOREGROUND, STARTED, FakeApi, FakeServer
 
 from lws_placement import keys
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.decode import decode_member
+from lws_placement.cluster.decode import decode_member, decode_time
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.hold_store import HoldStore
@@ -26,6 +26,7 @@ from lws_placement.engine.ask import Scope
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.pod_admission import add_lws_identity, gate_or_pin, stamp
+from lws_placement.engine.troubles import Policy
 from lws_placement.extender.members import Members
 from lws_placement.extender.wire import BindArgs
 from lws_placement.planner.act import Actor
@@ -33,10 +34,14 @@ from lws_placement.planner.condition import LeaderConditions
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 from lws_placement.planner.report import Reporter
+from lws_placement.planner.troubles import TroubleBook
 
 KEY = "example.com/slice"
 OURS = "lws-placement-system"
 HOLD_S = 3.0
+MOVE_EVERY_S = 3.0
+POLICY = Policy(refused_after_s=2.0, pass_over_s=5.0, failures=2)
+_EPOCH_S = decode_time(STARTED)  # all that is made or deleted carries this time
 _TURN_S = 0.25
 _QUIET = 7  # rounds without a write, longer than the hold time and the stories' back-off
 
@@ -82,6 +87,8 @@ class Gate(Replica):
 class Brain(Replica):
     """The planner, as `serve` runs it where it leads."""
 
+    policy = POLICY
+
     async def start(self):
         await super().start()
         store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
@@ -99,8 +106,11 @@ class Brain(Replica):
         self.tasks.append(asyncio.create_task(self.planner.run()))
 
     def a_planner(self, actor):
-        pace = Pace(clock=asyncio.get_running_loop().time, hold_s=HOLD_S)
-        return Planner(self.cache, actor, pace=pace, plans_ahead=True)
+        clock = asyncio.get_running_loop().time
+        pace = Pace(clock=clock, hold_s=HOLD_S, move_every_s=MOVE_EVERY_S)
+        policy = self.policy
+        troubles = TroubleBook(self.cache, clock=lambda: _EPOCH_S + clock(), policy=policy)
+        return Planner(self.cache, actor, pace=pace, troubles=troubles, plans_ahead=True)
 
     async def ready(self):
         """Started; or killed on the way, which a planner may be as well."""

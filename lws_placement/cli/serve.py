@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -32,6 +33,7 @@ from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.controller.run import run_controller
+from lws_placement.engine.troubles import Policy
 from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
 from lws_placement.extender.app import build_app as extender_app
 from lws_placement.extender.guard import Guard
@@ -42,6 +44,7 @@ from lws_placement.planner.condition import LeaderConditions
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 from lws_placement.planner.report import Reporter
+from lws_placement.planner.troubles import TroubleBook
 from lws_placement.serve import Server, ServerTls, health_app
 from lws_placement.settings import AffinityMode, Role, Settings
 from webhook.app import build_app as webhook_app
@@ -219,11 +222,36 @@ class Process:
             reporter=Reporter(self._recorder("planner"), self._cache, conditions),
             may_write=may_write,
         )
-        pace = Pace(clock=asyncio.get_running_loop().time, hold_s=self._settings.hold_seconds)
         pins = self._settings.placing and self._settings.extender_configured
+        planner = Planner(
+            self._cache,
+            actor,
+            pace=self._pace(),
+            troubles=self._troubles(),
+            plans_ahead=pins,
+        )
         guarded = frozenset(self._settings.guarded_resources)
         with figures_reported(lambda: count_figures(self._cache, guarded=guarded)):
-            await Planner(self._cache, actor, pace=pace, plans_ahead=pins).run()
+            await planner.run()
+
+    def _pace(self) -> Pace:
+        settings = self._settings
+        return Pace(
+            clock=asyncio.get_running_loop().time,
+            hold_s=settings.hold_seconds,
+            move_every_s=settings.move_seconds,
+        )
+
+    def _troubles(self) -> TroubleBook:
+        settings = self._settings
+        policy = Policy(
+            refused_after_s=settings.refused_after_seconds,
+            pass_over_s=settings.pass_over_seconds,
+            failures=settings.quarantine_failures,
+            window_s=settings.quarantine_seconds,
+            force_after_s=settings.force_delete_after,
+        )
+        return TroubleBook(self._cache, clock=time.time, policy=policy)
 
     def _recorder(self, controller: str) -> EventRecorder:
         return EventRecorder(self._api, instance=self._identity, controller=controller)

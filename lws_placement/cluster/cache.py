@@ -100,6 +100,16 @@ class ClusterCache:
     def pod(self, uid: str) -> Pod | None:
         return self._pods.get(uid)
 
+    def leader_uid(self, pod: Pod) -> str:
+        """Tells apart the incarnations of a group: UID of the leader pod that this member belongs
+        to.
+        """
+        if pod.member is None or pod.member.rank == 0:
+            return pod.uid
+        owner = self._stateful_sets.get(pod.owner_uid)
+        found = controlling_owner(owner).get("uid", "") if owner is not None else ""
+        return str(found or pod.owner_uid)
+
     def refused(self) -> list[Pod]:
         """Foreign pods that wait because the extender kept them off held room, first come first."""
         found = [self._pods[uid] for uid in self._refused]
@@ -376,8 +386,13 @@ class ClusterCache:
 
     # -- listeners -------------------------------------------------------------------------------
 
-    def node_changed(self) -> None:
-        """A node was put or dropped through `domains`."""
+    def node_changed(self, relabelled: str = "") -> None:
+        """A node was put or dropped through `domains`; `relabelled`: its name, if that changed its
+        domains.
+        """
+        view = self.domains.node_view(relabelled)
+        for claim in sorted(view.groups) if view is not None else ():
+            self._group_changed(claim.group)
         self._capacity_changed()
 
     def budget_changed(self) -> None:

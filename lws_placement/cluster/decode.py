@@ -20,6 +20,22 @@ from lws_placement.errors import InvalidObjectError
 
 _LEADER = "0"
 
+_NODE_REASONS = (
+    "Evicted",
+    "NodeAffinity",
+    "NodeLost",
+    "NodeShutdown",
+    "OutOf",  # OutOfcpu, OutOfnvidia.com/gpu, ...
+    "Terminated",
+    "TopologyAffinityError",
+    "UnexpectedAdmissionError",
+)
+"""Beginnings of `status.reason` with which a kubelet fails a pod for its node's sake."""
+
+_NODE_DISRUPTIONS = ("DeletionByPodGC", "DeletionByTaintManager", "TerminationByKubelet")
+"""Reasons of the condition DisruptionTarget that a node is to blame for: not an eviction or a
+preemption, which somebody asked for."""
+
 
 def decode_node(raw: Raw) -> Node:
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
@@ -70,6 +86,8 @@ def decode_pod(raw: Raw) -> Pod:
         member=decode_member(meta),
         nominated=status.get("nominatedNodeName") or "",
         unschedulable=_unschedulable(status),
+        deleted_s=decode_time(meta.get("deletionTimestamp")),
+        node_trouble=_node_trouble(status),
     )
 
 
@@ -184,4 +202,15 @@ def _unschedulable(status: Raw) -> str:
                 if condition.get("reason") == "Unschedulable"
                 else ""
             )
+    return ""
+
+
+def _node_trouble(status: Raw) -> str:
+    reason = str(status.get("reason") or "")
+    if reason.startswith(_NODE_REASONS):
+        return reason
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            disruption = str(condition.get("reason", ""))
+            return disruption if disruption in _NODE_DISRUPTIONS else ""
     return ""

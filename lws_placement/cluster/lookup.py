@@ -20,7 +20,7 @@ from lws_placement.cluster.mirror import Mirror
 from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Promise
 from lws_placement.engine.model import GroupId
-from lws_placement.engine.placing import has_shape, is_away
+from lws_placement.engine.placing import has_shape, is_away, is_outside
 from lws_placement.engine.pod_admission import Owner, Pin
 from lws_placement.engine.resources import first_lack
 from lws_placement.errors import ApiError, NotFoundError
@@ -159,6 +159,8 @@ class ClusterLookup:
         demand = decode_demand(pod["spec"])
         view = self._cache.domains.node_view(node) if node is not None else None
         if view is None or node is None or not promise.covers(member.rank, demand):
+            return None
+        if is_outside(promise, member.ask, member.rank, view.node.labels):
             return None
         free = view.seen_by(group).free
         if why_not_static(demand, view.node) or first_lack(dict(demand.resources), free):

@@ -93,10 +93,12 @@ class Intake:
 
     def _put_node(self, raw: Raw) -> None:
         node = decode_node(raw)
-        if self._cache.domains.node(node.name) == node:
+        known = self._cache.domains.node(node.name)
+        if known == node:
             return  # a heartbeat
         self._cache.domains.put_node(node)
-        self._cache.node_changed()
+        relabelled = known is not None and known.labels != node.labels
+        self._cache.node_changed(node.name if relabelled else "")
 
     def _drop_node(self, raw: Raw) -> None:
         self._cache.domains.drop_node(raw["metadata"]["name"])

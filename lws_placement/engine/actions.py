@@ -4,6 +4,7 @@ An action that fails ends the list: the group is observed again. Each is safe to
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from lws_placement.engine.holds import Hold
 from lws_placement.engine.model import Group, GroupId, NodeName, NoFit, Pod, Rank
@@ -25,6 +26,8 @@ class LeaveHold:
     hold: Hold
     why: str
     preempted_by: GroupId | None = None
+    refused: str = ""
+    """kube-scheduler's words, if it refused the group there for what we do not model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,14 @@ class Evict:
 
 
 @dataclass(frozen=True, slots=True)
+class ForceDelete:
+    """Take a Terminating pod of a dead node off the API server, though nobody has stopped it."""
+
+    pod: Pod
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing fits now; the verdict is what events and people read. `asked`: the group as it was
     planned, so that it is planned again when some domain would take it; None: whenever room may
@@ -107,6 +118,28 @@ class Blocked:
     why: str
 
 
+class Topic(StrEnum):
+    """What a person is told of besides the plan; the value is the Event's reason."""
+
+    STUCK = "StuckTerminating"
+    OUTSIDE = "OutsideDomain"
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Something that a person should know, and perhaps act on."""
+
+    topic: Topic
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Time will change the decision: take it again then, if nothing happens before."""
+
+    after_s: float
+
+
 Action = (
     WriteHold
     | LeaveHold
@@ -116,6 +149,9 @@ Action = (
     | DeletePod
     | TryEvictions
     | Evict
+    | ForceDelete
     | Wait
     | Blocked
+    | Tell
+    | LookAgain
 )

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lws_placement.engine.ask import EVERYWHERE, Layout
+from lws_placement.engine.holds import place_of
 from lws_placement.engine.match import NoMatch, match, take
 from lws_placement.engine.model import (
     DomainName,
@@ -194,6 +195,8 @@ class _Composer:
 
     def _solve(self, nodes: list[NodeView]) -> Solution | Reason:
         """Everybody on these nodes, whosever the domain around them is."""
+        if self._loose and place_of(self._group.id) in self._group.shun:
+            return Reason(Why.REFUSED)
         if not self._subgroups:
             return self._all_loose(nodes)
         found = self._inner(nodes)

@@ -29,14 +29,15 @@ from lws_placement.engine.actions import (
     DeletePod,
     EndHold,
     LeaveHold,
+    LookAgain,
     Pin,
     Release,
     Wait,
     WriteHold,
 )
 from lws_placement.engine.ask import Scope
-from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Hold, HoldState, Promise, promises_of
+from lws_placement.engine.keeping import why_not_kept
 from lws_placement.engine.model import (
     Demand,
     DomainName,
@@ -61,13 +62,25 @@ from lws_placement.engine.placing import (
 )
 from lws_placement.engine.plan import plan_in_domain
 from lws_placement.engine.preempt import Nobody
-from lws_placement.engine.resources import first_lack, total
+from lws_placement.engine.repair import (
+    Refusal,
+    leave_for_a_better,
+    refusal,
+    watch_over,
+)
 from lws_placement.engine.seen import Now, Seen, Views, is_or_may_be_in, living_members
 from lws_placement.engine.taking_over import begin, give_way, go_on
 
 
 def decide(seen: Seen, views: Views) -> list[Action]:
     """The actions for one group, in order; empty when all is as it should be."""
+    return [*_place(seen, views), *watch_over(seen, views)]
+
+
+def _place(seen: Seen, views: Views) -> list[Action]:
+    leave = leave_for_a_better(seen, views)
+    if leave:
+        return leave
     members = living_members(seen.pods)
     if not members:
         gone = all(p.finished for p in seen.pods)
@@ -133,10 +146,20 @@ def _with_promise(seen: Seen, now: Now, promise: Promise, views: Views) -> list[
     if promise.scope is not now.ask.claims:
         why = "its scope has changed"
         return _assign_again(seen, now, promise.holds, views=views, why=why)
-    why = _why_not_kept(now, promise, views)
+    why = why_not_kept(now, promise, views)
     if why:
         return _assign_again(seen, now, promise.holds, views=views, why=why)
-    return _settle(now, promise, views)
+    match refusal(seen, now):
+        case None:
+            return _settle(now, promise, views)
+        case LookAgain() as later:
+            return [*_settle(now, promise, views), later]
+        case Refusal(rank, words, why):
+            there = [(h, words if rank in h.nodes else "") for h in promise.holds]
+            return [
+                *(LeaveHold(h, why, refused=refused) for h, refused in there),
+                *_clear_out(now, why),
+            ]
 
 
 def _settle(now: Now, promise: Promise, views: Views) -> list[Action]:
@@ -160,59 +183,6 @@ def _settle(now: Now, promise: Promise, views: Views) -> list[Action]:
         elif pod.pinned is not None and pod.pinned != node:
             actions.append(DeletePod(pod, f"it is pinned to {pod.pinned}, its place is {node}"))
     return actions
-
-
-def _why_not_kept(now: Now, promise: Promise, views: Views) -> str:
-    """Why the promise's assignment no longer serves the group; empty if it does."""
-    nodes = promise.nodes
-    taking: dict[NodeName, list[Demand]] = {}
-    for rank, pod in now.members.items():
-        node = nodes.get(rank)
-        if node is None:
-            return f"member {rank} has no node assigned"
-        if pod.node is not None:
-            if pod.node != node:
-                return f"member {rank} runs on {pod.node}, not on {node}"
-            continue
-        if not promise.covers(rank, pod.demand):
-            return f"member {rank} asks for more than was reserved for it"
-        taking.setdefault(node, []).append(pod.demand)
-    for rank, demand in _still_to_come(now).items():
-        if rank not in nodes:
-            return f"member {rank} has no node assigned"
-        taking.setdefault(nodes[rank], []).append(demand)
-    for node, demands in sorted(taking.items()):
-        why = _why_not_there(node, demands, now, promise=promise, views=views)
-        if why:
-            return why
-    return ""
-
-
-def _still_to_come(now: Now) -> dict[Rank, Demand]:
-    """Members without a pod that count already: all, as long as nothing is bound.
-
-    A leader must not be bound where its workers no longer fit. Once it runs it is not restarted for
-    a member that may come when the node is well again.
-    """
-    if now.bound or now.templates is None:
-        return {}
-    absent = (rank for rank in range(now.info.size) if rank not in now.members)
-    return {rank: now.templates.demand(rank) for rank in absent}
-
-
-def _why_not_there(
-    node: NodeName, demands: Sequence[Demand], now: Now, *, promise: Promise, views: Views
-) -> str:
-    view = views.node_view_without(node, now.going) if now.going else views.node_view(node)
-    if view is None:
-        return f"node {node} is gone"
-    for demand in demands:
-        refusal = why_not_static(demand, view.node)
-        if refusal is not None:
-            return f"node {node}: {refusal}"
-    free = view.seen_by(promise.group).free
-    lack = first_lack(total(dict(d.resources) for d in demands), free)
-    return f"node {node} has too little {lack} left" if lack else ""
 
 
 def _assign_again(
@@ -337,16 +307,19 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
     if not any(p.gated for p in now.members.values()):
         return []
     demands = now.demands(())
-    if demands is None:
+    orphans = seen.lws is None and now.info.of_lws and len(now.members) < now.info.size
+    if demands is None or orphans:
         return [Blocked(_unknown_templates(seen, now))]
     group = now.group(seen, demands)
     plan = plan_anywhere(group, now, views, memo=seen.memo)
     if not isinstance(plan, Placed):
         evicting = begin(seen, now, group, views)
-        if isinstance(evicting, Nobody):
-            common = group.layout is None and group.scope is Scope.CLUSTER
-            return [Wait(plan, group.size, group if common else None, evicting, group)]
-        return evicting
+        if not isinstance(evicting, Nobody):
+            return evicting
+        common = group.layout is None and group.scope is Scope.CLUSTER and not group.shun
+        retry_s = seen.troubles.until_retry_s()
+        again = [] if retry_s is None else [LookAgain(retry_s)]
+        return [Wait(plan, group.size, group if common else None, evicting, group), *again]
     promise = holds_for(plan, seen, now, demands=demands)
     return [*_write(promise), *_settle(now, promise, views)]
 
@@ -372,7 +345,8 @@ def _unknown_templates(seen: Seen, now: Now) -> str:
             f"{len(now.members)} of {now.info.size} pods of group {seen.id} exist; it is planned "
             "when all are there"
         )
+    lacking = f"members {missing[0]} to {missing[-1]}" if missing[1:] else f"member {missing[0]}"
     return (
-        f"LeaderWorkerSet {seen.id.namespace}/{seen.id.lws} of these pods does not exist, so what "
-        f"members {missing[0]} to {missing[-1]} need is unknown; create it or delete the pods"
+        f"LeaderWorkerSet {seen.id.namespace}/{seen.id.lws} of these pods does not exist, so "
+        f"nobody makes {lacking}; delete the pods"
     )

@@ -12,7 +12,7 @@ from typing import TypeGuard
 
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.fit import amount_in_words
-from lws_placement.engine.model import GroupId, NoFit, Rank, Reason, Shortfall, Why
+from lws_placement.engine.model import GroupId, NodeName, NoFit, Pod, Rank, Reason, Shortfall, Why
 from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody
 from lws_placement.engine.refusals import classes_of
 from lws_placement.engine.victims import Victim
@@ -178,6 +178,7 @@ def _in_words(reason: Reason) -> tuple[str, str]:
         Why.OVERLAPS: "share nodes with other groups' domains",
         Why.OCCUPIED: "have running pods of other groups",
         Why.AWAITED: "kept for groups that wait longer",
+        Why.REFUSED: "were refused by kube-scheduler lately",
         Why.ONE_SUBGROUP: "have room for one subgroup each",
         Why.NO_MATCHING: "have room for each member alone but not for all at once",
     }
@@ -205,6 +206,24 @@ def _counted(number: int, words: tuple[str, str]) -> str:
 
 def _nodes(number: int) -> str:
     return "1 node" if number == 1 else f"{number} nodes"
+
+
+def stuck_note(pod: Pod) -> str:
+    """What a person can do for a group that waits for a pod on a dead node."""
+    return (
+        f"pod {pod.name} is Terminating on node {pod.node}, which is not ready, and nobody knows "
+        "whether it still runs, so its group cannot come back. If the machine is off, say so: "
+        f"kubectl taint node {pod.node} "
+        "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or delete the Node"
+    )
+
+
+def outside_note(nodes: Sequence[NodeName], where: str) -> str:
+    which = f"node {nodes[0]} is" if len(nodes) == 1 else f"nodes {', '.join(nodes)} are"
+    return (
+        f"{which} not in {where} any more, by the label; the group's running pods are left "
+        "alone and it is planned anew when it restarts"
+    )
 
 
 def _cut(text: str, end: str = "") -> str:

@@ -227,6 +227,10 @@ class Pod:
     """The node on which kube-scheduler makes room for it."""
     unschedulable: str = ""
     """Message of a PodScheduled=False condition with reason Unschedulable; empty otherwise."""
+    deleted_s: float = 0.0
+    """Of a Terminating pod: when its grace ends, seconds since the epoch."""
+    node_trouble: str = ""
+    """Why its node, not itself, ended it (evicted, refused by the kubelet); empty otherwise."""
 
     @property
     def key(self) -> str:
@@ -236,6 +240,10 @@ class Pod:
     def finished(self) -> bool:
         """Takes no room any more (kube-scheduler ignores such pods too)."""
         return self.phase in (PodPhase.SUCCEEDED, PodPhase.FAILED)
+
+    @property
+    def failed(self) -> bool:
+        return self.phase is PodPhase.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +274,8 @@ class Group:
     """Since when it waits: creation of its oldest pod, seconds since the epoch."""
     avoid: frozenset[str] = frozenset()
     """Domain values to take only if nothing else fits (they failed lately)."""
+    shun: Mapping[DomainName, str] = field(default_factory=dict)
+    """Domains not to be taken now, with what kube-scheduler said when it refused them."""
     prefer: tuple[str, ...] = ()
     """Domain values to try first, in this order: where the group's weights are cached."""
     scope: Scope = Scope.CLUSTER
@@ -290,6 +300,7 @@ class Why(StrEnum):
     NOT_PROVEN = "could not be decided within the search bound"
     TOO_FEW_DOMAINS = "has too few domains for its subgroups"
     ONE_SUBGROUP = "has room for one subgroup"
+    REFUSED = "was refused by kube-scheduler lately"
     FIXED_ELSEWHERE = "is not where the group's running pods are"
 
 

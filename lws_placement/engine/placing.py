@@ -103,6 +103,14 @@ def own_place(ask: Ask, rank: Rank, labels: Mapping[str, str]) -> DomainName | N
     return DomainName(key, labels[key]) if key in labels else None
 
 
+def is_outside(promise: Promise, ask: Ask, rank: Rank, labels: Mapping[str, str]) -> bool:
+    """Is a node with these labels in none of the domains that the promise has for the member?"""
+    place = own_place(ask, rank, labels)
+    if place is None:
+        return True
+    return place.key != EVERYWHERE and all(h.domain != place for h in promise.holds)
+
+
 def names_in(holds: Iterable[Hold], views: Views) -> set[NodeName]:
     """Nodes of the domains, or those of the members that may be anywhere."""
     names: set[NodeName] = set()

@@ -143,6 +143,7 @@ def _refuse(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -
     """The verdict is shared by all groups to which every domain is somebody else's or nobody's."""
     common = (
         not instead
+        and not group.shun
         and group.scope is Scope.CLUSTER
         and not index.domains.has_owner(group.id)
         and not index.domains.awaited
@@ -164,16 +165,18 @@ def _refuse(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -
 
 
 def taken(group: Group, domain: DomainView) -> Reason | None:
-    """Whose it is, if somebody's beside whom the group may not be."""
+    """Why the group may not have it, whether there is room or not."""
     whose = _whose(group, domain)
     if whose is None:
         return None
     why, others = whose
-    return Reason(why, nodes=len(domain.nodes), holder=min(others))
+    return Reason(why, nodes=len(domain.nodes), holder=min(others, default=None))
 
 
 def _whose(group: Group, domain: DomainView) -> tuple[Why, frozenset[GroupId]] | None:
     """Asked of every candidate of every plan, so nothing is put into words here."""
+    if domain.name in group.shun:
+        return Why.REFUSED, frozenset()
     if not (domain.holders or domain.overlapping or domain.occupants or domain.awaited):
         return None
     claim = claim_of(group)

@@ -101,7 +101,7 @@ def preempt(
     free: list[DomainName] = []
     for view in domains:
         way = in_the_way(group, view, tenants)
-        if isinstance(way, Barred):
+        if isinstance(way, Barred) or view.name in group.shun:
             continue
         domain = _Domain(group, view, way, tenants=tenants, trials=trials)
         if domain.will_be_free():

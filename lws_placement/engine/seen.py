@@ -1,7 +1,7 @@
 """One group as it is observed: what `decide` is asked about."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from lws_placement.engine.ask import Ask
@@ -20,6 +20,7 @@ from lws_placement.engine.model import (
 )
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.troubles import Troubles
 from lws_placement.engine.victims import Tenants
 from lws_placement.engine.workload import LwsInfo, Templates
 
@@ -54,6 +55,7 @@ class Seen:
     """Who could be evicted for it; None: nobody is."""
     yields_to: Hold | None = None
     """The COMING hold that it is evicted for."""
+    troubles: Troubles = field(default_factory=Troubles)
 
     @property
     def active(self) -> tuple[Hold, ...]:
@@ -71,7 +73,12 @@ class Seen:
 
 
 def living_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
-    """The pod that speaks for each rank: living, newest.
+    """The pod that speaks for each rank: living, newest."""
+    return newest_members([p for p in pods if not p.terminating and not p.finished])
+
+
+def newest_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
+    """Of each rank the newest pod, whatever its state.
 
     Pods without a rank of their own fill the places that are left, in order of their UIDs, so the
     same pods always get the same ones.
@@ -79,7 +86,7 @@ def living_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
     found: dict[Rank, Pod] = {}
     unranked: list[Pod] = []
     for pod in sorted(pods, key=lambda p: (p.created_s, int(p.resource_version))):
-        if pod.member is None or pod.terminating or pod.finished:
+        if pod.member is None:
             continue
         if pod.member.rank == UNRANKED:
             unranked.append(pod)
@@ -125,7 +132,7 @@ class Now:
         speaker = members.get(0) or max(members.values(), key=lambda p: (p.created_s, p.name))
         info = speaker.member
         assert info is not None  # living_members keeps only pods of groups
-        going = [p for p in seen.pods if p.terminating and p.node is not None]
+        going = [p for p in seen.pods if p.terminating and p.node is not None and not p.finished]
         return cls(
             info=info,
             members={r: p for r, p in members.items() if r < info.size},
@@ -201,6 +208,10 @@ class Now:
             priority=max(p.priority for p in self.members.values()),
             outranks=self.outranks,
             since_s=min(p.created_s for p in self.members.values()),
+            avoid=frozenset(
+                d.value for d in seen.troubles.last_choice if d.key == self.ask.topology
+            ),
+            shun=seen.troubles.passed_over,
             scope=self.ask.claims,
             layout=self.ask.layout(self.info.size),
         )

@@ -41,7 +41,8 @@ def begin(seen: Seen, now: Now, group: Group, views: Views) -> list[Action] | No
     if lowest is None or lowest >= group.outranks:
         return Nobody(WhyNobody.NO_HELP)
     domains = views.domains(group.topology_key)
-    ask = seen.memo.nobody.ask if seen.memo is not None else preempt
+    memo = None if group.shun else seen.memo
+    ask = memo.nobody.ask if memo is not None else preempt
     answer = ask(group, domains, tenants)
     if isinstance(answer, Nobody):
         return answer

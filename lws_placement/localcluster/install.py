@@ -76,16 +76,23 @@ class Installation:
         return objects
 
     def start_server(
-        self, name: str, *, roles: str = "", ports: bool = False, flags: Sequence[str] = ()
+        self,
+        name: str,
+        *,
+        roles: str = "",
+        ports: bool = False,
+        flags: Sequence[str] = (),
+        program: Sequence[str] = ("-m", "lws_placement.cli.main"),
     ) -> Process:
-        """A `serve` process; `ports`: the one that the webhook URL and the scheduler point to."""
+        """A `serve` process; `ports`: the one that the webhook URL and the scheduler point to;
+        `program`: what Python runs.
+        """
         folder = self.cluster.folder
         ports_file = folder / f"{name}.ports"
         ports_file.unlink(missing_ok=True)
         command = [
             sys.executable,
-            "-m",
-            "lws_placement.cli.main",
+            *program,
             "serve",
             f"--kubeconfig={self._kubeconfig}",
             f"--identity={name}",

@@ -23,9 +23,12 @@ from lws_placement.engine.actions import (
     DeletePod,
     EndHold,
     Evict,
+    ForceDelete,
     LeaveHold,
+    LookAgain,
     Pin,
     Release,
+    Tell,
     TryEvictions,
     Wait,
     WriteHold,
@@ -88,6 +91,13 @@ class Actor:
             case DeletePod(pod, why, whole):
                 await self._delete(pod, whole=whole)
                 await self._report.deleted(group, pod, why=why, whole=whole)
+            case ForceDelete(pod, why):
+                await self._delete(pod, force=True)
+                await self._report.forced(group, pod, why=why)
+            case Tell(topic, note):
+                await self._report.told(group, topic, note)
+            case LookAgain():
+                pass  # the planner's alarm clock sees to it
             case Wait(verdict, size, nobody=nobody):
                 await self._report.waiting(group, verdict, size, nobody)
             case Blocked(why):
@@ -167,7 +177,8 @@ class Actor:
         there = set(hold.nodes.values())
         if hold.domain.key != EVERYWHERE:
             there |= self._cache.domains.nodes_of(hold.domain)
-        return any(is_or_may_be_in(decode_pod(raw), there) for raw in items)
+        pods = [decode_pod(raw) for raw in items]
+        return any(is_or_may_be_in(p, there) for p in pods if not _asks_for_nothing(p))
 
     async def _write(self, hold: Hold) -> Hold:
         try:
@@ -246,7 +257,7 @@ class Actor:
             return
         self._cache.put_written_pod(written)
 
-    async def _delete(self, pod: Pod, *, whole: bool) -> None:
+    async def _delete(self, pod: Pod, *, whole: bool = False, force: bool = False) -> None:
         preconditions = {"uid": pod.uid}
         if pod.node is None:
             # It must still be unbound: a bound member's deletion would restart its group.
@@ -256,6 +267,8 @@ class Actor:
         if whole or leads:
             # A leader's workers are made for its domain: they go before its successor comes.
             body["propagationPolicy"] = "Foreground"
+        if force:
+            body["gracePeriodSeconds"] = 0
         self._may_write()
         try:
             await self._api.delete(_path(pod), body=body)
@@ -268,6 +281,11 @@ def selector_of(group: GroupId) -> str:
     if group.group_key:
         return f"{keys.LWS_GROUP_KEY}={group.group_key}"
     return f"{keys.GROUP}={group.lws}"
+
+
+def _asks_for_nothing(pod: Pod) -> bool:
+    """Of the same group by its labels, but made after the annotation was removed."""
+    return pod.member is not None and not pod.member.ask.places
 
 
 def _path(pod: Pod) -> str:

@@ -7,20 +7,21 @@ direction.
 
 from collections.abc import Callable, Sequence
 
-from lws_placement.engine.actions import Action, DeletePod, EndHold
+from lws_placement.engine.actions import Action, DeletePod, EndHold, LeaveHold
 from lws_placement.engine.model import GroupId
-
-_MOVE_EVERY_S = 60.0
 
 
 class Pace:
     """`clock`: monotonic seconds. `hold_s`: how long the domain of a group without pods is kept for
-    its return.
+    its return. `move_every_s`: between two moves of one group.
     """
 
-    def __init__(self, *, clock: Callable[[], float], hold_s: float) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float], hold_s: float, move_every_s: float = 60.0
+    ) -> None:
         self._clock = clock
         self._hold_s = hold_s
+        self._move_every_s = move_every_s
         self._moved: dict[GroupId, float] = {}
         self._empty_since: dict[GroupId, float] = {}
 
@@ -33,13 +34,20 @@ class Pace:
             wait = since + self._hold_s - now
         else:
             self._empty_since.pop(group, None)
-        moves = any(isinstance(a, DeletePod) and a.whole for a in actions)
-        if moves and group in self._moved:
-            wait = max(wait, self._moved[group] + _MOVE_EVERY_S - now)
+        if is_move(actions) and group in self._moved:
+            wait = max(wait, self._moved[group] + self._move_every_s - now)
         return max(wait, 0.0)
 
     def moved(self, group: GroupId) -> None:
-        """A move has begun: the API server has taken the deletion of the leader."""
+        """A move has begun: the API server has taken the deletion of a pod for it."""
         now = self._clock()
-        self._moved = {g: t for g, t in self._moved.items() if now - t < _MOVE_EVERY_S}
+        self._moved = {g: t for g, t in self._moved.items() if now - t < self._move_every_s}
         self._moved[group] = now
+
+
+def is_move(actions: Sequence[Action]) -> bool:
+    """Are pods deleted so that the group goes elsewhere? Leaving before anything was pinned costs
+    nobody anything.
+    """
+    leaves = any(isinstance(a, LeaveHold) for a in actions)
+    return any(isinstance(a, DeletePod) and (a.whole or leaves) for a in actions)

@@ -10,6 +10,9 @@ became free or was taken under it: placement follows events, not back-off (P5). 
 wait for a domain only those are looked at again for which there is one (`engine/questions.py`);
 what the others are told of their domains is brought up to date a few at a time.
 
+What time alone will change (a pace, a back-off, a grace that ends) is looked at again at that time:
+one alarm per group, the next that is due.
+
 A group whose writes failed rests a moment before it is looked at again, one in which we have a
 fault longer each time; all others are planned meanwhile.
 """
@@ -18,6 +21,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from uuid import uuid4
 
@@ -28,9 +32,9 @@ from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.actions import (
     Action,
-    DeletePod,
     EndHold,
     Evict,
+    LookAgain,
     Pin,
     TryEvictions,
     Wait,
@@ -48,8 +52,9 @@ from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.act import Actor
 from lws_placement.planner.ahead import Ahead, holds_in, with_leader
 from lws_placement.planner.foreign import ForeignPods
-from lws_placement.planner.pace import Pace
+from lws_placement.planner.pace import Pace, is_move
 from lws_placement.planner.promises import Promises
+from lws_placement.planner.troubles import TroubleBook
 from lws_placement.planner.waiting import WaitingGroups
 
 log = logging.getLogger(__name__)
@@ -72,12 +77,14 @@ class Planner:
         actor: Actor,
         *,
         pace: Pace,
+        troubles: TroubleBook,
         plans_ahead: bool = False,
         new_plan_id: Callable[[], str] = lambda: uuid4().hex[:12],
     ) -> None:
         self._cache = cache
         self._actor = actor
         self._pace = pace
+        self._troubles = troubles
         self._plans_ahead = plans_ahead
         self._ahead = Ahead(cache)
         self._new_plan_id = new_plan_id
@@ -100,6 +107,7 @@ class Planner:
         self._failure: NotLeaderError | None = None
         self._resting: set[GroupId] = set()
         self._faults: dict[GroupId, int] = {}
+        self._alarms: dict[GroupId, asyncio.TimerHandle] = {}
 
     # -- told by the cache -----------------------------------------------------------------------
 
@@ -149,6 +157,8 @@ class Planner:
             self._backfill.clear()
             for task in self._tasks:
                 task.cancel()
+            for alarm in self._alarms.values():
+                alarm.cancel()
             self._promises.take_all_back()
 
     async def _pass(self) -> None:
@@ -196,12 +206,17 @@ class Planner:
             memo=self._memo,
             tenants=self._tenants,
         )
+        seen = replace(seen, troubles=self._troubles.look(seen))
         leader = self._ahead.leader_of(group)
         if leader is not None:
             self._plan_ahead(group, with_leader(seen, leader))
             return
         with metrics.PLAN_SECONDS.time():
-            actions = decide(seen, self._cache.domains)
+            decided = decide(seen, self._cache.domains)
+        actions = [a for a in decided if not isinstance(a, LookAgain)]
+        for later in decided:
+            if isinstance(later, LookAgain):
+                self._again(group, later.after_s)
         self._waiting.decided(seen, actions)
         if self._backfill.decided(group, actions):
             self.capacity_changed()
@@ -235,7 +250,7 @@ class Planner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _note(self, group: GroupId, seen: Seen, actions: list[Action]) -> None:
+    def _note(self, group: GroupId, seen: Seen, actions: Sequence[Action]) -> None:
         self._stale.discard(group)
         match actions:
             case [Wait(asked=asked)] if asked is not None and self._owns_nothing(seen):
@@ -244,7 +259,7 @@ class Planner:
                 # The domain that it was asked for, and perhaps did not take, may serve the next.
                 self._ask = True
                 self._wake.set()
-        if any(p.node is None and not p.finished for p in seen.pods):
+        if any((p.node is None or p.terminating) and not p.finished for p in seen.pods):
             self._unsettled.add(group)
         else:
             self._unsettled.discard(group)
@@ -307,6 +322,7 @@ class Planner:
 
     async def _one_by_one(self, group: GroupId, actions: Iterable[Action]) -> bool:
         """False if the rest of what was decided cannot be done now."""
+        begun: list[Action] = []
         for action in actions:
             if isinstance(action, TryEvictions | Evict):
                 refused = await self._actor.evict(group, action)
@@ -318,7 +334,9 @@ class Planner:
                     self._again(group, _RETRY_S)
             else:
                 await self._actor.apply(group, action)
-            if isinstance(action, DeletePod) and action.whole:
+            self._troubles.acted(group, action)
+            begun.append(action)
+            if is_move(begun):
                 self._pace.moved(group)
         return True
 
@@ -347,4 +365,14 @@ class Planner:
 
     def _again(self, group: GroupId, delay_s: float) -> None:
         """To be looked at after `delay_s` even if nothing happens to it."""
-        asyncio.get_running_loop().call_later(delay_s, self.group_changed, group)
+        loop = asyncio.get_running_loop()
+        alarm = self._alarms.get(group)
+        if alarm is not None:
+            if alarm.when() <= loop.time() + delay_s:
+                return
+            alarm.cancel()
+        self._alarms[group] = loop.call_later(delay_s, self._ring, group)
+
+    def _ring(self, group: GroupId) -> None:
+        del self._alarms[group]
+        self.group_changed(group)

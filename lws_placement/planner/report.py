@@ -12,6 +12,7 @@ from lws_placement import metrics
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
+from lws_placement.engine.actions import Topic
 from lws_placement.engine.explain import gist, victims_in_words, waiting_note
 from lws_placement.engine.foreign import is_for_pod
 from lws_placement.engine.holds import Hold, HoldState, Promise
@@ -74,6 +75,16 @@ class Reporter:
         note = f"pod {pod.key} cannot be evicted for it now: {why}"
         self._say(group, reason="EvictionRefused", note=note, action="Preempt", type="Warning")
 
+    async def forced(self, group: GroupId, pod: Pod, *, why: str) -> None:
+        metrics.REPAIRS.labels(metrics.Repair.FORCE).inc()
+        note = f"forces the deletion of pod {pod.name}: {why}"
+        self._say(group, reason="Repairing", note=note, action="Repair", type="Warning")
+
+    async def told(self, group: GroupId, topic: Topic, note: str) -> None:
+        self._say(
+            group, reason=topic.value, note=note, action="Watch", type="Warning", topic=topic.value
+        )
+
     async def waiting(
         self, group: GroupId, verdict: NoFit, size: int, nobody: Nobody | None
     ) -> None:
@@ -96,6 +107,7 @@ class Reporter:
         action: str,
         type: str = "Normal",
         gist: str = "",
+        topic: str = "",
     ) -> None:
         """Without waiting: events never hold up a placement."""
         for regarding in self._about(group):
@@ -106,7 +118,7 @@ class Reporter:
                     note=note,
                     action=action,
                     type=type,
-                    topic=group.group_key,
+                    topic=f"{group.group_key}{topic}",
                     gist=gist,
                 )
             )

@@ -15,8 +15,10 @@ from statistics import fmean
 from lws_placement.engine.actions import Pin, WriteHold
 from lws_placement.engine.model import Group, Member
 from lws_placement.engine.plan import plan_group
+from lws_placement.engine.troubles import Policy
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
+from lws_placement.planner.troubles import TroubleBook
 
 from .figures import Figure, percentile
 from .objects import KEY, PER_DOMAIN, a_member
@@ -149,7 +151,9 @@ class _planning:
     async def __aenter__(self):
         actor = PromptActor(self._cache)
         pace = Pace(clock=time.monotonic, hold_s=60)
-        self._task = asyncio.create_task(Planner(self._cache, actor, pace=pace).run())
+        troubles = TroubleBook(self._cache, clock=time.time, policy=Policy())
+        planner = Planner(self._cache, actor, pace=pace, troubles=troubles)
+        self._task = asyncio.create_task(planner.run())
         await asyncio.sleep(0)
         return actor
 

@@ -15,8 +15,10 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.actions import Wait, WriteHold
 from lws_placement.engine.model import Demand, Node, Occupant
+from lws_placement.engine.troubles import Policy
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
+from lws_placement.planner.troubles import TroubleBook
 
 KEY = "example.com/slice"
 P = "leaderworkerset.sigs.k8s.io"
@@ -109,8 +111,9 @@ async def plan(asked, shapes):
     """Until every group has a hold or was told that it waits."""
     cache = a_cluster(asked, shapes)
     recorder = Recorder(cache)
+    troubles = TroubleBook(cache, clock=lambda: 0.0, policy=Policy())
     pace = Pace(clock=asyncio.get_running_loop().time, hold_s=0)
-    task = asyncio.create_task(Planner(cache, recorder, pace=pace).run())
+    task = asyncio.create_task(Planner(cache, recorder, pace=pace, troubles=troubles).run())
     async with asyncio.timeout(30):
         while len(recorder.told | set(recorder.holds)) < len(asked):
             await recorder.news.wait()

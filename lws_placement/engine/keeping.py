@@ -1,0 +1,83 @@
+"""Does a promise still serve its group? Asked each time the group is looked at.
+
+Of members that are bound only that they are where the promise has them; of those that are not, that
+they would fit there now. A group that is whole is left alone when one of its nodes is relabelled;
+one that is still to be completed is not completed over a node of another domain.
+"""
+
+from collections.abc import Sequence
+
+from lws_placement.engine.fit import why_not_static
+from lws_placement.engine.holds import Promise
+from lws_placement.engine.model import Demand, NodeName, Rank
+from lws_placement.engine.placing import is_outside
+from lws_placement.engine.resources import first_lack, total
+from lws_placement.engine.seen import Now, Views
+
+
+def why_not_kept(now: Now, promise: Promise, views: Views) -> str:
+    """Why the promise's assignment no longer serves the group; empty if it does."""
+    nodes = promise.nodes
+    outside = _why_outside(now, promise, views)
+    if outside:
+        return outside
+    taking: dict[NodeName, list[Demand]] = {}
+    for rank, pod in now.members.items():
+        node = nodes.get(rank)
+        if node is None:
+            return f"member {rank} has no node assigned"
+        if pod.node is not None:
+            if pod.node != node:
+                return f"member {rank} runs on {pod.node}, not on {node}"
+            continue
+        if not promise.covers(rank, pod.demand):
+            return f"member {rank} asks for more than was reserved for it"
+        taking.setdefault(node, []).append(pod.demand)
+    for rank, demand in _still_to_come(now).items():
+        if rank not in nodes:
+            return f"member {rank} has no node assigned"
+        taking.setdefault(nodes[rank], []).append(demand)
+    for node, demands in sorted(taking.items()):
+        why = _why_not_there(node, demands, now, promise=promise, views=views)
+        if why:
+            return why
+    return ""
+
+
+def _why_outside(now: Now, promise: Promise, views: Views) -> str:
+    """Which member of a group that is to be completed has a node of another domain, if any."""
+    if len(now.bound) == len(now.members):
+        return ""
+    ranks = now.members.keys() | _still_to_come(now).keys()
+    for rank in sorted(ranks & promise.nodes.keys()):
+        view = views.node_view(promise.nodes[rank])
+        if view is not None and is_outside(promise, now.ask, rank, view.node.labels):
+            return f"node {view.node.name} is not in {promise.where} any more"
+    return ""
+
+
+def _still_to_come(now: Now) -> dict[Rank, Demand]:
+    """Members without a pod that count already: all, as long as nothing is bound.
+
+    A leader must not be bound where its workers no longer fit. Once it runs it is not restarted for
+    a member that may come when the node is well again.
+    """
+    if now.bound or now.templates is None:
+        return {}
+    absent = (rank for rank in range(now.info.size) if rank not in now.members)
+    return {rank: now.templates.demand(rank) for rank in absent}
+
+
+def _why_not_there(
+    node: NodeName, demands: Sequence[Demand], now: Now, *, promise: Promise, views: Views
+) -> str:
+    view = views.node_view_without(node, now.going) if now.going else views.node_view(node)
+    if view is None:
+        return f"node {node} is gone"
+    for demand in demands:
+        refusal = why_not_static(demand, view.node)
+        if refusal is not None:
+            return f"node {node}: {refusal}"
+    free = view.seen_by(promise.group).free
+    lack = first_lack(total(dict(d.resources) for d in demands), free)
+    return f"node {node} has too little {lack} left" if lack else ""

@@ -1,0 +1,159 @@
+"""What keeps a placed group from being or staying whole besides the fit of its hold, and what to do
+about it (design section 5). The rules that depend on time say when to look again.
+
+Dead nodes: a pod that stays Terminating on a node that is not ready keeps its group from coming
+back, since nobody knows whether it still runs. That it does not is for a person to say, with the
+out-of-service taint or by deleting the Node; kube-controller-manager's pod garbage collector then
+forces the pod, so we do not. With the opt-in `force-delete-after` we do, after that time.
+"""
+
+from dataclasses import dataclass, replace
+
+from lws_placement.engine.actions import (
+    Action,
+    DeletePod,
+    ForceDelete,
+    LeaveHold,
+    LookAgain,
+    Tell,
+    Topic,
+)
+from lws_placement.engine.explain import outside_note, stuck_note
+from lws_placement.engine.holds import promises_of
+from lws_placement.engine.model import Demand, DomainName, Placed, Pod, Rank
+from lws_placement.engine.placing import is_outside, plan_anywhere
+from lws_placement.engine.seen import Now, Seen, Views, living_members, newest_members
+
+_OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """kube-scheduler has refused a member for so long that it is no passing lack of room."""
+
+    rank: Rank
+    words: str
+    """kube-scheduler's."""
+    why: str
+
+
+def refusal(seen: Seen, now: Now) -> Refusal | LookAgain | None:
+    """Of members that by our model fit where they are pinned. Not while old pods of the group are
+    Terminating: volumes and affinity then are a matter of time.
+    """
+    since = seen.troubles.refused_since
+    refused = [
+        (since[pod.uid], rank, pod)
+        for rank, pod in now.members.items()
+        if pod.node is None and pod.pinned is not None and not pod.gated and pod.uid in since
+    ]
+    if not refused or now.going:
+        return None
+    since_s, rank, pod = min(refused, key=lambda found: found[:2])
+    left_s = since_s + seen.troubles.policy.refused_after_s - seen.troubles.now_s
+    if left_s > 0:
+        return LookAgain(left_s)
+    why = f"kube-scheduler refuses {pod.name} on {pod.pinned}: {pod.unschedulable}"
+    return Refusal(rank, pod.unschedulable, why)
+
+
+def leave_for_a_better(seen: Seen, views: Views) -> list[Action]:
+    """Between two incarnations, and if there is somewhere to go: a domain whose nodes failed too
+    often. For groups of one domain; subgroups stay where they are.
+    """
+    promises = promises_of(seen.active)
+    members = living_members(seen.pods)
+    leader = members.get(0)
+    between = leader is None or all(p.node is None for p in members.values())
+    if len(promises) != 1 or len(promises[0].holds) != 1 or not between:
+        return []
+    (hold,) = promises[0].holds
+    if hold.domain not in seen.troubles.last_choice or not _has_better(seen, hold.domain, views):
+        return []
+    why = f"its nodes failed {seen.troubles.failures_in(hold.domain)} times lately"
+    loose = [p for p in members.values() if p.node is None and not p.gated]
+    return [LeaveHold(hold, why), *(DeletePod(p, why) for p in loose)]
+
+
+def _has_better(seen: Seen, domain: DomainName, views: Views) -> bool:
+    """Asked of the group's pods whatever their state, so that it is known before the successors
+    are admitted.
+    """
+    newest = newest_members(seen.pods)
+    if not newest:
+        return False
+    now = Now.of(seen, newest)
+    demands = now.demands(seen.active)
+    if demands is None or now.ask.topology != domain.key:
+        return False
+    group = now.group(seen, demands)
+    members = (replace(m, fixed=None, demand=_anywhere(m.demand, domain)) for m in group.members)
+    group = replace(group, members=tuple(members))
+    plan = plan_anywhere(group, now, views, memo=seen.memo)
+    return isinstance(plan, Placed) and plan.domain not in seen.troubles.last_choice
+
+
+def _anywhere(demand: Demand, domain: DomainName) -> Demand:
+    """Workers carry the domain of their leader as a node selector; their successors will carry
+    another.
+    """
+    kept = tuple(item for item in demand.selector if item != (domain.key, domain.value))
+    return replace(demand, selector=kept)
+
+
+def watch_over(seen: Seen, views: Views) -> list[Action]:
+    """What a person should know, what may be forced, and when to look again."""
+    found: list[Action] = []
+    for pod in seen.pods:
+        found.extend(_stuck(pod, seen, views))
+    found.extend(_outside(seen, views))
+    return found
+
+
+def failed_by_node(pod: Pod, views: Views) -> bool:
+    """Did this pod end for its node's sake, not its own?"""
+    if pod.node is None:
+        return False
+    if pod.node_trouble:
+        return True
+    return (pod.terminating or pod.failed) and _is_dead(pod, views)
+
+
+def _is_dead(pod: Pod, views: Views) -> bool:
+    view = views.node_view(pod.node or "")
+    return view is None or not view.node.ready
+
+
+def _stuck(pod: Pod, seen: Seen, views: Views) -> list[Action]:
+    if pod.node is None or pod.finished or not pod.terminating or not _is_dead(pod, views):
+        return []
+    now_s, force_after_s = seen.troubles.now_s, seen.troubles.policy.force_after_s
+    if now_s < pod.deleted_s:
+        return [LookAgain(pod.deleted_s - now_s)]
+    if force_after_s is not None:
+        left_s = pod.deleted_s + force_after_s - now_s
+        if left_s <= 0:
+            return [ForceDelete(pod, f"node {pod.node} is dead")]
+        return [LookAgain(left_s)]
+    view = views.node_view(pod.node)
+    if view is None or any(t.key == _OUT_OF_SERVICE for t in view.node.taints):
+        return []
+    return [Tell(Topic.STUCK, stuck_note(pod))]
+
+
+def _outside(seen: Seen, views: Views) -> list[Action]:
+    """A running group is not stopped for a label, as nothing that runs is for its affinity; it says
+    so.
+    """
+    promises = promises_of(seen.active)
+    members = living_members(seen.pods)
+    if len(promises) != 1 or not members:
+        return []
+    (promise,) = promises
+    ask = Now.of(seen, members).ask
+    nodes = set()
+    for rank, pod in members.items():
+        view = views.node_view(pod.node) if pod.node is not None else None
+        if view is not None and is_outside(promise, ask, rank, view.node.labels):
+            nodes.add(view.node.name)
+    return [Tell(Topic.OUTSIDE, outside_note(sorted(nodes), promise.where))] if nodes else []

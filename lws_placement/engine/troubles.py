@@ -1,0 +1,122 @@
+"""What went wrong lately for one group, per domain, and what follows from it while it is recent.
+
+Two kinds, with different consequences:
+
+- kube-scheduler *refused* a member that by our model fits (a volume, a claim, a rule we do not
+  model). The domain is passed over for a while, twice as long each time, so that the group neither
+  sits half-bound nor is thrown at the same wall for ever. It is tried again afterwards: what was
+  refused may have been put right.
+- a node *failed* under the group (its pods were evicted, refused by the kubelet, or lost). After
+  some such failures within a window the domain is the group's last choice until they are older
+  than the window. Never a ban, and a container that ends by itself does not count: a bad image must
+  not drive a group from domain to domain.
+
+Time is an argument; what is too old to matter is dropped by `pruned`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from lws_placement.engine.model import DomainName
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long and how often; all in seconds unless named otherwise."""
+
+    refused_after_s: float = 10.0
+    """A member counts as refused when kube-scheduler has said so for this long."""
+    pass_over_s: float = 30.0
+    pass_over_most_s: float = 900.0
+    failures: int = 3
+    window_s: float = 1800.0
+    force_after_s: float | None = None
+    """Opt-in: pods Terminating on a dead node for this long beyond their grace are forced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """kube-scheduler refused the group in a domain, `times` in a row, last at `last_s`."""
+
+    times: int
+    last_s: float
+    words: str
+
+    def until_s(self, policy: Policy) -> float:
+        doubled = policy.pass_over_s * 2.0 ** min(self.times - 1, 30)
+        return self.last_s + min(doubled, policy.pass_over_most_s)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Of one group."""
+
+    refused: Mapping[DomainName, Refused] = field(default_factory=dict)
+    failed: Mapping[DomainName, Mapping[str, float]] = field(default_factory=dict)
+    """Domain -> incarnation of the group that ended there by its nodes' fault -> when."""
+
+    def with_refusal(self, domain: DomainName, words: str, *, now: float) -> "History":
+        times = self.refused[domain].times + 1 if domain in self.refused else 1
+        return replace(self, refused={**self.refused, domain: Refused(times, now, words)})
+
+    def with_failure(self, domain: DomainName, incarnation: str, *, now: float) -> "History":
+        """Told again of the same incarnation nothing changes: many pods, one failure."""
+        there = self.failed.get(domain, {})
+        if incarnation in there:
+            return self
+        return replace(self, failed={**self.failed, domain: {**there, incarnation: now}})
+
+    def settled(self, domain: DomainName) -> "History":
+        """The whole group was bound there: kube-scheduler refuses it no longer."""
+        if domain not in self.refused:
+            return self
+        return replace(self, refused={d: r for d, r in self.refused.items() if d != domain})
+
+    def pruned(self, policy: Policy, *, now: float) -> "History":
+        """A refusal is remembered for a while after the domain may be tried again, so that the
+        next one counts as one more in a row.
+        """
+        keep_s = policy.pass_over_most_s
+        refused = {d: r for d, r in self.refused.items() if now < r.until_s(policy) + keep_s}
+        failed = {}
+        for domain, times in self.failed.items():
+            recent = {i: t for i, t in times.items() if now < t + policy.window_s}
+            if recent:
+                failed[domain] = recent
+        return History(refused, failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Troubles:
+    """A group's history as `decide` reads it: at one moment, under one policy."""
+
+    now_s: float = 0.0
+    """Seconds since the epoch, as in pods' timestamps."""
+    history: History = field(default_factory=History)
+    refused_since: Mapping[str, float] = field(default_factory=dict)
+    """UID of an unbound member -> since when kube-scheduler refuses it."""
+    policy: Policy = field(default_factory=Policy)
+
+    @property
+    def passed_over(self) -> Mapping[DomainName, str]:
+        """Domain -> kube-scheduler's words: not to be taken now."""
+        found = self.history.refused.items()
+        return {d: r.words for d, r in sorted(found) if self.now_s < r.until_s(self.policy)}
+
+    @property
+    def last_choice(self) -> frozenset[DomainName]:
+        """Domains to be taken only if nothing else fits."""
+        return frozenset(d for d in self.history.failed if self.failures_in(d) >= self._most)
+
+    @property
+    def _most(self) -> int:
+        return max(self.policy.failures, 1)
+
+    def failures_in(self, domain: DomainName) -> int:
+        times = self.history.failed.get(domain, {}).values()
+        return sum(self.now_s < t + self.policy.window_s for t in times)
+
+    def until_retry_s(self) -> float | None:
+        """How long until the next domain that is passed over may be tried again."""
+        ends = [self.history.refused[d].until_s(self.policy) for d in self.passed_over]
+        return min(ends) - self.now_s if ends else None

@@ -1,0 +1,73 @@
+"""What went wrong lately, and for how long that matters (`engine/troubles.py`)."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lws_placement.engine.model import DomainName
+from lws_placement.engine.troubles import History, Policy, Troubles
+
+A, B = DomainName("rack", "a"), DomainName("rack", "b")
+POLICY = Policy(pass_over_s=30, pass_over_most_s=900, failures=3, window_s=1800)
+
+
+def after_refusals(times: int) -> History:
+    history = History()
+    for _ in range(times):
+        history = history.with_refusal(A, "no volume", now=1000)
+    return history
+
+
+def test_a_domain_that_refused_is_passed_over_for_twice_as_long_each_time() -> None:
+    for times, wait_s in ((1, 30), (2, 60), (3, 120), (9, 900)):
+        history = after_refusals(times)
+        before = Troubles(1000 + wait_s - 1, history, policy=POLICY)
+        assert before.passed_over == {A: "no volume"}
+        assert before.until_retry_s() == 1
+        after = Troubles(1000 + wait_s, history, policy=POLICY)
+        assert after.passed_over == {}
+        assert after.until_retry_s() is None
+
+
+def test_a_refusal_is_forgotten_once_the_group_is_whole_there() -> None:
+    assert after_refusals(3).settled(A) == History()
+    assert after_refusals(3).settled(B) == after_refusals(3)
+
+
+def test_many_pods_of_one_incarnation_are_one_failure() -> None:
+    history = History()
+    for incarnation in ("one", "one", "two", "two"):
+        history = history.with_failure(A, incarnation, now=1000)
+    troubles = Troubles(1001, history, policy=POLICY)
+    assert troubles.failures_in(A) == 2
+    assert troubles.last_choice == frozenset()
+
+
+def test_a_domain_is_the_last_choice_until_its_failures_are_older_than_the_window() -> None:
+    history = History()
+    for at in (1000, 1100, 1200):
+        history = history.with_failure(A, str(at), now=at)
+    assert Troubles(1200, history, policy=POLICY).last_choice == {A}
+    assert Troubles(1000 + 1799, history, policy=POLICY).last_choice == {A}
+    assert Troubles(1000 + 1800, history, policy=POLICY).last_choice == frozenset()
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from((A, B)), st.booleans(), st.floats(0, 5000)), max_size=20),
+    st.floats(0, 10_000),
+)
+def test_pruning_changes_no_answer(
+    events: list[tuple[DomainName, bool, float]], later_s: float
+) -> None:
+    history, now = History(), 0.0
+    for number, (domain, refused, pause_s) in enumerate(events):
+        now += pause_s
+        if refused:
+            history = history.with_refusal(domain, "words", now=now)
+        else:
+            history = history.with_failure(domain, str(number), now=now)
+    now += later_s
+    kept = Troubles(now, history.pruned(POLICY, now=now), policy=POLICY)
+    everything = Troubles(now, history, policy=POLICY)
+    assert kept.passed_over == everything.passed_over
+    assert kept.last_choice == everything.last_choice
+    assert kept.until_retry_s() == everything.until_retry_s()

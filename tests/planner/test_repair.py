@@ -1,0 +1,290 @@
+"""Repairs that depend on time and on what happened before, on a virtual clock."""
+
+import asyncio
+from dataclasses import replace
+
+from fake_cluster import KEY, POLICY, Brain, FakeCluster
+from virtual_time import run
+
+OUT_OF_REACH = "0/4 nodes are available: 1 node(s) had volume node affinity conflict"
+
+
+async def a_cluster(*slices, **more):
+    cluster = FakeCluster(**more)
+    await cluster.start()
+    for name in slices:
+        cluster.add_slice(name)
+    return cluster
+
+
+def refuse(cluster, *domains):
+    """kube-scheduler says no to every member that is pinned into these domains."""
+
+    def pinned_there(name):
+        notes = cluster.server.find("pods", name)["metadata"]["annotations"]
+        return notes.get("lws-placement.dev/pinned-node", "").startswith(domains)
+
+    def binds(name):
+        if not pinned_there(name):
+            return True
+        cluster.change("pods", name, _unschedulable)
+        return False
+
+    cluster.binds = binds
+
+
+def _unschedulable(pod):
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    pod["status"]["conditions"] = [condition | {"message": OUT_OF_REACH}]
+
+
+def test_a_domain_where_kube_scheduler_refuses_a_member_is_left_for_another():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        refuse(cluster, "a")
+        cluster.add_lws()
+        await cluster.rest()
+        assert set(cluster.places().values()) == {"b-0", "b-1"}
+        assert OUT_OF_REACH in cluster.said("Moving")[0]
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_group_refused_everywhere_holds_nothing_and_is_tried_again_less_and_less_often():
+    async def story():
+        cluster = await a_cluster("a")
+        refuse(cluster, "a")
+        cluster.add_lws()
+        holding = []
+        for _ in range(120):
+            await cluster.round()
+            holding.append(bool(cluster.holds()))
+        tries = sum(not one and two for one, two in zip([False, *holding], holding, strict=False))
+        assert 2 <= tries <= 5, "5, 10, 20, 40 s apart and more"
+        assert sum(holding) < 40, "others may have the domain meanwhile"
+        assert (
+            "1 domain was refused by kube-scheduler lately" in cluster.said("WaitingForDomain")[0]
+        )
+        cluster.binds = lambda name: True
+        await cluster.rest(quiet=100)
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_member_that_is_refused_for_a_moment_only_stays():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        refuse(cluster, "a")
+        cluster.add_lws()
+        await cluster.round()
+        cluster.binds = lambda name: True
+        await cluster.rest()
+        assert set(cluster.places().values()) == {"a-0", "a-1"}
+        assert cluster.said("Moving") == []
+        await cluster.stop()
+
+    run(story())
+
+
+async def fail_a_node(cluster):
+    """The kubelet refuses a worker; its StatefulSet deletes the failed pod."""
+    await fail_a_worker(cluster, reason="UnexpectedAdmissionError")
+
+
+async def fail_a_worker(cluster, **status):
+    old = cluster.server.find("pods", "llm-0")["metadata"]["uid"]
+    cluster.change("pods", "llm-0-1", lambda pod: pod["status"].update(phase="Failed", **status))
+    await cluster.rest()
+    assert cluster.server.find("pods", "llm-0")["metadata"]["uid"] != old
+
+
+def test_a_domain_whose_nodes_failed_twice_is_the_last_choice():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.add_lws()
+        await cluster.rest()
+        await fail_a_node(cluster)
+        assert set(cluster.places().values()) == {"a-0", "a-1"}
+        await fail_a_node(cluster)
+        assert set(cluster.places().values()) == {"b-0", "b-1"}
+        assert cluster.not_whole() == []
+        assert cluster.broken == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_the_last_choice_is_a_choice():
+    async def story():
+        cluster = await a_cluster("a")
+        cluster.add_lws()
+        await cluster.rest()
+        for _ in range(3):
+            await fail_a_node(cluster)
+            assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_pods_that_fail_by_themselves_never_drive_a_group_away():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.add_lws()
+        await cluster.rest()
+        for _ in range(4):
+            await fail_a_worker(cluster)
+            assert set(cluster.places().values()) == {"a-0", "a-1"}
+        await cluster.stop()
+
+    run(story())
+
+
+async def a_dead_node(cluster):
+    """A worker is deleted on a node whose kubelet is gone."""
+    cluster.add_lws()
+    await cluster.rest()
+    cluster.kubelets = False
+    cluster.change("nodes", "a-1", _not_ready, "")
+    cluster.delete("pods", "llm-0-1")
+    await cluster.rest()
+
+
+def _not_ready(node):
+    node["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
+
+
+def test_a_pod_on_a_dead_node_is_not_forced_but_a_person_is_told_how():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        await a_dead_node(cluster)
+        assert "llm-0-1" in cluster.places()
+        assert list(cluster.holds()) == ["a"]
+        (note,) = set(cluster.said("StuckTerminating"))
+        assert "kubectl taint node a-1 node.kubernetes.io/out-of-service" in note
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_node_that_dies_after_the_deletion_is_noticed_as_well():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.add_lws()
+        await cluster.rest()
+        cluster.kubelets = False
+        cluster.delete("pods", "llm-0-1")
+        await cluster.rest()
+        assert cluster.said("StuckTerminating") == []
+        cluster.change("nodes", "a-1", _not_ready, "")
+        await cluster.rest()
+        assert cluster.said("StuckTerminating")
+        await cluster.stop()
+
+    run(story())
+
+
+class Forceful(Brain):
+    policy = replace(POLICY, force_after_s=20.0)
+
+
+def test_with_the_opt_in_a_pod_on_a_dead_node_is_forced_after_its_time():
+    async def story():
+        cluster = await a_cluster("a", "b", new_brain=Forceful)
+        await a_dead_node(cluster)
+        assert "llm-0-1" in cluster.places(), "not yet"
+        await cluster.rest(quiet=30)
+        assert cluster.server.find("pods", "llm-0-1") is None
+        cluster.kubelets = True
+        await cluster.rest()
+        assert set(cluster.places().values()) == {"b-0", "b-1"}
+        assert cluster.not_whole() == []
+        assert cluster.broken == []
+        await cluster.stop()
+
+    run(story())
+
+
+def relabel(cluster, node, value):
+    cluster.change("nodes", node, lambda n: n["metadata"]["labels"].update({KEY: value}), "")
+
+
+def test_a_whole_group_runs_on_when_a_node_is_relabelled_and_is_planned_anew_when_it_restarts():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.add_lws()
+        await cluster.rest()
+        relabel(cluster, "a-1", "other")
+        await cluster.rest()
+        assert set(cluster.places().values()) == {"a-0", "a-1"}
+        assert set(cluster.said("OutsideDomain"))
+        cluster.delete("pods", "llm-0-1")
+        await cluster.rest()
+        assert set(cluster.places().values()) == {"b-0", "b-1"}
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_half_bound_group_moves_when_the_node_of_its_bound_half_is_relabelled():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.binds = lambda name: name == "llm-0"
+        cluster.add_lws()
+        await cluster.rest()
+        relabel(cluster, "a-0", "other")
+        cluster.binds = lambda name: True
+        await cluster.rest()
+        assert set(cluster.places().values()) == {"b-0", "b-1"}
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_failed_pod_that_nobody_deletes_keeps_no_domain_shut():
+    async def story():
+        cluster = await a_cluster("a")
+        cluster.add_lws()
+        await cluster.rest()
+        cluster.change("pods", "llm-0-1", _kept_failed)
+        cluster.delete("leaderworkersets", "llm")
+        for _ in range(8):
+            await cluster.round()
+        assert "llm-0-1" in cluster.places()
+        assert cluster.holds() == {}
+        await cluster.stop()
+
+    run(story())
+
+
+def _kept_failed(pod):
+    pod["metadata"]["finalizers"] = ["example.com/keep"]
+    pod["status"]["phase"] = "Failed"
+
+
+def test_gated_pods_whose_set_vanished_are_not_placed_in_part():
+    async def story():
+        cluster = await a_cluster()
+        cluster.add_lws()
+        await cluster.rest()
+        leader = cluster.server.find("pods", "llm-0")
+        cluster.delete("leaderworkersets", "llm")
+        await cluster.rest()
+        orphan = {k: leader["metadata"][k] for k in ("name", "labels", "annotations")}
+        owners = leader["metadata"]["ownerReferences"]
+        pod = {"metadata": orphan, "spec": leader["spec"], "status": {"phase": "Pending"}}
+        cluster.server.create("pods", pod, namespace="ns")
+        cluster.change("pods", "llm-0", lambda p: p["metadata"].update(ownerReferences=owners))
+        cluster.add_slice("a")
+        await asyncio.sleep(1)
+        assert "delete the pods" in cluster.said("CannotPlan")[0]
+        assert cluster.holds() == {}
+        await cluster.stop()
+
+    run(story())
