@@ -10,6 +10,15 @@ from lws_placement.localcluster.binaries import find_or_build
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
 
+HASTY = (
+    "--hold-seconds=5",
+    "--move-seconds=5",
+    "--refused-after-seconds=3",
+    "--pass-over-seconds=10",
+    "--quarantine-failures=2",
+)
+"""What takes minutes on a real cluster."""
+
 _numbers = itertools.count(1)
 
 
@@ -45,10 +54,10 @@ def installation(binaries, tmp_path_factory):
             installed.stop()
 
 
-def start(installed, name):
+def start(installed, name, *flags, **more):
     """Both gates answer API server and scheduler; of the brains one leads, one stands by."""
     roles = "gate" if name.startswith("gate") else "brain"
-    installed.start_server(name, roles=roles, flags=["--hold-seconds=5"])
+    installed.start_server(name, roles=roles, flags=[*HASTY, *flags], **more)
     installed.wait_ready(name)
 
 

@@ -53,7 +53,9 @@ class Scene:
         return len(self.get("nodes", "-l", f"pool={self.namespace}", ready=True)) == len(self.nodes)
 
     def lws(self, name="llm", *, replicas=1, size=4, exclusive=True, resources=MODEL, **more):
-        """An LWS manifest; `more`: members of the spec, `leader` resources, `annotations`."""
+        """An LWS manifest; `more`: members of the spec, `leader` resources, `annotations`,
+        `pod`: members of the workers' pod spec (and the leader's, if it has no template).
+        """
         notes = dict(more.pop("annotations", {}))
         if exclusive:
             notes[f"{LWS}/exclusive-topology"] = self.key
@@ -61,6 +63,9 @@ class Scene:
         leader = more.pop("leader", None)
         if leader is not None:
             template["leaderTemplate"] = self._template(leader)
+        spec = more.pop("pod", None)
+        if spec is not None:
+            template["workerTemplate"]["spec"] |= spec
         restart = more.pop("restart", None)
         if restart is not None:
             template["restartPolicy"] = restart
@@ -159,6 +164,34 @@ class Scene:
 
     def events(self, reason):
         return [e for e in self.get("events") if e["reason"] == reason]
+
+    def notes(self, reason):
+        """What was said for this reason."""
+        return [e["message"] for e in self.events(reason)]
+
+    def pin(self, pod):
+        """The node that an ungated pod is pinned to; empty if it is not, or is not there."""
+        for found in self.members():
+            if found["metadata"]["name"] == pod and not found["spec"].get("schedulingGates"):
+                return found["metadata"]["annotations"].get("lws-placement.dev/pinned-node", "")
+        return ""
+
+    def gated(self, pod):
+        found = [p for p in self.members() if p["metadata"]["name"] == pod]
+        return bool(found and found[0]["spec"].get("schedulingGates"))
+
+    def node_of(self, pod):
+        return self.one("pod", pod)["spec"]["nodeName"]
+
+    def nodes_in_use(self):
+        return {p["spec"]["nodeName"] for p in self.bound()}
+
+    def node_label(self, node):
+        """The domain that a node belongs to by its label now."""
+        return self.one("node", node)["metadata"]["labels"][self.key]
+
+    def uids(self, lws=None):
+        return {p["metadata"]["uid"] for p in self.members(lws)}
 
     def wait(self, condition, what, timeout_s=60.0):
         """Until `condition()` is true; an AssertionError that shows the pods if it never is."""

@@ -1,0 +1,355 @@
+"""What becomes of a group when its room, its pods or its LeaderWorkerSet change under it (P3)."""
+
+import json
+from contextlib import contextmanager
+
+import pytest
+from e2e.stack import CHIPS, LWS, MODEL
+
+GROUP = ("llm", "0")
+
+
+def domain(scene, lws="llm"):
+    (found,) = scene.places()[(lws, "0")]
+    return found
+
+
+def patch(scene, kind, name, body, *more):
+    scene.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(body), *more)
+
+
+def annotate(scene, value):
+    patch(scene, "lws", "llm", {"metadata": {"annotations": {f"{LWS}/exclusive-topology": value}}})
+
+
+def resize(scene, size):
+    patch(scene, "lws", "llm", {"spec": {"leaderWorkerTemplate": {"size": size}}})
+
+
+# -- the room is taken ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pinned(scene):
+    """The leader of a group of 3 is pinned, and kube-scheduler is stopped. 2 domains of 4 nodes."""
+    scene.pool(2)
+    scene.cluster.stop_scheduler()
+    try:
+        scene.create(scene.lws(size=3))
+        scene.wait(lambda: scene.pin("llm-0"), "the leader is pinned")
+        yield scene
+    finally:
+        if scene.cluster.scheduler is None:
+            scene.installation.start_scheduler()
+
+
+@pytest.mark.parametrize("fillers", [1, 2])
+def test_a_foreign_pod_that_got_the_room_first_costs_a_node_or_the_domain(pinned, fillers):
+    """Bound past extender and scheduler, as a static pod is: a spare node serves, else a move."""
+    taken = pinned.pin("llm-0")
+    old = pinned.domain_of(taken)
+    others = [n for n in pinned.nodes if pinned.domain_of(n) == old and n != taken]
+    pinned.create(*[pinned.filler(n) for n in [taken, *others][:fillers]])
+    pinned.wait(lambda: pinned.pin("llm-0") not in ("", taken), "it is pinned to another node")
+    pinned.installation.start_scheduler()
+    pinned.wait_bound(3)
+    assert (domain(pinned) == old) == (fillers == 1)
+    assert pinned.broken_promises() == []
+
+
+def test_a_half_bound_group_whose_room_is_taken_is_moved_whole(scene):
+    scene.pool(2)
+    lws = scene.lws(size=4, leader=MODEL, startupPolicy="LeaderReady")
+    template = lws["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
+    template["metadata"] = {"annotations": {"simulate.lws-placement.dev/never-ready": "true"}}
+    scene.create(lws)
+    scene.wait(lambda: scene.bound(), "the leader is bound, the workers do not exist")
+    old = domain(scene)
+    node = next(
+        n for n in scene.nodes if scene.domain_of(n) == old and n not in scene.nodes_in_use()
+    )
+    scene.create(scene.filler(node))
+    scene.kubectl("annotate", "pod", "llm-0", "simulate.lws-placement.dev/never-ready-")
+    scene.wait(lambda: scene.places().get(GROUP, {old}) != {old}, "the new leader is elsewhere")
+    scene.kubectl("annotate", "pod", "llm-0", "simulate.lws-placement.dev/never-ready-")
+    scene.wait_bound(4)
+    assert scene.broken_promises() == []
+    assert any("restarts the group" in n for n in scene.notes("Repairing"))
+
+
+def test_foreign_pods_that_race_for_cpu_cause_no_restart_storm(scene):
+    scene.pool(2, capacity={**CHIPS, "cpu": "6"})
+    foreign = [scene.filler("", {"cpu": "3"}, name=f"f{i}") for i in range(12)]
+    for pod in foreign:
+        del pod["spec"]["nodeName"]
+        pod["spec"]["nodeSelector"] = {"pool": scene.namespace}
+    scene.create(scene.lws(), *foreign)
+    leaders = set()
+
+    def raced():
+        leaders.update(p["metadata"]["uid"] for p in scene.members() if _is_leader(p))
+        return all(p["spec"].get("nodeName") for p in scene.get("pods") if _is_foreign(p))
+
+    scene.wait(raced, "all foreign pods are bound")
+    scene.wait(lambda: raced() and _at_rest(scene), "the group is whole, or waits whole")
+    assert len(leaders) <= 3
+    scene.kubectl("delete", "pods", "--wait=false", *[f["metadata"]["name"] for f in foreign])
+    scene.wait_bound(4)
+    assert scene.broken_promises() == []
+
+
+def _is_leader(pod):
+    return pod["metadata"]["labels"].get(f"{LWS}/worker-index") == "0"
+
+
+def _is_foreign(pod):
+    return f"{LWS}/name" not in pod["metadata"].get("labels", {})
+
+
+def _at_rest(scene):
+    pods = scene.members()
+    bound = [p for p in pods if p["spec"].get("nodeName")]
+    return len(bound) == 4 or (not bound and scene.notes("WaitingForDomain"))
+
+
+# -- kube-scheduler refuses what we do not model ---------------------------------------------------
+
+
+def a_claim(scene):
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data", "namespace": scene.namespace},
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "storageClassName": "",
+            "volumeName": scene.namespace,
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+
+
+def a_volume_in(scene, value):
+    """Reachable from the nodes of one domain alone."""
+    where = {"key": scene.key, "operator": "In", "values": [value]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": scene.namespace},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteMany"],
+            "storageClassName": "",
+            "persistentVolumeReclaimPolicy": "Retain",
+            "hostPath": {"path": "/data"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [where]}]}},
+        },
+    }
+
+
+MOUNTED = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
+
+
+@pytest.mark.parametrize("leader", [None, MODEL], ids=["leader refused", "worker refused"])
+def test_a_group_that_kube_scheduler_refuses_in_a_domain_moves_to_another(scene, leader):
+    scene.pool(2)
+    scene.create(a_volume_in(scene, "n01"), a_claim(scene))
+    more = {"leader": leader} if leader else {}
+    scene.create(scene.lws(size=3, pod=MOUNTED, **more))
+    scene.wait(lambda: len(scene.bound()) == 3 and domain(scene) == "n01", "it is whole in n01")
+    assert scene.broken_promises() == []
+    assert any("kube-scheduler refuses" in note for note in scene.notes("Moving"))
+    scene.wait(lambda: len(scene.holds()) == 1, "one hold")
+
+
+def test_a_group_that_is_refused_everywhere_holds_nothing_and_tries_again(scene):
+    scene.pool(2)
+    scene.create(a_claim(scene))
+    scene.create(scene.lws(size=3, pod=MOUNTED))
+    waits = scene.wait(
+        lambda: [n for n in scene.notes("WaitingForDomain") if "2 domains were refused" in n],
+        "it says why",
+    )
+    assert "refused by kube-scheduler" in waits[0]
+    assert scene.bound() == []
+    scene.create(a_volume_in(scene, "n00"))
+    scene.wait_bound(3, timeout_s=90)
+    assert domain(scene) == "n00"
+
+
+# -- recreation ------------------------------------------------------------------------------------
+
+
+def test_a_recreated_group_returns_to_its_domain_while_another_group_waits_for_it(scene):
+    scene.pool(1)
+    scene.create(scene.lws())
+    scene.wait_bound(4)
+    scene.create(scene.lws("next"))
+    scene.wait(lambda: scene.notes("WaitingForDomain"), "the other group waits")
+    before = scene.uids("llm")
+    scene.kubectl("delete", "pod", "llm-0", "--wait=false")
+    scene.wait(lambda: not before & scene.uids("llm"), "all pods are new")
+    scene.wait_bound(4, "llm")
+    assert scene.bound("next") == []
+
+
+def test_a_worker_that_is_deleted_by_force_comes_back_in_its_domain(scene):
+    scene.pool(2)
+    scene.create(scene.lws(size=3))
+    scene.wait_bound(3)
+    old, uid = domain(scene), scene.one("pod", "llm-0-1")["metadata"]["uid"]
+    scene.kubectl("delete", "pod", "llm-0-1", "--force", "--grace-period=0", "--wait=false")
+    scene.wait(lambda: uid not in scene.uids(), "it is gone")
+    scene.wait_bound(3)
+    assert domain(scene) == old
+    assert len(scene.holds()) == 1
+
+
+def test_a_group_with_a_failed_pod_that_nobody_deletes_is_whole_again_once_it_is_deleted(scene):
+    """A finished pod runs nowhere, so it keeps the domain no longer than any returning group."""
+    scene.pool(1)
+    scene.create(scene.lws(size=3))
+    scene.wait_bound(3)
+    with kept_failed(scene):
+        scene.create(scene.lws("next"))
+        scene.wait_bound(4, "next")
+        scene.kubectl("delete", "lws", "next", "--wait=false")
+    scene.wait_bound(3)
+
+
+def test_a_failed_pod_that_nobody_deletes_keeps_no_domain_when_its_set_is_gone(scene):
+    scene.pool(1)
+    scene.create(scene.lws())
+    scene.wait_bound(4)
+    with kept_failed(scene):
+        scene.kubectl("delete", "lws", "llm", "--wait=false")
+        scene.create(scene.lws("next"))
+        scene.wait_bound(4, "next")
+
+
+@contextmanager
+def kept_failed(scene):
+    patch(scene, "pod", "llm-0-1", {"metadata": {"finalizers": ["example.com/keep"]}})
+    try:
+        patch(scene, "pod", "llm-0-1", {"status": {"phase": "Failed"}}, "--subresource=status")
+        yield
+    finally:
+        patch(scene, "pod", "llm-0-1", {"metadata": {"finalizers": None}})
+
+
+# -- the LeaderWorkerSet ---------------------------------------------------------------------------
+
+
+def test_a_placed_group_that_grows_stays_where_there_is_room_and_else_moves_whole(scene):
+    scene.pool(1)
+    scene.pool(1, 5, prefix="m")
+    scene.create(scene.lws(size=3))
+    scene.wait_bound(3)
+    assert domain(scene) == "n00"
+    resize(scene, 4)
+    scene.wait_bound(4)
+    assert domain(scene) == "n00"
+    resize(scene, 5)
+    scene.wait_bound(5)
+    assert domain(scene) == "m00"
+    scene.wait(lambda: len(scene.holds()) == 1, "one hold")
+
+
+def test_a_waiting_group_that_shrinks_is_placed(scene):
+    scene.pool(1)
+    scene.create(scene.lws(size=5))
+    scene.wait(lambda: scene.notes("WaitingForDomain"), "it waits")
+    resize(scene, 4)
+    scene.wait_bound(4)
+
+
+def test_a_placed_group_whose_annotation_is_removed_is_an_ordinary_one_afterwards(scene):
+    scene.pool(1)
+    scene.create(scene.lws(size=3))
+    scene.wait_bound(3)
+    before = scene.uids()
+    annotate(scene, None)
+    scene.wait(lambda: not before & scene.uids(), "all pods are new")
+    scene.wait_bound(3)
+    scene.wait(lambda: not scene.holds(), "nothing is held")
+
+
+def test_a_waiting_group_whose_annotation_is_removed_is_scheduled_plainly(scene):
+    nodes = scene.pool(2, 2)
+    scene.create(scene.lws(size=3))
+    scene.wait(lambda: scene.notes("WaitingForDomain"), "it waits")
+    annotate(scene, None)
+    scene.wait_bound(3)
+    assert scene.nodes_in_use() < set(nodes)
+    assert scene.holds() == []
+
+
+def test_a_placed_group_whose_topology_key_changes_is_placed_by_the_new_one(scene):
+    scene.pool(2)
+    scene.create(scene.lws(size=3))
+    scene.wait_bound(3)
+    rack = f"rack.example.com/{scene.namespace}"
+    where = [n for n in scene.nodes if n.endswith(("-0", "-1"))]
+    scene.kubectl("label", "nodes", *where, f"{rack}=r1")
+    annotate(scene, rack)
+    scene.wait(lambda: _pods_with(scene, rack) == 3 and len(scene.bound()) == 3, "by the new key")
+    assert scene.nodes_in_use() < set(where)
+    scene.wait(lambda: not scene.holds(), "nothing is held by the old key")
+
+
+def test_a_waiting_group_whose_topology_key_is_put_right_is_placed(scene):
+    scene.pool(1)
+    lws = scene.lws()
+    lws["metadata"]["annotations"][f"{LWS}/exclusive-topology"] = "example.com/no-such-label"
+    scene.create(lws)
+    scene.wait(lambda: scene.notes("WaitingForDomain"), "it waits")
+    annotate(scene, scene.key)
+    scene.wait_bound(4)
+
+
+def _pods_with(scene, key):
+    notes = [p["metadata"]["annotations"] for p in scene.members()]
+    return sum(n.get(f"{LWS}/exclusive-topology") == key for n in notes)
+
+
+def test_a_waiting_group_whose_set_is_deleted_leaves_nothing(scene):
+    scene.pool(1, 2)
+    scene.create(scene.lws())
+    scene.wait(lambda: scene.notes("WaitingForDomain"), "it waits")
+    scene.kubectl("delete", "lws", "llm", "--wait=false")
+    scene.wait(lambda: not scene.members() and not scene.holds(), "nothing is left")
+
+
+def test_a_gated_group_whose_set_vanished_is_not_half_placed_and_says_what_to_do(scene):
+    scene.create(scene.lws())
+    scene.wait(lambda: scene.notes("WaitingForDomain"), "it waits")
+    scene.kubectl("delete", "lws", "llm", "--cascade=orphan", "--wait=false")
+    scene.wait(lambda: not owners(scene, "statefulset", "llm"), "its StatefulSet is an orphan")
+    patch(scene, "lws", "llm", {"metadata": {"finalizers": None}})
+    scene.pool(1)
+    note = scene.wait(lambda: scene.notes("CannotPlan"), "it says why")[-1]
+    assert "delete the pods" in note
+    assert scene.gated("llm-0")
+    assert scene.holds() == []
+    scene.kubectl("delete", "statefulset", "llm", "--wait=false")
+
+
+def owners(scene, kind, name):
+    return scene.one(kind, name)["metadata"].get("ownerReferences")
+
+
+def test_a_group_that_a_quota_cuts_short_keeps_its_room_until_it_may_be_whole(scene):
+    scene.pool(1)
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "few", "namespace": scene.namespace},
+        "spec": {"hard": {"pods": "2"}},
+    }
+    scene.create(quota)
+    scene.create(scene.lws())
+    scene.wait(lambda: len(scene.bound()) == 2, "two pods are bound")
+    assert len(scene.holds()[0]["holders"][0]["nodes"]) == 4
+    scene.kubectl("delete", "resourcequota", "few")
+    scene.kubectl("annotate", "statefulset", "llm-0", "example.com/look=again")
+    scene.wait_bound(4)
