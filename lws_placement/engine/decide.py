@@ -46,7 +46,6 @@ from lws_placement.engine.model import (
     NodeTerm,
     Operator,
     Placed,
-    Pod,
     Rank,
     Reason,
     Requirement,
@@ -68,7 +67,14 @@ from lws_placement.engine.repair import (
     refusal,
     watch_over,
 )
-from lws_placement.engine.seen import Now, Seen, Views, is_or_may_be_in, living_members
+from lws_placement.engine.seen import (
+    Now,
+    Seen,
+    Views,
+    is_elsewhere,
+    is_or_may_be_in,
+    living_members,
+)
 from lws_placement.engine.taking_over import begin, give_way, go_on
 
 
@@ -91,9 +97,7 @@ def _place(seen: Seen, views: Views) -> list[Action]:
     yielding = give_way(seen)
     if yielding:
         return yielding
-    vacated = [
-        EndHold(h, returning=False) for h in seen.leaving if not _anyone_in(seen.pods, h, views)
-    ]
+    vacated = [EndHold(h, returning=False) for h in seen.leaving if not _anyone_in(seen, h, views)]
     if not seen.active:
         return [*vacated, *_without_hold(seen, now, views)]
     vacated += [EndHold(h, returning=False) for h in seen.coming]
@@ -131,9 +135,11 @@ def _returns(seen: Seen, hold: Hold) -> bool:
     return not hold.group_index.isdecimal() or int(hold.group_index) < seen.lws.replicas
 
 
-def _anyone_in(pods: Sequence[Pod], hold: Hold, views: Views) -> bool:
+def _anyone_in(seen: Seen, hold: Hold, views: Views) -> bool:
     names = names_in([hold], views)
-    return any(is_or_may_be_in(p, names) for p in pods)
+    return any(
+        is_or_may_be_in(p, names) and not is_elsewhere(p, hold, seen.active) for p in seen.pods
+    )
 
 
 # -- with a promise ------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from lws_placement.engine.actions import (
 from lws_placement.engine.explain import outside_note, stuck_note
 from lws_placement.engine.holds import promises_of
 from lws_placement.engine.model import Demand, DomainName, Placed, Pod, Rank
-from lws_placement.engine.placing import is_outside, plan_anywhere
+from lws_placement.engine.placing import has_shape, is_outside, plan_anywhere
 from lws_placement.engine.seen import Now, Seen, Views, living_members, newest_members
 
 _OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
@@ -150,10 +150,12 @@ def _outside(seen: Seen, views: Views) -> list[Action]:
     if len(promises) != 1 or not members:
         return []
     (promise,) = promises
-    ask = Now.of(seen, members).ask
+    now = Now.of(seen, members)
+    if not has_shape(promise.holds, now.ask, now.info.size):
+        return []  # it is planned anew
     nodes = set()
     for rank, pod in members.items():
         view = views.node_view(pod.node) if pod.node is not None else None
-        if view is not None and is_outside(promise, ask, rank, view.node.labels):
+        if view is not None and is_outside(promise, now.ask, rank, view.node.labels):
             nodes.add(view.node.name)
     return [Tell(Topic.OUTSIDE, outside_note(sorted(nodes), promise.where))] if nodes else []

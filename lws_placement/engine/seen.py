@@ -112,6 +112,14 @@ def is_or_may_be_in(pod: Pod, nodes: Set[NodeName]) -> bool:
     return pod.pinned in nodes or (pod.pinned is None and not pod.gated)
 
 
+def is_elsewhere(pod: Pod, hold: Hold, holds: Iterable[Hold]) -> bool:
+    """Is the pod where another plan of its group has put it, among `holds`? Then it needs no
+    `hold`, even on a node of its domain: domains of several keys share nodes.
+    """
+    active = {h.plan for h in holds if h.state is HoldState.ACTIVE}
+    return pod.plan != hold.plan and pod.plan in active
+
+
 @dataclass(frozen=True, slots=True)
 class Now:
     """The group as its newest leader (or newest pod) describes it."""

@@ -37,7 +37,7 @@ from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.pod_admission import pinned_affinity
-from lws_placement.engine.seen import is_or_may_be_in
+from lws_placement.engine.seen import is_elsewhere, is_or_may_be_in
 from lws_placement.errors import (
     ApiError,
     ConflictError,
@@ -178,7 +178,9 @@ class Actor:
         if hold.domain.key != EVERYWHERE:
             there |= self._cache.domains.nodes_of(hold.domain)
         pods = [decode_pod(raw) for raw in items]
-        return any(is_or_may_be_in(p, there) for p in pods if not _asks_for_nothing(p))
+        holds = self._cache.holds_of(hold.group)
+        mine = [p for p in pods if not _asks_for_nothing(p) and not is_elsewhere(p, hold, holds)]
+        return any(is_or_may_be_in(p, there) for p in mine)
 
     async def _write(self, hold: Hold) -> Hold:
         try:

@@ -3,6 +3,9 @@
 import os
 import signal
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # as `python -m` has it
 
 from lws_placement import keys
 from lws_placement.cli.main import main

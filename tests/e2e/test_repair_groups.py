@@ -1,6 +1,7 @@
 """What becomes of a group when its room, its pods or its LeaderWorkerSet change under it (P3)."""
 
 import json
+import re
 from contextlib import contextmanager
 
 import pytest
@@ -203,6 +204,32 @@ def test_a_worker_that_is_deleted_by_force_comes_back_in_its_domain(scene):
     scene.wait_bound(3)
     assert domain(scene) == old
     assert len(scene.holds()) == 1
+
+
+def test_a_domain_whose_nodes_fail_again_and_again_becomes_the_last_choice(scene):
+    """Twice, in these tests. The kubelet refuses a pod, as with a broken device plugin."""
+    scene.pool(2)
+    scene.create(scene.lws(size=3))
+    scene.wait_bound(3)
+    old = domain(scene)
+    fail_a_worker(scene)
+    scene.wait_bound(3)
+    assert domain(scene) == old, "once is no reason"
+    for _ in range(3):  # the successor may be on its way already when the planner sees why
+        fail_a_worker(scene)
+        scene.wait_bound(3)
+        if domain(scene) != old:
+            break
+    assert domain(scene) != old
+    assert any(re.search(r"failed \d times lately", note) for note in scene.notes("Moving"))
+    assert scene.broken_promises() == []
+
+
+def fail_a_worker(scene):
+    before = scene.uids()
+    status = {"phase": "Failed", "reason": "UnexpectedAdmissionError"}
+    patch(scene, "pod", "llm-0-1", {"status": status}, "--subresource=status")
+    scene.wait(lambda: not before & scene.uids(), "all pods are new")
 
 
 def test_a_group_with_a_failed_pod_that_nobody_deletes_is_whole_again_once_it_is_deleted(scene):
