@@ -240,6 +240,7 @@ class LocalCluster:
             "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
             "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
             "--concurrent-gc-syncs=20",
+            "--horizontal-pod-autoscaler-sync-period=2s",
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
         ]
