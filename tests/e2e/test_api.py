@@ -118,7 +118,7 @@ def test_members_reach_the_scheduler_with_marker_and_name_pin(scene):
             }
         ]
     admitted = {p["metadata"]["annotations"]["lws-placement.dev/admitted"] for p in scene.members()}
-    assert admitted == {"gated", "pinned"}  # the leader came first, its workers had a hold
+    assert "pinned" in admitted, "workers have a hold when they come, if the leader had none"
 
 
 def test_the_scheduler_looks_at_one_node_for_a_pinned_member_however_many_there_are(scene):

@@ -158,9 +158,11 @@ def metrics(scene, role):
 def test_the_metrics_of_brain_and_gate_tell_what_happened(scene):
     brain, gate = metrics(scene, "brain"), metrics(scene, "gate")
     assert brain["lws_placement_leader",] == 1, "one of the two leads"
-    nodes = scene.pool(3)
-    scene.create(scene.filler(nodes[0]))
+    (node, *_) = scene.pool(1)
+    scene.create(scene.filler(node))
     scene.create(scene.lws(replicas=3))
+    scene.wait(lambda: len(scene.events("WaitingForDomain")) >= 3, "three groups wait")
+    scene.pool(2, prefix="late")
     scene.wait(lambda: len(scene.bound()) == 8, "two of three groups are bound")
 
     def grown(before, name, *labels):
