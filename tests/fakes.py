@@ -207,8 +207,10 @@ class FakeApi:
             "create", resource, lambda: self.server.create(resource, body, namespace=key[0])
         )
 
-    async def replace(self, path, body):
+    async def replace(self, path, body, *, params=None):
         resource, key, sub = parse(path)
+        if (params or {}).get("dryRun"):
+            return body
         if sub == "status":
             return await self._write(
                 "replace status", resource, lambda: self._put_status(resource, key, body)

@@ -11,6 +11,7 @@ import click
 from lws_placement.cli.demo import demo
 from lws_placement.cli.explain import explain
 from lws_placement.cli.release import release
+from lws_placement.cli.rollout import rollout
 from lws_placement.cli.scheduler_config import scheduler_config
 from lws_placement.cli.serve import serve
 from lws_placement.cli.simulate import simulate
@@ -30,6 +31,7 @@ cli.add_command(release)
 cli.add_command(explain)
 cli.add_command(status)
 cli.add_command(simulate)
+cli.add_command(rollout)
 cli.add_command(demo)
 cli.add_command(version)
 

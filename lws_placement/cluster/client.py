@@ -84,9 +84,11 @@ class Api:
     async def create(self, path: str, body: Raw, *, params: Mapping[str, str] | None = None) -> Raw:
         return await self._call("POST", path, body=body, params=_managed(params))
 
-    async def replace(self, path: str, body: Raw) -> Raw:
+    async def replace(
+        self, path: str, body: Raw, *, params: Mapping[str, str] | None = None
+    ) -> Raw:
         """PUT; a `metadata.resourceVersion` in the body makes it a compare-and-swap."""
-        return await self._call("PUT", path, body=body, params=_managed(None))
+        return await self._call("PUT", path, body=body, params=_managed(params))
 
     async def patch(
         self,

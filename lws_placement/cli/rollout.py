@@ -1,0 +1,201 @@
+"""`lws-placement rollout status|history|undo`: what `kubectl rollout` does for Deployments.
+
+With the credentials of the person who calls it. `undo` changes the LeaderWorkerSet's template and
+nothing else; whoever controls it rolls it out.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from kubernetes.aio.config import ConfigException, list_kube_config_contexts
+
+from lws_placement import keys
+from lws_placement.cli.rollout_client import Rollout, is_live, numbered, previous
+from lws_placement.cluster.client import Raw, connect
+from lws_placement.engine.revision import spec_at
+from lws_placement.engine.rollout_report import Report, report_of
+
+
+@click.group()
+def rollout() -> None:
+    """Follow, list and take back updates of a LeaderWorkerSet.
+
+    \b
+    lws-placement rollout status llm              wait until the update is done
+    lws-placement rollout history llm             the templates that can be gone back to
+    lws-placement rollout undo llm                back to the one before
+
+    An update starts when spec.leaderWorkerTemplate or spec.networkConfig changes.
+    """
+
+
+def _about_a_set(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument and options that every verb has."""
+    options = (
+        click.argument("name", metavar="[lws/]NAME"),
+        click.option("-n", "--namespace", help="Default: that of the current context."),
+        click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@rollout.command()
+@_about_a_set
+@click.option("--watch/--no-watch", "-w", default=True, show_default=True, help="Until it is done.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Give up after this time; 0: never.",
+)
+def status(
+    name: str, namespace: str | None, kubeconfig: Path | None, watch: bool, timeout_s: float
+) -> None:
+    """Say how far an update is, and wait for its end.
+
+    Exit code 0 when it is done (with --no-watch: always), 1 when it is not done after --timeout.
+    """
+
+    async def work(target: Rollout) -> bool:
+        if not watch:
+            click.echo(report_of(await target.fetch()).text)
+            return True
+        try:
+            async with asyncio.timeout(timeout_s or None):
+                await target.follow(_say_changes())
+        except TimeoutError:
+            click.echo(f"not done after {timeout_s:g} s", err=True)
+            return False
+        return True
+
+    if not _run(work, name, namespace, kubeconfig):
+        sys.exit(1)
+
+
+@rollout.command()
+@_about_a_set
+@click.option("--revision", type=int, help="Show the template of this one, as YAML.")
+def history(
+    name: str, namespace: str | None, kubeconfig: Path | None, revision: int | None
+) -> None:
+    """List the revisions of a set, the newest last; * is the present one."""
+
+    async def work(target: Rollout) -> None:
+        lws = await target.fetch()
+        stored = await target.revisions(lws)
+        if revision is None:
+            _print_table(lws, stored)
+            return
+        chosen = numbered(stored, revision)
+        spec = spec_at(lws, chosen["data"])["spec"]
+        shown = {k: spec[k] for k in ("leaderWorkerTemplate", "networkConfig") if k in spec}
+        click.echo(yaml.safe_dump(shown, sort_keys=False), nl=False)
+
+    _run(work, name, namespace, kubeconfig)
+
+
+@rollout.command()
+@_about_a_set
+@click.option("--to-revision", type=int, help="Default: the newest that is not the present one.")
+@click.option("--dry-run", is_flag=True, help="Ask the API server, but change nothing.")
+def undo(
+    name: str,
+    namespace: str | None,
+    kubeconfig: Path | None,
+    to_revision: int | None,
+    dry_run: bool,
+) -> None:
+    """Go back to an earlier template, in the middle of an update or after it."""
+
+    async def work(target: Rollout) -> None:
+        lws = await target.fetch()
+        stored = await target.revisions(lws)
+        chosen = previous(lws, stored) if to_revision is None else numbered(stored, to_revision)
+        number = chosen["revision"]
+        if is_live(lws, chosen):
+            click.echo(f'"{target.name}" is at revision {number} already')
+            return
+        await target.set_template(lws, chosen["data"], dry_run=dry_run)
+        click.echo(f'"{target.name}" goes back to revision {number}{_DRY if dry_run else ""}')
+
+    _run(work, name, namespace, kubeconfig)
+
+
+_DRY = " (dry run: nothing was changed)"
+
+
+# -- inside --------------------------------------------------------------------------------------
+
+
+def _run(
+    work: Callable[[Rollout], Awaitable[Any]],
+    name: str,
+    namespace: str | None,
+    kubeconfig: Path | None,
+) -> Any:
+    file, plain = str(kubeconfig) if kubeconfig else None, _plain(name)
+
+    async def whole() -> Any:
+        api = await connect(file)
+        try:
+            return await work(Rollout(api, namespace or _context_namespace(file), plain))
+        finally:
+            await api.close()
+
+    return asyncio.run(whole())
+
+
+def _plain(name: str) -> str:
+    kind, slash, rest = name.partition("/")
+    if not slash:
+        return name
+    if kind.split(".")[0] not in ("lws", "leaderworkerset", "leaderworkersets") or not rest:
+        raise click.UsageError(f"{name}: this is about LeaderWorkerSets; say lws/NAME or NAME")
+    return rest
+
+
+def _context_namespace(file: str | None) -> str:
+    try:
+        _, active = list_kube_config_contexts(config_file=file)
+    except (ConfigException, OSError):
+        return "default"
+    return str(active["context"].get("namespace") or "default")
+
+
+def _say_changes() -> Callable[[Report], None]:
+    last: list[str] = []
+
+    def say(report: Report) -> None:
+        if last[-1:] != [report.text]:
+            last.append(report.text)
+            click.echo(report.text)
+
+    return say
+
+
+def _print_table(lws: Raw, stored: list[Raw]) -> None:
+    click.echo(f"{'':2}{'REVISION':<10}{'KEY':<12}{'SIZE':<6}IMAGES")
+    for raw in stored:
+        mark = "*" if is_live(lws, raw) else ""
+        template = raw["data"]["spec"]["leaderWorkerTemplate"]
+        key = raw["metadata"]["labels"].get(keys.LWS_REVISION, "")
+        size = template.get("size", 1)
+        images = ", ".join(_images(template))
+        click.echo(f"{mark:<2}{raw['revision']:<10}{key:<12}{size:<6}{images}")
+
+
+def _images(template: Raw) -> list[str]:
+    found: dict[str, None] = {}
+    for part in ("leaderTemplate", "workerTemplate"):
+        for container in ((template.get(part) or {}).get("spec") or {}).get("containers") or ():
+            found[container.get("image", "")] = None
+    return list(found)

@@ -1,0 +1,106 @@
+"""One LeaderWorkerSet and the calls that `lws-placement rollout` makes about it."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from lws_placement import keys
+from lws_placement.cluster.client import Api, Raw
+from lws_placement.cluster.decode import controlling_owner
+from lws_placement.engine.revision import revision_data, same_content, spec_at
+from lws_placement.engine.rollout_report import Report, report_of
+from lws_placement.errors import ApiError, LwsPlacementError, NotFoundError
+
+_GROUP = "/apis/leaderworkerset.x-k8s.io/v1/namespaces"
+_RETRY_S = 1.0
+
+
+class Rollout:
+    """One LeaderWorkerSet and the calls that these verbs make about it."""
+
+    def __init__(self, api: Api, namespace: str, name: str) -> None:
+        self._api = api
+        self._namespace = namespace
+        self.name = name
+        self._all = f"{_GROUP}/{namespace}/leaderworkersets"
+
+    async def fetch(self) -> Raw:
+        try:
+            return await self._api.get(f"{self._all}/{self.name}")
+        except NotFoundError as e:
+            raise LwsPlacementError(
+                f'there is no LeaderWorkerSet "{self.name}" in namespace "{self._namespace}"'
+            ) from e
+
+    async def follow(self, say: Callable[[Report], None]) -> None:
+        """Until it is done. A lost connection is taken up again."""
+        while True:
+            lws = await self.fetch()
+            report = report_of(lws)
+            say(report)
+            if report.done or await self._watch(lws, say):
+                return
+
+    async def _watch(self, lws: Raw, say: Callable[[Report], None]) -> bool:
+        """True when it is done, False when the watch has ended."""
+        only = {
+            "fieldSelector": f"metadata.name={self.name}",
+            "resourceVersion": lws["metadata"]["resourceVersion"],
+        }
+        with suppress(ApiError):
+            async for event in self._api.watch(self._all, **only):
+                if event["type"] == "DELETED":
+                    raise LwsPlacementError(f'"{self.name}" has been deleted')
+                if event["type"] == "MODIFIED":
+                    report = report_of(event["object"])
+                    say(report)
+                    if report.done:
+                        return True
+                elif event["type"] == "ERROR":
+                    break
+        await asyncio.sleep(_RETRY_S)
+        return False
+
+    async def revisions(self, lws: Raw) -> list[Raw]:
+        """Those in use and those set aside, oldest first, of equal ones the newest."""
+        path = f"/apis/apps/v1/namespaces/{self._namespace}/controllerrevisions"
+        found: dict[str, Raw] = {}
+        for label in (keys.HISTORY_OF, keys.LWS_NAME):
+            items, _ = await self._api.list_all(path, labelSelector=f"{label}={self.name}")
+            for raw in sorted(items, key=_number):
+                if controlling_owner(raw).get("uid") == lws["metadata"]["uid"]:
+                    found[raw["metadata"]["labels"].get(keys.LWS_REVISION, "")] = raw
+        return sorted(found.values(), key=_number)
+
+    async def set_template(self, lws: Raw, data: Raw, *, dry_run: bool) -> None:
+        spec = spec_at(lws, data)["spec"]
+        params = {"dryRun": "All"} if dry_run else None
+        await self._api.replace(f"{self._all}/{self.name}", {**lws, "spec": spec}, params=params)
+
+
+def is_live(lws: Raw, stored: Raw) -> bool:
+    """Is this revision the present template?"""
+    return same_content(stored["data"], revision_data(lws))
+
+
+def previous(lws: Raw, stored: list[Raw]) -> Raw:
+    """The newest revision that is not the present one."""
+    for raw in reversed(stored):
+        if not is_live(lws, raw):
+            return raw
+    raise LwsPlacementError(
+        f'"{lws["metadata"]["name"]}" has no earlier revision to go back to; '
+        "see lws-placement rollout history"
+    )
+
+
+def numbered(stored: list[Raw], number: int) -> Raw:
+    for raw in stored:
+        if raw["revision"] == number:
+            return raw
+    known = ", ".join(str(r["revision"]) for r in stored) or "none"
+    raise LwsPlacementError(f"there is no revision {number}; there are: {known}")
+
+
+def _number(raw: Raw) -> int:
+    return int(raw.get("revision", 0))
