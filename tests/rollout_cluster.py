@@ -4,7 +4,7 @@ kubelets and garbage collector; with placement or without. It may be killed at a
 
 import asyncio
 
-from fake_cluster import Brain, FakeCluster, Replica, node_of
+from fake_cluster import KEY, Brain, FakeCluster, Replica, node_of
 from fake_controllers import label
 from fake_statefulsets import StatefulSets, is_ready
 
@@ -49,10 +49,10 @@ class PlannerAndController(Brain):
 
 
 class RolloutCluster(FakeCluster):
-    """Without placement: a pod runs in the round after it was made."""
+    """Without placement, by default: a pod runs in the round after it was made."""
 
-    def __init__(self):
-        super().__init__(new_brain=ControllerAlone)
+    def __init__(self, *, new_brain=ControllerAlone):
+        super().__init__(new_brain=new_brain)
         self.controllers = StatefulSets(self.server)
         self.never_ready = lambda pod: False
         self.least = {}
@@ -150,3 +150,33 @@ class RolloutCluster(FakeCluster):
             if not node_of(pod) and not pod["metadata"].get("deletionTimestamp"):
                 spec = {**pod["spec"], "nodeName": "somewhere"}
                 self.server.put("pods", {**pod, "spec": spec})
+
+
+class PlacedRolloutCluster(RolloutCluster):
+    """With the planner, extender and webhook; sets are exclusive."""
+
+    def __init__(self):
+        super().__init__(new_brain=PlannerAndController)
+
+    def add_lws(self, name="llm", **more):
+        super().add_lws(name, key=KEY, **more)
+
+    def domains(self, name="llm"):
+        """group index -> the domains of its bound pods."""
+        found = {}
+        for pod in self._pods_of(name):
+            if node_of(pod):
+                node = self.server.find("nodes", node_of(pod), "")
+                index = int(label(pod, keys.LWS_GROUP_INDEX))
+                found.setdefault(index, set()).add(node["metadata"]["labels"][KEY])
+        return {index: "".join(sorted(values)) for index, values in sorted(found.items())}
+
+    async def rest(self, *, quiet=7):
+        await FakeCluster.rest(self, quiet=quiet)
+
+    def _look(self):
+        FakeCluster._look(self)
+        super()._look()
+
+    async def _schedule(self):
+        await FakeCluster._schedule(self)

@@ -46,6 +46,7 @@ from lws_placement.errors import (
     NotLeaderError,
 )
 from lws_placement.planner.report import Reporter
+from lws_placement.planner.surge import SurgeNotes
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Actor:
         self._report = reporter
         self._may_write = may_write
         self._evictions = Evictions(api, may_write=may_write)
+        self._surge = SurgeNotes(api, cache, may_write=may_write)
         self._waking: asyncio.Task[None] | None = None
 
     async def apply(self, group: GroupId, action: Action) -> None:
@@ -100,6 +102,7 @@ class Actor:
                 pass  # the planner's alarm clock sees to it
             case Wait(verdict, size, nobody=nobody):
                 await self._report.waiting(group, verdict, size, nobody)
+                await self._surge.tell(group)
             case Blocked(why):
                 await self._report.blocked(group, why)
             case EndHold():

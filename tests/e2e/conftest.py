@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from e2e.rollouts import History
 from e2e.service import Service
 from e2e.stack import Scene
 
@@ -98,3 +99,16 @@ def a_scene(installation, request):
         if made.nodes:
             made.wait(lambda: not made.bound(), "the test's pods are gone")
             cluster.kubectl("delete", "nodes", "-l", f"pool={namespace}", "--wait=false")
+
+
+@pytest.fixture
+def history(scene):
+    made = []
+
+    def start(lws="llm"):
+        made.append(History(scene, lws))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()

@@ -3,122 +3,24 @@ collector. Names in brackets are the cases of LeaderWorkerSet's own tests that a
 """
 
 import json
-import threading
+import subprocess
+import sys
 
 import pytest
+from e2e.rollouts import (
+    LIGHT,
+    UNIQUE,
+    condition,
+    images,
+    patch,
+    plain,
+    revisions,
+    rollout,
+    set_image,
+    uids,
+    wait_done,
+)
 from e2e.stack import LWS
-
-LIGHT = {"cpu": "10m"}
-UNIQUE = {"networkConfig": {"subdomainPolicy": "UniquePerReplica"}}
-
-
-class History:
-    """What the leader StatefulSet was asked for, and how many leaders were ready, meanwhile."""
-
-    def __init__(self, scene, lws="llm"):
-        self.partitions, self.replicas, self.ready = [], [], []
-        self._command = scene.watch("sts", lws)
-        self._begun = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-        assert self._begun.wait(60)
-
-    def _read(self):
-        for obj in self._command:
-            self._begun.set()
-            spec = obj["spec"]
-            _note(self.partitions, spec["updateStrategy"]["rollingUpdate"]["partition"])
-            _note(self.replicas, spec["replicas"])
-            _note(self.ready, obj.get("status", {}).get("readyReplicas", 0))
-
-    def close(self):
-        self._command.close()
-        self._thread.join()
-        self._command.free()
-
-
-def _note(values, value):
-    if not values or values[-1] != value:
-        values.append(value)
-
-
-@pytest.fixture
-def history(scene):
-    made = []
-
-    def start(lws="llm"):
-        made.append(History(scene, lws))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.close()
-
-
-def rollout(unavailable=1, surge=0, partition=0):
-    rolling = {"maxUnavailable": unavailable, "maxSurge": surge, "partition": partition}
-    return {"rolloutStrategy": {"type": "RollingUpdate", "rollingUpdateConfiguration": rolling}}
-
-
-def plain(scene, *, replicas=4, size=2, **strategy):
-    """A set without placement: its pods find room anywhere."""
-    scene.pool(1)
-    lws = scene.lws(
-        replicas=replicas, size=size, exclusive=False, resources=LIGHT, **rollout(**strategy)
-    )
-    scene.create(lws)
-    wait_done(scene, replicas)
-
-
-def set_image(scene, image, lws="llm"):
-    path = "/spec/leaderWorkerTemplate/workerTemplate/spec/containers/0/image"
-    patch = f'[{{"op": "replace", "path": "{path}", "value": "{image}"}}]'
-    scene.kubectl("patch", "lws", lws, "--type=json", f"-p={patch}")
-
-
-def patch(scene, spec, lws="llm"):
-    scene.kubectl("patch", "lws", lws, "--type=merge", f"-p={json.dumps({'spec': spec})}")
-
-
-def images(scene, lws="llm"):
-    """group index -> images of its pods."""
-    found = {}
-    for pod in scene.members(lws):
-        group = int(pod["metadata"]["labels"][f"{LWS}/group-index"])
-        found.setdefault(group, set()).add(pod["spec"]["containers"][0]["image"])
-    return {group: sorted(names) for group, names in sorted(found.items())}
-
-
-def uids(scene, lws="llm"):
-    return {p["metadata"]["name"]: p["metadata"]["uid"] for p in scene.members(lws)}
-
-
-def revisions(scene, lws="llm"):
-    """Those of the set; its StatefulSets have some of the same labels."""
-    found = scene.get("controllerrevisions", "-l", f"{LWS}/name={lws}")
-    return [r for r in found if r["metadata"]["ownerReferences"][0]["kind"] == "LeaderWorkerSet"]
-
-
-def condition(scene, kind, lws="llm"):
-    found = scene.one("lws", lws).get("status", {}).get("conditions", [])
-    return next((c["status"] for c in found if c["type"] == kind), "Unknown")
-
-
-def is_done(scene, replicas, lws="llm"):
-    obj = scene.one("lws", lws)
-    status, meta = obj.get("status", {}), obj["metadata"]
-    conditions = {c["type"]: c["status"] for c in status.get("conditions", [])}
-    return (
-        status.get("observedGeneration") == meta["generation"]
-        and status["updatedReplicas"] == status["readyReplicas"] == status["replicas"] == replicas
-        and conditions.get("Available") == "True"
-        and scene.one("sts", lws)["spec"]["replicas"] == replicas
-        and list(images(scene, lws)) == list(range(replicas))
-    )
-
-
-def wait_done(scene, replicas, lws="llm", timeout_s=90.0):
-    scene.wait(lambda: is_done(scene, replicas, lws), "all groups are updated", timeout_s)
 
 
 def test_rolls_to_a_new_image_group_by_group_and_back(scene, history):
@@ -340,3 +242,32 @@ def test_groups_with_subgroups_are_updated_with_surge_groups(scene, history):
     assert max(seen.replicas) == 7
     indexes = {p["metadata"]["labels"][f"{LWS}/subgroup-index"] for p in scene.members()}
     assert indexes == {"0", "1"}
+
+
+def test_the_command_line_follows_lists_and_takes_back(scene):
+    plain(scene, replicas=2)
+    set_image(scene, "model:2")
+    done = rollout_cli(scene, "status", "lws/llm", "--timeout=90")
+    assert done.returncode == 0
+    assert '"llm" is rolled out: 2 groups updated and ready' in done.stdout
+    listed = rollout_cli(scene, "history", "llm").stdout.splitlines()
+    assert [line.split()[-1] for line in listed[1:]] == ["registry.example.com/model", "model:2"]
+    assert listed[2].startswith("*")
+    assert "model:2" in rollout_cli(scene, "history", "llm", "--revision=2").stdout
+    assert "goes back to revision 1" in rollout_cli(scene, "undo", "llm", "--dry-run").stdout
+    assert "goes back to revision 1" in rollout_cli(scene, "undo", "llm").stdout
+    wait_done(scene, 2)
+    assert images(scene) == {g: ["registry.example.com/model"] for g in range(2)}
+    scene.create(scene.lws("stuck", size=1, exclusive=False, resources={"cpu": "9999"}))
+    short = rollout_cli(scene, "status", "stuck", "--timeout=0.5")
+    assert short.returncode == 1
+    assert "not done after 0.5 s" in short.stderr
+    missing = rollout_cli(scene, "undo", "nobody")
+    assert missing.returncode == 1
+    assert 'there is no LeaderWorkerSet "nobody"' in missing.stderr
+
+
+def rollout_cli(scene, verb, *args):
+    command = [sys.executable, "-m", "lws_placement.cli.main", "rollout", verb, *args]
+    access = [f"--namespace={scene.namespace}", f"--kubeconfig={scene.cluster.kubeconfig}"]
+    return subprocess.run([*command, *access], capture_output=True, text=True, check=False)

@@ -1,0 +1,111 @@
+"""Rolling updates of sets with exclusive topology: planner and controller together."""
+
+from functools import partial
+from itertools import count
+
+from fakes import FakeApi
+from rollout_cluster import PlacedRolloutCluster
+from virtual_time import run
+
+ONE, TWO = ["one"], ["two"]
+SURGE = {"maxUnavailable": 0, "maxSurge": 1}
+EITHER = {"maxUnavailable": 1, "maxSurge": 1}
+
+
+def play(story, *, prepare=lambda api: None):
+    async def whole():
+        cluster = PlacedRolloutCluster()
+        await cluster.start(prepare=prepare)
+        try:
+            await story(cluster)
+        finally:
+            await cluster.stop()
+        assert cluster.broken == []
+        return cluster
+
+    return run(whole())
+
+
+async def two_groups(cluster, *, slices, rolling):
+    for name in slices:
+        cluster.add_slice(name)
+    cluster.add_lws(replicas=2, rolling=rolling)
+    await cluster.rest()
+    assert len(cluster.uids()) == 4, "a first start makes no surge groups"
+
+
+def test_every_group_returns_to_its_own_domain():
+    async def story(cluster):
+        await two_groups(cluster, slices="abc", rolling={})
+        before = cluster.domains()
+        cluster.keep_ready(1)
+        cluster.edit(image="two")
+        await cluster.rest()
+        assert cluster.images() == {0: TWO, 1: TWO}
+        assert cluster.domains() == before
+
+    play(story)
+
+
+def test_a_surge_group_takes_a_free_domain_and_gives_it_back():
+    async def story(cluster):
+        await two_groups(cluster, slices="abc", rolling=SURGE)
+        before, held = cluster.domains(), set()
+        cluster.server.after_write.append(lambda: held.update(cluster.holds()))
+        cluster.keep_ready(2)
+        cluster.edit(image="two")
+        await cluster.rest()
+        assert cluster.images() == {0: TWO, 1: TWO}
+        assert cluster.domains() == before
+        assert held == {"a", "b", "c"}
+        assert set(cluster.holds()) == set(before.values())
+
+    play(story)
+
+
+async def in_place_without_a_free_domain(cluster):
+    await two_groups(cluster, slices="ab", rolling=EITHER)
+    before = cluster.domains()
+    cluster.keep_ready(1)
+    cluster.edit(image="two")
+    await cluster.rest()
+    assert cluster.images() == {0: TWO, 1: TWO}
+    assert cluster.domains() == before
+    assert cluster.asked() == (0, 2)
+
+
+def test_without_a_free_domain_groups_are_replaced_in_place():
+    async def story(cluster):
+        await in_place_without_a_free_domain(cluster)
+        assert cluster.said("SurgeWaits") == [
+            "surge group llm-2 finds no room: groups are replaced in place, "
+            "at most 1 at a time (maxUnavailable)"
+        ]
+
+    play(story)
+
+
+def test_without_a_free_domain_and_no_group_to_spare_an_update_waits_and_says_so():
+    async def story(cluster):
+        await two_groups(cluster, slices="ab", rolling=SURGE)
+        cluster.keep_ready(2)
+        cluster.edit(image="two")
+        await cluster.rest()
+        assert cluster.images() == {0: ONE, 1: ONE, 2: TWO}
+        assert "the update waits" in cluster.said("SurgeWaits")[-1]
+        cluster.add_slice("c")
+        await cluster.rest()
+        assert cluster.images() == {0: TWO, 1: TWO}
+
+    play(story)
+
+
+def test_wherever_planner_and_controller_are_killed_it_ends_as_it_would_have():
+    """At every other write before it took effect, at the rest after it."""
+    for number in count():
+        kill = partial(FakeApi.stop_at, number=number, took_effect=bool(number % 2))
+        cluster = play(in_place_without_a_free_domain, prepare=kill)
+        assert cluster.not_whole() == [], f"write {number}"
+        if not cluster.kills:
+            break
+    assert number >= 20

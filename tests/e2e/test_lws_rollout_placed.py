@@ -1,0 +1,65 @@
+"""Rolling updates of sets with exclusive topology: surge groups need a second domain."""
+
+from e2e.rollouts import images, patch, rollout, set_image, wait_done
+
+
+def placed(scene, *, domains, replicas=2, **strategy):
+    scene.pool(domains)
+    scene.create(scene.lws(replicas=replicas, **rollout(**strategy)))
+    wait_done(scene, replicas)
+    return scene.places()
+
+
+def notes(scene):
+    return {e["message"] for e in scene.events("SurgeWaits")}
+
+
+def test_every_group_returns_to_its_own_domain(scene):
+    before = placed(scene, domains=4)
+    set_image(scene, "model:2")
+    wait_done(scene, 2)
+    assert scene.places() == before
+    assert images(scene) == {0: ["model:2"], 1: ["model:2"]}
+    assert scene.broken_promises() == []
+
+
+def test_a_surge_group_takes_a_free_domain(scene, history):
+    before = placed(scene, domains=3, unavailable=0, surge=1)
+    seen = history()
+    set_image(scene, "model:2")
+    wait_done(scene, 2)
+    assert scene.places() == before
+    scene.wait(lambda: seen.replicas == [2, 3, 2], "it passed through 3")
+    assert min(seen.ready) == 2
+    assert notes(scene) == set()
+
+
+def test_without_a_free_domain_groups_are_replaced_in_place(scene, history):
+    before = placed(scene, domains=2, unavailable=1, surge=1)
+    seen = history()
+    set_image(scene, "model:2")
+    wait_done(scene, 2)
+    assert scene.places() == before
+    assert images(scene) == {0: ["model:2"], 1: ["model:2"]}
+    assert min(seen.ready) == 1
+    assert any("replaced in place" in note for note in notes(scene))
+
+
+def test_without_a_free_domain_an_update_that_may_spare_no_group_waits_and_says_so(scene):
+    placed(scene, domains=2, unavailable=0, surge=1)
+    set_image(scene, "model:2")
+    scene.wait(lambda: any("the update waits" in note for note in notes(scene)), "it says so")
+    assert len(scene.bound()) == 8
+    patch(scene, {"rolloutStrategy": {"rollingUpdateConfiguration": {"maxUnavailable": 1}}})
+    wait_done(scene, 2)
+    assert images(scene) == {0: ["model:2"], 1: ["model:2"]}
+
+
+def test_without_placement_a_surge_group_that_the_scheduler_refuses_is_done_without(scene):
+    """The same for a set that is not exclusive: there kube-scheduler's verdict counts."""
+    scene.pool(1, 2)
+    scene.create(scene.lws(replicas=2, size=1, exclusive=False, **rollout(surge=1)))
+    wait_done(scene, 2)
+    set_image(scene, "model:2")
+    wait_done(scene, 2)
+    assert any("replaced in place" in note for note in notes(scene))
