@@ -23,12 +23,20 @@ Name = tuple[str, str]
 
 
 class Observed:
-    """`on_lws(name)` and `on_pod(state)` are called on the event loop and must not wait."""
+    """Told of changes, on the event loop, and must not wait: `on_lws(name)` of a LeaderWorkerSet,
+    `on_child(name)` of something that belongs to it, `on_pod(state)` of a pod.
+    """
 
     def __init__(
-        self, api: Api, *, on_lws: Callable[[Name], None], on_pod: Callable[[PodState], None]
+        self,
+        api: Api,
+        *,
+        on_lws: Callable[[Name], None],
+        on_child: Callable[[Name], None],
+        on_pod: Callable[[PodState], None],
     ) -> None:
         self._on_lws = on_lws
+        self._on_child = on_child
         self._on_pod = on_pod
         self.lws: dict[Name, Raw] = {}
         self.sets: dict[Name, Raw] = {}
@@ -103,8 +111,11 @@ class Observed:
         return Watcher(api, path, on_event=on_event, params=params)
 
     def _put_lws(self, raw: Raw) -> None:
+        known = self.lws.get(_name(raw))
         self.lws[_name(raw)] = raw
         self._on_lws(_name(raw))
+        if known is not None and _asks_the_same(known, raw):
+            return  # its status, which says nothing new to the groups
         for pod in self.pods_of(_name(raw)):
             if pod.is_leader:
                 self._on_pod(pod)
@@ -141,13 +152,13 @@ class Observed:
 
     def _put(self, store: dict[Name, Raw], raw: Raw) -> None:
         store[_name(raw)] = raw
-        self._on_lws(_lws_of(raw))
+        self._on_child(_lws_of(raw))
 
     def _drop(self, store: dict[Name, Raw], raw: Raw) -> None:
         known = store.get(_name(raw))
         if known is not None and known["metadata"]["uid"] == raw["metadata"]["uid"]:
             del store[_name(raw)]
-            self._on_lws(_lws_of(known))
+            self._on_child(_lws_of(known))
 
     def _put_pod(self, raw: Raw) -> None:
         state = pod_state(raw)
@@ -156,7 +167,7 @@ class Observed:
             self._leaders[_name(raw)] = _as_leader(raw)
         self._of_lws.setdefault((state.namespace, state.lws), set()).add(_name(raw))
         self._on_pod(state)
-        self._on_lws((state.namespace, state.lws))
+        self._on_child((state.namespace, state.lws))
 
     def _drop_pod(self, raw: Raw) -> None:
         known = self._pods.get(_name(raw))
@@ -171,7 +182,7 @@ class Observed:
         # All that is told of a pod that vanished during a gap is its name.
         last = pod_state(raw) if "spec" in raw else known
         self._on_pod(replace(last, node=last.node or known.node, terminating=True))
-        self._on_lws(lws)
+        self._on_child(lws)
 
 
 def pod_state(raw: Raw) -> PodState:
@@ -215,6 +226,14 @@ def _found_no_room(raw: Raw) -> bool:
     return any(
         c.get("type") == "PodScheduled" and c.get("reason") == "Unschedulable"
         for c in (raw.get("status") or {}).get("conditions") or ()
+    )
+
+
+def _asks_the_same(known: Raw, raw: Raw) -> bool:
+    one, other = known["metadata"], raw["metadata"]
+    return all(
+        one.get(part) == other.get(part)
+        for part in ("uid", "generation", "annotations", "labels", "deletionTimestamp")
     )
 
 

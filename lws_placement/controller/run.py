@@ -17,6 +17,8 @@ from lws_placement.engine.restart import PodState
 from lws_placement.loop import KeyQueue, run_queue
 
 _WORKERS = 8
+_GATHER_S = 0.05
+"""Changes of pods and StatefulSets that come within this time are looked at together."""
 
 
 async def run_controller(
@@ -31,7 +33,10 @@ async def run_controller(
         last[state.uid] = state
         pod_queue.add(state.uid)
 
-    observed = Observed(api, on_lws=set_queue.add, on_pod=on_pod)
+    def on_child(lws: Name) -> None:
+        set_queue.add(lws, delay_s=_GATHER_S)
+
+    observed = Observed(api, on_lws=set_queue.add, on_child=on_child, on_pod=on_pod)
     say = Say(recorder)
     restarts = Restarts(
         api,

@@ -107,3 +107,24 @@ def test_the_last_ten_revisions_are_kept_to_go_back_to():
         assert sorted(cluster.set_aside()) == [4, 5, 6, 7, 8, 9, 10, 11, 12, 14], "no v12 twice"
 
     play(story)
+
+
+def test_a_group_costs_one_request_to_create_and_one_to_update():
+    """Besides its events; what is asked for the set as a whole grows with the steps alone."""
+
+    async def story(cluster):
+        groups, writes = 12, cluster.brain.api.writes
+        cluster.add_lws(replicas=groups, size=4, rolling={"maxUnavailable": "25%"})
+        await cluster.rest()
+        assert writes.count(("create", "statefulsets")) == groups
+        assert len(writes) - groups <= 8
+        writes.clear()
+        cluster.edit(image="two")
+        await cluster.rest()
+        steps = 4
+        assert writes.count(("create", "statefulsets")) == groups
+        assert writes.count(("apply", "statefulsets")) == 1 + steps
+        assert len(writes) - groups <= 7 * steps
+        assert cluster.images()[0] == TWO
+
+    play(story)
