@@ -68,10 +68,11 @@ class GroupReconciler:
             return
         spec = lws["spec"]
         needs_service = not wants_shared_service(lws)
-        if not needs_service and spec["leaderWorkerTemplate"].get("size", 1) == 1:
+        size = pod.size or spec["leaderWorkerTemplate"].get("size", 1)  # its own, in a resize
+        if not needs_service and size == 1:
             return
         there = self._observed.sets.get((pod.namespace, pod.name))
-        needs_set = spec["leaderWorkerTemplate"].get("size", 1) > 1 and there is None
+        needs_set = size > 1 and there is None
         if needs_set and spec.get("startupPolicy") == "LeaderReady" and not pod.ready:
             needs_set = False
         topology = (lws["metadata"].get("annotations") or {}).get(keys.LWS_EXCLUSIVE_TOPOLOGY)

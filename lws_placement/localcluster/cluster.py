@@ -77,8 +77,9 @@ class LocalCluster:
         self.server = f"https://127.0.0.1:{api_port}"
         self._write_kubeconfig(pki)
         self._run("etcd", *self._etcd_flags(etcd_port, peer_port))
-        apiserver = self._run("kube-apiserver", *self._apiserver_flags(pki, etcd_port, api_port))
-        self._wait(lambda: self._ready(pki), apiserver)
+        self._pki, flags = pki, self._apiserver_flags(pki, etcd_port, api_port)
+        self._apiserver = self._run("kube-apiserver", *flags)
+        self._wait(lambda: self._ready(pki), self._apiserver)
         self._run("kube-controller-manager", *self._manager_flags(pki, stages=stages))
         if stages:
             self.start_kwok()
@@ -114,6 +115,15 @@ class LocalCluster:
             f"--kubeconfig={self.kubeconfig}",
             "--v=2",
         )
+
+    def crash_apiserver(self) -> None:
+        """Killed without warning, and started again as it was; everybody's watches end."""
+        old = self._apiserver
+        old.kill()
+        self._apiserver = self._run(old.name, *old.command[1:])
+        self._processes.remove(self._apiserver)
+        self._processes[self._processes.index(old)] = self._apiserver
+        self._wait(lambda: self._ready(self._pki), self._apiserver)
 
     def stop_scheduler(self) -> None:
         if self.scheduler is not None:

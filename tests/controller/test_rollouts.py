@@ -73,17 +73,40 @@ def test_a_group_that_fails_in_the_middle_comes_back_at_its_old_template():
     play(story)
 
 
+def test_a_group_that_fails_while_groups_lose_their_workers_gets_its_own_back():
+    async def story(cluster):
+        cluster.add_lws(replicas=2, rolling={"partition": 1})
+        await cluster.rest()
+        template = cluster.server.find("leaderworkersets", "llm")["spec"]["leaderWorkerTemplate"]
+        cluster.edit(leaderWorkerTemplate={**template, "size": 1})
+        await cluster.rest()
+        assert sorted(cluster.uids()) == ["llm-0", "llm-0-1", "llm-1"]
+        cluster.delete("pods", "llm-0")
+        await cluster.rest()
+        assert sorted(cluster.uids()) == ["llm-0", "llm-0-1", "llm-1"]
+
+    play(story)
+
+
 def test_from_one_pod_a_group_to_two_no_more_groups_than_allowed_are_away():
     async def story(cluster):
         cluster.add_lws(replicas=3, size=1)
         await cluster.rest()
         seen = []
         cluster.server.after_write.append(lambda: seen.append(leaders_ready(cluster)))
+        made_without_pods = []
+
+        def look():
+            sets = cluster.server.all("statefulsets")
+            made_without_pods.extend(s for s in sets if s["spec"]["replicas"] == 0)
+
+        cluster.server.after_write.append(look)
         template = cluster.server.find("leaderworkersets", "llm")["spec"]["leaderWorkerTemplate"]
         cluster.edit(leaderWorkerTemplate={**template, "size": 2})
         await cluster.rest()
         assert len(cluster.uids()) == 6
         assert min(seen) == 2
+        assert made_without_pods == []
 
     play(story)
 

@@ -1,0 +1,53 @@
+"""Rolling updates while our processes and the API server die."""
+
+from e2e.conftest import start
+from e2e.rollouts import History, condition, images, plain, revisions, set_image, uids, wait_done
+
+
+def leader_of(scene):
+    jsonpath = "-ojsonpath={.spec.holderIdentity}"
+    lease = ("get", "lease", "lws-placement-leader", "-n", "lws-placement-system", jsonpath)
+    return scene.cluster.kubectl(*lease)
+
+
+def kill_who_leads(scene):
+    name = leader_of(scene)
+    scene.installation.kill_server(name)
+    start(scene.installation, name)
+
+
+def test_the_controller_is_killed_at_every_kind_of_write(scene):
+    plain(scene, replicas=3)
+    before = uids(scene)
+    history = History(scene)
+    try:
+        set_image(scene, "model:2")
+        scene.wait(lambda: len(revisions(scene)) == 2, "the revision is written")
+        kill_who_leads(scene)
+        scene.wait(lambda: condition(scene, "UpdateInProgress") == "True", "the status is written")
+        kill_who_leads(scene)
+        scene.wait(lambda: 2 in history.partitions, "the partition is written")
+        kill_who_leads(scene)
+        scene.wait(lambda: _made_anew(scene, "llm-1-1", before), "a worker set is written")
+        kill_who_leads(scene)
+        wait_done(scene, 3)
+        scene.wait(lambda: len(revisions(scene)) == 1, "the old revision is set aside")
+    finally:
+        history.close()
+    assert images(scene) == {g: ["model:2"] for g in range(3)}
+    assert history.partitions == [0, 3, 2, 1, 0]
+    assert min(history.ready) == 2
+
+
+def test_the_api_server_crashes_in_the_middle(scene):
+    plain(scene, replicas=3)
+    set_image(scene, "model:2")
+    scene.wait(lambda: "model:2" in images(scene).get(2, ()), "it is under way")
+    scene.cluster.crash_apiserver()
+    wait_done(scene, 3, timeout_s=180)
+    assert images(scene) == {g: ["model:2"] for g in range(3)}
+    scene.wait(lambda: len(revisions(scene)) == 1, "the old revision is set aside")
+
+
+def _made_anew(scene, pod, before):
+    return uids(scene).get(pod, before[pod]) != before[pod]
