@@ -16,6 +16,7 @@ from types import FrameType
 import click
 from rich.console import Console
 
+from lws_placement.cli.demo_life import tell_a_life
 from lws_placement.cli.demo_stage import Stage
 from lws_placement.cli.demo_story import tell_the_trap
 from lws_placement.localcluster.binaries import find_or_build
@@ -23,11 +24,19 @@ from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
 
 _INTERRUPTED = 130
+_STORIES = {"trap": tell_the_trap, "life": tell_a_life}
 
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave the cluster running afterwards, until Ctrl-C.")
-def demo(keep: bool) -> None:
+@click.option(
+    "--story",
+    type=click.Choice(list(_STORIES)),
+    default="trap",
+    show_default=True,
+    help="trap: plain affinity and ours; life: the examples deployed, scaled, updated, deleted.",
+)
+def demo(keep: bool, story: str) -> None:
     """See whole groups land on a real API server and scheduler, on this machine.
 
     Exit code 0 only if every promise held.
@@ -58,7 +67,7 @@ def demo(keep: bool) -> None:
                 installation.apply("standalone")
                 console.print("applied manifests/standalone (CRD, RBAC, webhooks, Deployment)")
                 stage = Stage(cluster, installation, console)
-                tell_the_trap(stage)
+                _STORIES[story](stage)
                 code = 0 if stage.summary() else 1
                 if keep:
                     _leave_running(cluster, console)

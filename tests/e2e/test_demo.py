@@ -49,3 +49,10 @@ def test_the_whole_story_ends_well(binaries):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert "10 of 10 whole" in done.stdout
     assert "FAILED" not in done.stdout
+
+
+def test_the_story_of_a_life_ends_well(binaries):
+    command = [*COMMAND, "--story=life"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert "FAILED" not in done.stdout
