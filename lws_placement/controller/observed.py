@@ -126,7 +126,10 @@ class Observed:
             self._on_lws(_name(raw))
 
     def put_written_set(self, raw: Raw) -> None:
-        """A write response, which may be newer than what the watch has told so far."""
+        """A write response: newer than what the watch has told so far, or older, as it happens."""
+        known = self.sets.get(_name(raw))
+        if known is not None and _is_older(raw, known):
+            return
         self._sets_by_uid[raw["metadata"]["uid"]] = _name(raw)
         self.sets[_name(raw)] = raw
 

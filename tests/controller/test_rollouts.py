@@ -1,5 +1,8 @@
 """Rolling updates by the controller as it runs, on the in-memory API server."""
 
+import asyncio
+
+from fakes import FakeApi
 from rollout_cluster import RolloutCluster
 from virtual_time import run
 
@@ -54,6 +57,34 @@ def test_watches_that_stand_still_lead_to_no_wrong_write():
         cluster.brain.api.watching.set()
         await cluster.rest()
         assert cluster.images() == {0: TWO, 1: TWO, 2: TWO}
+
+    play(story)
+
+
+def test_an_answer_that_the_watch_has_overtaken_does_not_stop_an_update(monkeypatch):
+    """The StatefulSet has changed again, and we know of it, before our write is answered."""
+    patch = FakeApi.patch
+
+    async def slow(api, path, body, **more):
+        answer = await patch(api, path, body, **more)
+        if path.endswith("statefulsets/llm"):
+            set_now = api.server.find("statefulsets", "llm")
+            api.server.put("statefulsets", {**set_now, "status": {"replicas": 3}})
+            await asyncio.sleep(0.2)
+        return answer
+
+    monkeypatch.setattr(FakeApi, "patch", slow)
+
+    async def story(cluster):
+        cluster.add_lws(replicas=3, rolling={"maxUnavailable": 3})
+        await cluster.rest()
+        for _ in range(4):
+            cluster.edit(image="two")
+            await asyncio.sleep(1)
+            assert cluster.asked() == (0, 3)
+            cluster.edit(image="one")
+            await asyncio.sleep(1)
+            assert cluster.asked() == (0, 3)
 
     play(story)
 

@@ -1,6 +1,6 @@
 """Rolling updates of sets with exclusive topology: surge groups need a second domain."""
 
-from e2e.rollouts import images, patch, rollout, set_image, wait_done
+from e2e.rollouts import images, patch, rollout, set_image, uids, wait_done
 
 
 def placed(scene, *, domains, replicas=2, **strategy):
@@ -63,3 +63,23 @@ def test_without_placement_a_surge_group_that_the_scheduler_refuses_is_done_with
     set_image(scene, "model:2")
     wait_done(scene, 2)
     assert any("replaced in place" in note for note in notes(scene))
+
+
+def test_an_update_right_after_a_group_has_restarted(scene):
+    placed(scene, domains=3, replicas=3)
+    before = uids(scene)
+    scene.kubectl("delete", "pod", "llm-1-2", "--wait=false")
+    group = {"llm-1", "llm-1-1", "llm-1-2", "llm-1-3"}
+    scene.wait(lambda: changed(scene, before) == group, "the group restarts")
+    wait_done(scene, 3)
+    set_image(scene, "model:2")
+    wait_done(scene, 3)
+    assert images(scene) == {g: ["model:2"] for g in range(3)}
+
+
+def changed(scene, before):
+    """Pods that were made anew; empty while any is missing."""
+    after = uids(scene)
+    if set(after) != set(before):
+        return set()
+    return {name for name in before if after[name] != before[name]}
