@@ -12,6 +12,7 @@ as a changed text wakes the waiting pod once more.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Protocol
 
 from lws_placement import metrics
@@ -31,6 +32,8 @@ from lws_placement.extender.wire import (
 )
 
 _MOST_SHAPES = 64
+_OUTSIDE = -1
+"""In place of the score of a node in no domain that any group asks for."""
 
 
 class World(Protocol):
@@ -87,14 +90,12 @@ class Guard:
             return Priorities(scores={})
         shape = self._shape(pod)
         of = self._scores_for(shape, tables)
-        scores = dict(zip(args.node_names, map(of.get, args.node_names), strict=True))
-        return Priorities(
-            scores={
-                name: self._outside(shape, name) if score is None else score
-                for name, score in scores.items()
-                if score != 0
-            }
-        )
+        found = zip(args.node_names, map(of.get, args.node_names, repeat(_OUTSIDE)), strict=True)
+        scores = {name: score for name, score in found if score}
+        if _OUTSIDE in scores.values():
+            outside = [name for name, score in scores.items() if score == _OUTSIDE]
+            scores |= {name: self._outside(shape, name) for name in outside}
+        return Priorities(scores=scores)
 
     def _shape(self, pod: Pod) -> Shape:
         asked = tuple((r, n) for r, n in pod.demand.resources if r in self._guarded)
