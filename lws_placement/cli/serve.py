@@ -38,6 +38,7 @@ from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
 from lws_placement.extender.app import build_app as extender_app
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
+from lws_placement.garbage import collect_rarely
 from lws_placement.metrics import figures_reported
 from lws_placement.planner.act import Actor
 from lws_placement.planner.condition import LeaderConditions
@@ -286,6 +287,7 @@ async def _main(settings: Settings) -> None:
 
 def _run(settings: Settings) -> None:
     logs.set_up(level=settings.log_level, format=settings.log_format)
+    collect_rarely()
     asyncio.run(_main(settings))
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lws_placement.garbage import collect_rarely
+
 from .figures import show, write
 
 PARTS = ("engine", "extender", "start", "line")
@@ -32,6 +34,7 @@ def main():
     args = parser.parse_args()
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    collect_rarely()  # as `serve` does
     console = Console()
     figures = []
     for part in args.parts or PARTS:
