@@ -16,9 +16,7 @@ _WITH_WORKERS = 2
 def groups_of(observed: Observed, lws: Name) -> list[GroupState]:
     """Of all that have a leader pod, in the order of their names."""
     return [
-        _group(observed, pod)
-        for pod in observed.pods_of(lws)
-        if pod.is_leader and pod.group_index.isdecimal()
+        _group(observed, pod) for pod in observed.leaders_of(lws) if pod.group_index.isdecimal()
     ]
 
 

@@ -45,6 +45,7 @@ class Observed:
         self._pods: dict[Name, PodState] = {}
         self._leaders: dict[Name, Raw] = {}
         self._of_lws: dict[Name, set[Name]] = {}
+        self._leaders_of_lws: dict[Name, set[Name]] = {}
         self._sets_by_uid: dict[str, Name] = {}
         labelled = {"labelSelector": keys.LWS_NAME}
         apps = "/apis/apps/v1"
@@ -89,6 +90,10 @@ class Observed:
     def pods_of(self, lws: Name) -> list[PodState]:
         return [self._pods[name] for name in sorted(self._of_lws.get(lws, ()))]
 
+    def leaders_of(self, lws: Name) -> list[PodState]:
+        """Leaders alone: of a large set a fraction of the pods."""
+        return [self._pods[name] for name in sorted(self._leaders_of_lws.get(lws, ()))]
+
     def owner_of_set(self, uid: str) -> str | None:
         """UID of the controlling owner of a StatefulSet; None if the StatefulSet is gone."""
         name = self._sets_by_uid.get(uid)
@@ -116,9 +121,8 @@ class Observed:
         self._on_lws(_name(raw))
         if known is not None and _asks_the_same(known, raw):
             return  # its status, which says nothing new to the groups
-        for pod in self.pods_of(_name(raw)):
-            if pod.is_leader:
-                self._on_pod(pod)
+        for pod in self.leaders_of(_name(raw)):
+            self._on_pod(pod)
 
     def _drop_lws(self, raw: Raw) -> None:
         if self.lws.get(_name(raw), {}).get("metadata", {}).get("uid") == raw["metadata"]["uid"]:
@@ -168,6 +172,7 @@ class Observed:
         self._pods[_name(raw)] = state
         if state.is_leader:
             self._leaders[_name(raw)] = _as_leader(raw)
+            self._leaders_of_lws.setdefault((state.namespace, state.lws), set()).add(_name(raw))
         self._of_lws.setdefault((state.namespace, state.lws), set()).add(_name(raw))
         self._on_pod(state)
         self._on_child((state.namespace, state.lws))
@@ -179,9 +184,11 @@ class Observed:
         del self._pods[_name(raw)]
         self._leaders.pop(_name(raw), None)
         lws = (known.namespace, known.lws)
-        self._of_lws[lws].discard(_name(raw))
-        if not self._of_lws[lws]:
-            del self._of_lws[lws]
+        for index in (self._of_lws, self._leaders_of_lws):
+            names = index.get(lws, set())
+            names.discard(_name(raw))
+            if not names:
+                index.pop(lws, None)
         # All that is told of a pod that vanished during a gap is its name.
         last = pod_state(raw) if "spec" in raw else known
         self._on_pod(replace(last, node=last.node or known.node, terminating=True))

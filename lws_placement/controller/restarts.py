@@ -137,7 +137,7 @@ class Restarts:
         self._observed.put_written_set(written)
 
     def _leaders(self, name: Name) -> list[PodState]:
-        return [pod for pod in self._observed.pods_of(name) if pod.is_leader]
+        return self._observed.leaders_of(name)
 
     async def _delete(self, lws: Raw, leader: PodState, *, failed: str) -> None:
         self._may_write()

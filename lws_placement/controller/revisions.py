@@ -70,11 +70,12 @@ class Revisions:
         await self._say(lws, f"Creating revision with key {key} for {what}")
         return key
 
+    def has_others(self, lws: Raw, revision: str) -> bool:
+        return bool(self._others(lws, revision))
+
     async def set_others_aside(self, lws: Raw, revision: str) -> None:
         """Only when every group is at `revision`: a group is rebuilt at its leader's."""
-        mine = self._of(lws)
-        newest = max((r for r in mine if key_of(r) == revision), key=_number, default=None)
-        others = [r for r in mine if r is not newest]
+        others = self._others(lws, revision)
         for raw in others:
             await self._set_aside(lws, raw)
         if others:
@@ -106,6 +107,12 @@ class Revisions:
             self._may_write()
             with suppress(NotFoundError):
                 await self._api.delete(_path(raw))
+
+    def _others(self, lws: Raw, revision: str) -> list[Raw]:
+        """All but the newest of `revision`."""
+        mine = self._of(lws)
+        newest = max((r for r in mine if key_of(r) == revision), key=_number, default=None)
+        return [r for r in mine if r is not newest]
 
     def _of(self, lws: Raw) -> list[Raw]:
         meta = lws["metadata"]

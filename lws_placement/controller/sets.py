@@ -82,12 +82,13 @@ class SetReconciler:
         applied = await self._apply_leader_set(lws, stateful_set, revision, step)
         if wants_shared_service(lws):
             await self.create_service(lws, shared_service(lws))
-        await self._write_status(lws, applied, revision)
+        await self._write_status(lws, applied, revision, groups)
         await self._restarts.carry_out(lws)
-        asked = asked_of(applied)
-        progress = progress_of(groups, replicas=asked.replicas, revision=revision)
-        if is_finished(strategy_of(lws), asked, progress):
-            await self._revisions.set_others_aside(lws, revision)
+        if self._revisions.has_others(lws, revision):
+            asked = asked_of(applied)
+            progress = progress_of(groups, replicas=asked.replicas, revision=revision)
+            if is_finished(strategy_of(lws), asked, progress):
+                await self._revisions.set_others_aside(lws, revision)
 
     async def _next_step(
         self, lws: Raw, stateful_set: Raw | None, groups: list[GroupState], revision: str
@@ -129,7 +130,9 @@ class SetReconciler:
             if e.is_refusal:
                 reason = "FailedUpdate" if known else "FailedCreate"
                 await self._say(lws, reason, str(e), "Update" if known else "Create", "Warning")
-                await self._write_status(lws, known or {}, revision, refused=refused_set(str(e)))
+                groups = groups_of(self._observed, (meta["namespace"], meta["name"]))
+                refused = refused_set(str(e))
+                await self._write_status(lws, known or {}, revision, groups, refused=refused)
             raise
         self._applied[meta["uid"]] = (
             wanted,
@@ -164,10 +167,15 @@ class SetReconciler:
     # -- status ----------------------------------------------------------------------------------
 
     async def _write_status(
-        self, lws: Raw, stateful_set: Raw, revision: str, *, refused: Problem | None = None
+        self,
+        lws: Raw,
+        stateful_set: Raw,
+        revision: str,
+        groups: list[GroupState],
+        *,
+        refused: Problem | None = None,
     ) -> None:
         meta, old = lws["metadata"], lws.get("status") or {}
-        groups = groups_of(self._observed, (meta["namespace"], meta["name"]))
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         status = new_status(
             lws,
@@ -217,9 +225,7 @@ class SetReconciler:
         meta = lws["metadata"]
         key = (meta.get("annotations") or {}).get(keys.LWS_EXCLUSIVE_TOPOLOGY)
         leaders = [
-            p
-            for p in self._observed.pods_of((meta["namespace"], meta["name"]))
-            if p.is_leader and p.node
+            p for p in self._observed.leaders_of((meta["namespace"], meta["name"])) if p.node
         ]
         return why_blocked(
             lws,
