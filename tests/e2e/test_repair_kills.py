@@ -22,7 +22,8 @@ def kill_at(scene):
     def arm(kind, when):
         for name in ("brain-b", "brain-a"):
             installed.stop_server(name)
-        start(installed, "mortal", program=(str(_KILLABLE), kind, when))
+        # A busy machine must not depose it before it is killed.
+        start(installed, "mortal", "--lease-seconds=8", program=(str(_KILLABLE), kind, when))
         scene.wait(lambda: leader_of(scene) == "mortal", "it leads")
         start(installed, "brain-a")
 

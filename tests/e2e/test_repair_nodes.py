@@ -1,6 +1,7 @@
 """What becomes of a group when something happens to its nodes (P3), on the real control plane."""
 
 import pytest
+from e2e.conftest import start
 from e2e.dead_nodes import dead, not_ready
 
 GROUP = ("llm", "0")
@@ -155,3 +156,21 @@ def test_a_dead_node_keeps_its_domain_shut_and_the_event_names_the_step(placed):
             "taint", "node", node, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
         )
         whole_without(placed, node)
+
+
+def test_with_the_opt_in_the_pods_of_a_dead_node_are_forced(placed):
+    node = placed.node_of("llm-0-1")
+    restart_brains(placed, "--force-delete-after=2")
+    try:
+        with dead(placed, node):
+            placed.kubectl("delete", "pod", "llm-0-1", "--wait=false")
+            whole_without(placed, node)
+            assert any("forces the deletion" in note for note in placed.notes("Repairing"))
+    finally:
+        restart_brains(placed)
+
+
+def restart_brains(scene, *flags):
+    for name in ("brain-a", "brain-b"):
+        scene.installation.stop_server(name)
+        start(scene.installation, name, *flags)
