@@ -1,5 +1,5 @@
-"""The demo's story of a life: the reference examples from deployment to deletion, through scaling,
-a killed worker, an update to a new image and the way back.
+"""The demo's story of a life: the reference examples from deployment to deletion, through an
+autoscaler, a killed worker, an update to a new image and the way back.
 """
 
 import subprocess
@@ -12,11 +12,14 @@ from lws_placement.cli.demo_stage import BLOCK, NODE_POOL, RACK, Stage
 from lws_placement.cli.demo_story import gpu_nodes, tpu_nodes
 from lws_placement.keys import HOLD_LABEL
 from lws_placement.localcluster.install import NAMESPACE
+from lws_placement.localcluster.metrics_api import MetricsApi
 
 Raw = dict[str, Any]
 
 _KEYS = (NODE_POOL, RACK, BLOCK)
 _TPU = "tpu-v5e-16"
+_BUSY = 1900
+"""Of the 2 cpu that a leader asks for."""
 _NEW_IMAGE = "registry.example.com/llm-worker:2.0"
 
 
@@ -43,10 +46,17 @@ def deploy(stage: Stage) -> None:
 
 
 def scale(stage: Stage) -> None:
-    stage.say(f"Act 2: {_TPU} is scaled to 3 groups")
-    _kubectl(stage, "scale", "lws", _TPU, "--replicas=3")
-    done = stage.until("scaling", lambda seen: _available(stage) and _groups(seen) == 3, keys=_KEYS)
-    stage.results.append(("scaled up", done, "a third group in the third node pool"))
+    stage.say(f"Act 2: the leaders of {_TPU} are busy, and an autoscaler adds a third group")
+    metrics = MetricsApi(stage.cluster, millicores=_BUSY)
+    try:
+        stage.apply("autoscaler.yaml")
+        scaled = stage.until(
+            "scaling", lambda seen: _available(stage) and _groups(seen) == 3, keys=_KEYS
+        )
+        _kubectl(stage, "delete", "hpa", _TPU)
+    finally:
+        metrics.close()
+    stage.results.append(("scaled up by an autoscaler", scaled, "a third group, in a third pool"))
 
 
 def kill_a_worker(stage: Stage) -> None:
