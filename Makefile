@@ -7,10 +7,10 @@ SECONDS ?= 1800
 CODE := lws_placement webhook certs tests manifests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit e2e soak bench bench-day manifests lock clean
+.PHONY: help venv demo test lint unit e2e control-plane soak bench bench-day manifests lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 venv: $(BIN)/.complete ## Make the environment in .venv from requirements.lock
 
@@ -27,8 +27,11 @@ $(BIN)/.complete: requirements.lock pyproject.toml
 demo: venv ## See whole groups land on a real control plane; ARGS=--keep leaves it running
 	@$(BIN)/lws-placement demo $(ARGS)
 
-test: lint ## Everything: lint, unit and end-to-end tests (builds the control plane once)
-	$(BIN)/pytest --e2e $(ARGS)
+# Two workers, each with a control plane of its own; a file's tests stay together, as they share one.
+WORKERS := -n 2 --dist loadfile
+
+test: lint control-plane ## Everything: lint, unit and end-to-end tests (builds the control plane once)
+	$(BIN)/pytest --e2e $(WORKERS) $(ARGS)
 
 lint: venv ## ruff, mypy --strict, import-linter, generated files up to date
 	$(BIN)/ruff format --check --quiet $(CODE)
@@ -39,8 +42,11 @@ lint: venv ## ruff, mypy --strict, import-linter, generated files up to date
 unit: venv ## Unit tests alone: a few seconds, no control plane
 	$(BIN)/pytest $(ARGS)
 
-e2e: venv ## End-to-end tests alone
-	$(BIN)/pytest --e2e tests/e2e $(ARGS)
+e2e: control-plane ## End-to-end tests alone
+	$(BIN)/pytest --e2e tests/e2e $(WORKERS) $(ARGS)
+
+control-plane: venv ## Build etcd, kube-apiserver and the rest into the cache, once; about 9 minutes
+	@$(BIN)/python -c "from lws_placement.localcluster.binaries import find_or_build as f; f(print)"
 
 soak: venv ## Random churn against the real control plane; SECONDS=1800
 	LWS_PLACEMENT_CHURN_SECONDS=$(SECONDS) $(BIN)/pytest --e2e tests/e2e/test_churn.py -s $(ARGS)
