@@ -44,16 +44,16 @@ _SETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets"
 def measure(args, console):
     binaries = find_or_build(console.print)
     contenders = [c for c in CONTENDERS if not args.only or c in args.only.split(",")]
-    figures = []
+    figures, groups = [], args.groups or 200
     for nodes in (int(n) for n in (args.nodes or "5000,15000").split(",")):
         with tempfile.TemporaryDirectory() as folder:
             cluster = LocalCluster(Path(folder) / "c", binaries)
             try:
                 cluster.start(stages=False)
-                rows = _run(cluster, nodes, args.groups, contenders, console)
+                rows = _run(cluster, nodes, groups, contenders, console)
             finally:
                 cluster.stop()
-        figures += _figures(rows, nodes, args.groups * PER_DOMAIN)
+        figures += _figures(rows, nodes, groups * PER_DOMAIN)
     return figures
 
 
