@@ -33,10 +33,11 @@ def armed(real, kind, when):
         hit = kind_of(method, path, body) == kind
         if hit and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        answer = await real(self, method, path, body=body, **more)
-        if hit:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
+        try:
+            return await real(self, method, path, body=body, **more)
+        finally:
+            if hit:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     return call
 

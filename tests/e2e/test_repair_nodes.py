@@ -121,7 +121,8 @@ def test_without_any_free_domain_the_group_is_released_and_waits_and_says_why(sc
     scene.wait(lambda: not scene.bound() and not scene.holds(), "nothing is bound, nothing is held")
     assert scene.gated("llm-0")
     note = scene.wait(lambda: scene.notes("WaitingForDomain"), "it says why")[-1]
-    assert "1 domain has 3 of 4 nodes that fit (taint example.com/broken:NoExecute" in note
+    assert "1 domain has 3 of 4 nodes that fit" in note
+    assert "taint example.com/broken:NoExecute is not tolerated" in note
     scene.kubectl("taint", "node", node, "example.com/broken-")
     scene.wait_bound(4)
 
