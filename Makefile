@@ -39,7 +39,7 @@ lint: venv ## ruff, mypy --strict, import-linter, generated files up to date
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-unit: venv ## Unit tests alone: a few seconds, no control plane
+unit: venv ## Unit tests alone: a few minutes, no control plane
 	$(BIN)/pytest $(ARGS)
 
 e2e: control-plane ## End-to-end tests alone
