@@ -73,14 +73,15 @@ def test_a_planner_killed_while_it_places(scene, kill_at, kind, when):
 @BOTH
 @pytest.mark.parametrize("kind", ["replace hold", "replace pod"])
 def test_a_planner_killed_while_it_replaces_a_pinned_pod(scene, kill_at, kind, when):
+    """A worker: a leader that is replaced takes its workers with it, as one that restarts does."""
     scene.pool(2)
     kill_at(kind, when)
     scene.cluster.stop_scheduler()
     try:
         scene.create(scene.lws(size=3))
-        node = scene.wait(lambda: scene.pin("llm-0"), "the leader is pinned")
+        node = scene.wait(lambda: scene.pin("llm-0-1"), "the worker is pinned")
         scene.kubectl("cordon", node)
-        scene.wait(lambda: scene.pin("llm-0") not in ("", node), "it has another node")
+        scene.wait(lambda: scene.pin("llm-0-1") not in ("", node), "it has another node")
     finally:
         scene.installation.start_scheduler()
     whole(scene, 3)
