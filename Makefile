@@ -27,8 +27,9 @@ $(BIN)/.complete: requirements.lock pyproject.toml
 demo: venv ## See whole groups land on a real control plane; ARGS=--keep leaves it running
 	@$(BIN)/lws-placement demo $(ARGS)
 
-# Two workers, each with a control plane of its own; a file's tests stay together, as they share one.
-WORKERS := -n 2 --dist loadfile
+# Two workers, each with a control plane of its own; a file's tests stay together, as they share one. In order of their
+# names: long files of one test would otherwise come last, one after the other.
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 
 test: lint control-plane ## Everything: lint, unit and end-to-end tests (builds the control plane once)
 	$(BIN)/pytest --e2e $(WORKERS) $(ARGS)
