@@ -5,13 +5,9 @@ one taking over. At every instant no group is split and no domain has two (`Fake
 every write); at the end every group is whole and has one hold, and no other hold is left.
 """
 
-from functools import partial
-from itertools import count
-
 import pytest
-from fake_cluster import KEY, FakeCluster
-from fakes import FakeApi
-from virtual_time import run
+from fake_cluster import KEY
+from killing import answer_every_write, kill_at_every_write
 
 from lws_placement import keys
 from lws_placement.engine.pod_admission import add_lws_identity
@@ -230,34 +226,12 @@ STORIES = [
 ]
 
 
-async def play(story, *, prepare, brain_away=0):
-    cluster = FakeCluster()
-    cluster.brain_away = brain_away
-    await cluster.start(prepare=prepare)
-    first = cluster.brain.api
-    try:
-        await story(cluster)
-    finally:
-        await cluster.stop()
-    return cluster, first
-
-
-def check(cluster, where):
-    assert cluster.broken == [], where
-    assert cluster.not_whole() == [], where
-
-
 @pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)
 @pytest.mark.parametrize("brain_away", [0, 3], ids=["at once", "later"])
 def test_the_promises_hold_wherever_the_planner_is_killed(story, brain_away):
-    for number in count():
-        for took_effect in (False, True):
-            kill = partial(FakeApi.stop_at, number=number, took_effect=took_effect)
-            cluster, _ = run(play(story, prepare=kill, brain_away=brain_away))
-            check(cluster, f"killed at write {number}, took effect: {took_effect}")
-        if not cluster.kills:
-            break
-    assert number >= 2, "a hold is written and a leader pinned"
+    assert kill_at_every_write(story, brain_away=brain_away) >= 2, (
+        "a hold is written and a leader pinned"
+    )
 
 
 ANSWERS = [
@@ -270,9 +244,4 @@ ANSWERS = [
 @pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)
 @pytest.mark.parametrize(("status", "took_effect"), ANSWERS)
 def test_the_promises_hold_whatever_a_write_is_answered(story, status, took_effect):
-    for number in count():
-        answer = partial(FakeApi.answer_at, number=number, status=status, took_effect=took_effect)
-        cluster, api = run(play(story, prepare=answer))
-        check(cluster, f"write {number} was answered {status}, took effect: {took_effect}")
-        if len(api.writes) <= number:
-            break
+    answer_every_write(story, status=status, took_effect=took_effect)

@@ -1,11 +1,7 @@
 """Preemption by the planner: whole groups, nobody in vain, and wherever the planner is killed."""
 
-from functools import partial
-from itertools import count
-
 import pytest
-from fake_cluster import FakeCluster
-from fakes import FakeApi
+from killing import answer_every_write, kill_at_every_write, play
 from virtual_time import run
 
 from lws_placement import keys
@@ -144,45 +140,16 @@ STORIES = [
 ]
 
 
-async def play(story, *, prepare=lambda api: None, brain_away=0):
-    cluster = FakeCluster()
-    cluster.brain_away = brain_away
-    await cluster.start(prepare=prepare)
-    first = cluster.brain.api
-    try:
-        await story(cluster)
-    finally:
-        await cluster.stop()
-    return cluster, first
-
-
-def check(cluster, where):
-    assert cluster.broken == [], where
-    assert cluster.not_whole() == [], where
-
-
 @pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)
 @pytest.mark.parametrize("brain_away", [0, 3], ids=["at once", "later"])
 def test_the_promises_hold_wherever_the_planner_is_killed(story, brain_away):
-    for number in count():
-        for took_effect in (False, True):
-            kill = partial(FakeApi.stop_at, number=number, took_effect=took_effect)
-            cluster, _ = run(play(story, prepare=kill, brain_away=brain_away))
-            check(cluster, f"killed at write {number}, took effect: {took_effect}")
-        if not cluster.kills:
-            break
-    assert number >= 4
+    assert kill_at_every_write(story, brain_away=brain_away) >= 4
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)
 @pytest.mark.parametrize(("status", "took_effect"), [(409, False), (429, False), (0, True)])
 def test_the_promises_hold_whatever_a_write_is_answered(story, status, took_effect):
-    for number in count():
-        answer = partial(FakeApi.answer_at, number=number, status=status, took_effect=took_effect)
-        cluster, api = run(play(story, prepare=answer))
-        check(cluster, f"write {number} was answered {status}, took effect: {took_effect}")
-        if len(api.writes) <= number:
-            break
+    answer_every_write(story, status=status, took_effect=took_effect)
 
 
 def told(story):
@@ -330,14 +297,7 @@ FOREIGN_STORIES = [a_foreign_pod_preempts_a_group, a_foreign_pod_that_is_never_b
 @pytest.mark.parametrize("story", FOREIGN_STORIES, ids=lambda s: s.__name__)
 @pytest.mark.parametrize("brain_away", [0, 3], ids=["at once", "later"])
 def test_the_promises_hold_wherever_the_planner_is_killed_for_a_pod(story, brain_away):
-    for number in count():
-        for took_effect in (False, True):
-            kill = partial(FakeApi.stop_at, number=number, took_effect=took_effect)
-            cluster, _ = run(play(story, prepare=kill, brain_away=brain_away))
-            check(cluster, f"killed at write {number}, took effect: {took_effect}")
-        if not cluster.kills:
-            break
-    assert number >= 4
+    assert kill_at_every_write(story, brain_away=brain_away) >= 4
 
 
 def test_a_group_goes_whole_for_a_foreign_pod_and_its_room_is_kept():
