@@ -110,7 +110,9 @@ class Settings(BaseSettings):
         "or leave them out (never).",
     )
     hold_seconds: float = Field(
-        default=60.0, ge=0, description="How long a domain is kept for a group that is coming back."
+        default=60.0,
+        ge=0,
+        description="How long a domain is kept for a group without pods though others wait for it.",
     )
     refused_after_seconds: float = Field(
         default=10.0,

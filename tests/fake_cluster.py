@@ -185,8 +185,8 @@ class FakeCluster:
 
     # -- what a user does ------------------------------------------------------------------------
 
-    def add_slice(self, name, *, nodes=2, labels=None):
-        for i in range(nodes):
+    def add_slice(self, name, *, nodes=2, first=0, labels=None):
+        for i in range(first, nodes):
             room = {"google.com/tpu": "4", "cpu": "8", "pods": "110"}
             meta = {"name": f"{name}-{i}", "labels": {KEY: name, **(labels or {})}}
             ready = [{"type": "Ready", "status": "True"}]

@@ -268,6 +268,12 @@ class ClusterCache:
         lws = self.lws_of(group)
         return lws.templates if lws is not None else None
 
+    def is_current(self, group: GroupId, revision: str) -> bool:
+        """Is the revision known, and is it what the group's LeaderWorkerSet says now?"""
+        lws = self.lws_of(group)
+        found = self._revisions.get((group.namespace, group.lws, revision))
+        return lws is not None and found == lws.templates
+
     def only_revision(self, group: GroupId) -> str | None:
         """The one revision there is of the group's LeaderWorkerSet, if it is what that says now."""
         lws = self.lws_of(group)

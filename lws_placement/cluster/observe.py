@@ -22,14 +22,17 @@ def observe(
     pods = tuple(cache.group_pods(group))
     revisions = {p.member.revision for p in pods if p.member is not None}
     templates = {r: cache.templates(group, r) for r in sorted(revisions)}
+    holds = tuple(cache.holds_of(group))
+    held = {h.revision for h in holds}
     return Seen(
         id=group,
         pods=pods,
-        holds=tuple(cache.holds_of(group)),
+        holds=holds,
         lws=cache.lws_of(group),
         templates={r: t for r, t in templates.items() if t is not None},
         plan_id=plan_id,
         memo=memo,
         tenants=tenants,
         yields_to=cache.successor_of(group),
+        current=frozenset(r for r in held if cache.is_current(group, r)),
     )

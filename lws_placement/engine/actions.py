@@ -34,11 +34,18 @@ class LeaveHold:
 class EndHold:
     """No pod of the group is known in the domain: end the hold if a quorum list agrees.
 
-    `returning`: the group is expected back (a restart), so its domain is kept for the hold time.
+    `returning`: the group is expected (back), so its domain is kept for the hold time.
     """
 
     hold: Hold
     returning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHold:
+    """The group has no pod, is expected, and nobody else waits for what it holds: nothing to do."""
+
+    hold: Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,7 @@ Action = (
     WriteHold
     | LeaveHold
     | EndHold
+    | KeepHold
     | Pin
     | Release
     | DeletePod

@@ -2,7 +2,8 @@
 
 The cases, in the order they are asked:
 
-1. The group has no living pod: its holds end, once a quorum list shows that no pod is left.
+1. The group has no living pod: its holds are kept for it or end (`absent.py`), once a quorum list
+   shows that no pod is left.
 2. It has a promise for its revision and size: gated members are pinned to their reserved nodes; an
    unbound member that no longer fits there makes the group be *assigned again* within its domains.
 3. It has one for another revision, size or shape, or one that was not written to the end: assigned
@@ -23,6 +24,7 @@ group with two valid assignments.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lws_placement.engine.absent import without_pods
 from lws_placement.engine.actions import (
     Action,
     Blocked,
@@ -36,7 +38,7 @@ from lws_placement.engine.actions import (
     WriteHold,
 )
 from lws_placement.engine.ask import Scope
-from lws_placement.engine.holds import Hold, HoldState, Promise, promises_of
+from lws_placement.engine.holds import Hold, Promise, promises_of
 from lws_placement.engine.keeping import why_not_kept
 from lws_placement.engine.model import (
     Demand,
@@ -89,8 +91,7 @@ def _place(seen: Seen, views: Views) -> list[Action]:
         return leave
     members = living_members(seen.pods)
     if not members:
-        gone = all(p.finished for p in seen.pods)
-        return [EndHold(h, returning=_returns(seen, h)) for h in seen.holds if gone]
+        return without_pods(seen, views)
     now = Now.of(seen, members)
     if now.let_go:
         return [Release(p) for p in now.members.values() if p.gated]
@@ -122,17 +123,6 @@ def _preference(promise: Promise, now: Now, views: Views) -> tuple[int, int, boo
 def _suits(promise: Promise, now: Now) -> bool:
     same = (promise.revision, promise.size) == (now.info.revision, now.info.size)
     return same and has_shape(promise.holds, now.ask, now.info.size)
-
-
-def _returns(seen: Seen, hold: Hold) -> bool:
-    """Will the group come back? Not if its LeaderWorkerSet is gone, or was scaled below it."""
-    if seen.lws is None or seen.lws.deleting or hold.state is not HoldState.ACTIVE:
-        return False
-    if seen.yields_to is not None:
-        return False
-    if not seen.lws.ask.places:
-        return False
-    return not hold.group_index.isdecimal() or int(hold.group_index) < seen.lws.replicas
 
 
 def _anyone_in(seen: Seen, hold: Hold, views: Views) -> bool:

@@ -10,16 +10,17 @@ What a group owns already (holds, Terminating pods) makes its question one of it
 are not kept here and are looked at with every event.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from heapq import nsmallest
 
-from lws_placement.engine.model import Demand, Group, GroupId
+from lws_placement.engine.ask import Scope
+from lws_placement.engine.model import Group, GroupId
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.snapshot import DomainSet
 from lws_placement.engine.turn import turn_of
 
-Question = tuple[str, tuple[Demand, ...]]
-"""Topology key and the members' demands."""
+Question = tuple[Hashable, ...]
+"""What a group asks for, and from whom it keeps away."""
 
 
 class Questions:
@@ -29,12 +30,15 @@ class Questions:
         self._by_question: dict[Question, dict[GroupId, Group]] = {}
         self._question_of: dict[GroupId, Question] = {}
 
-    def put(self, group: Group) -> None:
-        question = (group.topology_key, tuple(m.demand for m in group.members))
+    def put(self, group: Group) -> bool:
+        """Is it the first that asks this?"""
+        question = _question_of(group)
         if self._question_of.get(group.id) != question:
             self.drop(group.id)
             self._question_of[group.id] = question
+        first = question not in self._by_question
         self._by_question.setdefault(question, {})[group.id] = group
+        return first
 
     def drop(self, group: GroupId) -> bool:
         """Was it waiting?"""
@@ -56,12 +60,21 @@ class Questions:
     def __len__(self) -> int:
         return len(self._question_of)
 
+    def examples(self) -> tuple[Group, ...]:
+        """Of those that ask the same the first in order."""
+        return tuple(min(a.values(), key=turn_of) for a in self._by_question.values())
+
     def worth_asking(self, domains: Callable[[str], DomainSet], memo: PlanMemo) -> set[GroupId]:
         """Groups for which there may be a domain now, the first in order of each shape."""
         found: set[GroupId] = set()
-        for (key, _), asking in self._by_question.items():
-            example = min(asking.values(), key=turn_of)
-            free = memo.free_domains(example, domains(key), most=len(asking))
+        for asking, example in zip(self._by_question.values(), self.examples(), strict=True):
+            free = memo.free_domains(example, domains(example.topology_key), most=len(asking))
             if free:
                 found |= {g.id for g in nsmallest(free, asking.values(), key=turn_of)}
         return found
+
+
+def _question_of(group: Group) -> Question:
+    whose = None if group.scope is Scope.CLUSTER else group.id
+    demands = tuple(m.demand for m in group.members)
+    return group.topology_key, demands, group.layout, frozenset(group.shun), whose

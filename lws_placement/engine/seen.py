@@ -55,6 +55,12 @@ class Seen:
     """Who could be evicted for it; None: nobody is."""
     yields_to: Hold | None = None
     """The COMING hold that it is evicted for."""
+    current: frozenset[str] = frozenset()
+    """Of the revisions of its holds those that are what the LeaderWorkerSet says now."""
+    waiting: tuple[Group, ...] = ()
+    """One group for each shape of those that wait for a domain."""
+    refused: tuple[Demand, ...] = ()
+    """What foreign pods ask for that are kept off held room."""
     troubles: Troubles = field(default_factory=Troubles)
 
     @property

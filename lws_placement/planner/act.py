@@ -24,6 +24,7 @@ from lws_placement.engine.actions import (
     EndHold,
     Evict,
     ForceDelete,
+    KeepHold,
     LeaveHold,
     LookAgain,
     Pin,
@@ -98,8 +99,8 @@ class Actor:
                 await self._report.forced(group, pod, why=why)
             case Tell(topic, note):
                 await self._report.told(group, topic, note)
-            case LookAgain():
-                pass  # the planner's alarm clock sees to it
+            case LookAgain() | KeepHold():
+                pass  # the planner itself sees to it
             case Wait(verdict, size, nobody=nobody):
                 await self._report.waiting(group, verdict, size, nobody)
                 await self._surge.tell(group)

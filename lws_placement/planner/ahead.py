@@ -6,10 +6,10 @@ is decided for such a group is what would be decided for its gated leader, a pod
 yet; only a hold can come of that, and pods that come before it is written are gated as ever.
 
 Ahead of its pods a group has the last turn of all: it takes what nobody who waits can use, evicts
-nobody, and waits for nothing. It is planned ahead once: when its hold ends because no pod came in
-time (the pace of any group without pods), somebody else gets the domain, and it is planned with its
-pods. Nothing is planned ahead while the set has several revisions, or one that is not what it says
-now, as it is not known what a new pod will carry.
+nobody, and waits for nothing. It is planned ahead once: when its hold ends because no pod came and
+somebody else waits for the room (`engine/absent.py`), it is planned with its pods. Nothing is
+planned ahead while the set has several revisions, or one that is not what it says now, as it is not
+known what a new pod will carry.
 """
 
 import math

@@ -1,5 +1,5 @@
-"""How often: moves of one group are at least a minute apart, and a returning group keeps its domain
-a while.
+"""How often: moves of one group are at least a minute apart, and a group without a pod keeps its
+domain a while after somebody else could use it.
 
 Both are courtesies that live in memory: a new planner starts counting afresh, which is the safe
 direction.
@@ -7,13 +7,13 @@ direction.
 
 from collections.abc import Callable, Sequence
 
-from lws_placement.engine.actions import Action, DeletePod, EndHold, LeaveHold
+from lws_placement.engine.actions import Action, DeletePod, EndHold, KeepHold, LeaveHold
 from lws_placement.engine.model import GroupId
 
 
 class Pace:
     """`clock`: monotonic seconds. `hold_s`: how long the domain of a group without pods is kept for
-    its return. `move_every_s`: between two moves of one group.
+    it whoever waits. `move_every_s`: between two moves of one group.
     """
 
     def __init__(
@@ -29,9 +29,10 @@ class Pace:
         """How long these actions have to wait; 0: they may be taken."""
         now = self._clock()
         wait = 0.0
-        if any(isinstance(a, EndHold) and a.returning for a in actions):
+        ends = any(isinstance(a, EndHold) and a.returning for a in actions)
+        if ends or any(isinstance(a, KeepHold) for a in actions):
             since = self._empty_since.setdefault(group, now)
-            wait = since + self._hold_s - now
+            wait = since + self._hold_s - now if ends else 0.0
         else:
             self._empty_since.pop(group, None)
         if is_move(actions) and group in self._moved:

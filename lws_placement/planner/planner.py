@@ -34,6 +34,7 @@ from lws_placement.engine.actions import (
     Action,
     EndHold,
     Evict,
+    KeepHold,
     LookAgain,
     Pin,
     TryEvictions,
@@ -49,6 +50,7 @@ from lws_placement.engine.questions import Questions
 from lws_placement.engine.seen import Seen
 from lws_placement.engine.turn import Turn, turn_of_pods
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
+from lws_placement.planner.absent import AbsentGroups
 from lws_placement.planner.act import Actor
 from lws_placement.planner.ahead import Ahead, holds_in, with_leader
 from lws_placement.planner.foreign import ForeignPods
@@ -87,6 +89,7 @@ class Planner:
         self._troubles = troubles
         self._plans_ahead = plans_ahead
         self._ahead = Ahead(cache)
+        self._absent = AbsentGroups(cache)
         self._new_plan_id = new_plan_id
         self._memo = PlanMemo()
         self._tenants = ClusterTenants(cache)
@@ -117,6 +120,8 @@ class Planner:
 
     def pod_waits(self, uid: str) -> None:
         self._foreign.begins_to_wait(uid)
+        self._stale.update(self._absent)
+        self._refresh_later()
         self._wake.set()
 
     def lws_changed(self, namespace: str, name: str) -> None:
@@ -166,7 +171,7 @@ class Planner:
             self._room = False
             self._ask = True
             self._dirty |= {g for g in self._unsettled if g not in self._questions}
-            self._stale.update(self._questions)
+            self._stale.update(self._questions, self._absent)
             self._refresh_later()
         if self._ask:
             self._ask = False
@@ -206,22 +211,25 @@ class Planner:
             memo=self._memo,
             tenants=self._tenants,
         )
-        seen = replace(seen, troubles=self._troubles.look(seen))
+        seen = replace(self._absent.with_who_waits(seen), troubles=self._troubles.look(seen))
         leader = self._ahead.leader_of(group)
         if leader is not None:
             self._plan_ahead(group, with_leader(seen, leader))
             return
         with metrics.PLAN_SECONDS.time():
             decided = decide(seen, self._cache.domains)
-        actions = [a for a in decided if not isinstance(a, LookAgain)]
+        wait_s = self._pace.wait_s(group, decided)
+        actions = [a for a in decided if not isinstance(a, LookAgain | KeepHold)]
         for later in decided:
             if isinstance(later, LookAgain):
                 self._again(group, later.after_s)
+        if self._absent.decided(group, decided):
+            for absent in self._absent:
+                self.group_changed(absent)
         self._waiting.decided(seen, actions)
         if self._backfill.decided(group, actions):
             self.capacity_changed()
         self._note(group, seen, actions)
-        wait_s = self._pace.wait_s(group, actions)
         if wait_s > 0:
             self._again(group, wait_s)
             return

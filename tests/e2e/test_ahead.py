@@ -13,6 +13,19 @@ def test_pods_of_a_group_that_was_planned_ahead_never_carry_a_gate(scene):
     assert scene.broken_promises() == []
 
 
+def test_a_group_without_pods_yields_its_domain_to_one_that_waits(scene, other_scene):
+    scene.pool(1)
+    scene.create(no_pods(scene))
+    scene.create(scene.lws())
+    scene.wait(lambda: scene.holds(), "the group holds the domain without a pod")
+    waits = scene.lws("waits")
+    waits["metadata"]["namespace"] = other_scene.namespace
+    other_scene.create(waits)
+    other_scene.wait(lambda: other_scene.notes("WaitingForDomain"), "the other one waits")
+    other_scene.wait_bound(4)
+    assert [h["lws"] for hold in scene.holds() for h in hold["holders"]] == ["waits"]
+
+
 def no_pods(scene):
     return {
         "apiVersion": "v1",

@@ -9,6 +9,7 @@ from fake_cluster import FakeCluster
 from virtual_time import run
 
 from lws_placement import keys
+from lws_placement.engine.explain import ROOM_IS_HELD
 
 HOLD_S = 60
 
@@ -74,6 +75,117 @@ def test_a_set_without_pods_gives_its_domain_up_to_one_that_waits():
         await cluster.rest()
         assert {h["lws"] for h in cluster.holds().values()} == {"llm"}
         assert sorted(cluster.places()) == ["llm-0", "llm-0-1"]
+        await cluster.stop()
+
+    run(story())
+
+
+async def absent_in(*slices, nodes=2):
+    """A set that holds a domain and gets no pod, for longer than the hold time."""
+    cluster = await a_cluster()
+    for name in slices:
+        cluster.add_slice(name, nodes=nodes)
+    cluster.controllers.without_pods = {"absent"}
+    cluster.add_lws("absent")
+    await cluster.rest()
+    await asyncio.sleep(2 * HOLD_S)
+    await cluster.rest()
+    assert [h["lws"] for h in cluster.holds().values()] == ["absent"]
+    return cluster
+
+
+def test_a_set_without_pods_keeps_its_domain_for_as_long_as_nobody_waits():
+    async def story():
+        cluster = await absent_in("a")
+        await asyncio.sleep(24 * 3600)
+        await cluster.rest()
+        cluster.controllers.without_pods = set()
+        await cluster.rest()
+        assert set(admitted(cluster).values()) == {"pinned"}
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_who_comes_after_the_hold_time_gets_the_domain_at_once():
+    async def story():
+        cluster = await absent_in("a")
+        cluster.add_lws()
+        await cluster.rest(quiet=2)
+        assert {h["lws"] for h in cluster.holds().values()} == {"llm"}
+        assert sorted(cluster.places()) == ["llm-0", "llm-0-1"]
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_set_without_pods_yields_nothing_to_who_could_not_use_it():
+    async def story():
+        cluster = await absent_in("a")
+        cluster.add_lws("large", size=3)
+        await cluster.rest()
+        await asyncio.sleep(2 * HOLD_S)
+        await cluster.rest()
+        assert {h["lws"] for h in cluster.holds().values()} == {"absent"}
+        cluster.add_slice("a", nodes=3, first=2)
+        await cluster.rest()
+        assert {h["lws"] for h in cluster.holds().values()} == {"large"}
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_foreign_pod_that_is_kept_off_the_room_of_a_set_without_pods_gets_it():
+    async def story():
+        cluster = await absent_in("a")
+        cluster.server.create("pods", a_refused_pod(tpu="8"), namespace="ns")
+        await cluster.rest()
+        assert set(cluster.holds()) == {"a"}, "it asks for more than a node has"
+        cluster.delete("pods", "foreign")
+        cluster.server.create("pods", a_refused_pod(tpu="4"), namespace="ns")
+        await cluster.rest()
+        assert cluster.holds() == {}
+        await cluster.stop()
+
+    run(story())
+
+
+def a_refused_pod(tpu):
+    resources = {"requests": {"google.com/tpu": tpu}}
+    said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    return {
+        "metadata": {"name": "foreign"},
+        "spec": {"containers": [{"name": "job", "resources": resources}]},
+        "status": {"phase": "Pending", "conditions": [said | {"message": ROOM_IS_HELD}]},
+    }
+
+
+def test_the_hold_of_a_set_that_changed_before_it_had_a_pod_ends_after_a_while():
+    async def story():
+        cluster = await absent_in("a")
+        cluster.change("leaderworkersets", "absent", asks_for_more)
+        await cluster.rest()
+        await asyncio.sleep(HOLD_S)
+        await cluster.rest()
+        assert cluster.holds() == {}
+        await cluster.stop()
+
+    run(story())
+
+
+def test_the_next_planner_keeps_what_was_planned_ahead_and_gives_it_up_to_who_waits():
+    async def story():
+        cluster = await absent_in("a")
+        await cluster.brain.stop()
+        await cluster.lead()
+        await asyncio.sleep(2 * HOLD_S)
+        await cluster.rest()
+        assert [h["lws"] for h in cluster.holds().values()] == ["absent"]
+        cluster.add_lws()
+        await cluster.rest()
+        assert {h["lws"] for h in cluster.holds().values()} == {"llm"}
+        assert cluster.broken == []
         await cluster.stop()
 
     run(story())

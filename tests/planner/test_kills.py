@@ -32,6 +32,19 @@ async def place_ahead(cluster):
     await cluster.rest()
 
 
+async def yield_what_was_planned_ahead(cluster):
+    cluster.add_slice("a")
+    cluster.controllers.without_pods = {"llm"}
+    cluster.add_lws()
+    await cluster.rest()
+    cluster.add_lws("other")
+    await cluster.rest()
+    assert set(cluster.places()) == {"other-0", "other-0-1"}
+    cluster.controllers.without_pods = set()
+    cluster.add_slice("b")
+    await cluster.rest()
+
+
 async def restart_a_group(cluster):
     cluster.add_slice("a")
     cluster.add_slice("b")
@@ -210,6 +223,7 @@ def asks_for_cpu(lws, cpu):
 STORIES = [
     place,
     place_ahead,
+    yield_what_was_planned_ahead,
     restart_a_group,
     move_before_anything_is_bound,
     move_half_bound,

@@ -1,0 +1,98 @@
+"""What becomes of the holds of a group that has no pod: planned ahead of its pods, or between two
+incarnations of them.
+
+Facts end them, not time. A group that is not to be any more (its LeaderWorkerSet is gone, is not
+ours any more, or was scaled below it) loses them at once. One that is wanted as it is held keeps
+them while nobody else waits for the room, however long its pods are kept from coming (a quota, a
+controller that is down). When a group, or a foreign pod that is kept off held room, waits and could
+use it, the group has the hold time, counted from when it was seen without a pod; so it has when its
+LeaderWorkerSet has changed since: it may be on its way back to its own domain, and has that long.
+
+Who could use it is asked one by one, of one group per shape, and only of the domains that the room
+is part of. A group that is spread over several domains is taken to be able to if one of its members
+is: the price of a wrong yes is that the absent group is planned when its pods come.
+"""
+
+from collections.abc import Iterator, Set
+from dataclasses import replace
+
+from lws_placement.engine.actions import Action, EndHold, KeepHold
+from lws_placement.engine.fit import why_not_node
+from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.model import Demand, DomainName, Group, GroupId, NodeName, Reason
+from lws_placement.engine.placing import has_shape, names_in
+from lws_placement.engine.plan import plan_in_domain
+from lws_placement.engine.seen import Seen, Views
+from lws_placement.engine.snapshot import DomainView
+
+
+def without_pods(seen: Seen, views: Views) -> list[Action]:
+    """Of a group none of whose pods is alive; nothing is done while one is still Terminating."""
+    if not all(p.finished for p in seen.pods):
+        return []
+    kept = _is_as_held(seen) and not _is_wanted(seen, views)
+    return [
+        KeepHold(hold) if kept and back else EndHold(hold, returning=back)
+        for hold, back in ((h, _returns(seen, h)) for h in seen.holds)
+    ]
+
+
+def _returns(seen: Seen, hold: Hold) -> bool:
+    """Will the group come (back)? Not if its LeaderWorkerSet is gone, or was scaled below it."""
+    if seen.lws is None or seen.lws.deleting or hold.state is not HoldState.ACTIVE:
+        return False
+    if seen.yields_to is not None:
+        return False
+    if not seen.lws.ask.places:
+        return False
+    return not hold.group_index.isdecimal() or int(hold.group_index) < seen.lws.replicas
+
+
+def _is_as_held(seen: Seen) -> bool:
+    """Is what is held what the LeaderWorkerSet says now?"""
+    if seen.lws is None:
+        return False
+    size = seen.lws.templates.size
+    same = all(h.size == size and h.revision in seen.current for h in seen.active)
+    return same and has_shape(seen.active, seen.lws.ask, size)
+
+
+def _is_wanted(seen: Seen, views: Views) -> bool:
+    """Does anybody wait who could use what it holds?"""
+    names = names_in(seen.active, views)
+    if any(_fits_somewhere(demand, names, seen.id, views=views) for demand in seen.refused):
+        return True
+    return any(_could_use(group, names, seen.id, views=views) for group in seen.waiting)
+
+
+def _could_use(group: Group, names: Set[NodeName], owner: GroupId, *, views: Views) -> bool:
+    if group.layout is not None:
+        demands = {m.demand for m in group.members}
+        return any(_fits_somewhere(d, names, owner, views=views) for d in demands)
+    return any(
+        not isinstance(plan_in_domain(group, _without(view, owner)), Reason)
+        for view in _domains_of(group.topology_key, names, views)
+    )
+
+
+def _domains_of(key: str, names: Set[NodeName], views: Views) -> Iterator[DomainView]:
+    found = (views.node_view(name) for name in names)
+    values = {n.node.labels[key] for n in found if n is not None and key in n.node.labels}
+    for value in sorted(values):
+        view = views.domain(DomainName(key, value))
+        if view is not None:
+            yield view
+
+
+def _without(view: DomainView, owner: GroupId) -> DomainView:
+    """As if that group, which has no pod, held nothing."""
+    return replace(
+        view.seen_by(owner),
+        holders=frozenset(c for c in view.holders if c.group != owner),
+        overlapping=frozenset(c for c in view.overlapping if c.group != owner),
+    )
+
+
+def _fits_somewhere(demand: Demand, names: Set[NodeName], owner: GroupId, *, views: Views) -> bool:
+    found = (views.node_view(name) for name in names)
+    return any(n is not None and why_not_node(demand, n.seen_by(owner)) is None for n in found)

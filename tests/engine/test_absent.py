@@ -1,0 +1,121 @@
+"""What a group without a pod keeps, and for whom it gives it up (`engine/absent.py`)."""
+
+from dataclasses import replace
+
+import pytest
+
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.absent import without_pods
+from lws_placement.engine.actions import EndHold, KeepHold
+from lws_placement.engine.ask import Ask, Layout
+from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.model import Demand, DomainName, Group, GroupId, Member, Node
+from lws_placement.engine.seen import Seen
+from lws_placement.engine.workload import LwsInfo, Templates
+
+SLICE, RACK = "example.com/slice", "example.com/rack"
+CHIPS = Demand(resources=(("google.com/tpu", 4), ("pods", 1)))
+ABSENT = GroupId("ns", "absent", "uid", "key")
+OTHER = GroupId("ns", "other", "uid-2", "key-2")
+LWS = LwsInfo("ns", "absent", "uid", 1, Ask(topology=SLICE), Templates(2, CHIPS, CHIPS))
+HOLD = Hold(
+    domain=DomainName(SLICE, "a"),
+    group=ABSENT,
+    group_index="0",
+    leader_name="absent-0",
+    revision="r1",
+    size=2,
+    plan="plan",
+    nodes={0: "a-0", 1: "a-1"},
+    demands={0: CHIPS, 1: CHIPS},
+    resource_version="7",
+    uid="lease-uid",
+)
+
+
+def an_index(*holds: Hold) -> DomainIndex:
+    """Slices a and b of two nodes in one rack."""
+    index = DomainIndex()
+    for value in ("a", "b"):
+        for i in range(2):
+            labels = {SLICE: value, RACK: "r"}
+            index.put_node(Node(f"{value}-{i}", labels, {"google.com/tpu": 4, "pods": 9}))
+    for hold in holds:
+        index.put_hold(hold)
+    return index
+
+
+def a_seen(**fields: object) -> Seen:
+    seen = Seen(ABSENT, (), (HOLD,), LWS, {}, "plan-2", current=frozenset({"r1"}))
+    return replace(seen, **fields)  # type: ignore[arg-type]
+
+
+def who_waits(key: str = SLICE, *, size: int = 2, layout: Layout | None = None) -> Group:
+    members = tuple(Member(rank, CHIPS) for rank in range(size))
+    return Group(OTHER, key, members, layout=layout)
+
+
+ANYWHERE = Layout()
+KEPT, ENDS_IN_TIME, ENDS = KeepHold(HOLD), EndHold(HOLD, True), EndHold(HOLD, False)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "does"),
+    [
+        pytest.param(None, KEPT, id="nobody"),
+        pytest.param(who_waits(), ENDS_IN_TIME, id="who fits in it"),
+        pytest.param(who_waits(size=3), KEPT, id="who is too large for it"),
+        pytest.param(who_waits(RACK, size=4), ENDS_IN_TIME, id="who wants all it is part of"),
+        pytest.param(who_waits(RACK, size=5), KEPT, id="who does not fit in all it is part of"),
+        pytest.param(who_waits("example.com/zone"), KEPT, id="who wants a domain of no node here"),
+        pytest.param(who_waits("", layout=ANYWHERE), ENDS_IN_TIME, id="who may be anywhere"),
+    ],
+)
+def test_a_domain_is_kept_for_an_absent_group_unless_who_waits_could_use_it(
+    waiting: Group | None, does: object
+) -> None:
+    seen = a_seen(waiting=() if waiting is None else (waiting,))
+    assert without_pods(seen, an_index(HOLD)) == [does]
+
+
+def test_a_third_groups_domain_is_not_won_by_giving_up_ones_own() -> None:
+    theirs = replace(HOLD, domain=DomainName(SLICE, "b"), group=GroupId("n", "o", "u", "k"))
+    rack = an_index(HOLD, replace(theirs, nodes={0: "b-0"}, demands={0: CHIPS}))
+    assert without_pods(a_seen(waiting=(who_waits(RACK),)), rack) == [KEPT]
+
+
+def test_a_domain_is_kept_unless_a_foreign_pod_that_was_refused_would_fit_there() -> None:
+    large = replace(CHIPS, resources=(("google.com/tpu", 8), ("pods", 1)))
+    assert without_pods(a_seen(refused=(large,)), an_index(HOLD)) == [KEPT]
+    assert without_pods(a_seen(refused=(large, CHIPS)), an_index(HOLD)) == [ENDS_IN_TIME]
+
+
+@pytest.mark.parametrize(
+    ("fields", "does"),
+    [
+        pytest.param({"lws": None}, ENDS, id="its set is gone"),
+        pytest.param({"lws": replace(LWS, deleting=True)}, ENDS, id="its set is going"),
+        pytest.param({"lws": replace(LWS, replicas=0)}, ENDS, id="its set was scaled below it"),
+        pytest.param({"lws": replace(LWS, ask=Ask())}, ENDS, id="its set wants no domain any more"),
+        pytest.param({"yields_to": HOLD}, ENDS, id="it is preempted"),
+        pytest.param({"current": frozenset()}, ENDS_IN_TIME, id="its template changed"),
+        pytest.param(
+            {"lws": replace(LWS, templates=Templates(3, CHIPS, CHIPS))},
+            ENDS_IN_TIME,
+            id="its size changed",
+        ),
+        pytest.param(
+            {"lws": replace(LWS, ask=Ask(topology=RACK))}, ENDS_IN_TIME, id="its key changed"
+        ),
+    ],
+)
+def test_a_hold_ends_when_the_group_it_is_for_is_no_longer_to_be(
+    fields: dict[str, object], does: object
+) -> None:
+    assert without_pods(a_seen(**fields), an_index(HOLD)) == [does]
+
+
+def test_only_what_the_group_would_come_back_to_is_kept() -> None:
+    left = replace(HOLD, domain=DomainName(SLICE, "b"), state=HoldState.LEAVING)
+    seen = a_seen(holds=(HOLD, left))
+    assert without_pods(seen, an_index(HOLD, left)) == [KEPT, EndHold(left, False)]
