@@ -242,15 +242,15 @@ class LocalCluster:
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
             f"--secure-port={port}",
-            # Without KWOK nobody renews the nodes' leases.
-            f"--controllers={'*' if stages else '*,-node-lifecycle-controller'}",
+            # Without KWOK nobody renews the nodes' leases; and nobody but the caller changes nodes
+            # (the TTL controller annotates each of them anew as their number grows).
+            f"--controllers={'*' if stages else '*,-node-lifecycle-controller,-ttl-controller'}",
             "--concurrent-statefulset-syncs=20",
             # Autoscalers look every 15 s in clusters, and only after minutes at new pods.
             "--horizontal-pod-autoscaler-sync-period=2s",
             "--horizontal-pod-autoscaler-initial-readiness-delay=0s",
             "--horizontal-pod-autoscaler-cpu-initialization-period=0s",
             "--concurrent-gc-syncs=20",
-            "--horizontal-pod-autoscaler-sync-period=2s",
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
         ]
