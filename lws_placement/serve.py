@@ -5,34 +5,39 @@ that meets a connection which the server has just closed is a failed scheduling 
 idle ones after 90 s).
 """
 
+import asyncio
 import logging
 import ssl
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import generate_latest
 
+from lws_placement.http2 import Call, Http2Connection, Negotiating
+
 log = logging.getLogger(__name__)
 
 _KEEPALIVE_S = 3630.0
 _DRAIN_S = 20.0
+_BACKLOG = 1024
 
 
 class ServerTls:
     """An SSLContext whose certificate can be replaced while it serves: new handshakes use the new
     one.
 
-    No session tickets: kube-apiserver and kube-scheduler never resume a session, and the scheduler,
-    whose client keeps two idle connections, makes a new one for most binds of a burst.
+    No session tickets: kube-apiserver and kube-scheduler never resume a session.
     """
 
-    def __init__(self, *, client_certificates: bool) -> None:
+    def __init__(self, *, client_certificates: bool, http2: bool = False) -> None:
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.num_tickets = 0
         self.context.options |= ssl.OP_NO_TICKET
+        if http2:
+            self.context.set_alpn_protocols(["h2", "http/1.1"])
         if client_certificates:
             self.context.verify_mode = ssl.CERT_REQUIRED
         self._client_certificates = client_certificates
@@ -52,10 +57,19 @@ class ServerTls:
 
 
 class Server:
-    """One app on one port. `port` 0 takes a free one; `bound_port` tells which."""
+    """One app on one port. `port` 0 takes a free one; `bound_port` tells which.
+
+    `calls` answer the connections that negotiate HTTP/2, which needs `tls` that offers it.
+    """
 
     def __init__(
-        self, app: web.Application, *, host: str, port: int, tls: ServerTls | None = None
+        self,
+        app: web.Application,
+        *,
+        host: str,
+        port: int,
+        tls: ServerTls | None = None,
+        calls: Mapping[str, Call] | None = None,
     ) -> None:
         self._runner = web.AppRunner(
             app, keepalive_timeout=_KEEPALIVE_S, access_log=None, shutdown_timeout=_DRAIN_S
@@ -63,19 +77,34 @@ class Server:
         self._host = host
         self._port = port
         self._tls = tls
+        self._calls = calls
+        self._http2: set[Http2Connection] = set()
         self.bound_port = 0
 
     async def start(self) -> None:
         await self._runner.setup()
         context = self._tls.context if self._tls is not None else None
-        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=context, backlog=1024)
-        await site.start()
-        self.bound_port = int(self._runner.addresses[0][1])
+        self._listening = await asyncio.get_running_loop().create_server(
+            self._protocol, self._host, self._port, ssl=context, backlog=_BACKLOG
+        )
+        self.bound_port = int(self._listening.sockets[0].getsockname()[1])
         log.info("listening", extra={"host": self._host, "port": self.bound_port})
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        http1 = self._runner.server
+        assert http1 is not None
+        calls = self._calls
+        if calls is None:
+            return http1()
+        return Negotiating(http1, lambda: Http2Connection(calls, among=self._http2))
 
     async def stop(self) -> None:
         """Take no new connections, let requests under way finish, then close."""
+        self._listening.close()
+        ending = [asyncio.create_task(each.close(within_s=_DRAIN_S)) for each in self._http2]
         await self._runner.cleanup()
+        if ending:
+            await asyncio.wait(ending)
 
 
 def health_app(ready: Callable[[], bool]) -> web.Application:

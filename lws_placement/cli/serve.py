@@ -36,6 +36,7 @@ from lws_placement.controller.run import run_controller
 from lws_placement.engine.troubles import Policy
 from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
 from lws_placement.extender.app import build_app as extender_app
+from lws_placement.extender.app import build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
 from lws_placement.garbage import collect_rarely
@@ -134,17 +135,21 @@ class Process:
                 self._api, self._cache, mirror=self._mirror, store=self._holds(_not_here)
             )
             guard = Guard(world, guarded=settings.guarded_resources)
-            tls = self._new_tls(client_certificates=True)
+            calls = build_calls(Members(world), guard)
             servers["extender"] = Server(
-                extender_app(Members(world), guard), host=host, port=settings.extender_port, tls=tls
+                extender_app(calls),
+                host=host,
+                port=settings.extender_port,
+                tls=self._new_tls(client_certificates=True, http2=True),
+                calls=calls,
             )
         return servers
 
     def _holds(self, may_write: Callable[[], None]) -> HoldStore:
         return HoldStore(self._api, namespace=self._settings.namespace, may_write=may_write)
 
-    def _new_tls(self, *, client_certificates: bool) -> ServerTls:
-        tls = ServerTls(client_certificates=client_certificates)
+    def _new_tls(self, *, client_certificates: bool, http2: bool = False) -> ServerTls:
+        tls = ServerTls(client_certificates=client_certificates, http2=http2)
         self._tls.append(tls)
         return tls
 

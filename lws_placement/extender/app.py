@@ -6,7 +6,7 @@ no opinion (prioritize).
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -24,16 +24,14 @@ from lws_placement.extender.wire import (
     Wire,
     parse,
 )
+from lws_placement.http2 import MOST_BYTES, Call
 
 log = logging.getLogger(__name__)
 
-_MOST_BYTES = 64 * 2**20
-"""15 000 node names of 63 characters are 1 MB; a preempt call names victims besides."""
 
-_Failed = Callable[[str], Wire]
+def build_calls(members: Members, guard: Guard) -> dict[str, Call]:
+    """By path."""
 
-
-def build_app(members: Members, guard: Guard) -> web.Application:
     async def bind(body: bytes) -> Wire:
         return await members.bind(parse(BindArgs, body))
 
@@ -49,14 +47,23 @@ def build_app(members: Members, guard: Guard) -> web.Application:
     async def guard_preempt(body: bytes) -> Wire:
         return guard.preempt(parse(PreemptArgs, body))
 
-    app = web.Application(client_max_size=_MOST_BYTES)
-    app.router.add_post("/members/bind", _handler(bind, lambda e: BindResult(error=e)))
-    app.router.add_post("/members/preempt", _handler(members_preempt, _no_victims))
-    app.router.add_post(
-        "/guard/filter", _handler(guard_filter, lambda e: FilterResult(node_names=[], error=e))
-    )
-    app.router.add_post("/guard/prioritize", _handler(guard_prioritize, _no_opinion))
-    app.router.add_post("/guard/preempt", _handler(guard_preempt, _no_victims))
+    def no_node(error: str) -> Wire:
+        return FilterResult(node_names=[], error=error)
+
+    return {
+        "/members/bind": _call("bind", bind, lambda e: BindResult(error=e)),
+        "/members/preempt": _call("members preempt", members_preempt, _no_victims),
+        "/guard/filter": _call("filter", guard_filter, no_node),
+        "/guard/prioritize": _call("prioritize", guard_prioritize, _no_opinion),
+        "/guard/preempt": _call("guard preempt", guard_preempt, _no_victims),
+    }
+
+
+def build_app(calls: Mapping[str, Call]) -> web.Application:
+    """The same over HTTP/1.1."""
+    app = web.Application(client_max_size=MOST_BYTES)
+    for path, call in calls.items():
+        app.router.add_post(path, _handler(call))
     return app
 
 
@@ -68,17 +75,22 @@ def _no_opinion(_: str) -> Wire:
     return Priorities(scores={})
 
 
-def _handler(
-    decide: Callable[[bytes], Awaitable[Wire]], failed: _Failed
-) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(request: web.Request) -> web.Response:
+def _call(
+    verb: str, decide: Callable[[bytes], Awaitable[Wire]], failed: Callable[[str], Wire]
+) -> Call:
+    async def call(body: bytes) -> str:
         try:
-            result = await decide(await request.read())
-        except web.HTTPRequestEntityTooLarge:
-            result = failed(f"body of more than {_MOST_BYTES} bytes")
+            result = await decide(body)
         except (InvalidObjectError, KeyError, TypeError, ValueError, AttributeError) as e:
-            log.warning("malformed call", extra={"path": request.path, "error": str(e)[:500]})
+            log.warning("malformed call", extra={"verb": verb, "error": str(e)[:500]})
             result = failed(f"malformed body: {e}"[:1000])
-        return web.Response(text=result.to_json(), content_type="application/json")
+        return result.to_json()
+
+    return call
+
+
+def _handler(call: Call) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(text=await call(await request.read()), content_type="application/json")
 
     return handle

@@ -21,7 +21,7 @@ from lws_placement.cluster.hold_codec import encode_holds
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.engine.holds import Hold, lease_name
-from lws_placement.extender.app import build_app
+from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
 
@@ -55,7 +55,7 @@ async def _measure(nodes):
     configuration = Configuration(host=f"http://127.0.0.1:{stub_port}")
     api = Api(configuration)
     world = _World(api, cache)
-    app = build_app(Members(world), Guard(world, guarded=(CHIPS,)))
+    app = build_app(build_calls(Members(world), Guard(world, guarded=(CHIPS,))))
     app.router.add_post("/echo", _echo)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

@@ -15,7 +15,7 @@ from lws_placement.engine.model import Demand, DomainName, GroupId, MemberInfo, 
 from lws_placement.engine.ownership import Claim
 from lws_placement.engine.snapshot import Changes, DomainSet, DomainView, NodeView
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
-from lws_placement.extender.app import build_app
+from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members, why_not_bound
 
@@ -117,7 +117,7 @@ class World:
 
 
 async def call(world, path, body):
-    app = build_app(Members(world), Guard(world, guarded=["google.com/tpu"]))
+    app = build_app(build_calls(Members(world), Guard(world, guarded=["google.com/tpu"])))
     async with TestClient(TestServer(app)) as client:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         answer = await client.post(path, data=io.BytesIO(data))

@@ -1,0 +1,190 @@
+"""HTTP/2 for the one client that needs it: kube-scheduler's extender calls.
+
+Over HTTP/1.1 that client keeps two idle connections and makes a new one, with a TLS handshake and
+two certificates to check, for nearly every bind of a burst; over HTTP/2, which it prefers, all
+calls of an entry share one. aiohttp serves HTTP/1.1 only, so a connection that negotiates `h2` is
+answered here, and every other one by aiohttp; both end in the same calls. The protocol (RFC 9113)
+is the package h2's; what is ours is one request body in, one answer out.
+
+A call that has begun is finished, also if the client gives it up; then nobody hears the answer.
+Before a connection is closed its calls end, and the client is told which one was the last (GOAWAY),
+so that it sends the next ones elsewhere.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    RemoteSettingsChanged,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+    WindowUpdated,
+)
+from h2.exceptions import ProtocolError, StreamClosedError
+from h2.settings import SettingCodes, Settings
+
+log = logging.getLogger(__name__)
+
+Call = Callable[[bytes], Awaitable[str]]
+"""The body of a POST -> JSON. Never raises for what a client may send."""
+
+MOST_BYTES = 64 * 2**20
+"""15 000 node names of 63 characters are 1 MB; a preempt call names victims besides."""
+
+_MOST_CALLS = 1000  # at once on one connection; kube-scheduler binds that many in a burst
+_FRAME_BYTES = 2**20  # a filter call with 15 000 names is 1 MB: in two frames instead of sixty
+_CONFIGURATION = H2Configuration(client_side=False)
+_SETTINGS = {
+    SettingCodes.MAX_CONCURRENT_STREAMS: _MOST_CALLS,
+    SettingCodes.INITIAL_WINDOW_SIZE: MOST_BYTES,
+    SettingCodes.MAX_FRAME_SIZE: _FRAME_BYTES,
+}
+
+
+class Negotiating(asyncio.Protocol):
+    """A connection whose TLS handshake says which protocol goes on with it."""
+
+    def __init__(
+        self,
+        http1: Callable[[], asyncio.BaseProtocol],
+        http2: Callable[[], asyncio.BaseProtocol],
+    ) -> None:
+        self._http1 = http1
+        self._http2 = http2
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        tls = transport.get_extra_info("ssl_object")
+        chosen = tls.selected_alpn_protocol() if tls is not None else None
+        protocol = self._http2() if chosen == "h2" else self._http1()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+
+class Http2Connection(asyncio.Protocol):
+    """One connection that has negotiated `h2`. `calls`: by path; `among`: those that are open."""
+
+    def __init__(self, calls: Mapping[str, Call], *, among: "set[Http2Connection]") -> None:
+        self._calls = calls
+        self._among = among
+        self._h2 = H2Connection(_CONFIGURATION)
+        # In force from the first byte: h2 heeds an acknowledged setting with the next read only,
+        # and the first frame that is larger for it may come with the acknowledgement.
+        self._h2.local_settings = Settings(client=False, initial_values=_SETTINGS)
+        self._h2.max_inbound_frame_size = _FRAME_BYTES
+        self._bodies: dict[int, tuple[str, bytearray]] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._unsent: dict[int, memoryview] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._among.add(self)
+        self._h2.initiate_connection()
+        self._h2.increment_flow_control_window(MOST_BYTES)
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._among.discard(self)
+        self._bodies.clear()
+        self._unsent.clear()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for event in self._h2.receive_data(data):
+                self._on(event)
+        except ProtocolError as e:
+            log.warning("HTTP/2 connection broken", extra={"error": str(e)})
+            self._flush()
+            self._transport.close()
+        else:
+            self._flush()
+
+    async def close(self, *, within_s: float) -> None:
+        """Lets the calls under way finish first, for so long."""
+        until = asyncio.get_running_loop().time() + within_s
+        while self._running and (left := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(list(self._running.values()), timeout=left)
+        self._h2.close_connection()
+        self._flush()
+        self._transport.close()
+
+    def _on(self, event: Event) -> None:
+        match event:
+            case RequestReceived(stream_id=int(stream), headers=list(headers)):
+                self._bodies[stream] = dict(headers)[b":path"].decode(), bytearray()
+            case DataReceived(stream_id=int(stream)):
+                self._h2.acknowledge_received_data(event.flow_controlled_length, stream)
+                self._gather(stream, event.data or b"")
+            case StreamEnded(stream_id=int(stream)) if stream in self._bodies:
+                path, body = self._bodies.pop(stream)
+                task = asyncio.create_task(self._answer(stream, path, bytes(body)))
+                self._running[stream] = task
+                task.add_done_callback(lambda _: self._running.pop(stream, None))
+            case StreamReset(stream_id=int(stream)):
+                self._bodies.pop(stream, None)
+                self._unsent.pop(stream, None)
+            case WindowUpdated() | RemoteSettingsChanged():
+                for stream in list(self._unsent):
+                    self._send(stream)
+            case ConnectionTerminated():
+                self._transport.close()
+
+    def _gather(self, stream: int, data: bytes) -> None:
+        if stream not in self._bodies:
+            return
+        body = self._bodies[stream][1]
+        body += data
+        if len(body) > MOST_BYTES:
+            del self._bodies[stream]
+            self._h2.reset_stream(stream, ErrorCodes.ENHANCE_YOUR_CALM)
+
+    async def _answer(self, stream: int, path: str, body: bytes) -> None:
+        status, answer = await self._decide(path, body)
+        if self._transport.is_closing():
+            return
+        try:
+            self._h2.send_headers(
+                stream, [(":status", status), ("content-type", "application/json")]
+            )
+            self._unsent[stream] = memoryview(answer.encode())
+            self._send(stream)
+        except StreamClosedError:
+            self._unsent.pop(stream, None)
+        self._flush()
+
+    async def _decide(self, path: str, body: bytes) -> tuple[str, str]:
+        call = self._calls.get(path)
+        if call is None:
+            return "404", ""
+        try:
+            return "200", await call(body)
+        except Exception:
+            log.exception("call failed", extra={"path": path})
+            return "500", ""
+
+    def _send(self, stream: int) -> None:
+        """As much of the answer as the client has room for."""
+        rest = self._unsent[stream]
+        while True:
+            room = min(self._h2.local_flow_control_window(stream), self._h2.max_outbound_frame_size)
+            last = len(rest) <= room
+            if not last and room <= 0:
+                self._unsent[stream] = rest
+                return
+            self._h2.send_data(stream, bytes(rest[:room]), end_stream=last)
+            if last:
+                del self._unsent[stream]
+                return
+            rest = rest[room:]
+
+    def _flush(self) -> None:
+        if data := self._h2.data_to_send():
+            self._transport.write(data)
