@@ -38,6 +38,12 @@ class ConflictError(ApiError):
     """409: somebody changed the object, or it exists already; observe again, never overwrite."""
 
 
+class AlreadyExistsError(ConflictError):
+    """409 to a create: an object of that name is there. A plain conflict (a quota that somebody
+    else counted meanwhile, a webhook) does not say so.
+    """
+
+
 class ExpiredError(ApiError):
     """410: the resourceVersion is too old; list again."""
 

@@ -16,7 +16,13 @@ from contextlib import suppress
 
 from lws_placement.cluster.client import APPLY_PATCH, MERGE_PATCH
 from lws_placement.engine.json_copy import json_copy
-from lws_placement.errors import ApiError, ConflictError, ExpiredError, NotFoundError
+from lws_placement.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    ExpiredError,
+    NotFoundError,
+)
 
 FOREGROUND = "foregroundDeletion"
 STARTED = "2026-01-01T00:00:00Z"
@@ -61,7 +67,7 @@ class FakeServer:
             meta["namespace"] = namespace
         key = (meta.get("namespace", ""), meta["name"])
         if key in self.objects.get(resource, {}):
-            raise refused(409, f"{resource} {key} already exists")
+            raise AlreadyExistsError(f"{resource} {key} already exists", status=409)
         if meta.get("resourceVersion"):
             raise refused(400, "resourceVersion should not be set on objects to be created")
         self._uids += 1

@@ -25,7 +25,14 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 from pydantic_core import from_json
 
 from lws_placement import metrics
-from lws_placement.errors import ApiError, ConflictError, ExpiredError, NotFoundError, SettingsError
+from lws_placement.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    ExpiredError,
+    NotFoundError,
+    SettingsError,
+)
 from lws_placement.keys import FIELD_MANAGER
 
 Raw = dict[str, Any]
@@ -216,6 +223,8 @@ def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
     except (ValueError, AttributeError):
         message, reason = data[:200].decode(errors="replace"), ""
     kind = _ERRORS.get(status, ApiError)
+    if kind is ConflictError and reason == "AlreadyExists":
+        kind = AlreadyExistsError
     return kind(f"{method} {path}: {status} {message}", status=status, reason=reason)
 
 

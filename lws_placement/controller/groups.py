@@ -21,7 +21,7 @@ from lws_placement.engine.desired import replica_service, wants_shared_service, 
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.restart import PodState, troubled
 from lws_placement.engine.revision import spec_at
-from lws_placement.errors import ApiError, ConflictError, LwsPlacementError
+from lws_placement.errors import AlreadyExistsError, ApiError, LwsPlacementError
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +107,8 @@ class GroupReconciler:
         self._may_write()
         try:
             await self._api.create(f"{APPS}/{meta['namespace']}/statefulsets", body)
-        except ConflictError:
-            return  # there already, or that of an earlier leader: its deletion brings us back
+        except AlreadyExistsError:
+            return  # or that of an earlier leader is: its deletion brings us back
         except ApiError as e:
             if e.is_refusal:
                 await self._say(lws, "FailedCreate", str(e), "Create", "Warning", topic=meta["uid"])

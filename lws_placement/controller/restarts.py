@@ -151,8 +151,8 @@ class Restarts:
                     "preconditions": {"uid": leader.uid},
                 },
             )
-        except (NotFoundError, ConflictError):
-            return
+        except NotFoundError:
+            return  # a conflict is no answer: it may be another leader, or a delete to repeat
         note = (
             f"{failed} failed, deleted leader pod {leader.name} "
             f"to recreate group {leader.group_index}"

@@ -26,7 +26,7 @@ from lws_placement.engine.revision import (
     revision_key,
     same_content,
 )
-from lws_placement.errors import ConflictError, NotFoundError
+from lws_placement.errors import AlreadyExistsError, NotFoundError
 
 APPS = "/apis/apps/v1/namespaces"
 _NAME_MOST = 220
@@ -85,7 +85,7 @@ class Revisions:
         meta = lws["metadata"]
         labels = {keys.HISTORY_OF: meta["name"], keys.LWS_REVISION: key_of(raw)}
         name = f"{meta['name'][:_NAME_MOST]}-history-{_number(raw)}"
-        with suppress(ConflictError):  # there already: only the deletion is missing
+        with suppress(AlreadyExistsError):  # there already: only the deletion is missing
             await self._write(lws, name, labels, raw["data"], _number(raw))
         self._may_write()
         with suppress(NotFoundError):
@@ -129,7 +129,7 @@ class Revisions:
         number = 1 + max(map(_number, others), default=0)
         labels = {keys.LWS_NAME: meta["name"], keys.LWS_REVISION: key}
         name = f"{meta['name'][:_NAME_MOST]}-{key}-{number}"
-        with suppress(ConflictError):  # our watch lags: it exists
+        with suppress(AlreadyExistsError):  # our watch lags: it exists
             written = await self._write(lws, name, labels, data, number)
             self._observed.revisions[(meta["namespace"], name)] = written
 

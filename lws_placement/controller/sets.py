@@ -35,7 +35,7 @@ from lws_placement.engine.lws_status import GroupState, new_status, turned_true
 from lws_placement.engine.restart_budget import CRASH_LOOPING
 from lws_placement.engine.rollout import Step, is_finished, next_step, strategy_of
 from lws_placement.engine.rollout_words import surge_note, update_notes
-from lws_placement.errors import ApiError, ConflictError
+from lws_placement.errors import AlreadyExistsError, ApiError
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class SetReconciler:
         self._may_write()
         try:
             written = await self._api.create(f"/api/v1/namespaces/{namespace}/services", body)
-        except ConflictError:
+        except AlreadyExistsError:
             return
         self._observed.services[(namespace, name)] = written
 

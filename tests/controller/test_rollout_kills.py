@@ -62,6 +62,13 @@ async def up_to_a_partition_and_on(cluster):
     await cluster.rest()
 
 
+async def workers_after_their_leaders(cluster):
+    """Nothing more happens to a leader that is ready: its workers are made then or never."""
+    cluster.add_lws(replicas=2)
+    cluster.edit(startupPolicy="LeaderReady")
+    await cluster.rest()
+
+
 STORIES = [
     roll,
     roll_with_surge,
@@ -118,7 +125,9 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize("story", [roll_with_surge], ids=lambda s: s.__name__)
+@pytest.mark.parametrize(
+    "story", [roll_with_surge, workers_after_their_leaders], ids=lambda s: s.__name__
+)
 @pytest.mark.parametrize(("status", "took_effect"), ANSWERS)
 def test_a_rollout_ends_as_it_would_have_whatever_a_write_is_answered(story, status, took_effect):
     undisturbed, _ = run(play(story))
