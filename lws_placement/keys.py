@@ -99,6 +99,7 @@ __all__ = [
     "RESTART_BUDGET",
     "SCOPE",
     "SLOT",
+    "TROUBLES",
     "WITHIN_TOPOLOGY",
     "WOKEN",
 ]
@@ -110,7 +111,11 @@ HOLD = OUR_PREFIX + "hold"
 """Lease annotation: the hold itself, as versioned JSON (`cluster/hold_codec.py`)."""
 
 HOLD_LABEL = OUR_PREFIX + "kind"
-"""Lease label with value `hold`: what our watches select."""
+"""Lease label with value `hold`: what our watches select; or `troubles`."""
+
+TROUBLES = OUR_PREFIX + "troubles"
+"""Lease annotation: what went wrong for a group lately, as versioned JSON
+(`cluster/trouble_store.py`)."""
 
 HISTORY_OF = OUR_PREFIX + "history-of"
 """Label of a ControllerRevision that is kept to go back to: name of its LeaderWorkerSet."""

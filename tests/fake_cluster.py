@@ -21,6 +21,7 @@ from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.cluster.mirror import Mirror
+from lws_placement.cluster.trouble_store import TroubleStore
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.engine.ask import Scope
 from lws_placement.engine.fit import why_not_node
@@ -92,6 +93,7 @@ class Brain(Replica):
     async def start(self):
         await super().start()
         store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
+        remembered = TroubleStore(self.api, namespace=OURS, may_write=lambda: None)
         self.mirror.take_holds(await store.fetch_all())
         recorder = EventRecorder(self.api, instance="test", controller="planner")
         conditions = LeaderConditions(self.api, self.cache, may_write=lambda: None)
@@ -99,17 +101,20 @@ class Brain(Replica):
             self.api,
             self.cache,
             store=store,
+            troubles=remembered,
             reporter=Reporter(recorder, self.cache, conditions),
             may_write=lambda: None,
         )
-        self.planner = self.a_planner(actor)
+        self.planner = self.a_planner(actor, await remembered.fetch_all())
         self.tasks.append(asyncio.create_task(self.planner.run()))
 
-    def a_planner(self, actor):
+    def a_planner(self, actor, remembered):
         clock = asyncio.get_running_loop().time
         pace = Pace(clock=clock, hold_s=HOLD_S, move_every_s=MOVE_EVERY_S)
         policy = self.policy
-        troubles = TroubleBook(self.cache, clock=lambda: _EPOCH_S + clock(), policy=policy)
+        troubles = TroubleBook(
+            self.cache, clock=lambda: _EPOCH_S + clock(), policy=policy, written=remembered
+        )
         return Planner(self.cache, actor, pace=pace, troubles=troubles, plans_ahead=True)
 
     async def ready(self):

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -31,6 +31,7 @@ from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.lease import LEADER_LEASE, Elector, Timing
 from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.cluster.mirror import Mirror
+from lws_placement.cluster.trouble_store import Remembered, TroubleStore
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.controller.run import run_controller
 from lws_placement.engine.troubles import Policy
@@ -220,11 +221,15 @@ class Process:
         store = self._holds(may_write)
         await self._mirror.wait_synced()
         self._mirror.take_holds(await store.fetch_all())
+        remembered = TroubleStore(
+            self._api, namespace=self._settings.namespace, may_write=may_write
+        )
         conditions = LeaderConditions(self._api, self._cache, may_write=may_write)
         actor = Actor(
             self._api,
             self._cache,
             store=store,
+            troubles=remembered,
             reporter=Reporter(self._recorder("planner"), self._cache, conditions),
             may_write=may_write,
         )
@@ -233,7 +238,7 @@ class Process:
             self._cache,
             actor,
             pace=self._pace(),
-            troubles=self._troubles(),
+            troubles=self._troubles(await remembered.fetch_all()),
             plans_ahead=pins,
         )
         guarded = frozenset(self._settings.guarded_resources)
@@ -248,7 +253,7 @@ class Process:
             move_every_s=settings.move_seconds,
         )
 
-    def _troubles(self) -> TroubleBook:
+    def _troubles(self, written: Iterable[Remembered]) -> TroubleBook:
         settings = self._settings
         policy = Policy(
             refused_after_s=settings.refused_after_seconds,
@@ -257,7 +262,7 @@ class Process:
             window_s=settings.quarantine_seconds,
             force_after_s=settings.force_delete_after,
         )
-        return TroubleBook(self._cache, clock=time.time, policy=policy)
+        return TroubleBook(self._cache, clock=time.time, policy=policy, written=written)
 
     def _recorder(self, controller: str) -> EventRecorder:
         return EventRecorder(self._api, instance=self._identity, controller=controller)

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 
 from lws_placement.engine.model import DomainName
 
+_MOST_FAILURES = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -36,15 +38,24 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """kube-scheduler refused the group in a domain, `times` in a row, last at `last_s`."""
+    """kube-scheduler refused the group in a domain, `times` in a row, last at `last_s` with this
+    plan.
+    """
 
     times: int
     last_s: float
     words: str
+    plan: str = ""
 
     def until_s(self, policy: Policy) -> float:
         doubled = policy.pass_over_s * 2.0 ** min(self.times - 1, 30)
         return self.last_s + min(doubled, policy.pass_over_most_s)
+
+    def forgotten_s(self, policy: Policy) -> float:
+        """A while after the domain may be tried again, so that the next refusal there counts as one
+        more in a row.
+        """
+        return self.until_s(policy) + policy.pass_over_most_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +66,12 @@ class History:
     failed: Mapping[DomainName, Mapping[str, float]] = field(default_factory=dict)
     """Domain -> incarnation of the group that ended there by its nodes' fault -> when."""
 
-    def with_refusal(self, domain: DomainName, words: str, *, now: float) -> "History":
-        times = self.refused[domain].times + 1 if domain in self.refused else 1
-        return replace(self, refused={**self.refused, domain: Refused(times, now, words)})
+    def with_refusal(self, domain: DomainName, words: str, *, plan: str, now: float) -> "History":
+        """Told again of the same plan it is the same refusal."""
+        known = self.refused.get(domain)
+        before = 0 if known is None else known.times
+        times = before if known is not None and known.plan == plan else before + 1
+        return replace(self, refused={**self.refused, domain: Refused(times, now, words, plan)})
 
     def with_failure(self, domain: DomainName, incarnation: str, *, now: float) -> "History":
         """Told again of the same incarnation nothing changes: many pods, one failure."""
@@ -72,18 +86,40 @@ class History:
             return self
         return replace(self, refused={d: r for d, r in self.refused.items() if d != domain})
 
+    def with_all_of(self, other: "History") -> "History":
+        """What either knows, of a refusal the later."""
+        refused = {**self.refused}
+        for domain, found in other.refused.items():
+            if domain not in refused or found.last_s > refused[domain].last_s:
+                refused[domain] = found
+        domains = sorted({*self.failed, *other.failed})
+        failed = {d: {**other.failed.get(d, {}), **self.failed.get(d, {})} for d in domains}
+        return History(refused, failed)
+
+    def known_by(self, *, now: float) -> "History":
+        """As a clock has it that is behind the one it was noted by: nothing is yet to come."""
+        refused = {d: replace(r, last_s=min(r.last_s, now)) for d, r in self.refused.items()}
+        failed = {d: {i: min(t, now) for i, t in f.items()} for d, f in self.failed.items()}
+        return History(refused, failed)
+
     def pruned(self, policy: Policy, *, now: float) -> "History":
-        """A refusal is remembered for a while after the domain may be tried again, so that the
-        next one counts as one more in a row.
+        """Without what cannot matter any more: what is too old, and of many failures in a domain
+        all but the last.
         """
-        keep_s = policy.pass_over_most_s
-        refused = {d: r for d, r in self.refused.items() if now < r.until_s(policy) + keep_s}
+        refused = {d: r for d, r in self.refused.items() if now < r.forgotten_s(policy)}
         failed = {}
+        most = max(policy.failures, _MOST_FAILURES)
         for domain, times in self.failed.items():
             recent = {i: t for i, t in times.items() if now < t + policy.window_s}
             if recent:
-                failed[domain] = recent
+                failed[domain] = dict(sorted(recent.items(), key=lambda i: i[1])[-most:])
         return History(refused, failed)
+
+    def forgotten_s(self, policy: Policy) -> float | None:
+        """When the next of it is too old to matter; None: there is nothing."""
+        ends = [r.forgotten_s(policy) for r in self.refused.values()]
+        ends += [t + policy.window_s for times in self.failed.values() for t in times.values()]
+        return min(ends, default=None)
 
 
 @dataclass(frozen=True, slots=True)

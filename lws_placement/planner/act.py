@@ -17,6 +17,7 @@ from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import decode_pod
 from lws_placement.cluster.eviction import Evictions
 from lws_placement.cluster.hold_store import HoldStore
+from lws_placement.cluster.trouble_store import Remembered, TroubleStore
 from lws_placement.engine.actions import (
     Action,
     Blocked,
@@ -63,12 +64,14 @@ class Actor:
         cache: ClusterCache,
         *,
         store: HoldStore,
+        troubles: TroubleStore,
         reporter: Reporter,
         may_write: Callable[[], None],
     ) -> None:
         self._api = api
         self._cache = cache
         self._store = store
+        self._troubles = troubles
         self._report = reporter
         self._may_write = may_write
         self._evictions = Evictions(api, may_write=may_write)
@@ -127,6 +130,12 @@ class Actor:
                     return pod, why
                 await self._report.evicted(pod, by)
         return None
+
+    async def remember(self, troubles: Remembered) -> Remembered:
+        return await self._troubles.write(troubles)
+
+    async def recall(self, group: GroupId) -> Remembered:
+        return await self._troubles.fetch(group)
 
     async def end_hold(self, action: EndHold) -> bool:
         """False if a quorum list still shows a pod of the group in the domain.

@@ -53,6 +53,7 @@ from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.absent import AbsentGroups
 from lws_placement.planner.act import Actor
 from lws_placement.planner.ahead import Ahead, holds_in, with_leader
+from lws_placement.planner.alarms import Alarms
 from lws_placement.planner.foreign import ForeignPods
 from lws_placement.planner.pace import Pace, is_move
 from lws_placement.planner.promises import Promises
@@ -110,7 +111,7 @@ class Planner:
         self._failure: NotLeaderError | None = None
         self._resting: set[GroupId] = set()
         self._faults: dict[GroupId, int] = {}
-        self._alarms: dict[GroupId, asyncio.TimerHandle] = {}
+        self._alarms = Alarms(self.group_changed)
 
     # -- told by the cache -----------------------------------------------------------------------
 
@@ -144,7 +145,7 @@ class Planner:
     async def run(self) -> None:
         self._cache.listeners.append(self)
         try:
-            for group in self._cache.groups():
+            for group in (*self._cache.groups(), *self._troubles.groups()):
                 self.group_changed(group)
             for lws in self._cache.all_lws():
                 self.lws_changed(lws.namespace, lws.name)
@@ -162,8 +163,7 @@ class Planner:
             self._backfill.clear()
             for task in self._tasks:
                 task.cancel()
-            for alarm in self._alarms.values():
-                alarm.cancel()
+            self._alarms.clear()
             self._promises.take_all_back()
 
     async def _pass(self) -> None:
@@ -212,6 +212,9 @@ class Planner:
             tenants=self._tenants,
         )
         seen = replace(self._absent.with_who_waits(seen), troubles=self._troubles.look(seen))
+        forgets_after_s = self._troubles.forgets_after_s(group)
+        if forgets_after_s is not None:
+            self._alarms.set(group, forgets_after_s)
         leader = self._ahead.leader_of(group)
         if leader is not None:
             self._plan_ahead(group, with_leader(seen, leader))
@@ -222,7 +225,7 @@ class Planner:
         actions = [a for a in decided if not isinstance(a, LookAgain | KeepHold)]
         for later in decided:
             if isinstance(later, LookAgain):
-                self._again(group, later.after_s)
+                self._alarms.set(group, later.after_s)
         if self._absent.decided(group, decided):
             for absent in self._absent:
                 self.group_changed(absent)
@@ -231,9 +234,9 @@ class Planner:
             self.capacity_changed()
         self._note(group, seen, actions)
         if wait_s > 0:
-            self._again(group, wait_s)
-            return
-        if actions:
+            self._alarms.set(group, wait_s)
+            actions = []
+        if actions or self._troubles.unwritten(group) is not None:
             self._begin(group, actions)
 
     def _plan_ahead(self, group: GroupId, seen: Seen) -> None:
@@ -247,7 +250,7 @@ class Planner:
         actions = [a for h in holds for a in decide_for_pod(h, pod, self._tenants)]
         wait_s = self._pace.wait_s(group, actions)
         if wait_s > 0:
-            self._again(group, wait_s)
+            self._alarms.set(group, wait_s)
         elif actions:
             self._begin(group, actions)
 
@@ -294,6 +297,7 @@ class Planner:
 
     async def _act(self, group: GroupId, actions: Sequence[Action]) -> None:
         try:
+            await self._remember(group, actions)
             for together, some in groupby(actions, key=lambda action: isinstance(action, Pin)):
                 if together:
                     await self._at_once(group, some)
@@ -319,6 +323,24 @@ class Planner:
             if group in self._dirty or self._failure is not None:
                 self._wake.set()
 
+    async def _remember(self, group: GroupId, actions: Sequence[Action]) -> None:
+        """Before these actions are taken, so that a planner that dies over them forgets nothing.
+
+        It only makes later choices better: what cannot be written now holds up no repair.
+        """
+        self._troubles.leaves(group, actions)
+        unwritten = self._troubles.unwritten(group)
+        if unwritten is None:
+            return
+        try:
+            self._troubles.was_written(await self._actor.remember(unwritten))
+        except ConflictError:
+            self._troubles.found(await self._actor.recall(group))
+            raise
+        except ApiError as e:
+            log.warning("troubles not written", extra={"group": str(group), "error": str(e)})
+            self._alarms.set(group, _RETRY_S)
+
     async def _at_once(self, group: GroupId, pins: Iterable[Action]) -> None:
         """A pin is good without the others; the first failure is told when all are done."""
         done = await asyncio.gather(
@@ -339,10 +361,9 @@ class Planner:
                     return False
             elif isinstance(action, EndHold):
                 if not await self._actor.end_hold(action):
-                    self._again(group, _RETRY_S)
+                    self._alarms.set(group, _RETRY_S)
             else:
                 await self._actor.apply(group, action)
-            self._troubles.acted(group, action)
             begun.append(action)
             if is_move(begun):
                 self._pace.moved(group)
@@ -353,7 +374,7 @@ class Planner:
         log.info("eviction refused", extra={"group": str(group), "pod": pod.key, "why": why})
         spared_s = self._tenants.spare(pod)
         self._rest(group, _REFUSED_S)
-        self._again(group, spared_s)
+        self._alarms.set(group, spared_s)
 
     def _faulted(self, group: GroupId) -> None:
         """A fault of ours; to be called where it is caught."""
@@ -369,18 +390,4 @@ class Planner:
 
     def _rested(self, group: GroupId) -> None:
         self._resting.discard(group)
-        self.group_changed(group)
-
-    def _again(self, group: GroupId, delay_s: float) -> None:
-        """To be looked at after `delay_s` even if nothing happens to it."""
-        loop = asyncio.get_running_loop()
-        alarm = self._alarms.get(group)
-        if alarm is not None:
-            if alarm.when() <= loop.time() + delay_s:
-                return
-            alarm.cancel()
-        self._alarms[group] = loop.call_later(delay_s, self._ring, group)
-
-    def _ring(self, group: GroupId) -> None:
-        del self._alarms[group]
         self.group_changed(group)

@@ -1,13 +1,18 @@
 """What went wrong for each group lately: the memory behind `engine/troubles.py`.
 
-Fed by what the planner sees each time it looks at a group, asked when it decides. In memory: a new
-planner knows nothing of what was, which costs a group at most one more attempt at a domain that
-will refuse it, and some more failures before a domain becomes its last choice.
+Fed by what the planner sees each time it looks at a group, asked when it decides. What it knows is
+written to the API server before it is acted on (`cluster/trouble_store.py`), so that a planner that
+takes over passes over the same domains, and counts on. The same refusal or failure is counted once,
+whoever sees it again.
+
+Only since when kube-scheduler refuses a pod is kept in memory: the next planner gives it
+`refused-after-seconds` anew.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.trouble_store import Remembered
 from lws_placement.engine.actions import Action, LeaveHold
 from lws_placement.engine.holds import Hold
 from lws_placement.engine.model import DomainName, GroupId, Pod
@@ -15,21 +20,37 @@ from lws_placement.engine.repair import failed_by_node
 from lws_placement.engine.seen import Seen, living_members
 from lws_placement.engine.troubles import History, Policy, Troubles
 
+_NOTHING = History()
+
 
 class TroubleBook:
-    """`clock`: seconds since the epoch."""
+    """`clock`: seconds since the epoch. `written`: what the API server has."""
 
-    def __init__(self, cache: ClusterCache, *, clock: Callable[[], float], policy: Policy) -> None:
+    def __init__(
+        self,
+        cache: ClusterCache,
+        *,
+        clock: Callable[[], float],
+        policy: Policy,
+        written: Iterable[Remembered] = (),
+    ) -> None:
         self._cache = cache
         self._clock = clock
         self._policy = policy
+        self._written: dict[GroupId, Remembered] = {}
         self._histories: dict[GroupId, History] = {}
         self._refused_since: dict[GroupId, dict[str, float]] = {}
+        for remembered in written:
+            self.found(remembered)
+
+    def groups(self) -> list[GroupId]:
+        """All that there is something to remember, or to forget, of."""
+        return sorted(self._histories.keys() | self._written.keys())
 
     def look(self, seen: Seen) -> Troubles:
         """Note what is to be seen of the group now; what `decide` should know of it."""
         now = self._clock()
-        history = self._histories.get(seen.id, History()).pruned(self._policy, now=now)
+        history = self._histories.get(seen.id, _NOTHING).pruned(self._policy, now=now)
         for pod in seen.pods:
             domain = (
                 _domain_of(pod, seen.holds) if failed_by_node(pod, self._cache.domains) else None
@@ -40,18 +61,50 @@ class TroubleBook:
         if _is_whole(seen):
             for hold in seen.active:
                 history = history.settled(hold.domain)
+        if not seen.pods and not seen.holds and seen.lws is None:
+            history = _NOTHING  # the group is no more, and will not be again
         self._keep(seen.id, history)
         return Troubles(now, history, self._refusals(seen, now), self._policy)
 
-    def acted(self, group: GroupId, action: Action) -> None:
-        """The action was taken."""
-        if isinstance(action, LeaveHold) and action.refused:
-            history = self._histories.get(group, History())
-            now = self._clock()
-            self._keep(group, history.with_refusal(action.hold.domain, action.refused, now=now))
+    def leaves(self, group: GroupId, actions: Iterable[Action]) -> None:
+        """These actions are about to be taken."""
+        history = self._histories.get(group, _NOTHING)
+        for action in actions:
+            if isinstance(action, LeaveHold) and action.refused:
+                hold, now = action.hold, self._clock()
+                history = history.with_refusal(hold.domain, action.refused, plan=hold.plan, now=now)
+        self._keep(group, history)
+
+    def unwritten(self, group: GroupId) -> Remembered | None:
+        """What is to be written of the group; None: the API server has it."""
+        history = self._histories.get(group, _NOTHING)
+        there = self._written.get(group)
+        if there is None:
+            return Remembered(group, history) if history != _NOTHING else None
+        if there.history.pruned(self._policy, now=self._clock()) == history != _NOTHING:
+            return None
+        return Remembered(group, history, there.resource_version, there.uid)
+
+    def was_written(self, remembered: Remembered) -> None:
+        if remembered.resource_version:
+            self._written[remembered.group] = remembered
+        else:
+            self._written.pop(remembered.group, None)
+
+    def found(self, remembered: Remembered) -> None:
+        """What the API server has, whoever wrote it."""
+        self.was_written(remembered)
+        history = self._histories.get(remembered.group, _NOTHING)
+        known = remembered.history.known_by(now=self._clock())
+        self._keep(remembered.group, history.with_all_of(known))
+
+    def forgets_after_s(self, group: GroupId) -> float | None:
+        """How long until something of the group is too old to matter."""
+        at_s = self._histories.get(group, _NOTHING).forgotten_s(self._policy)
+        return None if at_s is None else max(at_s - self._clock(), 0.0)
 
     def _keep(self, group: GroupId, history: History) -> None:
-        if history == History():
+        if history == _NOTHING:
             self._histories.pop(group, None)
         else:
             self._histories[group] = history

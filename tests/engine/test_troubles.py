@@ -12,8 +12,8 @@ POLICY = Policy(pass_over_s=30, pass_over_most_s=900, failures=3, window_s=1800)
 
 def after_refusals(times: int) -> History:
     history = History()
-    for _ in range(times):
-        history = history.with_refusal(A, "no volume", now=1000)
+    for number in range(times):
+        history = history.with_refusal(A, "no volume", plan=str(number), now=1000)
     return history
 
 
@@ -51,6 +51,26 @@ def test_a_domain_is_the_last_choice_until_its_failures_are_older_than_the_windo
     assert Troubles(1000 + 1800, history, policy=POLICY).last_choice == frozenset()
 
 
+def test_a_refusal_that_is_told_again_of_the_same_plan_is_one() -> None:
+    once = History().with_refusal(A, "no volume", plan="p", now=1000)
+    assert once.with_refusal(A, "no volume", plan="p", now=1005).refused[A].times == 1
+
+
+def test_what_two_planners_know_is_put_together() -> None:
+    one = after_refusals(1).with_failure(A, "first", now=1000)
+    other = after_refusals(2).with_failure(A, "second", now=1001)
+    later = other.with_refusal(A, "no volume", plan="later", now=1002)
+    for both in (one.with_all_of(later), later.with_all_of(one)):
+        assert both.refused[A].times == 3
+        assert both.failed[A] == {"first": 1000, "second": 1001}
+
+
+def test_what_a_clock_that_is_ahead_has_noted_is_not_for_ever() -> None:
+    ahead = after_refusals(1).with_failure(B, "first", now=9000).known_by(now=500)
+    assert ahead.refused[A].last_s == 500
+    assert ahead.failed[B] == {"first": 500}
+
+
 @given(
     st.lists(st.tuples(st.sampled_from((A, B)), st.booleans(), st.floats(0, 5000)), max_size=20),
     st.floats(0, 10_000),
@@ -62,7 +82,7 @@ def test_pruning_changes_no_answer(
     for number, (domain, refused, pause_s) in enumerate(events):
         now += pause_s
         if refused:
-            history = history.with_refusal(domain, "words", now=now)
+            history = history.with_refusal(domain, "words", plan=str(number), now=now)
         else:
             history = history.with_failure(domain, str(number), now=now)
     now += later_s

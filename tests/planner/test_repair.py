@@ -4,9 +4,8 @@ import asyncio
 from dataclasses import replace
 
 from fake_cluster import KEY, POLICY, Brain, FakeCluster
+from mishaps import OUT_OF_REACH, fail_a_node, fail_a_worker, refuse
 from virtual_time import run
-
-OUT_OF_REACH = "0/4 nodes are available: 1 node(s) had volume node affinity conflict"
 
 
 async def a_cluster(*slices, **more):
@@ -15,27 +14,6 @@ async def a_cluster(*slices, **more):
     for name in slices:
         cluster.add_slice(name)
     return cluster
-
-
-def refuse(cluster, *domains):
-    """kube-scheduler says no to every member that is pinned into these domains."""
-
-    def pinned_there(name):
-        notes = cluster.server.find("pods", name)["metadata"]["annotations"]
-        return notes.get("lws-placement.dev/pinned-node", "").startswith(domains)
-
-    def binds(name):
-        if not pinned_there(name):
-            return True
-        cluster.change("pods", name, _unschedulable)
-        return False
-
-    cluster.binds = binds
-
-
-def _unschedulable(pod):
-    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
-    pod["status"]["conditions"] = [condition | {"message": OUT_OF_REACH}]
 
 
 def test_a_domain_where_kube_scheduler_refuses_a_member_is_left_for_another():
@@ -88,18 +66,6 @@ def test_a_member_that_is_refused_for_a_moment_only_stays():
         await cluster.stop()
 
     run(story())
-
-
-async def fail_a_node(cluster):
-    """The kubelet refuses a worker; its StatefulSet deletes the failed pod."""
-    await fail_a_worker(cluster, reason="UnexpectedAdmissionError")
-
-
-async def fail_a_worker(cluster, **status):
-    old = cluster.server.find("pods", "llm-0")["metadata"]["uid"]
-    cluster.change("pods", "llm-0-1", lambda pod: pod["status"].update(phase="Failed", **status))
-    await cluster.rest()
-    assert cluster.server.find("pods", "llm-0")["metadata"]["uid"] != old
 
 
 def test_a_domain_whose_nodes_failed_twice_is_the_last_choice():

@@ -1,0 +1,35 @@
+"""When a group is to be looked at again though nothing happens to it: one alarm each, the next that
+is due.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from lws_placement.engine.model import GroupId
+
+
+class Alarms:
+    """`ring` is called on the event loop."""
+
+    def __init__(self, ring: Callable[[GroupId], None]) -> None:
+        self._ring = ring
+        self._set: dict[GroupId, asyncio.TimerHandle] = {}
+
+    def set(self, group: GroupId, delay_s: float) -> None:
+        """Or leave the one that is due before."""
+        loop = asyncio.get_running_loop()
+        known = self._set.get(group)
+        if known is not None:
+            if known.when() <= loop.time() + delay_s:
+                return
+            known.cancel()
+        self._set[group] = loop.call_later(delay_s, self._due, group)
+
+    def clear(self) -> None:
+        for alarm in self._set.values():
+            alarm.cancel()
+        self._set.clear()
+
+    def _due(self, group: GroupId) -> None:
+        del self._set[group]
+        self._ring(group)

@@ -1,0 +1,36 @@
+"""What goes wrong for groups of the in-memory cluster."""
+
+OUT_OF_REACH = "0/4 nodes are available: 1 node(s) had volume node affinity conflict"
+
+
+def refuse(cluster, *domains):
+    """kube-scheduler says no to every member that is pinned into these domains."""
+
+    def pinned_there(name):
+        notes = cluster.server.find("pods", name)["metadata"]["annotations"]
+        return notes.get("lws-placement.dev/pinned-node", "").startswith(domains)
+
+    def binds(name):
+        if not pinned_there(name):
+            return True
+        cluster.change("pods", name, _unschedulable)
+        return False
+
+    cluster.binds = binds
+
+
+def _unschedulable(pod):
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    pod["status"]["conditions"] = [condition | {"message": OUT_OF_REACH}]
+
+
+async def fail_a_node(cluster):
+    """The kubelet refuses a worker; its StatefulSet deletes the failed pod."""
+    await fail_a_worker(cluster, reason="UnexpectedAdmissionError")
+
+
+async def fail_a_worker(cluster, **status):
+    old = cluster.server.find("pods", "llm-0")["metadata"]["uid"]
+    cluster.change("pods", "llm-0-1", lambda pod: pod["status"].update(phase="Failed", **status))
+    await cluster.rest()
+    assert cluster.server.find("pods", "llm-0")["metadata"]["uid"] != old

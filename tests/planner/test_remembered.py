@@ -1,0 +1,228 @@
+"""What went wrong for a group outlives the planner that saw it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from fake_cluster import POLICY, Brain, FakeCluster
+from killing import answer_every_write, kill_at_every_write
+from mishaps import fail_a_node, refuse
+from virtual_time import run
+
+from lws_placement import keys
+
+PASS_OVER_S = 60
+FAILURES = 3
+
+
+async def a_cluster(*slices):
+    cluster = FakeCluster()
+    await cluster.start()
+    for name in slices:
+        cluster.add_slice(name)
+    return cluster
+
+
+async def next_planner(cluster):
+    await cluster.brain.stop()
+    await cluster.lead()
+
+
+def leases(cluster):
+    return cluster.server.all("leases", labels=f"{keys.HOLD_LABEL}=troubles")
+
+
+def remembered(cluster):
+    """(domain, times) of what refused, and domain -> number of failures."""
+    bodies = [json.loads(x["metadata"]["annotations"][keys.TROUBLES]) for x in leases(cluster)]
+    refused = [(r["domain"], r["times"]) for body in bodies for r in body["refused"]]
+    return refused, {f["domain"]: len(f["at"]) for body in bodies for f in body["failed"]}
+
+
+def test_a_group_is_tried_no_more_often_when_the_planner_changes_each_time():
+    async def story():
+        cluster = await a_cluster("a")
+        refuse(cluster, "a")
+        cluster.add_lws()
+        tries, held = 0, False
+        for _ in range(120):
+            await cluster.round()
+            tries += not held and bool(cluster.holds())
+            if held and not cluster.holds():
+                await next_planner(cluster)
+            held = bool(cluster.holds())
+        assert 2 <= tries <= 5, "5, 10, 20, 40 s apart and more, as with one planner"
+        await cluster.stop()
+
+    run(story())
+
+
+def test_the_next_planner_tells_why_it_passes_a_domain_over():
+    async def story():
+        cluster = await a_cluster("a")
+        refuse(cluster, "a")
+        cluster.add_lws()
+        while not cluster.said("WaitingForDomain"):
+            await cluster.round()
+        await next_planner(cluster)
+        await cluster.round()
+        assert cluster.holds() == {}
+        notes = cluster.said("WaitingForDomain")
+        assert all("1 domain was refused by kube-scheduler lately" in note for note in notes)
+        await cluster.stop()
+
+    run(story())
+
+
+async def refused_twice(cluster):
+    """In a, then in b; what is written then does not depend on who was killed on the way."""
+    cluster.add_slice("a")
+    cluster.add_slice("b")
+    refuse(cluster, "a", "b")
+    cluster.add_lws()
+    await cluster.rest()
+    assert cluster.holds() == {}
+    assert remembered(cluster) == ([("a", 1), ("b", 1)], {})
+    cluster.binds = lambda name: True
+    await cluster.rest(quiet=2 * PASS_OVER_S)
+
+
+async def failed_again_and_again(cluster):
+    """Only a failure that the planner did not live to write down may have to come once more."""
+    cluster.add_slice("a")
+    cluster.add_slice("b")
+    cluster.add_lws()
+    await cluster.rest()
+    failures = 0
+    while set(cluster.places().values()) == {"a-0", "a-1"}:
+        await fail_a_node(cluster)
+        failures += 1
+    assert failures in ((FAILURES, FAILURES + 1) if cluster.kills else (FAILURES,))
+    assert remembered(cluster) == ([], {"a": FAILURES})
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """No second try while planners come and go."""
+    policy = replace(POLICY, pass_over_s=PASS_OVER_S, failures=FAILURES)
+    monkeypatch.setattr(Brain, "policy", policy)
+
+
+STORIES = pytest.mark.parametrize(
+    "story", [refused_twice, failed_again_and_again], ids=lambda s: s.__name__
+)
+
+
+@STORIES
+def test_nothing_is_forgotten_nor_counted_twice_wherever_the_planner_is_killed(story, slow):
+    assert kill_at_every_write(story, brain_away=0) >= 5
+
+
+@STORIES
+@pytest.mark.parametrize(("status", "took_effect"), [(409, False), (429, False), (0, True)])
+def test_nothing_is_counted_twice_whatever_a_write_is_answered(story, slow, status, took_effect):
+    answer_every_write(story, status=status, took_effect=took_effect)
+
+
+def test_failures_that_different_planners_saw_count_together():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.add_lws()
+        await cluster.rest()
+        await fail_a_node(cluster)
+        assert set(cluster.places().values()) == {"a-0", "a-1"}
+        await next_planner(cluster)
+        await fail_a_node(cluster)
+        assert set(cluster.places().values()) == {"b-0", "b-1"}
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_group_that_is_whole_where_it_was_refused_leaves_nothing_to_remember():
+    async def story():
+        cluster = await a_cluster("a")
+        refuse(cluster, "a")
+        cluster.add_lws()
+        while cluster.said("Moving") == []:
+            await cluster.round()
+        assert remembered(cluster)[0] == [("a", 1)]
+        await next_planner(cluster)
+        cluster.binds = lambda name: True
+        await cluster.rest(quiet=30)
+        assert cluster.not_whole() == []
+        assert leases(cluster) == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_what_is_too_old_to_matter_is_forgotten_by_whoever_leads_then():
+    async def story():
+        cluster = await a_cluster("a")
+        cluster.add_lws()
+        await cluster.rest()
+        await fail_a_node(cluster)
+        await next_planner(cluster)
+        assert remembered(cluster)[1] == {"a": 1}
+        await cluster.rest(quiet=1900)
+        assert leases(cluster) == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_what_went_wrong_for_a_group_that_is_no_more_is_forgotten_at_once():
+    async def story():
+        cluster = await a_cluster("a")
+        cluster.add_lws()
+        await cluster.rest()
+        await fail_a_node(cluster)
+        assert len(leases(cluster)) == 1
+        cluster.delete("leaderworkersets", "llm")
+        await cluster.rest()
+        assert leases(cluster) == []
+        await cluster.stop()
+
+    run(story())
+
+
+BROKEN = ["", "{}", "null", '{"version": "v2"}']
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_what_cannot_be_read_stops_no_planner_and_is_written_anew(text):
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.add_lws()
+        await cluster.rest()
+        await fail_a_node(cluster)
+        (lease,) = leases(cluster)
+        lease["metadata"]["annotations"] = {keys.TROUBLES: text}
+        cluster.server.put("leases", lease)
+        await next_planner(cluster)
+        await fail_a_node(cluster)
+        assert cluster.not_whole() == []
+        assert set(cluster.places().values()) == {"a-0", "a-1"}, "the first is forgotten"
+        await fail_a_node(cluster)
+        assert set(cluster.places().values()) == {"b-0", "b-1"}
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_memory_that_cannot_be_written_holds_up_no_repair():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.add_lws()
+        await cluster.rest()
+        api = cluster.brain.api
+        api.answer_at(len(api.writes), 422)
+        await fail_a_node(cluster)
+        await fail_a_node(cluster)
+        assert set(cluster.places().values()) == {"b-0", "b-1"}
+        assert remembered(cluster)[1] == {"a": 2}
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
