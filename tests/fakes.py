@@ -160,6 +160,7 @@ class FakeApi:
     def __init__(self, server):
         self.server = server
         self.writes = []
+        self.lists = []
         self.dead = asyncio.Event()
         self.watching = asyncio.Event()
         self.watching.set()
@@ -185,10 +186,12 @@ class FakeApi:
     async def list(self, path, **params):
         await self._alive()
         resource, (namespace, _), _ = parse(path)
+        self.lists.append((resource, params))
         items = [
             json_copy(o)
             for o in self.server.all(resource, labels=params.get("labelSelector"))
             if not namespace or o["metadata"].get("namespace") == namespace
+            if has_field(o, params.get("fieldSelector"))
         ]
         return {"items": items, "metadata": {"resourceVersion": str(self.server.version)}}
 
@@ -366,6 +369,14 @@ def matches(obj, selector):
         if key and (key not in labels or (equals and labels[key] != value)):
             return False
     return True
+
+
+def has_field(obj, selector):
+    """A selector of the form `field.of.it=value`."""
+    path, _, value = (selector or "").partition("=")
+    for name in path.split(".") if path else ():
+        obj = obj.get(name, {})
+    return not path or obj == value
 
 
 def merged(old, patch):

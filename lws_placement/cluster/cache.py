@@ -18,9 +18,8 @@ from lws_placement.cluster.listener import Listener
 from lws_placement.cluster.occupants import occupant_of, takes_differently
 from lws_placement.cluster.preempting import ComingHolds, Priorities
 from lws_placement.cluster.revisions import Revision, RevisionIndex
+from lws_placement.cluster.unbound_pods import UnboundPods
 from lws_placement.engine.ask import EVERYWHERE
-from lws_placement.engine.explain import ROOM_IS_HELD
-from lws_placement.engine.foreign import waits_for_room
 from lws_placement.engine.holds import Hold, Promise, promises_of
 from lws_placement.engine.model import DomainName, GroupId, MemberInfo, Pod
 from lws_placement.engine.workload import LwsInfo, Templates
@@ -44,8 +43,7 @@ class ClusterCache:
         self._coming = ComingHolds()
         self._priorities = Priorities()
         self._gone: dict[str, int] = {}
-        self._refused: set[str] = set()
-        self._roomless: set[str] = set()
+        self._unbound = UnboundPods()
 
     # -- pods ------------------------------------------------------------------------------------
 
@@ -64,12 +62,8 @@ class ClusterCache:
             self._affinity[uid] = (raw["spec"].get("affinity") or {}).get("nodeAffinity") or {}
         else:
             self._affinity.pop(uid, None)
-        if pod.node is None and ROOM_IS_HELD in pod.unschedulable:
-            self._refused.add(uid)
-        else:
-            self._refused.discard(uid)
         self._index_pod(old, pod)
-        self._note_roomless(pod)
+        self._note_unbound(pod)
 
     def put_written_pod(self, raw: Raw) -> None:
         """A write response: only for a pod that is still known."""
@@ -79,8 +73,7 @@ class ClusterCache:
     def drop_pod(self, uid: str, *, version: int = 0) -> None:
         pod = self._pods.pop(uid, None)
         self._affinity.pop(uid, None)
-        self._refused.discard(uid)
-        self._roomless.discard(uid)
+        self._unbound.drop(uid)
         self._gone[uid] = version
         if len(self._gone) > 4096:
             self._gone.pop(next(iter(self._gone)))
@@ -112,20 +105,21 @@ class ClusterCache:
 
     def refused(self) -> list[Pod]:
         """Foreign pods that wait because the extender kept them off held room, first come first."""
-        found = [self._pods[uid] for uid in self._refused]
+        found = [self._pods[uid] for uid in self._unbound.refused]
         return sorted(found, key=lambda p: (-p.priority, p.created_s, p.key))
 
     @property
     def roomless(self) -> AbstractSet[str]:
         """UIDs of foreign pods that wait for room."""
-        return self._roomless
+        return self._unbound.roomless
 
-    def _note_roomless(self, pod: Pod) -> None:
+    def queued(self) -> list[Pod]:
+        """Foreign pods that kube-scheduler may bind any moment, in no order."""
+        return [self._pods[uid] for uid in self._unbound.queued]
+
+    def _note_unbound(self, pod: Pod) -> None:
         self._foreign_changed(pod)
-        if pod.marked or pod.uid in self._group_of or not waits_for_room(pod):
-            self._roomless.discard(pod.uid)
-        elif pod.uid not in self._roomless:
-            self._roomless.add(pod.uid)
+        if self._unbound.put(pod, of_group=pod.uid in self._group_of):
             for listener in self.listeners:
                 listener.pod_waits(pod.uid)
 

@@ -47,6 +47,7 @@ from lws_placement.errors import (
     NotFoundError,
     NotLeaderError,
 )
+from lws_placement.planner.racing import RacingPods
 from lws_placement.planner.report import Reporter
 from lws_placement.planner.surge import SurgeNotes
 
@@ -75,6 +76,7 @@ class Actor:
         self._report = reporter
         self._may_write = may_write
         self._evictions = Evictions(api, may_write=may_write)
+        self._racing = RacingPods(api, cache)
         self._surge = SurgeNotes(api, cache, may_write=may_write)
         self._waking: asyncio.Task[None] | None = None
 
@@ -85,6 +87,8 @@ class Actor:
                 promise = self._cache.promise_of(group)
                 if promise is not None and all(h.resource_version for h in promise.holds):
                     await self._report.placed(group, promise)
+                    if any(p.gated for p in self._cache.group_pods(group)):
+                        await self._racing.look_again(promise.holds)
             case LeaveHold(hold, why, preempted_by):
                 await self._write(replace(hold, state=HoldState.LEAVING))
                 await self._report.leaving(group, hold, why, preempted=preempted_by is not None)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from lws_placement import metrics
-from lws_placement.engine.actions import Action, Blocked, Wait, WriteHold
+from lws_placement.engine.actions import Action, Blocked, Pin, Wait, WriteHold
 from lws_placement.engine.holds import HoldState
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.seen import Seen
@@ -32,7 +32,7 @@ class WaitingGroups:
 
     def placed(self, group: GroupId, actions: Sequence[Action]) -> None:
         """All of `actions` were taken."""
-        if any(isinstance(a, WriteHold) and a.hold.state is HoldState.ACTIVE for a in actions):
+        if any(_places(action) for action in actions):
             since = self._since.pop(group, None)
             if since is not None:
                 metrics.WAIT_SECONDS.observe(self._clock() - since)
@@ -50,6 +50,16 @@ class WaitingGroups:
         if why is not None:
             self._waits[group] = why
             metrics.WAITING_GROUPS.labels(why).inc()
+
+
+def _places(action: Action) -> bool:
+    """A hold that was written and found to be of no use was no placement; pins tell."""
+    match action:
+        case WriteHold(hold):
+            return hold.state is HoldState.ACTIVE
+        case Pin():
+            return True
+    return False
 
 
 def _why(actions: Sequence[Action]) -> Waiting | None:

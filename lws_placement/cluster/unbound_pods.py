@@ -1,0 +1,39 @@
+"""Foreign pods that have no node yet, and what each of them waits for."""
+
+from lws_placement.engine.explain import ROOM_IS_HELD
+from lws_placement.engine.foreign import waits_for_room
+from lws_placement.engine.model import Pod
+
+
+class UnboundPods:
+    """UIDs: `refused` of pods that the extender kept off held room, `roomless` of those that
+    kube-scheduler has no room for, `queued` of all that it may bind any moment.
+    """
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+        self.roomless: set[str] = set()
+        self.queued: set[str] = set()
+
+    def put(self, pod: Pod, *, of_group: bool) -> bool:
+        """Does it begin to be without room?"""
+        foreign = not pod.marked and not of_group
+        was_roomless = pod.uid in self.roomless
+        for which, belongs in (
+            (self.refused, pod.node is None and ROOM_IS_HELD in pod.unschedulable),
+            (self.roomless, foreign and waits_for_room(pod)),
+            (self.queued, foreign and _may_be_bound(pod)),
+        ):
+            if belongs:
+                which.add(pod.uid)
+            else:
+                which.discard(pod.uid)
+        return not was_roomless and pod.uid in self.roomless
+
+    def drop(self, uid: str) -> None:
+        for which in (self.refused, self.roomless, self.queued):
+            which.discard(uid)
+
+
+def _may_be_bound(pod: Pod) -> bool:
+    return pod.node is None and not pod.gates and not pod.terminating and not pod.finished
