@@ -11,13 +11,18 @@ from fake_statefulsets import StatefulSets, is_ready
 from lws_placement import keys
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.lookup import ClusterLookup
-from lws_placement.controller.run import run_controller
+from lws_placement.controller.run import Controller
+
+
+def a_controller(api, nodes):
+    recorder = EventRecorder(api, instance="test", controller="leaderworkerset")
+    clock = asyncio.get_running_loop().time
+    return Controller(api, nodes=nodes, recorder=recorder, may_write=lambda: None, clock=clock)
 
 
 def start_controller(api, nodes):
-    recorder = EventRecorder(api, instance="test", controller="leaderworkerset")
-    running = run_controller(api, nodes=nodes, recorder=recorder, may_write=lambda: None)
-    return asyncio.create_task(running)
+    made = a_controller(api, nodes)
+    return [asyncio.create_task(made.watch()), asyncio.create_task(made.lead())]
 
 
 class NoNodes:
@@ -35,17 +40,33 @@ class NoNodes:
 
 class ControllerAlone(Replica):
     async def start(self):
-        self.tasks.append(start_controller(self.api, NoNodes()))
+        self.tasks += start_controller(self.api, NoNodes())
 
     async def ready(self):
         await self.start()
+
+
+class StandingBy(Replica):
+    """A second replica: `take_over()` when nobody else leads any more."""
+
+    async def start(self):
+        self._controller = a_controller(self.api, NoNodes())
+        self.tasks.append(asyncio.create_task(self._controller.watch()))
+
+    async def take_over(self):
+        self._leading = asyncio.create_task(self._controller.lead())
+        self.tasks.append(self._leading)
+
+    async def stand_back(self):
+        self._leading.cancel()
+        await asyncio.wait([self._leading])
 
 
 class PlannerAndController(Brain):
     async def start(self):
         await super().start()
         lookup = ClusterLookup(self.api, self.cache, mirror=self.mirror, extender_configured=True)
-        self.tasks.append(start_controller(self.api, lookup))
+        self.tasks += start_controller(self.api, lookup)
 
 
 class RolloutCluster(FakeCluster):

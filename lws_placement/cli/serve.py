@@ -33,7 +33,7 @@ from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.cluster.trouble_store import Remembered, TroubleStore
 from lws_placement.cluster.world import ClusterWorld
-from lws_placement.controller.run import run_controller
+from lws_placement.controller.run import Controller
 from lws_placement.engine.troubles import Policy
 from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
 from lws_placement.extender.app import build_app as extender_app
@@ -198,24 +198,32 @@ class Process:
             timing=Timing(lease_s, lease_s * 2 / 3, lease_s * 2 / 15),
         )
         may_write = elector.leadership.require
+        controller = self._controller(may_write) if Role.CONTROLLER in self._roles else None
 
         async def lead() -> None:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     if Role.CERTIFICATES in self._roles:
                         tasks.create_task(self._keep_certificates())
-                    if Role.CONTROLLER in self._roles:
-                        recorder = self._recorder("leaderworkerset")
-                        controller = run_controller(
-                            self._api, nodes=self._lookup, recorder=recorder, may_write=may_write
-                        )
-                        tasks.create_task(controller)
+                    if controller is not None:
+                        tasks.create_task(controller.lead())
                     if Role.PLANNER in self._roles:
                         tasks.create_task(self._plan(may_write))
             except* NotLeaderError:
                 log.info("deposed")
 
-        await elector.run(lead)
+        async with asyncio.TaskGroup() as tasks:
+            if controller is not None:
+                tasks.create_task(controller.watch())
+            await elector.run(lead)
+
+    def _controller(self, may_write: Callable[[], None]) -> Controller:
+        return Controller(
+            self._api,
+            nodes=self._lookup,
+            recorder=self._recorder("leaderworkerset"),
+            may_write=may_write,
+        )
 
     async def _plan(self, may_write: Callable[[], None]) -> None:
         store = self._holds(may_write)

@@ -9,7 +9,7 @@ in an instant still restarts its group.
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from lws_placement import keys
 from lws_placement.cluster.client import Api, Raw
@@ -17,6 +17,8 @@ from lws_placement.cluster.decode import controlling_owner
 from lws_placement.cluster.mirror import LWS_PATH
 from lws_placement.cluster.watch import Watcher
 from lws_placement.engine.restart import PodState
+
+K = TypeVar("K")
 
 Name = tuple[str, str]
 """(namespace, name)."""
@@ -44,7 +46,7 @@ class Observed:
         self.revisions: dict[Name, Raw] = {}
         self._pods: dict[Name, PodState] = {}
         self._leaders: dict[Name, Raw] = {}
-        self._of_lws: dict[Name, set[Name]] = {}
+        self._of_group: dict[tuple[Name, str], set[Name]] = {}
         self._leaders_of_lws: dict[Name, set[Name]] = {}
         self._sets_by_uid: dict[str, Name] = {}
         labelled = {"labelSelector": keys.LWS_NAME}
@@ -83,12 +85,16 @@ class Observed:
     def pod(self, name: Name) -> PodState | None:
         return self._pods.get(name)
 
+    def all_pods(self) -> list[PodState]:
+        return list(self._pods.values())
+
     def leader(self, pod: PodState) -> Raw:
         """Names, labels and resources of a leader that is known."""
         return self._leaders[(pod.namespace, pod.name)]
 
-    def pods_of(self, lws: Name) -> list[PodState]:
-        return [self._pods[name] for name in sorted(self._of_lws.get(lws, ()))]
+    def group_of(self, pod: PodState) -> list[PodState]:
+        """All pods that are there of its group, whatever their revision."""
+        return [self._pods[name] for name in sorted(self._of_group.get(_group_of(pod), ()))]
 
     def leaders_of(self, lws: Name) -> list[PodState]:
         """Leaders alone: of a large set a fraction of the pods."""
@@ -173,7 +179,7 @@ class Observed:
         if state.is_leader:
             self._leaders[_name(raw)] = _as_leader(raw)
             self._leaders_of_lws.setdefault((state.namespace, state.lws), set()).add(_name(raw))
-        self._of_lws.setdefault((state.namespace, state.lws), set()).add(_name(raw))
+        self._of_group.setdefault(_group_of(state), set()).add(_name(raw))
         self._on_pod(state)
         self._on_child((state.namespace, state.lws))
 
@@ -184,15 +190,23 @@ class Observed:
         del self._pods[_name(raw)]
         self._leaders.pop(_name(raw), None)
         lws = (known.namespace, known.lws)
-        for index in (self._of_lws, self._leaders_of_lws):
-            names = index.get(lws, set())
-            names.discard(_name(raw))
-            if not names:
-                index.pop(lws, None)
+        _discard(self._of_group, _group_of(known), _name(raw))
+        _discard(self._leaders_of_lws, lws, _name(raw))
         # All that is told of a pod that vanished during a gap is its name.
         last = pod_state(raw) if "spec" in raw else known
         self._on_pod(replace(last, node=last.node or known.node, terminating=True))
         self._on_child(lws)
+
+
+def _group_of(pod: PodState) -> tuple[Name, str]:
+    return (pod.namespace, pod.lws), pod.group_index
+
+
+def _discard(index: dict[K, set[Name]], key: K, name: Name) -> None:
+    names = index.get(key, set())
+    names.discard(name)
+    if not names:
+        index.pop(key, None)
 
 
 def pod_state(raw: Raw) -> PodState:

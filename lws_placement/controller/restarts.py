@@ -45,23 +45,8 @@ class Restarts:
 
     async def trouble(self, lws: Raw, pod: PodState) -> None:
         """`pod` has failed in a way that may call for a restart of its group."""
-        leader_name = pod.name if pod.is_leader else pod.leader_name
-        leader = self._observed.pod((pod.namespace, leader_name))
-        if pod.is_leader and leader is not None and leader.uid != pod.uid:
-            return
-        group = [
-            p
-            for p in self._observed.pods_of((pod.namespace, pod.lws))
-            if p.group_index == pod.group_index
-        ]
-        why_not = why_no_restart(
-            lws,
-            pod,
-            leader=leader,
-            workers_owner=self._observed.owner_of_set(pod.owner_uid),
-            group=group,
-        )
-        if why_not is not None or leader is None:
+        leader = leader_to_delete(self._observed, lws, pod)
+        if leader is None:
             return
         budget = budget_of(lws)
         if budget is not None and not await self._may_restart(lws, budget, leader):
@@ -158,6 +143,21 @@ class Restarts:
             f"to recreate group {leader.group_index}"
         )
         await self._say(lws, "RecreateGroup", note, "Delete")
+
+
+def leader_to_delete(observed: Observed, lws: Raw, pod: PodState) -> PodState | None:
+    """The leader of the group that `pod`, which has failed, restarts; None if it restarts none."""
+    leader = observed.pod((pod.namespace, pod.name if pod.is_leader else pod.leader_name))
+    if pod.is_leader and leader is not None and leader.uid != pod.uid:
+        return None
+    why_not = why_no_restart(
+        lws,
+        pod,
+        leader=leader,
+        workers_owner=observed.owner_of_set(pod.owner_uid),
+        group=observed.group_of(pod),
+    )
+    return leader if why_not is None else None
 
 
 def _name(lws: Raw) -> Name:

@@ -1,8 +1,11 @@
-"""The built-in LeaderWorkerSet controller, for clusters that have none; runs where the leader Lease
-is held.
+"""The built-in LeaderWorkerSet controller, for clusters that have none.
+
+It watches in every replica and acts where the leader Lease is held: a replica that takes over knows
+what went on meanwhile (`standby.py`), and needs no lists before it begins.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from lws_placement.cluster.client import Api
@@ -13,6 +16,7 @@ from lws_placement.controller.observed import Name, Observed
 from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.say import Say
 from lws_placement.controller.sets import SetReconciler
+from lws_placement.controller.standby import Standby
 from lws_placement.engine.restart import PodState
 from lws_placement.loop import KeyQueue, run_queue
 
@@ -21,48 +25,109 @@ _GATHER_S = 0.05
 """Changes of pods and StatefulSets that come within this time are looked at together."""
 
 
-async def run_controller(
-    api: Api, *, nodes: Nodes, recorder: EventRecorder, may_write: Callable[[], None]
-) -> None:
-    """Until cancelled, or NotLeaderError."""
-    set_queue: KeyQueue[Name] = KeyQueue()
-    pod_queue: KeyQueue[str] = KeyQueue()
-    last: dict[str, PodState] = {}
+class Controller:
+    """`watch()` runs as long as the process, `lead()` while it leads: again and again, perhaps."""
 
-    def on_pod(state: PodState) -> None:
-        last[state.uid] = state
-        pod_queue.add(state.uid)
+    def __init__(
+        self,
+        api: Api,
+        *,
+        nodes: Nodes,
+        recorder: EventRecorder,
+        may_write: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._nodes = nodes
+        self._say = Say(recorder)
+        self._may_write = may_write
+        self._work: _Work | None = None
+        self._observed = Observed(
+            api, on_lws=self._on_lws, on_child=self._on_child, on_pod=self._on_pod
+        )
+        self._standby = Standby(self._observed, clock=clock)
 
-    def on_child(lws: Name) -> None:
-        set_queue.add(lws, delay_s=_GATHER_S)
+    async def watch(self) -> None:
+        """Until cancelled."""
+        await self._observed.run()
 
-    observed = Observed(api, on_lws=set_queue.add, on_child=on_child, on_pod=on_pod)
-    say = Say(recorder)
-    restarts = Restarts(
-        api,
-        observed,
-        say=say,
-        may_write=may_write,
-        look_again=lambda name, delay_s: set_queue.add(name, delay_s=delay_s),
-    )
-    sets = SetReconciler(
-        api, observed, nodes=nodes, restarts=restarts, say=say, may_write=may_write
-    )
-    groups = GroupReconciler(
-        api, observed, sets=sets, restarts=restarts, nodes=nodes, say=say, may_write=may_write
-    )
+    async def lead(self) -> None:
+        """Until cancelled, or NotLeaderError."""
+        await self._observed.wait_synced()
+        self._work = work = _Work()
+        try:
+            for name in self._observed.lws:
+                work.sets.add(name)
+            for pod in [*self._observed.all_pods(), *self._standby.take()]:
+                work.add_pod(pod)
+            await self._carry_out(work)
+        finally:
+            self._work = None
+            for pod in work.last.values():
+                self._standby.look(pod)
 
-    async def handle_pod(uid: str) -> None:
-        state = last.get(uid)
-        if state is None:
-            return
-        await groups.reconcile(state)
-        living = observed.pod((state.namespace, state.name))
-        if last.get(uid) is state and (living is None or living.uid != uid):
-            del last[uid]
+    async def _carry_out(self, work: "_Work") -> None:
+        restarts = Restarts(
+            self._api,
+            self._observed,
+            say=self._say,
+            may_write=self._may_write,
+            look_again=lambda name, delay_s: work.sets.add(name, delay_s=delay_s),
+        )
+        sets = SetReconciler(
+            self._api,
+            self._observed,
+            nodes=self._nodes,
+            restarts=restarts,
+            say=self._say,
+            may_write=self._may_write,
+        )
+        groups = GroupReconciler(
+            self._api,
+            self._observed,
+            sets=sets,
+            restarts=restarts,
+            nodes=self._nodes,
+            say=self._say,
+            may_write=self._may_write,
+        )
 
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(observed.run())
-        await observed.wait_synced()
-        tasks.create_task(run_queue(set_queue, sets.reconcile, workers=_WORKERS))
-        tasks.create_task(run_queue(pod_queue, handle_pod, workers=_WORKERS))
+        async def handle_pod(uid: str) -> None:
+            state = work.last.get(uid)
+            if state is None:
+                return
+            await groups.reconcile(state)
+            living = self._observed.pod((state.namespace, state.name))
+            if work.last.get(uid) is state and (living is None or living.uid != uid):
+                del work.last[uid]
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(run_queue(work.sets, sets.reconcile, workers=_WORKERS))
+            tasks.create_task(run_queue(work.pods, handle_pod, workers=_WORKERS))
+
+    def _on_lws(self, name: Name) -> None:
+        if self._work is not None:
+            self._work.sets.add(name)
+
+    def _on_child(self, lws: Name) -> None:
+        if self._work is not None:
+            self._work.sets.add(lws, delay_s=_GATHER_S)
+
+    def _on_pod(self, state: PodState) -> None:
+        if self._work is not None:
+            self._work.add_pod(state)
+        else:
+            self._standby.look(state)
+
+
+class _Work:
+    """What is still to be looked at."""
+
+    def __init__(self) -> None:
+        self.sets: KeyQueue[Name] = KeyQueue()
+        self.pods: KeyQueue[str] = KeyQueue()
+        self.last: dict[str, PodState] = {}
+
+    def add_pod(self, state: PodState) -> None:
+        self.last[state.uid] = state
+        self.pods.add(state.uid)

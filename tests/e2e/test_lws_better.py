@@ -5,6 +5,7 @@ import json
 import pytest
 from e2e.conftest import start
 from e2e.stack import CHIPS, LWS
+from e2e.test_failures import leader_of
 
 SMALL = {"cpu": "1"}
 
@@ -72,6 +73,22 @@ def test_a_worker_that_is_gone_in_an_instant_restarts_its_group(scene):
     before = uids(scene)
     scene.kubectl("delete", "pod", "llm-0-2", "--force", "--grace-period=0")
     scene.wait(lambda: all_new(scene, before), "all pods of the group are new")
+
+
+def test_a_worker_that_is_gone_in_an_instant_while_nobody_leads_restarts_its_group(scene):
+    """The replica that stands by has seen it."""
+    scene.pool(1)
+    scene.create(scene.lws(exclusive=False, resources=SMALL))
+    scene.wait_bound(4)
+    before = uids(scene)
+    dead = leader_of(scene)
+    scene.installation.kill_server(dead)
+    try:
+        scene.kubectl("delete", "pod", "llm-0-2", "--force", "--grace-period=0")
+        scene.wait(lambda: "llm-0-2" in uids(scene), "its StatefulSet makes another one")
+        scene.wait(lambda: all_new(scene, before), "all pods of the group are new")
+    finally:
+        start(scene.installation, dead)
 
 
 def test_a_worker_that_was_never_bound_may_be_replaced(scene):
