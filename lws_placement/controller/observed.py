@@ -100,6 +100,9 @@ class Observed:
         """Leaders alone: of a large set a fraction of the pods."""
         return [self._pods[name] for name in sorted(self._leaders_of_lws.get(lws, ()))]
 
+    def leaders_number(self, lws: Name) -> int:
+        return len(self._leaders_of_lws.get(lws, ()))
+
     def owner_of_set(self, uid: str) -> str | None:
         """UID of the controlling owner of a StatefulSet; None if the StatefulSet is gone."""
         name = self._sets_by_uid.get(uid)

@@ -106,7 +106,9 @@ def _place(seen: Seen, views: Views) -> list[Action]:
     if not promises:
         why = "its plan was not written to the end"
         return [*vacated, *_assign_again(seen, now, seen.active, views=views, why=why)]
-    promise = min(promises, key=lambda p: _preference(p, now, views))
+    promise, *more = promises
+    if more:
+        promise = min(promises, key=lambda p: _preference(p, now, views))
     others = [h for h in seen.active if h not in promise.holds]
     left = [LeaveHold(h, f"the group has {promise.where} already") for h in others]
     return [*vacated, *left, *_with_promise(seen, now, promise, views)]

@@ -167,7 +167,7 @@ class Now:
         themselves, what it says now.
         """
         mine, now = self.info.ask, self.lws
-        if now is None:
+        if now is None or mine == now:
             return mine
         return replace(mine, scope=now.scope, within=now.within, near=now.near)
 

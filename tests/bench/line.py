@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from lws_placement.cluster.client import connect
+from lws_placement.cluster.hold_store import SELECTOR
 from lws_placement.cluster.watch import Watcher
 from lws_placement.localcluster.binaries import find_or_build
 from lws_placement.localcluster.cluster import LocalCluster
@@ -39,6 +40,8 @@ _WAIT_S = 900
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 _LWS = f"/apis/leaderworkerset.x-k8s.io/v1/namespaces/{NAMESPACE}/leaderworkersets"
 _SETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets"
+_REVISIONS = f"/apis/apps/v1/namespaces/{NAMESPACE}/controllerrevisions"
+_HOLDS = "/apis/coordination.k8s.io/v1/namespaces/lws-placement-system/leases"
 
 
 def measure(args, console):
@@ -116,15 +119,21 @@ async def _all_bound(api, pods):
 
 
 async def _clean(cluster):
+    """Until nothing of it is left: what garbage collection does would count for the next one."""
     api = await connect(str(cluster.kubeconfig))
     try:
         for path in (_LWS, _SETS):
             await api.delete(path, body={"propagationPolicy": "Background"})
         async with asyncio.timeout(_WAIT_S):
-            while (await api.list(_PODS, limit="1"))["items"]:
-                await asyncio.sleep(0.5)
+            for path in (_PODS, _SETS, _REVISIONS, _HOLDS):
+                while (await api.list(path, limit="1", **_selector(path)))["items"]:
+                    await asyncio.sleep(0.5)
     finally:
         await api.close()
+
+
+def _selector(path):
+    return {"labelSelector": SELECTOR} if path == _HOLDS else {}
 
 
 def _objects(name, groups):
