@@ -24,7 +24,7 @@ class Lookup:
     async def owner_of(self, pod, namespace):
         return Owner(self.uid)
 
-    def pin_for(self, pod, *, namespace):
+    async def pin_soon(self, pod, *, namespace):
         return self.pin
 
 

@@ -58,8 +58,8 @@ class Lookup(Protocol):
     async def owner_of_group_pod(self, pod: Raw, namespace: str) -> Owner:
         """The topmost controller of a pod of another kind of group. Raises ApiError."""
 
-    def pin_for(self, pod: Raw, *, namespace: str) -> Pin | None:
-        """The node that a hold keeps for this pod, if nothing is in doubt."""
+    async def pin_soon(self, pod: Raw, *, namespace: str) -> Pin | None:
+        """The node that a hold keeps for this pod, now or in a moment, if nothing is in doubt."""
 
 
 def build_app(lookup: Lookup, *, keep_affinity: bool, placing: bool = True) -> web.Application:
@@ -98,7 +98,7 @@ def build_app(lookup: Lookup, *, keep_affinity: bool, placing: bool = True) -> w
             if labels.get(GROUP) or not ask_of(pod["metadata"]["annotations"]).exclusive:
                 return Denied(f"what the pod's owner asks could not be read ({e}); try again")
             log.warning("owner of a pod not read", extra={"error": str(e)})  # the gate is right
-        pin = None if request.dry_run else lookup.pin_for(pod, namespace=namespace)
+        pin = None if request.dry_run else await lookup.pin_soon(pod, namespace=namespace)
         return gate_or_pin(pod, pin=pin, keep_affinity=keep_affinity)
 
     async def _owner(pod: Raw, namespace: str) -> Owner:

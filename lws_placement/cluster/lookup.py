@@ -8,6 +8,7 @@ pinning here needs an extender.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ from lws_placement.engine.resources import first_lack
 from lws_placement.errors import ApiError, NotFoundError
 
 _LIVE_S = 1.5  # of the webhook's 5 s
+_PLAN_S = 0.3
+_LOOK_S = 0.01
 _LWS_PATH = "/apis/leaderworkerset.x-k8s.io/v1/namespaces/{}/leaderworkersets"
 _HAVE_OWNERS = {
     "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
@@ -134,6 +137,27 @@ class ClusterLookup:
         except NotFoundError:
             return None
         return raw if raw["metadata"]["uid"] == uid else None
+
+    async def pin_soon(self, pod: Raw, *, namespace: str) -> Pin | None:
+        """`pin_for`, given the planner a moment to plan a group ahead that is still unheard of: its
+        first pods come while the holds are written. Gating one costs a write more than its pin.
+        """
+        until = time.monotonic() + _PLAN_S
+        while (pin := self.pin_for(pod, namespace=namespace)) is None:
+            if time.monotonic() > until or not self._is_unheard_of(pod, namespace):
+                break
+            await asyncio.sleep(_LOOK_S)
+        return pin
+
+    def _is_unheard_of(self, pod: Raw, namespace: str) -> bool:
+        """Is it the leader of a group that has neither pods nor holds yet?"""
+        member = decode_member({**pod["metadata"], "namespace": namespace})
+        if member is None or member.rank != 0 or not member.ask.places or not self.ready():
+            return False
+        group = GroupId(namespace, member.lws, member.lws_uid, member.group_key)
+        if not self._extender_configured or self._cache.lws_of(group) is None:
+            return False
+        return not self._cache.holds_of(group) and not self._cache.group_pods(group)
 
     def pin_for(self, pod: Raw, *, namespace: str) -> Pin | None:
         """The node that the group's promise keeps for this member, if nothing at all is in
