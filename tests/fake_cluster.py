@@ -105,6 +105,7 @@ class Brain(Replica):
             reporter=Reporter(recorder, self.cache, conditions),
             may_write=lambda: None,
         )
+        actor.wake_refused()
         self.planner = self.a_planner(actor, await remembered.fetch_all())
         self.tasks.append(asyncio.create_task(self.planner.run()))
 

@@ -1,5 +1,7 @@
 """What goes wrong for groups of the in-memory cluster."""
 
+from lws_placement.engine.explain import ROOM_IS_HELD
+
 OUT_OF_REACH = "0/4 nodes are available: 1 node(s) had volume node affinity conflict"
 
 
@@ -34,3 +36,14 @@ async def fail_a_worker(cluster, **status):
     cluster.change("pods", "llm-0-1", lambda pod: pod["status"].update(phase="Failed", **status))
     await cluster.rest()
     assert cluster.server.find("pods", "llm-0")["metadata"]["uid"] != old
+
+
+def a_refused_pod(*, tpu):
+    """A foreign pod that the guard has kept off held room."""
+    resources = {"requests": {"google.com/tpu": tpu}}
+    said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    return {
+        "metadata": {"name": "foreign"},
+        "spec": {"containers": [{"name": "job", "resources": resources}]},
+        "status": {"phase": "Pending", "conditions": [said | {"message": ROOM_IS_HELD}]},
+    }

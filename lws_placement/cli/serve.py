@@ -241,6 +241,7 @@ class Process:
             reporter=Reporter(self._recorder("planner"), self._cache, conditions),
             may_write=may_write,
         )
+        actor.wake_refused()
         pins = self._settings.placing and self._settings.extender_configured
         planner = Planner(
             self._cache,

@@ -162,15 +162,16 @@ class Actor:
             raise
         self._cache.drop_hold(hold.domain, hold.group)
         self._cache.put_holds(hold.domain, left)
-        self._wake_refused()
+        self.wake_refused()
         log.info("hold ended", extra={"domain": str(hold.domain), "group": str(hold.group)})
         return True
 
-    def _wake_refused(self) -> None:
+    def wake_refused(self) -> None:
         """Have kube-scheduler look again at pods that were kept off held room (see `keys.WOKEN`).
 
-        A courtesy, without waiting; unwoken they are tried again with any other event, at the
-        latest after five minutes.
+        When a hold has ended, and when this planner begins: the last one may have died over it. A
+        courtesy, without waiting; unwoken they are tried again with any other event, at the latest
+        after five minutes.
         """
         if self._cache.refused() and (self._waking is None or self._waking.done()):
             self._waking = asyncio.create_task(self._wake())

@@ -6,10 +6,10 @@ import asyncio
 import fake_cluster
 import pytest
 from fake_cluster import FakeCluster
+from mishaps import a_refused_pod
 from virtual_time import run
 
 from lws_placement import keys
-from lws_placement.engine.explain import ROOM_IS_HELD
 
 HOLD_S = 60
 
@@ -149,16 +149,6 @@ def test_a_foreign_pod_that_is_kept_off_the_room_of_a_set_without_pods_gets_it()
         await cluster.stop()
 
     run(story())
-
-
-def a_refused_pod(tpu):
-    resources = {"requests": {"google.com/tpu": tpu}}
-    said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
-    return {
-        "metadata": {"name": "foreign"},
-        "spec": {"containers": [{"name": "job", "resources": resources}]},
-        "status": {"phase": "Pending", "conditions": [said | {"message": ROOM_IS_HELD}]},
-    }
 
 
 def test_the_hold_of_a_set_that_changed_before_it_had_a_pod_ends_after_a_while():
