@@ -12,29 +12,44 @@ from lws_placement.cli.main import main
 from lws_placement.cluster.client import Api
 
 
-def kind_of(method, path, body):
+def kind_of(method, path, body, *, params=None):
     """What a write of the planner is; empty for all other calls."""
+    if method == "GET" or (params and "dryRun" in params):
+        return ""
     parts = path.split("/")
-    if "leases" in parts and keys.HOLD in str(body):
-        leaves = '"state":"leaving"' in body["metadata"]["annotations"][keys.HOLD]
-        return {"POST": "create hold", "PUT": "leave hold" if leaves else "replace hold"}[method]
-    if "leases" in parts and method == "DELETE":
-        return "end hold"
-    if "pods" in parts and method == "PATCH" and "spec" in body:
-        return "pin pod"
+    if "leases" in parts:
+        return kind_of_lease_write(method, parts[-1], body)
+    if parts[-1] == "eviction":
+        return "evict pod"
+    if "pods" in parts and method == "PATCH":
+        notes = body["metadata"].get("annotations", {})
+        return "pin pod" if "spec" in body else "wake pod" if keys.WOKEN in notes else ""
     if "pods" in parts and method == "DELETE":
+        if body.get("gracePeriodSeconds") == 0:
+            return "force delete"
         whole = body.get("propagationPolicy") == "Foreground"
         return "restart group" if whole else "replace pod"
     return ""
 
 
+def kind_of_lease_write(method, name, body):
+    if name.startswith("troubles-") or keys.TROUBLES in str(body):
+        return "remember troubles"
+    if method == "DELETE":
+        return "end hold"
+    if keys.HOLD not in str(body):
+        return ""
+    leaves = '"state":"leaving"' in body["metadata"]["annotations"][keys.HOLD]
+    return {"POST": "create hold", "PUT": "leave hold" if leaves else "replace hold"}[method]
+
+
 def armed(real, kind, when):
-    async def call(self, method, path, *, body=None, **more):
-        hit = kind_of(method, path, body) == kind
+    async def call(self, method, path, *, body=None, params=None, **more):
+        hit = kind_of(method, path, body, params=params) == kind
         if hit and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         try:
-            return await real(self, method, path, body=body, **more)
+            return await real(self, method, path, body=body, params=params, **more)
         finally:
             if hit:
                 os.kill(os.getpid(), signal.SIGKILL)

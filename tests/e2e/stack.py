@@ -181,7 +181,7 @@ class Scene:
         return bool(found and found[0]["spec"].get("schedulingGates"))
 
     def node_of(self, pod):
-        return self.one("pod", pod)["spec"]["nodeName"]
+        return self.one("pod", pod)["spec"].get("nodeName", "")
 
     def nodes_in_use(self):
         return {p["spec"]["nodeName"] for p in self.bound()}
