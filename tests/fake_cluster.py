@@ -140,7 +140,7 @@ class FakeCluster:
         self.broken = []
         self.kills = 0
         self.brain_away = 0
-        self.controllers = Controllers(self.server, topology_key=KEY)
+        self.controllers = Controllers(self.server)
         self.server.after_write.append(self._look)
 
     # -- life ------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ class FakeCluster:
         template = {"size": size, "workerTemplate": {"spec": spec}}
         asked = {keys.LWS_EXCLUSIVE_TOPOLOGY: KEY} if notes is None else notes
         if subgroup_size:
-            asked = {keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY: KEY}
+            asked = {keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY: KEY} if notes is None else notes
             template["subGroupPolicy"] = {"subGroupSize": subgroup_size}
         lws = {
             "metadata": {"name": name, "annotations": asked},
@@ -281,9 +281,13 @@ class FakeCluster:
             member = decode_member(pod["metadata"])
             if not member.ask.exclusive or member.ask.scope is not Scope.CLUSTER:
                 continue
-            key = keys.LWS_GROUP_KEY if member.ask.topology else keys.LWS_SUBGROUP_KEY
-            group = (self._lws_uid(pod), pod["metadata"]["labels"][key])
-            where.setdefault(group, set()).add(node["metadata"]["labels"][KEY])
+            for key, topology in (
+                (keys.LWS_GROUP_KEY, member.ask.topology),
+                (keys.LWS_SUBGROUP_KEY, member.ask.subgroup_topology),
+            ):
+                if topology:
+                    group = (self._lws_uid(pod), pod["metadata"]["labels"][key])
+                    where.setdefault(group, set()).add(node["metadata"]["labels"][topology])
         for group, domains in where.items():
             if len(domains) > 1:
                 self.broken.append(f"{group} is split over {sorted(domains)}")

@@ -18,9 +18,8 @@ class Controllers:
     LeaderWorkerSets whose pods cannot be created now, as a quota forbids them, say.
     """
 
-    def __init__(self, server, *, topology_key):
+    def __init__(self, server):
         self.server = server
-        self._key = topology_key
         self._deletions_seen = 0
         self.without_pods = set()
 
@@ -112,9 +111,8 @@ class Controllers:
 
     def _selector(self, lws, node):
         """Workers of a group on an exclusive domain follow their leader there."""
-        if keys.LWS_EXCLUSIVE_TOPOLOGY not in lws["metadata"]["annotations"]:
-            return {}
-        return {self._key: node["metadata"]["labels"][self._key]}
+        key = lws["metadata"]["annotations"].get(keys.LWS_EXCLUSIVE_TOPOLOGY)
+        return {key: node["metadata"]["labels"][key]} if key else {}
 
     async def _keep_pods(self, stateful_set, admit):
         meta, spec = stateful_set["metadata"], stateful_set["spec"]

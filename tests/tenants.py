@@ -54,6 +54,16 @@ class Town:
         self.yielding = set()
         self.spared = set()
 
+    def __repr__(self):
+        """For the report of an example that fails."""
+        nodes = [(v.node.name, v.node.labels, v.free) for v in self.index.node_views()]
+        pods = [
+            (p.name, p.node, p.priority, p.demand.resources, self.groups.get(uid), p.terminating)
+            for uid, p in self.pods.items()
+        ]
+        holds = [h for theirs in self.holds.values() for h in theirs]
+        return f"Town({nodes=}, {pods=}, {holds=}, budgets={self.budgets})"
+
     def add_domain(self, value, *, nodes=1, **room):
         for i in range(nodes):
             allocatable = {"pods": 110, **room}

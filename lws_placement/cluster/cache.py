@@ -35,7 +35,8 @@ class ClusterCache:
         self._group_of: dict[str, GroupId] = {}
         self._groups: dict[GroupId, set[str]] = {}
         self._lws: dict[tuple[str, str], LwsInfo] = {}
-        self._of_lws: dict[tuple[str, str], set[str]] = {}
+        self._of_lws: dict[tuple[str, str], dict[str, set[str]]] = {}
+        """LeaderWorkerSet -> group key -> UIDs, as the pods' labels say."""
         self._revisions = RevisionIndex()
         self._stateful_sets: dict[str, Raw] = {}
         self._holds: dict[DomainName, dict[GroupId, Hold]] = {}
@@ -143,9 +144,10 @@ class ClusterCache:
         found = [self._pods[uid] for uid in self._groups.get(group, ())]
         return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
 
-    def pods_of_lws(self, namespace: str, name: str) -> list[Pod]:
-        """All pods that say they are of a LeaderWorkerSet of this name, by name."""
-        found = [self._pods[uid] for uid in self._of_lws.get((namespace, name), ())]
+    def pods_that_say(self, group: GroupId) -> list[Pod]:
+        """All pods whose labels say that they are of this group, placed or not, by name."""
+        of_lws = self._of_lws.get((group.namespace, group.lws), {})
+        found = [self._pods[uid] for uid in of_lws.get(group.group_key, ())]
         return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
 
     def groups(self) -> list[GroupId]:
@@ -160,8 +162,8 @@ class ClusterCache:
             self._group_of[pod.uid] = group
             self._groups.setdefault(group, set()).add(pod.uid)
         if pod.member is not None:
-            lws = (pod.namespace, pod.member.lws)
-            self._of_lws.setdefault(lws, set()).add(pod.uid)
+            of_lws = self._of_lws.setdefault((pod.namespace, pod.member.lws), {})
+            of_lws.setdefault(pod.member.group_key, set()).add(pod.uid)
         if old is not None and old.node is not None and (old.node != pod.node or pod.finished):
             self.domains.drop_occupant(old.node, pod.uid)
             self._capacity_changed()
@@ -176,9 +178,12 @@ class ClusterCache:
     def _leave_group(self, pod: Pod) -> None:
         group = self._group_of.pop(pod.uid, None)
         if pod.member is not None:
-            lws = (pod.namespace, pod.member.lws)
-            self._of_lws.get(lws, set()).discard(pod.uid)
-            if not self._of_lws.get(lws):
+            lws, key = (pod.namespace, pod.member.lws), pod.member.group_key
+            of_lws = self._of_lws.get(lws, {})
+            of_lws.get(key, set()).discard(pod.uid)
+            if not of_lws.get(key):
+                of_lws.pop(key, None)
+            if not of_lws:
                 self._of_lws.pop(lws, None)
         if group is not None:
             self._groups[group].discard(pod.uid)
@@ -294,7 +299,8 @@ class ClusterCache:
         return self._stateful_sets.get(uid)
 
     def _lws_changed(self, name: tuple[str, str]) -> None:
-        for uid in list(self._of_lws.get(name, ())):
+        of_lws = self._of_lws.get(name, {})
+        for uid in [uid for uids in of_lws.values() for uid in uids]:
             pod = self._pods[uid]
             self._index_pod(pod, pod)
         for group in [g for g in self._held_by if (g.namespace, g.lws) == name]:

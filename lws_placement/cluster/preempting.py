@@ -45,10 +45,16 @@ class ComingHolds:
         return victims
 
     def for_which_goes(self, victim: GroupId) -> Iterator[Hold]:
-        """Those that are written; a promise may still be taken back."""
+        """Those that are written, with all of their plan; a promise may still be taken back, and
+        the planner may have been killed between two of its Leases.
+        """
         for _, hold in sorted(self._holds.items(), key=lambda item: item[0]):
-            if victim in hold.evicts and hold.resource_version:
+            if victim in hold.evicts and self._is_written(hold):
                 yield hold
+
+    def _is_written(self, hold: Hold) -> bool:
+        theirs = [h for (_, g), h in self._holds.items() if (g, h.plan) == (hold.group, hold.plan)]
+        return len(theirs) >= hold.parts and all(h.resource_version for h in theirs)
 
     def __bool__(self) -> bool:
         return bool(self._holds)

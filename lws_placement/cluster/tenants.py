@@ -50,7 +50,7 @@ class ClusterTenants:
         return self._cache.group_of(pod) or guest_group(pod)
 
     def all_pods_of(self, group: GroupId) -> Sequence[Pod]:
-        pods = self._cache.group_pods(group) or self._cache.pods_of_lws(group.namespace, group.lws)
+        pods = self._cache.group_pods(group) or self._cache.pods_that_say(group)
         return [p for p in pods if self.goes_with(p) == group]
 
     def holds_of(self, group: GroupId) -> Sequence[Hold]:

@@ -78,11 +78,11 @@ class DeletePod:
 
 @dataclass(frozen=True, slots=True)
 class TryEvictions:
-    """Dry runs for all victims of a hold that is to be written; if one is refused, nothing is done
+    """Dry runs for all victims of holds that are to be written; if one is refused, nothing is done
     at all.
     """
 
-    hold: Hold
+    holds: tuple[Hold, ...]
     victims: tuple[Victim, ...]
 
 

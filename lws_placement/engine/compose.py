@@ -13,6 +13,7 @@ such groups are few.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from lws_placement.engine.ask import EVERYWHERE, Layout
 from lws_placement.engine.holds import place_of
@@ -33,13 +34,19 @@ from lws_placement.engine.model import (
 from lws_placement.engine.ownership import claim_of, opponents
 from lws_placement.engine.plan import taken
 from lws_placement.engine.room import Fit, fit_in, why_no_room
-from lws_placement.engine.seen import Views
 from lws_placement.engine.snapshot import DomainView, NodeView
 from lws_placement.engine.turn import earlier_of
 
 _MOST_TRIES = 256
 
 Places = tuple[tuple[DomainName, tuple[Rank, ...]], ...]
+
+
+class Where(Protocol):
+    """What such a plan is made on: every domain and node, or those that matter."""
+
+    def domains(self, key: str) -> Iterable[DomainView]: ...
+    def node_views(self) -> Sequence[NodeView]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class Solution:
 
 def plan_composed(
     group: Group,
-    views: Views,
+    views: Where,
     *,
     instead: Mapping[NodeName, NodeView],
     only: frozenset[DomainName] | None = None,
@@ -64,6 +71,22 @@ def plan_composed(
     layout = group.layout
     assert layout is not None
     composer = _Composer(group, layout, views, instead=instead, only=only)
+    return _plan(composer, layout)
+
+
+def place_composed(group: Group, views: Where) -> Placed | NoMatch:
+    """The same plan, without the reasons of a refusal: these cost more than the plan."""
+    layout = group.layout
+    assert layout is not None
+    composer = _Composer(group, layout, views, instead={}, only=None, tells=False)
+    plan = _plan(composer, layout)
+    if isinstance(plan, Placed):
+        return plan
+    unproven = any(reason.why is Why.NOT_PROVEN for reason in plan.reasons.values())
+    return NoMatch.NOT_PROVEN if unproven else NoMatch.IMPOSSIBLE
+
+
+def _plan(composer: "_Composer", layout: Layout) -> Plan:
     regions = composer.regions()
     if not regions:
         return NoFit(layout.within)
@@ -80,17 +103,18 @@ class _Composer:
         self,
         group: Group,
         layout: Layout,
-        views: Views,
+        views: Where,
         *,
         instead: Mapping[NodeName, NodeView],
         only: frozenset[DomainName] | None,
+        tells: bool = True,
     ) -> None:
         self._group = group
         self._layout = layout
         self._views = views
         self._instead = instead
         self._only = only
-        self._claim = claim_of(group)
+        self._tells = tells
         self._members = {m.rank: m for m in group.members}
         in_subgroup = {rank for ranks in layout.subgroups for rank in ranks}
         self._loose = [m for m in group.members if m.rank not in in_subgroup]
@@ -174,7 +198,8 @@ class _Composer:
             return found.left_over, Placed(first, found.nodes, tuple(others))
         if self._layout.inner == EVERYWHERE:
             return NoFit(EVERYWHERE, {"": found})
-        return NoFit(self._layout.inner, self._why_not_inner(nodes, found), len(self._subgroups))
+        reasons = self._why_not_inner(nodes, found) if self._tells else {"": found}
+        return NoFit(self._layout.inner, reasons, len(self._subgroups))
 
     def _candidates(self, key: str, names: frozenset[NodeName]) -> list[DomainView]:
         return [
@@ -215,11 +240,16 @@ class _Composer:
         fit = fit_in(group, there)
         if isinstance(fit, Fit):
             return Solution(fit.nodes, (), fit.left_over)
-        return why_no_room(group, there, answer=fit)
+        return self._why_no_room(group, there, fit)
 
     def _is_shut(self, node: NodeView) -> bool:
-        owners = node.groups | node.holders
-        return bool(opponents(self._claim, owners) or earlier_of(self._group, node.awaited))
+        return is_shut(self._group, node)
+
+    def _why_no_room(self, group: Group, there: DomainView, answer: NoMatch) -> Reason:
+        if self._tells:
+            return why_no_room(group, there, answer=answer)
+        proven = answer is NoMatch.IMPOSSIBLE
+        return Reason(Why.NO_MATCHING if proven else Why.NOT_PROVEN)
 
     def _inner(self, nodes: Sequence[NodeView]) -> Solution | Reason:
         """A domain for each subgroup: the best ones if all are alike, else a matching."""
@@ -287,7 +317,7 @@ class _Composer:
         fit = fit_in(group, there)
         if isinstance(fit, Fit):
             return replace(found, nodes={**found.nodes, **fit.nodes})
-        return why_no_room(group, there, answer=fit)
+        return self._why_no_room(group, there, fit)
 
     def _loose_first(self, nodes: list[NodeView], why: Reason) -> Solution | Reason:
         """One member of no subgroup on each node that takes it, the subgroups around it."""
@@ -327,6 +357,14 @@ class _Composer:
                 refused = Reason(Why.ONE_SUBGROUP) if fits else why_no_room(part, view)
             reasons[domain.name.value] = refused
         return reasons
+
+
+def is_shut(group: Group, node: NodeView) -> bool:
+    """May no member that could be anywhere be there, whatever the room?"""
+    owners = node.groups | node.holders
+    if owners and opponents(claim_of(group), owners):
+        return True
+    return bool(node.awaited and earlier_of(group, node.awaited))
 
 
 def _distinct(options: Sequence[Mapping[DomainName, Fit]]) -> list[DomainName]:

@@ -38,7 +38,7 @@ from lws_placement.engine.actions import (
     WriteHold,
 )
 from lws_placement.engine.ask import Scope
-from lws_placement.engine.holds import Hold, Promise, promises_of
+from lws_placement.engine.holds import Hold, HoldState, Promise, promises_of
 from lws_placement.engine.keeping import why_not_kept
 from lws_placement.engine.model import (
     Demand,
@@ -101,11 +101,13 @@ def _place(seen: Seen, views: Views) -> list[Action]:
     vacated = [EndHold(h, returning=False) for h in seen.leaving if not _anyone_in(seen, h, views)]
     if not seen.active:
         return [*vacated, *_without_hold(seen, now, views)]
-    vacated += [EndHold(h, returning=False) for h in seen.coming]
     promises = promises_of(seen.active)
     if not promises:
         why = "its plan was not written to the end"
-        return [*vacated, *_assign_again(seen, now, seen.active, views=views, why=why)]
+        known = _begun(seen, now)
+        vacated += [EndHold(h, returning=False) for h in seen.coming if h not in known]
+        return [*vacated, *_assign_again(seen, now, known, views=views, why=why)]
+    vacated += [EndHold(h, returning=False) for h in seen.coming]
     promise, *more = promises
     if more:
         promise = min(promises, key=lambda p: _preference(p, now, views))
@@ -120,6 +122,14 @@ def _preference(promise: Promise, now: Now, views: Views) -> tuple[int, int, boo
     bound = sum(p.node in there for p in now.members.values())
     pinned = sum(p.node is None and p.pinned in there for p in now.members.values())
     return -bound, -pinned, not _suits(promise, now), promise.holds[0].domain
+
+
+def _begun(seen: Seen, now: Now) -> tuple[Hold, ...]:
+    """What there is of a plan that was not written to the end. With holds that others were evicted
+    for it may be all of it: the planner was killed while these became ACTIVE.
+    """
+    together = (*seen.active, *seen.coming)
+    return together if has_shape(together, now.ask, now.info.size) else seen.active
 
 
 def _suits(promise: Promise, now: Now) -> bool:
@@ -200,7 +210,13 @@ def _assign_again(
             return [*_write(renewed), *_settle(now, renewed, views)]
         if placed is not None:
             why = f"{why}; the domain {placed.why}"
-    return [*(LeaveHold(h, why) for h in holds), *_clear_out(now, why)]
+    return [*(_leave(h, why) for h in holds), *_clear_out(now, why)]
+
+
+def _leave(hold: Hold, why: str) -> Action:
+    """A COMING one has never let anybody in."""
+    coming = hold.state is HoldState.COMING
+    return EndHold(hold, returning=False) if coming else LeaveHold(hold, why)
 
 
 def _write(promise: Promise) -> list[Action]:
@@ -323,16 +339,18 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
 
 
 def _take_over(seen: Seen, now: Now, views: Views) -> list[Action]:
-    hold, *others = seen.coming
-    if others:
+    coming = promises_of(seen.coming, HoldState.COMING)[:1]
+    others = [h for h in seen.coming if not coming or h not in coming[0].holds]
+    if others or not coming:
         return [EndHold(h, returning=False) for h in others]
-    placed = go_on(seen, now, hold, views)
+    placed = go_on(seen, now, coming[0], views)
     if not isinstance(placed, Placed):
         return placed
-    demands = now.demands([hold])
+    demands = now.demands(seen.coming)
     assert demands is not None  # it was planned with them
     promise = holds_for(placed, seen, now, demands=demands)
-    given_up = [] if placed.domain == hold.domain else [EndHold(hold, returning=False)]
+    kept = {h.domain for h in promise.holds}
+    given_up = [EndHold(h, returning=False) for h in seen.coming if h.domain not in kept]
     return [*_write(promise), *given_up, *_settle(now, promise, views)]
 
 

@@ -67,8 +67,8 @@ def preemption_note(answer: Preemption | Nobody, name_of: Callable[[GroupId], st
         case Preemption(domain=domain, victims=victims):
             return _cut(f"would preempt {victims_in_words(victims, name_of)} in {domain}")
         case Nobody(why=why, domain=domain, detail=detail):
-            where = f" ({domain}: {detail})" if detail else f" ({domain})" if domain else ""
-            return _cut(f"preempts nobody: {why}{where}")
+            facts = ": ".join(str(fact) for fact in (domain, detail) if fact)
+            return _cut(f"preempts nobody: {why}{f' ({facts})' if facts else ''}")
 
 
 def victims_in_words(victims: Sequence[Victim], name_of: Callable[[GroupId], str] = str) -> str:

@@ -29,8 +29,9 @@ def waits_for_room(pod: Pod) -> bool:
 
 
 def is_for_pod(hold: Hold) -> bool:
-    """Does it keep room for a foreign pod?"""
-    return hold.state is HoldState.COMING and hold.scope is Scope.NOBODY
+    """Does it keep room for a foreign pod? (A group that claims nothing takes no domain.)"""
+    claims_nothing = hold.scope is Scope.NOBODY and hold.domain.key != EVERYWHERE
+    return hold.state is HoldState.COMING and claims_nothing
 
 
 def preempt_for_pod(
@@ -88,7 +89,7 @@ def _claim(pod: Pod, node: NodeName, hold: Hold, victim: Victim, *, plan_id: str
         state=HoldState.COMING,
         evicts=(hold.group,),
     )
-    return [TryEvictions(coming, (victim,)), WriteHold(coming)]
+    return [TryEvictions((coming,), (victim,)), WriteHold(coming)]
 
 
 def decide_for_pod(hold: Hold, pod: Pod | None, tenants: Tenants) -> list[Action]:

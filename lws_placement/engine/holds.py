@@ -8,7 +8,8 @@ shut until a quorum list shows none. `COMING` means that others are being evicte
 
 A plan that takes several domains (subgroups) writes a hold on each, with the plan's id and how many
 there are; together they are a *promise*, which counts only while every one of them is there and
-ACTIVE. A group has at most one promise.
+ACTIVE. A group has at most one promise. So it is while they are COMING: nobody is evicted before
+all of them are written.
 """
 
 import hashlib
@@ -87,7 +88,9 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """All holds of one plan, in order of their domains; all ACTIVE, none missing."""
+    """All holds of one plan, in order of their domains; all in one state (ACTIVE, unless it is said
+    otherwise), none missing.
+    """
 
     holds: tuple[Hold, ...]
 
@@ -113,6 +116,11 @@ class Promise:
         return self.holds[0].group
 
     @property
+    def evicts(self) -> tuple[GroupId, ...]:
+        """While COMING: the groups that go for it."""
+        return tuple(sorted({g for h in self.holds for g in h.evicts}))
+
+    @property
     def where(self) -> str:
         """In words."""
         held = [h.domain for h in self.holds if h.domain.key != EVERYWHERE]
@@ -130,13 +138,13 @@ class Promise:
         return any(h.covers(rank, demand) for h in self.holds)
 
 
-def promises_of(holds: Iterable[Hold]) -> tuple[Promise, ...]:
-    """The promises of one group that count; holds of a plan that was not written to its end, or is
-    being taken back, are in none.
+def promises_of(holds: Iterable[Hold], state: HoldState = HoldState.ACTIVE) -> tuple[Promise, ...]:
+    """The promises of one group that count, or those that are COMING; holds of a plan that was not
+    written to its end, or is being taken back, are in none.
     """
     plans: dict[tuple[str, DomainName | None], list[Hold]] = {}
     for hold in holds:
-        if hold.state is HoldState.ACTIVE:
+        if hold.state is state:
             alone = hold.domain if hold.parts == 1 else None
             plans.setdefault((hold.plan, alone), []).append(hold)
     whole = (found for found in plans.values() if len(found) == found[0].parts)

@@ -20,7 +20,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from lws_placement.engine.ask import Scope
-from lws_placement.engine.budgets import budgets_asked, why_not_evicted
+from lws_placement.engine.budgets import why_not_evicted
 from lws_placement.engine.match import NoMatch, match
 from lws_placement.engine.model import DomainName, Group, GroupId, HostPort, NodeName, Pod, Rank
 from lws_placement.engine.resources import minus, total
@@ -34,6 +34,7 @@ from lws_placement.engine.victims import (
     Victim,
     bystanders,
     in_the_way,
+    kind_of,
 )
 
 TRIALS = 400
@@ -54,13 +55,14 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Preemption:
     """When the victims are gone, the group fits in the domain on these nodes. `proven`: no cheaper
-    set exists.
+    set exists. `others`: as of a plan (`model.Placed`).
     """
 
     domain: DomainName
     nodes: Mapping[Rank, NodeName]
     victims: Victims
     proven: bool = True
+    others: tuple[tuple[DomainName, tuple[Rank, ...]], ...] = ()
 
     @property
     def cost(self) -> Cost:
@@ -212,7 +214,7 @@ class _Domain:
                 victims = (*must, *chosen)
                 nodes = self._match(victims)
                 assert not isinstance(nodes, NoMatch)  # it was tried before
-                return Preemption(self._name, nodes, _in_order(victims))
+                return Preemption(self._name, nodes, in_order(victims))
             detail = self._why_not_evicted((*must, *may))
             refusal = Nobody(WhyNobody.BUDGET, self._name, detail)
         return refusal
@@ -230,20 +232,12 @@ class _Domain:
         sparing = Sparing(
             fits=lambda victims: self._fits((*must, *victims)),
             allowed=lambda victims: not self._why_not_evicted((*must, *victims)),
-            alike=self._alike,
+            alike=lambda victim: kind_of(victim, self._tenants),
             most=self._trials,
         )
         chosen = sparing.run(may)
         self.proven &= sparing.proven
         return chosen
-
-    def _alike(self, victim: Victim) -> Hashable:
-        if victim.group is not None:
-            return victim.group
-        (pod,) = victim.pods
-        asked = tuple(b.id for b in budgets_asked(pod, self._tenants.budgets_of))
-        demand = pod.demand
-        return pod.node, demand.resources, demand.host_ports, victim.priority, asked
 
     def _why_not_evicted(self, victims: Victims) -> str:
         return why_not_evicted((p for v in victims for p in v.pods), self._tenants.budgets_of)
@@ -278,6 +272,6 @@ def _emptied(view: NodeView, gone: Sequence[Pod]) -> NodeView:
     return replace(view, free=free, ports=view.ports - ports)
 
 
-def _in_order(victims: Victims) -> Victims:
+def in_order(victims: Victims) -> Victims:
     """Groups first, by name."""
     return tuple(sorted(victims, key=lambda v: (v.group is None, v.name)))

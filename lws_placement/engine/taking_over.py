@@ -1,18 +1,20 @@
-"""How a group takes a domain over from those that are evicted for it.
+"""How a group takes domains over from those that are evicted for it.
 
 Each step is one write or safe to repeat, and after each the process may die:
 
 1. All evictions are tried as dry runs.
-2. The preemptor writes its own hold on the domain, COMING, beside the victim's in the same Lease;
+2. The preemptor writes its own hold on each domain, COMING, beside the victim's in the same Lease;
    it names the groups that go. From now on nobody else gets the domain, and what is promised there
-   keeps foreign pods off it.
+   keeps foreign pods off it. Several holds count only together: of a plan that was not written to
+   the end nobody has seen anything, and the next planner ends it.
 3. A victim that sees this gives way in its own turn: its pods are evicted, then its holds are
    LEAVING. It has no right of return, and waits like any other group.
-4. When a quorum list shows no pod of it in the domain its hold ends, as every hold does; then the
-   preemptor's becomes ACTIVE by compare-and-swap and its pods are pinned.
+4. When a quorum list shows no pod of it in the domain its hold ends, as every hold does; when all
+   domains are free, the preemptor's holds become ACTIVE, each by compare-and-swap, and then its
+   pods are pinned. A planner that finds some of them ACTIVE and the others COMING goes on.
 
 A new planner goes on from what the Leases say. It is given up when the preemptor is gone, changed,
-or can no longer be helped: its COMING hold ends, and a victim whose turn had not come never knew.
+or can no longer be helped: its COMING holds end, and a victim whose turn had not come never knew.
 While nobody was touched, a domain that is free by then is taken instead.
 
 Foreign pods, and groups that hold nothing and so have no turn of their own, are evicted by the
@@ -23,11 +25,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.engine.actions import Action, EndHold, Evict, LeaveHold, TryEvictions, WriteHold
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import Group, GroupId, Placed, Reason
-from lws_placement.engine.placing import has_shape, holds_for, plan_anywhere
-from lws_placement.engine.plan import plan_in_domain
+from lws_placement.engine.holds import Hold, HoldState, Promise
+from lws_placement.engine.model import Group, GroupId, Placed
+from lws_placement.engine.placing import (
+    has_shape,
+    holds_for,
+    names_in,
+    plan_again_in,
+    plan_anywhere,
+)
 from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody, preempt
+from lws_placement.engine.preempt_several import preempt_several
 from lws_placement.engine.seen import Now, Seen, Views
 from lws_placement.engine.victims import Tenants, Victim
 
@@ -35,67 +43,87 @@ from lws_placement.engine.victims import Tenants, Victim
 def begin(seen: Seen, now: Now, group: Group, views: Views) -> list[Action] | Nobody:
     """Steps 1 and 2, for a group that owns nothing and fits nowhere."""
     tenants = seen.tenants
-    if tenants is None or group.outranks is None or group.layout is not None:
+    if tenants is None or group.outranks is None:
         return Nobody(WhyNobody.NEVER)
     lowest = tenants.lowest_priority()
     if lowest is None or lowest >= group.outranks:
         return Nobody(WhyNobody.NO_HELP)
-    domains = views.domains(group.topology_key)
-    memo = None if group.shun else seen.memo
-    ask = memo.nobody.ask if memo is not None else preempt
-    answer = ask(group, domains, tenants)
+    answer = _preempt_anywhere(seen, group, views, tenants)
     if isinstance(answer, Nobody):
         return answer
-    placed = Placed(answer.domain, answer.nodes)
+    placed = Placed(answer.domain, answer.nodes, answer.others)
     demands = {member.rank: member.demand for member in group.members}
-    (hold,) = holds_for(placed, seen, now, demands=demands).holds
-    return _claim(hold, answer.victims)
+    return _claim(holds_for(placed, seen, now, demands=demands), answer.victims)
 
 
-def _claim(hold: Hold, victims: Sequence[Victim]) -> list[Action]:
+def _preempt_anywhere(
+    seen: Seen, group: Group, views: Views, tenants: Tenants
+) -> Preemption | Nobody:
+    if group.layout is not None:
+        return preempt_several(group, views, tenants)
+    domains = views.domains(group.topology_key)
+    if seen.memo is None or group.shun:
+        return preempt(group, domains, tenants)
+    return seen.memo.nobody.ask(group, domains, tenants)
+
+
+def _preempt_in(
+    coming: Promise, group: Group, now: Now, *, views: Views, tenants: Tenants
+) -> Preemption | Nobody:
+    """Who still has to go where the group is coming to."""
+    if group.layout is not None:
+        there = frozenset(names_in(coming.holds, views))
+        return preempt_several(group, views, tenants, only=there)
+    view = views.domain_without(coming.holds[0].domain, now.going)
+    there_now = [] if view is None else [view.seen_by(group.id)]
+    return preempt(group, there_now, tenants)
+
+
+def _claim(promise: Promise, victims: Sequence[Victim]) -> list[Action]:
     groups = {v.group for v in victims if v.group is not None}
-    coming = replace(
-        hold, state=HoldState.COMING, evicts=tuple(sorted({*hold.evicts, *groups})), parts=1
-    )
-    return [TryEvictions(coming, tuple(victims)), WriteHold(coming)]
+    evicts = tuple(sorted({*promise.evicts, *groups}))
+    coming = tuple(replace(h, state=HoldState.COMING, evicts=evicts) for h in promise.holds)
+    return [TryEvictions(coming, tuple(victims)), *(WriteHold(hold) for hold in coming)]
 
 
-def go_on(seen: Seen, now: Now, hold: Hold, views: Views) -> list[Action] | Placed:
-    """Steps 3 and 4 of the preemptor; `Placed`: the domain is free, or another one is."""
+def go_on(seen: Seen, now: Now, coming: Promise, views: Views) -> list[Action] | Placed:
+    """Steps 3 and 4 of the preemptor; `Placed`: its domains are free, or others are."""
     tenants = seen.tenants
-    given_up: list[Action] = [EndHold(hold, returning=False)]
-    demands = now.demands([hold])
-    gated = any(p.gated for p in now.members.values())
-    suits = (hold.revision, hold.size) == (now.info.revision, now.info.size)
-    if tenants is None or demands is None or now.bound or not gated or not suits:
-        return given_up
-    if not has_shape([hold], now.ask, now.info.size) or hold.scope is not now.ask.claims:
+    given_up: list[Action] = [EndHold(hold, returning=False) for hold in coming.holds]
+    demands = now.demands(coming.holds)
+    if tenants is None or demands is None or not _still_suits(coming, now):
         return given_up
     group = now.group(seen, demands)
-    view = views.domain_without(hold.domain, now.going)
-    if view is None:
-        return given_up
-    view = view.seen_by(group.id)
-    nodes = plan_in_domain(group, view)
-    if not isinstance(nodes, Reason):
-        return Placed(hold.domain, nodes)
-    yielding = [g for g in hold.evicts if tenants.holds_of(g)]
-    if not any(_is_touched(g, tenants) for g in hold.evicts):
+    placed = plan_again_in(coming.holds, group, now, views)
+    if isinstance(placed, Placed):
+        return placed
+    yielding = [g for g in coming.evicts if tenants.holds_of(g)]
+    if not any(_is_touched(g, tenants) for g in coming.evicts):
         plan = plan_anywhere(group, now, views, memo=seen.memo)
         if isinstance(plan, Placed):
             return plan
-    match preempt(group, [view], tenants):
+    match _preempt_in(coming, group, now, views=views, tenants=tenants):
         case Preemption(victims=victims):
-            others = {v.group for v in victims if v.group is not None} - {*hold.evicts}
+            others = {v.group for v in victims if v.group is not None} - {*coming.evicts}
             if any(tenants.holds_of(g) for g in others):
-                return _claim(hold, victims)
+                return _claim(coming, victims)
             if not all(_is_touched(g, tenants) for g in yielding):
                 return []
-            return [TryEvictions(hold, victims), *_evict(victims, hold)]
+            return [TryEvictions(coming.holds, victims), *_evict(victims, coming.holds[0])]
         case Nobody(why=WhyNobody.FREEING):
             return []
         case Nobody():
             return given_up
+
+
+def _still_suits(coming: Promise, now: Now) -> bool:
+    """Does the group still wait, for what it asked for then?"""
+    if now.bound or not any(p.gated for p in now.members.values()):
+        return False
+    if not has_shape(coming.holds, now.ask, now.info.size) or coming.scope is not now.ask.claims:
+        return False
+    asked = (now.info.revision, now.info.size)
+    return all((hold.revision, hold.size) == asked for hold in coming.holds)
 
 
 def _evict(victims: Sequence[Victim], by: Hold) -> list[Action]:

@@ -17,12 +17,15 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lws_placement.engine.budgets import Budget
+from lws_placement.engine.budgets import Budget, budgets_asked
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import Group, GroupId, NodeName, Pod
 from lws_placement.engine.ownership import claim_of, opponents
 from lws_placement.engine.snapshot import DomainView
 from lws_placement.engine.turn import earlier_of
+
+VictimKey = GroupId | str
+"""The group, or the pod's UID."""
 
 _BACK_AT_ONCE = frozenset({"DaemonSet", "Node"})
 
@@ -70,6 +73,10 @@ class Victim:
     @property
     def name(self) -> str:
         return str(self.group) if self.group is not None else self.pods[0].key
+
+    @property
+    def key(self) -> VictimKey:
+        return self.group if self.group is not None else self.pods[0].uid
 
     @property
     def uids(self) -> frozenset[str]:
@@ -131,13 +138,14 @@ def bystanders(group: Group, domain: DomainView, way: InTheWay, tenants: Tenants
         for pod in tenants.pods_on(view.node.name):
             if pod.terminating:
                 going.add(pod.uid)
-            elif _may_go(pod, group.outranks, tenants):
+            elif may_go(pod, group.outranks, tenants):
                 may.append(Victim(pod.priority, (pod,)))
     may.sort(key=lambda v: (v.priority, v.name))
     return Bystanders(tuple(may), frozenset(going))
 
 
-def _may_go(pod: Pod, outranks: int | None, tenants: Tenants) -> bool:
+def may_go(pod: Pod, outranks: int | None, tenants: Tenants) -> bool:
+    """Is it a foreign pod that whoever is of priority `outranks` may have evicted?"""
     if outranks is None or pod.priority >= outranks:
         return False
     if pod.owner_kind in _BACK_AT_ONCE or tenants.is_spared(pod):
@@ -167,3 +175,13 @@ def as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barre
     if any(tenants.is_spared(p) for p in bound):
         return Barred(f"has {other}, whose eviction was refused")
     return Victim(priority, tuple(bound), other)
+
+
+def kind_of(victim: Victim, tenants: Tenants) -> Hashable:
+    """Equal for victims between which nothing but the name can tell."""
+    if victim.group is not None:
+        return victim.group
+    (pod,) = victim.pods
+    asked = tuple(b.id for b in budgets_asked(pod, tenants.budgets_of))
+    demand = pod.demand
+    return pod.node, demand.resources, demand.host_ports, victim.priority, asked

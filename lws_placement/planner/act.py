@@ -36,7 +36,7 @@ from lws_placement.engine.actions import (
     WriteHold,
 )
 from lws_placement.engine.ask import EVERYWHERE
-from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.holds import Hold, HoldState, Promise
 from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.pod_admission import pinned_affinity
 from lws_placement.engine.seen import is_elsewhere, is_or_may_be_in
@@ -119,15 +119,15 @@ class Actor:
     async def evict(self, group: GroupId, action: TryEvictions | Evict) -> tuple[Pod, str] | None:
         """The pod whose eviction was refused, and why; None if none was."""
         match action:
-            case TryEvictions(hold, victims):
+            case TryEvictions(holds, victims):
                 pods = [pod for victim in victims for pod in victim.pods]
                 answers = await asyncio.gather(*map(self._evictions.why_refused, pods))
                 for pod, why in zip(pods, answers, strict=True):
                     if why:
                         await self._report.not_evicted(group, pod, why)
                         return pod, why
-                if hold.state is HoldState.COMING and not hold.resource_version:
-                    await self._report.preempts(group, hold, victims)
+                if not any(hold.resource_version for hold in holds):
+                    await self._report.preempts(group, Promise(holds), victims)
             case Evict(pod, by):
                 if why := await self._evictions.evict(pod):
                     await self._report.not_evicted(by.group, pod, why)

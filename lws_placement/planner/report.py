@@ -13,6 +13,7 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.engine.actions import Topic
+from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.explain import gist, victims_in_words, waiting_note
 from lws_placement.engine.foreign import is_for_pod
 from lws_placement.engine.holds import Hold, HoldState, Promise
@@ -53,15 +54,18 @@ class Reporter:
         what = f"restarts the group of {pod.name}" if whole else f"replaces pod {pod.name}"
         self._say(group, reason="Repairing", note=f"{what}: {why}", action="Repair", type="Warning")
 
-    async def preempts(self, group: GroupId, hold: Hold, victims: Sequence[Victim]) -> None:
+    async def preempts(self, group: GroupId, coming: Promise, victims: Sequence[Victim]) -> None:
+        hold = coming.holds[0]
         who = f"pod {hold.leader_name}" if is_for_pod(hold) else f"group {_index(hold)}"
-        note = f"{who} takes {hold.domain} over from {victims_in_words(victims)}"
+        note = f"{who} takes {coming.where} over from {victims_in_words(victims)}"
         self._say(group, reason="Preempting", note=note, action="Preempt")
 
     async def evicted(self, pod: Pod, by: Hold) -> None:
         """Said of a member's group once; of a foreign pod itself."""
         who = "pod" if is_for_pod(by) else "group"
-        note = f"evicted from {by.domain} for {who} {by.group}, which outranks it"
+        anywhere = by.domain.key == EVERYWHERE
+        how = "to make room" if anywhere else f"from {by.domain}"
+        note = f"evicted {how} for {who} {by.group}, which outranks it"
         said = {"reason": "Preempted", "note": note, "action": "Preempt", "type": "Warning"}
         group = self._cache.group_of(pod)
         if group is not None:

@@ -27,7 +27,7 @@ from lws_placement.engine.actions import (
 )
 from lws_placement.engine.decide import decide
 from lws_placement.engine.explain import nearness, victims_in_words, waiting_note
-from lws_placement.engine.holds import Hold, Promise
+from lws_placement.engine.holds import HoldState, Promise, promises_of
 from lws_placement.engine.model import (
     DomainName,
     Group,
@@ -170,7 +170,7 @@ class Inquiry:
             return self._gone(seen)
         for action in actions:
             if isinstance(action, TryEvictions):
-                return self._preempting(seen, action.hold, action.victims)
+                return self._preempting(seen, Promise(action.holds), action.victims)
         if any(isinstance(a, WriteHold) for a in actions) and not seen.active:
             found = Promise(tuple(a.hold for a in actions if isinstance(a, WriteHold)))
             note = f"there is room in {found.where}, which the planner is about to take"
@@ -194,8 +194,8 @@ class Inquiry:
                     return self._of(seen, Standing.CHANGING, "is left to kube-scheduler")
                 case _:
                     continue
-        if seen.coming:
-            return self._preempting(seen, seen.coming[0], ())
+        for coming in promises_of(seen.coming, HoldState.COMING):
+            return self._preempting(seen, coming, ())
         return self._settled(seen)
 
     # -- standings -------------------------------------------------------------------------------
@@ -210,13 +210,13 @@ class Inquiry:
         standing = Standing.PLACED if bound == promise.size else Standing.COMING
         return self._of(seen, standing, note, promise=promise)
 
-    def _preempting(self, seen: Seen, hold: Hold, victims: Sequence[Victim]) -> Answer:
+    def _preempting(self, seen: Seen, coming: Promise, victims: Sequence[Victim]) -> Answer:
         if victims:
             others = victims_in_words(victims, self.name_of)
         else:
-            others = ", ".join(self.name_of(g) for g in hold.evicts) or "foreign pods"
-        note = f"takes {hold.domain} over from {others}"
-        return self._of(seen, Standing.PREEMPTS, note, promise=Promise((hold,)))
+            others = ", ".join(self.name_of(g) for g in coming.evicts) or "foreign pods"
+        note = f"takes {coming.where} over from {others}"
+        return self._of(seen, Standing.PREEMPTS, note, promise=coming)
 
     def _gone(self, seen: Seen) -> Answer:
         note = "its pods are on their way out" if seen.pods else "has no pods"

@@ -201,7 +201,51 @@ def test_a_group_goes_whole_for_one_foreign_pod_that_outranks_it(scene, classes)
     assert not before & uids(scene.bound("low"))
 
 
+def with_subgroups(scene, lws, size):
+    """Each alone in a slice, instead of the group in one."""
+    notes = lws["metadata"]["annotations"]
+    del notes[f"{LWS}/exclusive-topology"]
+    notes[f"{LWS}/subgroup-exclusive-topology"] = scene.key
+    lws["spec"]["leaderWorkerTemplate"]["subGroupPolicy"] = {"subGroupSize": size}
+    return lws
+
+
+def test_two_groups_go_whole_for_one_that_needs_a_slice_for_each_subgroup(scene, classes):
+    """Of three slices the one of the highest priority is left alone."""
+    scene.pool(3, 2)
+    scene.create(a_set(scene, "middle", classes["middle"], size=2))
+    scene.wait_bound(2, "middle")
+    scene.create(a_set(scene, "low", classes["low"], size=2, replicas=2))
+    scene.wait_bound(4, "low")
+    before = uids(scene.bound("middle"))
+    scene.create(with_subgroups(scene, a_set(scene, "high", classes["high"], size=4), 2))
+    scene.wait_bound(4, "high")
+    assert scene.bound("low") == []
+    assert uids(scene.bound("middle")) == before
+    found = holders(scene)
+    assert sorted(h["lws"] for h in found) == ["high", "high", "middle"]
+    assert {h["state"] for h in found} == {"active"}
+    assert len({h["plan"] for h in found if h["lws"] == "high"}) == 1
+    (said,) = {e["note"] for e in events(scene, "Preempting")}
+    assert said.count("(priority 0, 2 pods)") == 2
+    scene.kubectl("delete", "lws", "high")
+    scene.wait_bound(4, "low")
+
+
+def test_a_gang_takes_the_room_of_a_group_that_it_outranks(scene, classes):
+    scene.pool(1, 2)
+    scene.create(a_set(scene, "low", classes["low"], size=2))
+    scene.wait_bound(2, "low")
+    gang = a_set(scene, "high", classes["high"], size=2)
+    gang["metadata"]["annotations"] = {"lws-placement.dev/gang": "true"}
+    template = gang["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]
+    template["nodeSelector"] = {"pool": scene.namespace}
+    scene.create(gang)
+    scene.wait_bound(2, "high")
+    assert scene.bound("low") == []
+
+
 def holders(scene):
-    """Of the one domain, by state."""
+    """Of all domains, by state."""
     found = [h for hold in scene.holds() for h in hold["holders"]]
     return sorted(found, key=lambda h: h["state"])

@@ -45,7 +45,7 @@ def test_a_group_that_outranks_another_tries_the_evictions_and_then_claims_the_d
     attempt, write = decide(waiting(town), town.index)
     assert isinstance(attempt, TryEvictions)
     assert [p.name for v in attempt.victims for p in v.pods] == ["low-a-0", "low-a-1"]
-    assert write == WriteHold(attempt.hold)
+    assert write == WriteHold(attempt.holds[0])
     assert (write.hold.domain, write.hold.state, write.hold.evicts) == (A, HoldState.COMING, (LOW,))
     assert sorted(write.hold.nodes.values()) == ["a-0", "a-1"]
 

@@ -1,6 +1,7 @@
 """Preemption by the planner: whole groups, nobody in vain, and wherever the planner is killed."""
 
 import pytest
+from fake_cluster import KEY
 from killing import answer_every_write, kill_at_every_write, play
 from virtual_time import run
 
@@ -129,9 +130,111 @@ async def preempt_across_keys(cluster):
     await cluster.rest()
 
 
+async def subgroups_preempt_groups(cluster):
+    """Each subgroup takes a slice of its own, both from groups that outrank nobody."""
+    for name in ("a", "b"):
+        cluster.add_slice(name)
+    cluster.add_lws("low", replicas=2)
+    await cluster.rest()
+    assert len(cluster.places()) == 4
+    cluster.add_lws("high", size=4, subgroup_size=2, priority=HIGH)
+    await cluster.rest()
+    assert set(cluster.places()) == {"high-0", "high-0-1", "high-0-2", "high-0-3"}
+    for name in ("c", "d"):
+        cluster.add_slice(name)
+    await cluster.rest()
+
+
+async def subgroups_preempt_a_group_and_foreign_pods(cluster):
+    """One slice has a group, the other one foreign pods; the third has nobody."""
+    for name in ("a", "b", "c"):
+        cluster.add_slice(name)
+    for i in range(2):
+        cluster.server.create("pods", a_foreign_pod(f"x-{i}", f"b-{i}"), namespace="ns")
+    cluster.change("nodes", "c-1", cordoned, "")
+    cluster.add_lws("low")
+    await cluster.rest()
+    cluster.add_lws("high", size=4, subgroup_size=2, priority=HIGH)
+    await cluster.rest()
+    assert set(cluster.places()) == {"high-0", "high-0-1", "high-0-2", "high-0-3"}
+    cluster.add_slice("d")
+    await cluster.rest()
+
+
+async def subgroups_inside_a_rack_preempt(cluster):
+    """The group's own rack around its subgroups: three Leases, of which two name no node."""
+    for name in ("a", "b"):
+        cluster.add_slice(name, labels={RACK: "r"})
+    cluster.add_lws("low")
+    await cluster.rest()
+    notes = {
+        keys.LWS_EXCLUSIVE_TOPOLOGY: RACK,
+        keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY: KEY,
+    }
+    cluster.add_lws("high", size=4, subgroup_size=2, notes=notes, priority=HIGH)
+    await cluster.rest()
+    assert set(cluster.places()) == {"high-0", "high-0-1", "high-0-2", "high-0-3"}
+    cluster.add_slice("c", labels={RACK: "s"})
+    await cluster.rest()
+
+
+async def a_gang_preempts(cluster):
+    """It needs three nodes of two slices; a group and a foreign pod are there."""
+    for name in ("a", "b"):
+        cluster.add_slice(name)
+    cluster.server.create("pods", a_foreign_pod("x", "b-1"), namespace="ns")
+    cluster.add_lws("low")
+    await cluster.rest()
+    cluster.add_lws("high", size=3, notes={keys.GANG: "true"}, priority=HIGH)
+    await cluster.rest()
+    assert set(cluster.places()) >= {"high-0", "high-0-1", "high-0-2"}
+    assert "low-0" not in cluster.places()
+    cluster.server.delete("pods", ("ns", "x"))
+    cluster.add_slice("c")
+    await cluster.rest()
+
+
+async def a_gang_preempts_a_gang(cluster):
+    """Neither has a domain; they share no Lease."""
+    cluster.add_slice("a")
+    cluster.add_lws("low", notes={keys.GANG: "true"})
+    await cluster.rest()
+    assert len(cluster.places()) == 2
+    cluster.add_lws("high", notes={keys.GANG: "true"}, priority=HIGH)
+    await cluster.rest()
+    assert set(cluster.places()) == {"high-0", "high-0-1"}
+    cluster.add_slice("b")
+    await cluster.rest()
+
+
+async def subgroups_give_up(cluster):
+    """The preemptor is gone before its victims are."""
+    for name in ("a", "b"):
+        cluster.add_slice(name)
+    cluster.add_lws("low", replicas=2)
+    await cluster.rest()
+    cluster.kubelets = False
+    cluster.add_lws("high", size=4, subgroup_size=2, priority=HIGH)
+    await cluster.rest()
+    cluster.delete("leaderworkersets", "high")
+    await cluster.rest()
+    cluster.kubelets = True
+    await cluster.rest()
+
+
+def cordoned(node):
+    node["spec"]["unschedulable"] = True
+
+
 STORIES = [
     preempt_a_group,
     preempt_subgroups,
+    subgroups_preempt_groups,
+    subgroups_preempt_a_group_and_foreign_pods,
+    subgroups_inside_a_rack_preempt,
+    subgroups_give_up,
+    a_gang_preempts,
+    a_gang_preempts_a_gang,
     preempt_across_keys,
     preempt_foreign_pods,
     preempt_what_is_on_its_way,

@@ -1,0 +1,267 @@
+"""The cluster as if some of those who are there had gone, as far as that matters to one group of
+several domains, of a region or of none.
+
+A trial of who has to go is a plan (`compose.py`) on such a cluster, and there are many trials, so
+each has only the nodes that can matter: those that could serve a member as they are, and those that
+somebody who goes had to do with, with all of their domains. A node that can serve nobody cannot
+begin to while nobody leaves it or its domain, so the plan is there exactly if it is in the whole
+cluster.
+
+Who is going anyway (`victims.py`) is gone from the beginning.
+
+O(nodes + pods) once, and one fit of each shape of subgroup per domain; then, for each trial,
+O(nodes that can serve a member + nodes of those who go).
+"""
+
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from lws_placement.engine.ask import EVERYWHERE, Layout
+from lws_placement.engine.compose import is_shut
+from lws_placement.engine.fit import why_not_node, why_not_static
+from lws_placement.engine.model import DomainName, Group, GroupId, Member, NodeName, Pod
+from lws_placement.engine.ownership import Claim
+from lws_placement.engine.plan import taken
+from lws_placement.engine.room import Fit, fit_in
+from lws_placement.engine.seen import Views
+from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.victims import Barred, Tenants, Victim, VictimKey, as_victim, may_go
+
+Uids = frozenset[str]
+_NO_UIDS: Uids = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """What is gone with somebody: the pods by node, and the group; on all of `pods`' nodes it had
+    to do with something, if only with the domain.
+    """
+
+    pods: Mapping[NodeName, Uids]
+    group: GroupId | None = None
+
+
+class Clearing:
+    """`only`: no other nodes. `may`: who may be asked to go, groups and foreign pods."""
+
+    def __init__(
+        self,
+        group: Group,
+        views: Views,
+        tenants: Tenants,
+        *,
+        layout: Layout,
+        only: frozenset[NodeName] | None = None,
+    ) -> None:
+        self._group = group
+        self._layout = layout
+        self._views = views
+        self._tenants = tenants
+        self._names = [
+            n.node.name for n in views.node_views() if only is None or n.node.name in only
+        ]
+        self._going: dict[NodeName, Uids] = {}
+        self._leaving: frozenset[GroupId] = frozenset()
+        self._traces: dict[VictimKey, _Trace] = {}
+        self.may = (*self._groups(), *self._foreign())
+        self._base = {name: self._cleared(name, _NO_UIDS, self._leaving) for name in self._names}
+
+    def without(self, victims: Iterable[Victim]) -> "Cleared":
+        traces = [self._traces[v.key] for v in victims]
+        gone = self._leaving | {t.group for t in traces if t.group is not None}
+        uids: dict[NodeName, Uids] = {}
+        for trace in traces:
+            for name, some in trace.pods.items():
+                uids[name] = uids.get(name, _NO_UIDS) | some
+        nodes = {name: self._base[name] for name in self._useful}
+        for name in self._around(uids):
+            changed = name in uids
+            nodes[name] = self._cleared(name, uids[name], gone) if changed else self._base[name]
+        around = ChainMap(nodes, self._base)
+        return Cleared(self._views, around, gone, matter=nodes.keys())
+
+    def nodes_of(self, victim: Victim) -> frozenset[NodeName]:
+        """All that it has to do with."""
+        return frozenset(self._traces[victim.key].pods)
+
+    # -- who -------------------------------------------------------------------------------------
+
+    def _groups(self) -> list[Victim]:
+        outranks = self._group.outranks
+        assert outranks is not None
+        owners: set[GroupId] = set()
+        for view in map(self._views.node_view, self._names):
+            if view is not None and (view.groups or view.holders):
+                owners.update(c.group for c in view.groups | view.holders)
+        found, leaving = [], []
+        for other in sorted(owners - {self._group.id}):
+            match as_victim(other, outranks, self._tenants):
+                case Victim() as victim:
+                    self._traces[victim.key] = self._trace(other)
+                    found.append(victim)
+                case None:
+                    leaving.append(other)
+                case Barred():
+                    continue
+        self._leaving = frozenset(leaving)
+        for other in leaving:
+            for name, uids in self._trace(other).pods.items():
+                self._going[name] = self._going.get(name, _NO_UIDS) | uids
+        return found
+
+    def _trace(self, group: GroupId) -> _Trace:
+        pods = _by_node(self._tenants.all_pods_of(group))
+        for hold in self._tenants.holds_of(group):
+            view = self._views.domain(hold.domain) if hold.domain.key != EVERYWHERE else None
+            held = [n.node.name for n in view.nodes] if view is not None else []
+            for name in (*hold.nodes.values(), *held):
+                pods.setdefault(name, _NO_UIDS)
+        return _Trace(pods, group)
+
+    def _foreign(self) -> list[Victim]:
+        """Of nodes that some member could ever be on; and what is Terminating there."""
+        found = []
+        kinds = {m.demand for m in self._group.members}
+        for name in self._names:
+            view = self._views.node_view(name)
+            if view is None or all(why_not_static(d, view.node) is not None for d in kinds):
+                continue
+            for pod in self._tenants.pods_on(name):
+                if pod.terminating:
+                    self._going[name] = self._going.get(name, _NO_UIDS) | {pod.uid}
+                elif may_go(pod, self._group.outranks, self._tenants):
+                    victim = Victim(pod.priority, (pod,))
+                    self._traces[victim.key] = _Trace({name: victim.uids})
+                    found.append(victim)
+        return found
+
+    # -- where -----------------------------------------------------------------------------------
+
+    def _cleared(self, name: NodeName, uids: Uids, gone: frozenset[GroupId]) -> NodeView:
+        going = self._going.get(name, _NO_UIDS) | uids
+        view = self._views.node_view_without(name, going) if going else self._views.node_view(name)
+        assert view is not None  # the views do not change meanwhile
+        for group in [g for g in view.promised if g in gone or g == self._group.id]:
+            view = view.seen_by(group)
+        groups, holders = _rest(view.groups, gone), _rest(view.holders, gone)
+        if (groups, holders) == (view.groups, view.holders):
+            return view
+        return replace(view, groups=groups, holders=holders)
+
+    @cached_property
+    def _useful(self) -> frozenset[NodeName]:
+        """Nodes that may serve a member though nobody else goes."""
+        base = Cleared(self._views, self._base, self._leaving, matter=self._base.keys())
+        layout, found = self._layout, set()
+        in_subgroup = {rank for ranks in layout.subgroups for rank in ranks}
+        loose = {m.demand for m in self._group.members if m.rank not in in_subgroup}
+        for name, view in self._base.items() if loose else ():
+            shut = layout.outer == EVERYWHERE and is_shut(self._group, view)
+            if not shut and any(why_not_node(demand, view) is None for demand in loose):
+                found.add(name)
+        for domain in base.domains(layout.inner) if layout.subgroups else ():
+            if taken(self._group, domain) is None and self._serves(domain):
+                found.update(n.node.name for n in domain.nodes)
+        for domain in base.domains(layout.outer) if layout.outer != EVERYWHERE else ():
+            if taken(self._group, domain) is not None:
+                found.difference_update(n.node.name for n in domain.nodes)
+        return frozenset(found)
+
+    def _serves(self, domain: DomainView) -> bool:
+        return any(isinstance(fit_in(part, domain), Fit) for part in self._parts)
+
+    @cached_property
+    def _parts(self) -> Sequence[Group]:
+        """A group for each shape of subgroup."""
+        members: dict[object, tuple[Member, ...]] = {}
+        of = {m.rank: m for m in self._group.members}
+        for ranks in self._layout.subgroups:
+            part = tuple(of[rank] for rank in ranks)
+            members.setdefault(tuple(m.demand for m in part), part)
+        return [replace(self._group, members=m, layout=None) for m in members.values()]
+
+    def _around(self, touched: Iterable[NodeName]) -> set[NodeName]:
+        """These nodes, and all of their domains."""
+        found = {name for name in touched if name in self._base}
+        for by_value in self._by_value.values():
+            for value in {by_value[0].get(name) for name in found} - {None}:
+                found |= by_value[1][value]
+        return found
+
+    @cached_property
+    def _by_value(self) -> dict[str, tuple[dict[NodeName, str], dict[str | None, set[NodeName]]]]:
+        """Key of a domain -> value of each node, nodes of each value."""
+        found = {}
+        for key in {self._layout.inner, self._layout.outer} - {EVERYWHERE}:
+            of = {n: v.node.labels[key] for n, v in self._base.items() if key in v.node.labels}
+            nodes: dict[str | None, set[NodeName]] = {}
+            for name, value in of.items():
+                nodes.setdefault(value, set()).add(name)
+            found[key] = (of, nodes)
+        return found
+
+
+class Cleared:
+    """What a plan is made on (`compose.Where`): the nodes that `matter`, and domains without those
+    who are gone.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        nodes: Mapping[NodeName, NodeView],
+        gone: frozenset[GroupId],
+        *,
+        matter: Set[NodeName],
+    ) -> None:
+        self._views = views
+        self._nodes = nodes
+        self._gone = gone
+        self._matter = matter
+        self._domains: dict[str, list[DomainView]] = {}
+
+    def node_views(self) -> Sequence[NodeView]:
+        return [self._nodes[name] for name in sorted(self._matter)]
+
+    def domains(self, key: str) -> Sequence[DomainView]:
+        """Of each only the nodes that matter, but whose it is, as a whole."""
+        if key not in self._domains:
+            by_value: dict[str, list[NodeView]] = {}
+            for node in self.node_views():
+                if key in node.node.labels:
+                    by_value.setdefault(node.node.labels[key], []).append(node)
+            found = (self._domain(DomainName(key, v), by_value[v]) for v in sorted(by_value))
+            self._domains[key] = list(found)
+        return self._domains[key]
+
+    def _domain(self, name: DomainName, nodes: Sequence[NodeView]) -> DomainView:
+        known = self._views.domain(name)
+        assert known is not None  # it has these nodes
+        occupants: set[Claim] = set()
+        for node in known.nodes if known.occupants else ():
+            left = self._nodes.get(node.node.name, node).groups
+            occupants |= _rest(left, self._gone)
+        return DomainView(
+            name=name,
+            nodes=tuple(nodes),
+            holders=_rest(known.holders, self._gone),
+            overlapping=_rest(known.overlapping, self._gone),
+            occupants=frozenset(occupants),
+            awaited=known.awaited,
+        )
+
+
+def _rest(claims: frozenset[Claim], gone: frozenset[GroupId]) -> frozenset[Claim]:
+    if not claims or not gone:
+        return claims
+    return frozenset(c for c in claims if c.group not in gone)
+
+
+def _by_node(pods: Iterable[Pod]) -> dict[NodeName, Uids]:
+    found: dict[NodeName, Uids] = {}
+    for pod in pods:
+        if pod.node is not None and not pod.finished:
+            found[pod.node] = found.get(pod.node, _NO_UIDS) | {pod.uid}
+    return found

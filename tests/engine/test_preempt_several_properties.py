@@ -1,0 +1,199 @@
+"""Preemption for groups of several domains, of regions and of none, against brute force."""
+
+from itertools import chain, combinations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tenants import ME, Town, a_budget, a_demand, a_group_id
+
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine import preempt_several as module
+from lws_placement.engine.ask import Ask, Scope
+from lws_placement.engine.budgets import why_not_evicted
+from lws_placement.engine.compose import plan_composed
+from lws_placement.engine.holds import Hold, HoldState, place_of
+from lws_placement.engine.model import DomainName, Group, Member, Node, Occupant, Placed
+from lws_placement.engine.preempt import Preemption, WhyNobody
+from lws_placement.engine.preempt_several import preempt_several
+from lws_placement.engine.victims import Victim, as_victim, may_go
+
+SLICE, RACK, ZONE = "example.com/slice", "example.com/rack", "example.com/zone"
+OUTRANKS = 3
+
+asks = st.one_of(
+    st.builds(
+        lambda **a: Ask(subgroup_topology=SLICE, subgroup_size=2, **a),
+        topology=st.sampled_from(["", "", RACK]),
+        leader_excluded=st.booleans(),
+        scope=st.sampled_from([Scope.CLUSTER, Scope.LWS]),
+        within=st.sampled_from(["", "", ZONE]),
+    ),
+    st.builds(lambda: Ask(topology=SLICE, within=ZONE)),
+    st.builds(
+        lambda **a: Ask(gang=True, **a),
+        within=st.sampled_from(["", RACK]),
+        near=st.sampled_from(["", ZONE]),
+    ),
+)
+
+
+@st.composite
+def groups(draw):
+    ask = draw(asks)
+    size = draw(st.integers(1, 4))
+    if ask.subgroup_topology:
+        size = draw(st.sampled_from([3, 5] if ask.leader_excluded else [2, 3, 4]))
+    leader, worker = (a_demand(gpu=draw(st.integers(1, 3))) for _ in range(2))
+    members = tuple(Member(rank, worker if rank else leader) for rank in range(size))
+    return Group(
+        ME,
+        ask.topology,
+        members,
+        priority=OUTRANKS,
+        outranks=OUTRANKS,
+        scope=ask.claims,
+        layout=ask.layout(size),
+    )
+
+
+@st.composite
+def towns(draw):
+    town = Town()
+    names = [f"n{i}" for i in range(draw(st.integers(2, 5)))]
+    for name in names:
+        labels = {
+            SLICE: f"s{draw(st.integers(0, 3))}",
+            RACK: f"r{draw(st.integers(0, 1))}",
+            ZONE: f"z{draw(st.integers(0, 1))}",
+        }
+        town.index.put_node(Node(name, labels, {"pods": 110, "gpu": 4}))
+    for number in range(draw(st.integers(1, 8))):
+        owner = draw(st.sampled_from([None, None, "x", "y", "z"]))
+        town.add_pod(
+            f"p{number}",
+            draw(st.sampled_from(names)),
+            group=a_group_id(owner) if owner else None,
+            scope=draw(st.sampled_from([Scope.CLUSTER, Scope.NOBODY])) if owner else Scope.CLUSTER,
+            priority=draw(st.integers(0, OUTRANKS)),
+            demand=a_demand(gpu=draw(st.integers(1, 4))),
+            terminating=draw(st.sampled_from([False, False, False, False, True])),
+            labels=(("app", draw(st.sampled_from(["one", "two"]))),),
+        )
+    states = st.sampled_from([HoldState.ACTIVE, HoldState.ACTIVE, HoldState.LEAVING])
+    for value in draw(st.sets(st.sampled_from(["s0", "s1", "s2"]))):
+        a_hold(town, DomainName(SLICE, value), draw(st.sampled_from("xyz")), state=draw(states))
+    if draw(st.booleans()):
+        owner = draw(st.sampled_from("xyz"))
+        node, demand = draw(st.sampled_from(names)), a_demand(gpu=2)
+        gang = {"nodes": {7: node}, "demands": {7: demand}, "scope": Scope.NOBODY}
+        a_hold(town, place_of(a_group_id(owner)), owner, **gang)
+    for app in draw(st.sets(st.sampled_from(["one", "two"]), max_size=1)):
+        town.budgets.append(a_budget(f"for-{app}", app=app, allowed=draw(st.integers(0, 2))))
+    return town
+
+
+def a_hold(town, domain, owner, *, nodes=None, demands=None, **fields):
+    hold = Hold(domain, a_group_id(owner), "0", "l", "r", 1, "p", nodes or {}, demands or {})
+    for name, value in fields.items():
+        object.__setattr__(hold, name, value)
+    if domain.key == "" or any(True for _ in town.index.nodes_of(domain)):
+        town.put_hold(hold)
+
+
+def world_without(town, victims):
+    """A cluster that never had them, nor those who are going anyway."""
+    gone = {v.group for v in victims if v.group is not None}
+    uids = {p.uid for v in victims for p in v.pods}
+    owners = {*town.groups.values(), *town.holds}
+    gone |= {g for g in owners if as_victim(g, OUTRANKS, town) is None}
+    index = DomainIndex()
+    for view in town.index.node_views():
+        index.put_node(view.node)
+    for pod in town.pods.values():
+        owner = town.goes_with(pod)
+        if pod.uid in uids or owner in gone or pod.terminating:
+            continue
+        scope = next(o.scope for o in town.index.occupants_on(pod.node) if o.uid == pod.uid)
+        index.put_occupant(pod.node, Occupant(pod.uid, pod.demand, owner, scope), owner_uid="")
+    for owner, holds in town.holds.items():
+        for hold in holds if owner not in gone else ():
+            index.put_hold(hold)
+    return index
+
+
+def fits_without(group, town, victims):
+    plan = plan_composed(group, world_without(town, victims), instead={})
+    return isinstance(plan, Placed)
+
+
+def everyone_who_may_go(town):
+    owners = {*town.groups.values(), *town.holds}
+    found = [as_victim(g, OUTRANKS, town) for g in sorted(owners)]
+    groups = [v for v in found if isinstance(v, Victim)]
+    foreign = [p for p in town.pods.values() if not p.terminating and may_go(p, OUTRANKS, town)]
+    return [*groups, *(Victim(p.priority, (p,)) for p in foreign)]
+
+
+def allowed(town, victims):
+    return not why_not_evicted((p for v in victims for p in v.pods), town.budgets_of)
+
+
+def cost(victims):
+    return (
+        max(v.priority for v in victims),
+        sum(v.group is not None for v in victims),
+        sum(len(v.pods) for v in victims),
+        tuple(sorted(v.name for v in victims)),
+    )
+
+
+def by_brute_force(group, town):
+    """The least cost; None: no set does it; FREEING: nobody has to go."""
+    if fits_without(group, town, ()):
+        return WhyNobody.FREEING
+    may = everyone_who_may_go(town)
+    sets = chain.from_iterable(combinations(may, n) for n in range(1, len(may) + 1))
+    found = (s for s in sets if allowed(town, s) and fits_without(group, town, s))
+    return min(map(cost, found), default=None)
+
+
+@settings(max_examples=400, deadline=None)
+@given(groups(), towns())
+def test_the_victims_are_the_cheapest_with_which_the_group_has_a_plan(group, town):
+    answer, expected = preempt_several(group, town.index, town), by_brute_force(group, town)
+    if isinstance(answer, Preemption):
+        assert answer.proven
+        assert cost(answer.victims) == expected
+    elif answer.why is WhyNobody.FREEING:
+        assert expected is WhyNobody.FREEING
+    else:
+        assert expected is None
+
+
+@settings(max_examples=400, deadline=None)
+@given(groups(), towns(), st.integers(0, 4), st.integers(0, 3))
+def test_bounded_or_not_nobody_is_evicted_in_vain(group, town, trials, exact):
+    """However few trials and candidates it has: it helps, all of it is needed, and none of a higher
+    priority than must be.
+    """
+    known, module._EXACT = module._EXACT, exact
+    try:
+        answer = preempt_several(group, town.index, town, trials=trials)
+    finally:
+        module._EXACT = known
+    if not isinstance(answer, Preemption):
+        return
+    assert fits_without(group, town, answer.victims)
+    assert allowed(town, answer.victims)
+    for spared in answer.victims:
+        assert not fits_without(group, town, [v for v in answer.victims if v is not spared])
+    highest = max(v.priority for v in answer.victims)
+    lower = [v for v in everyone_who_may_go(town) if v.priority < highest]
+    if not town.budgets:
+        assert not fits_without(group, town, lower)
+
+
+@settings(max_examples=100, deadline=None)
+@given(groups(), towns())
+def test_the_same_input_gives_the_same_victims(group, town):
+    assert preempt_several(group, town.index, town) == preempt_several(group, town.index, town)
