@@ -14,15 +14,16 @@ from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.controller.run import Controller
 
 
-def a_controller(api, nodes):
-    recorder = EventRecorder(api, instance="test", controller="leaderworkerset")
-    clock = asyncio.get_running_loop().time
-    return Controller(api, nodes=nodes, recorder=recorder, may_write=lambda: None, clock=clock)
-
-
-def start_controller(api, nodes):
-    made = a_controller(api, nodes)
-    return [asyncio.create_task(made.watch()), asyncio.create_task(made.lead())]
+def a_controller(replica, nodes):
+    recorder = EventRecorder(replica.api, instance="test", controller="leaderworkerset")
+    return Controller(
+        replica.api,
+        mirror=replica.mirror,
+        nodes=nodes,
+        recorder=recorder,
+        may_write=lambda: None,
+        clock=asyncio.get_running_loop().time,
+    )
 
 
 class NoNodes:
@@ -40,7 +41,9 @@ class NoNodes:
 
 class ControllerAlone(Replica):
     async def start(self):
-        self.tasks += start_controller(self.api, NoNodes())
+        controller = a_controller(self, NoNodes())
+        await super().start()
+        self.tasks += [asyncio.create_task(t) for t in (controller.watch(), controller.lead())]
 
     async def ready(self):
         await self.start()
@@ -50,7 +53,8 @@ class StandingBy(Replica):
     """A second replica: `take_over()` when nobody else leads any more."""
 
     async def start(self):
-        self._controller = a_controller(self.api, NoNodes())
+        self._controller = a_controller(self, NoNodes())
+        await super().start()
         self.tasks.append(asyncio.create_task(self._controller.watch()))
 
     async def take_over(self):
@@ -64,9 +68,10 @@ class StandingBy(Replica):
 
 class PlannerAndController(Brain):
     async def start(self):
-        await super().start()
         lookup = ClusterLookup(self.api, self.cache, mirror=self.mirror, extender_configured=True)
-        self.tasks += start_controller(self.api, lookup)
+        controller = a_controller(self, lookup)
+        await super().start()
+        self.tasks += [asyncio.create_task(t) for t in (controller.watch(), controller.lead())]
 
 
 class RolloutCluster(FakeCluster):

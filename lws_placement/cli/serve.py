@@ -90,6 +90,9 @@ class Process:
         )
         self._certs = CertStore(api, namespace=settings.namespace, names=names)
         self._tls: list[ServerTls] = []
+        self._elector = self._new_elector()
+        self._may_write = self._elector.leadership.require
+        self._controller = self._new_controller() if Role.CONTROLLER in self._roles else None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set, or a part of it fails beyond repair."""
@@ -188,44 +191,45 @@ class Process:
 
     # -- leading ---------------------------------------------------------------------------------
 
-    async def _lead(self) -> None:
+    def _new_elector(self) -> Elector:
         lease_s = self._settings.lease_seconds
-        elector = Elector(
+        return Elector(
             self._api,
             namespace=self._settings.namespace,
             name=LEADER_LEASE,
             identity=self._identity,
             timing=Timing(lease_s, lease_s * 2 / 3, lease_s * 2 / 15),
         )
-        may_write = elector.leadership.require
-        controller = self._controller(may_write) if Role.CONTROLLER in self._roles else None
 
+    async def _lead(self) -> None:
         async def lead() -> None:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     if Role.CERTIFICATES in self._roles:
                         tasks.create_task(self._keep_certificates())
-                    if controller is not None:
-                        tasks.create_task(controller.lead())
+                    if self._controller is not None:
+                        tasks.create_task(self._controller.lead())
                     if Role.PLANNER in self._roles:
-                        tasks.create_task(self._plan(may_write))
+                        tasks.create_task(self._plan())
             except* NotLeaderError:
                 log.info("deposed")
 
         async with asyncio.TaskGroup() as tasks:
-            if controller is not None:
-                tasks.create_task(controller.watch())
-            await elector.run(lead)
+            if self._controller is not None:
+                tasks.create_task(self._controller.watch())
+            await self._elector.run(lead)
 
-    def _controller(self, may_write: Callable[[], None]) -> Controller:
+    def _new_controller(self) -> Controller:
         return Controller(
             self._api,
+            mirror=self._mirror,
             nodes=self._lookup,
             recorder=self._recorder("leaderworkerset"),
-            may_write=may_write,
+            may_write=self._may_write,
         )
 
-    async def _plan(self, may_write: Callable[[], None]) -> None:
+    async def _plan(self) -> None:
+        may_write = self._may_write
         store = self._holds(may_write)
         await self._mirror.wait_synced()
         self._mirror.take_holds(await store.fetch_all())

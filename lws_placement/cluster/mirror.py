@@ -19,7 +19,7 @@ from lws_placement.cluster.decode import decode_node
 from lws_placement.cluster.decode_workload import decode_daemon_set, decode_lws, decode_revision
 from lws_placement.cluster.hold_codec import decode_holds
 from lws_placement.cluster.hold_store import SELECTOR
-from lws_placement.cluster.watch import Watcher
+from lws_placement.cluster.watch import OnEvent, Watcher
 from lws_placement.engine.model import DomainName
 from lws_placement.engine.workload import DaemonSetInfo
 from lws_placement.errors import InvalidObjectError, NotFoundError
@@ -27,6 +27,9 @@ from lws_placement.errors import InvalidObjectError, NotFoundError
 log = logging.getLogger(__name__)
 
 LWS_PATH = "/apis/leaderworkerset.x-k8s.io/v1/leaderworkersets"
+PODS_PATH = "/api/v1/pods"
+SETS_PATH = "/apis/apps/v1/statefulsets"
+REVISIONS_PATH = "/apis/apps/v1/controllerrevisions"
 BUDGETS_PATH = "/apis/policy/v1/poddisruptionbudgets"
 
 UNREADABLE = (InvalidObjectError, KeyError, ValueError, TypeError, AttributeError)
@@ -65,17 +68,13 @@ class Intake:
         self.nodes = Kind("/api/v1/nodes", self._put_node, self._drop_node)
         self.holds = Kind(leases, self._put_hold, self._drop_hold, {"labelSelector": SELECTOR})
         self.lws = Kind(LWS_PATH, self._put_lws, self._drop_lws)
-        self.revisions = Kind(
-            "/apis/apps/v1/controllerrevisions", self._put_revision, self._drop_revision, owned
-        )
-        self.stateful_sets = Kind(
-            "/apis/apps/v1/statefulsets", cache.put_stateful_set, self._drop_stateful_set, owned
-        )
+        self.revisions = Kind(REVISIONS_PATH, self._put_revision, self._drop_revision, owned)
+        self.stateful_sets = Kind(SETS_PATH, cache.put_stateful_set, self._drop_stateful_set, owned)
         self.daemon_sets = Kind(
             "/apis/apps/v1/daemonsets", self._put_daemon_set, self._drop_daemon_set
         )
         self.budgets = Kind(BUDGETS_PATH, self._put_budget, self._drop_budget)
-        self.pods = Kind("/api/v1/pods", cache.put_pod, self._drop_pod)
+        self.pods = Kind(PODS_PATH, cache.put_pod, self._drop_pod)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -183,24 +182,41 @@ class Mirror:
 
     def __init__(self, api: Api, cache: ClusterCache, *, namespace: str) -> None:
         intake = Intake(cache, namespace=namespace)
-        found = {
-            kind.path: Watcher(api, kind.path, on_event=kind.on_event, params=kind.params)
+        self._followers: dict[str, list[OnEvent]] = {kind.path: [] for kind in intake.kinds}
+        self._watchers = {
+            kind.path: Watcher(api, kind.path, on_event=self._teller(kind), params=kind.params)
             for kind in intake.kinds
         }
-        self._watchers = list(found.values())
-        self._holds = found[intake.holds.path]
+        self._holds = self._watchers[intake.holds.path]
+
+    def follow(self, path: str, on_event: OnEvent) -> Watcher:
+        """Before `run()`: `on_event` is told of the objects under `path` as well, after the cache,
+        so that nobody has to watch and decode the same ones again. The watcher that tells.
+        """
+        self._followers[path].append(on_event)
+        return self._watchers[path]
+
+    def _teller(self, kind: Kind) -> OnEvent:
+        followers = self._followers[kind.path]
+
+        def tell(event: str, raw: Raw) -> None:
+            kind.on_event(event, raw)
+            for follower in followers:
+                follower(event, raw)
+
+        return tell
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for watcher in self._watchers:
+            for watcher in self._watchers.values():
                 group.create_task(watcher.run())
 
     @property
     def synced(self) -> bool:
-        return all(watcher.synced.is_set() for watcher in self._watchers)
+        return all(watcher.synced.is_set() for watcher in self._watchers.values())
 
     async def wait_synced(self) -> None:
-        for watcher in self._watchers:
+        for watcher in self._watchers.values():
             await watcher.synced.wait()
 
     def take_holds(self, leases: list[Raw]) -> None:

@@ -6,7 +6,6 @@ pod to look at; a deleted pod is looked at once more in its last state, so that 
 in an instant still restarts its group.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -14,8 +13,8 @@ from typing import Any, TypeVar
 from lws_placement import keys
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import controlling_owner
-from lws_placement.cluster.mirror import LWS_PATH
-from lws_placement.cluster.watch import Watcher
+from lws_placement.cluster.mirror import LWS_PATH, PODS_PATH, REVISIONS_PATH, SETS_PATH, Mirror
+from lws_placement.cluster.watch import OnEvent, Watcher
 from lws_placement.engine.restart import PodState
 
 K = TypeVar("K")
@@ -32,6 +31,7 @@ class Observed:
     def __init__(
         self,
         api: Api,
+        mirror: Mirror,
         *,
         on_lws: Callable[[Name], None],
         on_child: Callable[[Name], None],
@@ -49,34 +49,23 @@ class Observed:
         self._of_group: dict[tuple[Name, str], set[Name]] = {}
         self._leaders_of_lws: dict[Name, set[Name]] = {}
         self._sets_by_uid: dict[str, Name] = {}
-        labelled = {"labelSelector": keys.LWS_NAME}
-        apps = "/apis/apps/v1"
+        self._services = Watcher(
+            api,
+            "/api/v1/services",
+            on_event=self._handler(self._put_service, self._drop_service),
+            params={"labelSelector": keys.LWS_NAME},
+        )
         self._watchers = [
-            self._watch(api, LWS_PATH, self._put_lws, self._drop_lws),
-            self._watch(
-                api, f"{apps}/statefulsets", self._put_set, self._drop_set, params=labelled
-            ),
-            self._watch(
-                api,
-                f"{apps}/controllerrevisions",
-                lambda raw: self._put(self.revisions, raw),
-                lambda raw: self._drop(self.revisions, raw),
-                params=labelled,
-            ),
-            self._watch(
-                api,
-                "/api/v1/services",
-                lambda raw: self._put(self.services, raw),
-                self._drop_service,
-                params=labelled,
-            ),
-            self._watch(api, "/api/v1/pods", self._put_pod, self._drop_pod, params=labelled),
+            self._services,
+            mirror.follow(LWS_PATH, self._handler(self._put_lws, self._drop_lws)),
+            mirror.follow(SETS_PATH, self._handler(self._put_set, self._drop_set)),
+            mirror.follow(REVISIONS_PATH, self._handler(self._put_revision, self._drop_revision)),
+            mirror.follow(PODS_PATH, self._handler(self._put_pod, self._drop_pod)),
         ]
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for watcher in self._watchers:
-                group.create_task(watcher.run())
+        """Services; what the mirror watches as well comes from there."""
+        await self._services.run()
 
     async def wait_synced(self) -> None:
         for watcher in self._watchers:
@@ -110,19 +99,12 @@ class Observed:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _watch(
-        self,
-        api: Api,
-        path: str,
-        put: Callable[[Raw], None],
-        drop: Callable[[Raw], None],
-        *,
-        params: dict[str, str] | None = None,
-    ) -> Watcher:
+    @staticmethod
+    def _handler(put: Callable[[Raw], None], drop: Callable[[Raw], None]) -> OnEvent:
         def on_event(event: str, raw: Raw) -> None:
             (drop if event == "DELETED" else put)(raw)
 
-        return Watcher(api, path, on_event=on_event, params=params)
+        return on_event
 
     def _put_lws(self, raw: Raw) -> None:
         known = self.lws.get(_name(raw))
@@ -160,6 +142,15 @@ class Observed:
         if leader is not None:
             self._on_pod(leader)
 
+    def _put_revision(self, raw: Raw) -> None:
+        self._put(self.revisions, raw)
+
+    def _drop_revision(self, raw: Raw) -> None:
+        self._drop(self.revisions, raw)
+
+    def _put_service(self, raw: Raw) -> None:
+        self._put(self.services, raw)
+
     def _drop_service(self, raw: Raw) -> None:
         self._drop(self.services, raw)
         leader = self._pods.get(_name(raw))
@@ -177,6 +168,9 @@ class Observed:
             self._on_child(_lws_of(known))
 
     def _put_pod(self, raw: Raw) -> None:
+        if not _lws_of(raw)[1]:
+            self._drop_pod(raw)  # the label may have been there before
+            return
         state = pod_state(raw)
         self._pods[_name(raw)] = state
         if state.is_leader:

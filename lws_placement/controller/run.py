@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from lws_placement.cluster.client import Api
 from lws_placement.cluster.events import EventRecorder
+from lws_placement.cluster.mirror import Mirror
 from lws_placement.controller.groups import GroupReconciler
 from lws_placement.controller.nodes import Nodes
 from lws_placement.controller.observed import Name, Observed
@@ -29,12 +30,16 @@ LeaderWorkerSet of more groups: a look costs some 0.05 ms for each.
 
 
 class Controller:
-    """`watch()` runs as long as the process, `lead()` while it leads: again and again, perhaps."""
+    """`watch()` runs as long as the process, `lead()` while it leads: again and again, perhaps.
+
+    To be made before the mirror, which it follows, runs.
+    """
 
     def __init__(
         self,
         api: Api,
         *,
+        mirror: Mirror,
         nodes: Nodes,
         recorder: EventRecorder,
         may_write: Callable[[], None],
@@ -46,7 +51,7 @@ class Controller:
         self._may_write = may_write
         self._work: _Work | None = None
         self._observed = Observed(
-            api, on_lws=self._on_lws, on_child=self._on_child, on_pod=self._on_pod
+            api, mirror, on_lws=self._on_lws, on_child=self._on_child, on_pod=self._on_pod
         )
         self._standby = Standby(self._observed, clock=clock)
 
