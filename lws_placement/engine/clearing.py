@@ -17,8 +17,9 @@ from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
-from lws_placement.engine.ask import EVERYWHERE, Layout
+from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.compose import is_shut
 from lws_placement.engine.fit import why_not_node, why_not_static
 from lws_placement.engine.model import DomainName, Group, GroupId, Member, NodeName, Pod
@@ -27,7 +28,8 @@ from lws_placement.engine.plan import taken
 from lws_placement.engine.room import Fit, fit_in
 from lws_placement.engine.seen import Views
 from lws_placement.engine.snapshot import DomainView, NodeView
-from lws_placement.engine.victims import Barred, Tenants, Victim, VictimKey, as_victim, may_go
+from lws_placement.engine.turn import Turn
+from lws_placement.engine.victims import Barred, Tenants, Victim, VictimKey
 
 Uids = frozenset[str]
 _NO_UIDS: Uids = frozenset()
@@ -43,6 +45,20 @@ class _Trace:
     group: GroupId | None = None
 
 
+class Who(Protocol):
+    """Who may go: a victim, somebody who stays, or (None) who is going anyway."""
+
+    @property
+    def heeds_turns(self) -> bool:
+        """Are nodes that earlier groups wait for theirs?"""
+        ...
+
+    def group(self, other: GroupId) -> Victim | Barred | None: ...
+    def pod(self, pod: Pod) -> Victim | Barred | None:
+        """Of a pod that is no member of such a group."""
+        ...
+
+
 class Clearing:
     """`only`: no other nodes. `may`: who may be asked to go, groups and foreign pods."""
 
@@ -52,10 +68,13 @@ class Clearing:
         views: Views,
         tenants: Tenants,
         *,
-        layout: Layout,
+        who: Who,
         only: frozenset[NodeName] | None = None,
     ) -> None:
+        layout = group.layout
+        assert layout is not None
         self._group = group
+        self._who = who
         self._layout = layout
         self._views = views
         self._tenants = tenants
@@ -89,17 +108,17 @@ class Clearing:
     # -- who -------------------------------------------------------------------------------------
 
     def _groups(self) -> list[Victim]:
-        outranks = self._group.outranks
-        assert outranks is not None
-        owners: set[GroupId] = set()
-        for view in map(self._views.node_view, self._names):
-            if view is not None and (view.groups or view.holders):
-                owners.update(c.group for c in view.groups | view.holders)
+        owned: dict[GroupId, list[NodeName]] = {}
+        for name in self._names:
+            view = self._views.node_view(name)
+            owners = view.groups | view.holders if view is not None else ()
+            for owner in {claim.group for claim in owners}:
+                owned.setdefault(owner, []).append(name)
         found, leaving = [], []
-        for other in sorted(owners - {self._group.id}):
-            match as_victim(other, outranks, self._tenants):
+        for other in sorted(owned.keys() - {self._group.id}):
+            match self._who.group(other):
                 case Victim() as victim:
-                    self._traces[victim.key] = self._trace(other)
+                    self._traces[victim.key] = self._trace(other, owned[other])
                     found.append(victim)
                 case None:
                     leaving.append(other)
@@ -107,17 +126,14 @@ class Clearing:
                     continue
         self._leaving = frozenset(leaving)
         for other in leaving:
-            for name, uids in self._trace(other).pods.items():
+            for name, uids in self._trace(other, ()).pods.items():
                 self._going[name] = self._going.get(name, _NO_UIDS) | uids
         return found
 
-    def _trace(self, group: GroupId) -> _Trace:
+    def _trace(self, group: GroupId, owned: Iterable[NodeName]) -> _Trace:
         pods = _by_node(self._tenants.all_pods_of(group))
-        for hold in self._tenants.holds_of(group):
-            view = self._views.domain(hold.domain) if hold.domain.key != EVERYWHERE else None
-            held = [n.node.name for n in view.nodes] if view is not None else []
-            for name in (*hold.nodes.values(), *held):
-                pods.setdefault(name, _NO_UIDS)
+        for name in owned:
+            pods.setdefault(name, _NO_UIDS)
         return _Trace(pods, group)
 
     def _foreign(self) -> list[Victim]:
@@ -129,12 +145,14 @@ class Clearing:
             if view is None or all(why_not_static(d, view.node) is not None for d in kinds):
                 continue
             for pod in self._tenants.pods_on(name):
-                if pod.terminating:
-                    self._going[name] = self._going.get(name, _NO_UIDS) | {pod.uid}
-                elif may_go(pod, self._group.outranks, self._tenants):
-                    victim = Victim(pod.priority, (pod,))
-                    self._traces[victim.key] = _Trace({name: victim.uids})
-                    found.append(victim)
+                match self._who.pod(pod):
+                    case Victim() as victim:
+                        self._traces[victim.key] = _Trace({name: victim.uids})
+                        found.append(victim)
+                    case None:
+                        self._going[name] = self._going.get(name, _NO_UIDS) | {pod.uid}
+                    case Barred():
+                        continue
         return found
 
     # -- where -----------------------------------------------------------------------------------
@@ -146,9 +164,10 @@ class Clearing:
         for group in [g for g in view.promised if g in gone or g == self._group.id]:
             view = view.seen_by(group)
         groups, holders = _rest(view.groups, gone), _rest(view.holders, gone)
-        if (groups, holders) == (view.groups, view.holders):
+        awaited = view.awaited if self._who.heeds_turns else frozenset[Turn]()
+        if (groups, holders, awaited) == (view.groups, view.holders, view.awaited):
             return view
-        return replace(view, groups=groups, holders=holders)
+        return replace(view, groups=groups, holders=holders, awaited=awaited)
 
     @cached_property
     def _useful(self) -> frozenset[NodeName]:
@@ -240,6 +259,9 @@ class Cleared:
         known = self._views.domain(name)
         assert known is not None  # it has these nodes
         occupants: set[Claim] = set()
+        awaited: set[Turn] = set()
+        for node in known.nodes if known.awaited else ():
+            awaited |= self._nodes.get(node.node.name, node).awaited
         for node in known.nodes if known.occupants else ():
             left = self._nodes.get(node.node.name, node).groups
             occupants |= _rest(left, self._gone)
@@ -249,7 +271,7 @@ class Cleared:
             holders=_rest(known.holders, self._gone),
             overlapping=_rest(known.overlapping, self._gone),
             occupants=frozenset(occupants),
-            awaited=known.awaited,
+            awaited=frozenset(awaited),
         )
 
 

@@ -24,17 +24,27 @@ pods of four priorities on them.
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.budgets import why_not_evicted
 from lws_placement.engine.clearing import Clearing
 from lws_placement.engine.compose import place_composed
 from lws_placement.engine.match import NoMatch
-from lws_placement.engine.model import Group, NodeName, Placed
+from lws_placement.engine.model import Group, GroupId, NodeName, Placed, Pod
 from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody, in_order
 from lws_placement.engine.seen import Views
 from lws_placement.engine.sparing import Sparing, Victims
-from lws_placement.engine.victims import Tenants, Victim, VictimKey, kind_of
+from lws_placement.engine.victims import (
+    Barred,
+    Budgets,
+    Tenants,
+    Victim,
+    VictimKey,
+    as_victim,
+    kind_of,
+    may_go,
+)
 
 TRIALS = 200
 _EXACT = 24
@@ -52,21 +62,41 @@ def preempt_several(
     """For a group none of whose members is bound and that fits nowhere as things are. `only`: on no
     other nodes. Equal inputs give equal answers.
     """
-    layout = group.layout
-    assert layout is not None
     if group.outranks is None:
         return Nobody(WhyNobody.NEVER)
-    clearing = Clearing(group, views, tenants, layout=layout, only=only)
-    return _Search(group, clearing, tenants, views=views, trials=trials).run()
+    who = _Outranked(group.outranks, tenants)
+    clearing = Clearing(group, views, tenants, who=who, only=only)
+    return Search(group, clearing, tenants, views=views, trials=trials).run()
 
 
-class _Search:
+@dataclass(frozen=True, slots=True)
+class _Outranked:
+    """As `clearing.Who`."""
+
+    outranks: int
+    tenants: Tenants
+    heeds_turns: bool = True
+
+    def group(self, other: GroupId) -> Victim | Barred | None:
+        return as_victim(other, self.outranks, self.tenants)
+
+    def pod(self, pod: Pod) -> Victim | Barred | None:
+        if pod.terminating:
+            return None
+        if may_go(pod, self.outranks, self.tenants):
+            return Victim(pod.priority, (pod,))
+        return Barred("has a pod that stays")
+
+
+class Search:
+    """Among those who may go. `budgets`: these say who may not."""
+
     def __init__(
-        self, group: Group, clearing: Clearing, tenants: Tenants, *, views: Views, trials: int
+        self, group: Group, clearing: Clearing, budgets: Budgets, *, views: Views, trials: int
     ) -> None:
         self._group = group
         self._clearing = clearing
-        self._tenants = tenants
+        self._budgets = budgets
         self._views = views
         self._trials = trials
         self._proven = True
@@ -110,7 +140,7 @@ class _Search:
         sparing = Sparing(
             fits=self._fits,
             allowed=lambda victims: not self._why_not_evicted(victims),
-            alike=lambda victim: kind_of(victim, self._tenants),
+            alike=lambda victim: kind_of(victim, self._budgets),
             most=self._trials,
         )
         chosen = sparing.run(tuple(enough))
@@ -167,7 +197,7 @@ class _Search:
         return found
 
     def _why_not_evicted(self, victims: Sequence[Victim]) -> str:
-        return why_not_evicted((p for v in victims for p in v.pods), self._tenants.budgets_of)
+        return why_not_evicted((p for v in victims for p in v.pods), self._budgets.budgets_of)
 
 
 def _first(span: range, holds: Callable[[int], bool]) -> int:

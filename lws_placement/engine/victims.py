@@ -30,8 +30,12 @@ VictimKey = GroupId | str
 _BACK_AT_ONCE = frozenset({"DaemonSet", "Node"})
 
 
-class Tenants(Protocol):
-    """Whose pods are where."""
+class Budgets(Protocol):
+    def budgets_of(self, namespace: str) -> Iterable[Budget]: ...
+
+
+class Tenants(Budgets, Protocol):
+    """Whose pods are where, and what protects them."""
 
     @property
     def version(self) -> Hashable:
@@ -48,7 +52,6 @@ class Tenants(Protocol):
 
     def all_pods_of(self, group: GroupId) -> Sequence[Pod]: ...
     def holds_of(self, group: GroupId) -> Sequence[Hold]: ...
-    def budgets_of(self, namespace: str) -> Iterable[Budget]: ...
     def yields(self, group: GroupId) -> bool:
         """Is it being evicted already?"""
         ...
@@ -177,11 +180,11 @@ def as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barre
     return Victim(priority, tuple(bound), other)
 
 
-def kind_of(victim: Victim, tenants: Tenants) -> Hashable:
+def kind_of(victim: Victim, budgets: Budgets) -> Hashable:
     """Equal for victims between which nothing but the name can tell."""
     if victim.group is not None:
         return victim.group
     (pod,) = victim.pods
-    asked = tuple(b.id for b in budgets_asked(pod, tenants.budgets_of))
+    asked = tuple(b.id for b in budgets_asked(pod, budgets.budgets_of))
     demand = pod.demand
     return pod.node, demand.resources, demand.host_ports, victim.priority, asked

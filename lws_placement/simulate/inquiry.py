@@ -26,22 +26,20 @@ from lws_placement.engine.actions import (
     WriteHold,
 )
 from lws_placement.engine.decide import decide
-from lws_placement.engine.explain import nearness, victims_in_words, waiting_note
+from lws_placement.engine.explain import victims_in_words, waiting_note
 from lws_placement.engine.holds import HoldState, Promise, promises_of
 from lws_placement.engine.model import (
-    DomainName,
     Group,
     GroupId,
-    NoFit,
     Pod,
-    Reason,
 )
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.seen import Now, Seen, living_members
 from lws_placement.engine.turn import turn_of_pods
 from lws_placement.engine.victims import Victim
-from lws_placement.engine.ways import NoWay, Way, way_into
+from lws_placement.engine.ways import NoWay, Way
+from lws_placement.simulate.misses import Miss, Misses
 
 
 class Standing(StrEnum):
@@ -60,17 +58,6 @@ class Standing(StrEnum):
     """Pods of it are to be replaced, or it is to be moved."""
     GONE = "gone"
     """It has no pods; a domain may be kept for those to come."""
-
-
-@dataclass(frozen=True, slots=True)
-class Miss:
-    """A domain that refuses the group, and what would have to end; None: not worked out, as the
-    group wants more than one domain.
-    """
-
-    domain: str
-    reason: Reason
-    way: Way | NoWay | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +82,8 @@ class Answer:
     """Nearest first; not all, if there are many."""
     more: int = 0
     """Domains that are left out of `misses`."""
+    way: Way | NoWay | None = None
+    """What would have to end for it, where that is no question of one domain."""
     nobody: Nobody | None = None
     """Why a group that waits has nobody evicted."""
 
@@ -107,10 +96,9 @@ class Inquiry:
 
     def __init__(self, cache: ClusterCache, *, most: int = 8) -> None:
         self._cache = cache
-        self._most = most
         self._memo = PlanMemo()
         self._tenants = ClusterTenants(cache)
-        self._last: tuple[NoFit, tuple[Miss, ...]] | None = None
+        self._misses = Misses(cache, self._tenants, most=most)
 
     def rehearse(self) -> None:
         """Have those that wait keep the places that a planner remembers for them.
@@ -231,7 +219,7 @@ class Inquiry:
     def _waiting(self, seen: Seen, wait: Wait) -> Answer:
         place = self._places.get(seen.id, 0)
         group = _as_planned(seen)
-        misses = self._misses(group, wait.verdict)
+        told = self._misses.of(group, wait.verdict)
         note = waiting_note(wait.verdict, size=wait.size, nobody=wait.nobody)
         answer = self._of(seen, Standing.WAITS, note)
         return replace(
@@ -239,29 +227,11 @@ class Inquiry:
             size=wait.size,
             place=place + 1,
             before=self.name_of(self.queue[place - 1]) if place else "",
-            misses=misses,
-            more=len(wait.verdict.reasons) - len(misses),
+            misses=told.misses,
+            more=len(wait.verdict.reasons) - len(told.misses),
+            way=told.way,
             nobody=wait.nobody,
         )
-
-    def _misses(self, group: Group | None, verdict: NoFit) -> tuple[Miss, ...]:
-        """Groups of one shape share a verdict, so its domains are looked into once."""
-        if self._last is not None and self._last[0] is verdict:
-            return self._last[1]
-        reasons = dict(verdict.reasons)
-        nearest = sorted(reasons, key=lambda v: (nearness(reasons[v]), v))[: self._most]
-        alone = group if group is not None and group.layout is None else None
-        key = verdict.topology_key
-        misses = tuple(Miss(v, reasons[v], self._way(alone, DomainName(key, v))) for v in nearest)
-        self._last = (verdict, misses)
-        return misses
-
-    def _way(self, group: Group | None, domain: DomainName) -> Way | NoWay | None:
-        views = self._cache.domains
-        view = views.domain(domain) if group is not None else None
-        if group is None or view is None:
-            return None
-        return way_into(group, view, views=views, occupants=views.occupants_on)
 
     def _of(
         self, seen: Seen, standing: Standing, note: str, *, promise: Promise | None = None

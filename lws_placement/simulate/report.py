@@ -7,7 +7,8 @@ from typing import Any
 from lws_placement.engine.explain import domain_in_words, preemption_note
 from lws_placement.engine.model import NodeName, Rank
 from lws_placement.engine.ways import NoWay, Way
-from lws_placement.simulate.inquiry import Answer, Inquiry, Miss
+from lws_placement.simulate.inquiry import Answer, Inquiry
+from lws_placement.simulate.misses import Miss
 from lws_placement.simulate.run import Outcome, SetOutcome
 from lws_placement.simulate.text import ask_in_words
 
@@ -32,6 +33,7 @@ def answer_json(answer: Answer, inquiry: Inquiry) -> Json:
         found["queue"] = {"place": answer.place, "of": len(inquiry.queue)}
         found["misses"] = [_miss(miss, inquiry) for miss in answer.misses]
         found["moreMisses"] = answer.more
+        found |= _way(answer.way, inquiry)
     if answer.nobody is not None:
         found["preemption"] = preemption_note(answer.nobody, inquiry.name_of)
     return found
@@ -86,17 +88,21 @@ def _miss(miss: Miss, inquiry: Inquiry) -> Json:
             }
         else:
             found["rule"] = lacks.rule
-    match miss.way:
+    return found | _way(miss.way, inquiry)
+
+
+def _way(way: Way | NoWay | None, inquiry: Inquiry) -> Json:
+    match way:
         case Way(groups, pods):
-            found["fitsOnceEnded"] = {
+            ending = {
                 "groups": [inquiry.name_of(group) for group in groups],
                 "pods": [inquiry.place_of(pod) for pod in pods],
             }
+            return {"fitsOnceEnded": ending}
         case NoWay():
-            found["fitsOnceEnded"] = "never"
+            return {"fitsOnceEnded": "never"}
         case None:
-            pass
-    return found
+            return {}
 
 
 def _by_rank(nodes: Mapping[Rank, NodeName]) -> Json:

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from lws_placement.engine.ask import EVERYWHERE, Ask, Scope
 from lws_placement.engine.explain import domain_in_words, preemption_note
 from lws_placement.engine.holds import Hold, Promise
+from lws_placement.engine.model import GroupId
 from lws_placement.engine.preempt import WhyNobody
 from lws_placement.engine.ways import NoWay, Way
-from lws_placement.simulate.inquiry import Answer, Inquiry, Miss, Standing
+from lws_placement.simulate.inquiry import Answer, Inquiry, Standing
+from lws_placement.simulate.misses import Miss
 from lws_placement.simulate.run import Outcome, SetOutcome, Update
 
 _MOST_PODS = 3
@@ -170,6 +172,8 @@ def _queue(answer: Answer, inquiry: Inquiry) -> Iterator[str]:
 def _misses(answer: Answer, inquiry: Inquiry) -> Iterator[str]:
     for miss in answer.misses:
         yield f"{miss.domain or 'anywhere'}: {_miss(miss, inquiry)}"
+    if answer.way is not None:
+        yield from _way(answer.way, (), inquiry)
     if answer.more:
         yield f"and {_counted(answer.more, 'domain')} more"
     if answer.nobody is not None and answer.nobody.why is WhyNobody.FREEING:
@@ -178,20 +182,28 @@ def _misses(answer: Answer, inquiry: Inquiry) -> Iterator[str]:
 
 def _miss(miss: Miss, inquiry: Inquiry) -> str:
     words = domain_in_words(miss.reason, inquiry.name_of)
-    match miss.way:
+    return "; ".join([words, *_way(miss.way, (miss.reason.holder,), inquiry)])
+
+
+def _way(
+    way: Way | NoWay | None, named: tuple[GroupId | None, ...], inquiry: Inquiry
+) -> Iterator[str]:
+    """`named`: those who have been named before."""
+    match way:
         case NoWay():
-            return f"{words}; would not fit even if nothing else were there"
+            yield "would not fit even if nothing else were there"
         case Way(groups, pods) if groups or pods:
-            if groups == (miss.reason.holder,) and not pods:
-                return f"{words}; fits once it ends"
+            if groups == named and not pods:
+                yield "fits once it ends"
+                return
             ending = [inquiry.name_of(group) for group in groups]
             ending += sorted(inquiry.place_of(pod) for pod in pods)[:_MOST_PODS]
             if len(pods) > _MOST_PODS:
                 ending.append(f"{_counted(len(pods) - _MOST_PODS, 'pod')} more")
             verb = "ends" if len(groups) + len(pods) == 1 else "end"
-            return f"{words}; fits once {_and(ending)} {verb}"
+            yield f"fits once {_and(ending)} {verb}"
         case _:
-            return words
+            return
 
 
 def _and(parts: Sequence[str]) -> str:

@@ -100,18 +100,18 @@ def a_hold(town, domain, owner, *, nodes=None, demands=None, **fields):
         town.put_hold(hold)
 
 
-def world_without(town, victims):
-    """A cluster that never had them, nor those who are going anyway."""
+def world_without(town, victims, *, going):
+    """A cluster that never had them, nor (`going`) those who are going anyway."""
     gone = {v.group for v in victims if v.group is not None}
     uids = {p.uid for v in victims for p in v.pods}
     owners = {*town.groups.values(), *town.holds}
-    gone |= {g for g in owners if as_victim(g, OUTRANKS, town) is None}
+    gone |= {g for g in owners if going and as_victim(g, OUTRANKS, town) is None}
     index = DomainIndex()
     for view in town.index.node_views():
         index.put_node(view.node)
     for pod in town.pods.values():
         owner = town.goes_with(pod)
-        if pod.uid in uids or owner in gone or pod.terminating:
+        if pod.uid in uids or owner in gone or (going and pod.terminating):
             continue
         scope = next(o.scope for o in town.index.occupants_on(pod.node) if o.uid == pod.uid)
         index.put_occupant(pod.node, Occupant(pod.uid, pod.demand, owner, scope), owner_uid="")
@@ -121,8 +121,8 @@ def world_without(town, victims):
     return index
 
 
-def fits_without(group, town, victims):
-    plan = plan_composed(group, world_without(town, victims), instead={})
+def fits_without(group, town, victims, *, going=True):
+    plan = plan_composed(group, world_without(town, victims, going=going), instead={})
     return isinstance(plan, Placed)
 
 

@@ -14,6 +14,7 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.lease import LEADER_LEASE
 from lws_placement.cluster.mirror import read_once
+from lws_placement.keys import GANG
 from lws_placement.simulate.inquiry import Inquiry, Standing
 from lws_placement.simulate.overview import overview
 from lws_placement.simulate.report import answer_json
@@ -84,6 +85,28 @@ async def test_groups_that_have_a_domain_and_one_that_waits_say_so(cluster):
         f"  a: held by {placed.name}; fits once it ends",
     ]
     json.dumps(answer_json(waits, inquiry))
+
+
+@story
+async def test_of_a_group_of_several_domains_it_is_told_what_would_have_to_end_in_all(cluster):
+    for name in ("a", "b"):
+        cluster.add_slice(name)
+    foreign(cluster, "b-1")
+    cluster.add_lws("held")
+    await cluster.rest()
+    cluster.add_lws("wide", size=4, subgroup_size=2)
+    cluster.add_lws("gang", size=2, notes={GANG: "true"})
+    await cluster.rest()
+    cache = await read(cluster)
+    answers, inquiry = about(cache, "wide")
+    (wide,) = answers.values()
+    assert "  fits once ns/held-0 and pod ns/job on b-1 end" in answer_text(wide, inquiry)
+    ending = {"groups": ["ns/held-0"], "pods": ["pod ns/job on b-1"]}
+    assert answer_json(wide, inquiry)["fitsOnceEnded"] == ending
+    answers, inquiry = about(cache, "gang")
+    (gang,) = answers.values()
+    (miss,) = answer_json(gang, inquiry)["misses"]
+    assert miss["fitsOnceEnded"] == {"groups": [], "pods": ["pod ns/job on b-1"]}
 
 
 @story

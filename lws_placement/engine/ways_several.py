@@ -1,0 +1,57 @@
+"""What would have to end for a group that goes to several domains, stays within a region, or may be
+anywhere: as `ways.py` tells it of one domain, but of all of them at once.
+
+The search is that of preemption (`preempt_several.py`), with neither priorities nor budgets:
+anybody may end. So it is the fewest groups, then the fewest pods, where not too many are there, and
+in any case nobody of it can be left out. It costs as much, so it is asked when a person asks.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from lws_placement.engine.budgets import Budget
+from lws_placement.engine.clearing import Clearing
+from lws_placement.engine.model import Group, GroupId, NodeName, Pod
+from lws_placement.engine.preempt import Preemption, WhyNobody
+from lws_placement.engine.preempt_several import TRIALS, Search
+from lws_placement.engine.seen import Views
+from lws_placement.engine.victims import Barred, Tenants, Victim
+from lws_placement.engine.ways import NoWay, Way
+
+
+def way_for(
+    group: Group, views: Views, tenants: Tenants, *, only: frozenset[NodeName] | None = None
+) -> Way | NoWay:
+    """`only`: on no other nodes."""
+    who = _Anybody(group.id, tenants)
+    # What kube-scheduler refused there lately is told elsewhere; here it is about room.
+    asked = replace(group, shun={})
+    clearing = Clearing(asked, views, tenants, who=who, only=only)
+    answer = Search(asked, clearing, who, views=views, trials=TRIALS).run()
+    if isinstance(answer, Preemption):
+        groups = (v.group for v in answer.victims if v.group is not None)
+        pods = (v.pods[0].uid for v in answer.victims if v.group is None)
+        return Way(tuple(sorted(groups)), tuple(sorted(pods)))
+    return Way() if answer.why is WhyNobody.FREEING else NoWay()
+
+
+@dataclass(frozen=True, slots=True)
+class _Anybody:
+    """As `clearing.Who`; everybody costs the same, and no budget counts."""
+
+    me: GroupId
+    tenants: Tenants
+    heeds_turns: bool = False
+
+    def group(self, other: GroupId) -> Victim | Barred | None:
+        bound = (p for p in self.tenants.all_pods_of(other) if p.node is not None)
+        return Victim(0, tuple(sorted(bound, key=lambda p: p.key)), other)
+
+    def pod(self, pod: Pod) -> Victim | Barred | None:
+        group = self.tenants.goes_with(pod)
+        if group == self.me:
+            return None
+        return Victim(0, (pod,)) if group is None else Barred("is its group's")
+
+    def budgets_of(self, namespace: str) -> Iterable[Budget]:
+        return ()

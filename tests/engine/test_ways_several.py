@@ -1,0 +1,37 @@
+"""What would have to end for a group of several domains, of a region or of none."""
+
+from engine.test_preempt_several_properties import fits_without, groups, towns
+from hypothesis import given, settings
+from tenants import ME
+
+from lws_placement.engine.victims import Victim
+from lws_placement.engine.ways import NoWay, Way
+from lws_placement.engine.ways_several import way_for
+
+
+def ended(way, town):
+    """All that the way names, whatever its priority."""
+    pods = [town.pods[uid] for uid in way.pods]
+    groups = [Victim(0, tuple(town.all_pods_of(g)), g) for g in way.groups]
+    return [*groups, *(Victim(0, (p,)) for p in pods)]
+
+
+def everybody(town):
+    owners = {*town.groups.values(), *town.holds}
+    foreign = [p.uid for p in town.pods.values() if town.goes_with(p) is None]
+    return ended(Way(tuple(sorted(owners)), tuple(foreign)), town)
+
+
+@settings(max_examples=300, deadline=None)
+@given(groups(), towns())
+def test_it_would_fit_once_they_end_and_not_while_one_of_them_stays(group, town):
+    way = way_for(group, town.index, town)
+    if isinstance(way, NoWay):
+        assert not fits_without(group, town, everybody(town), going=False)
+        return
+    assert ME not in way.groups
+    ending = ended(way, town)
+    assert fits_without(group, town, ending, going=False)
+    for spared in ending:
+        rest = [v for v in ending if v is not spared]
+        assert not fits_without(group, town, rest, going=False)
