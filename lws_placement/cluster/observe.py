@@ -3,7 +3,10 @@
 The planner and the verbs that explain its decisions look through the same eyes.
 """
 
+from functools import partial
+
 from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.names import name_of
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.seen import Seen
@@ -33,6 +36,7 @@ def observe(
         plan_id=plan_id,
         memo=memo,
         tenants=tenants,
+        name_of=partial(name_of, cache),
         yields_to=cache.successor_of(group),
         current=frozenset(r for r in held if cache.is_current(group, r)),
     )

@@ -274,7 +274,7 @@ def _adopt(seen: Seen, now: Now, views: Views) -> list[Action]:
         return [Blocked(_unknown_templates(seen, now))]
     group = now.group(seen, demands)
     if group.layout is None:
-        placed = _where_it_runs(group, now, views)
+        placed = _where_it_runs(seen, now, group, views=views)
         if isinstance(placed, str):
             return [Blocked(placed)]
     else:
@@ -287,7 +287,7 @@ def _adopt(seen: Seen, now: Now, views: Views) -> list[Action]:
     return _write(holds_for(placed, seen, now, demands=demands))
 
 
-def _where_it_runs(group: Group, now: Now, views: Views) -> Placed | str:
+def _where_it_runs(seen: Seen, now: Now, group: Group, *, views: Views) -> Placed | str:
     key = group.topology_key
     values = set()
     for pod in now.bound.values():
@@ -304,7 +304,7 @@ def _where_it_runs(group: Group, now: Now, views: Views) -> Placed | str:
     owners = view_of.holders | view_of.overlapping | view_of.occupants
     others = opponents(claim_of(group), owners)
     if others:
-        names = ", ".join(str(o) for o in sorted(others))
+        names = ", ".join(sorted(map(seen.name_of, others)))
         return f"its pods run in {domain} together with {names}; delete one of them"
     nodes = plan_in_domain(group, view_of)
     return Placed(domain, _bound_nodes(now) if isinstance(nodes, Reason) else nodes)

@@ -66,6 +66,11 @@ class Hold:
     def claim(self) -> Claim:
         return Claim(self.group, self.scope)
 
+    @property
+    def owner(self) -> str:
+        """The group, as people know it."""
+        return f"{self.group.namespace}/{self.leader_name}"
+
     def succeeds(self, other: "Hold") -> bool:
         """Is the other one on the domain only until its group has been evicted for this one?"""
         return self.state is HoldState.COMING and other.group in self.evicts

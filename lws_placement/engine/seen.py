@@ -1,6 +1,6 @@
 """One group as it is observed: what `decide` is asked about."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -62,6 +62,8 @@ class Seen:
     refused: tuple[Demand, ...] = ()
     """What foreign pods ask for that are kept off held room."""
     troubles: Troubles = field(default_factory=Troubles)
+    name_of: Callable[[GroupId], str] = str
+    """What people call another group."""
 
     @property
     def active(self) -> tuple[Hold, ...]:

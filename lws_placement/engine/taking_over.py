@@ -144,7 +144,7 @@ def give_way(seen: Seen) -> list[Action]:
     if by is None:
         return []
     running = [p for p in seen.pods if p.node is not None and not p.terminating and not p.finished]
-    why = f"it is preempted by {by.group}"
+    why = f"it is preempted by {by.owner}"
     return [
         *(Evict(pod, by) for pod in running),
         *(LeaveHold(hold, why, preempted_by=by.group) for hold in seen.active),

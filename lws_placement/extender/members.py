@@ -144,7 +144,7 @@ def why_not_bound(
         return f"nobody holds {domain}; the planner will plan the group again"
     hold = next((h for h in holds if h.group == group), None)
     if hold is None:
-        return f"{domain} is held for another group, {holds[0].group}"
+        return f"{domain} is held for another group, {holds[0].owner}"
     if any(other.succeeds(hold) for other in holds):
         return f"{domain} is taken over by another group"
     if hold.state is HoldState.COMING:

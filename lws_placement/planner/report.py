@@ -6,12 +6,14 @@ The words come from `engine/explain.py`; an unchanged text is not said twice.
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from lws_placement import metrics
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
+from lws_placement.cluster.names import name_of
 from lws_placement.engine.actions import Topic
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.explain import gist, victims_in_words, waiting_note
@@ -30,6 +32,7 @@ class Reporter:
         self._recorder = recorder
         self._cache = cache
         self._conditions = conditions
+        self._name_of = partial(name_of, cache)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def placed(self, group: GroupId, promise: Promise) -> None:
@@ -57,7 +60,7 @@ class Reporter:
     async def preempts(self, group: GroupId, coming: Promise, victims: Sequence[Victim]) -> None:
         hold = coming.holds[0]
         who = f"pod {hold.leader_name}" if is_for_pod(hold) else f"group {_index(hold)}"
-        note = f"{who} takes {coming.where} over from {victims_in_words(victims)}"
+        note = f"{who} takes {coming.where} over from {victims_in_words(victims, self._name_of)}"
         self._say(group, reason="Preempting", note=note, action="Preempt")
 
     async def evicted(self, pod: Pod, by: Hold) -> None:
@@ -65,7 +68,7 @@ class Reporter:
         who = "pod" if is_for_pod(by) else "group"
         anywhere = by.domain.key == EVERYWHERE
         how = "to make room" if anywhere else f"from {by.domain}"
-        note = f"evicted {how} for {who} {by.group}, which outranks it"
+        note = f"evicted {how} for {who} {by.owner}, which outranks it"
         said = {"reason": "Preempted", "note": note, "action": "Preempt", "type": "Warning"}
         group = self._cache.group_of(pod)
         if group is not None:

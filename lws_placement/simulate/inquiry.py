@@ -12,6 +12,7 @@ from functools import cached_property
 
 from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.names import name_of
 from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.actions import (
@@ -133,14 +134,7 @@ class Inquiry:
 
     def name_of(self, group: GroupId) -> str:
         """As people know it: namespace and name of its leader pod."""
-        if not group.lws:
-            return f"Lease {group.group_key}, which cannot be read"
-        for hold in self._cache.holds_of(group):
-            return f"{group.namespace}/{hold.leader_name}"
-        for pod in self._cache.group_pods(group):
-            if pod.member is not None:
-                return f"{group.namespace}/{pod.member.leader_name}"
-        return f"a group of {group.namespace}/{group.lws}"
+        return name_of(self._cache, group)
 
     def place_of(self, uid: str) -> str:
         """A pod and its node, in words."""

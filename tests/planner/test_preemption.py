@@ -271,10 +271,10 @@ def test_the_victim_waits_and_has_no_right_of_return():
 
     cluster = told(story)
     (preempting,) = set(cluster.said("Preempting"))
-    assert preempting.startswith("group 0 takes example.com/slice=a over from group ns/low:")
+    assert preempting.startswith("group 0 takes example.com/slice=a over from group ns/low-0 ")
     assert preempting.endswith(" (priority 0, 2 pods)")
     (preempted,) = set(cluster.said("Preempted"))
-    assert preempted.startswith("evicted from example.com/slice=a for group ns/high:")
+    assert preempted == ("evicted from example.com/slice=a for group ns/high-0, which outranks it")
 
 
 def test_while_victims_go_the_domain_is_nobodys_but_the_preemptors():
