@@ -184,8 +184,8 @@ class PlacedRolloutCluster(RolloutCluster):
     def __init__(self):
         super().__init__(new_brain=PlannerAndController)
 
-    def add_lws(self, name="llm", **more):
-        super().add_lws(name, key=KEY, **more)
+    def add_lws(self, name="llm", *, key=KEY, **more):
+        super().add_lws(name, key=key, **more)
 
     def domains(self, name="llm"):
         """group index -> the domains of its bound pods."""
