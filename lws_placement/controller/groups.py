@@ -10,11 +10,10 @@ from collections.abc import Callable
 
 from lws_placement import keys
 from lws_placement.cluster.client import Api, Raw
-from lws_placement.cluster.decode import controlling_owner
 from lws_placement.controller.nodes import Nodes
 from lws_placement.controller.observed import Observed
 from lws_placement.controller.restarts import Restarts
-from lws_placement.controller.revisions import APPS
+from lws_placement.controller.revisions import APPS, key_of
 from lws_placement.controller.say import Say
 from lws_placement.controller.sets import SetReconciler
 from lws_placement.engine.desired import replica_service, wants_shared_service, worker_set
@@ -117,17 +116,8 @@ class GroupReconciler:
         await self._say(lws, "GroupsProgressing", note, "Create", topic=meta["uid"])
 
     def _stored_revision(self, lws: Raw, revision: str) -> Raw | None:
-        meta = lws["metadata"]
-        for (namespace, _), raw in self._observed.revisions.items():
-            labels = raw["metadata"].get("labels") or {}
-            if (
-                namespace == meta["namespace"]
-                and labels.get(keys.LWS_NAME) == meta["name"]
-                and labels.get(keys.LWS_REVISION) == revision
-                and controlling_owner(raw).get("uid", meta["uid"]) == meta["uid"]
-            ):
-                return raw
-        return None
+        mine = self._observed.revisions_of(lws)
+        return next((raw for raw in mine if key_of(raw) == revision), None)
 
     async def _domain_of(self, topology: str, node: str) -> dict[str, str]:
         value = self._nodes.label_of(node, topology)

@@ -43,7 +43,8 @@ class Observed:
         self.lws: dict[Name, Raw] = {}
         self.sets: dict[Name, Raw] = {}
         self.services: dict[Name, Raw] = {}
-        self.revisions: dict[Name, Raw] = {}
+        self._revisions: dict[Name, Raw] = {}
+        self._revisions_of: dict[Name, set[Name]] = {}
         self._pods: dict[Name, PodState] = {}
         self._leaders: dict[Name, Raw] = {}
         self._of_group: dict[tuple[Name, str], set[Name]] = {}
@@ -92,6 +93,13 @@ class Observed:
     def leaders_number(self, lws: Name) -> int:
         return len(self._leaders_of_lws.get(lws, ()))
 
+    def revisions_of(self, lws: Raw) -> list[Raw]:
+        """Its ControllerRevisions; also those that belong to nobody."""
+        uid = lws["metadata"]["uid"]
+        names = sorted(self._revisions_of.get(_name(lws), ()))
+        found = [self._revisions[name] for name in names]
+        return [raw for raw in found if controlling_owner(raw).get("uid", uid) == uid]
+
     def owner_of_set(self, uid: str) -> str | None:
         """UID of the controlling owner of a StatefulSet; None if the StatefulSet is gone."""
         name = self._sets_by_uid.get(uid)
@@ -128,6 +136,24 @@ class Observed:
         self._sets_by_uid[raw["metadata"]["uid"]] = _name(raw)
         self.sets[_name(raw)] = raw
 
+    def put_written_revision(self, raw: Raw) -> None:
+        """A write response; no news to anybody."""
+        self._revisions[_name(raw)] = raw
+        self._revisions_of.setdefault(_lws_of(raw), set()).add(_name(raw))
+
+    def _put_revision(self, raw: Raw) -> None:
+        """A StatefulSet's has its labels and is not for us: there is one for each group."""
+        if controlling_owner(raw).get("kind") == "StatefulSet":
+            return
+        self.put_written_revision(raw)
+        self._on_child(_lws_of(raw))
+
+    def _drop_revision(self, raw: Raw) -> None:
+        known = self._revisions.get(_name(raw))
+        if known is not None and known["metadata"]["uid"] == raw["metadata"]["uid"]:
+            _discard(self._revisions_of, _lws_of(known), _name(raw))
+            self._drop(self._revisions, raw)
+
     def _put_set(self, raw: Raw) -> None:
         known = self.sets.get(_name(raw))
         if known is not None and _is_older(raw, known):
@@ -141,12 +167,6 @@ class Observed:
         leader = self._pods.get(_name(raw))
         if leader is not None:
             self._on_pod(leader)
-
-    def _put_revision(self, raw: Raw) -> None:
-        self._put(self.revisions, raw)
-
-    def _drop_revision(self, raw: Raw) -> None:
-        self._drop(self.revisions, raw)
 
     def _put_service(self, raw: Raw) -> None:
         self._put(self.services, raw)

@@ -51,7 +51,7 @@ class Revisions:
         `current`: the key that the leader StatefulSet carries, empty if there is none.
         """
         data = revision_data(lws)
-        mine = self._of(lws)
+        mine = self._observed.revisions_of(lws)
         for stored in sorted(mine, key=_number, reverse=True):
             key = key_of(stored)
             if key and same_content(stored["data"], data):
@@ -110,19 +110,9 @@ class Revisions:
 
     def _others(self, lws: Raw, revision: str) -> list[Raw]:
         """All but the newest of `revision`."""
-        mine = self._of(lws)
+        mine = self._observed.revisions_of(lws)
         newest = max((r for r in mine if key_of(r) == revision), key=_number, default=None)
         return [r for r in mine if r is not newest]
-
-    def _of(self, lws: Raw) -> list[Raw]:
-        meta = lws["metadata"]
-        return [
-            raw
-            for (namespace, _), raw in self._observed.revisions.items()
-            if namespace == meta["namespace"]
-            and raw["metadata"]["labels"].get(keys.LWS_NAME) == meta["name"]
-            and controlling_owner(raw).get("uid", meta["uid"]) == meta["uid"]
-        ]
 
     async def _create(self, lws: Raw, data: Raw, key: str, others: list[Raw]) -> None:
         meta = lws["metadata"]
@@ -131,7 +121,7 @@ class Revisions:
         name = f"{meta['name'][:_NAME_MOST]}-{key}-{number}"
         with suppress(AlreadyExistsError):  # our watch lags: it exists
             written = await self._write(lws, name, labels, data, number)
-            self._observed.revisions[(meta["namespace"], name)] = written
+            self._observed.put_written_revision(written)
 
     async def _write(
         self, lws: Raw, name: str, labels: dict[str, str], data: Raw, number: int
