@@ -6,6 +6,7 @@ from lws_placement import keys
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner
 from lws_placement.controller.observed import Name, Observed
+from lws_placement.engine.desired import Notes
 from lws_placement.engine.lws_status import GroupState, set_is_ready
 from lws_placement.engine.restart import PodState
 from lws_placement.engine.rollout import Asked, Progress
@@ -20,9 +21,11 @@ def groups_of(observed: Observed, lws: Name) -> list[GroupState]:
     ]
 
 
-def progress_of(groups: Sequence[GroupState], *, replicas: int, revision: str) -> list[Progress]:
-    """Of groups 0 to `replicas` - 1."""
-    found = {group.index: _progress(group, revision) for group in groups}
+def progress_of(
+    groups: Sequence[GroupState], *, replicas: int, revision: str, notes: Notes
+) -> list[Progress]:
+    """Of groups 0 to `replicas` - 1, towards leaders of this revision with these annotations."""
+    found = {group.index: _progress(group, revision, notes) for group in groups}
     return [found.get(index, Progress()) for index in range(replicas)]
 
 
@@ -53,17 +56,18 @@ def _group(observed: Observed, pod: PodState) -> GroupState:
         workers_exist=alone or workers is not None,
         workers_ready=alone or (workers is not None and set_is_ready(workers)),
         workers_revision=pod.revision if alone else labels.get(keys.LWS_REVISION, ""),
+        notes=pod.notes,
         unplaceable=pod.unplaceable,
     )
 
 
-def _progress(group: GroupState, revision: str) -> Progress:
+def _progress(group: GroupState, revision: str, notes: Notes) -> Progress:
     carried = {group.leader_revision}
     if group.workers_exist:
         carried.add(group.workers_revision)
     return Progress(
         ready=group.ready(_WITH_WORKERS),
-        updated=group.updated(_WITH_WORKERS, revision),
-        old=carried != {revision},
+        updated=group.updated(_WITH_WORKERS, revision) and group.notes == notes,
+        old=carried != {revision} or group.notes != notes,
         unplaceable=group.unplaceable,
     )

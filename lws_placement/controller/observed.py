@@ -15,6 +15,7 @@ from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import controlling_owner
 from lws_placement.cluster.mirror import LWS_PATH, PODS_PATH, REVISIONS_PATH, SETS_PATH, Mirror
 from lws_placement.cluster.watch import OnEvent, Watcher
+from lws_placement.engine.desired import unversioned
 from lws_placement.engine.restart import PodState
 
 K = TypeVar("K")
@@ -251,6 +252,7 @@ def pod_state(raw: Raw) -> PodState:
         has_leader_annotation=keys.LWS_LEADER_NAME in notes,
         planned_node="" if _is_gated(raw) else notes.get(keys.PINNED_NODE, ""),
         size=_number(notes.get(keys.LWS_SIZE, "")),
+        notes=unversioned(notes),
         unplaceable=_found_no_room(raw),
     )
 
@@ -292,11 +294,13 @@ def _is_gated(raw: Raw) -> bool:
 
 def _as_leader(raw: Raw) -> Raw:
     kept = ("name", "namespace", "uid", "labels")
+    notes = dict(unversioned(raw["metadata"].get("annotations") or {}))
     spec = {
         kind: [{"resources": c.get("resources") or {}} for c in raw["spec"].get(kind) or ()]
         for kind in ("containers", "initContainers")
     }
-    return {"metadata": {k: raw["metadata"][k] for k in kept}, "spec": spec}
+    meta = {k: raw["metadata"][k] for k in kept}
+    return {"metadata": {**meta, "annotations": notes}, "spec": spec}
 
 
 def _is_true(status: dict[str, Any], kind: str) -> bool:

@@ -20,8 +20,11 @@ from lws_placement.controller.revisions import APPS, Revisions
 from lws_placement.controller.say import Say
 from lws_placement.engine.desired import (
     API_VERSION,
+    Notes,
+    leader_notes,
     leader_set,
     shared_service,
+    unversioned,
     wants_shared_service,
 )
 from lws_placement.engine.lws_conditions import (
@@ -33,7 +36,7 @@ from lws_placement.engine.lws_conditions import (
 )
 from lws_placement.engine.lws_status import GroupState, new_status, turned_true
 from lws_placement.engine.restart_budget import CRASH_LOOPING
-from lws_placement.engine.rollout import Step, is_finished, next_step, strategy_of
+from lws_placement.engine.rollout import Asked, Progress, Step, is_finished, next_step, strategy_of
 from lws_placement.engine.rollout_words import surge_note, update_notes
 from lws_placement.errors import AlreadyExistsError, ApiError
 
@@ -86,7 +89,7 @@ class SetReconciler:
         await self._restarts.carry_out(lws)
         if self._revisions.has_others(lws, revision):
             asked = asked_of(applied)
-            progress = progress_of(groups, replicas=asked.replicas, revision=revision)
+            progress = self._progress(lws, asked, groups, revision)
             if is_finished(strategy_of(lws), asked, progress):
                 await self._revisions.set_others_aside(lws, revision)
 
@@ -98,12 +101,21 @@ class SetReconciler:
         if stateful_set is None:
             return next_step(strategy, None, (), changed=False)
         asked = asked_of(stateful_set)
-        changed = _revision_of(stateful_set) != revision
-        progress = progress_of(groups, replicas=asked.replicas, revision=revision)
+        changed = _revision_of(stateful_set) != revision or _notes_of(stateful_set) != leader_notes(
+            lws
+        )
+        progress = self._progress(lws, asked, groups, revision)
         note = surge_note(strategy, asked, progress, name=lws["metadata"]["name"])
         if note and not changed:
             await self._say(lws, "SurgeWaits", note, "Update", topic=f"surge at {revision}")
         return next_step(strategy, asked, progress, changed=changed)
+
+    def _progress(
+        self, lws: Raw, asked: Asked, groups: list[GroupState], revision: str
+    ) -> list[Progress]:
+        return progress_of(
+            groups, replicas=asked.replicas, revision=revision, notes=leader_notes(lws)
+        )
 
     # -- children --------------------------------------------------------------------------------
 
@@ -244,6 +256,11 @@ def _carries_metadata(stateful_set: Raw, wanted: Raw) -> bool:
         (wanted["metadata"][kind].items()) <= (there.get(kind) or {}).items()
         for kind in ("labels", "annotations")
     )
+
+
+def _notes_of(stateful_set: Raw) -> Notes:
+    """What its template has from the LeaderWorkerSet's annotations."""
+    return unversioned(stateful_set["spec"]["template"]["metadata"].get("annotations") or {})
 
 
 def _revision_of(stateful_set: Raw | None) -> str:

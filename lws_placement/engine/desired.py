@@ -5,6 +5,7 @@ the other's objects without restarting a pod.
 """
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from lws_placement.engine.lws_names import (
@@ -28,6 +29,8 @@ from lws_placement.engine.pod_env import requests_tpu
 from lws_placement.engine.rollout import strategy_of
 
 Raw = dict[str, Any]
+Notes = tuple[tuple[str, str], ...]
+"""Annotations, in the order of their names."""
 
 API_VERSION = "leaderworkerset.x-k8s.io/v1"
 
@@ -69,18 +72,37 @@ def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw
     }
 
 
+def unversioned(notes: Mapping[str, str]) -> Notes:
+    """Of a pod's annotations those that come from the LeaderWorkerSet's own: they are part of the
+    template, and of no revision of it.
+    """
+    keys = (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
+    return tuple((key, notes[key]) for key in keys if notes.get(key))
+
+
+def leader_notes(lws: Raw) -> Notes:
+    """What `unversioned` says of leaders at the current template."""
+    parts = lws["spec"]["leaderWorkerTemplate"]
+    template = parts.get("leaderTemplate") or parts["workerTemplate"]
+    own = (template.get("metadata") or {}).get("annotations") or {}
+    return unversioned({**own, **_template_notes(lws)})
+
+
 def worker_set(
     lws: Raw, *, leader: Raw, revision: str, node_selector: dict[str, str] | None
 ) -> Raw:
     """The worker StatefulSet of one group.
 
     `lws`: the LeaderWorkerSet with the templates of `revision`; its metadata is the live one.
-    `leader`: the leader pod, its labels and spec. `node_selector`: the group's domain.
+    `leader`: the leader pod, its labels, annotations and spec; what these say of the group's
+    placement goes for its workers as well, whatever the LeaderWorkerSet says by now.
+    `node_selector`: the group's domain.
     """
     meta, spec, parts = lws["metadata"], lws["spec"], lws["spec"]["leaderWorkerTemplate"]
     leader_meta = leader["metadata"]
     group = {k: leader_meta["labels"][k] for k in (LWS_GROUP_INDEX, LWS_GROUP_KEY)}
-    notes = {**_template_notes(lws), LWS_LEADER_NAME: leader_meta["name"]}
+    notes = _template_notes(lws, unversioned(leader_meta.get("annotations") or {}))
+    notes[LWS_LEADER_NAME] = leader_meta["name"]
     if requests_tpu(leader["spec"]):
         notes[LWS_LEADER_REQUESTS_TPUS] = "true"
     labels = {LWS_NAME: meta["name"], **group, LWS_REVISION: revision}
@@ -167,19 +189,18 @@ def _notes_for_sets(meta: Raw) -> dict[str, str]:
     return {key: value for key, value in notes.items() if key != LAST_APPLIED}
 
 
-def _template_notes(lws: Raw) -> dict[str, str]:
-    """Annotations that both pod templates carry."""
-    own = lws["metadata"].get("annotations") or {}
+def _template_notes(lws: Raw, placement: Notes | None = None) -> dict[str, str]:
+    """Annotations that both pod templates carry. `placement`: others than the LeaderWorkerSet's."""
+    if placement is None:
+        placement = unversioned(lws["metadata"].get("annotations") or {})
     parts = lws["spec"]["leaderWorkerTemplate"]
-    notes = {LWS_SIZE: str(parts.get("size", 1))}
-    if own.get(LWS_EXCLUSIVE_TOPOLOGY):
-        notes[LWS_EXCLUSIVE_TOPOLOGY] = own[LWS_EXCLUSIVE_TOPOLOGY]
+    notes = {LWS_SIZE: str(parts.get("size", 1)), **dict(placement)}
     subgroups = parts.get("subGroupPolicy")
     if subgroups:
         notes[LWS_SUBGROUP_SIZE] = str(subgroups.get("subGroupSize"))
         notes[LWS_SUBGROUP_POLICY_TYPE] = subgroups.get("subGroupPolicyType") or "LeaderWorker"
-        if own.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY):
-            notes[LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY] = own[LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY]
+    else:
+        notes.pop(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, None)
     return notes
 
 

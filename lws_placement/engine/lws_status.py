@@ -35,6 +35,8 @@ class GroupState:
     workers_exist: bool
     workers_ready: bool
     workers_revision: str
+    notes: tuple[tuple[str, str], ...] = ()
+    """What its leader took from the LeaderWorkerSet's annotations; of no account in the status."""
     unplaceable: bool = False
 
     def counted(self, size: int) -> bool:

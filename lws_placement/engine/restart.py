@@ -39,6 +39,8 @@ class PodState:
     """The node that placement keeps for this pod, where it waits for nothing but being bound."""
     size: int = 0
     """Of its group, as it was made; 0: not known."""
+    notes: tuple[tuple[str, str], ...] = ()
+    """Of its annotations those that come from the LeaderWorkerSet's own."""
     unplaceable: bool = False
     """It was looked at by planner or scheduler and found no room."""
 

@@ -3,9 +3,14 @@
 from functools import partial
 from itertools import count
 
+import pytest
+from fake_cluster import KEY
+from fake_controllers import label
 from fakes import FakeApi
 from rollout_cluster import PlacedRolloutCluster
 from virtual_time import run
+
+from lws_placement import keys
 
 ONE, TWO = ["one"], ["two"]
 SURGE = {"maxUnavailable": 0, "maxSurge": 1}
@@ -63,6 +68,67 @@ def test_a_surge_group_takes_a_free_domain_and_gives_it_back():
     play(story)
 
 
+RACK = "example.com/rack"
+
+
+def annotate(cluster, topology):
+    def change(lws):
+        lws["metadata"]["annotations"] = {keys.LWS_EXCLUSIVE_TOPOLOGY: topology}
+
+    cluster.change("leaderworkersets", "llm", change)
+
+
+def topologies(cluster):
+    """What the pods carry."""
+    return {p["metadata"]["annotations"].get(keys.LWS_EXCLUSIVE_TOPOLOGY) for p in cluster.pods()}
+
+
+async def another_topology(cluster):
+    for name in "ab":
+        cluster.add_slice(name, labels={RACK: name})
+    cluster.add_lws(replicas=2)
+    await cluster.rest()
+    cluster.keep_ready(1)
+    annotate(cluster, RACK)
+    await cluster.rest()
+    assert topologies(cluster) == {RACK}
+    assert cluster.asked() == (0, 2)
+
+
+def test_another_topology_reaches_the_groups_one_by_one():
+    """It is part of the leader template but of no revision."""
+
+    async def story(cluster):
+        await another_topology(cluster)
+        assert cluster.revisions() == [1]
+
+    play(story)
+
+
+def test_a_group_that_is_not_reached_yet_comes_back_as_it_was():
+    """Leader and workers: they must not ask for different domains."""
+
+    async def story(cluster):
+        for name in "abcd":
+            cluster.add_slice(name, labels={RACK: name})
+        cluster.add_lws(replicas=2, rolling={"maxUnavailable": 1, "partition": 1})
+        await cluster.rest()
+        annotate(cluster, RACK)
+        await cluster.rest()
+        before = cluster.uids()
+        cluster.delete("pods", "llm-0-1")
+        await cluster.rest()
+        assert before["llm-0"] != cluster.uids()["llm-0"]
+        by_group = {}
+        for pod in cluster.pods():
+            index = label(pod, keys.LWS_GROUP_INDEX)
+            notes = pod["metadata"]["annotations"]
+            by_group.setdefault(index, set()).add(notes[keys.LWS_EXCLUSIVE_TOPOLOGY])
+        assert by_group == {"0": {KEY}, "1": {RACK}}
+
+    play(story)
+
+
 async def in_place_without_a_free_domain(cluster):
     await two_groups(cluster, slices="ab", rolling=EITHER)
     before = cluster.domains()
@@ -100,11 +166,14 @@ def test_without_a_free_domain_and_no_group_to_spare_an_update_waits_and_says_so
     play(story)
 
 
-def test_wherever_planner_and_controller_are_killed_it_ends_as_it_would_have():
+@pytest.mark.parametrize(
+    "story", [in_place_without_a_free_domain, another_topology], ids=lambda s: s.__name__
+)
+def test_wherever_planner_and_controller_are_killed_it_ends_as_it_would_have(story):
     """At every other write before it took effect, at the rest after it."""
     for number in count():
         kill = partial(FakeApi.stop_at, number=number, took_effect=bool(number % 2))
-        cluster = play(in_place_without_a_free_domain, prepare=kill)
+        cluster = play(story, prepare=kill)
         assert cluster.not_whole() == [], f"write {number}"
         if not cluster.kills:
             break

@@ -1,6 +1,9 @@
 """Rolling updates of sets with exclusive topology: surge groups need a second domain."""
 
-from e2e.rollouts import images, patch, rollout, set_image, uids, wait_done
+from e2e.rollouts import images, patch, revisions, rollout, set_image, uids, wait_done
+from e2e.stack import LWS
+
+TOPOLOGY = f"{LWS}/exclusive-topology"
 
 
 def placed(scene, *, domains, replicas=2, **strategy):
@@ -75,6 +78,33 @@ def test_an_update_right_after_a_group_has_restarted(scene):
     set_image(scene, "model:2")
     wait_done(scene, 3)
     assert images(scene) == {g: ["model:2"] for g in range(3)}
+
+
+def test_another_topology_key_reaches_the_groups_one_by_one(scene, history):
+    """It is part of the leader template but of no revision: LeaderWorkerSet leaves it to the
+    StatefulSet, which looks at leaders alone.
+    """
+    before = placed(scene, domains=3, replicas=3)
+    rack = f"rack.example.com/{scene.namespace}"
+    for node in scene.nodes:
+        scene.kubectl("label", "node", node, f"{rack}={scene.domain_of(node)}")
+    seen = history()
+    scene.kubectl("annotate", "lws", "llm", "--overwrite", f"{TOPOLOGY}={rack}")
+    scene.wait(lambda: [topology(p) for p in scene.bound()] == [rack] * 12, "all pods have it")
+    wait_done(scene, 3)
+    assert seen.partitions == [0, 3, 2, 1, 0]
+    assert min(seen.ready) == 2
+    assert scene.places() == before
+    assert len(revisions(scene)) == 1
+    scene.kubectl("annotate", "lws", "llm", f"{TOPOLOGY}-")
+    scene.wait(lambda: [topology(p) for p in scene.bound()] == [None] * 12, "no pod has it")
+    wait_done(scene, 3)
+    assert seen.partitions == [0, 3, 2, 1, 0, 3, 2, 1, 0]
+    scene.wait(lambda: not scene.holds(), "nothing is held")
+
+
+def topology(pod):
+    return pod["metadata"]["annotations"].get(TOPOLOGY)
 
 
 def changed(scene, before):
