@@ -5,7 +5,7 @@ from dataclasses import replace
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.ask import Scope
 from lws_placement.engine.budgets import Budget, BudgetName
-from lws_placement.engine.holds import Hold
+from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import (
     Demand,
     DomainName,
@@ -126,6 +126,10 @@ class Town:
 
     def yields(self, group):
         return group in self.yielding
+
+    def all_that_go(self):
+        holds = [h for theirs in self.holds.values() for h in theirs]
+        return self.yielding | {h.group for h in holds if h.state is HoldState.LEAVING}
 
     def is_spared(self, pod):
         return pod.uid in self.spared

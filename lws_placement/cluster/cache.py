@@ -354,6 +354,10 @@ class ClusterCache:
         found = self._coming.for_which_goes(group)
         return next((hold for hold in found if self._waits(hold.group)), None)
 
+    def going(self) -> set[GroupId]:
+        """Groups that leave a domain, or may be evicted for others now."""
+        return self._coming.going()
+
     def _waits(self, group: GroupId) -> bool:
         foreign = self._pods.get(group.lws_uid)
         if foreign is not None:

@@ -24,7 +24,10 @@ def guest_group(pod: Pod) -> GroupId | None:
 
 
 def takes_differently(old: Pod | None, pod: Pod) -> bool:
-    """Did anything change in what the pod takes from its node? Most updates are status only."""
+    """Did anything change in what the pod takes from its node, or for how long? Most updates are
+    status only.
+    """
     if old is None or old is pod:
         return True
-    return old.node != pod.node or old.demand != pod.demand or old.finished != pod.finished
+    going = old.finished != pod.finished or old.terminating != pod.terminating
+    return going or old.node != pod.node or old.demand != pod.demand

@@ -28,10 +28,11 @@ class Priorities:
 
 
 class ComingHolds:
-    """Few at a time."""
+    """Few at a time; and whose holds are LEAVING."""
 
     def __init__(self) -> None:
         self._holds: dict[tuple[DomainName, GroupId], Hold] = {}
+        self._leaving: set[tuple[DomainName, GroupId]] = set()
 
     def replace(self, old: Hold | None, new: Hold | None) -> set[GroupId]:
         """Victims to whom that may make a difference."""
@@ -39,10 +40,19 @@ class ComingHolds:
         if old is not None and old.state is HoldState.COMING:
             del self._holds[old.domain, old.group]
             victims.update(old.evicts)
+        if old is not None:
+            self._leaving.discard((old.domain, old.group))
+        if new is not None and new.state is HoldState.LEAVING:
+            self._leaving.add((new.domain, new.group))
         if new is not None and new.state is HoldState.COMING:
             self._holds[new.domain, new.group] = new
             victims.update(new.evicts)
         return victims
+
+    def going(self) -> set[GroupId]:
+        """Groups that leave a domain, and all that go for one of these holds."""
+        leaving = {group for _, group in self._leaving}
+        return leaving.union(*(hold.evicts for hold in self._holds.values()))
 
     def for_which_goes(self, victim: GroupId) -> Iterator[Hold]:
         """Those that are written, with all of their plan; a promise may still be taken back, and

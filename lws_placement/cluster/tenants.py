@@ -1,7 +1,7 @@
 """Whose pods are where, from the cache, as preemption asks it (`engine/victims.Tenants`)."""
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.occupants import guest_group
@@ -38,6 +38,9 @@ class ClusterTenants:
 
     def yields(self, group: GroupId) -> bool:
         return self._cache.successor_of(group) is not None
+
+    def all_that_go(self) -> Iterable[GroupId]:
+        return self._cache.going()
 
     def lowest_priority(self) -> int | None:
         return self._cache.lowest_priority()

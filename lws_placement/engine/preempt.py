@@ -7,12 +7,15 @@ pods, then the names of the domain and of the victims decide.
 In a domain, priorities are allowed in level by level, from the lowest on, until the group fits
 with budgets kept; within a level `sparing.py` finds the fewest that have to go. Where it reaches
 its bound the answer says that it is not proven to be the cheapest; property tests hold the rest
-against brute force. Only the domains that can still be cheapest are searched.
+against brute force. Only the domains that can still be cheapest are searched, in the order of what
+they cost at least (`least_cost.py`).
 
-Costs: one look at the groups in each domain of the key, and where none is in the way at the pods
-there, then trials (a `match` each) in few. `PreemptionMemo` spares equal groups the same answer.
+Costs: trials (a `match` each) in few domains, and bounds of those that changed. `PreemptionMemo`
+spares equal groups the same answer. Without an index of bounds every domain is looked into, with
+the same answer.
 """
 
+import heapq
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +24,7 @@ from functools import cached_property
 
 from lws_placement.engine.ask import Scope
 from lws_placement.engine.budgets import why_not_evicted
+from lws_placement.engine.least_cost import Bound, LeastCosts
 from lws_placement.engine.match import NoMatch, match
 from lws_placement.engine.model import DomainName, Group, GroupId, HostPort, NodeName, Pod, Rank
 from lws_placement.engine.resources import minus, total
@@ -91,28 +95,55 @@ class Nobody:
 
 
 def preempt(
-    group: Group, domains: Iterable[DomainView], tenants: Tenants, *, trials: int = TRIALS
+    group: Group,
+    domains: Iterable[DomainView],
+    tenants: Tenants,
+    *,
+    trials: int = TRIALS,
+    costs: LeastCosts | None = None,
 ) -> Preemption | Nobody:
     """For a group none of whose members is bound and that fits in none of the domains as they are.
+    `costs`: of the same domains; without them every domain is looked into.
 
     Equal inputs give equal answers.
     """
     if group.outranks is None:
         return Nobody(WhyNobody.NEVER)
+    looked_into: Iterable[DomainView] = domains
+    bounded: Iterator[tuple[Bound, DomainView]] = iter(())
+    if costs is not None:
+        looked_into, bounded = costs.cheapest_first(group, group.outranks, tenants)
     worth: list[tuple[Cost, _Domain]] = []
     free: list[DomainName] = []
-    for view in domains:
-        way = in_the_way(group, view, tenants)
-        if isinstance(way, Barred) or view.name in group.shun:
+    for view in looked_into:
+        domain = _domain_of(group, view, tenants, trials=trials)
+        if domain is None:
             continue
-        domain = _Domain(group, view, way, tenants=tenants, trials=trials)
         if domain.will_be_free():
             free.append(view.name)
-        elif least := way.must or domain.others.may[:1]:
-            worth.append((_least(least, view.name.value), domain))
+        elif domain.least is not None:
+            worth.append((domain.least, domain))
     if free:
         return Nobody(WhyNobody.FREEING, min(free))
-    return _cheapest(sorted(worth, key=lambda w: w[0]))
+    more = (
+        (Cost(*bound, ()), _domain_of(group, view, tenants, trials=trials))
+        for bound, view in bounded
+    )
+    return _cheapest(heapq.merge(sorted(worth, key=_by_cost), more, key=_by_cost))
+
+
+def _domain_of(
+    group: Group, view: DomainView, tenants: Tenants, *, trials: int
+) -> "_Domain | None":
+    """None: it is not to be had."""
+    way = in_the_way(group, view, tenants)
+    if isinstance(way, Barred) or view.name in group.shun:
+        return None
+    return _Domain(group, view, way, tenants=tenants, trials=trials)
+
+
+def _by_cost(found: tuple[Cost, object]) -> Cost:
+    return found[0]
 
 
 class PreemptionMemo:
@@ -124,6 +155,7 @@ class PreemptionMemo:
 
     def __init__(self) -> None:
         self._known: dict[Hashable, tuple[Hashable, Nobody]] = {}
+        self._costs: dict[str, LeastCosts] = {}
 
     def ask(self, group: Group, domains: DomainSet, tenants: Tenants) -> Preemption | Nobody:
         if domains.has_owner(group.id):
@@ -134,7 +166,8 @@ class PreemptionMemo:
         state = (id(domains), domains.changes.mark, tenants.version)
         known = self._known.pop(question, None)
         if known is None or known[0] != state:
-            answer = preempt(group, domains, tenants)
+            costs = None if whose is not None else self._costs_in(group.topology_key, domains)
+            answer = preempt(group, domains, tenants, costs=costs)
             if isinstance(answer, Preemption):
                 return answer
             known = state, answer
@@ -143,20 +176,32 @@ class PreemptionMemo:
         self._known[question] = known
         return known[1]
 
+    def _costs_in(self, key: str, domains: DomainSet) -> LeastCosts:
+        found = self._costs.get(key)
+        if found is None or found.domains is not domains:
+            found = self._costs[key] = LeastCosts(domains)
+        return found
 
-def _cheapest(worth: Sequence[tuple[Cost, "_Domain"]]) -> Preemption | Nobody:
+
+def _cheapest(worth: Iterable[tuple[Cost, "_Domain | None"]]) -> Preemption | Nobody:
+    """`worth`: with what each costs at least, the least first."""
     best: Preemption | None = None
-    refusal, proven = Nobody(WhyNobody.NO_HELP), True
+    refused: list[tuple[Cost, Nobody]] = []
+    proven = True
     for least, domain in worth:
         if best is not None and least > best.cost:
             break
+        if domain is None or domain.least is None:
+            continue
         answer = domain.search()
         proven &= domain.proven
-        if isinstance(answer, Nobody):
-            refusal = answer if refusal.why is WhyNobody.NO_HELP else refusal
-        elif best is None or answer.cost < best.cost:
-            best = answer
-    return refusal if best is None else replace(best, proven=proven)
+        if isinstance(answer, Preemption):
+            best = answer if best is None or answer.cost < best.cost else best
+        elif answer.why is not WhyNobody.NO_HELP:
+            refused.append((domain.least, answer))
+    if best is not None:
+        return replace(best, proven=proven)
+    return min(refused, key=_by_cost)[1] if refused else Nobody(WhyNobody.NO_HELP)
 
 
 def _least(victims: Sequence[Victim], domain: str) -> Cost:
@@ -183,6 +228,12 @@ class _Domain:
         self._way = way
         self._trials = trials
         self._tenants = tenants
+
+    @cached_property
+    def least(self) -> Cost | None:
+        """No victims here cost less; None: there are none."""
+        some = self._way.must or self.others.may[:1]
+        return _least(some, self._name.value) if some else None
 
     @cached_property
     def others(self) -> Bystanders:

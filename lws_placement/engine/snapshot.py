@@ -144,6 +144,10 @@ class DomainSet:
         """Does the group hold or occupy anything of this key?"""
         return group in self._owned
 
+    def owned_by(self, group: GroupId) -> Iterable[str]:
+        """Values of the domains that the group holds or occupies."""
+        return self._owned.get(group, ())
+
     def lend(self) -> Mapping[str, DomainView]:
         """The views as they are now; later changes are made on a copy."""
         self._lent = True

@@ -56,6 +56,10 @@ class Tenants(Budgets, Protocol):
         """Is it being evicted already?"""
         ...
 
+    def all_that_go(self) -> Iterable[GroupId]:
+        """All that are being evicted or are leaving a domain, and perhaps some that are not."""
+        ...
+
     def is_spared(self, pod: Pod) -> bool:
         """Was its eviction refused lately?"""
         ...
@@ -151,9 +155,13 @@ def may_go(pod: Pod, outranks: int | None, tenants: Tenants) -> bool:
     """Is it a foreign pod that whoever is of priority `outranks` may have evicted?"""
     if outranks is None or pod.priority >= outranks:
         return False
-    if pod.owner_kind in _BACK_AT_ONCE or tenants.is_spared(pod):
+    if is_back_at_once(pod) or tenants.is_spared(pod):
         return False
     return tenants.goes_with(pod) is None
+
+
+def is_back_at_once(pod: Pod) -> bool:
+    return pod.owner_kind in _BACK_AT_ONCE
 
 
 def as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barred | None:

@@ -3,6 +3,8 @@ once.
 
 - One group: its gated leader appears, it is planned, held and pinned. CPU of all of that, from the
   decoding of the pod on. The baseline asks every domain, as a planner without an index would.
+- Victims: every domain is taken, by a group or by foreign pods, and a group that outranks them all
+  asks whom to evict, each time after a pod has come or gone. The baseline looks into every domain.
 - Room for one: a thousand groups wait, one hold ends. Time until one of them has the domain, and
   CPU. The baseline decides afresh about each that waits.
 """
@@ -12,9 +14,11 @@ import time
 from dataclasses import replace
 from statistics import fmean
 
+from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.actions import Pin, WriteHold
 from lws_placement.engine.model import Group, Member
 from lws_placement.engine.plan import plan_group
+from lws_placement.engine.preempt import PreemptionMemo, preempt
 from lws_placement.engine.troubles import Policy
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
@@ -22,12 +26,13 @@ from lws_placement.planner.troubles import TroubleBook
 
 from .figures import Figure, percentile
 from .objects import KEY, PER_DOMAIN, a_member
-from .world import WHOLE_NODE, a_large_cluster, group_of, held
+from .world import WHOLE_NODE, a_large_cluster, a_small_pod, group_of, held, taken_by_all
 
 GROUPS = 400
 WAITING = 1000
 EVENTS = 200
 AFRESH = 5
+OUTRANKS = 1000
 
 
 class PromptActor:
@@ -61,6 +66,7 @@ def measure(args, console):
         console.print(f"engine: {nodes} nodes, {nodes // PER_DOMAIN} domains …")
         figures += asyncio.run(_one_group(nodes))
         figures += asyncio.run(_room_for_one(nodes))
+        figures += _victims(nodes)
     return figures
 
 
@@ -135,6 +141,40 @@ async def _room_for_one(nodes):
             baseline=afresh * 1000,
             goal=50,
         ),
+    ]
+
+
+def _victims(nodes):
+    cache = a_large_cluster(nodes)
+    taken_by_all(cache, nodes // PER_DOMAIN)
+    tenants, memo = ClusterTenants(cache), PreemptionMemo()
+    group = replace(_asked(0), priority=OUTRANKS, outranks=OUTRANKS)
+
+    def ask():
+        started = time.thread_time()
+        memo.ask(group, cache.domains.domains(KEY), tenants)
+        return time.thread_time() - started
+
+    first = ask()
+    spent = []
+    for event in range(EVENTS):
+        a_small_pod(cache, event, coming=event % 2 == 0)
+        spent.append(ask())
+    started = time.thread_time()
+    preempt(group, cache.domains.domains(KEY), tenants)
+    everywhere = time.thread_time() - started
+    return [
+        Figure(
+            part="engine",
+            where=f"{nodes} nodes, all taken",
+            what="whom to evict for one group, CPU, p99",
+            value=_ms(spent, 0.99),
+            unit="ms",
+            against="looking into every domain",
+            baseline=everywhere * 1000,
+            goal=20,
+        ),
+        Figure("engine", f"{nodes} nodes, all taken", "the first time", first * 1000, "ms"),
     ]
 
 

@@ -10,7 +10,7 @@ from lws_placement.engine.lws_groups import group_key
 from lws_placement.engine.model import Demand, DomainName, GroupId
 from lws_placement.engine.workload import LwsInfo, Templates
 
-from .objects import CHIPS, KEY, NAMESPACE, PER_DOMAIN, a_member, a_node, node_name
+from .objects import CHIPS, KEY, NAMESPACE, PER_DOMAIN, a_filler, a_member, a_node, node_name
 
 LWS_UID = "lws-bench"
 WHOLE_NODE = decode_demand(a_member(0, 0)["spec"])
@@ -29,12 +29,12 @@ def group_of(number):
     return GroupId(NAMESPACE, "bench", LWS_UID, group_key(NAMESPACE, f"bench-{number}"))
 
 
-def held(cache, domain, *, number, name="others"):
+def held(cache, domain, *, number, name="others", group=None):
     """The domain is somebody's, all four nodes of it."""
     nodes = {rank: node_name(domain * PER_DOMAIN + rank) for rank in range(PER_DOMAIN)}
     hold = Hold(
         domain=domain_of(domain),
-        group=GroupId(NAMESPACE, name, f"lws-{name}", f"key-{number}"),
+        group=group or GroupId(NAMESPACE, name, f"lws-{name}", f"key-{number}"),
         group_index=str(number),
         leader_name=f"{name}-{number}",
         revision="r1",
@@ -47,6 +47,51 @@ def held(cache, domain, *, number, name="others"):
     )
     cache.put_hold(hold)
     return hold
+
+
+def taken_by_all(cache, domains):
+    """Each second domain by a group that runs there, the others by four small pods a node, of
+    several priorities.
+    """
+    for domain in range(domains):
+        for rank in range(PER_DOMAIN):
+            node = node_name(domain * PER_DOMAIN + rank)
+            if domain % 2:
+                _put(cache, a_member(domain, rank, gated=False), node)
+            for k in range(0 if domain % 2 else 4):
+                _put_small(cache, 4 * (domain * PER_DOMAIN + rank) + k, node, priority=k)
+        if domain % 2:
+            held(
+                cache,
+                domain,
+                number=domain,
+                group=GroupId(NAMESPACE, "bench", LWS_UID, f"key-{domain}"),
+            )
+
+
+def a_small_pod(cache, number, *, coming):
+    """It comes to a domain of small pods, or the one that came last is gone."""
+    name = f"late-{number - number % 2}"
+    if not coming:
+        cache.drop_pod(name)
+        return
+    node = node_name(number % 50 * 2 * PER_DOMAIN)
+    _put_small(cache, number, node, priority=0, uid=name)
+
+
+def _put_small(cache, number, node, *, priority, uid=""):
+    raw = a_filler(number, node)
+    raw["spec"]["containers"][0]["resources"]["requests"][CHIPS] = "1"
+    raw["spec"]["priority"] = priority
+    _put(cache, raw, node, uid=uid or f"small-{number}")
+
+
+def _put(cache, raw, node, *, uid=""):
+    raw["metadata"] |= {"resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    raw["metadata"]["uid"] = uid or raw["metadata"]["uid"]
+    raw["spec"]["nodeName"] = node
+    raw["status"] = {"phase": "Running"}
+    cache.put_pod(raw)
 
 
 def domain_of(domain):

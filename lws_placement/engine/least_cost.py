@@ -1,0 +1,171 @@
+"""What a group would have to evict in a domain at least: an index that follows a `DomainSet`, so
+that `preempt.py` searches the few domains that can be cheapest.
+
+Of each domain the index keeps facts that are true whoever asks: the groups that run there, what
+would be free without groups and without those who are going, and what its foreign pods take, by
+priority. From them follows, for a group, a bound that is never above the cost of any victims there:
+all groups go, and pods of rising priority until their sum makes up for what is missing in all nodes
+together. Where that is never enough the domain is out of the question, and nobody has to go only
+where nobody is and nothing is missing.
+
+What the facts rest on shows in the domain (`DomainView`) when it changes, with one exception: that
+a group is leaving or giving way, which it may do elsewhere. Of the domains of such groups
+(`Tenants.all_that_go`) nothing is known.
+
+Costs, for c changed domains: O(pods in them) for the facts, and O(priorities) for each shape of
+group that asks again. A shape that never asked costs that for every domain, 10 to 20 ms for 3 750.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lws_placement.engine.model import Group, GroupId, Pod
+from lws_placement.engine.resources import total
+from lws_placement.engine.snapshot import DomainSet, DomainView
+from lws_placement.engine.victims import Tenants, is_back_at_once
+
+Bound = tuple[int, int, int, str]
+"""Highest priority, groups, pods, domain value; less is cheaper."""
+_MOST_SHAPES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """Foreign pods up to a priority: what they take together, and the largest of them."""
+
+    priority: int
+    amounts: Mapping[str, int]
+    largest: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    groups: Mapping[GroupId, tuple[int, int]]
+    """Of those that run there: highest priority and number of their pods there."""
+    open: Mapping[str, int]
+    """Free in all nodes together, without groups and pods that are going."""
+    levels: tuple[_Level, ...]
+
+    def bound(self, wanted: Mapping[str, int], outranks: int) -> tuple[int, int, int] | None:
+        """None: it would not do to evict all of lower priority."""
+        running = self.groups.values()
+        priority = max((p for p, _ in running), default=None)
+        pods = sum(number for _, number in running)
+        missing = {r: a - self.open.get(r, 0) for r, a in wanted.items()}
+        missing = {r: a for r, a in missing.items() if a > 0}
+        if missing:
+            level = next((lv for lv in self.levels if _holds(lv.amounts, missing)), None)
+            if level is None:
+                return None
+            priority = level.priority if priority is None else max(priority, level.priority)
+            pods += max(-(-a // level.largest[r]) for r, a in missing.items())
+        if priority is None:
+            return _NOTHING
+        return (priority, len(self.groups), pods) if priority < outranks else None
+
+
+_NOTHING = (-(2**63), 0, 0)
+
+
+@dataclass(slots=True)
+class _Shape:
+    mark: int = 0
+    order: list[Bound] = field(default_factory=list)
+    of: dict[str, Bound] = field(default_factory=dict)
+
+
+class LeastCosts:
+    """For groups that own nothing and are alone in the whole cluster."""
+
+    def __init__(self, domains: DomainSet) -> None:
+        self.domains = domains
+        self._mark = 0
+        self._facts: dict[str, _Facts] = {}
+        self._shapes: dict[tuple[object, int], _Shape] = {}
+
+    def cheapest_first(
+        self, group: Group, outranks: int, tenants: Tenants
+    ) -> tuple[list[DomainView], Iterator[tuple[Bound, DomainView]]]:
+        """Domains of which nothing is known, as nobody may have to go; and the others that are
+        possible at all, with their bounds.
+        """
+        self._follow(tenants)
+        shape = self._shape(group, outranks)
+        unsure = {v for g in tenants.all_that_go() for v in self.domains.owned_by(g)}
+        known = bisect_left(shape.order, (*_NOTHING, "\U0010ffff"))
+        unsure |= {value for *_, value in shape.order[:known]}
+        bounds = (b for b in shape.order[known:] if b[3] not in unsure)
+        return self._views(unsure), ((b, view) for b in bounds for view in self._views({b[3]}))
+
+    def _views(self, values: set[str]) -> list[DomainView]:
+        found = (self.domains.get(value) for value in sorted(values))
+        return [view for view in found if view is not None]
+
+    def _follow(self, tenants: Tenants) -> None:
+        for value in self.domains.changes.since(self._mark):
+            view = self.domains.get(value)
+            if view is None:
+                self._facts.pop(value, None)
+            else:
+                self._facts[value] = _facts_of(view, tenants)
+        self._mark = self.domains.changes.mark
+
+    def _shape(self, group: Group, outranks: int) -> _Shape:
+        wanted = total(dict(m.demand.resources) for m in group.members)
+        asked = tuple(sorted(wanted.items())), outranks
+        shape = self._shapes.pop(asked, None) or _Shape()
+        if len(self._shapes) >= _MOST_SHAPES:
+            self._shapes.pop(next(iter(self._shapes)))
+        self._shapes[asked] = shape
+        changed = self.domains.changes.since(shape.mark)
+        for value in changed:
+            old = shape.of.pop(value, None)
+            if old is not None and shape.mark:
+                del shape.order[bisect_left(shape.order, old)]
+            facts = self._facts.get(value)
+            found = facts.bound(wanted, outranks) if facts is not None else None
+            if found is not None:
+                shape.of[value] = (*found, value)
+                if shape.mark:
+                    insort(shape.order, shape.of[value])
+        if not shape.mark:
+            shape.order = sorted(shape.of.values())
+        shape.mark = self.domains.changes.mark
+        return shape
+
+
+def _holds(amounts: Mapping[str, int], missing: Mapping[str, int]) -> bool:
+    return all(amounts.get(r, 0) >= a for r, a in missing.items())
+
+
+def _facts_of(view: DomainView, tenants: Tenants) -> _Facts:
+    groups: dict[GroupId, tuple[int, int]] = {}
+    foreign: list[Pod] = []
+    open_: dict[str, int] = {}
+    for node in view.nodes:
+        going: dict[str, int] = {}
+        for pod in tenants.pods_on(node.node.name):
+            group = tenants.goes_with(pod)
+            if group is not None and not pod.terminating:
+                priority, number = groups.get(group, (pod.priority, 0))
+                groups[group] = (max(priority, pod.priority), number + 1)
+            elif group is None and pod.terminating:
+                going = total((going, dict(pod.demand.resources)))
+            elif group is None and not is_back_at_once(pod):
+                foreign.append(pod)
+        for name, amount in total((node.free, node.of_groups, going)).items():
+            if amount > 0:
+                open_[name] = open_.get(name, 0) + amount
+    return _Facts(groups, open_, tuple(_levels(foreign)))
+
+
+def _levels(foreign: list[Pod]) -> Iterator[_Level]:
+    amounts: dict[str, int] = {}
+    largest: dict[str, int] = {}
+    for priority in sorted({p.priority for p in foreign}):
+        for pod in foreign:
+            for name, amount in pod.demand.resources if pod.priority == priority else ():
+                amounts[name] = amounts.get(name, 0) + amount
+                largest[name] = max(largest.get(name, 0), amount)
+        yield _Level(priority, dict(amounts), dict(largest))
