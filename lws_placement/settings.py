@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from lws_placement.engine.resources import amount_requested
+from lws_placement.engine.troubles import Policy
 from lws_placement.errors import InvalidObjectError, SettingsError
 
 ENV_PREFIX = "LWS_PLACEMENT_"
@@ -191,6 +192,15 @@ class Settings(BaseSettings):
     def _headroom_is_quantities(self) -> "Settings":
         self.headroom_amounts()
         return self
+
+    def trouble_policy(self) -> Policy:
+        return Policy(
+            refused_after_s=self.refused_after_seconds,
+            pass_over_s=self.pass_over_seconds,
+            failures=self.quarantine_failures,
+            window_s=self.quarantine_seconds,
+            force_after_s=self.force_delete_after,
+        )
 
     def headroom_amounts(self) -> dict[str, int]:
         try:

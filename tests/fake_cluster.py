@@ -21,7 +21,7 @@ from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.cluster.mirror import Mirror
-from lws_placement.cluster.trouble_store import TroubleStore
+from lws_placement.cluster.trouble_store import TroubleStore, fetch_troubles
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.engine.ask import Scope
 from lws_placement.engine.fit import why_not_node
@@ -106,7 +106,7 @@ class Brain(Replica):
             may_write=lambda: None,
         )
         actor.wake_refused()
-        self.planner = self.a_planner(actor, await remembered.fetch_all())
+        self.planner = self.a_planner(actor, await fetch_troubles(self.api, namespace=OURS))
         self.tasks.append(asyncio.create_task(self.planner.run()))
 
     def a_planner(self, actor, remembered):

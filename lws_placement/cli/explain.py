@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.reading import connected, leader_problem, read_cluster
+from lws_placement.cli.reading import connected, leader_problem, read_cluster, read_troubles
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.model import GroupId
+from lws_placement.engine.troubles import Troubles
 from lws_placement.errors import NotFoundError, SettingsError
 from lws_placement.settings import Settings, load_settings
 from lws_placement.simulate.inquiry import Answer, Inquiry, Standing
@@ -43,8 +45,8 @@ def explain(
     kind, name = _parsed(target)
     settings = load_settings({"kubeconfig": kubeconfig, "namespace": system_namespace})
     cache = ClusterCache(DomainIndex(headroom=settings.headroom_amounts()))
-    problem = asyncio.run(_read(settings, cache))
-    inquiry = Inquiry(cache, most=most)
+    troubles, problem = asyncio.run(_read(settings, cache))
+    inquiry = Inquiry(cache, most=most, troubles=troubles)
     answers = _answers(cache, inquiry, (kind, namespace, name))
     if output == "json":
         click.echo(json.dumps([answer_json(answer, inquiry) for answer in answers], indent=1))
@@ -62,10 +64,11 @@ def _parsed(target: str) -> tuple[str, str]:
     return _KINDS.get(kind, ""), name
 
 
-async def _read(settings: Settings, cache: ClusterCache) -> str:
+async def _read(settings: Settings, cache: ClusterCache) -> tuple[dict[GroupId, Troubles], str]:
     async with connected(settings) as api:
         await read_cluster(api, settings, cache)
-        return await leader_problem(api, settings.namespace)
+        troubles = await read_troubles(api, settings)
+        return troubles, await leader_problem(api, settings.namespace)
 
 
 def _answers(cache: ClusterCache, inquiry: Inquiry, asked: tuple[str, str, str]) -> list[Answer]:

@@ -16,6 +16,9 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, connect
 from lws_placement.cluster.lease import LEADER_LEASE, leader_of
 from lws_placement.cluster.mirror import read_once
+from lws_placement.cluster.trouble_store import fetch_troubles
+from lws_placement.engine.model import GroupId
+from lws_placement.engine.troubles import Troubles
 from lws_placement.errors import ApiError, NotFoundError
 from lws_placement.settings import Settings
 
@@ -54,6 +57,20 @@ async def read_cluster(api: Api, settings: Settings, cache: ClusterCache) -> lis
         except ApiError as e:
             raise _explained(e) from e
     return [{**raw, "kind": "PriorityClass"} for raw in classes]
+
+
+async def read_troubles(api: Api, settings: Settings) -> dict[GroupId, Troubles]:
+    """What the planner remembers, weighed as our settings say, which may not be the planner's;
+    nothing if we may not know.
+    """
+    now, policy = time.time(), settings.trouble_policy()
+    try:
+        remembered = await fetch_troubles(api, namespace=settings.namespace)
+    except ApiError:
+        return {}
+    return {
+        one.group: Troubles(now, one.history.known_by(now=now), policy=policy) for one in remembered
+    }
 
 
 async def leader_problem(api: Api, namespace: str) -> str:

@@ -31,10 +31,9 @@ from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.lease import LEADER_LEASE, Elector, Timing
 from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.cluster.mirror import Mirror
-from lws_placement.cluster.trouble_store import Remembered, TroubleStore
+from lws_placement.cluster.trouble_store import Remembered, TroubleStore, fetch_troubles
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.controller.run import Controller
-from lws_placement.engine.troubles import Policy
 from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
 from lws_placement.extender.app import build_app as extender_app
 from lws_placement.extender.app import build_calls
@@ -245,13 +244,14 @@ class Process:
             reporter=Reporter(self._recorder("planner"), self._cache, conditions),
             may_write=may_write,
         )
+        written = await fetch_troubles(self._api, namespace=self._settings.namespace)
         actor.wake_refused()
         pins = self._settings.placing and self._settings.extender_configured
         planner = Planner(
             self._cache,
             actor,
             pace=self._pace(),
-            troubles=self._troubles(await remembered.fetch_all()),
+            troubles=self._troubles(written),
             plans_ahead=pins,
         )
         guarded = frozenset(self._settings.guarded_resources)
@@ -267,14 +267,7 @@ class Process:
         )
 
     def _troubles(self, written: Iterable[Remembered]) -> TroubleBook:
-        settings = self._settings
-        policy = Policy(
-            refused_after_s=settings.refused_after_seconds,
-            pass_over_s=settings.pass_over_seconds,
-            failures=settings.quarantine_failures,
-            window_s=settings.quarantine_seconds,
-            force_after_s=settings.force_delete_after,
-        )
+        policy = self._settings.trouble_policy()
         return TroubleBook(self._cache, clock=time.time, policy=policy, written=written)
 
     def _recorder(self, controller: str) -> EventRecorder:

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from lws_placement.cli.reading import connected, leader_problem, read_cluster
+from lws_placement.cli.reading import connected, leader_problem, read_cluster, read_troubles
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.settings import Settings, load_settings
-from lws_placement.simulate.overview import overview
+from lws_placement.simulate.overview import Overview, overview
 from lws_placement.simulate.status_text import overview_json, overview_text
 
 _EVERY_S = 1.0
@@ -56,12 +56,12 @@ async def _show(
             await _follow(api, settings, cache, most=most)
             return
         await read_cluster(api, settings, cache)
+        found = await _overview(api, settings, cache, most=most)
         problem = await leader_problem(api, settings.namespace)
     if output == "json":
-        found = overview(cache, guarded=settings.guarded_resources, most=most)
         click.echo(json.dumps({**overview_json(found), "problem": problem}, indent=1))
     else:
-        click.echo(_text(cache, settings, most=most, problem=problem))
+        click.echo(_text(found, most=most, problem=problem))
 
 
 async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> None:
@@ -74,8 +74,9 @@ async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: in
         with Live(console=console, auto_refresh=False, screen=False) as live:
             shown = ""
             while True:
+                found = await _overview(api, settings, cache, most=most)
                 problem = await leader_problem(api, settings.namespace)
-                text = _text(cache, settings, most=most, problem=problem)
+                text = _text(found, most=most, problem=problem)
                 if text != shown and sys.stdout.isatty():
                     live.update(Text(text), refresh=True)
                 elif text != shown:
@@ -84,6 +85,10 @@ async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: in
                 await asyncio.sleep(_EVERY_S)
 
 
-def _text(cache: ClusterCache, settings: Settings, *, most: int, problem: str) -> str:
-    found = overview(cache, guarded=settings.guarded_resources, most=most)
+async def _overview(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> Overview:
+    troubles = await read_troubles(api, settings)
+    return overview(cache, guarded=settings.guarded_resources, most=most, troubles=troubles)
+
+
+def _text(found: Overview, *, most: int, problem: str) -> str:
     return "\n".join([*overview_text(found, most=most), *filter(None, [problem])])

@@ -5,8 +5,9 @@ pods are what repair deletes, and the LeaderWorkerSet is its user's (other group
 is none of these, needs no right that holds do not need, and is there as long as it matters.
 
 It is written when something went wrong or is forgotten, never otherwise, and read when a planner
-begins to lead; the caches do not watch it. It only makes the choice of a domain better, so nothing
-is promised on it: what cannot be read of it counts as never written, entry by entry.
+begins to lead, or when somebody asks; the caches do not watch it. It only makes the choice of a
+domain better, so nothing is promised on it: what cannot be read of it counts as never written,
+entry by entry.
 """
 
 import hashlib
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 VERSION = "v1"
 SELECTOR = f"{keys.HOLD_LABEL}=troubles"
 
+_PATH = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 _MOST_DOMAINS = 64
 _MOST_WORDS = 500
 _UNREADABLE = (KeyError, ValueError, TypeError, AttributeError)
@@ -45,6 +47,13 @@ class Remembered:
     uid: str = ""
 
 
+async def fetch_troubles(api: Api, *, namespace: str) -> list[Remembered]:
+    """Of every group, by a quorum list."""
+    items, _ = await api.list_all(_PATH.format(namespace), labelSelector=SELECTOR)
+    found = (decode_troubles(raw) for raw in items)
+    return [one for one in found if one is not None]
+
+
 class TroubleStore:
     """`may_write` raises NotLeaderError if this planner has been deposed."""
 
@@ -52,13 +61,7 @@ class TroubleStore:
         self._api = api
         self._namespace = namespace
         self._may_write = may_write
-        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
-
-    async def fetch_all(self) -> list[Remembered]:
-        """Of every group, by a quorum list."""
-        items, _ = await self._api.list_all(self._path, labelSelector=SELECTOR)
-        found = (decode_troubles(raw) for raw in items)
-        return [one for one in found if one is not None]
+        self._path = _PATH.format(namespace)
 
     async def fetch(self, group: GroupId) -> Remembered:
         """As the API server has it now; nothing, if it has nothing that can be read."""

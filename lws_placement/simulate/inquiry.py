@@ -37,10 +37,13 @@ from lws_placement.engine.model import (
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.seen import Now, Seen, living_members
+from lws_placement.engine.troubles import Troubles
 from lws_placement.engine.turn import turn_of_pods
 from lws_placement.engine.victims import Victim
 from lws_placement.engine.ways import NoWay, Way
 from lws_placement.simulate.misses import Miss, Misses
+
+_NO_TROUBLES: Mapping[GroupId, Troubles] = {}
 
 
 class Standing(StrEnum):
@@ -92,11 +95,18 @@ class Answer:
 class Inquiry:
     """Answers about the groups of one cache, for as long as nothing in it changes.
 
-    `most`: domains for which a refusal is told.
+    `most`: domains for which a refusal is told. `troubles`: what the planner remembers of groups.
     """
 
-    def __init__(self, cache: ClusterCache, *, most: int = 8) -> None:
+    def __init__(
+        self,
+        cache: ClusterCache,
+        *,
+        most: int = 8,
+        troubles: Mapping[GroupId, Troubles] = _NO_TROUBLES,
+    ) -> None:
         self._cache = cache
+        self._troubles = troubles
         self._memo = PlanMemo()
         self._tenants = ClusterTenants(cache)
         self._misses = Misses(cache, self._tenants, most=most)
@@ -108,8 +118,7 @@ class Inquiry:
         """
         backfill = Backfill(self._cache.domains)
         for group in self.queue:
-            seen = observe(self._cache, group, plan_id="", memo=self._memo, tenants=self._tenants)
-            backfill.decided(group, decide(seen, self._cache.domains))
+            backfill.decided(group, decide(self._observe(group), self._cache.domains))
 
     def groups_of(self, namespace: str, name: str, *, kind: str = "") -> list[GroupId]:
         """Groups of the LeaderWorkerSet of that name, or the group of the pod of that name.
@@ -142,7 +151,7 @@ class Inquiry:
         return f"pod {pod.key} on {pod.node}" if pod is not None else f"pod {uid}"
 
     def about(self, group: GroupId) -> Answer:
-        seen = observe(self._cache, group, plan_id="", memo=self._memo, tenants=self._tenants)
+        seen = self._observe(group)
         return self.answer(seen, decide(seen, self._cache.domains))
 
     def answer(self, seen: Seen, actions: Sequence[Action]) -> Answer:
@@ -179,6 +188,10 @@ class Inquiry:
         for coming in promises_of(seen.coming, HoldState.COMING):
             return self._preempting(seen, coming, ())
         return self._settled(seen)
+
+    def _observe(self, group: GroupId) -> Seen:
+        seen = observe(self._cache, group, plan_id="", memo=self._memo, tenants=self._tenants)
+        return replace(seen, troubles=self._troubles.get(group, seen.troubles))
 
     # -- standings -------------------------------------------------------------------------------
 

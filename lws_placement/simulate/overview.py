@@ -8,6 +8,7 @@ from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.troubles import Troubles
 from lws_placement.engine.wholeness import DomainState, state_of
 from lws_placement.simulate.inquiry import Answer, Inquiry
 
@@ -54,9 +55,11 @@ class Overview:
     """How many wait."""
 
 
-def overview(cache: ClusterCache, *, guarded: Sequence[str], most: int) -> Overview:
+def overview(
+    cache: ClusterCache, *, guarded: Sequence[str], most: int, troubles: Mapping[GroupId, Troubles]
+) -> Overview:
     """Domains of the keys that groups ask for or have. O(nodes of these)."""
-    inquiry = Inquiry(cache)
+    inquiry = Inquiry(cache, troubles=troubles)
     inquiry.rehearse()
     holders = _Holders(cache, inquiry)
     keys = []

@@ -4,12 +4,16 @@ import json
 from dataclasses import replace
 
 import pytest
-from fake_cluster import POLICY, Brain, FakeCluster
+from fake_cluster import KEY, OURS, POLICY, Brain, FakeCluster
 from killing import answer_every_write, kill_at_every_write
 from mishaps import fail_a_node, refuse
 from virtual_time import run
 
 from lws_placement import keys
+from lws_placement.cluster.trouble_store import fetch_troubles
+from lws_placement.engine.model import DomainName
+from lws_placement.engine.troubles import Troubles
+from lws_placement.simulate.inquiry import Inquiry, Standing
 
 PASS_OVER_S = 60
 FAILURES = 3
@@ -69,6 +73,24 @@ def test_the_next_planner_tells_why_it_passes_a_domain_over():
         assert cluster.holds() == {}
         notes = cluster.said("WaitingForDomain")
         assert all("1 domain was refused by kube-scheduler lately" in note for note in notes)
+        await cluster.stop()
+
+    run(story())
+
+
+def test_who_asks_why_a_group_waits_is_told_what_the_planner_remembers():
+    async def story():
+        cluster = await a_cluster("a")
+        refuse(cluster, "a")
+        cluster.add_lws()
+        while not cluster.said("WaitingForDomain"):
+            await cluster.round()
+        (one,) = await fetch_troubles(cluster.brain.api, namespace=OURS)
+        now = one.history.refused[DomainName(KEY, "a")].last_s
+        troubles = {one.group: Troubles(now, one.history)}
+        answer = Inquiry(cluster.brain.cache, troubles=troubles).about(one.group)
+        assert answer.standing is Standing.WAITS
+        assert answer.note == cluster.said("WaitingForDomain")[-1]
         await cluster.stop()
 
     run(story())
