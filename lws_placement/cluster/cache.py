@@ -6,7 +6,7 @@ replaces a newer one, so a write response and the watch may arrive in either ord
 that comes after the object's deletion does not bring it back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from lws_placement.cluster.budgets import BudgetIndex
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner, decode_pod
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.hold_index import HoldIndex
 from lws_placement.cluster.listener import Listener
 from lws_placement.cluster.occupants import occupant_of, takes_differently
 from lws_placement.cluster.preempting import ComingHolds, Priorities
@@ -39,8 +40,7 @@ class ClusterCache:
         """LeaderWorkerSet -> group key -> UIDs, as the pods' labels say."""
         self._revisions = RevisionIndex()
         self._stateful_sets: dict[str, Raw] = {}
-        self._holds: dict[DomainName, dict[GroupId, Hold]] = {}
-        self._held_by: dict[GroupId, set[DomainName]] = {}
+        self._holds = HoldIndex()
         self._coming = ComingHolds()
         self._priorities = Priorities()
         self._gone: dict[str, int] = {}
@@ -129,7 +129,7 @@ class ClusterCache:
         if not self._coming:
             return
         group = GroupId.of_pod(pod.namespace, pod.name, pod.uid)
-        if group in self._held_by:
+        if group in self._holds.groups:
             self._group_changed(group)
 
     def node_affinity(self, uid: str) -> Raw:
@@ -152,7 +152,7 @@ class ClusterCache:
 
     def groups(self) -> list[GroupId]:
         """Every group that has a pod or a hold."""
-        return sorted(self._groups.keys() | self._held_by.keys())
+        return sorted(self._groups.keys() | self._holds.groups)
 
     def _index_pod(self, old: Pod | None, pod: Pod) -> None:
         group, known = self._identify(pod), self._group_of.get(pod.uid)
@@ -242,7 +242,7 @@ class ClusterCache:
         gated = (self._pods[uid].member for uid in self._affinity)
         found = {key for lws in self._lws.values() for key in lws.ask.keys}
         found |= {key for member in gated if member is not None for key in member.ask.keys}
-        found |= {domain.key for domain in self._holds}
+        found |= {domain.key for domain in self._holds.domains}
         return sorted(found - {EVERYWHERE})
 
     def lws_of(self, group: GroupId) -> LwsInfo | None:
@@ -303,49 +303,34 @@ class ClusterCache:
         for uid in [uid for uids in of_lws.values() for uid in uids]:
             pod = self._pods[uid]
             self._index_pod(pod, pod)
-        for group in [g for g in self._held_by if (g.namespace, g.lws) == name]:
+        for group in [g for g in self._holds.groups if (g.namespace, g.lws) == name]:
             self._group_changed(group)
         for listener in self.listeners:
             listener.lws_changed(*name)
 
     # -- holds -----------------------------------------------------------------------------------
 
-    def put_holds(self, domain: DomainName, holds: Iterable[Hold]) -> None:
-        """What a Lease says: all holds of the domain, and no others but those still to be written
-        and those of a later version of it.
-        """
-        version = 0
-        said = set()
+    def put_holds(self, domain: DomainName, holds: Sequence[Hold]) -> None:
+        """What a Lease says: all holds of the domain."""
         for hold in holds:
-            version = int(hold.resource_version)
-            said.add(hold.group)
-            known = self.hold(domain, hold.group)
-            if known is None or int(known.resource_version or 0) < version:
+            if self._holds.is_news(hold):
                 self.put_hold(hold)
-        for hold in self.holds_in(domain):
-            if hold.group not in said and 0 < int(hold.resource_version or 0) < version:
-                self.drop_hold(domain, hold.group)
+        for hold in self._holds.overruled(domain, holds):
+            self.drop_hold(domain, hold.group)
 
     def put_hold(self, hold: Hold) -> None:
-        old = self.hold(hold.domain, hold.group)
-        self._holds.setdefault(hold.domain, {})[hold.group] = hold
-        self._held_by.setdefault(hold.group, set()).add(hold.domain)
+        old = self._holds.put(hold)
         self.domains.put_hold(hold)
         for group in {hold.group, *self._coming.replace(old, hold)}:
             self._group_changed(group)
 
     def drop_hold(self, domain: DomainName, group: GroupId) -> None:
-        holders = self._holds.get(domain, {})
-        old = holders.pop(group, None)
+        old = self._holds.drop(domain, group)
         if old is None:
             return
-        if not holders:
-            del self._holds[domain]
-        self._held_by[group].discard(domain)
-        if not self._held_by[group]:
-            del self._held_by[group]
         self.domains.drop_hold(domain, group)
-        for changed in {group, *holders, *self._coming.replace(old, None)}:
+        beside = (hold.group for hold in self._holds.on(domain))
+        for changed in {group, *beside, *self._coming.replace(old, None)}:
             self._group_changed(changed)
         self._capacity_changed()
 
@@ -365,20 +350,20 @@ class ClusterCache:
         return any(p.gated and not p.terminating for p in self.group_pods(group))
 
     def hold(self, domain: DomainName, group: GroupId) -> Hold | None:
-        return self._holds.get(domain, {}).get(group)
+        return self._holds.get(domain, group)
 
     def holds_in(self, domain: DomainName) -> list[Hold]:
         """One, or several where their scopes allow."""
-        return [hold for _, hold in sorted(self._holds.get(domain, {}).items())]
+        return self._holds.on(domain)
 
     def holds(self) -> list[Hold]:
-        return [hold for domain in sorted(self._holds) for hold in self.holds_in(domain)]
+        return self._holds.all()
 
     def anything_held(self) -> bool:
         return bool(self._holds)
 
     def holds_of(self, group: GroupId) -> list[Hold]:
-        return [self._holds[domain][group] for domain in sorted(self._held_by.get(group, ()))]
+        return self._holds.of(group)
 
     def promise_of(self, group: GroupId) -> Promise | None:
         """The one promise of the group that counts; None if there is any doubt."""

@@ -1,0 +1,75 @@
+"""Holds by domain and by group; several on a domain where their scopes allow."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+from lws_placement.engine.holds import Hold
+from lws_placement.engine.model import DomainName, GroupId
+
+
+class HoldIndex:
+    """Puts and drops cost O(1), lookups what they return, sorted."""
+
+    def __init__(self) -> None:
+        self._in: dict[DomainName, dict[GroupId, Hold]] = {}
+        self._by: dict[GroupId, set[DomainName]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._in)
+
+    @property
+    def domains(self) -> AbstractSet[DomainName]:
+        return self._in.keys()
+
+    @property
+    def groups(self) -> AbstractSet[GroupId]:
+        return self._by.keys()
+
+    def get(self, domain: DomainName, group: GroupId) -> Hold | None:
+        return self._in.get(domain, {}).get(group)
+
+    def on(self, domain: DomainName) -> list[Hold]:
+        return [hold for _, hold in sorted(self._in.get(domain, {}).items())]
+
+    def of(self, group: GroupId) -> list[Hold]:
+        return [self._in[domain][group] for domain in sorted(self._by.get(group, ()))]
+
+    def all(self) -> list[Hold]:
+        return [hold for domain in sorted(self._in) for hold in self.on(domain)]
+
+    def put(self, hold: Hold) -> Hold | None:
+        """What it replaces."""
+        holders = self._in.setdefault(hold.domain, {})
+        old = holders.get(hold.group)
+        holders[hold.group] = hold
+        self._by.setdefault(hold.group, set()).add(hold.domain)
+        return old
+
+    def drop(self, domain: DomainName, group: GroupId) -> Hold | None:
+        """What was there."""
+        holders = self._in.get(domain, {})
+        old = holders.pop(group, None)
+        if old is None:
+            return None
+        if not holders:
+            del self._in[domain]
+        self._by[group].discard(domain)
+        if not self._by[group]:
+            del self._by[group]
+        return old
+
+    def overruled(self, domain: DomainName, holds: Sequence[Hold]) -> list[Hold]:
+        """Of what is known of the domain that which a Lease with `holds` says is over: not what is
+        still to be written, nor what a later version of the Lease says.
+        """
+        said = {hold.group for hold in holds}
+        version = max((_version(hold) for hold in holds), default=0)
+        return [h for h in self.on(domain) if h.group not in said and 0 < _version(h) < version]
+
+    def is_news(self, hold: Hold) -> bool:
+        known = self.get(hold.domain, hold.group)
+        return known is None or _version(known) < _version(hold)
+
+
+def _version(hold: Hold) -> int:
+    return int(hold.resource_version or 0)
