@@ -360,3 +360,12 @@ def _without_finalizers(obj):
 
 def _pod_name(leader, rank):
     return f"{leader}-{rank}" if rank else leader
+
+
+async def a_cluster(*slices, **more):
+    """A FakeCluster that runs, with slices of these names."""
+    cluster = FakeCluster(**more)
+    await cluster.start()
+    for name in slices:
+        cluster.add_slice(name)
+    return cluster

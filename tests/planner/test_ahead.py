@@ -5,7 +5,7 @@ import asyncio
 
 import fake_cluster
 import pytest
-from fake_cluster import FakeCluster
+from fake_cluster import a_cluster
 from mishaps import a_refused_pod
 from virtual_time import run
 
@@ -17,14 +17,6 @@ HOLD_S = 60
 @pytest.fixture(autouse=True)
 def longer_than_the_cluster_takes_to_rest(monkeypatch):
     monkeypatch.setattr(fake_cluster, "HOLD_S", HOLD_S)
-
-
-async def a_cluster(*slices):
-    cluster = FakeCluster()
-    await cluster.start()
-    for name in slices:
-        cluster.add_slice(name)
-    return cluster
 
 
 def admitted(cluster):

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from fake_cluster import KEY, FakeCluster
+from fake_cluster import KEY, a_cluster
 from virtual_time import run
 
 from lws_placement import keys
@@ -11,14 +11,6 @@ from lws_placement.cluster.hold_codec import encode_holds
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.engine.holds import lease_name
 from lws_placement.engine.model import DomainName
-
-
-async def a_cluster(*slices):
-    cluster = FakeCluster()
-    await cluster.start()
-    for name in slices:
-        cluster.add_slice(name)
-    return cluster
 
 
 def test_a_planner_whose_watch_stands_still_ends_no_hold_that_is_in_use():

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from fake_cluster import KEY, OURS, POLICY, Brain, FakeCluster
+from fake_cluster import KEY, OURS, POLICY, Brain, a_cluster
 from killing import answer_every_write, kill_at_every_write
 from mishaps import fail_a_node, refuse
 from virtual_time import run
@@ -17,14 +17,6 @@ from lws_placement.simulate.inquiry import Inquiry, Standing
 
 PASS_OVER_S = 60
 FAILURES = 3
-
-
-async def a_cluster(*slices):
-    cluster = FakeCluster()
-    await cluster.start()
-    for name in slices:
-        cluster.add_slice(name)
-    return cluster
 
 
 async def next_planner(cluster):

@@ -3,17 +3,9 @@
 import asyncio
 from dataclasses import replace
 
-from fake_cluster import KEY, POLICY, Brain, FakeCluster
+from fake_cluster import KEY, POLICY, Brain, a_cluster
 from mishaps import OUT_OF_REACH, fail_a_node, fail_a_worker, refuse
 from virtual_time import run
-
-
-async def a_cluster(*slices, **more):
-    cluster = FakeCluster(**more)
-    await cluster.start()
-    for name in slices:
-        cluster.add_slice(name)
-    return cluster
 
 
 def test_a_domain_where_kube_scheduler_refuses_a_member_is_left_for_another():
