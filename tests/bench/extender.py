@@ -20,14 +20,14 @@ from lws_placement.cluster.client import Api
 from lws_placement.cluster.hold_codec import encode_holds
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.world import ClusterWorld
-from lws_placement.engine.holds import Hold, lease_name
+from lws_placement.engine.holds import lease_name
 from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
 
 from .figures import Figure, percentile
 from .objects import CHIPS, KEY, NAMESPACE, PER_DOMAIN, a_member, node_name
-from .world import WHOLE_NODE, a_large_cluster, domain_of, held
+from .world import a_large_cluster, held
 
 HELD = 1000
 CALLS = 200
@@ -145,22 +145,7 @@ def _place_groups(cache):
     for number in range(GROUPS):
         for rank in range(PER_DOMAIN):
             cache.put_pod(a_member(number, rank, gated=False))
-        group = cache.group_of(cache.pod(f"uid-bench-{number}"))
-        nodes = {rank: node_name(number * PER_DOMAIN + rank) for rank in range(PER_DOMAIN)}
-        hold = Hold(
-            domain=domain_of(number),
-            group=group,
-            group_index=str(number),
-            leader_name=f"bench-{number}",
-            revision="r1",
-            size=PER_DOMAIN,
-            plan="p",
-            nodes=nodes,
-            demands=dict.fromkeys(nodes, WHOLE_NODE),
-            resource_version="1",
-            uid=f"hold-{number}",
-        )
-        cache.put_hold(hold)
+        hold = held(cache, number, number=number, name="bench")
         leases[lease_name(hold.domain)] = json.dumps(encode_holds([hold], namespace=NAMESPACE))
     return leases
 
