@@ -3,7 +3,7 @@
 from argparse import Namespace
 from io import StringIO
 
-from bench import engine, extender
+from bench import answers, engine, extender
 from bench.figures import Figure, percentile, show
 from rich.console import Console
 
@@ -25,6 +25,12 @@ def test_planning_is_measured_against_asking_every_domain(monkeypatch):
     assert [f.goal for f in figures] == [2, None, 50, 50, 20, None]
     assert all(f.value > 0 for f in figures)
     assert figures[0].against == "asking every domain"
+
+
+def test_what_answers_cost_is_measured_against_decoding_the_lists():
+    figures = answers.measure(SMALL, Console(file=StringIO()))
+    assert [f.what.split()[0] for f in figures] == ["reading", "status,", "explain"]
+    assert all(f.value > 0 and f.baseline > 0 for f in figures)
 
 
 def test_each_of_kube_schedulers_calls_is_measured(monkeypatch):

@@ -147,14 +147,15 @@ def _by_cost(found: tuple[Cost, object]) -> Cost:
 
 
 class PreemptionMemo:
-    """Of the questions asked lately: nobody is to be evicted, as long as the state of the cluster
-    is the same. Groups that own nothing share the answer with all of their shape and rank.
+    """What was answered lately, for as long as the state of the cluster is the same. Groups that
+    own nothing share it with all of their shape and rank; but a place is not for everybody where
+    some earlier group waits for it.
     """
 
     _MOST = 64
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[Hashable, Nobody]] = {}
+        self._known: dict[Hashable, tuple[Hashable, Preemption | Nobody]] = {}
         self._costs: dict[str, LeastCosts] = {}
 
     def ask(self, group: Group, domains: DomainSet, tenants: Tenants) -> Preemption | Nobody:
@@ -168,7 +169,7 @@ class PreemptionMemo:
         if known is None or known[0] != state:
             costs = None if whose is not None else self._costs_in(group.topology_key, domains)
             answer = preempt(group, domains, tenants, costs=costs)
-            if isinstance(answer, Preemption):
+            if isinstance(answer, Preemption) and domains.awaited:
                 return answer
             known = state, answer
             if len(self._known) >= self._MOST:

@@ -2,6 +2,7 @@
 
 engine     planning one group, and room for one while a thousand wait; no control plane
 extender   kube-scheduler's calls to us over HTTP; no control plane
+answers    `explain` and `status` on a large cluster; no control plane
 start      `serve` from nothing on a large cluster: time and memory
 line       the same groups as plain pods and as placed groups through the real control plane
 life       a LeaderWorkerSet of 1 000 groups created, updated and deleted by the built-in controller
@@ -20,7 +21,7 @@ from lws_placement.garbage import collect_rarely
 
 from .figures import show, write
 
-PARTS = ("engine", "extender", "start", "line", "life")
+PARTS = ("engine", "extender", "answers", "start", "line", "life")
 
 
 def main():

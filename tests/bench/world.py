@@ -31,8 +31,14 @@ def group_of(number):
 
 def held(cache, domain, *, number, name="others", group=None):
     """The domain is somebody's, all four nodes of it."""
+    hold = a_hold(domain, number=number, name=name, group=group)
+    cache.put_hold(hold)
+    return hold
+
+
+def a_hold(domain, *, number, name="others", group=None):
     nodes = {rank: node_name(domain * PER_DOMAIN + rank) for rank in range(PER_DOMAIN)}
-    hold = Hold(
+    return Hold(
         domain=domain_of(domain),
         group=group or GroupId(NAMESPACE, name, f"lws-{name}", f"key-{number}"),
         group_index=str(number),
@@ -45,8 +51,11 @@ def held(cache, domain, *, number, name="others", group=None):
         resource_version="1",
         uid=f"hold-{number}",
     )
-    cache.put_hold(hold)
-    return hold
+
+
+def group_of_member(number):
+    """The group of the pods that `a_member` makes."""
+    return GroupId(NAMESPACE, "bench", LWS_UID, f"key-{number}")
 
 
 def taken_by_all(cache, domains):
@@ -65,7 +74,7 @@ def taken_by_all(cache, domains):
                 cache,
                 domain,
                 number=domain,
-                group=GroupId(NAMESPACE, "bench", LWS_UID, f"key-{domain}"),
+                group=group_of_member(domain),
             )
 
 
@@ -87,11 +96,16 @@ def _put_small(cache, number, node, *, priority, uid=""):
 
 
 def _put(cache, raw, node, *, uid=""):
-    raw["metadata"] |= {"resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
-    raw["metadata"]["uid"] = uid or raw["metadata"]["uid"]
+    cache.put_pod(bound(raw, node, uid=uid or raw["metadata"]["uid"]))
+
+
+def bound(raw, node, *, uid):
+    """The pod as it runs there."""
+    stored = {"uid": uid, "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    raw["metadata"] |= stored
     raw["spec"]["nodeName"] = node
     raw["status"] = {"phase": "Running"}
-    cache.put_pod(raw)
+    return raw
 
 
 def domain_of(domain):

@@ -16,6 +16,7 @@ from lws_placement.engine.preempt import (
     WhyNobody,
     preempt,
 )
+from lws_placement.engine.turn import turn_of
 
 EIGHT = a_demand(gpu=8)
 FOUR = a_group(EIGHT, EIGHT, EIGHT, EIGHT)
@@ -270,6 +271,21 @@ def test_groups_of_one_shape_share_an_answer_until_something_changes():
     assert isinstance(ask(ONE), Preemption)
     town.add_pod("high", "a-0", priority=1000)
     assert ask(ONE) == Nobody(WhyNobody.NO_HELP)
+
+
+def test_victims_are_shared_only_while_no_group_waits_for_a_place():
+    town, memo = Town(), PreemptionMemo()
+    town.add_domain("a", gpu=1)
+    town.add_pod("low", "a-0")
+    later = replace(ONE, id=a_group_id("later"), since_s=9.0)
+
+    def ask(group):
+        return memo.ask(group, town.index.domains(KEY), town)
+
+    assert ask(later) is ask(ONE)
+    town.index.await_room(turn_of(ONE), frozenset({"a-0"}))
+    assert victims(ask(ONE)) == ["ns/low"]
+    assert ask(later) == Nobody(WhyNobody.NO_HELP)
 
 
 def test_its_own_pods_are_no_victims():
