@@ -65,6 +65,9 @@ class ClusterCache:
             self._affinity.pop(uid, None)
         self._index_pod(old, pod)
         self._note_unbound(pod)
+        if pod.node_trouble and (old is None or not old.node_trouble):
+            for listener in self.listeners:
+                listener.node_failed(pod)
 
     def put_written_pod(self, raw: Raw) -> None:
         """A write response: only for a pod that is still known."""

@@ -47,17 +47,22 @@ class TroubleBook:
         """All that there is something to remember, or to forget, of."""
         return sorted(self._histories.keys() | self._written.keys())
 
+    def node_failed(self, pod: Pod) -> None:
+        """At once: a failed pod is deleted by its controller, perhaps before the group is looked
+        at.
+        """
+        group = self._cache.group_of(pod)
+        if group is not None:
+            history = self._histories.get(group, _NOTHING)
+            holds = self._cache.holds_of(group)
+            self._keep(group, self._with_failure(history, pod, holds, now=self._clock()))
+
     def look(self, seen: Seen) -> Troubles:
         """Note what is to be seen of the group now; what `decide` should know of it."""
         now = self._clock()
         history = self._histories.get(seen.id, _NOTHING).pruned(self._policy, now=now)
         for pod in seen.pods:
-            domain = (
-                _domain_of(pod, seen.holds) if failed_by_node(pod, self._cache.domains) else None
-            )
-            if domain is not None:
-                incarnation = self._cache.leader_uid(pod)
-                history = history.with_failure(domain, incarnation, now=now)
+            history = self._with_failure(history, pod, seen.holds, now=now)
         if _is_whole(seen):
             for hold in seen.active:
                 history = history.settled(hold.domain)
@@ -102,6 +107,14 @@ class TroubleBook:
         """How long until something of the group is too old to matter."""
         at_s = self._histories.get(group, _NOTHING).forgotten_s(self._policy)
         return None if at_s is None else max(at_s - self._clock(), 0.0)
+
+    def _with_failure(
+        self, history: History, pod: Pod, holds: Sequence[Hold], *, now: float
+    ) -> History:
+        domain = _domain_of(pod, holds) if failed_by_node(pod, self._cache.domains) else None
+        if domain is None:
+            return history
+        return history.with_failure(domain, self._cache.leader_uid(pod), now=now)
 
     def _keep(self, group: GroupId, history: History) -> None:
         if history == _NOTHING:

@@ -76,6 +76,24 @@ def test_a_domain_whose_nodes_failed_twice_is_the_last_choice():
     run(story())
 
 
+def test_failures_count_though_the_failed_pod_is_gone_before_anybody_looks():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.add_lws()
+        for _ in range(2):
+            await cluster.rest()
+            assert set(cluster.places().values()) == {"a-0", "a-1"}
+            reason = {"phase": "Failed", "reason": "UnexpectedAdmissionError"}
+            cluster.change("pods", "llm-0-1", lambda pod, said=reason: pod["status"].update(said))
+            cluster.delete("pods", "llm-0-1", gracePeriodSeconds=0)
+        await cluster.rest()
+        assert set(cluster.places().values()) == {"b-0", "b-1"}
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
 def test_the_last_choice_is_a_choice():
     async def story():
         cluster = await a_cluster("a")
