@@ -1,106 +1,31 @@
 """What LeaderWorkerSet's users rely on, with the real StatefulSet controller, scheduler and garbage
 collector. Names in brackets are the cases of LeaderWorkerSet's own tests that a test stands for
-(`tests/lws_cases.md`); those of rolling updates are in `test_lws_rollout.py`.
+(`tests/lws_cases.md`); those of rolling updates are in `test_lws_rollout.py`, of restarts in
+`test_lws_restarts.py`, of subgroups, TPUs and claims in `test_lws_subgroups.py`.
 """
 
 import json
 
-import pytest
+from e2e.groups import (
+    LIGHT,
+    NEVER_READY,
+    UNIQUE,
+    condition,
+    environment,
+    is_true,
+    label,
+    light,
+    messages,
+    note,
+    of_group,
+    patch,
+    services,
+    sets,
+    start,
+    uids,
+    wait_available,
+)
 from e2e.stack import LWS
-
-LIGHT = {"cpu": "10m"}
-TPUS = {"cpu": "10m", "google.com/tpu": "4"}
-MANY_CHIPS = {"google.com/tpu": "64"}
-UNIQUE = {"networkConfig": {"subdomainPolicy": "UniquePerReplica"}}
-NEVER_READY = "simulate.lws-placement.dev/never-ready"
-
-
-def light(scene, *, replicas=1, size=2, resources=LIGHT, **more):
-    """A set that asks for no placement."""
-    return scene.lws(replicas=replicas, size=size, exclusive=False, resources=resources, **more)
-
-
-def start(scene, lws, groups):
-    """On nodes with room for all; until it is available with so many groups."""
-    scene.pool(1, capacity=MANY_CHIPS)
-    scene.create(lws)
-    wait_available(scene, groups)
-
-
-def wait_available(scene, groups):
-    def available():
-        obj = scene.one("lws", "llm")
-        status = obj.get("status", {})
-        return (
-            status.get("observedGeneration") == obj["metadata"]["generation"]
-            and status.get("readyReplicas", 0) == status.get("replicas", 0) == groups
-            and is_true(obj, "Available")
-        )
-
-    scene.wait(available, f"{groups} groups are available")
-
-
-def condition(obj, kind):
-    found = obj.get("status", {}).get("conditions", [])
-    return next((c for c in found if c["type"] == kind), {})
-
-
-def is_true(obj, kind):
-    return condition(obj, kind).get("status") == "True"
-
-
-def patch(scene, spec):
-    scene.kubectl("patch", "lws", "llm", "--type=merge", f"-p={json.dumps({'spec': spec})}")
-
-
-def sets(scene):
-    return {s["metadata"]["name"]: s for s in scene.get("statefulsets")}
-
-
-def services(scene):
-    return {s["metadata"]["name"]: s for s in scene.get("services")}
-
-
-def uids(scene):
-    return {p["metadata"]["name"]: p["metadata"]["uid"] for p in scene.members("llm")}
-
-
-def of_group(found, group):
-    prefix = f"llm-{group}"
-    return {n: u for n, u in found.items() if n == prefix or n.startswith(f"{prefix}-")}
-
-
-def all_new(now, before):
-    return now.keys() == before.keys() and not set(now.values()) & set(before.values())
-
-
-def replaced(scene, name, uid):
-    return uids(scene).get(name, uid) != uid
-
-
-def environment(pod, container=0):
-    return {e["name"]: e.get("value") for e in pod["spec"]["containers"][container].get("env", ())}
-
-
-def label(obj, key):
-    return obj["metadata"].get("labels", {}).get(f"{LWS}/{key}")
-
-
-def note(obj, key):
-    return obj["metadata"].get("annotations", {}).get(f"{LWS}/{key}")
-
-
-def messages(scene, reason):
-    return {e["message"] for e in scene.events(reason)}
-
-
-def restart_container(scene, name):
-    """What kubelet reports when a container has crashed and runs again."""
-    pod = scene.one("pod", name)
-    statuses = [{**s, "restartCount": 1} for s in pod["status"]["containerStatuses"]]
-    body = json.dumps({"status": {"containerStatuses": statuses}})
-    scene.kubectl("patch", "pod", name, "--subresource=status", "--type=merge", f"-p={body}")
-
 
 # -- shape -----------------------------------------------------------------------------------------
 
@@ -335,178 +260,3 @@ def test_leader_created_creates_workers_at_once(scene):
     scene.create(light(scene, replicas=2, size=3, startupPolicy="LeaderCreated"))
     scene.wait(lambda: len(uids(scene)) == 6, "all pods exist")
     assert scene.bound() == []
-
-
-# -- restarts --------------------------------------------------------------------------------------
-
-
-def test_policy_none_replaces_a_worker_alone(scene):
-    """[ctl-18]"""
-    start(scene, light(scene, size=3, restart="None"), 1)
-    before = uids(scene)
-    scene.kubectl("delete", "pod", "llm-0-1", "--wait=false")
-    scene.wait(lambda: replaced(scene, "llm-0-1", before["llm-0-1"]), "a new worker")
-    now = uids(scene)
-    assert (now["llm-0"], now["llm-0-2"]) == (before["llm-0"], before["llm-0-2"])
-    assert scene.events("RecreateGroup") == []
-
-
-@pytest.mark.parametrize("how", ["deleted", "its container restarted"])
-def test_trouble_of_one_worker_recreates_its_group(scene, how):
-    """[e2e-16, ctl-19]: that group, and no other."""
-    start(scene, light(scene, replicas=2, size=3), 2)
-    before = uids(scene)
-    if how == "deleted":
-        scene.kubectl("delete", "pod", "llm-1-2", "--wait=false")
-    else:
-        restart_container(scene, "llm-1-2")
-    scene.wait(lambda: all_new(of_group(uids(scene), 1), of_group(before, 1)), "group 1 is all new")
-    assert of_group(uids(scene), 0) == of_group(before, 0)
-    wait_available(scene, 2)
-    words = "Worker pod llm-1-2 failed, deleted leader pod llm-1 to recreate group 1"
-    assert words in messages(scene, "RecreateGroup")
-
-
-AFTER_START = f"{LWS}/experimental-recreate-group-after-start"
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        pytest.param({"annotations": {AFTER_START: ""}}, id="ctl-20"),
-        pytest.param({"restart": "RecreateGroupAfterStart"}, id="ctl-21"),
-    ],
-)
-def test_a_group_that_has_not_started_is_not_recreated(scene, how):
-    """Two nodes with room for one pod each, so the third stays Pending."""
-    scene.pool(1, 2)
-    scene.create(light(scene, size=3, resources={"cpu": "40"}, **how))
-    scene.wait(lambda: len(uids(scene)) == 3 and len(scene.bound()) == 2, "two of three run")
-    victim = scene.wait(lambda: _running(scene), "a worker or leader runs")
-    before = uids(scene)
-    restart_container(scene, victim)
-    scene.kubectl("annotate", "lws", "llm", "look=again")
-    scene.wait(
-        lambda: sets(scene)["llm"]["metadata"]["annotations"].get("look"), "it was looked at"
-    )
-    assert uids(scene) == before
-    assert scene.events("RecreateGroup") == []
-
-
-def _running(scene):
-    found = [p["metadata"]["name"] for p in scene.members() if p["status"]["phase"] == "Running"]
-    return next((name for name in sorted(found, reverse=True)), None)
-
-
-def test_a_group_that_has_started_is_recreated_after_start(scene):
-    """[ctl-22]"""
-    start(scene, light(scene, size=3, restart="RecreateGroupAfterStart"), 1)
-    before = uids(scene)
-    restart_container(scene, "llm-0-1")
-    scene.wait(lambda: all_new(uids(scene), before), "the group is all new")
-    assert scene.events("RecreateGroup")
-
-
-# -- subgroups, TPUs, claims -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("policy", "size", "leader_index", "hosts_of_3"),
-    [
-        pytest.param("LeaderWorker", 4, "0", "llm-0-2.llm,llm-0-3.llm", id="e2e-8"),
-        pytest.param("LeaderExcluded", 5, None, "llm-0-3.llm,llm-0-4.llm", id="leader excluded"),
-    ],
-)
-def test_subgroups(scene, policy, size, leader_index, hosts_of_3):
-    lws = light(scene, size=size, resources=TPUS)
-    if policy == "LeaderExcluded":
-        lws = light(scene, size=size, resources=TPUS, leader=LIGHT)
-    lws["spec"]["leaderWorkerTemplate"]["subGroupPolicy"] = {
-        "subGroupSize": 2,
-        "subGroupPolicyType": policy,
-    }
-    start(scene, lws, 1)
-    pods = {p["metadata"]["name"]: p for p in scene.members()}
-    assert {note(p, "subgroup-size") for p in pods.values()} == {"2"}
-    assert {note(p, "subgroup-policy-type") for p in pods.values()} == {policy}
-    assert label(pods["llm-0"], "subgroup-index") == leader_index
-    assert label(pods["llm-0-3"], "subgroup-index") == "1"
-    keys = [label(p, "subgroup-key") for p in pods.values() if label(p, "subgroup-key")]
-    assert len(set(keys)) == 2
-    assert environment(pods["llm-0-3"])["TPU_WORKER_HOSTNAMES"] == hosts_of_3
-
-
-def test_every_pod_knows_all_tpu_hosts(scene):
-    """[e2e-10]"""
-    start(scene, light(scene, replicas=2, size=2, resources=TPUS), 2)
-    for pod in scene.members():
-        env, group = environment(pod), label(pod, "group-index")
-        assert env["TPU_WORKER_HOSTNAMES"] == f"llm-{group}.llm,llm-{group}-1.llm"
-        assert env["TPU_WORKER_ID"] == label(pod, "worker-index")
-        assert env["TPU_NAME"] == f"llm-{group}"
-
-
-def test_two_tpu_containers_of_a_pod_are_two_hosts(scene):
-    """[e2e-11]"""
-    lws = light(scene, size=2, resources=TPUS)
-    containers = lws["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]["containers"]
-    containers.append({**containers[0], "name": "second"})
-    start(scene, lws, 1)
-    for pod in scene.members():
-        rank = int(label(pod, "worker-index"))
-        for i in range(2):
-            env = environment(pod, i)
-            assert env["TPU_WORKER_HOSTNAMES"] == "llm-0.llm,llm-0.llm,llm-0-1.llm,llm-0-1.llm"
-            assert env["TPU_WORKER_ID"] == str(2 * rank + i)
-            assert env["TPU_PROCESS_PORT"] == str(8476 + i)
-
-
-def test_the_subdomain_policy_changes_the_tpu_hosts(scene):
-    """[e2e-13]: there and back."""
-    start(scene, light(scene, size=2, resources=TPUS), 1)
-    patch(scene, UNIQUE)
-    scene.wait(lambda: _hosts(scene) == {"llm-0.llm-0,llm-0-1.llm-0"}, "its own subdomain")
-    wait_available(scene, 1)
-    patch(scene, {"networkConfig": {"subdomainPolicy": "Shared"}})
-    scene.wait(lambda: _hosts(scene) == {"llm-0.llm,llm-0-1.llm"}, "the shared one")
-    wait_available(scene, 1)
-
-
-def _hosts(scene):
-    pods = scene.members("llm")
-    return {environment(p)["TPU_WORKER_HOSTNAMES"] for p in pods} if len(pods) == 2 else set()
-
-
-def test_claims_of_leaders_and_workers_and_what_becomes_of_them(scene):
-    """Nothing provisions volumes here, so the pods wait; the claims are what is looked at."""
-    claim = {
-        "metadata": {"name": "data", "labels": {"not": "copied"}},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": "fast",
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    }
-    lws = light(scene, replicas=2, size=2)
-    template = lws["spec"]["leaderWorkerTemplate"]
-    template["volumeClaimTemplates"] = [claim]
-    policy = {"whenDeleted": "Delete", "whenScaled": "Delete"}
-    template["persistentVolumeClaimRetentionPolicy"] = policy
-    scene.create(lws)
-    scene.wait(
-        lambda: _claims(scene) == ["data-llm-0", "data-llm-0-1", "data-llm-1", "data-llm-1-1"],
-        "a claim for each pod",
-    )
-    for made in sets(scene).values():
-        assert made["spec"]["persistentVolumeClaimRetentionPolicy"] == policy
-        (copied,) = made["spec"]["volumeClaimTemplates"]
-        assert copied["spec"]["storageClassName"] == "fast"
-        assert "labels" not in copied["metadata"]
-    patch(scene, {"replicas": 1})
-    scene.wait(lambda: _claims(scene) == ["data-llm-0", "data-llm-0-1"], "those of group 1 go")
-    scene.kubectl("delete", "lws", "llm", "--wait=false")
-    scene.wait(lambda: not _claims(scene), "all go with their set")
-
-
-def _claims(scene):
-    return sorted(c["metadata"]["name"] for c in scene.get("persistentvolumeclaims"))
