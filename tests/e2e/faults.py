@@ -48,6 +48,8 @@ _BEFORE = {
     Fault.REFUSED: (500, "InternalError"),
 }
 _WATCHES = (Fault.CUT, None, Fault.CUT, Fault.EXPIRED, Fault.CUT, Fault.EXPIRED_LATE)
+_TURNS = 20
+"""Of the event loop, until every connection that was aborted is closed as well."""
 _KEPT = ("Accept", "Authorization", "Content-Type")
 
 
@@ -93,7 +95,11 @@ class Faults:
             self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             self._begun.set()
             await self._ended.wait()
+            await connector.close(abort_ssl=True)  # else each waits for the other side's goodbye
             await runner.cleanup()
+            await _cancelled(asyncio.all_tasks() - {asyncio.current_task()})
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     async def _handle(self, request):
         kind = (request.method, resource_of(request.path))
@@ -154,6 +160,13 @@ class Faults:
                     self.injected[kind, Fault.CUT] += 1
                     request.transport.abort()
         return response
+
+
+async def _cancelled(tasks):
+    """Calls whose client went away in the middle are nobody's any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _pass_on(answer, response, *, most):
