@@ -15,6 +15,7 @@ from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner, decode_pod
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.hold_index import HoldIndex
+from lws_placement.cluster.identity import identify
 from lws_placement.cluster.listener import Listener
 from lws_placement.cluster.occupants import occupant_of, takes_differently
 from lws_placement.cluster.preempting import ComingHolds, Priorities
@@ -22,7 +23,7 @@ from lws_placement.cluster.revisions import Revision, RevisionIndex
 from lws_placement.cluster.unbound_pods import UnboundPods
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.holds import Hold, Promise, promises_of
-from lws_placement.engine.model import DomainName, GroupId, MemberInfo, Pod
+from lws_placement.engine.model import DomainName, GroupId, Pod
 from lws_placement.engine.workload import LwsInfo, Templates
 
 
@@ -158,7 +159,7 @@ class ClusterCache:
         return sorted(self._groups.keys() | self._holds.groups)
 
     def _index_pod(self, old: Pod | None, pod: Pod) -> None:
-        group, known = self._identify(pod), self._group_of.get(pod.uid)
+        group, known = identify(pod, self._lws, self._stateful_sets), self._group_of.get(pod.uid)
         if old is not None and known != group:
             self._leave_group(old)
         if group is not None:
@@ -193,33 +194,6 @@ class ClusterCache:
             if not self._groups[group]:
                 del self._groups[group]
             self._group_changed(group)
-
-    def _identify(self, pod: Pod) -> GroupId | None:
-        """The group a pod is to be placed with; None for pods that ask for nothing or lie about
-        their owner.
-
-        A member is controlled by the StatefulSet that LeaderWorkerSet made for its rank: `<lws>`
-        for a leader, the leader pod's name for a worker.
-        """
-        member = pod.member
-        if member is None or not member.ask.places:
-            return None
-        if not member.of_lws:
-            return GroupId(pod.namespace, member.lws, member.lws_uid, "")
-        if pod.owner_kind != "StatefulSet":
-            return None
-        if pod.owner_name != (member.lws if member.rank == 0 else member.leader_name):
-            return None
-        return GroupId(pod.namespace, member.lws, self._lws_uid(pod, member), member.group_key)
-
-    def _lws_uid(self, pod: Pod, member: MemberInfo) -> str:
-        """Stamped at admission; else through the leader StatefulSet's owner; else by name."""
-        if member.lws_uid:
-            return member.lws_uid
-        if member.rank == 0 and pod.owner_uid in self._stateful_sets:
-            return str(controlling_owner(self._stateful_sets[pod.owner_uid]).get("uid", ""))
-        lws = self._lws.get((pod.namespace, member.lws))
-        return lws.uid if lws is not None else ""
 
     # -- LeaderWorkerSets and what they own ------------------------------------------------------
 

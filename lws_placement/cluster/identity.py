@@ -1,0 +1,40 @@
+"""Whose member a pod is, from what is known of its owners."""
+
+from collections.abc import Mapping
+
+from lws_placement.cluster.client import Raw
+from lws_placement.cluster.decode import controlling_owner
+from lws_placement.engine.model import GroupId, MemberInfo, Pod
+from lws_placement.engine.workload import LwsInfo
+
+Sets = Mapping[tuple[str, str], LwsInfo]
+
+
+def identify(pod: Pod, sets: Sets, stateful_sets: Mapping[str, Raw]) -> GroupId | None:
+    """The group a pod is to be placed with; None for pods that ask for nothing or lie about their
+    owner. `sets`: by namespace and name; `stateful_sets`: by UID.
+
+    A member is controlled by the StatefulSet that LeaderWorkerSet made for its rank: `<lws>` for a
+    leader, the leader pod's name for a worker.
+    """
+    member = pod.member
+    if member is None or not member.ask.places:
+        return None
+    if not member.of_lws:
+        return GroupId(pod.namespace, member.lws, member.lws_uid, "")
+    if pod.owner_kind != "StatefulSet":
+        return None
+    if pod.owner_name != (member.lws if member.rank == 0 else member.leader_name):
+        return None
+    uid = _lws_uid(pod, member, sets, stateful_sets=stateful_sets)
+    return GroupId(pod.namespace, member.lws, uid, member.group_key)
+
+
+def _lws_uid(pod: Pod, member: MemberInfo, sets: Sets, *, stateful_sets: Mapping[str, Raw]) -> str:
+    """Stamped at admission; else through the leader StatefulSet's owner; else by name."""
+    if member.lws_uid:
+        return member.lws_uid
+    if member.rank == 0 and pod.owner_uid in stateful_sets:
+        return str(controlling_owner(stateful_sets[pod.owner_uid]).get("uid", ""))
+    lws = sets.get((pod.namespace, member.lws))
+    return lws.uid if lws is not None else ""
