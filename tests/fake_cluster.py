@@ -11,7 +11,8 @@ import json
 from contextlib import suppress
 
 from fake_controllers import Controllers, label, node_of, owned_by
-from fakes import FOREGROUND, STARTED, FakeApi, FakeServer
+from fake_server import FOREGROUND, STARTED, FakeServer
+from fakes import FakeApi
 
 from lws_placement import keys
 from lws_placement.cluster.cache import ClusterCache

@@ -1,157 +1,18 @@
-"""An API server in memory, for tests of our own logic, with real semantics where they matter.
+"""One process's client of the API server in memory (`fake_server.py`).
 
-resourceVersions grow by one with every write; a write that carries an old one, or another UID, is
-refused with 409; a bound pod is deleted gracefully, so it stays Terminating until `kubelet` is
-told to finish it; a foreground deletion waits for the dependents; a watch tells every change after
-its resourceVersion, in order, and loses none. Nothing happens by itself: controllers, scheduler,
-kubelet and garbage collector are stepped by the test (`fake_cluster.py`).
-
-A client can be made to stop at its n-th write, as a process does that is killed there: before the
-write took effect or after it, and it never gets an answer. It can also be answered with an error,
-lose an answer, or have its watches stand still.
+It can be made to stop at its n-th write, as a process does that is killed there: before the write
+took effect or after it, and it never gets an answer. It can also be answered with an error, lose an
+answer, or have its watches stand still.
 """
 
 import asyncio
 from contextlib import suppress
 
+from fake_server import matches, refused
+
 from lws_placement.cluster.client import APPLY_PATCH, MERGE_PATCH
 from lws_placement.engine.json_copy import json_copy
-from lws_placement.errors import (
-    AlreadyExistsError,
-    ApiError,
-    ConflictError,
-    ExpiredError,
-    NotFoundError,
-)
-
-FOREGROUND = "foregroundDeletion"
-STARTED = "2026-01-01T00:00:00Z"
-
-_WITH_GENERATION = ("leaderworkersets", "statefulsets")
-
-_ERRORS = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
-
-
-def refused(status, message):
-    return _ERRORS.get(status, ApiError)(f"{status} {message}", status=status)
-
-
-class FakeServer:
-    """The objects, by resource and (namespace, name), and the log that watches read."""
-
-    def __init__(self):
-        self.objects = {}
-        self.version = 100
-        self.compacted = 0
-        self.log = []
-        self.changed = asyncio.Event()
-        self.after_write = []
-        self._uids = 0
-
-    # -- reading, for tests ----------------------------------------------------------------------
-
-    def all(self, resource, *, labels=None):
-        """The living objects, by name; not copies, so change them through `put` alone."""
-        found = self.objects.get(resource, {})
-        return [o for _, o in sorted(found.items()) if matches(o, labels)]
-
-    def find(self, resource, name, namespace="ns"):
-        return self.objects.get(resource, {}).get((namespace, name))
-
-    # -- writing ---------------------------------------------------------------------------------
-
-    def create(self, resource, obj, *, namespace=""):
-        obj = json_copy(obj)
-        meta = obj["metadata"]
-        if namespace:
-            meta["namespace"] = namespace
-        key = (meta.get("namespace", ""), meta["name"])
-        if key in self.objects.get(resource, {}):
-            raise AlreadyExistsError(f"{resource} {key} already exists", status=409)
-        if meta.get("resourceVersion"):
-            raise refused(400, "resourceVersion should not be set on objects to be created")
-        self._uids += 1
-        meta |= {"uid": f"uid-{self._uids}", "creationTimestamp": STARTED}
-        if resource in _WITH_GENERATION:
-            meta["generation"] = 1
-        return self._store(resource, key, obj, "ADDED")
-
-    def put(self, resource, obj):
-        """What is stored from now on; the object's own resourceVersion, if any, must be current."""
-        obj = json_copy(obj)
-        meta = obj["metadata"]
-        key = (meta.get("namespace", ""), meta["name"])
-        old = self._known(resource, key)
-        self._check(old, meta)
-        for name in ("uid", "creationTimestamp", "deletionTimestamp", "generation"):
-            if name in old["metadata"]:
-                meta[name] = old["metadata"][name]
-        if obj.get("spec") != old.get("spec") and "generation" in meta:
-            meta["generation"] += 1
-        if meta.get("deletionTimestamp") and not _must_stay(resource, obj):
-            return self._remove(resource, key)
-        if {**obj, "metadata": {**meta, "resourceVersion": ""}} == {
-            **old,
-            "metadata": {**old["metadata"], "resourceVersion": ""},
-        }:
-            return json_copy(old)
-        return self._store(resource, key, obj, "MODIFIED")
-
-    def delete(self, resource, key, *, options=None):
-        options = options or {}
-        obj = json_copy(self._known(resource, key))
-        self._check(obj, options.get("preconditions") or {})
-        meta = obj["metadata"]
-        if options.get("propagationPolicy") == "Foreground":
-            meta["finalizers"] = sorted({*meta.get("finalizers", ()), FOREGROUND})
-        grace = options.get("gracePeriodSeconds", 30)
-        if resource == "pods" and not obj["spec"].get("nodeName"):
-            grace = 0  # nobody runs it
-        first = "deletionTimestamp" not in meta
-        meta["deletionTimestamp"] = STARTED
-        if resource == "pods" and (first or grace == 0):
-            meta["deletionGracePeriodSeconds"] = grace
-        if not _must_stay(resource, obj):
-            return self._remove(resource, key)
-        return self._store(resource, key, obj, "MODIFIED") if first or grace == 0 else obj
-
-    def compact(self):
-        """Watches can no longer be resumed from before now."""
-        self.compacted = self.version
-
-    def _known(self, resource, key):
-        found = self.objects.get(resource, {}).get(key)
-        if found is None:
-            raise refused(404, f"{resource} {key} not found")
-        return found
-
-    def _check(self, old, wanted):
-        for field in ("uid", "resourceVersion"):
-            has, asked = old["metadata"].get(field), wanted.get(field)
-            if asked and asked != has:
-                raise refused(409, f"{field} is {has}, not {asked}")
-
-    def _store(self, resource, key, obj, kind):
-        self.version += 1
-        obj["metadata"]["resourceVersion"] = str(self.version)
-        old = self.objects.setdefault(resource, {}).get(key)
-        self.objects[resource][key] = obj
-        self._tell(resource, kind, obj, old)
-        return json_copy(obj)
-
-    def _remove(self, resource, key):
-        obj = json_copy(self.objects[resource].pop(key))
-        self.version += 1
-        obj["metadata"]["resourceVersion"] = str(self.version)
-        self._tell(resource, "DELETED", obj, obj)
-        return json_copy(obj)
-
-    def _tell(self, resource, kind, obj, old):
-        self.log.append((self.version, resource, kind, obj, old))
-        self.changed.set()
-        self.changed = asyncio.Event()
-        for look in self.after_write:
-            look()
+from lws_placement.errors import ApiError
 
 
 class FakeApi:
@@ -361,16 +222,6 @@ def parse(path):
     return parts[0], (namespace, name), sub
 
 
-def matches(obj, selector):
-    """Selectors of the forms `key`, `key=value` and several of them with commas."""
-    labels = obj["metadata"].get("labels") or {}
-    for part in (selector or "").split(","):
-        key, equals, value = part.partition("=")
-        if key and (key not in labels or (equals and labels[key] != value)):
-            return False
-    return True
-
-
 def has_field(obj, selector):
     """A selector of the form `field.of.it=value`."""
     path, _, value = (selector or "").partition("=")
@@ -400,14 +251,6 @@ def _as_selected(kind, obj, old, selector):
     if after:
         return kind if before or kind == "ADDED" else "ADDED"
     return "DELETED" if before else None
-
-
-def _must_stay(resource, obj):
-    """Is something still to be done before a deleted object may go?"""
-    meta = obj["metadata"]
-    return bool(meta.get("finalizers")) or (
-        resource == "pods" and meta.get("deletionGracePeriodSeconds", 0) > 0
-    )
 
 
 def _check_pod_update(old, new):

@@ -1,7 +1,8 @@
 """Events are said once, and not again for numbers alone (`cluster/events.py`)."""
 
 import pytest
-from fakes import FakeApi, FakeServer
+from fake_server import FakeServer
+from fakes import FakeApi
 
 from lws_placement.cluster.events import EventRecorder
 

@@ -1,7 +1,8 @@
 """What preemption is decided on, as it is read from the API server, and evictions."""
 
 import pytest
-from fakes import FakeApi, FakeServer
+from fake_server import FakeServer
+from fakes import FakeApi
 from virtual_time import run
 
 from lws_placement import keys

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from fake_cluster import KEY, FakeCluster
-from fakes import matches
+from fake_server import matches
 from virtual_time import run
 
 from lws_placement import keys

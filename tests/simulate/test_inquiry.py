@@ -6,7 +6,8 @@ from functools import wraps
 
 import pytest
 from fake_cluster import FakeCluster
-from fakes import FakeApi, FakeServer
+from fake_server import FakeServer
+from fakes import FakeApi
 from virtual_time import run
 
 from lws_placement.cli.reading import leader_problem
