@@ -87,9 +87,9 @@ def _leave_running(cluster: LocalCluster, console: Console) -> None:
     for line in (
         "kubectl get lws,pods -o wide",
         "kubectl get leases -n lws-placement-system   # the holds, one per domain",
-        "kubectl get events --field-selector reason=Placed",
         "kubectl delete pod trap-3-2                  # its whole group restarts, in its own slice",
         "kubectl scale lws trap --replicas=13         # two more groups than there is room for",
+        "kubectl get events --field-selector reason=WaitingForDomain    # why they wait",
         "kubectl explain lws.spec.leaderWorkerTemplate",
     ):
         console.print(f"  {line}", soft_wrap=True)

@@ -16,8 +16,10 @@ V = TypeVar("V")
 class SharedReads(Generic[K, V]):
     """`read(key)` for one event loop. What it raises is raised to all whom it was for."""
 
-    def __init__(self, read: Callable[[K], Awaitable[V]]) -> None:
+    def __init__(self, read: Callable[[K], Awaitable[V]], *, gather_s: float) -> None:
+        """A read begins `gather_s` after it was first asked for."""
         self._read = read
+        self._gather_s = gather_s
         self._running: dict[K, asyncio.Task[V]] = {}
         self._next: dict[K, asyncio.Task[V]] = {}
 
@@ -29,6 +31,7 @@ class SharedReads(Generic[K, V]):
         return await asyncio.shield(task)
 
     async def _fetch(self, key: K, before: asyncio.Task[V] | None) -> V:
+        await asyncio.sleep(self._gather_s)
         if before is not None:
             await asyncio.wait([before])
         task = self._next.pop(key)

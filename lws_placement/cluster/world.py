@@ -15,6 +15,9 @@ from lws_placement.engine.model import DomainName, GroupId, Pod
 from lws_placement.engine.snapshot import Changes, DomainSet, NodeView
 from lws_placement.errors import NotFoundError
 
+_GATHER_S = 0.01
+"""kube-scheduler binds the workers of a group a few milliseconds after one another."""
+
 
 class ClusterWorld:
     """The extender's world over the mirrored cache and the API server."""
@@ -23,7 +26,7 @@ class ClusterWorld:
         self._api = api
         self._cache = cache
         self._mirror = mirror
-        self._holds = SharedReads(store.fetch)
+        self._holds = SharedReads(store.fetch, gather_s=_GATHER_S)
 
     def ready(self) -> bool:
         return self._mirror.synced

@@ -117,6 +117,8 @@ class Observed:
 
     def _put_lws(self, raw: Raw) -> None:
         known = self.lws.get(_name(raw))
+        if known is not None and _is_older(raw, known):
+            return  # than the answer to a write of ours
         self.lws[_name(raw)] = raw
         self._on_lws(_name(raw))
         if known is not None and _asks_the_same(known, raw):

@@ -36,7 +36,10 @@ class Reporter:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def placed(self, group: GroupId, promise: Promise) -> None:
+        """Not of a group that is planned ahead, which is as everyone expects: its hold shows it."""
         self._conditions.placed(group)
+        if not self._speakers(group):
+            return
         first = promise.holds[0]
         note = f"group {_index(first)} has {promise.where} for its {first.size} pods"
         self._say(group, reason="Placed", note=note, action="Plan")
