@@ -148,8 +148,8 @@ def _by_cost(found: tuple[Cost, object]) -> Cost:
 
 class PreemptionMemo:
     """What was answered lately, for as long as the state of the cluster is the same. Groups that
-    own nothing share it with all of their shape and rank; but a place is not for everybody where
-    some earlier group waits for it.
+    own nothing share it with all of their shape and rank, unless some group waits for a place:
+    that is closed to later groups and not to earlier ones.
     """
 
     _MOST = 64
@@ -162,16 +162,14 @@ class PreemptionMemo:
         if domains.has_owner(group.id):
             return preempt(group, domains, tenants)
         demands = tuple(m.demand for m in group.members)
-        whose = None if group.scope is Scope.CLUSTER else group.id
+        common = group.scope is Scope.CLUSTER
+        whose = None if common and not domains.awaited else group.id
         question = (group.topology_key, demands, group.outranks, whose)
         state = (id(domains), domains.changes.mark, tenants.version)
         known = self._known.pop(question, None)
         if known is None or known[0] != state:
-            costs = None if whose is not None else self._costs_in(group.topology_key, domains)
-            answer = preempt(group, domains, tenants, costs=costs)
-            if isinstance(answer, Preemption) and domains.awaited:
-                return answer
-            known = state, answer
+            costs = self._costs_in(group.topology_key, domains) if common else None
+            known = state, preempt(group, domains, tenants, costs=costs)
             if len(self._known) >= self._MOST:
                 self._known.pop(next(iter(self._known)))
         self._known[question] = known

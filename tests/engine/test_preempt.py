@@ -273,7 +273,7 @@ def test_groups_of_one_shape_share_an_answer_until_something_changes():
     assert ask(ONE) == Nobody(WhyNobody.NO_HELP)
 
 
-def test_victims_are_shared_only_while_no_group_waits_for_a_place():
+def test_answers_are_shared_only_while_no_group_waits_for_a_place():
     town, memo = Town(), PreemptionMemo()
     town.add_domain("a", gpu=1)
     town.add_pod("low", "a-0")
@@ -286,6 +286,7 @@ def test_victims_are_shared_only_while_no_group_waits_for_a_place():
     town.index.await_room(turn_of(ONE), frozenset({"a-0"}))
     assert victims(ask(ONE)) == ["ns/low"]
     assert ask(later) == Nobody(WhyNobody.NO_HELP)
+    assert victims(ask(ONE)) == ["ns/low"], "whatever the later group was told"
 
 
 def test_its_own_pods_are_no_victims():
