@@ -4,8 +4,8 @@ The list is a quorum read, taken page by page, so that no whole list is ever in 
 object that was known before and is on no page is told as DELETED after the last, and one whose name
 another object has now, before that one. A list whose pages expired before they were read is asked
 for once more, whole. A watch starts at the list's version.
-One that ends is resumed where it stopped (bookmarks keep that point fresh); one that expired (410)
-or was cut in a way that leaves doubt starts over with a list. Callbacks run on the event loop,
+One that ends or is cut is resumed where it stopped (bookmarks keep that point fresh); one that
+expired (410) starts over with a list. Callbacks run on the event loop,
 never concurrently, and must not raise.
 """
 
@@ -45,27 +45,30 @@ class Watcher:
         self._params = dict(params or {})
         self._on_event = on_event
         self._known: dict[_Name, tuple[str, str]] = {}
+        self._version = ""
+        """Where to go on; empty: only a list helps."""
         self._whole = False
         self.synced = asyncio.Event()
 
     async def run(self) -> None:
         """Until cancelled."""
         retry_s = _RETRY_FIRST_S
-        version = ""
         while True:
+            before = self._version
             try:
-                if not version:
-                    version = await self._list()
+                if not self._version:
+                    self._version = await self._list()
                     self.synced.set()
-                version = await self._follow(version)
-                retry_s = _RETRY_FIRST_S
+                await self._follow()
                 metrics.RECONNECTS.labels(Reconnect.ENDED).inc()
             except ExpiredError:
                 metrics.RECONNECTS.labels(Reconnect.EXPIRED).inc()
-                version = ""
+                self._version = ""
             except ApiError as e:
                 metrics.RECONNECTS.labels(Reconnect.FAILED).inc()
                 log.warning("watch failed", extra={"path": self.path, "error": str(e)})
+                if self._version != before:
+                    retry_s = _RETRY_FIRST_S  # it went well for a while
                 await asyncio.sleep(retry_s)
                 retry_s = min(retry_s * 2, _RETRY_MOST_S)
 
@@ -117,13 +120,10 @@ class Watcher:
         meta = {"namespace": name[0], "name": name[1], "uid": uid, "resourceVersion": version}
         self._on_event("DELETED", {"metadata": meta})
 
-    async def _follow(self, version: str) -> str:
-        """One watch; the resourceVersion to resume from. Raises ExpiredError when only a list
-        helps.
-        """
-        stream = self._api.watch(
-            self.path, **self._params, resourceVersion=version, timeoutSeconds=str(_WATCH_S)
-        )
+    async def _follow(self) -> None:
+        """One watch. Raises ExpiredError when only a list helps."""
+        params = {**self._params, "resourceVersion": self._version}
+        stream = self._api.watch(self.path, **params, timeoutSeconds=str(_WATCH_S))
         async for event in stream:
             kind, obj = event.get("type", ""), event.get("object", {})
             if kind == "ERROR":
@@ -132,10 +132,9 @@ class Watcher:
                 raise ApiError(
                     f"watch {self.path}: {obj.get('message')}", status=obj.get("code", 0)
                 )
-            version = obj["metadata"]["resourceVersion"]
+            self._version = obj["metadata"]["resourceVersion"]
             if kind != "BOOKMARK":
                 self._tell(kind, obj)
-        return version
 
 
 def _name(meta: Raw) -> _Name:

@@ -12,10 +12,13 @@ def an_object(name, *, uid="", version=1):
 
 
 class Server:
-    """Answers each list with the next of `lists`: pages, an error in place of one ends it."""
+    """Answers each list with the next of `lists`: pages, an error in place of one ends it; and each
+    watch with the next of `cut_after`: events, then the connection breaks.
+    """
 
-    def __init__(self, *lists):
+    def __init__(self, *lists, cut_after=()):
         self._lists = list(lists)
+        self._cut_after = list(cut_after)
         self.asked = []
         self.watched_from = []
         self.waiting = asyncio.Event()
@@ -29,11 +32,14 @@ class Server:
 
     async def watch(self, path, **params):
         self.watched_from.append(params["resourceVersion"])
+        if self._cut_after:
+            for event in self._cut_after.pop(0):
+                yield event
+            raise ApiError("cut")
         if not self._lists:
             self.waiting.set()
             await asyncio.Event().wait()
         raise ExpiredError("too old", status=410)
-        yield
 
 
 async def told(server):
@@ -84,3 +90,18 @@ async def test_a_list_that_breaks_off_forgets_nothing(monkeypatch):
         [[an_object("a"), an_object("b")]],
     )
     assert "DELETED" not in {kind for kind, _, _ in await told(server)}
+
+
+async def test_a_watch_that_is_cut_goes_on_where_it_was_and_soon(monkeypatch):
+    naps = []
+
+    async def nap(delay_s):
+        naps.append(delay_s)
+
+    monkeypatch.setattr("lws_placement.cluster.watch.asyncio.sleep", nap)
+    changes = [[{"type": "MODIFIED", "object": an_object("a", version=n)}] for n in (60, 70)]
+    server = Server([[an_object("a")]], cut_after=[changes[0], [], [], changes[1]])
+    await told(server)
+    assert server.watched_from == ["50", "60", "60", "60", "70"]
+    assert naps[1] < naps[2]
+    assert naps[3] == naps[0], "it went well again"
