@@ -208,5 +208,7 @@ def test_the_service_account_has_no_more_rights_than_it_needs(installation, verb
 
 
 def test_no_call_of_ours_was_forbidden(installation):
+    ending = "because it is being terminated"  # a namespace of the tests
     for server in installation.servers.values():
-        assert [x for x in server.log.read_text().splitlines() if ": 403 " in x] == []
+        lines = server.log.read_text().splitlines()
+        assert [x for x in lines if ": 403 " in x and ending not in x] == []

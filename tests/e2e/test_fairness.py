@@ -200,7 +200,8 @@ def test_small_groups_on_slices_do_not_keep_a_large_one_from_every_rack(scene):
     scene.wait_bound(4)
     where = {p["spec"]["nodeName"]: p["metadata"]["labels"][f"{LWS}/name"] for p in scene.bound()}
     scene.create(scene.lws("large", size=2))
-    scene.wait(lambda: told(scene, scene.one("pod", "large-0")), "the large group waits")
+    (large,) = scene.wait(lambda: scene.members("large"), "its leader is there")
+    scene.wait(lambda: told(scene, large), "the large group waits")
     scene.create(*[small_group(scene, i, key) for i in range(4, 8)])
     scene.wait(lambda: len(scene.events("WaitingForDomain")) >= 5, "later small ones wait")
     scene.kubectl("delete", "lws", where[nodes[0]])
