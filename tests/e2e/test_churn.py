@@ -12,7 +12,7 @@ import time
 from e2e.conftest import start
 from e2e.stack import LWS
 
-SECONDS = float(os.environ.get("LWS_PLACEMENT_CHURN_SECONDS", "120"))
+SECONDS = float(os.environ.get("LWS_PLACEMENT_CHURN_SECONDS", "60"))
 SEED = int(os.environ.get("LWS_PLACEMENT_CHURN_SEED", "0")) or random.randrange(1, 10**6)
 DOMAINS, NODES_EACH = 8, 4
 

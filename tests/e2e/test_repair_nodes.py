@@ -119,7 +119,7 @@ def test_without_any_free_domain_the_group_is_released_and_waits_and_says_why(sc
     node = scene.node_of("llm-0-1")
     scene.kubectl("taint", "node", node, "example.com/broken=:NoExecute")
     scene.wait(lambda: not scene.bound() and not scene.holds(), "nothing is bound, nothing is held")
-    assert scene.gated("llm-0")
+    scene.wait(lambda: scene.gated("llm-0"), "its successor waits")
     note = scene.wait(lambda: scene.notes("WaitingForDomain"), "it says why")[-1]
     assert "1 domain has 3 of 4 nodes that fit" in note
     assert "taint example.com/broken:NoExecute is not tolerated" in note
