@@ -1,17 +1,17 @@
 """kube-scheduler's calls to us, over HTTP on loopback, as it makes them: one after another for the
 guard, four at a time for the binds of a group.
 
-CPU is that of the thread that serves; the client, and the API server that `bind` reads from and
-writes to (a stub that answers at once), run in threads of their own. Wall times include both, and
-the interpreter that all three share. The baseline of a foreign pod reads the names and writes them
-out again, and decides nothing.
+CPU is that of the process that serves; the client, and the API server that `bind` reads from and
+writes to (a stub that answers at once), are processes of their own. Wall times include both. The
+baseline of a foreign pod reads the names and writes them out again, and decides nothing.
 """
 
 import asyncio
 import http.client
 import json
-import threading
+import multiprocessing
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
@@ -50,8 +50,11 @@ async def _measure(nodes):
     for domain in range(held_count):
         held(cache, GROUPS + domain, number=domain)
     leases = _place_groups(cache)
-    stub = _Thread(_stub_api(leases))
-    stub_port = await asyncio.to_thread(stub.start)
+    apart = multiprocessing.get_context("spawn")
+    here, there = apart.Pipe()
+    stub = apart.Process(target=_serve_stub, args=(leases, there), daemon=True)
+    stub.start()
+    stub_port = await asyncio.to_thread(here.recv)
     configuration = Configuration(host=f"http://127.0.0.1:{stub_port}")
     api = Api(configuration)
     world = _World(api, cache)
@@ -63,20 +66,22 @@ async def _measure(nodes):
     await site.start()
     port = runner.addresses[0][1]
     try:
-        return await _calls(port, nodes)
+        with ProcessPoolExecutor(PER_DOMAIN, mp_context=apart) as clients:
+            return await _calls(port, nodes, clients)
     finally:
         await runner.cleanup()
         await api.close()
-        stub.stop()
+        stub.terminate()
+        stub.join()
 
 
-async def _calls(port, nodes):
+async def _calls(port, nodes, clients):
     body = json.dumps({"Pod": _foreign(), "NodeNames": [node_name(i) for i in range(nodes)]})
     where = f"{nodes} names"
     found, figures = {}, []
     for path in ("/echo", "/guard/filter", "/guard/prioritize"):
-        await _timed(port, path, [body.encode()] * 5)
-        found[path] = await _timed(port, path, [body.encode()] * CALLS)
+        await _timed(clients, port, path, [body.encode()], times=5)
+        found[path] = await _timed(clients, port, path, [body.encode()], times=CALLS)
     echo = found.pop("/echo")[0]
     for path, (cpu, wall) in found.items():
         figures += [
@@ -86,7 +91,8 @@ async def _calls(port, nodes):
     both = sum(cpu for cpu, _ in found.values())
     figures.append(Figure("extender", where, "a foreign pod, both calls, CPU", both, "ms", goal=8))
     binds = [_bind(number, rank) for number in range(GROUPS) for rank in range(PER_DOMAIN)]
-    cpu, wall = await _timed(port, "/members/bind", binds, at_once=PER_DOMAIN)
+    await _timed(clients, port, "/members/bind", binds, at_once=PER_DOMAIN)
+    cpu, wall = await _timed(clients, port, "/members/bind", binds, at_once=PER_DOMAIN)
     figures += [
         Figure("extender", f"{nodes} nodes", "a member, /members/bind, CPU", cpu, "ms", goal=0.5),
         Figure("extender", f"{nodes} nodes", "a member, /members/bind, wall p99", wall, "ms"),
@@ -94,25 +100,28 @@ async def _calls(port, nodes):
     return figures
 
 
-async def _timed(port, path, bodies, *, at_once=1):
-    """(CPU of this thread per call, p99 of wall time), in ms."""
-    walls = []
+async def _timed(clients, port, path, bodies, *, times=1, at_once=1):
+    """(CPU of this process per call, p99 of wall time), in ms."""
+    loop = asyncio.get_running_loop()
+    started = time.process_time()
+    shares = [(port, path, bodies[i::at_once], times) for i in range(at_once)]
+    found = await asyncio.gather(*(loop.run_in_executor(clients, _call, *s) for s in shares))
+    cpu = (time.process_time() - started) * 1000 / (len(bodies) * times)
+    return cpu, percentile([wall for walls in found for wall in walls], 0.99) * 1000
 
-    def call(mine):
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        for body in mine:
-            started = time.perf_counter()
-            connection.request("POST", path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse().read()
-            walls.append(time.perf_counter() - started)
-            if b'"Error":"' in answer and b'"Error":""' not in answer:
-                raise SystemExit(f"{path}: {answer[:300]}")
-        connection.close()
 
-    started = time.thread_time()
-    shares = [bodies[i::at_once] for i in range(at_once)]
-    await asyncio.gather(*(asyncio.to_thread(call, share) for share in shares))
-    return (time.thread_time() - started) * 1000 / len(bodies), percentile(walls, 0.99) * 1000
+def _call(port, path, bodies, times):
+    """One call after another on one connection, in a process of its own; seconds of each."""
+    connection, walls = http.client.HTTPConnection("127.0.0.1", port), []
+    for body in bodies * times:
+        started = time.perf_counter()
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse().read()
+        walls.append(time.perf_counter() - started)
+        if b'"Error":"' in answer and b'"Error":""' not in answer:
+            raise RuntimeError(f"{path}: {answer[:300]}")
+    connection.close()
+    return walls
 
 
 async def _echo(request):
@@ -174,32 +183,12 @@ def _stub_api(leases):
     return app
 
 
-class _Thread:
-    """An HTTP server with an event loop of its own."""
-
-    def __init__(self, app):
-        self._app = app
-        self._port = 0
-        self._up = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-
-    def start(self):
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._run()])
-        self._thread.start()
-        self._up.wait()
-        return self._port
-
-    async def _run(self):
-        runner = web.AppRunner(self._app, access_log=None)
+def _serve_stub(leases, pipe):
+    async def serve():
+        runner = web.AppRunner(_stub_api(leases), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self._port = runner.addresses[0][1]
-        self._up.set()
-        await self._stop.wait()
-        await runner.cleanup()
+        pipe.send(runner.addresses[0][1])
+        await asyncio.Event().wait()
 
-    def stop(self):
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._loop.close()
+    asyncio.run(serve())
