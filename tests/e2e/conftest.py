@@ -112,3 +112,20 @@ def history(scene):
     yield start
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def pinned(scene):
+    """The leader is pinned and not bound, as kube-scheduler is stopped; `start_scheduler()` next.
+
+    Two domains of 4 nodes for a group of 3.
+    """
+    scene.pool(2)
+    scene.cluster.stop_scheduler()
+    try:
+        scene.create(scene.lws(size=3))
+        scene.wait(lambda: scene.pin("llm-0"), "the leader is pinned")
+        yield scene
+    finally:
+        if scene.cluster.scheduler is None:
+            scene.installation.start_scheduler()

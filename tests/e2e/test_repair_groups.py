@@ -29,20 +29,6 @@ def resize(scene, size):
 # -- the room is taken ---------------------------------------------------------------------------
 
 
-@pytest.fixture
-def pinned(scene):
-    """The leader of a group of 3 is pinned, and kube-scheduler is stopped. 2 domains of 4 nodes."""
-    scene.pool(2)
-    scene.cluster.stop_scheduler()
-    try:
-        scene.create(scene.lws(size=3))
-        scene.wait(lambda: scene.pin("llm-0"), "the leader is pinned")
-        yield scene
-    finally:
-        if scene.cluster.scheduler is None:
-            scene.installation.start_scheduler()
-
-
 @pytest.mark.parametrize("fillers", [1, 2])
 def test_a_foreign_pod_that_got_the_room_first_costs_a_node_or_the_domain(pinned, fillers):
     """Bound past extender and scheduler, as a static pod is: a spare node serves, else a move."""

@@ -16,23 +16,6 @@ def placed(scene):
     return scene
 
 
-@pytest.fixture
-def pinned(scene):
-    """The leader is pinned and not bound, as kube-scheduler is stopped; `start_scheduler()` next.
-
-    Two domains of 4 nodes for a group of 3.
-    """
-    scene.pool(2)
-    scene.cluster.stop_scheduler()
-    try:
-        scene.create(scene.lws(size=3))
-        scene.wait(lambda: scene.pin("llm-0"), "the leader is pinned")
-        yield scene
-    finally:
-        if scene.cluster.scheduler is None:
-            scene.installation.start_scheduler()
-
-
 def whole_without(scene, node, *, size=3):
     """The group is whole in one domain, and not on `node`."""
     scene.wait(lambda: node not in scene.nodes_in_use(), f"nothing is on {node}", 120)
