@@ -1,48 +1,19 @@
 """Preemption by the planner: whole groups, nobody in vain, and wherever the planner is killed."""
 
 import pytest
+from evictions import HIGH, a_foreign_pod, low_has_the_only_slice, states, told
 from fake_cluster import KEY
-from killing import answer_every_write, kill_at_every_write, play
-from virtual_time import run
+from killing import answer_every_write, kill_at_every_write
 
 from lws_placement import keys
 
-HIGH = 1000
 RACK = "example.com/rack"
-
-
-def a_foreign_pod(name, node, *, priority=0, labels=None):
-    resources = {"requests": {"google.com/tpu": "4"}}
-    return {
-        "metadata": {"name": name, "labels": labels or {}},
-        "spec": {
-            "nodeName": node,
-            "containers": [{"name": "c", "resources": resources}],
-            "priority": priority,
-        },
-        "status": {"phase": "Running"},
-    }
 
 
 def forbid_evictions(cluster, lws):
     spec = {"selector": {"matchLabels": {"leaderworkerset.sigs.k8s.io/name": lws}}}
     budget = {"metadata": {"name": "keep"}, "spec": spec, "status": {"disruptionsAllowed": 0}}
     cluster.server.create("poddisruptionbudgets", budget, namespace="ns")
-
-
-def states(cluster):
-    """domain -> {group's LWS: state}"""
-    found = {}
-    for domain, holder in cluster.all_holds():
-        found.setdefault(domain, {})[holder["lws"]] = holder["state"]
-    return found
-
-
-async def low_has_the_only_slice(cluster):
-    cluster.add_slice("a")
-    cluster.add_lws("low")
-    await cluster.rest()
-    assert cluster.places() == {"low-0": "a-0", "low-0-1": "a-1"}
 
 
 async def preempt_a_group(cluster):
@@ -255,12 +226,6 @@ def test_the_promises_hold_whatever_a_write_is_answered(story, status, took_effe
     answer_every_write(story, status=status, took_effect=took_effect)
 
 
-def told(story):
-    """Run it to its end; what happened."""
-    cluster, _ = run(play(story))
-    return cluster
-
-
 def test_the_victim_waits_and_has_no_right_of_return():
     async def story(cluster):
         await low_has_the_only_slice(cluster)
@@ -352,79 +317,3 @@ def test_nobody_is_evicted_for_a_group_that_is_deleted_at_once():
         assert states(cluster) == {"a": {"low": "active"}}
 
     told(story)
-
-
-# -- foreign pods ----------------------------------------------------------------------------------
-
-
-def add_an_urgent_pod(cluster):
-    pod = a_foreign_pod("urgent", None, priority=HIGH)
-    refused = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
-    refused["message"] = "0/2 nodes are available: 2 Insufficient google.com/tpu."
-    pod["status"] = {"phase": "Pending", "conditions": [refused]}
-    cluster.server.create("pods", pod, namespace="ns")
-
-
-def bind_it(cluster):
-    """As kube-scheduler does when there is room for it."""
-
-    def bound(pod):
-        pod["spec"]["nodeName"] = "a-0"
-        pod["status"] = {"phase": "Running"}
-
-    if cluster.server.find("pods", "urgent") and "a-0" not in cluster.places().values():
-        cluster.change("pods", "urgent", bound)
-
-
-async def a_foreign_pod_preempts_a_group(cluster):
-    await low_has_the_only_slice(cluster)
-    add_an_urgent_pod(cluster)
-    await cluster.rest(quiet=1)  # less than its room is kept
-    bind_it(cluster)
-    await cluster.rest()
-    cluster.delete("pods", "urgent")
-    await cluster.rest()
-
-
-async def a_foreign_pod_that_is_never_bound(cluster):
-    await low_has_the_only_slice(cluster)
-    add_an_urgent_pod(cluster)
-    await cluster.rest()
-    cluster.delete("pods", "urgent")
-    await cluster.rest()
-
-
-FOREIGN_STORIES = [a_foreign_pod_preempts_a_group, a_foreign_pod_that_is_never_bound]
-
-
-@pytest.mark.parametrize("story", FOREIGN_STORIES, ids=lambda s: s.__name__)
-@pytest.mark.parametrize("brain_away", [0, 3], ids=["at once", "later"])
-def test_the_promises_hold_wherever_the_planner_is_killed_for_a_pod(story, brain_away):
-    assert kill_at_every_write(story, brain_away=brain_away) >= 4
-
-
-def test_a_group_goes_whole_for_a_foreign_pod_and_its_room_is_kept():
-    async def story(cluster):
-        await low_has_the_only_slice(cluster)
-        add_an_urgent_pod(cluster)
-        await cluster.rest(quiet=1)
-        assert cluster.places() == {}
-        assert states(cluster) == {"a": {"urgent": "coming"}}
-        bind_it(cluster)
-        await cluster.rest()
-        assert cluster.places() == {"urgent": "a-0"}
-        assert states(cluster) == {}
-        assert any("for pod ns/urgent" in note for note in cluster.said("Preempted"))
-
-    told(story)
-
-
-def test_a_pod_that_is_not_bound_all_the_same_is_helped_once():
-    async def story(cluster):
-        await low_has_the_only_slice(cluster)
-        add_an_urgent_pod(cluster)
-        await cluster.rest()
-        await cluster.rest()
-        assert set(cluster.places()) == {"low-0", "low-0-1"}
-
-    assert len(set(told(story).said("Preempting"))) == 1
