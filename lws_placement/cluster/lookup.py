@@ -20,7 +20,7 @@ from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Promise
-from lws_placement.engine.model import GroupId
+from lws_placement.engine.model import GroupId, MemberInfo
 from lws_placement.engine.placing import has_shape, is_away, is_outside
 from lws_placement.engine.pod_admission import Owner, Pin
 from lws_placement.engine.resources import first_lack
@@ -151,25 +151,29 @@ class ClusterLookup:
 
     def _is_unheard_of(self, pod: Raw, namespace: str) -> bool:
         """Is it the leader of a group that has neither pods nor holds yet?"""
-        member = decode_member({**pod["metadata"], "namespace": namespace})
-        if member is None or member.rank != 0 or not member.ask.places or not self.ready():
+        found = self._pinnable(pod, namespace)
+        if found is None or found[0].rank != 0 or self._cache.lws_of(found[1]) is None:
             return False
-        group = GroupId(namespace, member.lws, member.lws_uid, member.group_key)
-        if not self._extender_configured or self._cache.lws_of(group) is None:
-            return False
-        return not self._cache.holds_of(group) and not self._cache.group_pods(group)
+        return not self._cache.holds_of(found[1]) and not self._cache.group_pods(found[1])
 
-    def pin_for(self, pod: Raw, *, namespace: str) -> Pin | None:
-        """The node that the group's promise keeps for this member, if nothing at all is in
-        doubt.
-        """
+    def _pinnable(self, pod: Raw, namespace: str) -> tuple[MemberInfo, GroupId] | None:
+        """Which member of which group it is, if pods of that are pinned at all."""
         if not self._extender_configured or not self._mirror.synced:
             return None
         meta: dict[str, Any] = {**pod["metadata"], "namespace": namespace}
         member = decode_member(meta)
         if member is None or not member.ask.places or not member.of_lws or not member.lws_uid:
             return None
-        group = GroupId(namespace, member.lws, member.lws_uid, member.group_key)
+        return member, GroupId(namespace, member.lws, member.lws_uid, member.group_key)
+
+    def pin_for(self, pod: Raw, *, namespace: str) -> Pin | None:
+        """The node that the group's promise keeps for this member, if nothing at all is in
+        doubt.
+        """
+        found = self._pinnable(pod, namespace)
+        if found is None:
+            return None
+        member, group = found
         promise = self._cache.promise_of(group)
         if self._cache.successor_of(group) is not None:
             return None  # it is evicted from there for another group
