@@ -131,13 +131,16 @@ class Observed:
             del self.lws[_name(raw)]
             self._on_lws(_name(raw))
 
-    def put_written_set(self, raw: Raw) -> None:
-        """A write response: newer than what the watch has told so far, or older, as it happens."""
+    def put_written_set(self, raw: Raw) -> bool:
+        """A write response: newer than what the watch has told so far, or older, as it happens.
+        True if it is news.
+        """
         known = self.sets.get(_name(raw))
         if known is not None and _is_older(raw, known):
-            return
+            return False
         self._sets_by_uid[raw["metadata"]["uid"]] = _name(raw)
         self.sets[_name(raw)] = raw
+        return True
 
     def put_written_revision(self, raw: Raw) -> None:
         """A write response; no news to anybody."""
@@ -158,11 +161,8 @@ class Observed:
             self._drop(self._revisions, raw)
 
     def _put_set(self, raw: Raw) -> None:
-        known = self.sets.get(_name(raw))
-        if known is not None and _is_older(raw, known):
-            return
-        self._sets_by_uid[raw["metadata"]["uid"]] = _name(raw)
-        self._put(self.sets, raw)
+        if self.put_written_set(raw):
+            self._on_child(_lws_of(raw))
 
     def _drop_set(self, raw: Raw) -> None:
         self._sets_by_uid.pop(raw["metadata"]["uid"], None)
@@ -172,17 +172,14 @@ class Observed:
             self._on_pod(leader)
 
     def _put_service(self, raw: Raw) -> None:
-        self._put(self.services, raw)
+        self.services[_name(raw)] = raw
+        self._on_child(_lws_of(raw))
 
     def _drop_service(self, raw: Raw) -> None:
         self._drop(self.services, raw)
         leader = self._pods.get(_name(raw))
         if leader is not None:
             self._on_pod(leader)
-
-    def _put(self, store: dict[Name, Raw], raw: Raw) -> None:
-        store[_name(raw)] = raw
-        self._on_child(_lws_of(raw))
 
     def _drop(self, store: dict[Name, Raw], raw: Raw) -> None:
         known = store.get(_name(raw))
