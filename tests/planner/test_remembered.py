@@ -35,6 +35,16 @@ def remembered(cluster):
     return refused, {f["domain"]: len(f["at"]) for body in bodies for f in body["failed"]}
 
 
+async def a_group_that_waits():
+    """Its only domain was refused."""
+    cluster = await a_cluster("a")
+    refuse(cluster, "a")
+    cluster.add_lws()
+    while not cluster.said("WaitingForDomain"):
+        await cluster.round()
+    return cluster
+
+
 def test_a_group_is_tried_no_more_often_when_the_planner_changes_each_time():
     async def story():
         cluster = await a_cluster("a")
@@ -55,11 +65,7 @@ def test_a_group_is_tried_no_more_often_when_the_planner_changes_each_time():
 
 def test_the_next_planner_tells_why_it_passes_a_domain_over():
     async def story():
-        cluster = await a_cluster("a")
-        refuse(cluster, "a")
-        cluster.add_lws()
-        while not cluster.said("WaitingForDomain"):
-            await cluster.round()
+        cluster = await a_group_that_waits()
         await next_planner(cluster)
         await cluster.round()
         assert cluster.holds() == {}
@@ -72,11 +78,7 @@ def test_the_next_planner_tells_why_it_passes_a_domain_over():
 
 def test_who_asks_why_a_group_waits_is_told_what_the_planner_remembers():
     async def story():
-        cluster = await a_cluster("a")
-        refuse(cluster, "a")
-        cluster.add_lws()
-        while not cluster.said("WaitingForDomain"):
-            await cluster.round()
+        cluster = await a_group_that_waits()
         (one,) = await fetch_troubles(cluster.brain.api, namespace=OURS)
         now = one.history.refused[DomainName(KEY, "a")].last_s
         troubles = {one.group: Troubles(now, one.history)}
