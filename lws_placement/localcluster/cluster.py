@@ -117,19 +117,25 @@ class LocalCluster:
         )
 
     def crash_apiserver(self) -> None:
-        """Killed without warning, and started again as it was; everybody's watches end."""
+        """Killed without warning, and started again as it was; everybody's watches end.
+
+        KWOK with it: a delete that it could not bring through it repeats afterwards, by name alone
+        (a kubelet names the UID), and by then the name may be the successor's. A StatefulSet whose
+        pod comes and goes before kube-controller-manager's watch is back makes no other one.
+        """
         old = self._apiserver
         old.kill()
+        stages = self._end(self.kwok)
         self._apiserver = self._run(old.name, *old.command[1:])
         self._processes.remove(self._apiserver)
         self._processes[self._processes.index(old)] = self._apiserver
         self._wait(lambda: self._ready(self._pki), self._apiserver)
+        if stages:
+            self.start_kwok()
 
     def stop_scheduler(self) -> None:
-        if self.scheduler is not None:
-            self.scheduler.stop()
-            self._processes.remove(self.scheduler)
-            self.scheduler = None
+        self._end(self.scheduler)
+        self.scheduler = None
 
     def stop(self) -> None:
         """Everything, in reverse order, each waited for."""
@@ -186,6 +192,13 @@ class LocalCluster:
         return self._save_kubeconfig(path, {"token": token})
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _end(self, process: Process | None) -> bool:
+        """False if it was not there."""
+        if process is not None:
+            process.stop()
+            self._processes.remove(process)
+        return process is not None
 
     def _run(self, program: str, *flags: str) -> Process:
         log = self.folder / "logs" / f"{program}.log"

@@ -199,7 +199,7 @@ class Scene:
         while not (found := condition()):
             self.cluster.check()
             if time.monotonic() > until:
-                state = self.kubectl("get", "pods,lws", "-owide", check=False)
+                state = self.kubectl("get", "pods,statefulsets,lws", "-owide", check=False)
                 raise AssertionError(f"waited {timeout_s:.0f} s in vain: {what}\n{state}")
             time.sleep(0.1)
         return found
