@@ -74,19 +74,27 @@ class Revisions:
         return bool(self._others(lws, revision))
 
     async def set_others_aside(self, lws: Raw, revision: str) -> None:
-        """Only when every group is at `revision`: a group is rebuilt at its leader's."""
-        others = self._others(lws, revision)
-        for raw in others:
-            await self._set_aside(lws, raw)
-        if others:
-            await self._trim(lws, revision)
+        """Only when every group is at `revision`: a group is rebuilt at its leader's.
 
-    async def _set_aside(self, lws: Raw, raw: Raw) -> None:
+        They go last: who dies on the way leaves some, so that all of it is done again.
+        """
+        others = self._others(lws, revision)
+        if not others:
+            return
+        for raw in others:
+            await self._copy_aside(lws, raw)
+        await self._trim(lws, revision)
+        for raw in others:
+            await self._delete(raw)
+
+    async def _copy_aside(self, lws: Raw, raw: Raw) -> None:
         meta = lws["metadata"]
         labels = {keys.HISTORY_OF: meta["name"], keys.LWS_REVISION: key_of(raw)}
         name = f"{meta['name'][:_NAME_MOST]}-history-{_number(raw)}"
         with suppress(AlreadyExistsError):  # there already: only the deletion is missing
             await self._write(lws, name, labels, raw["data"], _number(raw))
+
+    async def _delete(self, raw: Raw) -> None:
         self._may_write()
         with suppress(NotFoundError):
             await self._api.delete(_path(raw))
@@ -104,9 +112,7 @@ class Revisions:
             if key_of(raw) not in kept and len(kept) <= _KEPT:
                 kept.add(key_of(raw))
                 continue
-            self._may_write()
-            with suppress(NotFoundError):
-                await self._api.delete(_path(raw))
+            await self._delete(raw)
 
     def _others(self, lws: Raw, revision: str) -> list[Raw]:
         """All but the newest of `revision`."""

@@ -99,6 +99,7 @@ def outcome(cluster):
         "updated": status["updatedReplicas"],
         "conditions": cluster.conditions(),
         "revisions": len(cluster.revisions()),
+        "set aside": len(cluster.set_aside()),
         "broken": cluster.broken,
     }
 
