@@ -2,13 +2,15 @@
 
 It can be made to stop at its n-th write, as a process does that is killed there: before the write
 took effect or after it, and it never gets an answer. It can also be answered with an error, lose an
-answer, or have its watches stand still.
+answer, or have its watches stand still. Every write must be of a kind that is known
+(`write_kinds.py`).
 """
 
 import asyncio
 from contextlib import suppress
 
 from fake_server import matches, refused
+from write_kinds import kind_of
 
 from lws_placement.cluster.client import APPLY_PATCH, MERGE_PATCH
 from lws_placement.engine.json_copy import json_copy
@@ -21,6 +23,7 @@ class FakeApi:
     def __init__(self, server):
         self.server = server
         self.writes = []
+        self.kinds = set()
         self.lists = []
         self.dead = asyncio.Event()
         self.watching = asyncio.Event()
@@ -65,6 +68,7 @@ class FakeApi:
         return page
 
     async def create(self, path, body, *, params=None):
+        self._note("POST", path, body, params=params)
         resource, key, sub = parse(path)
         if sub == "binding":
             return await self._write("bind", resource, lambda: self._bind(key, body))
@@ -78,6 +82,7 @@ class FakeApi:
         )
 
     async def replace(self, path, body, *, params=None):
+        self._note("PUT", path, body, params=params)
         resource, key, sub = parse(path)
         if (params or {}).get("dryRun"):
             return body
@@ -89,12 +94,14 @@ class FakeApi:
 
     async def patch(self, path, body, *, content_type=MERGE_PATCH, params=None):
         assert content_type in (MERGE_PATCH, APPLY_PATCH), f"{content_type} is not simulated"
+        self._note("PATCH", path, body, params=params)
         resource, key, _ = parse(path)
         if content_type == APPLY_PATCH:
             return await self._write("apply", resource, lambda: self._apply(resource, key, body))
         return await self._write("patch", resource, lambda: self._patch(resource, key, body))
 
     async def delete(self, path, *, body=None):
+        self._note("DELETE", path, body)
         resource, key, _ = parse(path)
         return await self._write(
             "delete", resource, lambda: self.server.delete(resource, key, options=body)
@@ -124,6 +131,11 @@ class FakeApi:
             await changed.wait()
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _note(self, method, path, body, *, params=None):
+        kind = kind_of(method, path, body, params=params)
+        if kind is not None:
+            self.kinds.add(kind)
 
     async def _alive(self):
         await asyncio.sleep(0)

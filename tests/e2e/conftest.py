@@ -57,9 +57,14 @@ def installation(binaries, tmp_path_factory):
 
 def start(installed, name, *flags, **more):
     """Both gates answer API server and scheduler; of the brains one leads, one stands by."""
+    launch(installed, name, *flags, **more)
+    installed.wait_ready(name)
+
+
+def launch(installed, name, *flags, **more):
+    """Without waiting until it is ready."""
     roles = "gate" if name.startswith("gate") else "brain"
     installed.start_server(name, roles=roles, flags=[*HASTY, *flags], **more)
-    installed.wait_ready(name)
 
 
 @pytest.fixture

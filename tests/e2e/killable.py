@@ -1,64 +1,76 @@
-"""`lws-placement` that dies by kill -9 at its first write of one kind: `KIND before|after`."""
+"""`lws-placement` that dies by kill -9 at writes of some kinds: `FOLDER`.
 
+FOLDER has a file for each kind (`write_kinds.py`) that somebody is still to die at: `before KIND`,
+or `after KIND`, when the write took effect. Who makes the first such write takes the file away and
+dies there.
+
+A dying process asks nothing more of the API server, except that it gives the leader Lease back:
+nobody learns more by waiting until that has run out, which `test_failures.py` does.
+"""
+
+import asyncio
 import os
 import signal
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest has it
 sys.path.insert(0, str(Path(__file__).parents[2]))  # as `python -m` has it
 
-from lws_placement import keys
+from write_kinds import kind_of
+
 from lws_placement.cli.main import main
 from lws_placement.cluster.client import Api
+from lws_placement.cluster.lease import LEADER_LEASE
+
+_LEASE = f"/apis/coordination.k8s.io/v1/namespaces/lws-placement-system/leases/{LEADER_LEASE}"
 
 
-def kind_of(method, path, body, *, params=None):
-    """What a write of the planner is; empty for all other calls."""
-    if method == "GET" or (params and "dryRun" in params):
-        return ""
-    parts = path.split("/")
-    if "leases" in parts:
-        return kind_of_lease_write(method, parts[-1], body)
-    if parts[-1] == "eviction":
-        return "evict pod"
-    if "pods" in parts and method == "PATCH":
-        notes = body["metadata"].get("annotations", {})
-        return "pin pod" if "spec" in body else "wake pod" if keys.WOKEN in notes else ""
-    if "pods" in parts and method == "DELETE":
-        if body.get("gracePeriodSeconds") == 0:
-            return "force delete"
-        whole = body.get("propagationPolicy") == "Foreground"
-        return "restart group" if whole else "replace pod"
-    return ""
+class Mortal:
+    def __init__(self, real, folder):
+        self._real = real
+        self._folder = folder
+        self._dying = False
 
+    def call(self):
+        """What to put in place of `Api._call`."""
 
-def kind_of_lease_write(method, name, body):
-    if name.startswith("troubles-") or keys.TROUBLES in str(body):
-        return "remember troubles"
-    if method == "DELETE":
-        return "end hold"
-    if keys.HOLD not in str(body):
-        return ""
-    leaves = '"state":"leaving"' in body["metadata"]["annotations"][keys.HOLD]
-    return {"POST": "create hold", "PUT": "leave hold" if leaves else "replace hold"}[method]
+        async def call(api, method, path, *, body=None, params=None, **more):
+            kind = kind_of(method, path, body, params=params)
+            if self._is_time("before", kind):
+                await self._die(api)
+            await self._if_alive()
+            answer = await self._real(api, method, path, body=body, params=params, **more)
+            if self._is_time("after", kind):
+                await self._die(api)
+            await self._if_alive()
+            return answer
 
+        return call
 
-def armed(real, kind, when):
-    async def call(self, method, path, *, body=None, params=None, **more):
-        hit = kind_of(method, path, body, params=params) == kind
-        if hit and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+    def _is_time(self, when, kind):
+        if self._dying or kind is None:
+            return False
         try:
-            return await real(self, method, path, body=body, params=params, **more)
-        finally:
-            if hit:
-                os.kill(os.getpid(), signal.SIGKILL)
+            (self._folder / f"{when} {kind}").unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
-    return call
+    async def _if_alive(self):
+        if self._dying:
+            await asyncio.Event().wait()
+
+    async def _die(self, api):
+        self._dying = True
+        try:
+            lease = await self._real(api, "GET", _LEASE)
+            lease["spec"]["holderIdentity"] = ""
+            await self._real(api, "PUT", _LEASE, body=lease)
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    kind, when = sys.argv[1:3]
-    del sys.argv[1:3]
-    Api._call = armed(Api._call, kind, when)
+    Api._call = Mortal(Api._call, Path(sys.argv.pop(1))).call()
     main()

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lws_placement.localcluster.cluster import LocalCluster
@@ -21,6 +22,8 @@ class Scene:
     installation: Installation
     namespace: str
     nodes: list[str] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
+    """What is to be done again and again while a test waits."""
 
     @property
     def key(self):
@@ -197,6 +200,7 @@ class Scene:
         """Until `condition()` is true; an AssertionError that shows the pods if it never is."""
         until = time.monotonic() + timeout_s
         while not (found := condition()):
+            self.meanwhile()
             self.cluster.check()
             if time.monotonic() > until:
                 state = self.kubectl("get", "pods,statefulsets,lws", "-owide", check=False)
