@@ -3,18 +3,22 @@
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from lws_placement.cli.reading import connected, progress, read_cluster
+from lws_placement.cli.reading import connected, progress, read_cluster, read_troubles
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.model import GroupId
+from lws_placement.engine.troubles import Troubles
 from lws_placement.errors import InvalidObjectError
 from lws_placement.settings import Settings, load_settings
 from lws_placement.simulate.documents import Raw, load_files
+from lws_placement.simulate.inquiry import NO_TROUBLES
 from lws_placement.simulate.report import outcome_json
-from lws_placement.simulate.run import LWS, Outcome, Simulation
+from lws_placement.simulate.run import LWS, Simulation
 from lws_placement.simulate.text import outcome_text
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=False, path_type=Path)
@@ -59,23 +63,28 @@ def simulate(
     if not any(raw["kind"] == LWS for raw in objects):
         raise InvalidObjectError(f"no LeaderWorkerSet in {', '.join(str(f) for f in files)}")
     cache = ClusterCache(DomainIndex(headroom=settings.headroom_amounts()))
+    troubles = NO_TROUBLES
     if from_cluster:
-        objects = [*asyncio.run(_read(settings, cache)), *objects]
-    outcome = _run(cache, objects, settings=settings, most=most)
+        found, troubles = asyncio.run(_read(settings, cache))
+        objects = [*found, *objects]
+    with progress("planning groups") as show:
+        simulation = Simulation(
+            cache,
+            namespace=settings.namespace,
+            now_s=time.time(),
+            progress=show,
+            most=most,
+            troubles=troubles,
+        )
+        outcome = simulation.run(objects)
     if output == "json":
         click.echo(json.dumps(outcome_json(outcome), indent=1))
     else:
         click.echo("\n".join(outcome_text(outcome)))
 
 
-async def _read(settings: Settings, cache: ClusterCache) -> list[Raw]:
+async def _read(
+    settings: Settings, cache: ClusterCache
+) -> tuple[list[Raw], Mapping[GroupId, Troubles]]:
     async with connected(settings) as api:
-        return await read_cluster(api, settings, cache)
-
-
-def _run(cache: ClusterCache, objects: list[Raw], *, settings: Settings, most: int) -> Outcome:
-    with progress("planning groups") as show:
-        simulation = Simulation(
-            cache, namespace=settings.namespace, now_s=time.time(), progress=show, most=most
-        )
-        return simulation.run(objects)
+        return await read_cluster(api, settings, cache), await read_troubles(api, settings)

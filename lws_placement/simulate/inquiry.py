@@ -43,7 +43,7 @@ from lws_placement.engine.victims import Victim
 from lws_placement.engine.ways import NoWay, Way
 from lws_placement.simulate.misses import Miss, Misses
 
-_NO_TROUBLES: Mapping[GroupId, Troubles] = {}
+NO_TROUBLES: Mapping[GroupId, Troubles] = {}
 
 
 class Standing(StrEnum):
@@ -103,7 +103,7 @@ class Inquiry:
         cache: ClusterCache,
         *,
         most: int = 8,
-        troubles: Mapping[GroupId, Troubles] = _NO_TROUBLES,
+        troubles: Mapping[GroupId, Troubles] = NO_TROUBLES,
     ) -> None:
         self._cache = cache
         self._troubles = troubles

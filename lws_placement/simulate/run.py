@@ -29,10 +29,11 @@ from lws_placement.engine.model import Group, GroupId, Member, Reason
 from lws_placement.engine.placing import plan_again_in
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.seen import Now, Seen, living_members
+from lws_placement.engine.troubles import Troubles
 from lws_placement.errors import InvalidObjectError
 from lws_placement.simulate.admit import Admitted, Raw, Refused, admit, leader_pod
 from lws_placement.simulate.documents import as_stored, by_kind
-from lws_placement.simulate.inquiry import Answer, Inquiry
+from lws_placement.simulate.inquiry import NO_TROUBLES, Answer, Inquiry
 
 LWS = "LeaderWorkerSet"
 _NOTHING = Ask()
@@ -83,7 +84,8 @@ class _Set:
 class Simulation:
     """One cluster, in memory. `now_s`: seconds since the epoch, later than anything in the cache.
 
-    `progress` hears how many groups of how many have been decided about.
+    `troubles`: what a planner remembers of groups that are there. `progress` hears how many groups
+    of how many have been decided about.
     """
 
     def __init__(
@@ -94,12 +96,14 @@ class Simulation:
         now_s: float,
         progress: Callable[[int, int], None] = lambda done, of: None,
         most: int = 8,
+        troubles: Mapping[GroupId, Troubles] = NO_TROUBLES,
     ) -> None:
         self._cache = cache
         self._intake = Intake(cache, namespace=namespace)
         self._now_s = now_s
         self._progress = progress
         self._most = most
+        self._troubles = troubles
         self._priorities: dict[str, int] = {}
         self._memo = PlanMemo()
         self._tenants = ClusterTenants(cache)
@@ -115,12 +119,15 @@ class Simulation:
         found = by_kind(objects)
         self._take_facts(found)
         sets = [self._admit(raw) for raw in found.pop(LWS, [])]
-        queue = Inquiry(self._cache).queue
+        queue = self._inquiry().queue
         self._plan([*sorted(set(self._cache.groups()) - set(queue)), *queue])
-        inquiry = Inquiry(self._cache, most=self._most)
+        inquiry = self._inquiry()
         outcomes = tuple(self._outcome(one, inquiry) for one in sets)
         left_out = {kind: len(raws) for kind, raws in found.items()}
         return Outcome(outcomes, inquiry, tuple(self._keys(outcomes)), left_out)
+
+    def _inquiry(self) -> Inquiry:
+        return Inquiry(self._cache, most=self._most, troubles=self._troubles)
 
     def _keys(self, outcomes: Sequence[SetOutcome]) -> Iterator[tuple[str, int, int]]:
         for key in sorted({key for one in outcomes for key in _keys_of(one.ask)}):
@@ -197,6 +204,7 @@ class Simulation:
         seen = observe(
             self._cache, group, plan_id="simulated", memo=self._memo, tenants=self._tenants
         )
+        seen = replace(seen, troubles=self._troubles.get(group, seen.troubles))
         actions = decide(seen, self._cache.domains)
         for action in actions:
             match action:
@@ -254,7 +262,7 @@ class Simulation:
         answers = []
         for number, group in enumerate(more):
             self._create(admitted, replicas + number)
-            answers.append(Inquiry(self._cache, most=self._most).answer(*self._place(group)))
+            answers.append(self._inquiry().answer(*self._place(group)))
         for group in more:
             for hold in self._cache.holds_of(group):
                 self._cache.drop_hold(hold.domain, group)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 from e2e.stack import CHIPS, LWS, MODEL
+from e2e.test_explain import ask
 
 GROUP = ("llm", "0")
 
@@ -149,16 +150,24 @@ def test_a_group_that_kube_scheduler_refuses_in_a_domain_moves_to_another(scene,
     scene.wait(lambda: len(scene.holds()) == 1, "one hold")
 
 
-def test_a_group_that_is_refused_everywhere_holds_nothing_and_tries_again(scene):
+def test_a_group_that_is_refused_everywhere_holds_nothing_and_tries_again(scene, tmp_path):
     scene.pool(2)
     scene.create(a_claim(scene))
-    scene.create(scene.lws(size=3, pod=MOUNTED))
+    lws = scene.lws(size=3, pod=MOUNTED)
+    scene.create(lws)
     waits = scene.wait(
         lambda: [n for n in scene.notes("WaitingForDomain") if "2 domains were refused" in n],
         "it says why",
     )
     assert "refused by kube-scheduler" in waits[0]
     assert scene.bound() == []
+    file = tmp_path / "llm.json"
+    file.write_text(json.dumps(lws))
+    asked = ("simulate", "-f", str(file), "--from-cluster")
+    scene.wait(
+        lambda: "2 domains were refused" in ask(scene.cluster.kubeconfig, *asked),
+        "who looks ahead is told so between two tries",
+    )
     scene.create(a_volume_in(scene, "n00"))
     scene.wait_bound(3, timeout_s=90)
     assert domain(scene) == "n00"

@@ -5,15 +5,20 @@ from dataclasses import replace
 
 import pytest
 from fake_cluster import KEY, OURS, POLICY, Brain, a_cluster
+from fakes import FakeApi
 from killing import answer_every_write, kill_at_every_write
 from mishaps import fail_a_node, refuse
 from virtual_time import run
 
 from lws_placement import keys
+from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.mirror import read_once
 from lws_placement.cluster.trouble_store import fetch_troubles
 from lws_placement.engine.model import DomainName
 from lws_placement.engine.troubles import Troubles
 from lws_placement.simulate.inquiry import Inquiry, Standing
+from lws_placement.simulate.run import Simulation
 
 PASS_OVER_S = 60
 FAILURES = 3
@@ -85,6 +90,28 @@ def test_who_asks_why_a_group_waits_is_told_what_the_planner_remembers():
         answer = Inquiry(cluster.brain.cache, troubles=troubles).about(one.group)
         assert answer.standing is Standing.WAITS
         assert answer.note == cluster.said("WaitingForDomain")[-1]
+        await cluster.stop()
+
+    run(story())
+
+
+def test_who_asks_what_would_become_of_a_set_is_told_what_the_planner_remembers():
+    """Of that set alone: another one would have the domain."""
+
+    async def story():
+        cluster = await a_group_that_waits()
+        api = FakeApi(cluster.server)
+        cache = ClusterCache(DomainIndex())
+        await read_once(api, cache, namespace=OURS)
+        (one,) = await fetch_troubles(api, namespace=OURS)
+        now = one.history.refused[DomainName(KEY, "a")].last_s
+        troubles = {one.group: Troubles(now, one.history)}
+        raw = cluster.server.find("leaderworkersets", "llm") | {"kind": "LeaderWorkerSet"}
+        other = {**raw, "metadata": {**raw["metadata"], "name": "other", "uid": "another"}}
+        simulation = Simulation(cache, namespace=OURS, now_s=now, troubles=troubles)
+        known, new = simulation.run([raw, other]).sets
+        assert known.groups[0].note == cluster.said("WaitingForDomain")[-1]
+        assert new.groups[0].promise.where == f"{KEY}=a"
         await cluster.stop()
 
     run(story())
