@@ -64,6 +64,8 @@ class LeaderConditions:
                     return
                 except ApiError as e:
                     log.debug("condition not written", extra={"pod": leader.key, "error": str(e)})
+                    if not e.is_refusal:  # there may be nothing else that brings us back
+                        self._pending.setdefault(group, condition)
 
     def _leader_of(self, group: GroupId) -> Pod | None:
         for pod in self._cache.group_pods(group):

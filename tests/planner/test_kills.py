@@ -8,6 +8,7 @@ every write); at the end every group is whole and has one hold, and no other hol
 import pytest
 from fake_cluster import KEY
 from killing import answer_every_write, kill_at_every_write
+from mishaps import a_refused_pod
 
 from lws_placement import keys
 from lws_placement.engine.pod_admission import add_lws_identity
@@ -211,6 +212,37 @@ async def share_a_domain(cluster):
     await cluster.rest()
 
 
+async def wait_and_be_let_go(cluster):
+    cluster.add_slice("a", nodes=1)
+    cluster.add_lws()
+    await cluster.rest()
+    assert keys.CONDITION in notes_of(cluster, "llm-0")
+    leave_alone = {keys.MANAGED: "false"}
+    cluster.change(
+        "leaderworkersets", "llm", lambda lws: lws["metadata"]["annotations"].update(leave_alone)
+    )
+    await cluster.rest()
+    assert not cluster.server.find("pods", "llm-0")["spec"]["schedulingGates"]
+    assert keys.CONDITION not in notes_of(cluster, "llm-0")
+    cluster.delete("leaderworkersets", "llm")
+    await cluster.rest()
+
+
+async def wake_who_was_kept_off(cluster):
+    """A courtesy: not tried again where it is refused."""
+    cluster.add_slice("a")
+    cluster.add_lws()
+    await cluster.rest()
+    cluster.server.create("pods", a_refused_pod(tpu="4"), namespace="ns")
+    cluster.delete("leaderworkersets", "llm")
+    await cluster.rest()
+    assert keys.WOKEN in notes_of(cluster, "foreign")
+
+
+def notes_of(cluster, pod):
+    return cluster.server.find("pods", pod)["metadata"].get("annotations", {})
+
+
 def cordoned(node):
     node["spec"]["unschedulable"] = True
 
@@ -237,10 +269,11 @@ STORIES = [
     move_several_domains,
     a_gang_anywhere,
     share_a_domain,
+    wait_and_be_let_go,
 ]
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)
+@pytest.mark.parametrize("story", [*STORIES, wake_who_was_kept_off], ids=lambda s: s.__name__)
 @pytest.mark.parametrize("brain_away", [0, 3], ids=["at once", "later"])
 def test_the_promises_hold_wherever_the_planner_is_killed(story, brain_away):
     assert kill_at_every_write(story, brain_away=brain_away) >= 2, (
