@@ -92,7 +92,8 @@ class Brain(Replica):
     policy = POLICY
 
     async def start(self):
-        await super().start()
+        if not self.tasks:
+            await self.stand_by()
         store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
         remembered = TroubleStore(self.api, namespace=OURS, may_write=lambda: None)
         self.mirror.take_holds(await store.fetch_all())
@@ -107,17 +108,22 @@ class Brain(Replica):
             may_write=lambda: None,
         )
         actor.wake_refused()
-        self.planner = self.a_planner(actor, await fetch_troubles(self.api, namespace=OURS))
-        self.tasks.append(asyncio.create_task(self.planner.run()))
-
-    def a_planner(self, actor, remembered):
+        self.troubles.take_over(await fetch_troubles(self.api, namespace=OURS))
         clock = asyncio.get_running_loop().time
         pace = Pace(clock=clock, hold_s=HOLD_S, move_every_s=MOVE_EVERY_S)
-        policy = self.policy
-        troubles = TroubleBook(
-            self.cache, clock=lambda: _EPOCH_S + clock(), policy=policy, written=remembered
+        self.planner = Planner(
+            self.cache, actor, pace=pace, troubles=self.troubles, plans_ahead=True
         )
-        return Planner(self.cache, actor, pace=pace, troubles=troubles, plans_ahead=True)
+        self.tasks.append(asyncio.create_task(self.planner.run()))
+
+    async def stand_by(self):
+        """Only watch, until `start()`."""
+        await super().start()
+        clock = asyncio.get_running_loop().time
+        self.troubles = TroubleBook(
+            self.cache, clock=lambda: _EPOCH_S + clock(), policy=self.policy
+        )
+        self.cache.on_node_failure.append(self.troubles.node_failed)
 
     async def ready(self):
         """Started; or killed on the way, which a planner may be as well."""

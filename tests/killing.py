@@ -12,8 +12,8 @@ from fakes import FakeApi
 from virtual_time import run
 
 
-async def play(story, *, prepare=lambda api: None, brain_away=0):
-    cluster = FakeCluster()
+async def play(story, *, prepare=lambda api: None, brain_away=0, new_cluster=FakeCluster):
+    cluster = new_cluster()
     cluster.brain_away = brain_away
     await cluster.start(prepare=prepare)
     first = cluster.brain.api
@@ -29,12 +29,13 @@ def check(cluster, where):
     assert cluster.not_whole() == [], where
 
 
-def kill_at_every_write(story, *, brain_away):
+def kill_at_every_write(story, *, brain_away, new_cluster=FakeCluster):
     """Before and after each takes effect; the number of writes."""
     for number in count():
         for took_effect in (False, True):
             kill = partial(FakeApi.stop_at, number=number, took_effect=took_effect)
-            cluster, _ = run(play(story, prepare=kill, brain_away=brain_away))
+            playing = play(story, prepare=kill, brain_away=brain_away, new_cluster=new_cluster)
+            cluster, _ = run(playing)
             check(cluster, f"killed at write {number}, took effect: {took_effect}")
         if not cluster.kills:
             break

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -31,7 +31,7 @@ from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.lease import LEADER_LEASE, Elector, Timing
 from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.cluster.mirror import Mirror
-from lws_placement.cluster.trouble_store import Remembered, TroubleStore, fetch_troubles
+from lws_placement.cluster.trouble_store import TroubleStore, fetch_troubles
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.controller.run import Controller
 from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
@@ -91,6 +91,7 @@ class Process:
         self._tls: list[ServerTls] = []
         self._elector = self._new_elector()
         self._may_write = self._elector.leadership.require
+        self._troubles = TroubleBook(self._cache, clock=time.time, policy=settings.trouble_policy())
         self._controller = self._new_controller() if Role.CONTROLLER in self._roles else None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -216,6 +217,8 @@ class Process:
         async with asyncio.TaskGroup() as tasks:
             if self._controller is not None:
                 tasks.create_task(self._controller.watch())
+            if Role.PLANNER in self._roles:
+                tasks.create_task(self._note_failures())
             await self._elector.run(lead)
 
     def _new_controller(self) -> Controller:
@@ -226,6 +229,11 @@ class Process:
             recorder=self._recorder("leaderworkerset"),
             may_write=self._may_write,
         )
+
+    async def _note_failures(self) -> None:
+        """Also while another replica leads: it may die before it has written them down."""
+        await self._mirror.wait_synced()  # else whose they are is not known
+        self._cache.on_node_failure.append(self._troubles.node_failed)
 
     async def _plan(self) -> None:
         may_write = self._may_write
@@ -245,13 +253,14 @@ class Process:
             may_write=may_write,
         )
         written = await fetch_troubles(self._api, namespace=self._settings.namespace)
+        self._troubles.take_over(written)
         actor.wake_refused()
         pins = self._settings.placing and self._settings.extender_configured
         planner = Planner(
             self._cache,
             actor,
             pace=self._pace(),
-            troubles=self._troubles(written),
+            troubles=self._troubles,
             plans_ahead=pins,
         )
         guarded = frozenset(self._settings.guarded_resources)
@@ -265,10 +274,6 @@ class Process:
             hold_s=settings.hold_seconds,
             move_every_s=settings.move_seconds,
         )
-
-    def _troubles(self, written: Iterable[Remembered]) -> TroubleBook:
-        policy = self._settings.trouble_policy()
-        return TroubleBook(self._cache, clock=time.time, policy=policy, written=written)
 
     def _recorder(self, controller: str) -> EventRecorder:
         return EventRecorder(self._api, instance=self._identity, controller=controller)

@@ -6,7 +6,7 @@ replaces a newer one, so a write response and the watch may arrive in either ord
 that comes after the object's deletion does not bring it back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
@@ -32,6 +32,10 @@ class ClusterCache:
         self.domains = domains
         self.budgets = BudgetIndex()
         self.listeners: list[Listener] = []
+        self.on_node_failure: list[Callable[[Pod], None]] = []
+        """Told, whoever leads, of a pod that its node has ended; it may be gone before anybody
+        looks.
+        """
         self._pods: dict[str, Pod] = {}
         self._affinity: dict[str, Raw] = {}
         self._group_of: dict[str, GroupId] = {}
@@ -67,8 +71,8 @@ class ClusterCache:
         self._index_pod(old, pod)
         self._note_unbound(pod)
         if pod.node_trouble and (old is None or not old.node_trouble):
-            for listener in self.listeners:
-                listener.node_failed(pod)
+            for tell in self.on_node_failure:
+                tell(pod)
 
     def put_written_pod(self, raw: Raw) -> None:
         """A write response: only for a pod that is still known."""

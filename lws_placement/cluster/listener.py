@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from lws_placement.engine.model import GroupId, Pod
+from lws_placement.engine.model import GroupId
 
 
 class Listener(Protocol):
@@ -18,9 +18,6 @@ class Listener(Protocol):
 
     def capacity_changed(self) -> None:
         """Room may have become free: waiting groups are worth another look."""
-
-    def node_failed(self, pod: Pod) -> None:
-        """The node of this pod has ended it; the pod may be gone before anybody looks."""
 
     def room_taken(self, node: str) -> None:
         """A pod was bound there, or takes more than before."""

@@ -130,9 +130,6 @@ class Planner:
             for group in self._ahead.follow(namespace, name):
                 self.group_changed(group)
 
-    def node_failed(self, pod: Pod) -> None:
-        self._troubles.node_failed(pod)
-
     def capacity_changed(self) -> None:
         if self._unsettled or self._cache.roomless:
             self._room = True

@@ -5,6 +5,10 @@ written to the API server before it is acted on (`cluster/trouble_store.py`), so
 takes over passes over the same domains, and counts on. The same refusal or failure is counted once,
 whoever sees it again.
 
+A failed pod is deleted by its controller at once, and nothing on the API server tells of it then.
+So a replica that stands by notes failures as well: what a planner saw and did not live to write
+down, the next one has seen.
+
 Only since when kube-scheduler refuses a pod is kept in memory: the next planner gives it
 `refused-after-seconds` anew.
 """
@@ -24,7 +28,7 @@ _NOTHING = History()
 
 
 class TroubleBook:
-    """`clock`: seconds since the epoch. `written`: what the API server has."""
+    """`clock`: seconds since the epoch."""
 
     def __init__(
         self,
@@ -32,7 +36,6 @@ class TroubleBook:
         *,
         clock: Callable[[], float],
         policy: Policy,
-        written: Iterable[Remembered] = (),
     ) -> None:
         self._cache = cache
         self._clock = clock
@@ -40,6 +43,17 @@ class TroubleBook:
         self._written: dict[GroupId, Remembered] = {}
         self._histories: dict[GroupId, History] = {}
         self._refused_since: dict[GroupId, dict[str, float]] = {}
+
+    def take_over(self, written: Iterable[Remembered]) -> None:
+        """From now on it is ours to write. `written`: what the API server has.
+
+        What we have seen ourselves is added to it, except refusals from when we led before: others
+        may have had the group since.
+        """
+        self._written.clear()
+        self._refused_since.clear()
+        for group, history in list(self._histories.items()):
+            self._keep(group, History(failed=history.failed))
         for remembered in written:
             self.found(remembered)
 
@@ -51,11 +65,12 @@ class TroubleBook:
         """At once: a failed pod is deleted by its controller, perhaps before the group is looked
         at.
         """
-        group = self._cache.group_of(pod)
+        now, group = self._clock(), self._cache.group_of(pod)
         if group is not None:
             history = self._histories.get(group, _NOTHING)
             holds = self._cache.holds_of(group)
-            self._keep(group, self._with_failure(history, pod, holds, now=self._clock()))
+            self._keep(group, self._with_failure(history, pod, holds, now=now))
+            self._drop_old(now)
 
     def look(self, seen: Seen) -> Troubles:
         """Note what is to be seen of the group now; what `decide` should know of it."""
@@ -101,7 +116,7 @@ class TroubleBook:
         self.was_written(remembered)
         history = self._histories.get(remembered.group, _NOTHING)
         known = remembered.history.known_by(now=self._clock())
-        self._keep(remembered.group, history.with_all_of(known))
+        self._keep(remembered.group, known.with_all_of(history))
 
     def forgets_after_s(self, group: GroupId) -> float | None:
         """How long until something of the group is too old to matter."""
@@ -117,10 +132,18 @@ class TroubleBook:
         return history.with_failure(domain, self._cache.leader_uid(pod), now=now)
 
     def _keep(self, group: GroupId, history: History) -> None:
-        if history == _NOTHING:
-            self._histories.pop(group, None)
-        else:
+        """Last of all."""
+        self._histories.pop(group, None)
+        if history != _NOTHING:
             self._histories[group] = history
+
+    def _drop_old(self, now: float) -> None:
+        """Where we stand by, nobody looks at the groups."""
+        while self._histories:
+            oldest = next(iter(self._histories))
+            if self._histories[oldest].pruned(self._policy, now=now) != _NOTHING:
+                return
+            del self._histories[oldest]
 
     def _refusals(self, seen: Seen, now: float) -> dict[str, float]:
         before = self._refused_since.pop(seen.id, {})

@@ -5,6 +5,7 @@ That is against the real API server what `tests/planner/test_kills.py` and
 `tests/controller/test_rollout_kills.py` do at every single write against one in memory.
 """
 
+import json
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from e2e.dead_nodes import dead
 from e2e.rollouts import images, is_done, revisions, rollout, set_image
 from e2e.stack import LWS, MODEL
 from e2e.test_ahead import no_pods
-from e2e.test_repair_groups import MOUNTED, a_claim, a_volume_in
+from e2e.test_repair_groups import MOUNTED, a_claim, a_volume_in, fail_a_worker
 from e2e.test_shapes import by_subgroup
 from write_kinds import Kind
 
@@ -127,8 +128,12 @@ def states(scene):
 
 
 def troubles(scene):
+    """What is remembered of groups: domain -> how many refusals in a row, domain -> failures."""
     get = ("get", "leases", "-n", "lws-placement-system", "-l", f"{keys.HOLD_LABEL}=troubles")
-    return scene.cluster.kubectl(*get, "-oname").split()
+    found = json.loads(scene.cluster.kubectl(*get, "-ojson"))["items"]
+    bodies = [json.loads(lease["metadata"]["annotations"][keys.TROUBLES]) for lease in found]
+    refused = {r["domain"]: r["times"] for body in bodies for r in body["refused"]}
+    return refused, {f["domain"]: len(f["at"]) for body in bodies for f in body["failed"]}
 
 
 # -- the planner: placing ------------------------------------------------------------------------
@@ -250,9 +255,23 @@ def test_while_it_is_noted_and_forgotten_that_a_domain_refused_a_group(scene, ki
     scene.create(scene.lws(size=3, pod=MOUNTED))
     scene.wait(lambda: scene.places() == {("llm", "0"): {"n01"}}, "it is where its volume is")
     whole(scene, 3)
-    assert len(troubles(scene)) == 1
+    assert troubles(scene) == ({"n00": 1}, {})
     scene.kubectl("delete", "lws", "llm", "--wait=false")
-    scene.wait(lambda: not troubles(scene), "nothing is remembered of a group that is no more")
+    scene.wait(lambda: troubles(scene) == ({}, {}), "nothing is remembered of what is no more")
+
+
+@BOTH
+def test_while_it_is_noted_that_a_node_failed_under_a_group(scene, kill_at, when):
+    """The failed pod is gone when the other replica leads, which has seen it while it stood by."""
+    scene.pool(2)
+    kill_at(when, Kind.REMEMBER_TROUBLES)
+    scene.create(scene.lws(size=3))
+    whole(scene, 3)
+    before, (used,) = scene.uids(), scene.places()[("llm", "0")]
+    fail_a_worker(scene)
+    scene.wait(lambda: not before & scene.uids(), "all pods are new")
+    whole(scene, 3)
+    scene.wait(lambda: troubles(scene) == ({}, {used: 1}), "it is remembered")
 
 
 # -- the planner: preemption ---------------------------------------------------------------------

@@ -63,9 +63,6 @@ class Listener:
     def capacity_changed(self):
         pass
 
-    def node_failed(self, pod):
-        pass
-
     def room_taken(self, node):
         pass
 

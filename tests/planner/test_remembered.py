@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from fake_cluster import KEY, OURS, POLICY, Brain, a_cluster
+from fake_cluster import KEY, OURS, POLICY, Brain, FakeCluster, a_cluster
 from fakes import FakeApi
 from killing import answer_every_write, kill_at_every_write
 from mishaps import fail_a_node, refuse
@@ -130,8 +130,8 @@ async def refused_twice(cluster):
     await cluster.rest(quiet=2 * PASS_OVER_S)
 
 
-async def failed_again_and_again(cluster):
-    """Only a failure that the planner did not live to write down may have to come once more."""
+async def fail_until_it_moves(cluster):
+    """How often."""
     cluster.add_slice("a")
     cluster.add_slice("b")
     cluster.add_lws()
@@ -140,8 +140,38 @@ async def failed_again_and_again(cluster):
     while set(cluster.places().values()) == {"a-0", "a-1"}:
         await fail_a_node(cluster)
         failures += 1
+    return failures
+
+
+async def failed_again_and_again(cluster):
+    """Only a failure that the planner did not live to write down may have to come once more."""
+    failures = await fail_until_it_moves(cluster)
     assert failures in ((FAILURES, FAILURES + 1) if cluster.kills else (FAILURES,))
     assert remembered(cluster) == ([], {"a": FAILURES})
+
+
+async def failed_before_two(cluster):
+    """All count. The group comes back where it was if nobody leads just then, and once more."""
+    failures = await fail_until_it_moves(cluster)
+    assert FAILURES <= failures <= FAILURES + 1
+    assert remembered(cluster) == ([], {"a": failures})
+
+
+class TwoReplicas(FakeCluster):
+    """One watches while the other one leads."""
+
+    other = None
+
+    async def lead(self, *, prepare=lambda api: None):
+        self.brain = self.other or self.new_brain(self.server)
+        self.other = self.new_brain(self.server)
+        await self.other.stand_by()
+        prepare(self.brain.api)
+        await self.brain.ready()
+
+    async def stop(self):
+        await self.other.stop()
+        await super().stop()
 
 
 @pytest.fixture
@@ -159,6 +189,14 @@ STORIES = pytest.mark.parametrize(
 @STORIES
 def test_nothing_is_forgotten_nor_counted_twice_wherever_the_planner_is_killed(story, slow):
     assert kill_at_every_write(story, brain_away=0) >= 5
+
+
+@pytest.mark.parametrize("brain_away", [0, 3], ids=["at once", "later"])
+def test_a_failure_that_a_dead_planner_did_not_write_down_has_been_seen_by_the_next(
+    brain_away, slow
+):
+    story, more = failed_before_two, {"new_cluster": TwoReplicas}
+    assert kill_at_every_write(story, brain_away=brain_away, **more) >= 5
 
 
 @STORIES
