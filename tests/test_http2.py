@@ -6,73 +6,13 @@ import ssl
 from datetime import UTC, datetime
 
 import aiohttp
-import h2.config
-import h2.connection
-import h2.events
 import pytest
 from aiohttp import web
+from bench.http2_client import connected
 
 from certs.authority import Names, make
 from lws_placement.http2 import MOST_BYTES
 from lws_placement.serve import Server, ServerTls
-
-
-class Client(asyncio.Protocol):
-    """As kube-scheduler's, with the window sizes of RFC 9113: 65 535 bytes."""
-
-    def __init__(self):
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration())
-        self.answers = {}
-        self.told_to_go = asyncio.Event()
-        self.closed = asyncio.Event()
-
-    def connection_made(self, transport):
-        self.transport = transport
-        self.h2.initiate_connection()
-        self.flush()
-
-    def connection_lost(self, exc):
-        self.closed.set()
-
-    def data_received(self, data):
-        for event in self.h2.receive_data(data):
-            stream = getattr(event, "stream_id", None)
-            match event:
-                case h2.events.ResponseReceived():
-                    self.answers[stream][0] = dict(event.headers)[b":status"].decode()
-                case h2.events.DataReceived():
-                    self.answers[stream][1] += event.data
-                    self.h2.acknowledge_received_data(event.flow_controlled_length, stream)
-                case h2.events.StreamEnded() | h2.events.StreamReset():
-                    self.answers[stream][2].set()
-                case h2.events.ConnectionTerminated():
-                    self.told_to_go.set()
-        self.flush()
-
-    def flush(self):
-        self.transport.write(self.h2.data_to_send())
-
-    def begin(self, path):
-        stream = self.h2.get_next_available_stream_id()
-        self.answers[stream] = ["reset", b"", asyncio.Event()]
-        headers = [(":method", "POST"), (":path", path), (":scheme", "https"), (":authority", "x")]
-        self.h2.send_headers(stream, headers)
-        return stream
-
-    def post(self, path, body=b""):
-        stream = self.begin(path)
-        while body:
-            size = min(len(body), self.h2.max_outbound_frame_size)
-            self.h2.send_data(stream, body[:size])
-            body = body[size:]
-        self.h2.end_stream(stream)
-        self.flush()
-        return stream
-
-    async def answer(self, stream):
-        done = self.answers[stream][2]
-        await done.wait()
-        return self.answers[stream][0], self.answers[stream][1].decode()
 
 
 class Calls:
@@ -116,25 +56,14 @@ async def serving(calls):
 
 
 @contextlib.asynccontextmanager
-async def connected(server, trust):
-    trust.set_alpn_protocols(["h2"])
-    loop = asyncio.get_running_loop()
-    transport, client = await loop.create_connection(
-        Client, "127.0.0.1", server.bound_port, ssl=trust
-    )
-    try:
-        # The server's settings have to be here before a body larger than their defaults goes out.
-        while client.h2.remote_settings.max_frame_size < 2**20:
-            await asyncio.sleep(0)
+async def reached(calls):
+    async with serving(calls) as (server, trust), connected(server.bound_port, trust) as client:
         yield client
-    finally:
-        transport.close()
-        await client.closed.wait()
 
 
 async def test_calls_of_one_connection_do_not_wait_for_each_other():
     calls = Calls()
-    async with serving(calls) as at, connected(*at) as client:
+    async with reached(calls) as client:
         slow = client.post("/wait", b"slow")
         await calls.started.wait()
         assert await client.answer(client.post("/echo", b"fast")) == ("200", "fast")
@@ -145,18 +74,18 @@ async def test_calls_of_one_connection_do_not_wait_for_each_other():
 @pytest.mark.parametrize("size", [2_000, 200_000])
 async def test_a_body_and_an_answer_larger_than_any_frame_or_window_pass_whole(size):
     body = b"name of a node," * size
-    async with serving(Calls()) as at, connected(*at) as client:
+    async with reached(Calls()) as client:
         assert await client.answer(client.post("/echo", body)) == ("200", body.decode())
 
 
 async def test_an_unknown_path_is_not_found():
-    async with serving(Calls()) as at, connected(*at) as client:
+    async with reached(Calls()) as client:
         assert await client.answer(client.post("/nothing", b"{}")) == ("404", "")
 
 
 async def test_a_call_that_the_client_gives_up_is_finished_and_not_answered():
     calls = Calls()
-    async with serving(calls) as at, connected(*at) as client:
+    async with reached(calls) as client:
         stream = client.post("/wait")
         await calls.started.wait()
         client.h2.reset_stream(stream)
@@ -169,7 +98,7 @@ async def test_a_call_that_the_client_gives_up_is_finished_and_not_answered():
 
 async def test_a_call_is_finished_though_its_connection_breaks():
     calls = Calls()
-    async with serving(calls) as at, connected(*at) as client:
+    async with reached(calls) as client:
         client.post("/wait")
         await calls.started.wait()
         client.transport.abort()
@@ -179,19 +108,19 @@ async def test_a_call_is_finished_though_its_connection_breaks():
 
 
 async def test_a_call_that_fails_is_answered(caplog):
-    async with serving(Calls()) as at, connected(*at) as client:
+    async with reached(Calls()) as client:
         assert await client.answer(client.post("/fail")) == ("500", "")
     assert "call failed" in caplog.text
 
 
 async def test_a_body_without_end_is_refused():
-    async with serving(Calls()) as at, connected(*at) as client:
+    async with reached(Calls()) as client:
         stream = client.begin("/echo")
-        piece = bytes(2**20)
-        for _ in range(MOST_BYTES // 2**20 + 1):
+        piece = bytes(client.h2.max_outbound_frame_size)
+        for _ in range(MOST_BYTES // len(piece) + 1):
             if client.answers[stream][2].is_set():
                 break
-            while client.h2.local_flow_control_window(stream) < 2**20:
+            while client.h2.local_flow_control_window(stream) < len(piece):
                 await asyncio.sleep(0)
             client.h2.send_data(stream, piece)
             client.flush()
@@ -200,7 +129,7 @@ async def test_a_body_without_end_is_refused():
 
 async def test_before_the_end_calls_are_finished_and_the_client_is_told_to_go():
     calls = Calls()
-    async with serving(calls) as (server, trust), connected(server, trust) as client:
+    async with serving(calls) as (server, trust), connected(server.bound_port, trust) as client:
         stream = client.post("/wait", b"done")
         await calls.started.wait()
         stopping = asyncio.create_task(server.stop())
@@ -214,7 +143,7 @@ async def test_before_the_end_calls_are_finished_and_the_client_is_told_to_go():
 
 
 async def test_what_is_no_http2_closes_the_connection():
-    async with serving(Calls()) as at, connected(*at) as client:
+    async with reached(Calls()) as client:
         client.transport.write(b"\x00" * 64)
         await client.closed.wait()
 

@@ -1,21 +1,22 @@
-"""kube-scheduler's calls to us, over HTTP on loopback, as it makes them: one after another for the
-guard, four at a time for the binds of a group.
+"""kube-scheduler's calls to us: one after another for the guard, four at a time for the binds of a
+group.
 
-CPU is that of the process that serves; the client, and the API server that `bind` reads from and
-writes to (a stub that answers at once), are processes of their own. Wall times include both. The
-baseline of a foreign pod reads the names and writes them out again, and decides nothing.
+CPU is that of this process: once the handler's, with its requests to the API server, and once with
+all that HTTP/2 and TLS cost besides. kube-scheduler (one connection, as it has) and the API server
+(a stub over TLS that answers at once) are processes of their own; wall times include all three. The
+baseline of the guard reads the names and writes them out again, that of a bind over the wire is an
+empty call.
 """
 
 import asyncio
-import http.client
 import json
-import multiprocessing
 import time
-from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
 
 from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 
+from certs.authority import Names, make
 from lws_placement.cluster.client import Api
 from lws_placement.cluster.hold_codec import encode_holds
 from lws_placement.cluster.hold_store import HoldStore
@@ -24,7 +25,9 @@ from lws_placement.engine.holds import lease_name
 from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
+from lws_placement.serve import Server, ServerTls
 
+from .caller import APART, Caller
 from .figures import Figure, percentile
 from .objects import CHIPS, KEY, NAMESPACE, PER_DOMAIN, a_member, node_name
 from .world import a_large_cluster, held
@@ -50,83 +53,99 @@ async def _measure(nodes):
     for domain in range(held_count):
         held(cache, GROUPS + domain, number=domain)
     leases = _place_groups(cache)
-    apart = multiprocessing.get_context("spawn")
-    here, there = apart.Pipe()
-    stub = apart.Process(target=_serve_stub, args=(leases, there), daemon=True)
+    material = make(Names(("x.svc",), ("127.0.0.1",)), now=datetime.now(UTC))
+    here, there = APART.Pipe()
+    stub = APART.Process(target=_serve_stub, args=(leases, material, there), daemon=True)
     stub.start()
     stub_port = await asyncio.to_thread(here.recv)
-    configuration = Configuration(host=f"http://127.0.0.1:{stub_port}")
+    configuration = Configuration(host=f"https://127.0.0.1:{stub_port}")
+    configuration.ca_cert_data = material.ca.decode()
     api = Api(configuration)
     world = _World(api, cache)
-    app = build_app(build_calls(Members(world), Guard(world, guarded=(CHIPS,))))
-    app.router.add_post("/echo", _echo)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
+    calls = build_calls(Members(world), Guard(world, guarded=(CHIPS,)))
+    calls |= {"/echo": _echo, "/empty": _empty}
+    server = Server(build_app(calls), host="127.0.0.1", port=0, tls=_tls(material), calls=calls)
+    await server.start()
+    caller = Caller(server.bound_port, material.ca.decode())
     try:
-        with ProcessPoolExecutor(PER_DOMAIN, mp_context=apart) as clients:
-            return await _calls(port, nodes, clients)
+        return await _guard_figures(calls, caller, nodes) + await _bind_figures(
+            calls, caller, nodes
+        )
     finally:
-        await runner.cleanup()
+        caller.close()
+        await server.stop()
         await api.close()
         stub.terminate()
         stub.join()
 
 
-async def _calls(port, nodes, clients):
-    body = json.dumps({"Pod": _foreign(), "NodeNames": [node_name(i) for i in range(nodes)]})
+async def _guard_figures(calls, caller, nodes):
+    args = {"Pod": _foreign(), "NodeNames": [node_name(i) for i in range(nodes)]}
+    bursts = [[json.dumps(args).encode()]] * CALLS
     where = f"{nodes} names"
-    found, figures = {}, []
-    for path in ("/echo", "/guard/filter", "/guard/prioritize"):
-        await _timed(clients, port, path, [body.encode()], times=5)
-        found[path] = await _timed(clients, port, path, [body.encode()], times=CALLS)
-    echo = found.pop("/echo")[0]
-    for path, (cpu, wall) in found.items():
+    echo, _ = await _handled(calls["/echo"], bursts)
+    figures, both, wire = [], 0, 0
+    for path in ("/guard/filter", "/guard/prioritize"):
+        cpu, _ = await _handled(calls[path], bursts)
+        wired, wall = await _called(caller, path, bursts)
+        both, wire = both + cpu, wire + wired
         figures += [
             Figure("extender", where, f"{path}, CPU", cpu, "ms", "reading the names", echo),
             Figure("extender", where, f"{path}, wall p99", wall, "ms"),
         ]
-    both = sum(cpu for cpu, _ in found.values())
-    figures.append(Figure("extender", where, "a foreign pod, both calls, CPU", both, "ms", goal=8))
-    binds = [_bind(number, rank) for number in range(GROUPS) for rank in range(PER_DOMAIN)]
-    await _timed(clients, port, "/members/bind", binds, at_once=PER_DOMAIN)
-    cpu, wall = await _timed(clients, port, "/members/bind", binds, at_once=PER_DOMAIN)
-    figures += [
-        Figure("extender", f"{nodes} nodes", "a member, /members/bind, CPU", cpu, "ms", goal=0.5),
-        Figure("extender", f"{nodes} nodes", "a member, /members/bind, wall p99", wall, "ms"),
+    return [
+        *figures,
+        Figure("extender", where, "a foreign pod, both calls, CPU", both, "ms", goal=8),
+        Figure("extender", where, "the same with HTTP/2 and TLS, CPU", wire, "ms"),
     ]
-    return figures
 
 
-async def _timed(clients, port, path, bodies, *, times=1, at_once=1):
-    """(CPU of this process per call, p99 of wall time), in ms."""
-    loop = asyncio.get_running_loop()
+async def _bind_figures(calls, caller, nodes):
+    path, where = "/members/bind", f"{nodes} nodes"
+    bursts = [[_bind(number, rank) for rank in range(PER_DOMAIN)] for number in range(GROUPS)]
+    empty, _ = await _called(caller, "/empty", bursts)
+    cpu, _ = await _handled(calls[path], bursts)
+    wired, wall = await _called(caller, path, bursts)
+    return [
+        Figure("extender", where, f"a member, {path}, CPU", cpu, "ms", goal=0.5),
+        Figure(
+            "extender", where, "the same with HTTP/2 and TLS, CPU", wired, "ms", "a call", empty
+        ),
+        Figure("extender", where, f"a member, {path}, wall p99", wall, "ms"),
+    ]
+
+
+async def _handled(call, bursts):
+    """(CPU per call, None), in ms, with no connection between."""
+
+    async def run():
+        for bodies in bursts:
+            await asyncio.gather(*(call(body) for body in bodies))
+
+    return await _costs(run, bursts)
+
+
+async def _called(caller, path, bursts):
+    """(CPU of this process per call, p99 of wall time), in ms, as kube-scheduler calls."""
+    cpu, walls = await _costs(lambda: caller.call(path, bursts), bursts)
+    return cpu, percentile(walls, 0.99) * 1000
+
+
+async def _costs(run, bursts):
+    """The second time."""
+    await run()
     started = time.process_time()
-    shares = [(port, path, bodies[i::at_once], times) for i in range(at_once)]
-    found = await asyncio.gather(*(loop.run_in_executor(clients, _call, *s) for s in shares))
-    cpu = (time.process_time() - started) * 1000 / (len(bodies) * times)
-    return cpu, percentile([wall for walls in found for wall in walls], 0.99) * 1000
+    result = await run()
+    cpu = time.process_time() - started
+    return cpu * 1000 / sum(len(bodies) for bodies in bursts), result
 
 
-def _call(port, path, bodies, times):
-    """One call after another on one connection, in a process of its own; seconds of each."""
-    connection, walls = http.client.HTTPConnection("127.0.0.1", port), []
-    for body in bodies * times:
-        started = time.perf_counter()
-        connection.request("POST", path, body, {"Content-Type": "application/json"})
-        answer = connection.getresponse().read()
-        walls.append(time.perf_counter() - started)
-        if b'"Error":"' in answer and b'"Error":""' not in answer:
-            raise RuntimeError(f"{path}: {answer[:300]}")
-    connection.close()
-    return walls
+async def _echo(body):
+    return json.dumps({"NodeNames": json.loads(body)["NodeNames"]})
 
 
-async def _echo(request):
-    args = json.loads(await request.read())
-    return web.json_response({"NodeNames": args["NodeNames"]})
+async def _empty(_):
+    return "{}"
 
 
 def _foreign():
@@ -183,12 +202,17 @@ def _stub_api(leases):
     return app
 
 
-def _serve_stub(leases, pipe):
+def _tls(material):
+    tls = ServerTls(client_certificates=False, http2=True)
+    tls.load(cert=material.tls_cert, key=material.tls_key, ca=material.ca)
+    return tls
+
+
+def _serve_stub(leases, material, pipe):
     async def serve():
-        runner = web.AppRunner(_stub_api(leases), access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        pipe.send(runner.addresses[0][1])
+        server = Server(_stub_api(leases), host="127.0.0.1", port=0, tls=_tls(material))
+        await server.start()
+        pipe.send(server.bound_port)
         await asyncio.Event().wait()
 
     asyncio.run(serve())
