@@ -1,4 +1,5 @@
-"""The kinds of writes that a planner or controller makes, told apart by what each call says.
+"""The kinds of writes that planner, controller and extender make, told apart by what each call
+says.
 
 Every test that kills at writes names them by this: in memory (`fakes.py`) and on the real API
 server (`e2e/killable.py`). A write of no known kind is an error there, so that a new one cannot be
@@ -31,6 +32,7 @@ class Kind(StrEnum):
     RESTART_GROUP = "restart group"
     FORCE_DELETE = "force delete"
     EVICT_POD = "evict pod"
+    BIND_POD = "bind pod"
     CREATE_REVISION = "create revision"
     SET_ASIDE = "set revision aside"
     DELETE_REVISION = "delete revision"
@@ -49,14 +51,12 @@ class UnknownWriteError(Exception):
 
 
 def kind_of(method, path, body, *, params=None):
-    """None for what is no write, and for those that are not the planner's or the controller's: who
-    leads, certificates, bindings.
-    """
+    """None for what is no write, and for those of other parts: who leads, certificates."""
     if method == "GET" or "dryRun" in (params or {}):
         return None
     parts = path.split("/")
     name = parts[-1]
-    if name in (LEADER_LEASE, "binding") or "secrets" in parts:
+    if name == LEADER_LEASE or "secrets" in parts:
         return None
     if path.startswith("/apis/admissionregistration.k8s.io/"):
         return None
@@ -96,6 +96,8 @@ def _of_lease(method, name, body):
 def _of_pod(method, name, body):
     if name == "eviction":
         return Kind.EVICT_POD
+    if name == "binding":
+        return Kind.BIND_POD
     if method == "DELETE":
         if body.get("gracePeriodSeconds") == 0:
             return Kind.FORCE_DELETE

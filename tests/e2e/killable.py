@@ -65,8 +65,9 @@ class Mortal:
         self._dying = True
         try:
             lease = await self._real(api, "GET", _LEASE)
-            lease["spec"]["holderIdentity"] = ""
-            await self._real(api, "PUT", _LEASE, body=lease)
+            if f"--identity={lease['spec']['holderIdentity']}" in sys.argv:
+                lease["spec"]["holderIdentity"] = ""
+                await self._real(api, "PUT", _LEASE, body=lease)
         finally:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,5 +1,5 @@
-"""kill -9 of planner and controller at every kind of write that they make (`write_kinds.py`),
-before it took effect and after: each story ends as it would have.
+"""kill -9 of planner, controller and extender at every kind of write that they make
+(`write_kinds.py`), before it took effect and after: each story ends as it would have.
 
 That is against the real API server what `tests/planner/test_kills.py` and
 `tests/controller/test_rollout_kills.py` do at every single write against one in memory.
@@ -22,23 +22,25 @@ from write_kinds import Kind
 from lws_placement import keys
 
 _KILLABLE = Path(__file__).with_name("killable.py")
-_BRAINS = ("brain-a", "brain-b")
 _FLAGS = ("--force-delete-after=1",)
 BOTH = pytest.mark.parametrize("when", ["before", "after"])
 
 
 class Mortals:
-    """Two replicas that die at writes of the kinds that are asked for, and are started again."""
+    """Replicas that die at writes of the kinds that are asked for, and are started again."""
 
     def __init__(self, installed, folder):
         self._installed = installed
         self._folder = folder
         self._how = {"program": (str(_KILLABLE), str(folder))}
+        self._names = []
 
-    def start(self):
-        for name in _BRAINS:
+    def become(self, *names):
+        """In place of those of these names that were there."""
+        for name in names:
             self._installed.stop_server(name)
             start(self._installed, name, *_FLAGS, **self._how)
+            self._names.append(name)
 
     def die_at(self, kinds, when):
         for kind in kinds:
@@ -52,19 +54,19 @@ class Mortals:
             path.unlink()
 
     def raise_the_dead(self):
-        for name in _BRAINS:
+        for name in self._names:
             if not self._installed.servers[name].running:
                 launch(self._installed, name, *_FLAGS, **self._how)
 
     def are_ready(self):
-        return all(self._is_ready(name) for name in _BRAINS)
+        return all(self._is_ready(name) for name in self._names)
 
     def _is_ready(self, name):
         listens = (self._installed.cluster.folder / f"{name}.ports").exists()
         return self._installed.servers[name].running and listens and self._installed.is_ready(name)
 
     def end(self):
-        for name in _BRAINS:
+        for name in self._names:
             self._installed.stop_server(name)
             start(self._installed, name)
 
@@ -72,8 +74,8 @@ class Mortals:
 @pytest.fixture(scope="module")
 def mortals(installation, tmp_path_factory):
     made = Mortals(installation, tmp_path_factory.mktemp("kinds"))
-    made.start()
     try:
+        made.become("brain-a", "brain-b")
         yield made
     finally:
         made.end()
@@ -81,13 +83,13 @@ def mortals(installation, tmp_path_factory):
 
 @pytest.fixture
 def kill_at(scene, mortals):
-    """From its call on who leads dies at the first write of each of these kinds."""
+    """From its call on the first to make a write of one of these kinds dies there."""
     scene.meanwhile = mortals.raise_the_dead
     scene.wait(lambda: nothing_to_do(scene), "nothing is left of other tests")
 
     def arm(when, *kinds):
         assert mortals.left() == [], "there was a write of each kind"
-        scene.wait(mortals.are_ready, "one leads, one stands by")
+        scene.wait(mortals.are_ready, "each has one that stands by")
         mortals.die_at(kinds, when)
 
     try:
@@ -325,6 +327,24 @@ def test_before_a_pod_is_woken(scene, other_scene, kill_at):
 def why_unbound(scene, pod):
     conditions = scene.one("pod", pod)["status"].get("conditions", [])
     return " ".join(c.get("message", "") for c in conditions if c["type"] == "PodScheduled")
+
+
+# -- the extender --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mortal_gates(mortals):
+    mortals.become("gate-a", "gate-b")
+
+
+@BOTH
+@pytest.mark.usefixtures("mortal_gates")
+def test_while_a_pod_is_bound(scene, kill_at, when):
+    """kube-scheduler gets no answer, and asks the other replica."""
+    scene.pool(2)
+    kill_at(when, Kind.BIND_POD)
+    scene.create(scene.lws())
+    whole(scene, 4)
 
 
 # -- the controller ------------------------------------------------------------------------------
