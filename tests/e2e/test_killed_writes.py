@@ -395,7 +395,7 @@ def ends_as(scene, image, *, set_aside):
         "set aside": set_aside,
     }
     scene.wait(lambda: is_done(scene, 2), "all groups are updated")
-    scene.wait(lambda: outcome(scene) == want, f"{outcome(scene)} becomes {want}", timeout_s=20)
+    scene.wait(lambda: outcome(scene) == want, f"it is {want}")
 
 
 def outcome(scene):
