@@ -20,7 +20,7 @@ class Controllers:
 
     def __init__(self, server):
         self.server = server
-        self._deletions_seen = 0
+        self._changes_seen = 0
         self.without_pods = set()
 
     async def round(self, admit):
@@ -29,7 +29,7 @@ class Controllers:
                 self._keep_leader_set(lws)
                 self._restart_groups(lws)
                 self._keep_worker_sets(lws)
-        self._deletions_seen = len(self.server.log)
+        self._changes_seen = len(self.server.streams["pods"].changes)
         for stateful_set in self.server.all("statefulsets"):
             if label(stateful_set, keys.LWS_NAME) in self.without_pods:
                 continue
@@ -57,9 +57,9 @@ class Controllers:
             p for p in self.server.all("pods") if label(p, keys.LWS_NAME) == lws["metadata"]["name"]
         ]
         deleted = [
-            replace(pod_state(obj), terminating=True)
-            for _, resource, kind, obj, _ in self.server.log[self._deletions_seen :]
-            if (resource, kind) == ("pods", "DELETED")
+            replace(pod_state(change.obj), terminating=True)
+            for change in self.server.streams["pods"].changes[self._changes_seen :]
+            if change.kind == "DELETED"
         ]
         for pod in [*deleted, *map(pod_state, group_of)]:
             if pod.lws != lws["metadata"]["name"] or not troubled(pod):

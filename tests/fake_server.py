@@ -8,6 +8,9 @@ kubelet and garbage collector are stepped by the test (`fake_cluster.py`).
 """
 
 import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from lws_placement.engine.json_copy import json_copy
 from lws_placement.errors import (
@@ -30,15 +33,40 @@ def refused(status, message):
     return _ERRORS.get(status, ApiError)(f"{status} {message}", status=status)
 
 
+@dataclass
+class Change:
+    version: int
+    kind: str
+    obj: dict
+    before: dict | None
+
+    @cached_property
+    def told(self):
+        """What watches are told: a copy that they share, since nobody may change what he saw."""
+        return json_copy(self.obj)
+
+
+@dataclass
+class Stream:
+    """The changes of one resource, and what whoever has read them all waits for."""
+
+    changes: list = field(default_factory=list)
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, change):
+        self.changes.append(change)
+        self.more.set()
+        self.more = asyncio.Event()
+
+
 class FakeServer:
-    """The objects, by resource and (namespace, name), and the log that watches read."""
+    """The objects, by resource and (namespace, name), and the streams that watches read."""
 
     def __init__(self):
         self.objects = {}
         self.version = 100
         self.compacted = 0
-        self.log = []
-        self.changed = asyncio.Event()
+        self.streams = defaultdict(Stream)
         self.after_write = []
         self._uids = 0
 
@@ -55,8 +83,7 @@ class FakeServer:
     # -- writing ---------------------------------------------------------------------------------
 
     def create(self, resource, obj, *, namespace=""):
-        obj = json_copy(obj)
-        meta = obj["metadata"]
+        meta = {**obj["metadata"]}
         if namespace:
             meta["namespace"] = namespace
         key = (meta.get("namespace", ""), meta["name"])
@@ -68,12 +95,12 @@ class FakeServer:
         meta |= {"uid": f"uid-{self._uids}", "creationTimestamp": STARTED}
         if resource in _WITH_GENERATION:
             meta["generation"] = 1
-        return self._store(resource, key, obj, "ADDED")
+        return self._store(resource, key, {**obj, "metadata": meta}, "ADDED")
 
     def put(self, resource, obj):
         """What is stored from now on; the object's own resourceVersion, if any, must be current."""
-        obj = json_copy(obj)
-        meta = obj["metadata"]
+        meta = {**obj["metadata"]}
+        obj = {**obj, "metadata": meta}
         key = (meta.get("namespace", ""), meta["name"])
         old = self._known(resource, key)
         self._check(old, meta)
@@ -88,14 +115,15 @@ class FakeServer:
             **old,
             "metadata": {**old["metadata"], "resourceVersion": ""},
         }:
-            return json_copy(old)
+            return old
         return self._store(resource, key, obj, "MODIFIED")
 
     def delete(self, resource, key, *, options=None):
         options = options or {}
-        obj = json_copy(self._known(resource, key))
+        obj = self._known(resource, key)
         self._check(obj, options.get("preconditions") or {})
-        meta = obj["metadata"]
+        meta = {**obj["metadata"]}
+        obj = {**obj, "metadata": meta}
         if options.get("propagationPolicy") == "Foreground":
             meta["finalizers"] = sorted({*meta.get("finalizers", ()), FOREGROUND})
         grace = options.get("gracePeriodSeconds", 30)
@@ -127,23 +155,22 @@ class FakeServer:
 
     def _store(self, resource, key, obj, kind):
         self.version += 1
+        obj = json_copy(obj)
         obj["metadata"]["resourceVersion"] = str(self.version)
         old = self.objects.setdefault(resource, {}).get(key)
         self.objects[resource][key] = obj
         self._tell(resource, kind, obj, old)
-        return json_copy(obj)
+        return obj
 
     def _remove(self, resource, key):
-        obj = json_copy(self.objects[resource].pop(key))
+        obj = self.objects[resource].pop(key)
         self.version += 1
-        obj["metadata"]["resourceVersion"] = str(self.version)
+        obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.version)}}
         self._tell(resource, "DELETED", obj, obj)
-        return json_copy(obj)
+        return obj
 
     def _tell(self, resource, kind, obj, old):
-        self.log.append((self.version, resource, kind, obj, old))
-        self.changed.set()
-        self.changed = asyncio.Event()
+        self.streams[resource].add(Change(self.version, kind, obj, old))
         for look in self.after_write:
             look()
 

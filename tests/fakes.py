@@ -113,22 +113,23 @@ class FakeApi:
         selector, since = params.get("labelSelector"), int(params["resourceVersion"])
         if since < self.server.compacted:
             raise refused(410, "too old resource version")
+        stream = self.server.streams[resource]
         place = 0
         while True:
             await self.watching.wait()
             await self._alive()
-            changed = self.server.changed
-            while place < len(self.server.log):
-                version, what, kind, obj, old = self.server.log[place]
+            more = stream.more
+            while place < len(stream.changes):
+                change = stream.changes[place]
                 place += 1
-                if version <= since or what != resource:
+                if change.version <= since:
                     continue
-                if namespace and obj["metadata"].get("namespace") != namespace:
+                if namespace and change.obj["metadata"].get("namespace") != namespace:
                     continue
-                seen = _as_selected(kind, obj, old, selector)
+                seen = _as_selected(change, selector)
                 if seen is not None:
-                    yield {"type": seen, "object": json_copy(obj)}
-            await changed.wait()
+                    yield {"type": seen, "object": change.told}
+            await more.wait()
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -145,11 +146,11 @@ class FakeApi:
     async def _write(self, verb, resource, effect):
         await self._alive()
         if resource == "events":
-            return effect()  # not ours to remember
+            return json_copy(effect())  # not ours to remember
         number = len(self.writes)
         self.writes.append((verb, resource))
         if number not in self._at:
-            return effect()
+            return json_copy(effect())
         status, took_effect = self._at[number]
         if took_effect:
             with suppress(ApiError):
@@ -255,9 +256,12 @@ def merged(old, patch):
     return result
 
 
-def _as_selected(kind, obj, old, selector):
+def _as_selected(change, selector):
     """How a watch with a selector sees the change; None if not at all."""
-    before, after = old is not None and matches(old, selector), matches(obj, selector)
+    if not selector:
+        return change.kind
+    kind, old = change.kind, change.before
+    before, after = old is not None and matches(old, selector), matches(change.obj, selector)
     if kind == "DELETED":
         return kind if after else None
     if after:

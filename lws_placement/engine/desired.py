@@ -4,10 +4,10 @@ Names, labels and annotations are upstream's to the letter, so that either contr
 the other's objects without restarting a pod.
 """
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
+from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.lws_names import (
     LAST_APPLIED,
     LWS_EXCLUSIVE_TOPOLOGY,
@@ -42,7 +42,7 @@ def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw
     strategy = strategy_of(lws)
     at_once = max(1, strategy.unavailable + strategy.surge)
     parts = spec["leaderWorkerTemplate"]
-    template = copy.deepcopy(parts.get("leaderTemplate") or parts["workerTemplate"])
+    template = json_copy(parts.get("leaderTemplate") or parts["workerTemplate"])
     notes = _template_notes(lws)
     if _subdomain_policy(spec) == "UniquePerReplica":
         notes[LWS_SUBDOMAIN_POLICY] = "UniquePerReplica"
@@ -106,7 +106,7 @@ def worker_set(
     if requests_tpu(leader["spec"]):
         notes[LWS_LEADER_REQUESTS_TPUS] = "true"
     labels = {LWS_NAME: meta["name"], **group, LWS_REVISION: revision}
-    template = _with(copy.deepcopy(parts["workerTemplate"]), labels, notes)
+    template = _with(json_copy(parts["workerTemplate"]), labels, notes)
     if node_selector:
         selector = template["spec"].get("nodeSelector") or {}
         template["spec"]["nodeSelector"] = {**selector, **node_selector}

@@ -2,8 +2,9 @@
 others).
 """
 
-import copy
 from typing import Any
+
+from lws_placement.engine.json_copy import json_copy
 
 Raw = dict[str, Any]
 
@@ -12,7 +13,7 @@ _ROLLING = {"maxUnavailable": 1, "maxSurge": 0, "partition": 0}
 
 def with_defaults(lws: Raw) -> Raw:
     """A new object; fields that are set stay as they are. Wrong types are left for validation."""
-    lws = copy.deepcopy(lws)
+    lws = json_copy(lws)
     spec = lws.get("spec")
     if not isinstance(spec, dict):
         return lws

@@ -7,10 +7,10 @@ fields by that rule; a takeover from upstream does not need equal keys (content 
 own tests do.
 """
 
-import copy
 import json
 from typing import Any
 
+from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.resources import parse_quantity
 
 Raw = dict[str, Any]
@@ -44,8 +44,8 @@ _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 def revision_data(lws: Raw) -> Raw:
     """`data` of the ControllerRevision: a patch that replaces what is versioned, in Go's form."""
     spec = lws["spec"]
-    template = copy.deepcopy(spec["leaderWorkerTemplate"])
-    network = copy.deepcopy(spec.get("networkConfig") or {})
+    template = json_copy(spec["leaderWorkerTemplate"])
+    network = json_copy(spec.get("networkConfig") or {})
     network["subdomainPolicy"] = network.get("subdomainPolicy") or "Shared"
     for name in ("leaderTemplate", "workerTemplate"):
         if template.get(name) is not None:
