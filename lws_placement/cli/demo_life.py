@@ -20,6 +20,8 @@ _KEYS = (NODE_POOL, RACK, BLOCK)
 _TPU = "tpu-v5e-16"
 _BUSY = 1900
 """Of the 2 cpu that a leader asks for."""
+_SETS = "/apis/leaderworkerset.x-k8s.io/v1/namespaces/default/leaderworkersets"
+_LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 _NEW_IMAGE = "registry.example.com/llm-worker:2.0"
 
 
@@ -118,7 +120,7 @@ def _roll(stage: Stage, good: Callable[[set[str]], bool]) -> bool:
 
 def _available(stage: Stage) -> bool:
     """Does every set say so of what it is asked for now, with no surge group left?"""
-    return all(_is_available(lws) for lws in stage.get("lws"))
+    return all(_is_available(lws) for lws in stage.get(_SETS))
 
 
 def _is_available(lws: Raw) -> bool:
@@ -153,7 +155,7 @@ def _worker_images(stage: Stage) -> set[str]:
 
 
 def _holds(stage: Stage) -> list[Raw]:
-    return stage.get("leases", "-n", NAMESPACE, "-l", f"{HOLD_LABEL}=hold")
+    return stage.get(_LEASES, labelSelector=f"{HOLD_LABEL}=hold")
 
 
 def _kubectl(stage: Stage, *args: str) -> None:

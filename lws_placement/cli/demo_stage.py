@@ -31,6 +31,8 @@ _TITLES = {
     RACK: "GPU: racks",
     BLOCK: "disaggregated: blocks",
 }
+_DEFAULT = "/api/v1/namespaces/default"
+_PODS = f"{_DEFAULT}/pods"
 _ACT_S = 90.0
 _LOOK_S = 0.25
 
@@ -105,19 +107,18 @@ class Stage:
         return finished
 
     def look(self, keys: Sequence[str]) -> list[Seen]:
-        pods = self.get("pods")
+        pods = self.get(_PODS)
         found = [look(k, _TITLES[k], nodes=self._nodes, pods=pods) for k in _TITLES]
         if self.watched:
             self._looks += 1
             self.broken += [text for seen in found for text in seen.broken()]
         return [seen for seen in found if seen.key in keys]
 
-    def get(self, kind: str, *args: str) -> list[Raw]:
-        items: list[Raw] = json.loads(self.cluster.kubectl("get", kind, *args, "-ojson"))["items"]
-        return items
+    def get(self, path: str, **params: str) -> list[Raw]:
+        return self.cluster.api.items(path, **params)
 
     def members(self) -> list[Raw]:
-        return self.get("pods", "-l", LWS_NAME)
+        return self.get(_PODS, labelSelector=LWS_NAME)
 
     def uids(self, prefix: str) -> dict[str, str]:
         return {
@@ -127,5 +128,5 @@ class Stage:
         }
 
     def notes(self) -> list[str]:
-        events = self.get("events", "--field-selector=reason=WaitingForDomain")
+        events = self.get(f"{_DEFAULT}/events", fieldSelector="reason=WaitingForDomain")
         return [e["message"] for e in events if e["involvedObject"]["kind"] == "LeaderWorkerSet"]

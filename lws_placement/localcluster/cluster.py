@@ -12,18 +12,16 @@ Blocking code: start and stop it from a thread that lives as long as the cluster
 import json
 import shutil
 import socket
-import ssl
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 import yaml
 
 from lws_placement.errors import LocalClusterError
+from lws_placement.localcluster.admin import AdminApi
 from lws_placement.localcluster.binaries import Binaries
 from lws_placement.localcluster.pki import Pki, make_pki
 from lws_placement.localcluster.process import Process
@@ -46,6 +44,7 @@ class LocalCluster:
         self.scheduler: Process | None = None
         self.kwok: Process | None = None
         self.server = ""
+        self._api: AdminApi | None = None
         self.kubeconfig = folder / "admin.kubeconfig"
 
     def __enter__(self) -> "LocalCluster":
@@ -77,9 +76,10 @@ class LocalCluster:
         self.server = f"https://127.0.0.1:{api_port}"
         self._write_kubeconfig(pki)
         self._run("etcd", *self._etcd_flags(etcd_port, peer_port))
-        self._pki, flags = pki, self._apiserver_flags(pki, etcd_port, api_port)
+        self._api = AdminApi(self.server, pki)
+        flags = self._apiserver_flags(pki, etcd_port, api_port)
         self._apiserver = self._run("kube-apiserver", *flags)
-        self._wait(lambda: self._ready(pki), self._apiserver)
+        self._wait(self.api.ready, self._apiserver)
         self._run("kube-controller-manager", *self._manager_flags(pki, stages=stages))
         if stages:
             self.start_kwok()
@@ -129,7 +129,7 @@ class LocalCluster:
         self._apiserver = self._run(old.name, *old.command[1:])
         self._processes.remove(self._apiserver)
         self._processes[self._processes.index(old)] = self._apiserver
-        self._wait(lambda: self._ready(self._pki), self._apiserver)
+        self._wait(self.api.ready, self._apiserver)
         if stages:
             self.start_kwok()
 
@@ -139,6 +139,8 @@ class LocalCluster:
 
     def stop(self) -> None:
         """Everything, in reverse order, each waited for."""
+        if self._api is not None:
+            self._api.close()
         while self._processes:
             self._processes.pop().stop()
         self.scheduler = None
@@ -158,6 +160,11 @@ class LocalCluster:
         return "\n".join(f"--- {p.name}\n{p.tail(lines)}" for p in self._processes)
 
     # -- use -------------------------------------------------------------------------------------
+
+    @property
+    def api(self) -> AdminApi:
+        assert self._api is not None, "the cluster was not started"
+        return self._api
 
     def kubectl(self, *args: str, stdin: str | None = None, check: bool = True) -> str:
         """Standard output of the real kubectl. Raises LocalClusterError with its words if it
@@ -267,17 +274,6 @@ class LocalCluster:
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
         ]
-
-    def _ready(self, pki: Pki) -> bool:
-        context = ssl.create_default_context(cafile=str(pki.ca))
-        context.load_cert_chain(pki.admin_cert, pki.admin_key)
-        opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
-        try:
-            with opener.open(f"{self.server}/readyz", timeout=2) as answer:
-                ok: bool = answer.status == 200
-                return ok
-        except (URLError, OSError):
-            return False
 
     def _wait(self, condition: Callable[[], bool], process: Process) -> None:
         until = time.monotonic() + _START_S

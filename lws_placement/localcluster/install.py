@@ -135,8 +135,8 @@ class Installation:
         folder = self.cluster.folder / "extender-client"
         address = f"127.0.0.1:{self.extender_port}"
         config = fill(read_base(), Place(address, NAMESPACE, files_at=str(folder)))
-        raw = self.cluster.kubectl("get", "secret", SECRET, "-n", NAMESPACE, "-ojson")
-        data = {k: base64.b64decode(v) for k, v in json.loads(raw)["data"].items()}
+        secret = self.cluster.api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{SECRET}")
+        data = {k: base64.b64decode(v) for k, v in secret["data"].items()}
         files = as_files(
             config,
             ca=data["ca.crt"],
@@ -159,8 +159,9 @@ class Installation:
             time.sleep(0.05)
 
     def _established(self) -> bool:
-        conditions = self.cluster.kubectl("get", "crd", "-ojsonpath={.items[*].status.conditions}")
-        return '"type":"Established"' in conditions
+        found = self.cluster.api.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+        conditions = [c for crd in found for c in crd.get("status", {}).get("conditions") or ()]
+        return any(c["type"] == "Established" for c in conditions)
 
     def is_ready(self, name: str) -> bool:
         """Does /readyz of that process say so? Its ports file must exist."""
@@ -173,10 +174,11 @@ class Installation:
 
     def _trusted(self) -> bool:
         """Has the CA bundle been written into every webhook of ours?"""
-        text = self.cluster.kubectl(
-            "get", "mutatingwebhookconfigurations,validatingwebhookconfigurations", "-ojson"
-        )
-        webhooks = [w for item in json.loads(text)["items"] for w in item["webhooks"]]
+        kinds = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+        found = [
+            self.cluster.api.items(f"/apis/admissionregistration.k8s.io/v1/{k}") for k in kinds
+        ]
+        webhooks = [w for items in found for item in items for w in item.get("webhooks") or ()]
         return all(w["clientConfig"].get("caBundle") for w in webhooks)
 
 

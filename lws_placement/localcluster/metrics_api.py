@@ -111,11 +111,8 @@ class MetricsApi:
         return None
 
     def _pods(self, namespace: str, selector: str) -> list[Raw]:
-        text = self._cluster.kubectl(
-            "get", "pods", "-n", namespace, *([f"-l={selector}"] if selector else []), "-ojson"
-        )
-        items: list[Raw] = json.loads(text)["items"]
-        return items
+        path = f"/api/v1/namespaces/{namespace}/pods"
+        return self._cluster.api.items(path, labelSelector=selector)
 
     def _metrics_of(self, pod: Raw) -> Raw:
         meta = pod["metadata"]

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from e2e.resources import path_of
 from e2e.rollouts import History
 from e2e.service import Service
 from e2e.stack import Scene
@@ -87,7 +88,7 @@ def module_scene(installation, request):
 def a_scene(installation, request):
     namespace = f"t{next(_numbers)}"
     cluster = installation.cluster
-    cluster.kubectl("create", "namespace", namespace)
+    cluster.api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
     made = Scene(cluster, installation, namespace)
     made.wait(lambda: made.get("serviceaccounts"), "the namespace has its ServiceAccount")
     try:
@@ -99,11 +100,12 @@ def a_scene(installation, request):
             for server in installation.servers.values():
                 print(f"--- {server.name}\n{server.tail(60)}")
             print(made.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False)[-6000:])
-        made.kubectl("delete", "lws,pods", "--all", "--wait=false", check=False)
-        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+        for kind in ("lws", "pods"):
+            cluster.api.delete(path_of(kind, namespace))
+        cluster.api.delete(f"/api/v1/namespaces/{namespace}")
         if made.nodes:
             made.wait(lambda: not made.bound(), "the test's pods are gone")
-            cluster.kubectl("delete", "nodes", "-l", f"pool={namespace}", "--wait=false")
+            cluster.api.delete(path_of("nodes", ""), labelSelector=f"pool={namespace}")
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def uids(scene, lws="llm"):
 
 def revisions(scene, lws="llm"):
     """Those of the set; its StatefulSets have some of the same labels."""
-    found = scene.get("controllerrevisions", "-l", f"{LWS}/name={lws}")
+    found = scene.get("controllerrevisions", labels=f"{LWS}/name={lws}")
     return [r for r in found if r["metadata"]["ownerReferences"][0]["kind"] == "LeaderWorkerSet"]
 
 

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from e2e.resources import path_of, path_to_make
+
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
 from lws_placement.localcluster.nodes import a_simulated_node
@@ -32,8 +34,8 @@ class Scene:
     # -- make ------------------------------------------------------------------------------------
 
     def create(self, *objects):
-        text = "\n---\n".join(json.dumps(o) for o in objects)
-        return self.kubectl("create", "-f", "-", stdin=text)
+        for obj in objects:
+            self.cluster.api.create(path_to_make(obj, self.namespace), obj)
 
     def pool(self, domains, nodes_each=4, *, capacity=CHIPS, prefix="n", taints=()):
         """Nodes `<namespace>-<prefix><domain>-<node>`; domain values are d00, d01, ..."""
@@ -53,7 +55,9 @@ class Scene:
         return [n["metadata"]["name"] for n in made]
 
     def _all_ready(self):
-        return len(self.get("nodes", "-l", f"pool={self.namespace}", ready=True)) == len(self.nodes)
+        return len(self.get("nodes", labels=f"pool={self.namespace}", ready=True)) == len(
+            self.nodes
+        )
 
     def lws(self, name="llm", *, replicas=1, size=4, exclusive=True, resources=MODEL, **more):
         """An LWS manifest; `more`: members of the spec, `leader` resources, `annotations`,
@@ -104,14 +108,16 @@ class Scene:
     def kubectl(self, *args, stdin=None, check=True):
         return self.cluster.kubectl("-n", self.namespace, *args, stdin=stdin, check=check)
 
-    def get(self, kind, *args, ready=False):
-        items = json.loads(self.kubectl("get", kind, *args, "-ojson"))["items"]
+    def get(self, kind, *, labels="", ready=False):
+        """By way of the connection that is kept: tests look several times a second."""
+        path = path_of(kind, self.namespace)
+        items = self.cluster.api.items(path, labelSelector=labels)
         if ready:
             items = [o for o in items if _is_ready(o)]
         return items
 
     def one(self, kind, name):
-        return json.loads(self.kubectl("get", kind, name, "-ojson"))
+        return self.cluster.api.get(path_of(kind, self.namespace, name))
 
     def watch(self, kind, name):
         """Every version of an object, until `close()` is called on what this returns."""
@@ -120,24 +126,15 @@ class Scene:
 
     def members(self, lws=None):
         selector = f"{LWS}/name={lws}" if lws else f"{LWS}/name"
-        return self.get("pods", "-l", selector)
+        return self.get("pods", labels=selector)
 
     def bound(self, lws=None):
         return [p for p in self.members(lws) if p["spec"].get("nodeName")]
 
     def holds(self):
         """Leases that are holds of this scene's topology key."""
-        leases = json.loads(
-            self.cluster.kubectl(
-                "get",
-                "leases",
-                "-n",
-                "lws-placement-system",
-                "-l",
-                "lws-placement.dev/kind=hold",
-                "-ojson",
-            )
-        )["items"]
+        path = path_of("leases", "lws-placement-system")
+        leases = self.cluster.api.items(path, labelSelector="lws-placement.dev/kind=hold")
         holds = [json.loads(x["metadata"]["annotations"]["lws-placement.dev/hold"]) for x in leases]
         return [h for h in holds if h["topologyKey"] == self.key]
 

@@ -1,11 +1,11 @@
 """Replicas, kills and stops: what holds while our own processes fail (P1, P2, P4)."""
 
 import asyncio
-import json
 import signal
 
 import pytest
 from e2e.conftest import start
+from e2e.resources import path_of
 from e2e.stack import LWS
 
 from lws_placement.cluster.cache import ClusterCache
@@ -19,11 +19,7 @@ from lws_placement.localcluster.install import NAMESPACE
 
 
 def leader_of(scene):
-    lease = json.loads(
-        scene.cluster.kubectl(
-            "get", "lease", "lws-placement-leader", "-n", "lws-placement-system", "-ojson"
-        )
-    )
+    lease = scene.cluster.api.get(path_of("leases", NAMESPACE, "lws-placement-leader"))
     return lease["spec"].get("holderIdentity") or ""
 
 

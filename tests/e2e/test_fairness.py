@@ -5,6 +5,7 @@ from collections import Counter
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
+from e2e.resources import path_of
 from e2e.stack import CHIPS, LWS
 from scrape import samples
 
@@ -80,8 +81,8 @@ def neighbour(scene):
 
 
 def pods_of(scene, *namespaces):
-    texts = [scene.cluster.kubectl("get", "pods", "-n", n, "-ojson") for n in namespaces]
-    return [pod for text in texts for pod in json.loads(text)["items"]]
+    paths = [path_of("pods", namespace) for namespace in namespaces]
+    return [pod for path in paths for pod in scene.cluster.api.items(path)]
 
 
 def test_groups_created_at_once_are_placed_as_the_first_of_the_order_that_fit(scene, neighbour):
@@ -125,12 +126,9 @@ def told(scene, pod):
     """What the pod was told last of why its group waits."""
     meta = pod["metadata"]
     about = f"involvedObject.uid={meta['uid']},reason=WaitingForDomain"
-    text = scene.cluster.kubectl(
-        "get", "events", "-n", meta["namespace"], "--field-selector", about, "-ojson"
-    )
-    notes = sorted(
-        (e["metadata"]["creationTimestamp"], e["message"]) for e in json.loads(text)["items"]
-    )
+    path = path_of("events", meta["namespace"])
+    events = scene.cluster.api.items(path, fieldSelector=about)
+    notes = sorted((e["metadata"]["creationTimestamp"], e["message"]) for e in events)
     return " / ".join(note for _, note in notes)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from e2e.conftest import launch, start
 from e2e.dead_nodes import dead
+from e2e.resources import path_of
 from e2e.rollouts import images, is_done, revisions, rollout, set_image
 from e2e.stack import LWS, MODEL
 from e2e.test_ahead import no_pods
@@ -22,6 +23,7 @@ from write_kinds import Kind
 from lws_placement import keys
 
 _KILLABLE = Path(__file__).with_name("killable.py")
+_LEASES = path_of("leases", "lws-placement-system")
 _FLAGS = ("--force-delete-after=1",)
 BOTH = pytest.mark.parametrize("when", ["before", "after"])
 
@@ -102,10 +104,8 @@ def kill_at(scene, mortals):
 
 def nothing_to_do(scene):
     """Who is to die at a write of one test should not die at one of another."""
-    ours = ("-n", "lws-placement-system", "-l", keys.HOLD_LABEL)
-    found = [scene.cluster.kubectl("get", "leases", *ours, "-oname")]
-    found.append(scene.cluster.kubectl("get", "lws", "-A", "-oname"))
-    return not any(text.strip() for text in found)
+    items = scene.cluster.api.items
+    return not items(_LEASES, labelSelector=keys.HOLD_LABEL) and not items(path_of("lws", ""))
 
 
 def whole(scene, number):
@@ -131,8 +131,7 @@ def states(scene):
 
 def troubles(scene):
     """What is remembered of groups: domain -> how many refusals in a row, domain -> failures."""
-    get = ("get", "leases", "-n", "lws-placement-system", "-l", f"{keys.HOLD_LABEL}=troubles")
-    found = json.loads(scene.cluster.kubectl(*get, "-ojson"))["items"]
+    found = scene.cluster.api.items(_LEASES, labelSelector=f"{keys.HOLD_LABEL}=troubles")
     bodies = [json.loads(lease["metadata"]["annotations"][keys.TROUBLES]) for lease in found]
     refused = {r["domain"]: r["times"] for body in bodies for r in body["refused"]}
     return refused, {f["domain"]: len(f["at"]) for body in bodies for f in body["failed"]}
@@ -411,5 +410,5 @@ def outcome(scene):
         "sets": names["sts"],
         "services": names["services"],
         "revisions": len(revisions(scene)),
-        "set aside": len(scene.get("controllerrevisions", "-l", f"{keys.HISTORY_OF}=llm")),
+        "set aside": len(scene.get("controllerrevisions", labels=f"{keys.HISTORY_OF}=llm")),
     }

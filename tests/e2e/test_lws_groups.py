@@ -179,7 +179,7 @@ def test_a_missing_revision_is_made_with_the_key_of_the_stateful_set(scene):
 
 
 def _revisions(scene):
-    found = scene.get("controllerrevisions", "-l", f"{LWS}/name=llm")
+    found = scene.get("controllerrevisions", labels=f"{LWS}/name=llm")
     return [r for r in found if r["metadata"]["ownerReferences"][0]["kind"] == "LeaderWorkerSet"]
 
 

@@ -77,7 +77,7 @@ def leave_as_upstream(scene, replicas):
 
 
 def revisions(scene):
-    found = scene.get("controllerrevisions", "-l", f"{LWS}/name=llm")
+    found = scene.get("controllerrevisions", labels=f"{LWS}/name=llm")
     return [r for r in found if r["metadata"]["ownerReferences"][0]["kind"] == "LeaderWorkerSet"]
 
 

@@ -41,7 +41,7 @@ def test_rolls_to_a_new_image_group_by_group_and_back(scene, history):
     wait_done(scene, 3)
     assert images(scene) == {g: ["registry.example.com/model"] for g in range(3)}
     scene.wait(lambda: len(revisions(scene)) == 1, "old revisions are set aside")
-    history_of = scene.get("controllerrevisions", "-l", "lws-placement.dev/history-of=llm")
+    history_of = scene.get("controllerrevisions", labels="lws-placement.dev/history-of=llm")
     assert [r["revision"] for r in history_of] == [2]
 
 
@@ -65,7 +65,7 @@ def test_as_many_surge_groups_as_groups(scene, history):
     wait_done(scene, 4)
     seen = history()
     set_image(scene, "model:2")
-    services = lambda: len(scene.get("services", "-l", f"{LWS}/name=llm"))  # noqa: E731
+    services = lambda: len(scene.get("services", labels=f"{LWS}/name=llm"))  # noqa: E731
     scene.wait(lambda: services() == 7, "7 Services")
     wait_done(scene, 4)
     scene.wait(lambda: seen.replicas[-1] == 4, "back to 4")

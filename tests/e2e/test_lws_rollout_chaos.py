@@ -12,12 +12,7 @@ from e2e.rollouts import (
     uids,
     wait_done,
 )
-
-
-def leader_of(scene):
-    jsonpath = "-ojsonpath={.spec.holderIdentity}"
-    lease = ("get", "lease", "lws-placement-leader", "-n", "lws-placement-system", jsonpath)
-    return scene.cluster.kubectl(*lease)
+from e2e.test_failures import leader_of
 
 
 def kill_who_leads(scene):

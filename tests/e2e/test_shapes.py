@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from e2e.resources import path_of
 from e2e.stack import CHIPS, LWS
 
 OURS = "lws-placement.dev"
@@ -31,9 +32,7 @@ def with_subgroups(lws, size, kind="LeaderWorker"):
 
 
 def leases_of(scene):
-    found = json.loads(
-        scene.cluster.kubectl("get", "leases", "-n", "lws-placement-system", "-ojson")
-    )["items"]
+    found = scene.cluster.api.items(path_of("leases", "lws-placement-system"))
     notes = [x["metadata"].get("annotations", {}).get(f"{OURS}/hold") for x in found]
     bodies = [json.loads(note) for note in notes if note]
     return [b for b in bodies if any(h["namespace"] == scene.namespace for h in b["holders"])]
@@ -153,7 +152,7 @@ def a_group_job(scene, name, pods, **notes):
 
 
 def group_pods(scene, name):
-    pods = scene.get("pods", "-l", f"{OURS}/group={name}")
+    pods = scene.get("pods", labels=f"{OURS}/group={name}")
     return [
         p for p in pods if p["spec"].get("nodeName") and "deletionTimestamp" not in p["metadata"]
     ]
