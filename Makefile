@@ -6,6 +6,9 @@ ARGS ?=
 SECONDS ?= 1800
 CODE := lws_placement webhook certs tests manifests
 
+# The tests start hundreds of processes of ours: compiled once, not each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint unit e2e control-plane soak bench bench-day manifests lock clean
 

@@ -5,35 +5,44 @@ Exit codes: 0 done, 1 failed (one line on stderr says what), 2 wrong usage, 130 
 """
 
 import sys
+from importlib import import_module
 
 import click
 
-from lws_placement.cli.demo import demo
-from lws_placement.cli.explain import explain
-from lws_placement.cli.release import release
-from lws_placement.cli.rollout import rollout
-from lws_placement.cli.scheduler_config import scheduler_config
-from lws_placement.cli.serve import serve
-from lws_placement.cli.simulate import simulate
-from lws_placement.cli.status import status
-from lws_placement.cli.version import version
 from lws_placement.errors import LwsPlacementError
 
+_VERBS = (
+    "demo",
+    "explain",
+    "release",
+    "rollout",
+    "scheduler-config",
+    "serve",
+    "simulate",
+    "status",
+    "version",
+)
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class Verbs(click.Group):
+    """Loads the file of the verb that is asked for: each needs much that the others do not."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        name = cmd_name.replace("-", "_")
+        verb: click.Command = getattr(import_module(f"lws_placement.cli.{name}"), name)
+        return verb
+
+
+@click.group(
+    cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 def cli() -> None:
     """Whole LeaderWorkerSet groups, each alone, on one TPU slice or node pool, atomically."""
-
-
-cli.add_command(serve)
-cli.add_command(scheduler_config)
-cli.add_command(release)
-cli.add_command(explain)
-cli.add_command(status)
-cli.add_command(simulate)
-cli.add_command(rollout)
-cli.add_command(demo)
-cli.add_command(version)
 
 
 def main() -> None:
