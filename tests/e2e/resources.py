@@ -13,9 +13,10 @@ _API_OF = {
     "statefulsets": "apps/v1",
     "controllerrevisions": "apps/v1",
     "leases": "coordination.k8s.io/v1",
+    "poddisruptionbudgets": "policy/v1",
     "leaderworkersets": LWS_API,
 }
-_SHORT = {"lws": "leaderworkersets", "sts": "statefulsets"}
+_SHORT = {"lws": "leaderworkersets", "pdb": "poddisruptionbudgets", "sts": "statefulsets"}
 _WITHOUT_NAMESPACE = {"namespaces", "nodes", "persistentvolumes", "priorityclasses"}
 
 
