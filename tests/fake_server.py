@@ -9,7 +9,7 @@ kubelet and garbage collector are stepped by the test (`fake_cluster.py`).
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from lws_placement.engine.json_copy import json_copy
@@ -46,12 +46,12 @@ class Change:
         return json_copy(self.obj)
 
 
-@dataclass
 class Stream:
     """The changes of one resource, and what whoever has read them all waits for."""
 
-    changes: list = field(default_factory=list)
-    more: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self):
+        self.changes = []
+        self.more = asyncio.Event()
 
     def add(self, change):
         self.changes.append(change)
