@@ -9,6 +9,7 @@ At every write the promises are looked at.
 import asyncio
 import json
 from contextlib import suppress
+from functools import partial
 
 from fake_controllers import Controllers, label, node_of, owned_by
 from fake_server import FOREGROUND, STARTED, FakeServer
@@ -147,6 +148,7 @@ class FakeCluster:
         self.broken = []
         self.kills = 0
         self.brain_away = 0
+        self._settled = {}
         self.controllers = Controllers(self.server)
         self.server.after_write.append(self._look)
 
@@ -178,15 +180,25 @@ class FakeCluster:
 
     async def round(self):
         """Everybody once; in between the planner has time to act on what it sees."""
-        await self.controllers.round(self.gate.admit)
+        await self._turn(partial(self.controllers.round, self.gate.admit))
         await asyncio.sleep(_TURN_S)
         await self._schedule()
         await asyncio.sleep(_TURN_S)
         if self.kubelets:
-            self._run_kubelets()
+            await self._turn(self._run_kubelets)
         await asyncio.sleep(_TURN_S)
-        self._collect_garbage()
+        await self._turn(self._collect_garbage)
         await asyncio.sleep(_TURN_S)
+
+    async def _turn(self, act):
+        """Not again while all is as it was when there was nothing to do."""
+        name = getattr(act, "func", act).__name__
+        seen = (self.server.version, frozenset(self.controllers.without_pods))
+        if self._settled.get(name) == seen:
+            return
+        await act()
+        if self.server.version == seen[0]:
+            self._settled[name] = seen
 
     async def _replace_brain(self):
         """The cluster goes on for some rounds before the next replica takes over."""
@@ -332,7 +344,7 @@ class FakeCluster:
             await self.gate.members.bind(args)
             await asyncio.sleep(0.01)  # the binding is seen before the next pod is looked at
 
-    def _run_kubelets(self):
+    async def _run_kubelets(self):
         for pod in self.pods():
             meta = pod["metadata"]
             if meta.get("deletionTimestamp") and node_of(pod):
@@ -341,7 +353,7 @@ class FakeCluster:
                 ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
                 self.server.put("pods", {**pod, "status": ready})
 
-    def _collect_garbage(self):
+    async def _collect_garbage(self):
         kinds = ("leaderworkersets", "statefulsets", "controllerrevisions", "pods")
         everything = [(kind, o) for kind in kinds for o in self.server.all(kind)]
         living = {o["metadata"]["uid"] for _, o in everything}

@@ -16,6 +16,7 @@ REVISION = "controller-revision-hash"
 class StatefulSets:
     def __init__(self, server):
         self.server = server
+        self.without_pods = set()  # there is no quota here
         self._templates = {}
 
     async def round(self, admit):

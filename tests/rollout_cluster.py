@@ -80,7 +80,6 @@ class RolloutCluster(FakeCluster):
     def __init__(self, *, new_brain=ControllerAlone):
         super().__init__(new_brain=new_brain)
         self.controllers = StatefulSets(self.server)
-        self.never_ready = lambda pod: False
         self.least = {}
 
     def add_lws(self, name="llm", *, replicas=2, size=2, image="one", rolling=None, key=""):
