@@ -19,6 +19,12 @@ def a_foreign_pod(name, node, *, priority=0, labels=None):
     }
 
 
+def forbid_evictions(cluster, lws):
+    spec = {"selector": {"matchLabels": {"leaderworkerset.sigs.k8s.io/name": lws}}}
+    budget = {"metadata": {"name": "keep"}, "spec": spec, "status": {"disruptionsAllowed": 0}}
+    cluster.server.create("poddisruptionbudgets", budget, namespace="ns")
+
+
 def states(cluster):
     """domain -> {group's LWS: state}"""
     found = {}

@@ -19,6 +19,7 @@ from lws_placement.engine.model import (
     Rank,
 )
 from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.troubles import Troubles
 from lws_placement.engine.victims import Tenants
@@ -53,6 +54,8 @@ class Seen:
     memo: PlanMemo | None = None
     tenants: Tenants | None = None
     """Who could be evicted for it; None: nobody is."""
+    nobody: Nobody | None = None
+    """What was found of them a moment ago, for a group of several domains: it stands for now."""
     yields_to: Hold | None = None
     """The COMING hold that it is evicted for."""
     current: frozenset[str] = frozenset()

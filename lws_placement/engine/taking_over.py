@@ -48,6 +48,8 @@ def begin(seen: Seen, now: Now, group: Group, views: Views) -> list[Action] | No
     lowest = tenants.lowest_priority()
     if lowest is None or lowest >= group.outranks:
         return Nobody(WhyNobody.NO_HELP)
+    if seen.nobody is not None and group.layout is not None:
+        return seen.nobody
     answer = _preempt_anywhere(seen, group, views, tenants)
     if isinstance(answer, Nobody):
         return answer

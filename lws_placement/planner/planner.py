@@ -57,6 +57,7 @@ from lws_placement.planner.alarms import Alarms
 from lws_placement.planner.foreign import ForeignPods
 from lws_placement.planner.pace import Pace, is_move
 from lws_placement.planner.promises import Promises
+from lws_placement.planner.searches import VictimSearches
 from lws_placement.planner.troubles import TroubleBook
 from lws_placement.planner.waiting import WaitingGroups
 
@@ -95,6 +96,7 @@ class Planner:
         self._memo = PlanMemo()
         self._tenants = ClusterTenants(cache)
         self._foreign = ForeignPods(cache, self._tenants, new_plan_id=new_plan_id)
+        self._searches = VictimSearches()
         self._waiting = WaitingGroups()
         self._promises = Promises(cache)
         self._backfill = Backfill(cache.domains)
@@ -212,6 +214,7 @@ class Planner:
             tenants=self._tenants,
         )
         seen = replace(self._absent.with_who_waits(seen), troubles=self._troubles.look(seen))
+        seen = self._searches.look(seen)
         forgets_after_s = self._troubles.forgets_after_s(group)
         if forgets_after_s is not None:
             self._alarms.set(group, forgets_after_s)
@@ -220,7 +223,7 @@ class Planner:
             self._plan_ahead(group, with_leader(seen, leader))
             return
         with metrics.PLAN_SECONDS.time():
-            decided = decide(seen, self._cache.domains)
+            decided = self._searches.decided(seen, decide(seen, self._cache.domains))
         wait_s = self._pace.wait_s(group, decided)
         actions = [a for a in decided if not isinstance(a, LookAgain | KeepHold)]
         for later in decided:

@@ -1,19 +1,13 @@
 """Preemption by the planner: whole groups, nobody in vain, and wherever the planner is killed."""
 
 import pytest
-from evictions import HIGH, a_foreign_pod, low_has_the_only_slice, states, told
+from evictions import HIGH, a_foreign_pod, forbid_evictions, low_has_the_only_slice, states, told
 from fake_cluster import KEY
 from killing import answer_every_write, kill_at_every_write
 
 from lws_placement import keys
 
 RACK = "example.com/rack"
-
-
-def forbid_evictions(cluster, lws):
-    spec = {"selector": {"matchLabels": {"leaderworkerset.sigs.k8s.io/name": lws}}}
-    budget = {"metadata": {"name": "keep"}, "spec": spec, "status": {"disruptionsAllowed": 0}}
-    cluster.server.create("poddisruptionbudgets", budget, namespace="ns")
 
 
 async def preempt_a_group(cluster):

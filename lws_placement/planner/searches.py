@@ -1,0 +1,55 @@
+"""How often it is looked for who could be evicted for a group of several domains.
+
+In a large cluster one such search may take seconds (`engine/preempt_several.py`), and the planner
+decides nothing meanwhile. So all of them together get a tenth of its time: where one found nobody,
+that answer stands for a while. Whether there is room is still asked with every event. In memory: a
+new planner looks at once.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lws_placement.engine.actions import Action, LookAgain, Wait
+from lws_placement.engine.model import GroupId
+from lws_placement.engine.preempt import Nobody
+from lws_placement.engine.seen import Seen
+
+_PAUSE = 10.0
+"""Times as long as the search took, for each group that is searched for."""
+
+
+class VictimSearches:
+    """`look` before a group is decided about and `decided` after it, on the event loop."""
+
+    def __init__(self) -> None:
+        self._found: dict[GroupId, tuple[float, Nobody]] = {}
+        """Until when the answer stands."""
+        self._begun = 0.0
+
+    def look(self, seen: Seen) -> Seen:
+        """With the answer that still stands."""
+        self._begun = _now()
+        until, nobody = self._found.get(seen.id, (0.0, None))
+        return replace(seen, nobody=nobody) if self._begun < until else seen
+
+    def decided(self, seen: Seen, actions: Sequence[Action]) -> Sequence[Action]:
+        """The same; a group for which it might have been looked again is looked at later."""
+        nobody = next((a.nobody for a in actions if isinstance(a, Wait) and _is_long(a)), None)
+        if nobody is None:
+            self._found.pop(seen.id, None)
+            return actions
+        if seen.nobody is not None:
+            return [*actions, LookAgain(self._found[seen.id][0] - self._begun)]
+        groups = len(self._found.keys() | {seen.id})
+        now = _now()
+        self._found[seen.id] = now + _PAUSE * groups * (now - self._begun), nobody
+        return actions
+
+
+def _is_long(wait: Wait) -> bool:
+    return wait.group is not None and wait.group.layout is not None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

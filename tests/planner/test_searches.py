@@ -1,0 +1,89 @@
+"""A search for victims that takes long must not become all that the planner does."""
+
+import asyncio
+
+from evictions import HIGH, forbid_evictions, low_has_the_only_slice, told
+
+from lws_placement import keys
+from lws_placement.engine import taking_over
+
+SEARCH_S = 2.0
+
+
+def count_slow_searches(monkeypatch):
+    """When each was made."""
+    times, real = [], taking_over.preempt_several
+
+    def slow(*args, **more):
+        loop = asyncio.get_running_loop()
+        times.append(loop.now)
+        loop.now += SEARCH_S
+        return real(*args, **more)
+
+    monkeypatch.setattr(taking_over, "preempt_several", slow)
+    return times
+
+
+async def a_gang_waits(cluster):
+    await low_has_the_only_slice(cluster)
+    forbid_evictions(cluster, "low")
+    cluster.add_lws("high", notes={keys.GANG: "true"}, priority=HIGH)
+    await cluster.rest()
+
+
+async def time_passes(cluster, *, until):
+    """With an event after which there might be room, every second."""
+    loop = asyncio.get_running_loop()
+
+    def changed(node):
+        node["metadata"]["labels"]["now"] = str(loop.now)
+
+    while loop.now < until:
+        cluster.change("nodes", "a-0", changed, namespace="")
+        await asyncio.sleep(1)
+
+
+def test_all_searches_together_take_a_tenth_of_the_time(monkeypatch):
+    times = count_slow_searches(monkeypatch)
+
+    async def story(cluster):
+        await a_gang_waits(cluster)
+        cluster.add_lws("higher", notes={keys.GANG: "true"}, priority=HIGH + 1)
+        await cluster.rest()
+        begun = asyncio.get_running_loop().now
+        times.clear()
+        await time_passes(cluster, until=begun + 400)
+
+    told(story)
+    assert 15 <= len(times) <= 20, "2 s each in 400 s"
+
+
+def test_room_is_taken_at_once_and_not_only_when_it_is_searched_again(monkeypatch):
+    times = count_slow_searches(monkeypatch)
+
+    async def story(cluster):
+        await a_gang_waits(cluster)
+        searched = len(times)
+        cluster.add_slice("b")
+        await cluster.rest()
+        assert {"high-0", "high-0-1"} <= set(cluster.places())
+        assert len(times) == searched
+
+    told(story)
+
+
+def test_it_is_searched_again_in_the_end_if_something_changed_meanwhile(monkeypatch):
+    times = count_slow_searches(monkeypatch)
+
+    async def story(cluster):
+        await a_gang_waits(cluster)
+        cluster.change(
+            "poddisruptionbudgets", "keep", lambda b: b["status"].update(disruptionsAllowed=2)
+        )
+        await cluster.rest()
+        await asyncio.sleep(10 * SEARCH_S)
+        await cluster.rest()
+        assert set(cluster.places()) == {"high-0", "high-0-1"}
+
+    told(story)
+    assert len(times) >= 2
