@@ -14,6 +14,8 @@ from e2e.stack import LWS
 
 SECONDS = float(os.environ.get("LWS_PLACEMENT_CHURN_SECONDS", "60"))
 SEED = int(os.environ.get("LWS_PLACEMENT_CHURN_SEED", "0")) or random.randrange(1, 10**6)
+LOOKS, PAUSE_S = 6, 0.08
+"""After each step; pods get far enough meanwhile for the next step to meet them anywhere."""
 DOMAINS, NODES_EACH = 8, 4
 
 
@@ -122,10 +124,11 @@ def test_no_promise_is_broken_under_churn(scene):
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
         churn.step()
-        for _ in range(3):
+        for _ in range(LOOKS):
             problems = broken(scene)
             looks += 1
             assert problems == [], f"seed {SEED}, after {churn.log[-8:]}"
+            time.sleep(PAUSE_S)
     _rest(scene, churn)
     print(f"{looks} looks, {churn.counts}")
 
