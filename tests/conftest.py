@@ -1,5 +1,7 @@
 """`--e2e` adds the end-to-end tests; plain `pytest` leaves them out."""
 
+import gc
+
 import pytest
 
 
@@ -11,6 +13,11 @@ def pytest_ignore_collect(collection_path, config):
     if collection_path.name == "e2e" and not config.getoption("--e2e"):
         return True
     return None
+
+
+def pytest_collection_finish(session):
+    """What was imported stays, so the garbage collector need not look at it again and again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(hookwrapper=True)
