@@ -46,6 +46,7 @@ MOVE_EVERY_S = 3.0
 POLICY = Policy(refused_after_s=2.0, pass_over_s=5.0, failures=2)
 _EPOCH_S = decode_time(STARTED)  # all that is made or deleted carries this time
 _TURN_S = 0.25
+_LOOKED_AT = ("pods", "nodes", "leaderworkersets")
 _QUIET = 7  # rounds without a write, longer than the hold time and the stories' back-off
 
 
@@ -149,6 +150,7 @@ class FakeCluster:
         self.kills = 0
         self.brain_away = 0
         self._settled = {}
+        self._looked_at = []
         self.controllers = Controllers(self.server)
         self.server.after_write.append(self._look)
 
@@ -291,6 +293,10 @@ class FakeCluster:
 
     def _look(self):
         """P1, P2 at this instant; Terminating pods still count."""
+        looked_at = [len(self.server.streams[kind].changes) for kind in _LOOKED_AT]
+        if looked_at == self._looked_at:
+            return  # something else was written
+        self._looked_at = looked_at
         where, on = {}, {}
         for pod in self.pods():
             node = self.server.find("nodes", node_of(pod), "") if node_of(pod) else None
