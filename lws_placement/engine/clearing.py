@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import Protocol
 
 from lws_placement.engine.ask import EVERYWHERE
-from lws_placement.engine.compose import is_shut
+from lws_placement.engine.compose import shut_for
 from lws_placement.engine.fit import why_not_node, why_not_static
 from lws_placement.engine.model import DomainName, Group, GroupId, Member, NodeName, Pod
 from lws_placement.engine.ownership import Claim
@@ -176,8 +176,9 @@ class Clearing:
         layout, found = self._layout, set()
         in_subgroup = {rank for ranks in layout.subgroups for rank in ranks}
         loose = {m.demand for m in self._group.members if m.rank not in in_subgroup}
+        is_shut = shut_for(self._group)
         for name, view in self._base.items() if loose else ():
-            shut = layout.outer == EVERYWHERE and is_shut(self._group, view)
+            shut = layout.outer == EVERYWHERE and is_shut(view)
             if not shut and any(why_not_node(demand, view) is None for demand in loose):
                 found.add(name)
         for domain in base.domains(layout.inner) if layout.subgroups else ():

@@ -7,11 +7,11 @@ may be anywhere, mostly the leader. That one is fitted to what the subgroups lea
 fit there, each node that could take it is tried first and the subgroups fitted around it.
 
 Exact, within `_MOST_TRIES` nodes for such a member; beyond it the answer is "not proven", never a
-wrong yes. O(subgroup shapes x domains) fits and the matching; nothing is kept between plans, since
-such groups are few.
+wrong yes. O(subgroup shapes x domains) fits and the matching; nothing of that is kept between
+plans, but groups that ask for the same in the same state share one (`placing.py`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -31,7 +31,7 @@ from lws_placement.engine.model import (
     Shortfall,
     Why,
 )
-from lws_placement.engine.ownership import claim_of, opponents
+from lws_placement.engine.ownership import claim_of, is_opposed
 from lws_placement.engine.plan import taken
 from lws_placement.engine.room import Fit, fit_in, why_no_room
 from lws_placement.engine.snapshot import DomainView, NodeView
@@ -115,6 +115,7 @@ class _Composer:
         self._instead = instead
         self._only = only
         self._tells = tells
+        self._is_shut = shut_for(group)
         self._members = {m.rank: m for m in group.members}
         in_subgroup = {rank for ranks in layout.subgroups for rank in ranks}
         self._loose = [m for m in group.members if m.rank not in in_subgroup]
@@ -242,9 +243,6 @@ class _Composer:
             return Solution(fit.nodes, (), fit.left_over)
         return self._why_no_room(group, there, fit)
 
-    def _is_shut(self, node: NodeView) -> bool:
-        return is_shut(self._group, node)
-
     def _why_no_room(self, group: Group, there: DomainView, answer: NoMatch) -> Reason:
         if self._tells:
             return why_no_room(group, there, answer=answer)
@@ -359,12 +357,16 @@ class _Composer:
         return reasons
 
 
-def is_shut(group: Group, node: NodeView) -> bool:
-    """May no member that could be anywhere be there, whatever the room?"""
-    owners = node.groups | node.holders
-    if owners and opponents(claim_of(group), owners):
-        return True
-    return bool(node.awaited and earlier_of(group, node.awaited))
+def shut_for(group: Group) -> Callable[[NodeView], bool]:
+    """Of a node: may no member that could be anywhere be there, whatever the room?"""
+    claim = claim_of(group)
+
+    def is_shut(node: NodeView) -> bool:
+        if is_opposed(claim, node.groups) or is_opposed(claim, node.holders):
+            return True
+        return bool(node.awaited and earlier_of(group, node.awaited))
+
+    return is_shut
 
 
 def _distinct(options: Sequence[Mapping[DomainName, Fit]]) -> list[DomainName]:

@@ -37,7 +37,6 @@ from lws_placement.engine.actions import (
     Wait,
     WriteHold,
 )
-from lws_placement.engine.ask import Scope
 from lws_placement.engine.holds import Hold, HoldState, Promise, promises_of
 from lws_placement.engine.keeping import why_not_kept
 from lws_placement.engine.model import (
@@ -325,15 +324,16 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
     if demands is None or orphans:
         return [Blocked(_unknown_templates(seen, now))]
     group = now.group(seen, demands)
-    plan = plan_anywhere(group, now, views, memo=seen.memo)
+    owns = bool(seen.holds or now.going)
+    plan = plan_anywhere(group, now, views, memo=seen.memo, owns=owns)
     if not isinstance(plan, Placed):
         evicting = begin(seen, now, group, views)
         if not isinstance(evicting, Nobody):
             return evicting
-        common = group.layout is None and group.scope is Scope.CLUSTER and not group.shun
+        asked = None if group.shun else group
         retry_s = seen.troubles.until_retry_s()
         again = [] if retry_s is None else [LookAgain(retry_s)]
-        return [Wait(plan, group.size, group if common else None, evicting, group), *again]
+        return [Wait(plan, group.size, asked, evicting, group), *again]
     promise = holds_for(plan, seen, now, demands=demands)
     return [*_write(promise), *_settle(now, promise, views)]
 

@@ -7,7 +7,7 @@ against nobody (a gang without a topology, a LeaderWorkerSet without an exclusiv
 its like, and nowhere else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from lws_placement.engine.ask import Scope
@@ -54,3 +54,15 @@ def at_odds(one: Claim, other: Claim) -> bool:
 def opponents(claim: Claim, others: Iterable[Claim]) -> frozenset[GroupId]:
     """Those of `others` beside whom the group may not be."""
     return frozenset(other.group for other in others if at_odds(claim, other))
+
+
+def is_opposed(claim: Claim, others: Iterable[Claim]) -> bool:
+    return any(at_odds(claim, other) for other in others)
+
+
+def answered_as(group: Group) -> Hashable:
+    """Of groups that own nothing and ask for the same, those for which this is equal are answered
+    the same: who is at odds with them depends on no more.
+    """
+    everybody = group.scope is Scope.CLUSTER
+    return group.scope, None if everybody else (group.id.namespace, group.id.lws, group.id.lws_uid)

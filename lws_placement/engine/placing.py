@@ -5,11 +5,13 @@ takes becomes one hold per domain, and one more for members that may be anywhere
 their number make them one promise (`holds.py`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from lws_placement.engine.ask import EVERYWHERE, Ask, Scope
-from lws_placement.engine.compose import plan_composed
+from lws_placement.engine.compose import place_composed, plan_composed
 from lws_placement.engine.holds import Hold, Promise, place_of
+from lws_placement.engine.match import NoMatch
 from lws_placement.engine.model import (
     Demand,
     DomainName,
@@ -21,17 +23,66 @@ from lws_placement.engine.model import (
     Rank,
     Reason,
 )
+from lws_placement.engine.ownership import answered_as
 from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
 from lws_placement.engine.seen import Now, Seen, Views
 from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.turn import turn_of
 
 
-def plan_anywhere(group: Group, now: Now, views: Views, *, memo: PlanMemo | None) -> Plan:
-    """For a group that holds nothing. Its own Terminating pods count as gone."""
+def plan_anywhere(
+    group: Group, now: Now, views: Views, *, memo: PlanMemo | None, owns: bool = True
+) -> Plan:
+    """For a group that holds nothing. Its own Terminating pods count as gone. `owns`: might it have
+    any, or holds on their way out? If not, it is refused what others of its shape were.
+    """
     if group.layout is not None:
+        if memo is not None and not owns and not group.shun:
+            return _plan_as_others(group, views, memo)
         return plan_composed(group, views, instead=_nodes_without(now, views))
     instead = _domains_without(group.topology_key, now, views)
     return plan_group(group, views.domains(group.topology_key), memo=memo, instead=instead)
+
+
+def is_room_for(group: Group, views: Views, memo: PlanMemo) -> bool:
+    """For a group that owns nothing and asks for more than one domain; what is found is the plan
+    that it gets if it is planned next.
+    """
+    plan = _known(group, views, memo)
+    if plan is None:
+        found = place_composed(group, views)
+        if isinstance(found, NoMatch):
+            return False
+        _keep(group, views, memo, found)
+    return not isinstance(plan, NoFit)
+
+
+def _plan_as_others(group: Group, views: Views, memo: PlanMemo) -> Plan:
+    plan = _known(group, views, memo)
+    if plan is None:
+        plan = plan_composed(group, views, instead={})
+        _keep(group, views, memo, plan)
+    return plan
+
+
+def _known(group: Group, views: Views, memo: PlanMemo) -> Plan | None:
+    state, plan = memo.composed.get(_question(group, views), (None, None))
+    return plan if state == _state(views) else None
+
+
+def _keep(group: Group, views: Views, memo: PlanMemo, plan: Plan) -> None:
+    memo.keep(_question(group, views), _state(views), plan)
+
+
+def _question(group: Group, views: Views) -> Hashable:
+    demands = tuple(m.demand for m in group.members)
+    # What is awaited is closed to those whose turn comes later.
+    earlier = bisect_left(views.awaiting(), turn_of(group))
+    return group.layout, demands, answered_as(group), earlier
+
+
+def _state(views: Views) -> Hashable:
+    return id(views.node_changes), views.node_changes.mark
 
 
 def plan_again_in(

@@ -12,7 +12,7 @@ Without an index (a group with bound members, an index that was not given) every
 both ways give the same answer.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from lws_placement.engine.ask import Scope
 from lws_placement.engine.model import (
@@ -41,13 +41,15 @@ _NONE: Mapping[str, DomainView] = {}
 
 class PlanMemo:
     """The indexes of the shapes asked about lately; bounded by shapes times domains. `nobody`: of
-    those, for which nobody is evicted.
+    those, for which nobody is evicted. `composed`: plans for groups that ask for more than one
+    domain, by question, and the state of the cluster that each was made in.
     """
 
     _MOST_SHAPES = 64
 
     def __init__(self) -> None:
         self.nobody = PreemptionMemo()
+        self.composed: dict[Hashable, tuple[Hashable, Plan]] = {}
         self._by_shape: dict[tuple[str, tuple[Demand, ...]], RoomIndex] = {}
 
     def of(self, group: Group, domains: DomainSet) -> RoomIndex:
@@ -61,6 +63,12 @@ class PlanMemo:
         self._by_shape[shape] = found
         found.follow()
         return found
+
+    def keep(self, question: Hashable, state: Hashable, plan: Plan) -> None:
+        self.composed.pop(question, None)
+        if len(self.composed) >= self._MOST_SHAPES:
+            self.composed.pop(next(iter(self.composed)))
+        self.composed[question] = state, plan
 
     def free_domains(self, group: Group, domains: DomainSet, *, most: int) -> int:
         """How many domains would take such a group, counted up to `most`."""

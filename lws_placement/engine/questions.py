@@ -4,17 +4,18 @@ All groups of one shape get the same answer while nothing changes, and a change 
 domain into which the shape fits leaves all their answers as they are. So when room may have become
 free, each shape is asked once, and only as many of its groups are planned again as there are
 domains that would take one, in order of priority and age. A thousand waiting groups cost such an
-event one look per shape, not a thousand plans.
+event one look per shape, not a thousand plans. Of a shape that asks for more than one domain a look
+is a plan, and nobody knows for how many there is room.
 
 What a group owns already (holds, Terminating pods) makes its question one of its own; such groups
 are not kept here and are looked at with every event.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from heapq import nsmallest
 
-from lws_placement.engine.ask import Scope
 from lws_placement.engine.model import Group, GroupId
+from lws_placement.engine.ownership import answered_as
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.snapshot import DomainSet
 from lws_placement.engine.turn import turn_of
@@ -68,13 +69,28 @@ class Questions:
         """Groups for which there may be a domain now, the first in order of each shape."""
         found: set[GroupId] = set()
         for asking, example in zip(self._by_question.values(), self.examples(), strict=True):
+            if example.layout is not None:
+                continue
             free = memo.free_domains(example, domains(example.topology_key), most=len(asking))
             if free:
                 found |= {g.id for g in nsmallest(free, asking.values(), key=turn_of)}
         return found
 
+    def asks_for_several(self, group: GroupId) -> bool:
+        """Does it wait, for more than one domain?"""
+        question = self._question_of.get(group)
+        return question is not None and self._by_question[question][group].layout is not None
+
+    def ask_for_several(self) -> Sequence[Group]:
+        """Of each shape that asks for more than one domain the first in order."""
+        return [example for example in self.examples() if example.layout is not None]
+
+    def first_like(self, example: Group, most: int) -> list[GroupId]:
+        """Those that ask the same, in order."""
+        asking = self._by_question[_question_of(example)]
+        return [g.id for g in nsmallest(most, asking.values(), key=turn_of)]
+
 
 def _question_of(group: Group) -> Question:
-    whose = None if group.scope is Scope.CLUSTER else group.id
     demands = tuple(m.demand for m in group.members)
-    return group.topology_key, demands, group.layout, frozenset(group.shun), whose
+    return group.topology_key, demands, group.layout, frozenset(group.shun), answered_as(group)

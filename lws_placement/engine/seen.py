@@ -20,8 +20,9 @@ from lws_placement.engine.model import (
 )
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.preempt import Nobody
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.snapshot import Changes, DomainSet, DomainView, NodeView
 from lws_placement.engine.troubles import Troubles
+from lws_placement.engine.turn import Turn
 from lws_placement.engine.victims import Tenants
 from lws_placement.engine.workload import LwsInfo, Templates
 
@@ -35,6 +36,11 @@ class Views(Protocol):
     def node_view(self, name: NodeName) -> NodeView | None: ...
     def node_views(self) -> Sequence[NodeView]: ...
     def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None: ...
+    def awaiting(self) -> Sequence[Turn]: ...
+
+    @property
+    def node_changes(self) -> Changes:
+        """Of nodes, and of whatever is or is held on them."""
 
 
 @dataclass(frozen=True, slots=True)

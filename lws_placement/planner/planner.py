@@ -54,6 +54,7 @@ from lws_placement.planner.absent import AbsentGroups
 from lws_placement.planner.act import Actor
 from lws_placement.planner.ahead import Ahead, holds_in, with_leader
 from lws_placement.planner.alarms import Alarms
+from lws_placement.planner.asking import Asking
 from lws_placement.planner.foreign import ForeignPods
 from lws_placement.planner.pace import Pace, is_move
 from lws_placement.planner.promises import Promises
@@ -69,7 +70,6 @@ _RETRY_S = 0.5
 _RETRY_MOST_S = 60.0
 _REFUSED_S = 2.0
 _REFRESH_S = 2.0
-_REFRESH_MOST = 50
 
 
 class Planner:
@@ -103,6 +103,7 @@ class Planner:
         self._dirty: set[GroupId] = set()
         self._unsettled: set[GroupId] = set()
         self._questions = Questions()
+        self._asking = Asking(self._questions, cache.domains, self._memo, again=self._ask_again)
         self._ask = False
         self._stale: set[GroupId] = set()
         self._refreshing = False
@@ -166,6 +167,7 @@ class Planner:
             for task in self._tasks:
                 task.cancel()
             self._alarms.clear()
+            self._asking.stop()
             self._promises.take_all_back()
 
     async def _pass(self) -> None:
@@ -177,7 +179,7 @@ class Planner:
             self._refresh_later()
         if self._ask:
             self._ask = False
-            self._dirty |= self._questions.worth_asking(self._cache.domains.domains, self._memo)
+            self._dirty |= self._asking.worth_asking()
         batch = sorted(self._dirty - self._in_flight - self._resting, key=self._turn)
         until = time.monotonic() + _SLICE_S
         for group in batch:
@@ -271,8 +273,7 @@ class Planner:
                 self._questions.put(asked)
             case _ if self._questions.drop(group):
                 # The domain that it was asked for, and perhaps did not take, may serve the next.
-                self._ask = True
-                self._wake.set()
+                self._ask_again()
         if any((p.node is None or p.terminating) and not p.finished for p in seen.pods):
             self._unsettled.add(group)
         else:
@@ -281,6 +282,10 @@ class Planner:
     @staticmethod
     def _owns_nothing(seen: Seen) -> bool:
         return not seen.holds and not any(p.terminating for p in seen.pods)
+
+    def _ask_again(self) -> None:
+        self._ask = True
+        self._wake.set()
 
     def _refresh_later(self) -> None:
         if (self._stale or self._cache.roomless) and not self._refreshing:
@@ -291,7 +296,7 @@ class Planner:
         self._refreshing = False
         self._foreign.look_again()
         self._wake.set()
-        some = sorted(self._stale, key=self._turn)[:_REFRESH_MOST]
+        some = self._asking.some_of(sorted(self._stale, key=self._turn))
         self._stale.difference_update(some)
         for group in some:
             self.group_changed(group)

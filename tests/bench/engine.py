@@ -16,7 +16,8 @@ from statistics import fmean
 
 from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.actions import Pin, WriteHold
-from lws_placement.engine.model import Group, Member
+from lws_placement.engine.compose import place_composed
+from lws_placement.engine.model import Group, Layout, Member
 from lws_placement.engine.plan import plan_group
 from lws_placement.engine.preempt import PreemptionMemo, preempt
 from lws_placement.engine.troubles import Policy
@@ -25,7 +26,7 @@ from lws_placement.planner.planner import Planner
 from lws_placement.planner.troubles import TroubleBook
 
 from .figures import Figure, percentile
-from .objects import KEY, PER_DOMAIN, a_member
+from .objects import ASKS, GANG, KEY, PER_DOMAIN, a_member
 from .world import WHOLE_NODE, a_large_cluster, a_small_pod, group_of, held, taken_by_all
 
 GROUPS = 400
@@ -38,8 +39,9 @@ OUTRANKS = 1000
 class PromptActor:
     """Every write succeeds at once; tells of each hold that was written."""
 
-    def __init__(self, cache):
+    def __init__(self, cache, asks):
         self._cache = cache
+        self._asks = asks
         self._version = 1000
         self.written = asyncio.Queue()
 
@@ -52,7 +54,7 @@ class PromptActor:
                 self.written.put_nowait((hold, time.perf_counter()))
             case Pin(pod, _, node):
                 number = int(pod.member.group_index)
-                raw = a_member(number, 0, gated=False, version=self._version)
+                raw = a_member(number, 0, gated=False, version=self._version, asks=self._asks)
                 raw["spec"]["nodeName"] = node
                 self._cache.put_written_pod(raw)
 
@@ -66,6 +68,7 @@ def measure(args, console):
         console.print(f"engine: {nodes} nodes, {nodes // PER_DOMAIN} domains …")
         figures += asyncio.run(_one_group(nodes))
         figures += asyncio.run(_room_for_one(nodes))
+        figures += asyncio.run(_room_for_one(nodes, "gangs", GANG))
         figures += _victims(nodes)
     return figures
 
@@ -103,13 +106,13 @@ async def _placed(cache, actor, number):
     await actor.written.get()
 
 
-async def _room_for_one(nodes):
+async def _room_for_one(nodes, who="groups", asks=ASKS):
     cache = a_large_cluster(nodes)
     count = nodes // PER_DOMAIN
     holds = [held(cache, domain, number=domain) for domain in range(count)]
-    async with _planning(cache) as actor:
+    async with _planning(cache, asks) as actor:
         for number in range(WAITING):
-            cache.put_pod(a_member(number, 0))
+            cache.put_pod(a_member(number, 0, asks=asks))
         await _idle()
         cpu, wall = [], []
         for event in range(EVENTS):
@@ -123,9 +126,12 @@ async def _room_for_one(nodes):
             wall.append(at - started)
         domains = cache.domains.domains(KEY)
         afresh = time.thread_time()
-        plan_group(_asked(WAITING), list(domains))
+        if asks is GANG:
+            place_composed(replace(_asked(WAITING), layout=Layout()), cache.domains)
+        else:
+            plan_group(_asked(WAITING), list(domains))
         afresh = (time.thread_time() - afresh) * WAITING
-    where = f"{nodes} nodes, {WAITING} groups waiting"
+    where = f"{nodes} nodes, {WAITING} {who} waiting"
     return [
         Figure("engine", where, "room for one group, until held, median", _ms(wall, 0.5), "ms"),
         Figure(
@@ -185,11 +191,12 @@ def _ms(seconds, share):
 class _planning:
     """A planner at work on the cache."""
 
-    def __init__(self, cache):
+    def __init__(self, cache, asks=ASKS):
         self._cache = cache
+        self._asks = asks
 
     async def __aenter__(self):
-        actor = PromptActor(self._cache)
+        actor = PromptActor(self._cache, self._asks)
         pace = Pace(clock=time.monotonic, hold_s=60)
         troubles = TroubleBook(self._cache, clock=time.time, policy=Policy())
         planner = Planner(self._cache, actor, pace=pace, troubles=troubles)

@@ -81,7 +81,11 @@ def a_filler(i, node):
     }
 
 
-def a_member(group, rank, *, size=PER_DOMAIN, uid="", gated=True, version=1):
+ASKS = {"leaderworkerset.sigs.k8s.io/exclusive-topology": KEY}
+GANG = {"lws-placement.dev/gang": "true"}
+
+
+def a_member(group, rank, *, size=PER_DOMAIN, uid="", gated=True, version=1, asks=ASKS):
     """A pod of a group of LeaderWorkerSet `bench`, as it is after admission."""
     leader = f"bench-{group}"
     name = leader if rank == 0 else f"{leader}-{rank}"
@@ -112,8 +116,8 @@ def a_member(group, rank, *, size=PER_DOMAIN, uid="", gated=True, version=1):
             },
             "annotations": {
                 "leaderworkerset.sigs.k8s.io/size": str(size),
-                "leaderworkerset.sigs.k8s.io/exclusive-topology": KEY,
                 "lws-placement.dev/lws-uid": "lws-bench",
+                **asks,
             },
             "ownerReferences": [owner],
         },

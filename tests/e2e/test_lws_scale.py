@@ -5,7 +5,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from prometheus_client.parser import text_string_to_metric_families
 
-GROUPS, SIZE = 200, 2
+GROUPS, SIZE = 200, 4
 WORKER_SETS = ("POST", "statefulsets")
 
 
@@ -33,7 +33,7 @@ def since(before, now):
     }
 
 
-def test_two_hundred_groups_come_change_and_go(scene):
+def test_two_hundred_groups_of_four_come_change_and_go(scene):
     scene.pool(2, 6)
     strategy = {"type": "RollingUpdate", "rollingUpdateConfiguration": {"maxUnavailable": "25%"}}
     lws = scene.lws(
