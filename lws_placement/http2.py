@@ -14,6 +14,7 @@ so that it sends the next ones elsewhere.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -96,8 +97,7 @@ class Http2Connection(asyncio.Protocol):
         self._unsent: dict[int, memoryview] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # of uvloop, which has no such base
         self._among.add(self)
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(MOST_BYTES)

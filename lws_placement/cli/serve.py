@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
+import uvloop
+
 from certs.authority import Material, Names
 from certs.inject import inject
 from certs.store import CertStore
@@ -309,7 +311,7 @@ async def _main(settings: Settings) -> None:
 def _run(settings: Settings) -> None:
     logs.set_up(level=settings.log_level, format=settings.log_format)
     collect_rarely()
-    asyncio.run(_main(settings))
+    uvloop.run(_main(settings))
 
 
 serve = settings_command(

@@ -62,7 +62,7 @@ class Api:
             ssl=RESTClientObject(configuration).ssl_context,
         )
         self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_BUFFER_BYTES)
-        self._timeout_s = timeout_s
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
 
     async def close(self) -> None:
         await self._session.close()
@@ -145,9 +145,13 @@ class Api:
         body: Raw | RawList | None = None,
         content_type: str = "application/json",
     ) -> Raw:
-        timeout = aiohttp.ClientTimeout(total=self._timeout_s)
         response = await self._send(
-            method, path, params=params, body=body, content_type=content_type, timeout=timeout
+            method,
+            path,
+            params=params,
+            body=body,
+            content_type=content_type,
+            timeout=self._timeout,
         )
         try:
             data = await response.read()
