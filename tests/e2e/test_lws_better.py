@@ -199,7 +199,7 @@ def test_nothing_is_made_anew_when_only_metadata_changes(scene):
     scene.kubectl("label", "lws", "llm", "team=a")
     scene.kubectl("annotate", "lws", "llm", "note=b")
     leaders = scene.wait(
-        lambda: _with_team(scene.one("statefulset", "llm")), "the leader StatefulSet is labelled"
+        lambda: _with_both(scene.one("statefulset", "llm")), "the leader StatefulSet has both"
     )
     assert leaders["metadata"]["annotations"]["note"] == "b"
     for name in ("llm", "llm-0"):
@@ -209,8 +209,10 @@ def test_nothing_is_made_anew_when_only_metadata_changes(scene):
     assert generations(scene) == sets
 
 
-def _with_team(stateful_set):
-    return stateful_set if stateful_set["metadata"]["labels"].get("team") == "a" else None
+def _with_both(stateful_set):
+    meta = stateful_set["metadata"]
+    both = meta["labels"].get("team") == "a" and "note" in meta.get("annotations", {})
+    return stateful_set if both else None
 
 
 def generations(scene):

@@ -354,7 +354,7 @@ def test_a_gated_group_whose_set_vanished_is_not_half_placed_and_says_what_to_do
     scene.wait(lambda: scene.notes("WaitingForDomain"), "it waits")
     scene.kubectl("delete", "lws", "llm", "--cascade=orphan", "--wait=false")
     scene.wait(lambda: not owners(scene, "statefulset", "llm"), "its StatefulSet is an orphan")
-    patch(scene, "lws", "llm", {"metadata": {"finalizers": None}})
+    scene.wait(lambda: not scene.get("lws"), "it is gone itself")
     scene.pool(1)
     note = scene.wait(lambda: scene.notes("CannotPlan"), "it says why")[-1]
     assert "delete the pods" in note
