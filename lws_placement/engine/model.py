@@ -287,6 +287,11 @@ class Group:
     def size(self) -> int:
         return len(self.members)
 
+    @property
+    def demands(self) -> tuple[Demand, ...]:
+        """In order of rank."""
+        return tuple(m.demand for m in self.members)
+
 
 class Why(StrEnum):
     """Why a domain cannot take a group; the text is what a person reads of one domain."""

@@ -11,7 +11,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from lws_placement.engine.ask import EVERYWHERE, Ask, Scope
 from lws_placement.engine.compose import place_composed, plan_composed
 from lws_placement.engine.holds import Hold, Promise, place_of
-from lws_placement.engine.match import NoMatch
 from lws_placement.engine.model import (
     Demand,
     DomainName,
@@ -45,16 +44,16 @@ def plan_anywhere(
 
 
 def is_room_for(group: Group, views: Views, memo: PlanMemo) -> bool:
-    """For a group that owns nothing and asks for more than one domain; what is found is the plan
-    that it gets if it is planned next.
+    """For a group that owns nothing, asks for more than one domain and shuns none; what is found is
+    the plan that it gets if it is planned next.
     """
     plan = _known(group, views, memo)
-    if plan is None:
-        found = place_composed(group, views)
-        if isinstance(found, NoMatch):
-            return False
+    if plan is not None:
+        return isinstance(plan, Placed)
+    found = place_composed(group, views)
+    if isinstance(found, Placed):
         _keep(group, views, memo, found)
-    return not isinstance(plan, NoFit)
+    return isinstance(found, Placed)
 
 
 def _plan_as_others(group: Group, views: Views, memo: PlanMemo) -> Plan:
@@ -66,19 +65,18 @@ def _plan_as_others(group: Group, views: Views, memo: PlanMemo) -> Plan:
 
 
 def _known(group: Group, views: Views, memo: PlanMemo) -> Plan | None:
-    state, plan = memo.composed.get(_question(group, views), (None, None))
+    state, plan = memo.composed.get(_question(group, views)) or (None, None)
     return plan if state == _state(views) else None
 
 
 def _keep(group: Group, views: Views, memo: PlanMemo, plan: Plan) -> None:
-    memo.keep(_question(group, views), _state(views), plan)
+    memo.composed.put(_question(group, views), (_state(views), plan))
 
 
 def _question(group: Group, views: Views) -> Hashable:
-    demands = tuple(m.demand for m in group.members)
     # What is awaited is closed to those whose turn comes later.
     earlier = bisect_left(views.awaiting(), turn_of(group))
-    return group.layout, demands, answered_as(group), earlier
+    return group.layout, group.demands, answered_as(group), earlier
 
 
 def _state(views: Views) -> Hashable:

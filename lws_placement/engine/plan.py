@@ -15,8 +15,8 @@ both ways give the same answer.
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from lws_placement.engine.ask import Scope
+from lws_placement.engine.lately import Lately
 from lws_placement.engine.model import (
-    Demand,
     DomainName,
     Group,
     GroupId,
@@ -45,30 +45,20 @@ class PlanMemo:
     domain, by question, and the state of the cluster that each was made in.
     """
 
-    _MOST_SHAPES = 64
-
     def __init__(self) -> None:
         self.nobody = PreemptionMemo()
-        self.composed: dict[Hashable, tuple[Hashable, Plan]] = {}
-        self._by_shape: dict[tuple[str, tuple[Demand, ...]], RoomIndex] = {}
+        self.composed: Lately[tuple[Hashable, Plan]] = Lately()
+        self._by_shape: Lately[RoomIndex] = Lately()
 
     def of(self, group: Group, domains: DomainSet) -> RoomIndex:
         """The index for groups of this shape, in step with the domains."""
-        shape = (group.topology_key, tuple(m.demand for m in group.members))
-        found = self._by_shape.pop(shape, None)
+        shape = (group.topology_key, group.demands)
+        found = self._by_shape.get(shape)
         if found is None or found.domains is not domains:
             found = RoomIndex(group, domains)
-            if len(self._by_shape) >= self._MOST_SHAPES:
-                self._by_shape.pop(next(iter(self._by_shape)))
-        self._by_shape[shape] = found
+            self._by_shape.put(shape, found)
         found.follow()
         return found
-
-    def keep(self, question: Hashable, state: Hashable, plan: Plan) -> None:
-        self.composed.pop(question, None)
-        if len(self.composed) >= self._MOST_SHAPES:
-            self.composed.pop(next(iter(self.composed)))
-        self.composed[question] = state, plan
 
     def free_domains(self, group: Group, domains: DomainSet, *, most: int) -> int:
         """How many domains would take such a group, counted up to `most`."""

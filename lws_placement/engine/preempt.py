@@ -24,6 +24,7 @@ from functools import cached_property
 
 from lws_placement.engine.ask import Scope
 from lws_placement.engine.budgets import why_not_evicted
+from lws_placement.engine.lately import Lately
 from lws_placement.engine.least_cost import Bound, LeastCosts
 from lws_placement.engine.match import NoMatch, match
 from lws_placement.engine.model import DomainName, Group, GroupId, HostPort, NodeName, Pod, Rank
@@ -152,27 +153,22 @@ class PreemptionMemo:
     that is closed to later groups and not to earlier ones.
     """
 
-    _MOST = 64
-
     def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[Hashable, Preemption | Nobody]] = {}
+        self._known: Lately[tuple[Hashable, Preemption | Nobody]] = Lately()
         self._costs: dict[str, LeastCosts] = {}
 
     def ask(self, group: Group, domains: DomainSet, tenants: Tenants) -> Preemption | Nobody:
         if domains.has_owner(group.id):
             return preempt(group, domains, tenants)
-        demands = tuple(m.demand for m in group.members)
         common = group.scope is Scope.CLUSTER
         whose = None if common and not domains.awaited else group.id
-        question = (group.topology_key, demands, group.outranks, whose)
+        question = (group.topology_key, group.demands, group.outranks, whose)
         state = (id(domains), domains.changes.mark, tenants.version)
-        known = self._known.pop(question, None)
+        known = self._known.get(question)
         if known is None or known[0] != state:
             costs = self._costs_in(group.topology_key, domains) if common else None
             known = state, preempt(group, domains, tenants, costs=costs)
-            if len(self._known) >= self._MOST:
-                self._known.pop(next(iter(self._known)))
-        self._known[question] = known
+            self._known.put(question, known)
         return known[1]
 
     def _costs_in(self, key: str, domains: DomainSet) -> LeastCosts:

@@ -11,7 +11,7 @@ What a group owns already (holds, Terminating pods) makes its question one of it
 are not kept here and are looked at with every event.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 
 from lws_placement.engine.model import Group, GroupId
@@ -63,14 +63,13 @@ class Questions:
 
     def examples(self) -> tuple[Group, ...]:
         """Of those that ask the same the first in order."""
-        return tuple(min(a.values(), key=turn_of) for a in self._by_question.values())
+        return tuple(map(_first, self._by_question.values()))
 
     def worth_asking(self, domains: Callable[[str], DomainSet], memo: PlanMemo) -> set[GroupId]:
         """Groups for which there may be a domain now, the first in order of each shape."""
         found: set[GroupId] = set()
-        for asking, example in zip(self._by_question.values(), self.examples(), strict=True):
-            if example.layout is not None:
-                continue
+        for asking in self._asking(several=False):
+            example = _first(asking)
             free = memo.free_domains(example, domains(example.topology_key), most=len(asking))
             if free:
                 found |= {g.id for g in nsmallest(free, asking.values(), key=turn_of)}
@@ -83,14 +82,29 @@ class Questions:
 
     def ask_for_several(self) -> Sequence[Group]:
         """Of each shape that asks for more than one domain the first in order."""
-        return [example for example in self.examples() if example.layout is not None]
+        return [_first(asking) for asking in self._asking(several=True)]
 
     def first_like(self, example: Group, most: int) -> list[GroupId]:
         """Those that ask the same, in order."""
         asking = self._by_question[_question_of(example)]
         return [g.id for g in nsmallest(most, asking.values(), key=turn_of)]
 
+    def _asking(self, *, several: bool) -> Iterator[dict[GroupId, Group]]:
+        """Those that ask the same, for more than one domain or for one."""
+        for asking in self._by_question.values():
+            if (next(iter(asking.values())).layout is not None) is several:
+                yield asking
+
+
+def _first(asking: Mapping[GroupId, Group]) -> Group:
+    return min(asking.values(), key=turn_of)
+
 
 def _question_of(group: Group) -> Question:
-    demands = tuple(m.demand for m in group.members)
-    return group.topology_key, demands, group.layout, frozenset(group.shun), answered_as(group)
+    return (
+        group.topology_key,
+        group.demands,
+        group.layout,
+        frozenset(group.shun),
+        answered_as(group),
+    )

@@ -1,0 +1,27 @@
+"""What was asked for lately: the answers to the last few questions, each as good as its state."""
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+A = TypeVar("A")
+
+_MOST = 64
+
+
+class Lately(Generic[A]):
+    """Of more than 64 questions the one that was not asked for the longest time is forgotten."""
+
+    def __init__(self) -> None:
+        self._answers: dict[Hashable, A] = {}
+
+    def get(self, question: Hashable) -> A | None:
+        if question not in self._answers:
+            return None
+        answer = self._answers[question] = self._answers.pop(question)
+        return answer
+
+    def put(self, question: Hashable, answer: A) -> None:
+        self._answers.pop(question, None)
+        if len(self._answers) >= _MOST:
+            del self._answers[next(iter(self._answers))]
+        self._answers[question] = answer
