@@ -36,7 +36,7 @@ def plan_anywhere(
     any, or holds on their way out? If not, it is refused what others of its shape were.
     """
     if group.layout is not None:
-        if memo is not None and not owns and not group.shun:
+        if memo is not None and not owns:
             return _plan_as_others(group, views, memo)
         return plan_composed(group, views, instead=_nodes_without(now, views))
     instead = _domains_without(group.topology_key, now, views)
@@ -44,8 +44,8 @@ def plan_anywhere(
 
 
 def is_room_for(group: Group, views: Views, memo: PlanMemo) -> bool:
-    """For a group that owns nothing, asks for more than one domain and shuns none; what is found is
-    the plan that it gets if it is planned next.
+    """For a group that owns nothing and asks for more than one domain; what is found is the plan
+    that it gets if it is planned next.
     """
     plan = _known(group, views, memo)
     if plan is not None:
@@ -65,18 +65,22 @@ def _plan_as_others(group: Group, views: Views, memo: PlanMemo) -> Plan:
 
 
 def _known(group: Group, views: Views, memo: PlanMemo) -> Plan | None:
-    state, plan = memo.composed.get(_question(group, views)) or (None, None)
+    state, plan = memo.composed.get(question_of(group, views)) or (None, None)
     return plan if state == _state(views) else None
 
 
 def _keep(group: Group, views: Views, memo: PlanMemo, plan: Plan) -> None:
-    memo.composed.put(_question(group, views), (_state(views), plan))
+    memo.composed.put(question_of(group, views), (_state(views), plan))
 
 
-def _question(group: Group, views: Views) -> Hashable:
+def question_of(group: Group, views: Views) -> Hashable:
+    """Groups that own nothing and ask for more than one domain get the same plan, in one state of
+    the cluster, if this is equal.
+    """
     # What is awaited is closed to those whose turn comes later.
     earlier = bisect_left(views.awaiting(), turn_of(group))
-    return group.layout, group.demands, answered_as(group), earlier
+    shun = frozenset(group.shun.items())
+    return group.layout, group.demands, answered_as(group), shun, earlier
 
 
 def _state(views: Views) -> Hashable:

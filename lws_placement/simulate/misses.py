@@ -6,9 +6,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.ask import EVERYWHERE, Layout, Scope
+from lws_placement.engine.ask import EVERYWHERE, Layout
 from lws_placement.engine.explain import nearness
 from lws_placement.engine.model import DomainName, Group, NoFit, Reason
+from lws_placement.engine.placing import question_of
 from lws_placement.engine.victims import Tenants
 from lws_placement.engine.ways import NoWay, Way, way_into
 from lws_placement.engine.ways_several import way_for
@@ -54,8 +55,7 @@ class Misses:
         return self._last[1]
 
     def _of_composed(self, group: Group, layout: Layout, verdict: NoFit) -> Told:
-        whose = None if group.scope in (Scope.CLUSTER, Scope.NOBODY) else group.id
-        asked = (layout, tuple(m.demand for m in group.members), group.scope, whose)
+        asked = question_of(group, self._views)
         if asked not in self._composed:
             self._composed[asked] = self._tell(group, layout, verdict)
         return self._composed[asked]
