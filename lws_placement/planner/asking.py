@@ -6,7 +6,7 @@ and what changed meanwhile is looked at together.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.model import GroupId
@@ -20,11 +20,6 @@ _MOST = 64
 """Planned again if the first of their shape fits. From the first that does not on they cost little,
 as all are refused alike (`engine/placing.py`).
 """
-
-
-_SOME = 50
-_FEW = 2
-"""Of those for whom it takes long."""
 
 
 class Asking:
@@ -43,12 +38,6 @@ class Asking:
     def worth_asking(self) -> set[GroupId]:
         found = self._questions.worth_asking(self._views.domains, self._memo)
         return found | self._of_several_domains()
-
-    def some_of(self, stale: Sequence[GroupId]) -> list[GroupId]:
-        """Those that are planned again now only to be told how things stand."""
-        long = [group for group in stale if self._questions.asks_for_several(group)][:_FEW]
-        short = [group for group in stale if not self._questions.asks_for_several(group)]
-        return [*long, *short[: _SOME - len(long)]]
 
     def stop(self) -> None:
         if self._timer is not None:

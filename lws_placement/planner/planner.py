@@ -58,6 +58,7 @@ from lws_placement.planner.asking import Asking
 from lws_placement.planner.foreign import ForeignPods
 from lws_placement.planner.pace import Pace, is_move
 from lws_placement.planner.promises import Promises
+from lws_placement.planner.refresh import Refresh
 from lws_placement.planner.searches import VictimSearches
 from lws_placement.planner.troubles import TroubleBook
 from lws_placement.planner.waiting import WaitingGroups
@@ -69,7 +70,6 @@ _SLICE_S = 0.02  # then the event loop gets a turn
 _RETRY_S = 0.5
 _RETRY_MOST_S = 60.0
 _REFUSED_S = 2.0
-_REFRESH_S = 2.0
 
 
 class Planner:
@@ -105,8 +105,7 @@ class Planner:
         self._questions = Questions()
         self._asking = Asking(self._questions, cache.domains, self._memo, again=self._ask_again)
         self._ask = False
-        self._stale: set[GroupId] = set()
-        self._refreshing = False
+        self._refresh = Refresh(self._questions, turn=self._turn, due=self._refresh_due)
         self._in_flight: set[GroupId] = set()
         self._wake = asyncio.Event()
         self._room = False
@@ -124,7 +123,7 @@ class Planner:
 
     def pod_waits(self, uid: str) -> None:
         self._foreign.begins_to_wait(uid)
-        self._stale.update(self._absent)
+        self._refresh.add(self._absent)
         self._refresh_later()
         self._wake.set()
 
@@ -175,7 +174,7 @@ class Planner:
             self._room = False
             self._ask = True
             self._dirty |= {g for g in self._unsettled if g not in self._questions}
-            self._stale.update(self._questions, self._absent)
+            self._refresh.add((*self._questions, *self._absent))
             self._refresh_later()
         if self._ask:
             self._ask = False
@@ -215,8 +214,8 @@ class Planner:
             memo=self._memo,
             tenants=self._tenants,
         )
-        seen = replace(self._absent.with_who_waits(seen), troubles=self._troubles.look(seen))
-        seen = self._searches.look(seen)
+        seen = self._absent.with_who_waits(seen)
+        seen = self._searches.look(replace(seen, troubles=self._troubles.look(seen)))
         forgets_after_s = self._troubles.forgets_after_s(group)
         if forgets_after_s is not None:
             self._alarms.set(group, forgets_after_s)
@@ -267,7 +266,7 @@ class Planner:
         task.add_done_callback(self._tasks.discard)
 
     def _note(self, group: GroupId, seen: Seen, actions: Sequence[Action]) -> None:
-        self._stale.discard(group)
+        self._refresh.discard(group)
         match actions:
             case [Wait(asked=asked)] if asked is not None and self._owns_nothing(seen):
                 self._questions.put(asked)
@@ -288,20 +287,14 @@ class Planner:
         self._wake.set()
 
     def _refresh_later(self) -> None:
-        if (self._stale or self._cache.roomless) and not self._refreshing:
-            self._refreshing = True
-            asyncio.get_running_loop().call_later(_REFRESH_S, self._refresh)
+        if self._refresh or self._cache.roomless:
+            self._refresh.later()
 
-    def _refresh(self) -> None:
-        self._refreshing = False
+    def _refresh_due(self, groups: Sequence[GroupId]) -> None:
         self._foreign.look_again()
         self._wake.set()
-        some = self._asking.some_of(sorted(self._stale, key=self._turn))
-        self._stale.difference_update(some)
-        for group in some:
+        for group in groups:
             self.group_changed(group)
-        if self._stale:
-            self._refresh_later()
 
     async def _act(self, group: GroupId, actions: Sequence[Action]) -> None:
         try:
