@@ -47,7 +47,7 @@ _FRAME_BYTES = 2**17
 a frame with every read until it is whole, so that larger ones cost more again.
 """
 
-# Of answers: they are ours.
+# The headers of answers need no check: they are ours.
 _CONFIGURATION = H2Configuration(
     client_side=False, validate_outbound_headers=False, normalize_outbound_headers=False
 )

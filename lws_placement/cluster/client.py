@@ -45,6 +45,7 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 _BUFFER_BYTES = 2**21
+"""Of a response that are read ahead; a watch event may be larger than aiohttp's default."""
 _PAGE = "500"
 """Objects of a list that are in memory as JSON at a time."""
 
