@@ -120,7 +120,7 @@ def _roll(stage: Stage, good: Callable[[set[str]], bool]) -> bool:
 
 def _available(stage: Stage) -> bool:
     """Does every set say so of what it is asked for now, with no surge group left?"""
-    return all(_is_available(lws) for lws in stage.get(_SETS))
+    return all(_is_available(lws) for lws in stage.cluster.api.items(_SETS))
 
 
 def _is_available(lws: Raw) -> bool:
@@ -155,7 +155,7 @@ def _worker_images(stage: Stage) -> set[str]:
 
 
 def _holds(stage: Stage) -> list[Raw]:
-    return stage.get(_LEASES, labelSelector=f"{HOLD_LABEL}=hold")
+    return stage.cluster.api.items(_LEASES, labelSelector=f"{HOLD_LABEL}=hold")
 
 
 def _kubectl(stage: Stage, *args: str) -> None:

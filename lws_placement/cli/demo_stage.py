@@ -107,18 +107,15 @@ class Stage:
         return finished
 
     def look(self, keys: Sequence[str]) -> list[Seen]:
-        pods = self.get(_PODS)
+        pods = self.cluster.api.items(_PODS)
         found = [look(k, _TITLES[k], nodes=self._nodes, pods=pods) for k in _TITLES]
         if self.watched:
             self._looks += 1
             self.broken += [text for seen in found for text in seen.broken()]
         return [seen for seen in found if seen.key in keys]
 
-    def get(self, path: str, **params: str) -> list[Raw]:
-        return self.cluster.api.items(path, **params)
-
     def members(self) -> list[Raw]:
-        return self.get(_PODS, labelSelector=LWS_NAME)
+        return self.cluster.api.items(_PODS, labelSelector=LWS_NAME)
 
     def uids(self, prefix: str) -> dict[str, str]:
         return {
@@ -128,5 +125,7 @@ class Stage:
         }
 
     def notes(self) -> list[str]:
-        events = self.get(f"{_DEFAULT}/events", fieldSelector="reason=WaitingForDomain")
+        events = self.cluster.api.items(
+            f"{_DEFAULT}/events", fieldSelector="reason=WaitingForDomain"
+        )
         return [e["message"] for e in events if e["involvedObject"]["kind"] == "LeaderWorkerSet"]

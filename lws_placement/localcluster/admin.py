@@ -1,16 +1,15 @@
-"""The API of a local control plane, as its administrator, over one connection that is kept.
+"""The API of a local control plane, as its administrator, over connections that are kept.
 
 For those who look again and again: kubectl costs a process and a TLS handshake each time, which on
 a small machine is more than all that is looked at.
 """
 
-import http.client
 import json
-import select
-import ssl
-import threading
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
+
+import urllib3
+from urllib3.exceptions import HTTPError
 
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.pki import Pki
@@ -19,17 +18,22 @@ Raw = dict[str, Any]
 
 _TIMEOUT_S = 60.0
 _TIMEOUT_READY_S = 2.0
+_THREADS = 4
 
 
 class AdminApi:
     """Raises LocalClusterError for whatever is not answered with success. For several threads."""
 
     def __init__(self, server: str, pki: Pki) -> None:
-        self._address = urlsplit(server).netloc
-        self._context = ssl.create_default_context(cafile=str(pki.ca))
-        self._context.load_cert_chain(pki.admin_cert, pki.admin_key)
-        self._connection: http.client.HTTPSConnection | None = None
-        self._lock = threading.Lock()
+        self._connections = urllib3.connection_from_url(
+            server,
+            ca_certs=str(pki.ca),
+            cert_file=str(pki.admin_cert),
+            key_file=str(pki.admin_key),
+            timeout=_TIMEOUT_S,
+            maxsize=_THREADS,
+            retries=False,
+        )
 
     def items(self, path: str, **params: str) -> list[Raw]:
         found: list[Raw] = self.get(path, **params)["items"]
@@ -56,55 +60,23 @@ class AdminApi:
 
     def ready(self) -> bool:
         """Does the API server say that it is? It may be starting, or gone."""
-        with self._lock:
-            try:
-                self._open(_TIMEOUT_READY_S)
-                status, _ = self._ask("GET", "/readyz", None)
-            except (OSError, http.client.HTTPException):
-                status = 0
-            self.close()
-        return status == 200
+        try:
+            answer = self._connections.request("GET", "/readyz", timeout=_TIMEOUT_READY_S)
+        except HTTPError:
+            return False
+        return answer.status == 200
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+        self._connections.close()
 
     def _call(self, method: str, path: str, params: dict[str, str], body: Raw | None = None) -> Raw:
         target = f"{path}?{urlencode(params)}" if params else path
-        data = None if body is None else json.dumps(body)
-        with self._lock:
-            try:
-                status, text = self._ask(method, target, data)
-            except (OSError, http.client.HTTPException) as e:
-                self.close()
-                raise LocalClusterError(f"{method} {path}: {e!r}") from e
+        try:
+            response = self._connections.request(method, target, json=body)
+        except HTTPError as e:
+            raise LocalClusterError(f"{method} {path}: {e!r}") from e
+        text = response.data
         answer: Raw = json.loads(text) if text.startswith(b"{") else {"message": text.decode()}
-        if status >= 300:
-            raise LocalClusterError(f"{method} {path}: {status} {answer.get('message')}")
+        if response.status >= 300:
+            raise LocalClusterError(f"{method} {path}: {response.status} {answer.get('message')}")
         return answer
-
-    def _ask(self, method: str, target: str, data: str | None) -> tuple[int, bytes]:
-        connection = self._open()
-        headers = {} if data is None else {"Content-Type": "application/json"}
-        connection.request(method, target, body=data, headers=headers)
-        with connection.getresponse() as answer:
-            return answer.status, answer.read()
-
-    def _open(self, timeout_s: float = _TIMEOUT_S) -> http.client.HTTPSConnection:
-        """The connection there is, unless the other side has ended it meanwhile."""
-        if self._connection is not None and _has_news(self._connection):
-            self.close()
-        if self._connection is None:
-            self._connection = http.client.HTTPSConnection(
-                self._address, timeout=timeout_s, context=self._context
-            )
-        return self._connection
-
-
-def _has_news(connection: http.client.HTTPSConnection) -> bool:
-    """Nobody was asked anything, so all that can have come is the end."""
-    if connection.sock is None:
-        return False
-    readable, _, _ = select.select([connection.sock], [], [], 0)
-    return bool(readable)
