@@ -3,23 +3,16 @@
 import itertools
 
 import pytest
+from e2e.mortals import Mortals, nothing_to_do
 from e2e.resources import path_of
 from e2e.rollouts import History
+from e2e.servers import start
 from e2e.service import Service
 from e2e.stack import Scene
 
 from lws_placement.localcluster.binaries import find_or_build
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
-
-HASTY = (
-    "--hold-seconds=5",
-    "--move-seconds=5",
-    "--refused-after-seconds=3",
-    "--pass-over-seconds=10",
-    "--quarantine-failures=2",
-)
-"""What takes minutes on a real cluster."""
 
 _numbers = itertools.count(1)
 
@@ -54,18 +47,6 @@ def installation(binaries, tmp_path_factory):
             for service in services:
                 service.close()
             installed.stop()
-
-
-def start(installed, name, *flags, **more):
-    """Both gates answer API server and scheduler; of the brains one leads, one stands by."""
-    launch(installed, name, *flags, **more)
-    installed.wait_ready(name)
-
-
-def launch(installed, name, *flags, **more):
-    """Without waiting until it is ready."""
-    roles = "gate" if name.startswith("gate") else "brain"
-    installed.start_server(name, roles=roles, flags=[*HASTY, *flags], **more)
 
 
 @pytest.fixture
@@ -136,3 +117,32 @@ def pinned(scene):
     finally:
         if scene.cluster.scheduler is None:
             scene.installation.start_scheduler()
+
+
+@pytest.fixture(scope="module")
+def mortals(installation, tmp_path_factory):
+    made = Mortals(installation, tmp_path_factory.mktemp("kinds"))
+    try:
+        made.become("brain-a", "brain-b")
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture
+def kill_at(scene, mortals):
+    """From its call on the first to make a write of one of these kinds dies there."""
+    scene.meanwhile = mortals.raise_the_dead
+    scene.wait(lambda: nothing_to_do(scene), "nothing is left of other tests")
+
+    def arm(when, *kinds):
+        assert mortals.left() == [], "there was a write of each kind"
+        scene.wait(mortals.are_ready, "each has one that stands by")
+        mortals.die_at(kinds, when)
+
+    try:
+        yield arm
+        assert mortals.left() == [], "there was a write of each kind"
+    finally:
+        mortals.spare()
+        mortals.raise_the_dead()

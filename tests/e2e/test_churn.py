@@ -9,7 +9,7 @@ import os
 import random
 import time
 
-from e2e.conftest import start
+from e2e.servers import start
 from e2e.stack import LWS
 
 SECONDS = float(os.environ.get("LWS_PLACEMENT_CHURN_SECONDS", "60"))

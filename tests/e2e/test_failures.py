@@ -4,8 +4,8 @@ import asyncio
 import signal
 
 import pytest
-from e2e.conftest import start
 from e2e.resources import path_of
+from e2e.servers import start
 from e2e.stack import LWS
 
 from lws_placement.cluster.cache import ClusterCache

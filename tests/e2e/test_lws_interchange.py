@@ -4,7 +4,7 @@ import json
 
 import pytest
 from e2e import upstream_shape as upstream
-from e2e.conftest import start
+from e2e.servers import start
 from e2e.stack import LWS
 
 LIGHT = {"cpu": "10m"}

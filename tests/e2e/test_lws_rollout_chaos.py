@@ -1,6 +1,5 @@
 """Rolling updates while our processes and the API server die."""
 
-from e2e.conftest import start
 from e2e.rollouts import (
     History,
     condition,
@@ -12,6 +11,7 @@ from e2e.rollouts import (
     uids,
     wait_done,
 )
+from e2e.servers import start
 from e2e.test_failures import leader_of
 
 

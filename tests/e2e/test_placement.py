@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from e2e.conftest import start
+from e2e.servers import start
 from e2e.stack import CHIPS, LWS, MODEL, Scene
 
 from lws_placement.engine.desired import worker_set

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from e2e.conftest import start
+from e2e.servers import start
 from e2e.stack import LWS
 from e2e.test_failures import leader_of, make_lead
 

@@ -1,8 +1,8 @@
 """What becomes of a group when something happens to its nodes (P3), on the real control plane."""
 
 import pytest
-from e2e.conftest import start
 from e2e.dead_nodes import dead, not_ready
+from e2e.servers import start
 
 GROUP = ("llm", "0")
 

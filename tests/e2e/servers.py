@@ -1,0 +1,22 @@
+"""Our processes, as the end-to-end tests run them."""
+
+HASTY = (
+    "--hold-seconds=5",
+    "--move-seconds=5",
+    "--refused-after-seconds=3",
+    "--pass-over-seconds=10",
+    "--quarantine-failures=2",
+)
+"""What takes minutes on a real cluster."""
+
+
+def start(installed, name, *flags, **more):
+    """Both gates answer API server and scheduler; of the brains one leads, one stands by."""
+    launch(installed, name, *flags, **more)
+    installed.wait_ready(name)
+
+
+def launch(installed, name, *flags, **more):
+    """Without waiting until it is ready."""
+    roles = "gate" if name.startswith("gate") else "brain"
+    installed.start_server(name, roles=roles, flags=[*HASTY, *flags], **more)
