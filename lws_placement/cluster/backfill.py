@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.actions import Action, Wait
-from lws_placement.engine.backfill import room_to_come
+from lws_placement.engine.backfill import RoomToCome
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.turn import turn_of
 
@@ -19,6 +19,7 @@ _MOST = 8
 class Backfill:
     def __init__(self, domains: DomainIndex) -> None:
         self._domains = domains
+        self._room_to_come = RoomToCome()
 
     def decided(self, group: GroupId, actions: Sequence[Action]) -> bool:
         """True if places may have been opened for others."""
@@ -32,7 +33,7 @@ class Backfill:
                 elif known is None and len(waiting) >= _MOST and turn > waiting[-1]:
                     return False
                 else:
-                    nodes = room_to_come(asked, self._domains)
+                    nodes = self._room_to_come.of(asked, self._domains)
                 self._domains.await_room(turn, nodes)
                 if known is None and len(waiting) >= _MOST and nodes:
                     self._domains.await_room(waiting[-1], frozenset())

@@ -22,8 +22,8 @@ from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import Demand, DomainName, Group, GroupId, NodeName, Reason
 from lws_placement.engine.placing import has_shape, names_in
 from lws_placement.engine.plan import plan_in_domain
-from lws_placement.engine.seen import Seen, Views
-from lws_placement.engine.snapshot import DomainView
+from lws_placement.engine.seen import Seen
+from lws_placement.engine.snapshot import DomainView, Views
 
 
 def without_pods(seen: Seen, views: Views) -> list[Action]:

@@ -7,40 +7,72 @@ groups there are gone, and later groups stay out of it. Its wait is then bounded
 now. All other places stay open to everybody: small groups use what the large one cannot.
 
 One place, not all that would do: keeping every such domain free would empty the cluster for one
-group (the reservation of EASY backfill is for one place, too). It is the one with the fewest groups
-in it, so it can only come nearer: nobody new is let in.
+group (the reservation of EASY backfill is for one place, too). Of domains it is the one with the
+fewest groups in it, so it can only come nearer: nobody new is let in.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 
-from lws_placement.engine.compose import plan_composed
+from lws_placement.engine.ask import EVERYWHERE
+from lws_placement.engine.compose import place_composed
 from lws_placement.engine.model import DomainName, Group, NodeName, Placed
+from lws_placement.engine.part import Part
 from lws_placement.engine.resources import plus
-from lws_placement.engine.room import Fit, fit_in
-from lws_placement.engine.seen import Views
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.rooms import Rooms
+from lws_placement.engine.snapshot import DomainView, NodeView, Views
 from lws_placement.engine.turn import earlier_of
+from lws_placement.engine.useful import Whose, useful_nodes
 
 _MOST_TRIES = 64
+_MOST_WAITING = 8
 
 
-def room_to_come(group: Group, views: Views) -> frozenset[NodeName]:
-    """The nodes that the group waits for; none if no place would serve it even then.
-
-    O(domains) to count who is where, and few fits: the first that succeeds is taken.
+class RoomToCome:
+    """Remembers what it asked about a moment ago: which domains and nodes would do for the shapes
+    of a few groups if no group were there.
     """
-    if group.layout is not None:
-        plan = plan_composed(group, _Emptied(views, group), instead={})
+
+    def __init__(self) -> None:
+        self._rooms = Rooms(as_if=_empty, most=_MOST_WAITING)
+
+    def of(self, group: Group, views: Views) -> frozenset[NodeName]:
+        """The nodes that the group waits for; none if no place would serve it even then.
+
+        O(places that would serve it) to count who is where.
+        """
+        layout = group.layout
+        if layout is None or layout.outer != EVERYWHERE:
+            return self._of_domain(group, views)
+        wide = replace(group, layout=replace(layout, near=""))
+        whose = Whose(
+            lambda domain: _may_come(group, domain),
+            lambda node: not earlier_of(group, node.awaited),
+        )
+        names = useful_nodes(wide, views, self._rooms, whose=whose, best=False)
+        plan = place_composed(wide, _emptied(views, names))
         return _nodes_of(plan, views) if isinstance(plan, Placed) else frozenset()
-    nearest = sorted(
-        views.domains(group.topology_key), key=lambda d: (len(d.owners - {group.id}), d.name)
-    )
-    for domain in islice((_emptied(d, group) for d in nearest), _MOST_TRIES):
-        if domain.nodes and isinstance(fit_in(group, domain), Fit):
-            return frozenset(n.node.name for n in domain.nodes)
-    return frozenset()
+
+    def _of_domain(self, group: Group, views: Views) -> frozenset[NodeName]:
+        """Of the domain with the fewest groups in it."""
+        key = group.topology_key
+        domains = views.domains(key)
+        index = self._rooms.of(replace(group, layout=None), domains)
+        values = [*(value for _, value in index.best_first), *index.unproven]
+        would_do = [d for d in map(domains.get, values) if d is not None and _may_come(group, d)]
+        would_do.sort(key=lambda d: (len(d.owners - {group.id}), d.name))
+        for domain in islice(would_do, _MOST_TRIES):
+            names = frozenset(n.node.name for n in domain.nodes)
+            if group.layout is None:
+                return names
+            if isinstance(place_composed(group, _emptied(views, names)), Placed):
+                return names
+        return frozenset()
+
+
+def _may_come(group: Group, domain: DomainView) -> bool:
+    return domain.name not in group.shun and not earlier_of(group, domain.awaited)
 
 
 def _nodes_of(plan: Placed, views: Views) -> frozenset[NodeName]:
@@ -51,43 +83,20 @@ def _nodes_of(plan: Placed, views: Views) -> frozenset[NodeName]:
     return frozenset(names)
 
 
-def _emptied(domain: DomainView, group: Group) -> DomainView:
-    """As if no group were there or on its way; without nodes if an earlier one waits for it."""
-    if earlier_of(group, domain.awaited):
-        return replace(domain, nodes=())
-    return DomainView(domain.name, tuple(_empty(n) for n in domain.nodes))
-
-
 def _empty(node: NodeView) -> NodeView:
-    return NodeView(node.node, plus(node.free, node.of_groups), node.ports)
+    """As if no group were there or on its way."""
+    return NodeView(node.node, plus(node.free, node.of_groups), node.ports, awaited=node.awaited)
 
 
-@dataclass(frozen=True, slots=True)
-class _Emptied:
-    """The cluster as if no group were anywhere."""
+def _emptied(views: Views, names: Iterable[NodeName]) -> "_Emptied":
+    views_of = ((name, views.node_view(name)) for name in names)
+    nodes = {name: _empty(view) for name, view in views_of if view is not None}
+    return _Emptied(views, nodes, matter=nodes.keys())
 
-    views: Views
-    group: Group
 
-    def domain(self, domain: DomainName) -> DomainView | None:
-        found = self.views.domain(domain)
-        return _emptied(found, self.group) if found is not None else None
+class _Emptied(Part):
+    """Nobody has any of it; earlier groups wait for it as they do."""
 
-    def domain_without(self, domain: DomainName, uids: frozenset[str]) -> DomainView | None:
-        return self.domain(domain)
-
-    def domains(self, key: str) -> DomainSet:
-        return DomainSet(_emptied(d, self.group) for d in self.views.domains(key))
-
-    def node_view(self, name: NodeName) -> NodeView | None:
-        found = self.views.node_view(name)
-        return _empty(found) if found is not None else None
-
-    def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None:
-        return self.node_view(name)
-
-    def node_views(self) -> Sequence[NodeView]:
-        return list(self._open_nodes())
-
-    def _open_nodes(self) -> Iterator[NodeView]:
-        return (_empty(n) for n in self.views.node_views() if not earlier_of(self.group, n.awaited))
+    def _domain(self, name: DomainName, nodes: Iterable[NodeView]) -> DomainView:
+        whole = super()._domain(name, nodes)
+        return DomainView(name, whole.nodes, awaited=whole.awaited)

@@ -14,7 +14,7 @@ O(nodes that can serve a member + nodes of those who go).
 """
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -22,13 +22,13 @@ from typing import Protocol
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.compose import shut_for
 from lws_placement.engine.fit import why_not_node, why_not_static
-from lws_placement.engine.model import DomainName, Group, GroupId, Member, NodeName, Pod
-from lws_placement.engine.ownership import Claim
+from lws_placement.engine.model import Group, GroupId, NodeName, Pod
+from lws_placement.engine.part import Part, rest_of
 from lws_placement.engine.plan import taken
 from lws_placement.engine.room import Fit, fit_in
-from lws_placement.engine.seen import Views
-from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.snapshot import DomainView, NodeView, Views
 from lws_placement.engine.turn import Turn
+from lws_placement.engine.useful import subgroup_shapes
 from lws_placement.engine.victims import Barred, Tenants, Victim, VictimKey
 
 Uids = frozenset[str]
@@ -87,7 +87,7 @@ class Clearing:
         self.may = (*self._groups(), *self._foreign())
         self._base = {name: self._cleared(name, _NO_UIDS, self._leaving) for name in self._names}
 
-    def without(self, victims: Iterable[Victim]) -> "Cleared":
+    def without(self, victims: Iterable[Victim]) -> Part:
         traces = [self._traces[v.key] for v in victims]
         gone = self._leaving | {t.group for t in traces if t.group is not None}
         uids: dict[NodeName, Uids] = {}
@@ -99,7 +99,7 @@ class Clearing:
             changed = name in uids
             nodes[name] = self._cleared(name, uids[name], gone) if changed else self._base[name]
         around = ChainMap(nodes, self._base)
-        return Cleared(self._views, around, gone, matter=nodes.keys())
+        return Part(self._views, around, gone, matter=nodes.keys())
 
     def nodes_of(self, victim: Victim) -> frozenset[NodeName]:
         """All that it has to do with."""
@@ -163,7 +163,7 @@ class Clearing:
         assert view is not None  # the views do not change meanwhile
         for group in [g for g in view.promised if g in gone or g == self._group.id]:
             view = view.seen_by(group)
-        groups, holders = _rest(view.groups, gone), _rest(view.holders, gone)
+        groups, holders = rest_of(view.groups, gone), rest_of(view.holders, gone)
         awaited = view.awaited if self._who.heeds_turns else frozenset[Turn]()
         if (groups, holders, awaited) == (view.groups, view.holders, view.awaited):
             return view
@@ -172,7 +172,7 @@ class Clearing:
     @cached_property
     def _useful(self) -> frozenset[NodeName]:
         """Nodes that may serve a member though nobody else goes."""
-        base = Cleared(self._views, self._base, self._leaving, matter=self._base.keys())
+        base = Part(self._views, self._base, self._leaving, matter=self._base.keys())
         layout, found = self._layout, set()
         in_subgroup = {rank for ranks in layout.subgroups for rank in ranks}
         loose = {m.demand for m in self._group.members if m.rank not in in_subgroup}
@@ -195,12 +195,8 @@ class Clearing:
     @cached_property
     def _parts(self) -> Sequence[Group]:
         """A group for each shape of subgroup."""
-        members: dict[object, tuple[Member, ...]] = {}
-        of = {m.rank: m for m in self._group.members}
-        for ranks in self._layout.subgroups:
-            part = tuple(of[rank] for rank in ranks)
-            members.setdefault(tuple(m.demand for m in part), part)
-        return [replace(self._group, members=m, layout=None) for m in members.values()]
+        shapes = subgroup_shapes(self._group, self._layout)
+        return [replace(self._group, members=members, layout=None) for members in shapes]
 
     def _around(self, touched: Iterable[NodeName]) -> set[NodeName]:
         """These nodes, and all of their domains."""
@@ -221,65 +217,6 @@ class Clearing:
                 nodes.setdefault(value, set()).add(name)
             found[key] = (of, nodes)
         return found
-
-
-class Cleared:
-    """What a plan is made on (`compose.Where`): the nodes that `matter`, and domains without those
-    who are gone.
-    """
-
-    def __init__(
-        self,
-        views: Views,
-        nodes: Mapping[NodeName, NodeView],
-        gone: frozenset[GroupId],
-        *,
-        matter: Set[NodeName],
-    ) -> None:
-        self._views = views
-        self._nodes = nodes
-        self._gone = gone
-        self._matter = matter
-        self._domains: dict[str, list[DomainView]] = {}
-
-    def node_views(self) -> Sequence[NodeView]:
-        return [self._nodes[name] for name in sorted(self._matter)]
-
-    def domains(self, key: str) -> Sequence[DomainView]:
-        """Of each only the nodes that matter, but whose it is, as a whole."""
-        if key not in self._domains:
-            by_value: dict[str, list[NodeView]] = {}
-            for node in self.node_views():
-                if key in node.node.labels:
-                    by_value.setdefault(node.node.labels[key], []).append(node)
-            found = (self._domain(DomainName(key, v), by_value[v]) for v in sorted(by_value))
-            self._domains[key] = list(found)
-        return self._domains[key]
-
-    def _domain(self, name: DomainName, nodes: Sequence[NodeView]) -> DomainView:
-        known = self._views.domain(name)
-        assert known is not None  # it has these nodes
-        occupants: set[Claim] = set()
-        awaited: set[Turn] = set()
-        for node in known.nodes if known.awaited else ():
-            awaited |= self._nodes.get(node.node.name, node).awaited
-        for node in known.nodes if known.occupants else ():
-            left = self._nodes.get(node.node.name, node).groups
-            occupants |= _rest(left, self._gone)
-        return DomainView(
-            name=name,
-            nodes=tuple(nodes),
-            holders=_rest(known.holders, self._gone),
-            overlapping=_rest(known.overlapping, self._gone),
-            occupants=frozenset(occupants),
-            awaited=frozenset(awaited),
-        )
-
-
-def _rest(claims: frozenset[Claim], gone: frozenset[GroupId]) -> frozenset[Claim]:
-    if not claims or not gone:
-        return claims
-    return frozenset(c for c in claims if c.group not in gone)
 
 
 def _by_node(pods: Iterable[Pod]) -> dict[NodeName, Uids]:

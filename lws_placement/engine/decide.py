@@ -68,14 +68,8 @@ from lws_placement.engine.repair import (
     refusal,
     watch_over,
 )
-from lws_placement.engine.seen import (
-    Now,
-    Seen,
-    Views,
-    is_elsewhere,
-    is_or_may_be_in,
-    living_members,
-)
+from lws_placement.engine.seen import Now, Seen, is_elsewhere, is_or_may_be_in, living_members
+from lws_placement.engine.snapshot import Views
 from lws_placement.engine.taking_over import begin, give_way, go_on
 
 

@@ -17,8 +17,7 @@ from lws_placement.engine.budgets import why_not_evicted
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import GroupId, NodeName, Pod
-from lws_placement.engine.seen import Views
-from lws_placement.engine.snapshot import NodeView
+from lws_placement.engine.snapshot import NodeView, Views
 from lws_placement.engine.victims import Tenants, Victim, as_victim
 
 

@@ -12,7 +12,8 @@ from lws_placement.engine.holds import Promise
 from lws_placement.engine.model import Demand, NodeName, Rank
 from lws_placement.engine.placing import is_outside
 from lws_placement.engine.resources import first_lack, total
-from lws_placement.engine.seen import Now, Views
+from lws_placement.engine.seen import Now
+from lws_placement.engine.snapshot import Views
 
 
 def why_not_kept(now: Now, promise: Promise, views: Views) -> str:

@@ -9,9 +9,10 @@ _MOST = 64
 
 
 class Lately(Generic[A]):
-    """Of more than 64 questions the one that was not asked for the longest time is forgotten."""
+    """Of more than `most` (64) the one that was not asked for the longest time is forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most or _MOST
         self._answers: dict[Hashable, A] = {}
 
     def get(self, question: Hashable) -> A | None:
@@ -22,6 +23,6 @@ class Lately(Generic[A]):
 
     def put(self, question: Hashable, answer: A) -> None:
         self._answers.pop(question, None)
-        if len(self._answers) >= _MOST:
+        if len(self._answers) >= self._most:
             del self._answers[next(iter(self._answers))]
         self._answers[question] = answer

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from lws_placement.engine.ask import EVERYWHERE, Ask, Scope
 from lws_placement.engine.compose import place_composed, plan_composed
 from lws_placement.engine.holds import Hold, Promise, place_of
+from lws_placement.engine.match import NoMatch
 from lws_placement.engine.model import (
     Demand,
     DomainName,
@@ -24,9 +25,10 @@ from lws_placement.engine.model import (
 )
 from lws_placement.engine.ownership import answered_as
 from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
-from lws_placement.engine.seen import Now, Seen, Views
-from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.seen import Now, Seen
+from lws_placement.engine.snapshot import DomainView, NodeView, Views
 from lws_placement.engine.turn import turn_of
+from lws_placement.engine.useful import useful_part
 
 
 def plan_anywhere(
@@ -47,29 +49,28 @@ def is_room_for(group: Group, views: Views, memo: PlanMemo) -> bool:
     """For a group that owns nothing and asks for more than one domain; what is found is the plan
     that it gets if it is planned next.
     """
-    plan = _known(group, views, memo)
-    if plan is not None:
-        return isinstance(plan, Placed)
-    found = place_composed(group, views)
-    if isinstance(found, Placed):
-        _keep(group, views, memo, found)
-    return isinstance(found, Placed)
+    return isinstance(_place(group, views, memo), Placed)
 
 
 def _plan_as_others(group: Group, views: Views, memo: PlanMemo) -> Plan:
-    plan = _known(group, views, memo)
-    if plan is None:
-        plan = plan_composed(group, views, instead={})
-        _keep(group, views, memo, plan)
+    known = _place(group, views, memo)
+    if not isinstance(known, NoMatch):
+        return known
+    plan = plan_composed(group, views, instead={})
+    _keep(group, views, memo, plan)
     return plan
 
 
-def _known(group: Group, views: Views, memo: PlanMemo) -> Plan | None:
-    state, plan = memo.composed.get(question_of(group, views)) or (None, None)
-    return plan if state == _state(views) else None
+def _place(group: Group, views: Views, memo: PlanMemo) -> Plan | NoMatch:
+    """What others that ask the same were told in this state, or the plan on what matters of it."""
+    state, known = memo.composed.get(question_of(group, views)) or (None, None)
+    if known is None or state != _state(views):
+        known = place_composed(group, useful_part(group, views, memo.rooms))
+        _keep(group, views, memo, known)
+    return known
 
 
-def _keep(group: Group, views: Views, memo: PlanMemo, plan: Plan) -> None:
+def _keep(group: Group, views: Views, memo: PlanMemo, plan: Plan | NoMatch) -> None:
     memo.composed.put(question_of(group, views), (_state(views), plan))
 
 

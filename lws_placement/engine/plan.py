@@ -16,6 +16,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from lws_placement.engine.ask import Scope
 from lws_placement.engine.lately import Lately
+from lws_placement.engine.match import NoMatch
 from lws_placement.engine.model import (
     DomainName,
     Group,
@@ -32,6 +33,7 @@ from lws_placement.engine.ownership import claim_of, opponents
 from lws_placement.engine.preempt import PreemptionMemo
 from lws_placement.engine.refusals import Refusals
 from lws_placement.engine.room import Fit, RoomIndex, fit_in, why_no_room
+from lws_placement.engine.rooms import Rooms
 from lws_placement.engine.score import Candidate, best
 from lws_placement.engine.snapshot import DomainSet, DomainView
 from lws_placement.engine.turn import earlier_of
@@ -40,29 +42,19 @@ _NONE: Mapping[str, DomainView] = {}
 
 
 class PlanMemo:
-    """The indexes of the shapes asked about lately; bounded by shapes times domains. `nobody`: of
-    those, for which nobody is evicted. `composed`: plans for groups that ask for more than one
-    domain, by question, and the state of the cluster that each was made in.
+    """What was found out lately. `nobody`: for whom nobody is evicted. `composed`: of groups that
+    ask for more than one domain, by question: their plan or, not put into words, that there is
+    none, and the state of the cluster that it was made in.
     """
 
     def __init__(self) -> None:
         self.nobody = PreemptionMemo()
-        self.composed: Lately[tuple[Hashable, Plan]] = Lately()
-        self._by_shape: Lately[RoomIndex] = Lately()
-
-    def of(self, group: Group, domains: DomainSet) -> RoomIndex:
-        """The index for groups of this shape, in step with the domains."""
-        shape = (group.topology_key, group.demands)
-        found = self._by_shape.get(shape)
-        if found is None or found.domains is not domains:
-            found = RoomIndex(group, domains)
-            self._by_shape.put(shape, found)
-        found.follow()
-        return found
+        self.rooms = Rooms()
+        self.composed: Lately[tuple[Hashable, Plan | NoMatch]] = Lately()
 
     def free_domains(self, group: Group, domains: DomainSet, *, most: int) -> int:
         """How many domains would take such a group, counted up to `most`."""
-        index = self.of(group, domains)
+        index = self.rooms.of(group, domains)
         found = 0
         for _ in _free(group, index, _NONE):
             found += 1
@@ -85,7 +77,7 @@ def plan_group(
     bound = any(m.fixed is not None for m in group.members)
     if memo is None or bound or not isinstance(domains, DomainSet):
         return _plan_afresh(group, [instead.get(d.name.value, d) for d in domains])
-    index = memo.of(group, domains)
+    index = memo.rooms.of(group, domains)
     if instead or group.prefer or group.avoid:
         free = (_candidate(index.fit(value), value) for value in _free(group, index, instead))
         seen = [*free, *_candidates(group, instead.values())]
@@ -169,6 +161,10 @@ def taken(group: Group, domain: DomainView) -> Reason | None:
         return None
     why, others = whose
     return Reason(why, nodes=len(domain.nodes), holder=min(others, default=None))
+
+
+def may_have(group: Group, domain: DomainView) -> bool:
+    return _whose(group, domain) is None
 
 
 def _whose(group: Group, domain: DomainView) -> tuple[Why, frozenset[GroupId]] | None:

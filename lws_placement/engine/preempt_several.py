@@ -33,7 +33,7 @@ from lws_placement.engine.compose import place_composed
 from lws_placement.engine.match import NoMatch
 from lws_placement.engine.model import Group, GroupId, NodeName, Placed, Pod
 from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody, in_order
-from lws_placement.engine.seen import Views
+from lws_placement.engine.snapshot import Views
 from lws_placement.engine.sparing import Sparing, Victims
 from lws_placement.engine.victims import (
     Barred,

@@ -77,8 +77,13 @@ class Questions:
 
     def asks_for_several(self, group: GroupId) -> bool:
         """Does it wait, for more than one domain?"""
+        return self.that_asks_for_several(group) is not None
+
+    def that_asks_for_several(self, group: GroupId) -> Group | None:
+        """The group, if it waits for more than one domain."""
         question = self._question_of.get(group)
-        return question is not None and self._by_question[question][group].layout is not None
+        asked = None if question is None else self._by_question[question][group]
+        return asked if asked is not None and asked.layout is not None else None
 
     def ask_for_several(self) -> Sequence[Group]:
         """Of each shape that asks for more than one domain the first in order."""

@@ -12,15 +12,15 @@ was never seen pays n fits (about 10 microseconds each for domains of 4 nodes).
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.match import NoMatch, match
 from lws_placement.engine.model import Demand, Group, NodeName, NoFit, Rank, Reason, Why
 from lws_placement.engine.refusals import Classes, Tally
 from lws_placement.engine.shortfall import why_not_all
-from lws_placement.engine.snapshot import DomainSet, DomainView
+from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 
 Shape = tuple[Demand, ...]
 """The demands of a group's members, by rank."""
@@ -37,13 +37,22 @@ class Fit:
 
 
 class RoomIndex:
-    """For groups of one shape, none of whose members is bound yet."""
+    """For groups of one shape, none of whose members is bound yet. `as_if`: what is looked at
+    instead of a node.
+    """
 
-    def __init__(self, group: Group, domains: DomainSet) -> None:
+    def __init__(
+        self,
+        group: Group,
+        domains: DomainSet,
+        *,
+        as_if: Callable[[NodeView], NodeView] | None = None,
+    ) -> None:
         self.domains = domains
         self.refusal: tuple[int, NoFit] | None = None
         """What groups that own nothing were told, and the mark of the domains it was true at."""
         self._group = group
+        self._as_if = as_if
         self._mark = 0
         self._fits: dict[str, Fit] = {}
         self._order: list[tuple[int, str]] = []
@@ -61,7 +70,7 @@ class RoomIndex:
             view = self.domains.get(value)
             if view is None:
                 continue
-            fit = fit_in(self._group, view)
+            fit = fit_in(self._group, self._looked_at(view))
             if isinstance(fit, Fit):
                 self._fits[value] = fit
                 insort(self._order, (fit.left_over, value))
@@ -74,6 +83,16 @@ class RoomIndex:
     def best_first(self) -> Sequence[tuple[int, str]]:
         """(nodes left over, domain value) of each domain with room, sorted."""
         return self._order
+
+    @property
+    def unproven(self) -> Iterable[str]:
+        """Values of the domains of which it is not known whether they have room."""
+        return [value for value, (_, miss) in self._misses.items() if _is_unproven(miss)]
+
+    def _looked_at(self, view: DomainView) -> DomainView:
+        if self._as_if is None:
+            return view
+        return replace(view, nodes=tuple(map(self._as_if, view.nodes)))
 
     def fit(self, value: str) -> Fit:
         return self._fits[value]
@@ -131,6 +150,10 @@ def why_no_room(group: Group, domain: DomainView, *, answer: NoMatch | None = No
         matched = match([m for m in group.members if m.fixed is None], domain.nodes)
         answer = matched if isinstance(matched, NoMatch) else NoMatch.IMPOSSIBLE
     return why_not_all(group, domain, proven=answer is not NoMatch.NOT_PROVEN)
+
+
+def _is_unproven(miss: NoMatch | Reason) -> bool:
+    return miss is NoMatch.NOT_PROVEN or (isinstance(miss, Reason) and miss.why is Why.NOT_PROVEN)
 
 
 def _fixed(group: Group) -> dict[Rank, NodeName]:

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from lws_placement.engine.ask import Ask
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import (
     UNRANKED,
     Demand,
-    DomainName,
     Group,
     GroupId,
     Member,
@@ -20,27 +18,9 @@ from lws_placement.engine.model import (
 )
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.preempt import Nobody
-from lws_placement.engine.snapshot import Changes, DomainSet, DomainView, NodeView
 from lws_placement.engine.troubles import Troubles
-from lws_placement.engine.turn import Turn
 from lws_placement.engine.victims import Tenants
 from lws_placement.engine.workload import LwsInfo, Templates
-
-
-class Views(Protocol):
-    """Domains and nodes as they are, or as if some pods were gone already."""
-
-    def domain(self, domain: DomainName) -> DomainView | None: ...
-    def domain_without(self, domain: DomainName, uids: frozenset[str]) -> DomainView | None: ...
-    def domains(self, key: str) -> DomainSet: ...
-    def node_view(self, name: NodeName) -> NodeView | None: ...
-    def node_views(self) -> Sequence[NodeView]: ...
-    def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None: ...
-    def awaiting(self) -> Sequence[Turn]: ...
-
-    @property
-    def node_changes(self) -> Changes:
-        """Of nodes, and of whatever is or is held on them."""
 
 
 @dataclass(frozen=True, slots=True)

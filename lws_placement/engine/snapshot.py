@@ -6,10 +6,11 @@ in it changed; a `DomainSet` says which those are, so that a reader who comes ba
 alone and a plan for one group computes afresh only what changed since the last one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from lws_placement.engine.model import DomainName, GroupId, HostPort, Node
+from lws_placement.engine.model import DomainName, GroupId, HostPort, Node, NodeName
 from lws_placement.engine.ownership import Claim
 from lws_placement.engine.resources import plus
 from lws_placement.engine.turn import Turn
@@ -166,3 +167,19 @@ class DomainSet:
             values.discard(view.name.value)
             if not values:
                 del self._owned[owner]
+
+
+class Views(Protocol):
+    """Domains and nodes as they are, or as if some pods were gone already."""
+
+    def domain(self, domain: DomainName) -> DomainView | None: ...
+    def domain_without(self, domain: DomainName, uids: frozenset[str]) -> DomainView | None: ...
+    def domains(self, key: str) -> DomainSet: ...
+    def node_view(self, name: NodeName) -> NodeView | None: ...
+    def node_views(self) -> Sequence[NodeView]: ...
+    def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None: ...
+    def awaiting(self) -> Sequence[Turn]: ...
+
+    @property
+    def node_changes(self) -> Changes:
+        """Of nodes, and of whatever is or is held on them."""

@@ -36,7 +36,8 @@ from lws_placement.engine.placing import (
 )
 from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody, preempt
 from lws_placement.engine.preempt_several import preempt_several
-from lws_placement.engine.seen import Now, Seen, Views
+from lws_placement.engine.seen import Now, Seen
+from lws_placement.engine.snapshot import Views
 from lws_placement.engine.victims import Tenants, Victim
 
 

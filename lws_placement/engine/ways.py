@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from lws_placement.engine.model import DomainName, Group, GroupId, NodeName, Occupant
 from lws_placement.engine.ownership import claim_of, opponents
 from lws_placement.engine.room import Fit, fit_in
-from lws_placement.engine.seen import Views
-from lws_placement.engine.snapshot import DomainView
+from lws_placement.engine.snapshot import DomainView, Views
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Which of the groups that wait are worth planning again, now that there may be room.
 
 For shapes that want one domain that is a glance (`engine/questions.py`). For the others it is a
-plan over the whole cluster, some 60 ms at 15 000 nodes: these get a fifth of the planner's time,
-and what changed meanwhile is looked at together.
+plan on what may serve them (`engine/useful.py`), mostly below a millisecond, but tens of them for
+shapes that much may serve: these looks get a fifth of the planner's time, and what changed
+meanwhile is looked at together.
 """
 
 import asyncio
@@ -17,9 +18,7 @@ from lws_placement.engine.questions import Questions
 _PAUSE = 4.0
 """Times as long as the looks took."""
 _MOST = 64
-"""Planned again if the first of their shape fits. From the first that does not on they cost little,
-as all are refused alike (`engine/placing.py`).
-"""
+"""Planned again if the first of their shape fits, as long as there is room for the next."""
 
 
 class Asking:
@@ -38,6 +37,13 @@ class Asking:
     def worth_asking(self) -> set[GroupId]:
         found = self._questions.worth_asking(self._views.domains, self._memo)
         return found | self._of_several_domains()
+
+    def is_in_vain(self, group: GroupId) -> bool:
+        """Is there no room any more for one of those that were worth asking, since others took it?
+        It has been told so before.
+        """
+        asked = self._questions.that_asks_for_several(group)
+        return asked is not None and not is_room_for(asked, self._views, self._memo)
 
     def stop(self) -> None:
         if self._timer is not None:

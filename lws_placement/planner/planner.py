@@ -176,15 +176,19 @@ class Planner:
             self._dirty |= {g for g in self._unsettled if g not in self._questions}
             self._refresh.add((*self._questions, *self._absent))
             self._refresh_later()
+        asked: set[GroupId] = set()
         if self._ask:
             self._ask = False
-            self._dirty |= self._asking.worth_asking()
+            asked = self._asking.worth_asking() - self._dirty
+            self._dirty |= asked
         batch = sorted(self._dirty - self._in_flight - self._resting, key=self._turn)
         until = time.monotonic() + _SLICE_S
         for group in batch:
             if group in self._in_flight:
                 continue
             self._dirty.discard(group)
+            if group in asked and self._asking.is_in_vain(group):
+                continue
             try:
                 self._decide(group)
             except Exception:

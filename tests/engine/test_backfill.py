@@ -8,7 +8,7 @@ from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.actions import Wait
 from lws_placement.engine.ask import Ask, Layout, Scope
-from lws_placement.engine.backfill import room_to_come
+from lws_placement.engine.backfill import RoomToCome
 from lws_placement.engine.holds import Hold, place_of
 from lws_placement.engine.model import (
     Demand,
@@ -153,14 +153,14 @@ def test_a_gang_names_the_nodes_it_would_have():
     gang = Group(
         gang.id, "", gang.members, scope=Scope.NOBODY, layout=Ask(gang=True, within=RACK).layout(6)
     )
-    assert room_to_come(gang, index) == frozenset(), "no rack has six nodes"
+    assert RoomToCome().of(gang, index) == frozenset(), "no rack has six nodes"
     small = Group(gang.id, "", gang.members[:3], scope=Scope.NOBODY, layout=Layout(within=RACK))
     other = GroupId("ns", "other", "u", "0")
     nodes = {0: "r0s0", 1: "r1s0", 2: "r2s0"}
     demands = dict.fromkeys(nodes, CHIP)
     held = Hold(place_of(other), other, "0", "l", "r", 3, "p", nodes, demands, Scope.NOBODY)
     index.put_hold(held)
-    assert len(room_to_come(small, index)) == 3
+    assert len(RoomToCome().of(small, index)) == 3
 
 
 @pytest.mark.parametrize("ending", ["placed", "gone"])

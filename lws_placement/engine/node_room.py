@@ -1,0 +1,141 @@
+"""Which nodes could take a member of groups of one shape, in the order in which a plan takes them:
+an index that follows the changes of nodes, as `room.py` does those of domains.
+
+It is for members that may be on any node. A node that is somebody's alone in the whole cluster is
+left out at once; whose the others are, is asked of each candidate.
+
+Costs: O(log nodes) for a node that changed; the first time all of them, some 4 microseconds each.
+"""
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+from lws_placement.engine.ask import Scope
+from lws_placement.engine.fit import why_not_node
+from lws_placement.engine.match import count, take
+from lws_placement.engine.model import Demand, NodeName
+from lws_placement.engine.snapshot import NodeView, Views
+
+_FEW = 64
+"""Changes that are put in one by one; of more it is cheaper to sort all."""
+
+Score = Callable[[NodeView], int | None]
+"""How much a node is to be preferred, least first; None: it takes no such member."""
+
+
+class NodeRoom:
+    """For members with these demands, none of whom is bound. `as_if`: what is looked at instead of
+    a node.
+    """
+
+    def __init__(
+        self,
+        demands: Sequence[Demand],
+        views: Views,
+        *,
+        as_if: Callable[[NodeView], NodeView] | None = None,
+    ) -> None:
+        self.views = views
+        self._as_if = as_if
+        scores = _scores(demands)
+        self._is_ordered = bool(scores)
+        self._orders = [_Order(score) for score in scores or [_of_any(demands)]]
+        self._mark = 0
+
+    def follow(self) -> None:
+        """Take in what changed."""
+        changes = self.views.node_changes
+        changed = {name: self._open(name) for name in changes.since(self._mark)}
+        for order in self._orders:
+            order.put(changed)
+        self._mark = changes.mark
+
+    def best(
+        self,
+        is_open: Callable[[NodeView], bool],
+        *,
+        most: int | None,
+        place_of: Callable[[NodeView], Hashable],
+    ) -> set[NodeName]:
+        """Of the nodes in each place the first `most` that are open, in each order that a plan
+        asks for; all of them where it has no order, or for None.
+        """
+        found: set[NodeName] = set()
+        for order in self._orders:
+            counts: Counter[Hashable] = Counter()
+            for _, name in order.best_first:
+                node = self.views.node_view(name)
+                if node is None or not is_open(node):
+                    continue
+                if self._is_ordered and most is not None:
+                    place = place_of(node)
+                    counts[place] += 1
+                    if counts[place] > most:
+                        if place == ():
+                            break
+                        continue
+                found.add(name)
+        return found
+
+    def _open(self, name: NodeName) -> NodeView | None:
+        node = self.views.node_view(name)
+        if node is None:
+            return None
+        if self._as_if is not None:
+            return self._as_if(node)
+        alone = any(c.scope is Scope.CLUSTER for c in (*node.groups, *node.holders))
+        return None if alone else node
+
+
+class _Order:
+    def __init__(self, score: Score) -> None:
+        self._score = score
+        self._ranked: dict[NodeName, tuple[int, NodeName]] = {}
+        self.best_first: list[tuple[int, NodeName]] = []
+
+    def put(self, changed: dict[NodeName, NodeView | None]) -> None:
+        one_by_one = len(changed) <= _FEW
+        for name, node in changed.items():
+            old = self._ranked.pop(name, None)
+            if old is not None and one_by_one:
+                del self.best_first[bisect_left(self.best_first, old)]
+            score = self._score(node) if node is not None else None
+            if score is not None:
+                ranked = self._ranked[name] = (score, name)
+                if one_by_one:
+                    insort(self.best_first, ranked)
+        if not one_by_one:
+            self.best_first = sorted(self._ranked.values())
+
+
+def _scores(demands: Sequence[Demand]) -> list[Score]:
+    """The orders in which `match.py` takes nodes, if it has any: for members that are all alike,
+    and for all but one.
+    """
+    kinds = Counter(demands)
+    if len(kinds) == 1:
+        return [_roomiest(demands[0])]
+    odd = next((d for d in demands if kinds[d] == 1), None)
+    if len(kinds) != 2 or odd is None:
+        return []
+    (rest,) = kinds.keys() - {odd}
+    return [_roomiest(rest), _least_lost(odd, rest)]
+
+
+def _roomiest(demand: Demand) -> Score:
+    return lambda node: -count(demand, node) or None
+
+
+def _least_lost(odd: Demand, rest: Demand) -> Score:
+    def score(node: NodeView) -> int | None:
+        if why_not_node(odd, node) is not None:
+            return None
+        return count(rest, node) - count(rest, take(node, odd))
+
+    return score
+
+
+def _of_any(demands: Iterable[Demand]) -> Score:
+    kinds = list(dict.fromkeys(demands))
+    return lambda node: 0 if any(why_not_node(d, node) is None for d in kinds) else None

@@ -1,0 +1,43 @@
+"""Where there is room for the shapes of groups that were asked about lately: their indexes of
+domains and of nodes.
+"""
+
+from collections.abc import Callable, Sequence
+
+from lws_placement.engine.lately import Lately
+from lws_placement.engine.model import Group, Member
+from lws_placement.engine.node_room import NodeRoom
+from lws_placement.engine.room import RoomIndex
+from lws_placement.engine.snapshot import DomainSet, NodeView, Views
+
+
+class Rooms:
+    """The indexes of the shapes asked about lately. `as_if`: what is looked at instead of a
+    node.
+    """
+
+    def __init__(
+        self, *, as_if: Callable[[NodeView], NodeView] | None = None, most: int | None = None
+    ) -> None:
+        self._as_if = as_if
+        self._domains: Lately[RoomIndex] = Lately(most)
+        self._nodes: Lately[NodeRoom] = Lately(most)
+
+    def of(self, group: Group, domains: DomainSet) -> RoomIndex:
+        """Of domains for groups of this shape, in step with them."""
+        shape = (group.topology_key, group.demands)
+        found = self._domains.get(shape)
+        if found is None or found.domains is not domains:
+            found = RoomIndex(group, domains, as_if=self._as_if)
+            self._domains.put(shape, found)
+        found.follow()
+        return found
+
+    def of_nodes(self, members: Sequence[Member], views: Views) -> NodeRoom:
+        shape = tuple(m.demand for m in members)
+        found = self._nodes.get(shape)
+        if found is None or found.views is not views:
+            found = NodeRoom(shape, views, as_if=self._as_if)
+            self._nodes.put(shape, found)
+        found.follow()
+        return found

@@ -1,0 +1,144 @@
+"""The nodes that can matter to the plan of a group of several domains, of a region or of none.
+
+A plan over all of a large cluster costs tens of milliseconds, and most nodes cannot serve the
+group, or serve it no better than others that come first. Those are left out here, with what is
+known of each shape from indexes that follow the cluster (`room.py`, `node_room.py`): the plan on
+what is left (`compose.py`) is the one that would be made on the whole cluster.
+
+What is left, for a group of n subgroups:
+
+- of domains around the whole group those in which all of it fits, in order of `room_index`; where
+  it has no subgroups, the first;
+- of domains for subgroups the first n + 1 in which one fits: more than n - 1 cannot be taken by the
+  others, and in one a member of no subgroup may be in the way;
+- of nodes for members of no subgroup the first ones in the order in which `match.py` takes them: as
+  many as there are members, and as others may have taken. All that can take one for a group without
+  a domain that has to choose among regions, since it goes where it leaves the fewest over.
+
+These are counted for each region, and each part of it that the group prefers. Domains come with
+all of their nodes. For groups that own nothing and have no member bound.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from lws_placement.engine.ask import EVERYWHERE, Layout
+from lws_placement.engine.compose import shut_for
+from lws_placement.engine.model import DomainName, Group, Member, NodeName
+from lws_placement.engine.part import Part
+from lws_placement.engine.plan import may_have
+from lws_placement.engine.room import RoomIndex
+from lws_placement.engine.rooms import Rooms
+from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView, Views
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """What may be had of what there is room in."""
+
+    is_free: Callable[[DomainView], bool]
+    is_open: Callable[[NodeView], bool]
+
+
+def useful_part(group: Group, views: Views, rooms: Rooms) -> Part:
+    """As things are."""
+    is_shut = shut_for(group)
+    whose = Whose(lambda domain: may_have(group, domain), lambda node: not is_shut(node))
+    nodes = {}
+    for name in useful_nodes(group, views, rooms, whose=whose):
+        node = views.node_view(name)
+        if node is not None:
+            nodes[name] = node
+    return Part(views, nodes, matter=nodes.keys())
+
+
+def useful_nodes(
+    group: Group, views: Views, rooms: Rooms, *, whose: Whose, best: bool = True
+) -> set[NodeName]:
+    """`best`: is the very plan wanted that would be made on all nodes? Else any will do."""
+    layout = group.layout
+    assert layout is not None
+    looking = _Looking(group, layout, views, rooms=rooms, whose=whose)
+    if layout.outer != EVERYWHERE:
+        most = None if layout.subgroups else 1
+        return looking.in_domains(layout.outer, group.members, most)
+    found: set[NodeName] = set()
+    for members in subgroup_shapes(group, layout):
+        found |= looking.in_domains(layout.inner, members, len(layout.subgroups) + 1)
+    every = best and not layout.subgroups and bool(layout.within or layout.near)
+    found |= looking.loose(None if every else 2 * group.size + 1)
+    return found
+
+
+def subgroup_shapes(group: Group, layout: Layout) -> list[tuple[Member, ...]]:
+    """The members of one subgroup of each shape."""
+    found: dict[object, tuple[Member, ...]] = {}
+    of = {m.rank: m for m in group.members}
+    for ranks in layout.subgroups:
+        members = tuple(of[rank] for rank in ranks)
+        found.setdefault(tuple(m.demand for m in members), members)
+    return list(found.values())
+
+
+class _Looking:
+    def __init__(
+        self, group: Group, layout: Layout, views: Views, *, rooms: Rooms, whose: Whose
+    ) -> None:
+        self._group = group
+        self._layout = layout
+        self._views = views
+        self._rooms = rooms
+        self._whose = whose
+        self._levels = [key for key in (layout.within, layout.near) if key]
+
+    def in_domains(self, key: str, members: Sequence[Member], most: int | None) -> set[NodeName]:
+        part = replace(self._group, topology_key=key, members=tuple(members), layout=None)
+        domains = self._views.domains(key)
+        index = self._rooms.of(part, domains)
+        found: set[NodeName] = set()
+        for domain in self._first(domains, index, most):
+            found.update(n.node.name for n in domain.nodes)
+        return found
+
+    def loose(self, most: int | None) -> set[NodeName]:
+        """For members of no subgroup, with all of the domains that a subgroup could have there."""
+        inside = {rank for ranks in self._layout.subgroups for rank in ranks}
+        members = [m for m in self._group.members if m.rank not in inside]
+        if not members:
+            return set()
+        room = self._rooms.of_nodes(members, self._views)
+        found = room.best(self._whose.is_open, most=most, place_of=self._place_of)
+        return found | self._around(found) if self._layout.subgroups else found
+
+    def _around(self, names: set[NodeName]) -> set[NodeName]:
+        key = self._layout.inner
+        nodes = (self._views.node_view(name) for name in names)
+        values = {n.node.labels.get(key) for n in nodes if n is not None} - {None}
+        domains = (self._views.domain(DomainName(key, value)) for value in values if value)
+        return {n.node.name for d in domains if d is not None for n in d.nodes}
+
+    def _first(
+        self, domains: DomainSet, index: RoomIndex, most: int | None
+    ) -> Iterator[DomainView]:
+        counts: Counter[Hashable] = Counter()
+        for _, value in index.best_first:
+            domain = domains.get(value)
+            if domain is None or not self._whose.is_free(domain):
+                continue
+            places = {self._place_of(node) for node in domain.nodes}
+            if most is not None and len(places) == 1:  # else it is cut, and may be less there
+                (place,) = places
+                counts[place] += 1
+                if counts[place] > most:
+                    if not self._levels:
+                        break
+                    continue
+            yield domain
+        for value in index.unproven:
+            domain = domains.get(value)
+            if domain is not None and self._whose.is_free(domain):
+                yield domain
+
+    def _place_of(self, node: NodeView) -> Hashable:
+        return tuple(node.node.labels.get(key) for key in self._levels)

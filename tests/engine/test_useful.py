@@ -1,0 +1,169 @@
+"""The plan on the nodes that can matter is the plan on the whole cluster."""
+
+from engine.test_compose_properties import ME, RACK, SLICE, ZONE, asks, demands
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.ask import Scope
+from lws_placement.engine.backfill import RoomToCome
+from lws_placement.engine.compose import place_composed
+from lws_placement.engine.holds import Hold
+from lws_placement.engine.match import NoMatch
+from lws_placement.engine.model import (
+    Demand,
+    DomainName,
+    Group,
+    GroupId,
+    Member,
+    Node,
+    Occupant,
+    Placed,
+)
+from lws_placement.engine.placing import is_room_for
+from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.rooms import Rooms
+from lws_placement.engine.turn import turn_of
+from lws_placement.engine.useful import useful_part
+
+NODES = 14
+EARLIER = GroupId("ns", "other", "uid2", "earlier")
+
+
+@st.composite
+def towns(draw):
+    """Mostly alike, so that there is more to choose from than a group needs."""
+    index = DomainIndex()
+    slices = draw(st.integers(3, 9))
+    crossing = draw(st.booleans())
+    for i in range(NODES):
+        value = i % slices
+        rack = draw(st.integers(0, 2)) if crossing else value % 3
+        zone = draw(st.integers(0, 1)) if crossing else rack % 2
+        labels = {SLICE: f"s{value}", RACK: f"r{rack}", ZONE: f"z{zone}"}
+        room = {"cpu": draw(st.sampled_from([2, 2, 4])), "tpu": draw(st.sampled_from([0, 2, 2]))}
+        index.put_node(Node(f"n{i:02}", labels, room))
+    return index
+
+
+@st.composite
+def large_groups(draw):
+    ask = draw(asks)
+    size = draw(st.integers(1, 5))
+    if ask.subgroup_topology:
+        size = draw(st.sampled_from([3, 5] if ask.leader_excluded else [2, 4]))
+    leader = draw(demands)
+    worker = draw(st.one_of(st.just(leader), demands))
+    members = [Member(rank, worker if rank else leader) for rank in range(size)]
+    if draw(st.integers(0, 4)) == 0:
+        members[-1] = Member(size - 1, draw(demands))
+    layout = ask.layout(size)
+    return Group(ME, ask.topology, tuple(members), scope=ask.claims, layout=layout)
+
+
+def things_that_happen(draw, index):
+    """A few changes between two questions."""
+    others = GroupId("far", "other", "uid3", "stranger"), GroupId("ns", "llm", "uid", "sister")
+    for number in range(draw(st.integers(0, 5))):
+        node = f"n{draw(st.integers(0, NODES - 1)):02}"
+        match draw(st.integers(0, 3)):
+            case 0:
+                group = draw(st.sampled_from([None, *others]))
+                guest = Occupant(f"x{number}", Demand((("cpu", 2),)), group, Scope.NOBODY)
+                index.put_occupant(node, guest, owner_uid="")
+            case 1:
+                index.drop_occupant(node, f"x{draw(st.integers(0, 4))}")
+            case 2:
+                scope = draw(st.sampled_from([Scope.CLUSTER, Scope.LWS]))
+                domain = DomainName(SLICE, f"s{draw(st.integers(0, 8))}")
+                group = draw(st.sampled_from(others))
+                index.put_hold(Hold(domain, group, "0", "l", "r", 1, "p", {}, {}, scope))
+            case 3:
+                index.await_room(
+                    (0, draw(st.sampled_from([-1.0, 1.0])), EARLIER), frozenset({node})
+                )
+
+
+@settings(max_examples=500, deadline=None)
+@given(towns(), st.lists(large_groups(), min_size=1, max_size=2), st.data())
+def test_the_plan_is_that_of_the_whole_cluster(index, groups, data):
+    rooms = Rooms()
+    for _ in range(3):
+        things_that_happen(data.draw, index)
+        for group in groups:
+            found = place_composed(group, useful_part(group, index, rooms))
+            assert found == place_composed(group, index)
+
+
+def test_nodes_that_serve_nobody_are_left_out_and_of_many_that_do_a_few_are_looked_at():
+    index = DomainIndex()
+    for i in range(100):
+        index.put_node(Node(f"n{i:02}", {SLICE: f"s{i}"}, {"tpu": 1 if i % 2 else 0}))
+    members = tuple(Member(rank, Demand((("tpu", 1),))) for rank in range(2))
+    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=next_layout(gang=True))
+    apart = Group(ME, "", members, layout=next_layout(subgroup_topology=SLICE, subgroup_size=1))
+    for group in gang, apart:
+        part = useful_part(group, index, Rooms())
+        names = {n.node.name for n in part.node_views()}
+        assert names <= {f"n{i:02}" for i in range(1, 100, 2)}
+        assert len(names) <= 5
+
+
+def next_layout(**asks):
+    from lws_placement.engine.ask import Ask
+
+    return Ask(**asks).layout(2)
+
+
+@settings(max_examples=300, deadline=None)
+@given(towns(), large_groups(), st.data())
+def test_what_a_group_waits_for_serves_it_once_nobody_is_there_and_there_is_such_a_place_if_any(
+    index, group, data
+):
+    coming = RoomToCome()
+    for _ in range(2):
+        things_that_happen(data.draw, index)
+        nodes = coming.of(group, index)
+        empty = without_groups(index, group)
+        serves = isinstance(place_composed(group, empty), Placed)
+        assert bool(nodes) is serves
+        if nodes:
+            for name in set(NAMES) - nodes:
+                empty.drop_node(name)
+            assert isinstance(place_composed(group, empty), Placed)
+
+
+NAMES = [f"n{i:02}" for i in range(NODES)]
+
+
+def without_groups(index, group):
+    """The same nodes and foreign pods; what earlier groups wait for is away."""
+    empty = DomainIndex()
+    for view in index.node_views():
+        empty.put_node(view.node)
+        for occupant in index.occupants_on(view.node.name):
+            if occupant.group is None:
+                empty.put_occupant(view.node.name, occupant, owner_uid="")
+        earlier = {turn for turn in view.awaited if turn < turn_of(group)}
+        if earlier:
+            empty.await_room(min(earlier), frozenset({view.node.name}))
+    return empty
+
+
+def test_a_refusal_is_not_asked_for_twice_in_one_state(monkeypatch):
+    from lws_placement.engine import placing
+
+    asked = []
+
+    def counting(group, where):
+        asked.append(group)
+        return NoMatch.IMPOSSIBLE
+
+    monkeypatch.setattr(placing, "place_composed", counting)
+    index = DomainIndex()
+    members = (Member(0, Demand((("tpu", 1),))),)
+    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=next_layout(gang=True))
+    memo = PlanMemo()
+    assert not is_room_for(gang, index, memo)
+    assert not is_room_for(gang, index, memo)
+    assert len(asked) == 1
