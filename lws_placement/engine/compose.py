@@ -12,6 +12,7 @@ plans, but groups that ask for the same in the same state share one (`placing.py
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -32,7 +33,7 @@ from lws_placement.engine.model import (
     Why,
 )
 from lws_placement.engine.ownership import claim_of, is_opposed
-from lws_placement.engine.plan import taken
+from lws_placement.engine.plan import may_have, taken
 from lws_placement.engine.room import Fit, fit_in, why_no_room
 from lws_placement.engine.snapshot import DomainView, NodeView
 from lws_placement.engine.turn import earlier_of
@@ -92,7 +93,7 @@ def _plan(composer: "_Composer", layout: Layout) -> Plan:
         return NoFit(layout.within)
     if layout.near:
         near = composer.parts_of(regions, layout.near)
-        plan = composer.best_of(near) if near else None
+        plan = composer.without_words().best_of(near) if near else None
         if isinstance(plan, Placed):
             return plan
     return composer.best_of(regions)
@@ -120,12 +121,20 @@ class _Composer:
         in_subgroup = {rank for ranks in layout.subgroups for rank in ranks}
         self._loose = [m for m in group.members if m.rank not in in_subgroup]
 
+    def without_words(self) -> "_Composer":
+        """For plans whose refusal is told to nobody."""
+        other = copy(self)
+        other._tells = False
+        return other
+
     # -- where -----------------------------------------------------------------------------------
 
     def regions(self) -> list[list[NodeView]]:
         """The nodes to plan in, by region."""
         if not self._layout.within:
-            return [[self._seen(n) for n in self._views.node_views()]]
+            nodes = self._views.node_views()
+            changed = self._instead or any(n.promised for n in nodes)
+            return [list(map(self._seen, nodes) if changed else nodes)]
         return [list(self._of(d).nodes) for d in self._domains(self._layout.within)]
 
     def parts_of(self, regions: Iterable[list[NodeView]], key: str) -> list[list[NodeView]]:
@@ -159,14 +168,16 @@ class _Composer:
         return replace(refusals[0], reasons=reasons)
 
     def _domains(self, key: str) -> list[DomainView]:
-        return sorted(self._views.domains(key), key=lambda d: d.name)
+        return sorted(self._views.domains(key), key=lambda d: d.name.value)
 
     def _of(self, domain: DomainView, within: frozenset[NodeName] | None = None) -> DomainView:
         """The domain as this group sees it, and no more of it than lies `within`."""
-        nodes = tuple(
-            self._seen(n) for n in domain.nodes if within is None or n.node.name in within
-        )
-        return replace(domain, nodes=nodes)
+        nodes = domain.nodes
+        if within is not None and not all(n.node.name in within for n in nodes):
+            nodes = tuple(n for n in nodes if n.node.name in within)
+        if any(n.promised or n.node.name in self._instead for n in nodes):
+            nodes = tuple(map(self._seen, nodes))
+        return domain if nodes is domain.nodes else replace(domain, nodes=nodes)
 
     def _seen(self, node: NodeView) -> NodeView:
         return self._instead.get(node.node.name, node).seen_by(self._group.id)
@@ -274,7 +285,7 @@ class _Composer:
         names = {n.node.name: n for n in nodes}
         fits: dict[tuple[Rank, ...], dict[DomainName, Fit]] = {}
         domains = self._candidates(self._layout.inner, frozenset(names))
-        free = [d for d in domains if self._taken(self._of(d)) is None]
+        free = [d for d in domains if may_have(self._group, d)]
         known: dict[object, dict[DomainName, Fit]] = {}
         for ranks in self._subgroups:
             members = [self._members[rank] for rank in ranks]
@@ -296,8 +307,8 @@ class _Composer:
         part = replace(self._group, members=tuple(members), layout=None)
         found = []
         for domain in domains:
-            there = tuple(nodes[n.node.name] for n in domain.nodes if n.node.name in nodes)
-            fit = fit_in(part, replace(domain, nodes=there))
+            there = [nodes[n.node.name] for n in domain.nodes if n.node.name in nodes]
+            fit = fit_in(part, replace(domain, nodes=tuple(there)))
             if isinstance(fit, Fit):
                 found.append((fit.left_over, domain.name, fit))
         return {name: fit for _, name, fit in sorted(found, key=lambda f: f[:2])}
@@ -348,11 +359,13 @@ class _Composer:
         names = frozenset(n.node.name for n in nodes)
         for domain in self._candidates(self._layout.inner, names):
             view = self._of(domain, names)
-            refused = self._taken(self._of(domain))
+            refused = self._taken(domain)
             if refused is None:
-                fit = fit_in(part, view)
-                fits = isinstance(fit, Fit)
-                refused = Reason(Why.ONE_SUBGROUP) if fits else why_no_room(part, view)
+                answer = fit_in(part, view)
+                if isinstance(answer, Fit):
+                    refused = Reason(Why.ONE_SUBGROUP)
+                else:
+                    refused = why_no_room(part, view, answer=answer)
             reasons[domain.name.value] = refused
         return reasons
 

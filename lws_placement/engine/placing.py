@@ -29,6 +29,7 @@ from lws_placement.engine.seen import Now, Seen
 from lws_placement.engine.snapshot import DomainView, NodeView, Views
 from lws_placement.engine.turn import turn_of
 from lws_placement.engine.useful import useful_part
+from lws_placement.engine.why_not import why_not_composed
 
 
 def plan_anywhere(
@@ -56,7 +57,7 @@ def _plan_as_others(group: Group, views: Views, memo: PlanMemo) -> Plan:
     known = _place(group, views, memo)
     if not isinstance(known, NoMatch):
         return known
-    plan = plan_composed(group, views, instead={})
+    plan = why_not_composed(group, views, memo) or plan_composed(group, views, instead={})
     _keep(group, views, memo, plan)
     return plan
 

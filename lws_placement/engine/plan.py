@@ -52,8 +52,8 @@ class PlanMemo:
         self.rooms = Rooms()
         self.composed: Lately[tuple[Hashable, Plan | NoMatch]] = Lately()
 
-    def free_domains(self, group: Group, domains: DomainSet, *, most: int) -> int:
-        """How many domains would take such a group, counted up to `most`."""
+    def free_domains(self, group: Group, domains: DomainSet, *, most: int = 0) -> int:
+        """How many domains would take such a group, counted up to `most` if that is given."""
         index = self.rooms.of(group, domains)
         found = 0
         for _ in _free(group, index, _NONE):
@@ -85,7 +85,7 @@ def plan_group(
             return _placed(group, best(seen, prefer=group.prefer, avoid=group.avoid))
     for value in _free(group, index, instead):
         return _placed(group, _candidate(index.fit(value), value))
-    return _refuse(group, index, instead)
+    return refuse(group, index, instead)
 
 
 def plan_in_domain(group: Group, domain: DomainView) -> Mapping[Rank, NodeName] | Reason:
@@ -129,8 +129,10 @@ def _free(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -> 
             yield value
 
 
-def _refuse(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -> NoFit:
-    """The verdict is shared by all groups to which every domain is somebody else's or nobody's."""
+def refuse(group: Group, index: RoomIndex, instead: Mapping[str, DomainView] = _NONE) -> NoFit:
+    """Why no domain will do, or too few of them will for its subgroups, each with the demands of
+    `group`. The verdict is shared by all to whom every domain is somebody else's or nobody's.
+    """
     common = (
         not instead
         and not group.shun
@@ -144,7 +146,10 @@ def _refuse(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -
     views = {**index.domains.lend(), **instead} if instead else index.domains.lend()
 
     def why(view: DomainView) -> Reason:
-        return taken(group, view) or index.why_no_room(view)
+        refused = taken(group, view)
+        if refused is None and index.fits(view):
+            return Reason(Why.ONE_SUBGROUP)
+        return refused or index.why_no_room(view)
 
     if not common:
         return NoFit(group.topology_key, Refusals(views, why))

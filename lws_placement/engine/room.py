@@ -97,6 +97,10 @@ class RoomIndex:
     def fit(self, value: str) -> Fit:
         return self._fits[value]
 
+    def fits(self, view: DomainView) -> bool:
+        """Has the domain room, as it is now?"""
+        return view.name.value in self._fits and self.domains.get(view.name.value) is view
+
     def why_no_room(self, view: DomainView) -> Reason:
         """For a view, of now or of before, in which the group does not fit."""
         known = self._misses.get(view.name.value)

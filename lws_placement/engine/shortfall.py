@@ -16,13 +16,15 @@ Of several refusals the commonest counts; of a resource, the node that has most 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lws_placement.engine.fit import why_not_static, why_port_taken
 from lws_placement.engine.match import take, takes_two
 from lws_placement.engine.model import Demand, Group, Member, Reason, Shortfall, Why
-from lws_placement.engine.resources import first_lack
 from lws_placement.engine.snapshot import DomainView, NodeView
+
+_Refusal = tuple[str, str] | None
+"""(resource that is short, "") or ("", rule that is broken); None: the node takes the pod."""
 
 
 def why_not_all(group: Group, domain: DomainView, *, proven: bool) -> Reason:
@@ -33,18 +35,20 @@ def why_not_all(group: Group, domain: DomainView, *, proven: bool) -> Reason:
     free = [m for m in group.members if m.fixed is None]
     nodes = domain.nodes
     counts = Counter(m.demand for m in free)
-    takers = {d: [n for n in nodes if takes(d, n)] for d in counts}
-    worst = min(counts, key=lambda d: len(takers[d]))
-    fit = len(takers[worst])
-    refusing = [n for n in nodes if not takes(worst, n)]
+    refusals = {d: list(map(_refuser(d), nodes)) for d in counts}
+    takers = {d: refusals[d].count(None) for d in counts}
+    worst = min(counts, key=lambda d: takers[d])
+    fit = takers[worst]
     if not proven:
         return Reason(Why.NOT_PROVEN, fit=fit, nodes=len(nodes))
-    loser, left = _loser(free, nodes)
-    if fit == 0 or ((refusing or len(counts) == 1) and fit < _needed(free, nodes, worst)):
-        lacks = _lack(loser, [n for n in nodes if not takes(loser.demand, n)])
+    loser, left = _loser(free, nodes, refusals)
+    one_kind = fit < len(nodes) or len(counts) == 1
+    if fit == 0 or (one_kind and fit < _needed(free, nodes, worst)):
+        lacks = _lack(loser, nodes, refusals[loser.demand])
         return Reason(Why.TOO_FEW_NODES, fit=fit, nodes=len(nodes), shortfall=lacks)
     may = [n for n in left if why_not_static(loser.demand, n.node) is None]
-    return Reason(Why.NO_MATCHING, fit=fit, nodes=len(nodes), shortfall=_lack(loser, may))
+    lacks = _lack(loser, may, list(map(_refuser(loser.demand), may)))
+    return Reason(Why.NO_MATCHING, fit=fit, nodes=len(nodes), shortfall=lacks)
 
 
 def _needed(members: Sequence[Member], nodes: Sequence[NodeView], kind: Demand) -> int:
@@ -55,54 +59,61 @@ def _needed(members: Sequence[Member], nodes: Sequence[NodeView], kind: Demand) 
     return 0 if any(takes_two([kind], n) for n in nodes) else counts[kind]
 
 
-def takes(demand: Demand, view: NodeView) -> bool:
-    return _refusal(demand, view) is None
-
-
 def _loser(
-    members: Sequence[Member], nodes: Sequence[NodeView]
+    members: Sequence[Member],
+    nodes: Sequence[NodeView],
+    refusals: Mapping[Demand, Sequence[_Refusal]],
 ) -> tuple[Member, Sequence[NodeView]]:
     """The first member for which nothing is left, and what is left then."""
     left = list(nodes)
-    choices = {m.demand: sum(takes(m.demand, n) for n in nodes) for m in members}
+    now = {demand: list(refused) for demand, refused in refusals.items()}
+    choices = {demand: refused.count(None) for demand, refused in refusals.items()}
     counts = Counter(m.demand for m in members)
     hardest_first = sorted(
         members, key=lambda m: (choices[m.demand], -counts[m.demand], m.demand.resources, m.rank)
     )
     for member in hardest_first:
-        place = next((i for i, n in enumerate(left) if takes(member.demand, n)), None)
-        if place is None:
+        if None not in now[member.demand]:
             return member, left
+        place = now[member.demand].index(None)
         left[place] = take(left[place], member.demand)
+        for demand, refused in now.items():
+            refused[place] = _refuser(demand)(left[place])
     return hardest_first[-1], left
 
 
-def _lack(member: Member, nodes: Sequence[NodeView]) -> Shortfall | None:
-    """What most of these nodes, all of which refuse the member, refuse it for."""
-    refusals = [(_refusal(member.demand, n), n) for n in nodes]
-    counts = Counter(refusal for refusal, _ in refusals if refusal is not None)
+def _lack(
+    member: Member, nodes: Sequence[NodeView], refusals: Sequence[_Refusal]
+) -> Shortfall | None:
+    """What most of those nodes that refuse the member refuse it for."""
+    counts = Counter(refusal for refusal in refusals if refusal is not None)
     if not counts:
         return None
     resource, rule = min(counts, key=lambda r: (-counts[r], r))
     if not resource:
         return Shortfall(member.rank, rule=rule)
+    short = (n for n, r in zip(nodes, refusals, strict=True) if r == (resource, rule))
     return Shortfall(
         member.rank,
         resource=resource,
         asked=dict(member.demand.resources)[resource],
-        largest_free=max(
-            max(n.free.get(resource, 0), 0) for r, n in refusals if r == (resource, rule)
-        ),
+        largest_free=max(max(n.free.get(resource, 0), 0) for n in short),
     )
 
 
-def _refusal(demand: Demand, view: NodeView) -> tuple[str, str] | None:
-    """(resource that is short, "") or ("", rule that is broken); None: the node takes the pod."""
-    static = why_not_static(demand, view.node)
-    if static is not None:
-        return "", static
-    short = first_lack(dict(demand.resources), view.free)
-    if short is not None:
-        return short, ""
-    port = why_port_taken(demand, view)
-    return ("", port) if port is not None else None
+def _refuser(demand: Demand) -> Callable[[NodeView], _Refusal]:
+    """Of a node: why it refuses such a pod."""
+    needs = [(name, amount) for name, amount in sorted(demand.resources) if amount > 0]
+
+    def refusal(view: NodeView) -> _Refusal:
+        static = why_not_static(demand, view.node)
+        if static is not None:
+            return "", static
+        free = view.free
+        for name, amount in needs:
+            if free.get(name, 0) < amount:
+                return name, ""
+        port = why_port_taken(demand, view)
+        return ("", port) if port is not None else None
+
+    return refusal

@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.ask import Scope
+from lws_placement.engine import placing
+from lws_placement.engine.ask import Ask, Scope
 from lws_placement.engine.backfill import RoomToCome
-from lws_placement.engine.compose import place_composed
+from lws_placement.engine.compose import place_composed, plan_composed
+from lws_placement.engine.explain import gist, waiting_note
 from lws_placement.engine.holds import Hold
 from lws_placement.engine.match import NoMatch
 from lws_placement.engine.model import (
@@ -25,6 +27,7 @@ from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.rooms import Rooms
 from lws_placement.engine.turn import turn_of
 from lws_placement.engine.useful import useful_part
+from lws_placement.engine.why_not import why_not_composed
 
 NODES = 14
 EARLIER = GroupId("ns", "other", "uid2", "earlier")
@@ -95,24 +98,35 @@ def test_the_plan_is_that_of_the_whole_cluster(index, groups, data):
             assert found == place_composed(group, index)
 
 
+@settings(max_examples=300, deadline=None)
+@given(towns(), st.lists(large_groups(), min_size=1, max_size=2), st.data())
+def test_a_refusal_is_that_of_the_whole_cluster_word_for_word(index, groups, data):
+    memo = PlanMemo()
+    for _ in range(3):
+        things_that_happen(data.draw, index)
+        for group in groups:
+            alone = plan_composed(group, index, instead={})
+            if isinstance(alone, Placed):
+                continue
+            told = why_not_composed(group, index, memo)
+            if told is not None:
+                assert told == alone
+                assert waiting_note(told, size=group.size) == waiting_note(alone, size=group.size)
+                assert gist(told) == gist(alone)
+
+
 def test_nodes_that_serve_nobody_are_left_out_and_of_many_that_do_a_few_are_looked_at():
     index = DomainIndex()
     for i in range(100):
         index.put_node(Node(f"n{i:02}", {SLICE: f"s{i}"}, {"tpu": 1 if i % 2 else 0}))
     members = tuple(Member(rank, Demand((("tpu", 1),))) for rank in range(2))
-    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=next_layout(gang=True))
-    apart = Group(ME, "", members, layout=next_layout(subgroup_topology=SLICE, subgroup_size=1))
+    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=Ask(gang=True).layout(2))
+    apart = Group(ME, "", members, layout=Ask(subgroup_topology=SLICE, subgroup_size=1).layout(2))
     for group in gang, apart:
         part = useful_part(group, index, Rooms())
         names = {n.node.name for n in part.node_views()}
         assert names <= {f"n{i:02}" for i in range(1, 100, 2)}
         assert len(names) <= 5
-
-
-def next_layout(**asks):
-    from lws_placement.engine.ask import Ask
-
-    return Ask(**asks).layout(2)
 
 
 @settings(max_examples=300, deadline=None)
@@ -151,8 +165,6 @@ def without_groups(index, group):
 
 
 def test_a_refusal_is_not_asked_for_twice_in_one_state(monkeypatch):
-    from lws_placement.engine import placing
-
     asked = []
 
     def counting(group, where):
@@ -162,7 +174,7 @@ def test_a_refusal_is_not_asked_for_twice_in_one_state(monkeypatch):
     monkeypatch.setattr(placing, "place_composed", counting)
     index = DomainIndex()
     members = (Member(0, Demand((("tpu", 1),))),)
-    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=next_layout(gang=True))
+    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=Ask(gang=True).layout(2))
     memo = PlanMemo()
     assert not is_room_for(gang, index, memo)
     assert not is_room_for(gang, index, memo)

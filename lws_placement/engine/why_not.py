@@ -1,0 +1,73 @@
+"""Why a group of several domains or of a region finds no room, from the indexes of its shapes.
+
+The answer is that of the plan on the whole cluster (`compose.py`), where each domain refuses the
+group, or one of its subgroups, for itself: at the cost of what changed since it was last asked for,
+not of asking all domains again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lws_placement.engine.ask import EVERYWHERE, Layout
+from lws_placement.engine.compose import place_composed
+from lws_placement.engine.model import Group, Member, NoFit, Placed, Rank
+from lws_placement.engine.plan import PlanMemo, refuse
+from lws_placement.engine.snapshot import Views
+from lws_placement.engine.useful import subgroup_shapes, useful_part
+
+
+def why_not_composed(group: Group, views: Views, memo: PlanMemo) -> NoFit | None:
+    """For a group that owns nothing and fits nowhere. None: it cannot be told domain by domain."""
+    layout = group.layout
+    assert layout is not None
+    if layout.outer != EVERYWHERE:
+        if layout.subgroups or not _are_within(layout.outer, layout.within, views):
+            return None
+        return _refused(group, layout.outer, group.members, views=views, memo=memo)
+    if not layout.subgroups or layout.within:
+        return None
+    inside = {rank for ranks in layout.subgroups for rank in ranks}
+    without_loose = replace(group, members=tuple(m for m in group.members if m.rank in inside))
+    if len(inside) < group.size and isinstance(
+        place_composed(without_loose, useful_part(without_loose, views, memo.rooms)), Placed
+    ):
+        return None
+    hardest = _hardest(group, layout, views=views, memo=memo)
+    found = _refused(group, layout.inner, hardest, views=views, memo=memo)
+    return replace(found, wanted=len(layout.subgroups))
+
+
+def _refused(
+    group: Group, key: str, members: Sequence[Member], *, views: Views, memo: PlanMemo
+) -> NoFit:
+    part = _part(group, key, members)
+    return refuse(part, memo.rooms.of(part, views.domains(key)))
+
+
+def _hardest(group: Group, layout: Layout, *, views: Views, memo: PlanMemo) -> Sequence[Member]:
+    """The members of the subgroup that fewest domains would take."""
+    shapes = subgroup_shapes(group, layout)
+    if len(shapes) == 1:
+        return shapes[0]
+    domains = views.domains(layout.inner)
+
+    def takers(members: Sequence[Member]) -> tuple[int, Rank]:
+        part = _part(group, layout.inner, members)
+        return memo.free_domains(part, domains), members[0].rank
+
+    return min(shapes, key=takers)
+
+
+def _part(group: Group, key: str, members: Sequence[Member]) -> Group:
+    return replace(group, topology_key=key, members=tuple(members), layout=None)
+
+
+def _are_within(key: str, region: str, views: Views) -> bool:
+    """Is each of these domains in one region as a whole?"""
+    if not region:
+        return True
+    for domain in views.domains(key):
+        values = {node.node.labels.get(region) for node in domain.nodes}
+        if len(values) > 1 or None in values:
+            return False
+    return True
