@@ -7,6 +7,7 @@ their number make them one promise (`holds.py`).
 
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from lws_placement.engine.ask import EVERYWHERE, Ask, Scope
 from lws_placement.engine.compose import place_composed, plan_composed
@@ -57,7 +58,11 @@ def _plan_as_others(group: Group, views: Views, memo: PlanMemo) -> Plan:
     known = _place(group, views, memo)
     if not isinstance(known, NoMatch):
         return known
-    plan = why_not_composed(group, views, memo) or plan_composed(group, views, instead={})
+    layout = group.layout
+    assert layout is not None
+    # What it would prefer is no reason for a refusal.
+    asked = replace(group, layout=replace(layout, near=""))
+    plan = why_not_composed(asked, views, memo) or plan_composed(asked, views, instead={})
     _keep(group, views, memo, plan)
     return plan
 

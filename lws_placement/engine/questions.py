@@ -75,9 +75,9 @@ class Questions:
                 found |= {g.id for g in nsmallest(free, asking.values(), key=turn_of)}
         return found
 
-    def asks_for_several(self, group: GroupId) -> bool:
-        """Does it wait, for more than one domain?"""
-        return self.that_asks_for_several(group) is not None
+    def of_several(self, group: GroupId) -> Question | None:
+        """What it asks, if it waits for more than one domain."""
+        return None if self.that_asks_for_several(group) is None else self._question_of[group]
 
     def that_asks_for_several(self, group: GroupId) -> Group | None:
         """The group, if it waits for more than one domain."""

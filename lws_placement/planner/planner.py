@@ -105,7 +105,7 @@ class Planner:
         self._questions = Questions()
         self._asking = Asking(self._questions, cache.domains, self._memo, again=self._ask_again)
         self._ask = False
-        self._refresh = Refresh(self._questions, turn=self._turn, due=self._refresh_due)
+        self._refresh = Refresh(self._questions, due=self._refresh_due)
         self._in_flight: set[GroupId] = set()
         self._wake = asyncio.Event()
         self._room = False

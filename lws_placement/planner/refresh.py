@@ -1,38 +1,26 @@
 """What waiting groups are told of their domains is brought up to date a few at a time.
 
 A change of room makes what all of them were told old at once; who is planned again for that alone
-should not keep others from being placed.
+should not keep others from being placed. Who was not planned for the longest time comes first.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable
 
 from lws_placement.engine.model import GroupId
-from lws_placement.engine.questions import Questions
-from lws_placement.engine.turn import Turn
+from lws_placement.engine.questions import Question, Questions
 
 _EVERY_S = 2.0
 _SOME = 50
-_FEW = 2
-"""Of those whose plan is one over the whole cluster."""
 
 
 class Refresh:
-    """`due(groups)`: called a while after `later()`, and again as long as groups are left, in the
-    order of `turn`.
-    """
+    """`due(groups)`: called a while after `later()`, and again as long as groups are left."""
 
-    def __init__(
-        self,
-        questions: Questions,
-        *,
-        turn: Callable[[GroupId], Turn],
-        due: Callable[[list[GroupId]], None],
-    ) -> None:
+    def __init__(self, questions: Questions, *, due: Callable[[list[GroupId]], None]) -> None:
         self._questions = questions
-        self._turn = turn
         self._due = due
-        self._stale: set[GroupId] = set()
+        self._stale: dict[GroupId, None] = {}
         self._waits = False
 
     def __bool__(self) -> bool:
@@ -40,10 +28,10 @@ class Refresh:
         return bool(self._stale)
 
     def add(self, groups: Iterable[GroupId]) -> None:
-        self._stale.update(groups)
+        self._stale.update((group, None) for group in groups if group not in self._stale)
 
     def discard(self, group: GroupId) -> None:
-        self._stale.discard(group)
+        self._stale.pop(group, None)
 
     def later(self) -> None:
         if not self._waits:
@@ -53,14 +41,23 @@ class Refresh:
     def _now(self) -> None:
         self._waits = False
         some = self._some()
-        self._stale.difference_update(some)
+        for group in some:
+            self.discard(group)
         self._due(some)
         if self._stale:
             self.later()
 
     def _some(self) -> list[GroupId]:
-        long: list[GroupId] = []
-        short: list[GroupId] = []
-        for group in sorted(self._stale, key=self._turn):
-            (long if self._questions.asks_for_several(group) else short).append(group)
-        return [*long[:_FEW], *short[: _SOME - len(long[:_FEW])]]
+        """Of those that ask for more than one domain only such as ask the same: what they are told
+        may take a look at the whole cluster, and is the same for all.
+        """
+        some: list[GroupId] = []
+        asked: Question | None = None
+        for group in self._stale:
+            question = self._questions.of_several(group)
+            if question is None or asked in (None, question):
+                asked = asked or question
+                some.append(group)
+            if len(some) == _SOME:
+                break
+        return some
