@@ -59,7 +59,7 @@ class RoomToCome:
         key = group.topology_key
         domains = views.domains(key)
         index = self._rooms.of(replace(group, layout=None), domains)
-        values = [*(value for _, value in index.best_first), *index.unproven]
+        values = [*(value for _, value in index.best_first), *sorted(index.unproven)]
         would_do = [d for d in map(domains.get, values) if d is not None and _may_come(group, d)]
         would_do.sort(key=lambda d: (len(d.owners - {group.id}), d.name))
         for domain in islice(would_do, _MOST_TRIES):

@@ -29,7 +29,7 @@ from lws_placement.engine.model import (
     Reason,
     Why,
 )
-from lws_placement.engine.ownership import claim_of, opponents
+from lws_placement.engine.ownership import Claim, claim_of, is_opposed, opponents
 from lws_placement.engine.preempt import PreemptionMemo
 from lws_placement.engine.refusals import Refusals
 from lws_placement.engine.room import Fit, RoomIndex, fit_in, why_no_room
@@ -108,7 +108,7 @@ def _plan_afresh(group: Group, views: Iterable[DomainView]) -> Plan:
 
 def _candidates(group: Group, views: Iterable[DomainView]) -> Iterator[Candidate[Fit]]:
     for view in views:
-        fit = fit_in(group, view) if _whose(group, view) is None else None
+        fit = fit_in(group, view) if may_have(group, view) else None
         if isinstance(fit, Fit):
             yield _candidate(fit, view.name.value)
 
@@ -125,7 +125,7 @@ def _free(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -> 
     """Domains that have room and that the group may have, best first."""
     for _, value in index.best_first:
         view = index.domains.get(value)
-        if view is not None and value not in instead and _whose(group, view) is None:
+        if view is not None and value not in instead and may_have(group, view):
             yield value
 
 
@@ -169,25 +169,39 @@ def taken(group: Group, domain: DomainView) -> Reason | None:
 
 
 def may_have(group: Group, domain: DomainView) -> bool:
-    return _whose(group, domain) is None
+    """Is it not taken? Asked of every candidate of every plan, so no words are found here."""
+    if group.shun and domain.name in group.shun:
+        return False
+    if not (domain.holders or domain.overlapping or domain.occupants or domain.awaited):
+        return True
+    claim = claim_of(group)
+    if any(is_opposed(claim, owners) for _, owners in _owners(domain)):
+        return False
+    return not _awaiting_earlier(group, domain)
 
 
 def _whose(group: Group, domain: DomainView) -> tuple[Why, frozenset[GroupId]] | None:
-    """Asked of every candidate of every plan, so nothing is put into words here."""
     if domain.name in group.shun:
         return Why.REFUSED, frozenset()
-    if not (domain.holders or domain.overlapping or domain.occupants or domain.awaited):
-        return None
     claim = claim_of(group)
-    for why, owners in (
+    for why, owners in _owners(domain):
+        others = opponents(claim, owners)
+        if others:
+            return why, others
+    earlier = _awaiting_earlier(group, domain)
+    return (Why.AWAITED, earlier) if earlier else None
+
+
+def _owners(domain: DomainView) -> tuple[tuple[Why, frozenset[Claim]], ...]:
+    return (
         (Why.HELD, domain.holders),
         (Why.OVERLAPS, domain.overlapping),
         (Why.OCCUPIED, domain.occupants),
-    ):
-        others = opponents(claim, owners) if owners else None
-        if others:
-            return why, others
+    )
+
+
+def _awaiting_earlier(group: Group, domain: DomainView) -> frozenset[GroupId]:
+    """What it holds already, or others are evicted from for it, is not kept from it."""
     if not domain.awaited or any(holder.group == group.id for holder in domain.holders):
-        return None  # what it holds already, or others are evicted from for it, is not kept from it
-    earlier = earlier_of(group, domain.awaited)
-    return (Why.AWAITED, earlier) if earlier else None
+        return frozenset()
+    return earlier_of(group, domain.awaited)

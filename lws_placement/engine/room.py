@@ -12,7 +12,7 @@ was never seen pays n fits (about 10 microseconds each for domains of 4 nodes).
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lws_placement.engine.fit import why_not_node
@@ -57,6 +57,8 @@ class RoomIndex:
         self._fits: dict[str, Fit] = {}
         self._order: list[tuple[int, str]] = []
         self._misses: dict[str, tuple[DomainView, NoMatch | Reason]] = {}
+        self.unproven: set[str] = set()
+        """Values of the domains of which it is not known whether they have room."""
         self._tally = Tally()
         self._tally_mark = 0
 
@@ -64,6 +66,7 @@ class RoomIndex:
         """Take in what changed; the mark of the domains that the index now stands for."""
         for value in self.domains.changes.since(self._mark):
             self._misses.pop(value, None)
+            self.unproven.discard(value)
             old = self._fits.pop(value, None)
             if old is not None:
                 del self._order[bisect_left(self._order, (old.left_over, value))]
@@ -76,6 +79,8 @@ class RoomIndex:
                 insort(self._order, (fit.left_over, value))
             else:
                 self._misses[value] = (view, fit)
+                if fit is NoMatch.NOT_PROVEN:
+                    self.unproven.add(value)
         self._mark = self.domains.changes.mark
         return self._mark
 
@@ -83,11 +88,6 @@ class RoomIndex:
     def best_first(self) -> Sequence[tuple[int, str]]:
         """(nodes left over, domain value) of each domain with room, sorted."""
         return self._order
-
-    @property
-    def unproven(self) -> Iterable[str]:
-        """Values of the domains of which it is not known whether they have room."""
-        return [value for value, (_, miss) in self._misses.items() if _is_unproven(miss)]
 
     def _looked_at(self, view: DomainView) -> DomainView:
         if self._as_if is None:
@@ -154,10 +154,6 @@ def why_no_room(group: Group, domain: DomainView, *, answer: NoMatch | None = No
         matched = match([m for m in group.members if m.fixed is None], domain.nodes)
         answer = matched if isinstance(matched, NoMatch) else NoMatch.IMPOSSIBLE
     return why_not_all(group, domain, proven=answer is not NoMatch.NOT_PROVEN)
-
-
-def _is_unproven(miss: NoMatch | Reason) -> bool:
-    return miss is NoMatch.NOT_PROVEN or (isinstance(miss, Reason) and miss.why is Why.NOT_PROVEN)
 
 
 def _fixed(group: Group) -> dict[Rank, NodeName]:

@@ -135,7 +135,7 @@ class _Looking:
                         break
                     continue
             yield domain
-        for value in index.unproven:
+        for value in sorted(index.unproven):
             domain = domains.get(value)
             if domain is not None and self._whose.is_free(domain):
                 yield domain

@@ -5,8 +5,8 @@ once.
   decoding of the pod on. The baseline asks every domain, as a planner without an index would.
 - Victims: every domain is taken, by a group or by foreign pods, and a group that outranks them all
   asks whom to evict, each time after a pod has come or gone. The baseline looks into every domain.
-- Room for one: a thousand groups wait, one hold ends. Time until one of them has the domain, and
-  CPU. The baseline decides afresh about each that waits.
+- Room for one: a thousand groups wait, one hold ends (two for groups of two subgroups). Time until
+  one of them has the room, and CPU. The baseline decides afresh about each that waits.
 """
 
 import asyncio
@@ -16,8 +16,9 @@ from statistics import fmean
 
 from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.actions import Pin, WriteHold
+from lws_placement.engine.ask import ask_of
 from lws_placement.engine.compose import place_composed
-from lws_placement.engine.model import Group, Layout, Member
+from lws_placement.engine.model import Group, Member
 from lws_placement.engine.plan import plan_group
 from lws_placement.engine.preempt import PreemptionMemo, preempt
 from lws_placement.engine.troubles import Policy
@@ -26,7 +27,7 @@ from lws_placement.planner.planner import Planner
 from lws_placement.planner.troubles import TroubleBook
 
 from .figures import Figure, percentile
-from .objects import ASKS, GANG, KEY, PER_DOMAIN, a_member
+from .objects import ASKS, KEY, PER_DOMAIN, SEVERAL, a_member, domains_of
 from .world import WHOLE_NODE, a_large_cluster, a_small_pod, group_of, held, taken_by_all
 
 GROUPS = 400
@@ -68,7 +69,8 @@ def measure(args, console):
         console.print(f"engine: {nodes} nodes, {nodes // PER_DOMAIN} domains …")
         figures += asyncio.run(_one_group(nodes))
         figures += asyncio.run(_room_for_one(nodes))
-        figures += asyncio.run(_room_for_one(nodes, "gangs", GANG))
+        for who, asks in SEVERAL.items():
+            figures += asyncio.run(_room_for_one(nodes, who, asks))
         figures += _victims(nodes)
     return figures
 
@@ -116,20 +118,23 @@ async def _room_for_one(nodes, who="groups", asks=ASKS):
         await _idle()
         cpu, wall = [], []
         for event in range(EVENTS):
+            ending = [holds[(event * 7 + i) % count] for i in range(domains_of(asks))]
             started = time.perf_counter()
             spent = time.thread_time()
-            freed = holds[event * 7 % count]
-            cache.drop_hold(freed.domain, freed.group)
-            _, at = await actor.written.get()
+            for freed in ending:
+                cache.drop_hold(freed.domain, freed.group)
+            for _ in ending:
+                _, at = await actor.written.get()
             await asyncio.sleep(0)
             cpu.append(time.thread_time() - spent)
             wall.append(at - started)
         domains = cache.domains.domains(KEY)
+        group = replace(_asked(WAITING), layout=ask_of(asks).layout(PER_DOMAIN))
         afresh = time.thread_time()
-        if asks is GANG:
-            place_composed(replace(_asked(WAITING), layout=Layout()), cache.domains)
+        if group.layout is not None:
+            place_composed(group, cache.domains)
         else:
-            plan_group(_asked(WAITING), list(domains))
+            plan_group(group, list(domains))
         afresh = (time.thread_time() - afresh) * WAITING
     where = f"{nodes} nodes, {WAITING} {who} waiting"
     return [

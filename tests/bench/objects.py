@@ -82,7 +82,21 @@ def a_filler(i, node):
 
 
 ASKS = {"leaderworkerset.sigs.k8s.io/exclusive-topology": KEY}
-GANG = {"lws-placement.dev/gang": "true"}
+SEVERAL = {
+    "gangs": {"lws-placement.dev/gang": "true"},
+    "groups of a region": ASKS
+    | {"lws-placement.dev/within-topology": "topology.kubernetes.io/zone"},
+    "groups of two subgroups": {
+        "leaderworkerset.sigs.k8s.io/subgroup-exclusive-topology": KEY,
+        "leaderworkerset.sigs.k8s.io/subgroup-size": "2",
+    },
+}
+"""Annotations of groups that are not asked about domain by domain."""
+
+
+def domains_of(asks):
+    """How many domains such a group has."""
+    return 2 if asks is SEVERAL["groups of two subgroups"] else 1
 
 
 def a_member(group, rank, *, size=PER_DOMAIN, uid="", gated=True, version=1, asks=ASKS):
