@@ -31,17 +31,27 @@ class Asking:
         self._views = views
         self._memo = memo
         self._again = again
+        self._asked: set[GroupId] = set()
         self._until = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def worth_asking(self) -> set[GroupId]:
+    def worth_asking(self, *, besides: set[GroupId]) -> set[GroupId]:
+        """`besides`: those that are to be planned anyway."""
         found = self._questions.worth_asking(self._views.domains, self._memo)
-        return found | self._of_several_domains()
+        self._asked |= (found | self._of_several_domains()) - besides
+        return found | self._asked
+
+    def changed(self, group: GroupId) -> None:
+        """It is to be planned anyway."""
+        self._asked.discard(group)
 
     def is_in_vain(self, group: GroupId) -> bool:
         """Is there no room any more for one of those that were worth asking, since others took it?
-        It has been told so before.
+        It has been told so before. To be asked once, before it is planned.
         """
+        if group not in self._asked:
+            return False
+        self._asked.discard(group)
         asked = self._questions.that_asks_for_several(group)
         return asked is not None and not is_room_for(asked, self._views, self._memo)
 

@@ -119,6 +119,7 @@ class Planner:
 
     def group_changed(self, group: GroupId) -> None:
         self._dirty.add(group)
+        self._asking.changed(group)
         self._wake.set()
 
     def pod_waits(self, uid: str) -> None:
@@ -176,18 +177,16 @@ class Planner:
             self._dirty |= {g for g in self._unsettled if g not in self._questions}
             self._refresh.add((*self._questions, *self._absent))
             self._refresh_later()
-        asked: set[GroupId] = set()
         if self._ask:
             self._ask = False
-            asked = self._asking.worth_asking() - self._dirty
-            self._dirty |= asked
+            self._dirty |= self._asking.worth_asking(besides=self._dirty)
         batch = sorted(self._dirty - self._in_flight - self._resting, key=self._turn)
         until = time.monotonic() + _SLICE_S
         for group in batch:
             if group in self._in_flight:
                 continue
             self._dirty.discard(group)
-            if group in asked and self._asking.is_in_vain(group):
+            if self._asking.is_in_vain(group):
                 continue
             try:
                 self._decide(group)
@@ -196,6 +195,8 @@ class Planner:
             if time.monotonic() > until:
                 await asyncio.sleep(0)
                 until = time.monotonic() + _SLICE_S
+                if self._room:
+                    break  # those for whom there is room now come before the rest
         for group, actions in self._foreign.to_help():
             if group not in self._resting | self._in_flight:
                 self._begin(group, actions)

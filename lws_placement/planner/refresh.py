@@ -12,6 +12,8 @@ from lws_placement.engine.questions import Question, Questions
 
 _EVERY_S = 2.0
 _SOME = 50
+_FEW = 4
+"""Of those that ask for more than one domain."""
 
 
 class Refresh:
@@ -53,11 +55,15 @@ class Refresh:
         """
         some: list[GroupId] = []
         asked: Question | None = None
+        few = 0
         for group in self._stale:
             question = self._questions.of_several(group)
-            if question is None or asked in (None, question):
-                asked = asked or question
-                some.append(group)
+            if question is not None:
+                if few == _FEW or asked not in (None, question):
+                    continue
+                asked = question
+                few += 1
+            some.append(group)
             if len(some) == _SOME:
                 break
         return some
