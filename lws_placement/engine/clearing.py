@@ -20,11 +20,10 @@ from functools import cached_property
 from typing import Protocol
 
 from lws_placement.engine.ask import EVERYWHERE
-from lws_placement.engine.compose import shut_for
 from lws_placement.engine.fit import why_not_node, why_not_static
 from lws_placement.engine.model import Group, GroupId, NodeName, Pod
 from lws_placement.engine.part import Part, rest_of
-from lws_placement.engine.plan import taken
+from lws_placement.engine.plan import shut_for, taken
 from lws_placement.engine.room import Fit, fit_in
 from lws_placement.engine.snapshot import DomainView, NodeView, Views
 from lws_placement.engine.turn import Turn

@@ -11,7 +11,7 @@ wrong yes. O(subgroup shapes x domains) fits and the matching; nothing of that i
 plans, but groups that ask for the same in the same state share one (`placing.py`).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -32,11 +32,9 @@ from lws_placement.engine.model import (
     Shortfall,
     Why,
 )
-from lws_placement.engine.ownership import claim_of, is_opposed
-from lws_placement.engine.plan import may_have, taken
+from lws_placement.engine.plan import may_have, shut_for, taken
 from lws_placement.engine.room import Fit, fit_in, why_no_room
 from lws_placement.engine.snapshot import DomainView, NodeView
-from lws_placement.engine.turn import earlier_of
 
 _MOST_TRIES = 256
 
@@ -368,18 +366,6 @@ class _Composer:
                     refused = why_no_room(part, view, answer=answer)
             reasons[domain.name.value] = refused
         return reasons
-
-
-def shut_for(group: Group) -> Callable[[NodeView], bool]:
-    """Of a node: may no member that could be anywhere be there, whatever the room?"""
-    claim = claim_of(group)
-
-    def is_shut(node: NodeView) -> bool:
-        if is_opposed(claim, node.groups) or is_opposed(claim, node.holders):
-            return True
-        return bool(node.awaited and earlier_of(group, node.awaited))
-
-    return is_shut
 
 
 def _distinct(options: Sequence[Mapping[DomainName, Fit]]) -> list[DomainName]:

@@ -12,7 +12,7 @@ Without an index (a group with bound members, an index that was not given) every
 both ways give the same answer.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 from lws_placement.engine.ask import Scope
 from lws_placement.engine.lately import Lately
@@ -35,7 +35,7 @@ from lws_placement.engine.refusals import Refusals
 from lws_placement.engine.room import Fit, RoomIndex, fit_in, why_no_room
 from lws_placement.engine.rooms import Rooms
 from lws_placement.engine.score import Candidate, best
-from lws_placement.engine.snapshot import DomainSet, DomainView
+from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.turn import earlier_of
 
 _NONE: Mapping[str, DomainView] = {}
@@ -178,6 +178,18 @@ def may_have(group: Group, domain: DomainView) -> bool:
     if any(is_opposed(claim, owners) for _, owners in _owners(domain)):
         return False
     return not _awaiting_earlier(group, domain)
+
+
+def shut_for(group: Group) -> Callable[[NodeView], bool]:
+    """Of a node: may no member that could be anywhere be there, whatever the room?"""
+    claim = claim_of(group)
+
+    def is_shut(node: NodeView) -> bool:
+        if is_opposed(claim, node.groups) or is_opposed(claim, node.holders):
+            return True
+        return bool(node.awaited and earlier_of(group, node.awaited))
+
+    return is_shut
 
 
 def _whose(group: Group, domain: DomainView) -> tuple[Why, frozenset[GroupId]] | None:
