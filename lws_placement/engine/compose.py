@@ -8,7 +8,8 @@ fit there, each node that could take it is tried first and the subgroups fitted 
 
 Exact, within `_MOST_TRIES` nodes for such a member; beyond it the answer is "not proven", never a
 wrong yes. O(subgroup shapes x domains) fits and the matching; nothing of that is kept between
-plans, but groups that ask for the same in the same state share one (`placing.py`).
+plans. So in a large cluster a plan is made on those nodes that can matter (`useful.py`), and groups
+that ask for the same in the same state share one (`placing.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

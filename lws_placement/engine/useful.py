@@ -7,13 +7,13 @@ what is left (`compose.py`) is the one that would be made on the whole cluster.
 
 What is left, for a group of n subgroups:
 
-- of domains around the whole group those in which all of it fits, in order of `room_index`; where
-  it has no subgroups, the first;
-- of domains for subgroups the first n + 1 in which one fits: more than n - 1 cannot be taken by the
-  others, and in one a member of no subgroup may be in the way;
-- of nodes for members of no subgroup the first ones in the order in which `match.py` takes them: as
-  many as there are members, and as others may have taken. All that can take one for a group without
-  a domain that has to choose among regions, since it goes where it leaves the fewest over.
+- of domains around the whole group those in which all of it fits; of a group without subgroups the
+  best of them;
+- of domains for subgroups the best n + 1 in which one fits: the other subgroups take n - 1, and a
+  member of no subgroup may be in the way in one;
+- of nodes for members of no subgroup the first ones in the order in which `match.py` takes them:
+  as many as there are members, and as other members may have taken. A group without domains that
+  has to choose among regions goes where it leaves the fewest nodes over, so it needs all of them.
 
 These are counted for each region, and each part of it that the group prefers. Domains come with
 all of their nodes. For groups that own nothing and have no member bound.
