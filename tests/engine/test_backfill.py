@@ -174,3 +174,14 @@ def test_a_place_is_open_again_when_nobody_waits_for_it(ending):
     assert world.backfill.decided(large.id, []), "somebody else may have it"
     assert world.index.awaiting() == []
     assert not any(n.awaited for n in world.index.node_views())
+
+
+def test_a_place_is_found_however_many_others_with_nobody_in_them_will_not_do():
+    index = DomainIndex()
+    for i in range(100):
+        index.put_node(Node(f"cpu{i}", {RACK: f"cpu{i}"}, {"cpu": 64}))
+    index.put_node(Node("tpu", {RACK: "tpu", SLICE: "s"}, {"tpu": 1}))
+    small = a_group("small")
+    index.put_hold(a_hold(small, plan_group(small, index.domains(SLICE))))
+    large = a_group("large", key=RACK)
+    assert RoomToCome().of(large, index) == {"tpu"}
