@@ -52,6 +52,11 @@ class Layout:
     within: str = ""
     near: str = ""
 
+    @property
+    def in_subgroups(self) -> frozenset[int]:
+        """Ranks; members of the others are *loose*."""
+        return frozenset(rank for ranks in self.subgroups for rank in ranks)
+
 
 _SCOPES = (Scope.CLUSTER, Scope.NAMESPACE, Scope.LWS)
 TOPOLOGY_NOTES = (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, WITHIN_TOPOLOGY)

@@ -173,8 +173,8 @@ class Clearing:
         """Nodes that may serve a member though nobody else goes."""
         base = Part(self._views, self._base, self._leaving, matter=self._base.keys())
         layout, found = self._layout, set()
-        in_subgroup = {rank for ranks in layout.subgroups for rank in ranks}
-        loose = {m.demand for m in self._group.members if m.rank not in in_subgroup}
+        inside = layout.in_subgroups
+        loose = {m.demand for m in self._group.members if m.rank not in inside}
         is_shut = shut_for(self._group)
         for name, view in self._base.items() if loose else ():
             shut = layout.outer == EVERYWHERE and is_shut(view)

@@ -117,8 +117,8 @@ class _Composer:
         self._tells = tells
         self._is_shut = shut_for(group)
         self._members = {m.rank: m for m in group.members}
-        in_subgroup = {rank for ranks in layout.subgroups for rank in ranks}
-        self._loose = [m for m in group.members if m.rank not in in_subgroup]
+        inside = layout.in_subgroups
+        self._loose = [m for m in group.members if m.rank not in inside]
 
     def without_words(self) -> "_Composer":
         """For plans whose refusal is told to nobody."""

@@ -147,7 +147,7 @@ def has_shape(holds: Iterable[Hold], ask: Ask, size: int) -> bool:
     if layout is None:
         return found == [ask.topology]
     wanted = [layout.inner] * len(layout.subgroups)
-    loose = size > sum(len(ranks) for ranks in layout.subgroups)
+    loose = size > len(layout.in_subgroups)
     if layout.outer != EVERYWHERE or loose:
         wanted.append(layout.outer)
     return found == sorted(wanted)

@@ -80,6 +80,11 @@ def subgroup_shapes(group: Group, layout: Layout) -> list[tuple[Member, ...]]:
     return list(found.values())
 
 
+def part_of(group: Group, key: str, members: Sequence[Member]) -> Group:
+    """These members as a group that asks for one domain of `key`."""
+    return replace(group, topology_key=key, members=tuple(members), layout=None)
+
+
 class _Looking:
     def __init__(
         self, group: Group, layout: Layout, views: Views, *, rooms: Rooms, whose: Whose
@@ -92,7 +97,7 @@ class _Looking:
         self._levels = [key for key in (layout.within, layout.near) if key]
 
     def in_domains(self, key: str, members: Sequence[Member], most: int | None) -> set[NodeName]:
-        part = replace(self._group, topology_key=key, members=tuple(members), layout=None)
+        part = part_of(self._group, key, members)
         domains = self._views.domains(key)
         index = self._rooms.of(part, domains)
         found: set[NodeName] = set()
@@ -102,7 +107,7 @@ class _Looking:
 
     def loose(self, most: int | None) -> set[NodeName]:
         """For members of no subgroup, with all of the domains that a subgroup could have there."""
-        inside = {rank for ranks in self._layout.subgroups for rank in ranks}
+        inside = self._layout.in_subgroups
         members = [m for m in self._group.members if m.rank not in inside]
         if not members:
             return set()

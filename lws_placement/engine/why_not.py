@@ -13,7 +13,7 @@ from lws_placement.engine.compose import place_composed
 from lws_placement.engine.model import Group, Member, NoFit, Placed, Rank
 from lws_placement.engine.plan import PlanMemo, refuse
 from lws_placement.engine.snapshot import Views
-from lws_placement.engine.useful import subgroup_shapes, useful_part
+from lws_placement.engine.useful import part_of, subgroup_shapes, useful_part
 
 
 def why_not_composed(group: Group, views: Views, memo: PlanMemo) -> NoFit | None:
@@ -26,7 +26,7 @@ def why_not_composed(group: Group, views: Views, memo: PlanMemo) -> NoFit | None
         return _refused(group, layout.outer, group.members, views=views, memo=memo)
     if not layout.subgroups or layout.within:
         return None
-    inside = {rank for ranks in layout.subgroups for rank in ranks}
+    inside = layout.in_subgroups
     without_loose = replace(group, members=tuple(m for m in group.members if m.rank in inside))
     if len(inside) < group.size and isinstance(
         place_composed(without_loose, useful_part(without_loose, views, memo.rooms)), Placed
@@ -40,7 +40,7 @@ def why_not_composed(group: Group, views: Views, memo: PlanMemo) -> NoFit | None
 def _refused(
     group: Group, key: str, members: Sequence[Member], *, views: Views, memo: PlanMemo
 ) -> NoFit:
-    part = _part(group, key, members)
+    part = part_of(group, key, members)
     return refuse(part, memo.rooms.of(part, views.domains(key)))
 
 
@@ -52,14 +52,10 @@ def _hardest(group: Group, layout: Layout, *, views: Views, memo: PlanMemo) -> S
     domains = views.domains(layout.inner)
 
     def takers(members: Sequence[Member]) -> tuple[int, Rank]:
-        part = _part(group, layout.inner, members)
+        part = part_of(group, layout.inner, members)
         return memo.free_domains(part, domains), members[0].rank
 
     return min(shapes, key=takers)
-
-
-def _part(group: Group, key: str, members: Sequence[Member]) -> Group:
-    return replace(group, topology_key=key, members=tuple(members), layout=None)
 
 
 def _are_within(key: str, region: str, views: Views) -> bool:
