@@ -2,6 +2,9 @@
 here.
 
 The environment is read here only (besides what `kubernetes.aio` needs to find the API server).
+kubelet writes there, too: for a Service `lws-placement-webhook` in a container's namespace it sets
+`LWS_PLACEMENT_WEBHOOK_PORT=tcp://<clusterIP>:443` (service links). Such a value is nobody's setting
+and counts as absent.
 """
 
 from enum import StrEnum
@@ -9,8 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -38,6 +43,9 @@ ROLE_SETS = {
     "gate": (Role.WEBHOOK, Role.EXTENDER),
     "brain": (Role.PLANNER, Role.CONTROLLER, Role.CERTIFICATES),
 }
+
+
+_SERVICE_LINKS = ("tcp://", "udp://", "sctp://")
 
 
 class AffinityMode(StrEnum):
@@ -218,7 +226,17 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         yaml = YamlConfigSettingsSource(settings_cls, yaml_file=_yaml_file.get("path"))
-        return init_settings, env_settings, yaml
+        return init_settings, _Environment(settings_cls), yaml
+
+
+class _Environment(EnvSettingsSource):
+    """Environment variables, without kubelet's service links."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        if isinstance(value, str) and value.lower().startswith(_SERVICE_LINKS):
+            value = None
+        return value, key, is_complex
 
 
 _yaml_file: dict[str, Path | None] = {}

@@ -6,6 +6,10 @@ from click.testing import CliRunner
 
 from lws_placement.cli.main import cli
 from lws_placement.cli.main import main as run_main
+from lws_placement.scheduler_config import BASE
+from lws_placement.settings import Settings
+
+MANIFESTS = BASE.parent
 
 
 def test_help_lists_the_verbs_and_every_knob_has_a_flag():
@@ -26,6 +30,57 @@ def test_flags_win_over_environment_over_file(tmp_path, monkeypatch):
     shown = yaml.safe_load(done.output)
     assert (shown["hold_seconds"], shown["lease_seconds"], shown["log_level"]) == (3, 5, "DEBUG")
     assert shown["roles"] == ["webhook", "extender"]
+
+
+def service_links(name, *, ports, protocol="TCP"):
+    """What kubelet sets for a Service (pkg/kubelet/envvars `FromServices`)."""
+    prefix, host = name.upper().replace("-", "_"), "10.96.0.7"
+    first, scheme = ports[0]["port"], protocol.lower()
+    links = {f"{prefix}_SERVICE_HOST": host, f"{prefix}_SERVICE_PORT": str(first)}
+    links[f"{prefix}_PORT"] = f"{scheme}://{host}:{first}"
+    for port in ports:
+        links[f"{prefix}_SERVICE_PORT_{port['name'].upper().replace('-', '_')}"] = str(port["port"])
+        each = f"{prefix}_PORT_{port['port']}_{protocol}"
+        links |= {each: f"{scheme}://{host}:{port['port']}", f"{each}_PROTO": scheme}
+        links |= {f"{each}_PORT": str(port["port"]), f"{each}_ADDR": host}
+    return links
+
+
+def test_service_links_of_our_own_services_are_nobodys_settings(monkeypatch):
+    services = list(yaml.safe_load_all((MANIFESTS / "services.yaml").read_text()))
+    assert len(services) == 3
+    for service in services:
+        links = service_links(service["metadata"]["name"], ports=service["spec"]["ports"])
+        for variable, value in links.items():
+            monkeypatch.setenv(variable, value)
+    done = CliRunner().invoke(cli, ["serve", "--print-config"])
+    assert done.exit_code == 0, done.output
+    shown = yaml.safe_load(done.output)
+    assert (shown["webhook_port"], shown["extender_port"], shown["health_port"]) == (
+        9443,
+        9444,
+        8080,
+    )
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "udp", "sctp"])
+def test_a_service_link_counts_as_absent_for_every_knob(scheme, monkeypatch, tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("webhook_port: 7\n")
+    for field in Settings.model_fields:
+        monkeypatch.setenv(f"LWS_PLACEMENT_{field.upper()}", f"{scheme}://10.96.0.7:443")
+    done = CliRunner().invoke(cli, ["serve", f"--config={file}", "--print-config"])
+    assert done.exit_code == 0, done.output
+    assert yaml.safe_load(done.output) == {
+        **Settings.model_construct().model_dump(mode="json"),
+        "webhook_port": 7,
+    }
+
+
+def test_our_pods_ask_kubelet_for_no_service_links():
+    objects = yaml.safe_load_all((MANIFESTS / "deployment.yaml").read_text())
+    specs = [o["spec"]["template"]["spec"] for o in objects if o["kind"] == "Deployment"]
+    assert [spec["enableServiceLinks"] for spec in specs] == [False]
 
 
 @pytest.mark.parametrize("text", ['{"cpu": 4}', '{"cpu": "4"}', "{cpu: 4}"])
