@@ -18,6 +18,8 @@ K = TypeVar("K", bound=Hashable)
 
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_MOST_S = 30.0
+_DOUBLINGS = 16
+"""That get from the first to the most; after 1 100 there is no such float."""
 
 
 class KeyQueue(Generic[K]):
@@ -67,7 +69,8 @@ class KeyQueue(Generic[K]):
         if failed:
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
-            self.add(key, delay_s=min(_BACKOFF_FIRST_S * 2**failures, _BACKOFF_MOST_S))
+            doublings = min(failures, _DOUBLINGS)
+            self.add(key, delay_s=min(_BACKOFF_FIRST_S * 2**doublings, _BACKOFF_MOST_S))
         else:
             self._failures.pop(key, None)
             if again:

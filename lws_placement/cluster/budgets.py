@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from lws_placement.cluster.client import Raw
+from lws_placement.cluster.decode import checked_text, checked_texts
 from lws_placement.engine.budgets import Budget, BudgetName
 from lws_placement.engine.model import Operator, Requirement
 
@@ -41,7 +42,7 @@ def decode_budget(raw: Raw) -> Budget:
     current = status.get("observedGeneration", 0) >= meta.get("generation", 0)
     wanted = status.get("desiredHealthy", 0)
     return Budget(
-        id=BudgetName(meta["namespace"], meta["name"]),
+        id=BudgetName(checked_text(meta["namespace"]), checked_text(meta["name"])),
         selector=_selector(spec.get("selector")),
         allowed=max(status.get("disruptionsAllowed", 0), 0) if current else 0,
         enough_healthy=status.get("currentHealthy", 0) >= wanted > 0,
@@ -53,9 +54,14 @@ def _selector(raw: Raw | None) -> tuple[Requirement, ...] | None:
     """policy/v1: an absent selector selects no pod, an empty one all."""
     if raw is None:
         return None
-    labels = [Requirement(k, Operator.IN, (v,)) for k, v in (raw.get("matchLabels") or {}).items()]
+    given = checked_texts(raw.get("matchLabels"))
+    labels = [Requirement(k, Operator.IN, (v,)) for k, v in given.items()]
     expressions = [
-        Requirement(e["key"], Operator(e["operator"]), tuple(e.get("values") or ()))
+        Requirement(
+            checked_text(e["key"]),
+            Operator(e["operator"]),
+            tuple(checked_text(v) for v in e.get("values") or ()),
+        )
         for e in raw.get("matchExpressions") or ()
     ]
     return tuple(sorted((*labels, *expressions), key=lambda r: (r.key, r.operator, r.values)))

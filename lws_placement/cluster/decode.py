@@ -1,22 +1,35 @@
 """Raw JSON -> engine values: the only reader of labels, annotations and specs of nodes and pods.
 
 Decoders of watched objects do not raise for what a user wrote: a pod whose group annotations are
-broken is decoded as a pod of no group (the webhook refuses such pods; these slipped past it), so
-that one bad object never stops a watch.
+broken is decoded as a pod of no group (the webhook refuses such pods; these slipped past it). What
+they raise for an object that is not as the API says is one of UNREADABLE.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 from lws_placement import keys
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode_demand import decode_demand, node_pin
 from lws_placement.engine.ask import ask_of
-from lws_placement.engine.model import UNRANKED, MemberInfo, Node, Pod, PodPhase, Taint
-from lws_placement.engine.resources import amount_available
+from lws_placement.engine.model import UNRANKED, Demand, MemberInfo, Node, Pod, PodPhase, Taint
+from lws_placement.engine.resources import PODS, amount_available, amount_requested
 from lws_placement.errors import InvalidObjectError
+
+UNREADABLE = (
+    InvalidObjectError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What reading an object raises that is not as the API says."""
+
+T = TypeVar("T")
 
 _LEADER = "0"
 
@@ -41,11 +54,15 @@ def decode_node(raw: Raw) -> Node:
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     allocatable = status.get("allocatable") or {}
     return Node(
-        name=meta["name"],
-        labels=meta.get("labels") or {},
+        name=checked_text(meta["name"]),
+        labels=checked_texts(meta.get("labels")),
         allocatable={name: amount_available(name, q) for name, q in allocatable.items()},
         taints=tuple(
-            Taint(t.get("key", ""), t.get("value") or "", t.get("effect", ""))
+            Taint(
+                checked_text(t.get("key", "")),
+                checked_text(t.get("value") or ""),
+                checked_text(t.get("effect", "")),
+            )
             for t in spec.get("taints") or ()
         ),
         unschedulable=bool(spec.get("unschedulable")),
@@ -54,19 +71,32 @@ def decode_node(raw: Raw) -> Node:
 
 
 def decode_pod(raw: Raw) -> Pod:
+    """A pod of which something cannot be read still counts, as far as can be known: its node and
+    phase, whether it is going, a pod slot and those of its containers' requests that can be read.
+    It is nobody's member, and `unread` says why.
+
+    Raises InvalidObjectError for one without namespace, name, UID or version.
+    """
+    try:
+        return _decode_pod(raw)
+    except UNREADABLE as e:
+        return _what_is_known(raw, why=repr(e)[:500])
+
+
+def _decode_pod(raw: Raw) -> Pod:
     meta, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
-    notes: Mapping[str, str] = meta.get("annotations") or {}
+    notes, labels = checked_texts(meta.get("annotations")), checked_texts(meta.get("labels"))
     owner = controlling_owner(raw)
     pinned = node_pin(spec) if keys.PINNED_NODE in notes else None
-    gates = tuple(g["name"] for g in spec.get("schedulingGates") or ())
+    gates = tuple(checked_text(g["name"]) for g in spec.get("schedulingGates") or ())
     return Pod(
-        namespace=meta["namespace"],
-        name=meta["name"],
-        uid=meta["uid"],
-        resource_version=meta["resourceVersion"],
+        namespace=checked_text(meta["namespace"]),
+        name=checked_text(meta["name"]),
+        uid=checked_text(meta["uid"]),
+        resource_version=checked_text(meta["resourceVersion"]),
         created_s=decode_time(meta.get("creationTimestamp")),
         demand=decode_demand(spec, pinned=pinned),
-        node=spec.get("nodeName") or None,
+        node=checked_text(spec.get("nodeName") or "") or None,
         phase=_phase(status.get("phase")),
         terminating=bool(meta.get("deletionTimestamp")),
         gated=keys.GATE in gates,
@@ -76,19 +106,76 @@ def decode_pod(raw: Raw) -> Pod:
         pinned=pinned,
         plan=notes.get(keys.PLAN, ""),
         released=keys.RELEASED in notes,
-        owner_uid=owner.get("uid", ""),
-        owner_name=owner.get("name", ""),
-        owner_kind=owner.get("kind", ""),
+        owner_uid=checked_text(owner.get("uid", "")),
+        owner_name=checked_text(owner.get("name", "")),
+        owner_kind=checked_text(owner.get("kind", "")),
         priority=int(spec.get("priority") or 0),
         preempts=spec.get("preemptionPolicy") != "Never",
         ready=_is_ready(status),
-        labels=tuple(_label(k, v) for k, v in sorted((meta.get("labels") or {}).items())),
+        labels=tuple(_label(k, v) for k, v in sorted(labels.items())),
         member=decode_member(meta),
-        nominated=status.get("nominatedNodeName") or "",
+        nominated=checked_text(status.get("nominatedNodeName") or ""),
         unschedulable=_unschedulable(status),
         deleted_s=decode_time(meta.get("deletionTimestamp")),
         node_trouble=_node_trouble(status),
     )
+
+
+def _what_is_known(raw: Raw, *, why: str) -> Pod:
+    meta, spec, status = (_object(raw.get(part)) for part in ("metadata", "spec", "status"))
+    return Pod(
+        namespace=checked_text(meta.get("namespace")),
+        name=checked_text(meta.get("name")),
+        uid=checked_text(meta.get("uid")),
+        resource_version=checked_text(meta.get("resourceVersion")),
+        created_s=_readable(lambda: decode_time(meta.get("creationTimestamp")), 0.0),
+        demand=_readable(lambda: _readable_demand(spec), Demand(((PODS, 1),))),
+        node=_readable(lambda: checked_text(spec.get("nodeName") or ""), "") or None,
+        phase=_readable(lambda: _phase(status.get("phase")), PodPhase.UNKNOWN),
+        terminating=bool(meta.get("deletionTimestamp")),
+        marked=_readable(lambda: _asks_for(spec, keys.MEMBER_MARKER), False),
+        priority=_readable(lambda: int(spec.get("priority") or 0), 0),
+        unread=why,
+    )
+
+
+def _readable_demand(spec: Raw) -> Demand:
+    """Of the containers alone, each resource by itself."""
+    amounts: dict[str, int] = {}
+    for container in spec["containers"]:
+        resources = _object(_object(container).get("resources"))
+        asked = {**_object(resources.get("limits")), **_object(resources.get("requests"))}
+        for name, quantity in asked.items():
+            amount = _readable(partial(amount_requested, name, quantity), 0)
+            amounts[name] = amounts.get(name, 0) + amount
+    kept = {n: a for n, a in amounts.items() if a > 0 and not n.startswith(keys.OUR_PREFIX)}
+    return Demand(tuple(sorted({**kept, PODS: 1}.items())))
+
+
+def _readable(read: Callable[[], T], otherwise: T) -> T:
+    try:
+        return read()
+    except UNREADABLE:
+        return otherwise
+
+
+def checked_text(value: object) -> str:
+    """Raises InvalidObjectError if it is none."""
+    if not isinstance(value, str):
+        raise InvalidObjectError(f"a field is of type {type(value).__name__}, not text")
+    return value
+
+
+def checked_texts(value: object) -> Mapping[str, str]:
+    """Labels or annotations. Raises InvalidObjectError for a value that is no text."""
+    found = value or {}
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise InvalidObjectError("labels or annotations are not text")
+    return found
+
+
+def _object(value: object) -> Raw:
+    return value if isinstance(value, dict) else {}
 
 
 def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:

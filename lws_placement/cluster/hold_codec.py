@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from lws_placement import keys
 from lws_placement.cluster.client import Raw
+from lws_placement.cluster.decode import UNREADABLE, checked_text
 from lws_placement.engine.ask import Scope
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import Demand, DomainName, GroupId, HostPort
@@ -55,13 +56,13 @@ def decode_holds(raw: Raw) -> list[Hold]:
     try:
         body = json.loads((meta.get("annotations") or {})[keys.HOLD])
         if body["version"] != VERSION:
-            raise InvalidObjectError(f"{where}: hold version {body['version']!r} is not {VERSION}")
-        domain = DomainName(body["topologyKey"], body["domain"])
+            raise ValueError(f"hold version {str(body['version'])[:20]!r} is not {VERSION}")
+        domain = DomainName(checked_text(body["topologyKey"]), checked_text(body["domain"]))
         holds = [_decode_holder(holder, domain=domain, meta=meta) for holder in body["holders"]]
         if not holds:
             raise ValueError("no holders")
         return holds
-    except (KeyError, ValueError, TypeError, AttributeError) as e:
+    except UNREADABLE as e:
         raise InvalidObjectError(
             f"{where}: annotation {keys.HOLD} is not a hold we can read ({e!r}); "
             "its domain stays shut until the Lease is repaired or deleted"
@@ -89,19 +90,19 @@ def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
     return Hold(
         domain=domain,
         group=_decode_group(holder),
-        group_index=holder["groupIndex"],
-        leader_name=holder["leader"],
-        revision=holder["revision"],
-        size=holder["size"],
-        plan=holder["plan"],
-        nodes={int(rank): node for rank, node in holder["nodes"].items()},
+        group_index=checked_text(holder["groupIndex"]),
+        leader_name=checked_text(holder["leader"]),
+        revision=checked_text(holder["revision"]),
+        size=int(holder["size"]),
+        plan=checked_text(holder["plan"]),
+        nodes={int(rank): checked_text(node) for rank, node in holder["nodes"].items()},
         demands=_decode_demands(holder),
         scope=Scope(holder.get("scope", Scope.CLUSTER)),
-        parts=holder.get("parts", 1),
+        parts=int(holder.get("parts", 1)),
         state=HoldState(holder["state"]),
         evicts=tuple(_decode_group(g) for g in holder.get("evicts", ())),
-        resource_version=meta.get("resourceVersion", ""),
-        uid=meta.get("uid", ""),
+        resource_version=checked_text(meta.get("resourceVersion", "")),
+        uid=checked_text(meta.get("uid", "")),
     )
 
 
@@ -115,7 +116,9 @@ def _encode_group(group: GroupId) -> Raw:
 
 
 def _decode_group(raw: Raw) -> GroupId:
-    return GroupId(raw["namespace"], raw["lws"], raw["lwsUid"], raw["groupKey"])
+    return GroupId(
+        *(checked_text(raw[part]) for part in ("namespace", "lws", "lwsUid", "groupKey"))
+    )
 
 
 def _encode_demands(hold: Hold) -> Raw:
@@ -140,8 +143,11 @@ def _encode_demands(hold: Hold) -> Raw:
 def _decode_demands(holder: Raw) -> dict[int, Demand]:
     distinct = [
         Demand(
-            resources=tuple(sorted(d["resources"].items())),
-            host_ports=tuple(HostPort(*p) for p in d.get("ports", ())),
+            resources=tuple(sorted((name, int(n)) for name, n in d["resources"].items())),
+            host_ports=tuple(
+                HostPort(checked_text(ip), checked_text(protocol), int(port))
+                for ip, protocol, port in d.get("ports", ())
+            ),
         )
         for d in holder["reserved"]
     ]

@@ -2,8 +2,12 @@
 everything is read once.
 
 A list replaces what was known of its kind, object by object, so nothing that vanished during a gap
-survives. Objects that cannot be decoded are logged and skipped, except that an unreadable hold
-keeps its domain shut: its Lease refuses every create, and the domain counts as somebody's.
+survives.
+
+No object ends a watch, whatever is in it. One that cannot be decoded is said in the log, once for
+each thing that is wrong with it, and skipped: what was known of it before stays. Except that an
+unreadable hold keeps its domain shut (its Lease refuses every create, and the domain counts as
+somebody's), and that a pod whose node can be read takes room there (`decode_pod`).
 """
 
 import asyncio
@@ -15,11 +19,11 @@ from lws_placement import keys
 from lws_placement.cluster.budgets import decode_budget
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, Raw
-from lws_placement.cluster.decode import decode_node
+from lws_placement.cluster.decode import UNREADABLE, checked_text, decode_node
 from lws_placement.cluster.decode_workload import decode_daemon_set, decode_lws, decode_revision
 from lws_placement.cluster.hold_codec import decode_holds
 from lws_placement.cluster.hold_store import SELECTOR
-from lws_placement.cluster.watch import OnEvent, Watcher
+from lws_placement.cluster.watch import OnEvent, Watcher, shielded
 from lws_placement.engine.model import DomainName
 from lws_placement.engine.workload import DaemonSetInfo
 from lws_placement.errors import InvalidObjectError, NotFoundError
@@ -32,8 +36,7 @@ SETS_PATH = "/apis/apps/v1/statefulsets"
 REVISIONS_PATH = "/apis/apps/v1/controllerrevisions"
 BUDGETS_PATH = "/apis/policy/v1/poddisruptionbudgets"
 
-UNREADABLE = (InvalidObjectError, KeyError, ValueError, TypeError, AttributeError)
-"""What an object raises that is not as the API says."""
+_MOST_TOLD = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,26 @@ class Kind:
     drop: Callable[[Raw], None]
     params: Mapping[str, str] = field(default_factory=dict)
 
+    _told: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """UID -> what is wrong with the object, as far as it was said."""
+
     def on_event(self, event: str, raw: Raw) -> None:
+        uid = raw["metadata"]["uid"]
         try:
             (self.drop if event == "DELETED" else self.put)(raw)
         except UNREADABLE as e:
-            meta = raw["metadata"]
-            where = f"{meta.get('namespace', '')}/{meta.get('name')}"
-            log.error("skipped", extra={"path": self.path, "object": where, "error": repr(e)})
+            self._tell(raw["metadata"], uid, repr(e))
+        else:
+            self._told.pop(uid, None)
+
+    def _tell(self, meta: Raw, uid: str, error: str) -> None:
+        if self._told.get(uid) == error:
+            return
+        self._told[uid] = error
+        if len(self._told) > _MOST_TOLD:
+            self._told.pop(next(iter(self._told)))
+        where = f"{meta.get('namespace', '')}/{meta.get('name')}"
+        log.error("skipped", extra={"path": self.path, "object": where, "error": error[:1000]})
 
 
 class Intake:
@@ -74,7 +90,7 @@ class Intake:
             "/apis/apps/v1/daemonsets", self._put_daemon_set, self._drop_daemon_set
         )
         self.budgets = Kind(BUDGETS_PATH, self._put_budget, self._drop_budget)
-        self.pods = Kind(PODS_PATH, cache.put_pod, self._drop_pod)
+        self.pods = Kind(PODS_PATH, self._put_pod, self._drop_pod)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -104,10 +120,10 @@ class Intake:
         self._cache.node_changed()
 
     def _put_hold(self, raw: Raw) -> None:
-        name = raw["metadata"]["name"]
+        name = checked_text(raw["metadata"]["name"])
         try:
             holds = decode_holds(raw)
-        except InvalidObjectError:
+        except UNREADABLE:
             self._cache.shut(name)
             raise
         self._cache.open(name)
@@ -170,6 +186,12 @@ class Intake:
         self._cache.budgets.drop(meta["namespace"], meta["name"])
         self._cache.budget_changed()
 
+    def _put_pod(self, raw: Raw) -> None:
+        self._cache.put_pod(raw)
+        pod = self._cache.pod(raw["metadata"]["uid"])
+        if pod is not None and pod.unread:
+            raise InvalidObjectError(f"counts on its node only in part: {pod.unread}")
+
     def _drop_pod(self, raw: Raw) -> None:
         meta = raw["metadata"]
         self._cache.drop_pod(meta["uid"], version=int(meta.get("resourceVersion") or 0))
@@ -193,14 +215,14 @@ class Mirror:
         """Before `run()`: `on_event` is told of the objects under `path` as well, after the cache,
         so that nobody has to watch and decode the same ones again. The watcher that tells.
         """
-        self._followers[path].append(on_event)
+        self._followers[path].append(shielded(on_event, path=path))
         return self._watchers[path]
 
     def _teller(self, kind: Kind) -> OnEvent:
-        followers = self._followers[kind.path]
+        put, followers = shielded(kind.on_event, path=kind.path), self._followers[kind.path]
 
         def tell(event: str, raw: Raw) -> None:
-            kind.on_event(event, raw)
+            put(event, raw)
             for follower in followers:
                 follower(event, raw)
 
@@ -237,11 +259,11 @@ async def read_once(
     Raises ApiError for what may not be read. A cluster without LeaderWorkerSets has none.
     """
     for kind in Intake(cache, namespace=namespace).kinds:
-        number = 0
+        number, put = 0, shielded(kind.on_event, path=kind.path)
         try:
             async for items, _ in api.pages(kind.path, **kind.params):
                 for raw in items:
-                    kind.on_event("ADDED", raw)
+                    put("ADDED", raw)
                 number += len(items)
                 on_page(kind.path, number)
         except NotFoundError:

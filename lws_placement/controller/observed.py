@@ -12,9 +12,16 @@ from typing import Any, TypeVar
 
 from lws_placement import keys
 from lws_placement.cluster.client import Api, Raw
-from lws_placement.cluster.decode import controlling_owner
-from lws_placement.cluster.mirror import LWS_PATH, PODS_PATH, REVISIONS_PATH, SETS_PATH, Mirror
-from lws_placement.cluster.watch import OnEvent, Watcher
+from lws_placement.cluster.decode import UNREADABLE, checked_texts, controlling_owner
+from lws_placement.cluster.mirror import (
+    LWS_PATH,
+    PODS_PATH,
+    REVISIONS_PATH,
+    SETS_PATH,
+    Kind,
+    Mirror,
+)
+from lws_placement.cluster.watch import Watcher
 from lws_placement.engine.desired import unversioned
 from lws_placement.engine.restart import PodState
 
@@ -22,6 +29,8 @@ K = TypeVar("K")
 
 Name = tuple[str, str]
 """(namespace, name)."""
+
+_SERVICES_PATH = "/api/v1/services"
 
 
 class Observed:
@@ -53,16 +62,16 @@ class Observed:
         self._sets_by_uid: dict[str, Name] = {}
         self._services = Watcher(
             api,
-            "/api/v1/services",
-            on_event=self._handler(self._put_service, self._drop_service),
+            _SERVICES_PATH,
+            on_event=Kind(_SERVICES_PATH, self._put_service, self._drop_service).on_event,
             params={"labelSelector": keys.LWS_NAME},
         )
         self._watchers = [
             self._services,
-            mirror.follow(LWS_PATH, self._handler(self._put_lws, self._drop_lws)),
-            mirror.follow(SETS_PATH, self._handler(self._put_set, self._drop_set)),
-            mirror.follow(REVISIONS_PATH, self._handler(self._put_revision, self._drop_revision)),
-            mirror.follow(PODS_PATH, self._handler(self._put_pod, self._drop_pod)),
+            _follow(mirror, LWS_PATH, self._put_lws, self._drop_lws),
+            _follow(mirror, SETS_PATH, self._put_set, self._drop_set),
+            _follow(mirror, REVISIONS_PATH, self._put_revision, self._drop_revision),
+            _follow(mirror, PODS_PATH, self._put_pod, self._drop_pod),
         ]
 
     async def run(self) -> None:
@@ -107,13 +116,6 @@ class Observed:
         return str(controlling_owner(self.sets[name]).get("uid", "")) if name else None
 
     # -- inside ----------------------------------------------------------------------------------
-
-    @staticmethod
-    def _handler(put: Callable[[Raw], None], drop: Callable[[Raw], None]) -> OnEvent:
-        def on_event(event: str, raw: Raw) -> None:
-            (drop if event == "DELETED" else put)(raw)
-
-        return on_event
 
     def _put_lws(self, raw: Raw) -> None:
         known = self.lws.get(_name(raw))
@@ -192,9 +194,10 @@ class Observed:
             self._drop_pod(raw)  # the label may have been there before
             return
         state = pod_state(raw)
+        leader = _as_leader(raw) if state.is_leader else None
         self._pods[_name(raw)] = state
-        if state.is_leader:
-            self._leaders[_name(raw)] = _as_leader(raw)
+        if leader is not None:
+            self._leaders[_name(raw)] = leader
             self._leaders_of_lws.setdefault((state.namespace, state.lws), set()).add(_name(raw))
         self._of_group.setdefault(_group_of(state), set()).add(_name(raw))
         self._on_pod(state)
@@ -209,10 +212,15 @@ class Observed:
         lws = (known.namespace, known.lws)
         _discard(self._of_group, _group_of(known), _name(raw))
         _discard(self._leaders_of_lws, lws, _name(raw))
-        # All that is told of a pod that vanished during a gap is its name.
-        last = pod_state(raw) if "spec" in raw else known
+        last = _last_state(raw, known)
         self._on_pod(replace(last, node=last.node or known.node, terminating=True))
         self._on_child(lws)
+
+
+def _follow(
+    mirror: Mirror, path: str, put: Callable[[Raw], None], drop: Callable[[Raw], None]
+) -> Watcher:
+    return mirror.follow(path, Kind(path, put, drop).on_event)
 
 
 def _group_of(pod: PodState) -> tuple[Name, str]:
@@ -226,9 +234,17 @@ def _discard(index: dict[K, set[Name]], key: K, name: Name) -> None:
         index.pop(key, None)
 
 
+def _last_state(raw: Raw, known: PodState) -> PodState:
+    """All that is told of a pod that vanished during a gap is its name."""
+    try:
+        return pod_state(raw) if "spec" in raw else known
+    except UNREADABLE:
+        return known
+
+
 def pod_state(raw: Raw) -> PodState:
     meta, status = raw["metadata"], raw.get("status") or {}
-    labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
+    labels, notes = checked_texts(meta.get("labels")), checked_texts(meta.get("annotations"))
     statuses = [
         *(status.get("containerStatuses") or ()),
         *(status.get("initContainerStatuses") or ()),

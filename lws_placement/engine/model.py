@@ -231,6 +231,8 @@ class Pod:
     """Of a Terminating pod: when its grace ends, seconds since the epoch."""
     node_trouble: str = ""
     """Why its node, not itself, ended it (evicted, refused by the kubelet); empty otherwise."""
+    unread: str = ""
+    """What of it could not be read, so that it counts only in part; empty otherwise."""
 
     @property
     def key(self) -> str:

@@ -7,8 +7,9 @@ rounded down, so rounding can refuse a fit but never invent one
 https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/).
 """
 
+import re
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from functools import lru_cache
 
 from lws_placement.errors import InvalidObjectError
@@ -18,6 +19,12 @@ PODS = "pods"
 
 Resources = Mapping[str, int]
 """Resource name -> amount; a missing name means zero."""
+
+MOST = Decimal(2**63 - 1)
+"""The largest quantity there is: more counts as this, as for the API server. No node has so much of
+anything, so what asks for the impossible stays impossible."""
+LEAST = Decimal("1e-9")
+"""The smallest that is more than nothing (`1n`): less counts as this."""
 
 _SUFFIXES = {
     "": Decimal(1),
@@ -38,20 +45,39 @@ _SUFFIXES = {
     "Ei": Decimal(2**60),
 }
 
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+))"
+    r"([eE](?P<exponent>[+-]?[0-9]+)|(?P<suffix>[numkMGTPE]|[KMGTPE]i|))"
+)
+_LONGEST = 64
+"""Characters; what the API server writes has at most 30."""
+_EXPONENT = 100
+"""Beyond this every number of `_LONGEST` digits is more than MOST or less than LEAST."""
+_EXACT = Context(prec=4 * _LONGEST)
+"""Enough digits for a number of `_LONGEST`, scaled, so that only `_to_unit` rounds."""
+
 
 @lru_cache(maxsize=4096)
 def parse_quantity(text: str) -> Decimal:
-    """`"500m"` -> Decimal("0.5"). Raises InvalidObjectError for anything that is no quantity."""
+    """`"500m"` -> Decimal("0.5"), at most MOST and, unless it is 0, at least LEAST on either side
+    of 0. In bounded time, whatever the text. Raises InvalidObjectError for anything that is no
+    quantity.
+    """
     stripped = text.strip()
-    number = stripped.rstrip("numkKMGTPEi")
-    scale = _SUFFIXES.get(stripped[len(number) :])
-    try:
-        value = Decimal(number)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if scale is None or not value.is_finite():
-        raise InvalidObjectError(f"{text!r} is not a Kubernetes quantity (such as 500m, 2 or 16Gi)")
-    return value * scale
+    match = _QUANTITY.fullmatch(stripped) if len(stripped) <= _LONGEST else None
+    if match is None:
+        shown = stripped if len(stripped) <= _LONGEST else f"{stripped[:_LONGEST]}..."
+        raise InvalidObjectError(
+            f"{shown!r} is not a Kubernetes quantity (such as 500m, 2 or 16Gi)"
+        )
+    number = Decimal(match["number"])
+    if match["exponent"]:
+        exponent = max(-_EXPONENT, min(int(match["exponent"]), _EXPONENT))
+        value = _EXACT.scaleb(number, exponent)
+    else:
+        value = _EXACT.multiply(number, _SUFFIXES[match["suffix"]])
+    size = max(LEAST, min(value.copy_abs(), MOST)) if value else value
+    return size.copy_sign(value)
 
 
 def amount_requested(name: str, quantity: object) -> int:
@@ -65,10 +91,22 @@ def amount_available(name: str, quantity: object) -> int:
 
 
 def _to_unit(name: str, quantity: object, rounding: str) -> int:
-    value = parse_quantity(str(quantity))
+    """`quantity` as JSON has it: text or a number; null counts as 0, as for the API server."""
+    if quantity is None:
+        return 0
+    if not isinstance(quantity, str | int | float):
+        raise InvalidObjectError(f"the quantity of {name} is neither text nor a number")
+    value = parse_quantity(_as_text(quantity))
     if name == CPU:
-        value *= 1000
+        value = _EXACT.scaleb(value, 3)
     return int(value.to_integral_value(rounding=rounding))
+
+
+def _as_text(quantity: str | float) -> str:
+    """An integer of thousands of digits has no text in Python."""
+    if isinstance(quantity, int):
+        return str(max(-(2**63), min(quantity, 2**63)))
+    return str(quantity)
 
 
 def total(parts: Iterable[Resources]) -> dict[str, int]:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 
 from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.mirror import UNREADABLE, Intake
+from lws_placement.cluster.decode import UNREADABLE
+from lws_placement.cluster.mirror import Intake
 from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.actions import Action, EndHold, LeaveHold, TryEvictions, WriteHold

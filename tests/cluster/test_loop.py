@@ -57,3 +57,12 @@ async def test_being_deposed_ends_the_loop():
     with pytest.raises(ExceptionGroup) as raised:
         await asyncio.wait_for(run_queue(queue, handle), 5)
     assert raised.group_contains(NotLeaderError)
+
+
+async def test_a_key_that_has_failed_ten_thousand_times_is_retried_still():
+    queue = KeyQueue()
+    for _ in range(10_000):
+        queue.add("a")
+        queue.done(await queue.take(), failed=True)
+    queue.add("a")
+    assert await queue.take() == "a"
