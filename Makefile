@@ -6,6 +6,12 @@ ARGS ?=
 SECONDS ?= 1800
 CODE := lws_placement webhook certs tests manifests
 
+# Another version of Kubernetes that we have module files for: make test KUBERNETES=1.35.4
+KUBERNETES ?=
+ifneq ($(KUBERNETES),)
+export LWS_PLACEMENT_KUBERNETES_VERSION := $(KUBERNETES)
+endif
+
 # The tests start hundreds of processes of ours: compiled once, not each time.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -49,8 +55,8 @@ unit: venv ## Unit tests alone: a few minutes, no control plane
 e2e: control-plane ## End-to-end tests alone
 	$(BIN)/pytest --e2e tests/e2e $(WORKERS) $(ARGS)
 
-control-plane: venv ## Build etcd, kube-apiserver and the rest into the cache, once; about 9 minutes
-	@$(BIN)/python -c "from lws_placement.localcluster.binaries import find_or_build as f; f(print)"
+control-plane: venv ## Build etcd, kube-apiserver and the rest into the cache, once; 9 minutes; KUBERNETES=1.35.4
+	@$(BIN)/python -m lws_placement.localcluster.binaries
 
 soak: venv ## Random churn against the real control plane; SECONDS=1800
 	LWS_PLACEMENT_CHURN_SECONDS=$(SECONDS) $(BIN)/pytest --e2e tests/e2e/test_churn.py -s $(ARGS)

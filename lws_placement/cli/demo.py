@@ -43,9 +43,8 @@ def demo(keep: bool, story: str) -> None:
 
     The control plane's programs are looked for in $KUBEBUILDER_ASSETS, in the cache
     ($LWS_PLACEMENT_CACHE, else ~/.cache/lws-placement) and on PATH; what is not there in version
-    $LWS_PLACEMENT_KUBERNETES_VERSION (default: the one that is tested) is built into the cache,
-    once, about 9 minutes on 2 cores. Only the default version can be built; programs of another
-    one have to be there.
+    $LWS_PLACEMENT_KUBERNETES_VERSION (default: the newest that is tested) is built into the cache,
+    once, about 9 minutes on 2 cores. Programs of a version that is not tested have to be there.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # piped, too, one sees what happens

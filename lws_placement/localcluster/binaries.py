@@ -1,24 +1,39 @@
 """Where the control plane's programs come from: given, cached, on PATH, or built here once.
 
-They are built from their public Go modules (`modules/<version>/*/go.mod`, see `go_build.py`); a
-build takes about 9 minutes on 2 cores. The result is cached outside the tree, per version.
+They are built from their public Go modules (see `go_build.py`): `modules/kubernetes/<version>` for
+each version of Kubernetes that we are tested with, `modules/etcd` and `modules/kwok` for all of
+them. A build takes about 9 minutes on 2 cores. The result is cached outside the tree, per version.
 """
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from lws_placement.errors import LocalClusterError
-from lws_placement.localcluster.go_build import GoProgram, Progress, build_missing, cache_folder
+from lws_placement.localcluster.go_build import (
+    GoProgram,
+    Progress,
+    build_missing,
+    cache_folder,
+    module_version,
+)
 
 KUBERNETES_VERSION = "1.37.2"
 
 _MODULES = Path(__file__).parent / "modules"
 _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
-PROGRAMS = ("etcd", *_KUBERNETES, "kwok")
+_TOOLS = {
+    "etcd": GoProgram("etcd", _MODULES / "etcd", "go.etcd.io/etcd/server/v3"),
+    "kwok": GoProgram("kwok", _MODULES / "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+}
+PROGRAMS = (*_KUBERNETES, *_TOOLS)
+
+_VERSION = re.compile(r"v(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.\d+)?)")
+"""A vendor's own suffix (`-gke.1`, `+k3s1`) is no part of the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +47,14 @@ class Binaries:
 
 
 def wanted_version() -> str:
-    """`$LWS_PLACEMENT_KUBERNETES_VERSION`, else the one that we are tested with."""
+    """`$LWS_PLACEMENT_KUBERNETES_VERSION`, else the newest that we are tested with."""
     return os.environ.get("LWS_PLACEMENT_KUBERNETES_VERSION") or KUBERNETES_VERSION
+
+
+def known_versions() -> list[str]:
+    """Versions of Kubernetes that can be built here, oldest first."""
+    names = [path.name for path in (_MODULES / "kubernetes").iterdir()]
+    return sorted(names, key=lambda name: [int(n) for n in re.findall(r"\d+", name)])
 
 
 def find_or_build(progress: Progress, *, version: str = "") -> Binaries:
@@ -41,18 +62,22 @@ def find_or_build(progress: Progress, *, version: str = "") -> Binaries:
     is missing and what to do.
     """
     version = version or wanted_version()
-    folder = cache_folder() / f"kubernetes-{version}" / "bin"
+    folders = dict.fromkeys(_KUBERNETES, cache_folder() / f"kubernetes-{version}" / "bin")
+    for name, tool in _TOOLS.items():
+        folders[name] = cache_folder() / f"{name}-{module_version(tool)}" / "bin"
     found: dict[str, Path] = {}
     for program in PROGRAMS:
-        path = _find(program, folder, version)
+        path = _find(program, folders[program], version)
         if path is not None:
             found[program] = path
-    missing = [name for name in PROGRAMS if name not in found]
-    if missing:
-        programs = [p for p in kubernetes_programs(version) if p.name in missing]
-        what = f"{len(programs)} programs of Kubernetes {version} (about 9 minutes on 2 cores)"
-        build_missing(programs, folder, what=what, progress=progress)
-        found |= {name: folder / name for name in missing}
+    missing = [_program(name, version) for name in PROGRAMS if name not in found]
+    for folder in dict.fromkeys(folders[program.name] for program in missing):
+        here = [program for program in missing if folders[program.name] == folder]
+        names = ", ".join(program.name for program in here)
+        took = "about 7 minutes" if len(here) > 1 else "a minute or two"
+        what = f"{names} of {folder.parent.name} ({took} on 2 cores)"
+        build_missing(here, folder, what=what, progress=progress)
+        found |= {program.name: folder / program.name for program in here}
     return Binaries({program: found[program] for program in PROGRAMS})
 
 
@@ -81,21 +106,26 @@ def _version_of(program: Path) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    match = re.search(r"v(\d+\.\d+\.\d+)", out.stdout)
+    match = _VERSION.search(out.stdout)
     return match.group(1) if match else ""
 
 
+def _program(name: str, version: str) -> GoProgram:
+    if name in _TOOLS:
+        return _TOOLS[name]
+    return next(p for p in kubernetes_programs(version) if p.name == name)
+
+
 def kubernetes_programs(version: str, extra: tuple[str, ...] = ()) -> list[GoProgram]:
-    """How PROGRAMS, and the commands of Kubernetes in `extra`, are built for `version`.
+    """How the commands of Kubernetes in PROGRAMS, and those in `extra`, are built for `version`.
 
     Raises LocalClusterError for a version without module manifests.
     """
-    manifests = _MODULES / version
-    if not manifests.is_dir():
-        known = ", ".join(sorted(p.name for p in _MODULES.iterdir()))
+    source = _MODULES / "kubernetes" / version
+    if not source.is_dir():
         raise LocalClusterError(
-            f"Kubernetes {version} cannot be built here (module files exist for {known}); "
-            "set KUBEBUILDER_ASSETS to a folder with its programs"
+            f"Kubernetes {version} cannot be built here (module files exist for "
+            f"{', '.join(known_versions())}); set KUBEBUILDER_ASSETS to a folder with its programs"
         )
     major, minor, _ = version.split(".", 2)
     base = "k8s.io/component-base/version"
@@ -103,12 +133,14 @@ def kubernetes_programs(version: str, extra: tuple[str, ...] = ()) -> list[GoPro
         f"-s -w -X {base}.gitVersion=v{version} -X {base}.gitMajor={major} "
         f"-X {base}.gitMinor={minor}"
     )
-    source = manifests / "kubernetes"
     return [
-        GoProgram("etcd", manifests / "etcd", "go.etcd.io/etcd/server/v3"),
-        *(
-            GoProgram(name, source, f"k8s.io/kubernetes/cmd/{name}", stamp)
-            for name in (*_KUBERNETES, *extra)
-        ),
-        GoProgram("kwok", manifests / "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+        GoProgram(name, source, f"k8s.io/kubernetes/cmd/{name}", stamp)
+        for name in (*_KUBERNETES, *extra)
     ]
+
+
+if __name__ == "__main__":
+    try:
+        find_or_build(print)
+    except LocalClusterError as error:
+        sys.exit(str(error))

@@ -47,6 +47,14 @@ def cache_folder() -> Path:
     return Path(base) / "lws-placement"
 
 
+def module_version(program: GoProgram) -> str:
+    """Of the module that `program` is a command of, as its manifest requires it: `3.7.3`."""
+    manifest = (program.module / "go.mod").read_text()
+    required: list[tuple[str, str]] = re.findall(r"^\s*(\S+) v(\S+)", manifest, re.MULTILINE)
+    # A command's module is the longest path that its own path begins with.
+    return max((p, v) for p, v in required if f"{program.package}/".startswith(f"{p}/"))[1]
+
+
 def build_missing(
     programs: Sequence[GoProgram], folder: Path, *, what: str, progress: Progress
 ) -> None:
