@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import yaml
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
@@ -48,6 +49,9 @@ _BUFFER_BYTES = 2**21
 """Of a response that are read ahead; a watch event may be larger than aiohttp's default."""
 _PAGE = "500"
 """Objects of a list that are in memory as JSON at a time."""
+
+_NO_KUBECONFIG = (AttributeError, KeyError, TypeError, ValueError)
+"""What the library raises on files that are YAML, but not a kubeconfig."""
 
 _ERRORS: Mapping[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
 
@@ -253,7 +257,7 @@ async def connect(kubeconfig: str | None = None, *, timeout_s: float = 30.0) -> 
             await load_kube_config(
                 config_file=kubeconfig, client_configuration=configuration, persist_config=False
             )
-    except (ConfigException, OSError) as e:
+    except (ConfigException, OSError, yaml.YAMLError, *_NO_KUBECONFIG) as e:
         raise SettingsError(f"no usable credentials for the API server: {e}") from e
     configuration.proxy = configuration.proxy or _proxy_to(configuration.host)
     return Api(configuration, timeout_s=timeout_s)

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from lws_placement.cli.main import cli
 from lws_placement.cli.main import main as run_main
+from lws_placement.localcluster.cluster import free_ports
 from lws_placement.scheduler_config import BASE
 from lws_placement.settings import Settings
 
@@ -30,6 +31,37 @@ def test_flags_win_over_environment_over_file(tmp_path, monkeypatch):
     shown = yaml.safe_load(done.output)
     assert (shown["hold_seconds"], shown["lease_seconds"], shown["log_level"]) == (3, 5, "DEBUG")
     assert shown["roles"] == ["webhook", "extender"]
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: there
+clusters: [{name: there, cluster: {server: "http://127.0.0.1:PORT"}}]
+users: [{name: me, user: {token: t}}]
+contexts: [{name: there, context: {cluster: there, user: me}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kubeconfig", "says"),
+    [
+        pytest.param(None, "nothing, without a cluster to ask: no usable credentials", id="none"),
+        pytest.param("", "nothing, without a cluster to ask: no usable credentials", id="empty"),
+        pytest.param(KUBECONFIG, "nothing, no API server reached: GET /version: ", id="nobody"),
+    ],
+)
+def test_print_config_needs_no_cluster_and_says_so(kubeconfig, says, tmp_path):
+    path = tmp_path / "kubeconfig"
+    if kubeconfig is not None:
+        (port,) = free_ports(1)
+        path.write_text(kubeconfig.replace("PORT", str(port)))
+    done = CliRunner().invoke(cli, ["serve", f"--kubeconfig={path}", "--print-config"])
+    assert done.exit_code == 0, done.output
+    *settings, last = done.stdout.splitlines()
+    assert last.startswith(f"# found: {says}")
+    assert set(yaml.safe_load("\n".join(settings))) == set(Settings.model_fields)
+    assert yaml.safe_load(done.stdout)["kubeconfig"] == str(path)
 
 
 def service_links(name, *, ports, protocol="TCP"):
@@ -88,6 +120,21 @@ def test_headroom_takes_quantities_as_text_and_as_numbers(text):
     done = CliRunner().invoke(cli, ["serve", f"--headroom={text}", "--print-config"])
     assert done.exit_code == 0, done.output
     assert yaml.safe_load(done.output)["headroom"] == {"cpu": "4"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "words", "a: [", "clusters: 1\ncurrent-context: a", "\x00"]
+)
+def test_a_file_that_is_no_kubeconfig_is_one_line_and_exit_code_1(
+    text, tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    monkeypatch.setattr("sys.argv", ["lws-placement", "status", f"--kubeconfig={path}"])
+    with pytest.raises(SystemExit) as exit_:
+        run_main()
+    assert exit_.value.code == 1
+    assert "no usable credentials for the API server" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
