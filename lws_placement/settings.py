@@ -57,6 +57,19 @@ class AffinityMode(StrEnum):
     NEVER = "never"
 
 
+class Tolerations(StrEnum):
+    """Whether kube-apiserver's plugin ExtendedResourceToleration is on."""
+
+    AUTO = "auto"
+    TRUE = "true"
+    FALSE = "false"
+
+    @property
+    def known(self) -> bool | None:
+        """None: the pods show it."""
+        return None if self is Tolerations.AUTO else self is Tolerations.TRUE
+
+
 class Settings(BaseSettings):
     """One field per knob; the description is what `--help` shows."""
 
@@ -117,6 +130,11 @@ class Settings(BaseSettings):
         default=AffinityMode.ALWAYS,
         description="Keep LeaderWorkerSet's exclusive affinity terms on planned members (always) "
         "or leave them out (never).",
+    )
+    extended_resource_toleration: Tolerations = Field(
+        default=Tolerations.AUTO,
+        description="Does the API server add tolerations for extended resources to pods (its "
+        "plugin ExtendedResourceToleration)? true, false, or auto: as pods show.",
     )
     hold_seconds: float = Field(
         default=60.0,
@@ -181,6 +199,12 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("extended_resource_toleration", mode="before")
+    @classmethod
+    def _as_word(cls, value: object) -> object:
+        """YAML reads true and false as booleans."""
+        return str(value).lower() if isinstance(value, bool) else value
 
     @field_validator("log_level")
     @classmethod

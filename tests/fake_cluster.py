@@ -26,6 +26,7 @@ from lws_placement.cluster.mirror import Mirror
 from lws_placement.cluster.trouble_store import TroubleStore, fetch_troubles
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.engine.ask import Scope
+from lws_placement.engine.extended_resources import with_tolerations
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.pod_admission import add_lws_identity, gate_or_pin, stamp
@@ -70,10 +71,11 @@ class Replica:
 
 
 class Gate(Replica):
-    """Webhook and extender."""
+    """Webhook and extender. `adds_tolerations`: the API server does, for extended resources."""
 
     def __init__(self, server):
         super().__init__(server)
+        self.adds_tolerations = False
         store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
         world = ClusterWorld(self.api, self.cache, mirror=self.mirror, store=store)
         self.members = Members(world)
@@ -82,10 +84,15 @@ class Gate(Replica):
         )
 
     async def admit(self, pod, namespace):
+        if self.adds_tolerations:  # the API server's plugins run before webhooks, and after them
+            pod = {**pod, "spec": with_tolerations(pod["spec"])}
         pod = add_lws_identity(pod, namespace=namespace)
         pod = stamp(pod, await self._lookup.owner_of(pod, namespace))
         pin = self._lookup.pin_for(pod, namespace=namespace)
-        return gate_or_pin(pod, pin=pin, keep_affinity=True)
+        pod = gate_or_pin(pod, pin=pin, keep_affinity=True)
+        if self.adds_tolerations:
+            pod["spec"] = with_tolerations(pod["spec"])
+        return pod
 
 
 class Brain(Replica):
@@ -212,13 +219,14 @@ class FakeCluster:
 
     # -- what a user does ------------------------------------------------------------------------
 
-    def add_slice(self, name, *, nodes=2, first=0, labels=None):
+    def add_slice(self, name, *, nodes=2, first=0, labels=None, taints=()):
         for i in range(first, nodes):
             room = {"google.com/tpu": "4", "cpu": "8", "pods": "110"}
             meta = {"name": f"{name}-{i}", "labels": {KEY: name, **(labels or {})}}
             ready = [{"type": "Ready", "status": "True"}]
             status = {"allocatable": room, "conditions": ready}
-            self.server.create("nodes", {"metadata": meta, "spec": {}, "status": status})
+            spec = {"taints": list(taints)}
+            self.server.create("nodes", {"metadata": meta, "spec": spec, "status": status})
 
     def add_lws(
         self, name="llm", *, replicas=1, size=2, cpu="1", subgroup_size=0, notes=None, **spec_more

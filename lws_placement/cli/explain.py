@@ -6,9 +6,14 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.reading import connected, leader_problem, read_cluster, read_troubles
+from lws_placement.cli.reading import (
+    connected,
+    empty_cache,
+    leader_problem,
+    read_cluster,
+    read_troubles,
+)
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.troubles import Troubles
 from lws_placement.errors import NotFoundError, SettingsError
@@ -44,7 +49,7 @@ def explain(
     """
     kind, name = _parsed(target)
     settings = load_settings({"kubeconfig": kubeconfig, "namespace": system_namespace})
-    cache = ClusterCache(DomainIndex(headroom=settings.headroom_amounts()))
+    cache = empty_cache(settings)
     troubles, problem = asyncio.run(_read(settings, cache))
     inquiry = Inquiry(cache, most=most, troubles=troubles)
     answers = _answers(cache, inquiry, (kind, namespace, name))

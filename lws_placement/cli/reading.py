@@ -12,8 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lws_placement.cluster.admissions import Admissions
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, connect
+from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.lease import LEADER_LEASE, leader_of
 from lws_placement.cluster.mirror import read_once
 from lws_placement.cluster.trouble_store import fetch_troubles
@@ -37,6 +39,13 @@ async def connected(settings: Settings) -> AsyncIterator[Api]:
         yield api
     finally:
         await api.close()
+
+
+def empty_cache(settings: Settings) -> ClusterCache:
+    domains = DomainIndex(headroom=settings.headroom_amounts())
+    return ClusterCache(
+        domains, Admissions(adds_tolerations=settings.extended_resource_toleration.known)
+    )
 
 
 async def read_cluster(api: Api, settings: Settings, cache: ClusterCache) -> list[Raw]:

@@ -24,6 +24,7 @@ from certs.inject import inject
 from certs.store import CertStore
 from lws_placement import log as logs
 from lws_placement.cli.options import settings_command
+from lws_placement.cluster.admissions import Admissions
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, connect
 from lws_placement.cluster.domains import DomainIndex
@@ -77,7 +78,8 @@ class Process:
         self._api = api
         self._identity = settings.identity or f"{socket.gethostname()}_{os.getpid()}"
         domains = DomainIndex(headroom=settings.headroom_amounts())
-        self._cache = ClusterCache(domains)
+        adds_tolerations = settings.extended_resource_toleration.known
+        self._cache = ClusterCache(domains, Admissions(adds_tolerations=adds_tolerations))
         self._mirror = Mirror(api, self._cache, namespace=settings.namespace)
         self._lookup = ClusterLookup(
             api,

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.reading import connected, progress, read_cluster, read_troubles
+from lws_placement.cli.reading import connected, empty_cache, progress, read_cluster, read_troubles
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.troubles import Troubles
 from lws_placement.errors import InvalidObjectError
-from lws_placement.settings import Settings, load_settings
+from lws_placement.settings import Settings, Tolerations, load_settings
 from lws_placement.simulate.documents import Raw, load_files
 from lws_placement.simulate.inquiry import NO_TROUBLES
 from lws_placement.simulate.report import outcome_json
@@ -40,6 +39,12 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=False, path_type=Path
 )
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials.")
 @click.option("--system-namespace", help="Where lws-placement runs; default: lws-placement-system.")
+@click.option(
+    "--extended-resource-toleration",
+    type=click.Choice([known.value for known in Tolerations]),
+    help="Whether the API server adds tolerations for extended resources to pods (its plugin of "
+    "that name); auto: as the pods that are there show.",
+)
 @click.option("--most", type=click.IntRange(1), default=8, help="Domains to tell of, per group.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text")
 def simulate(
@@ -49,6 +54,7 @@ def simulate(
     from_cluster: bool,
     kubeconfig: Path | None,
     system_namespace: str | None,
+    extended_resource_toleration: str | None,
     most: int,
     output: str,
 ) -> None:
@@ -58,11 +64,17 @@ def simulate(
     files (core/v1 Node, or `kind: NodePool` with name, key, count and allocatable), from the
     cluster, or from both. Nothing is ever written to a cluster.
     """
-    settings = load_settings({"kubeconfig": kubeconfig, "namespace": system_namespace})
+    settings = load_settings(
+        {
+            "kubeconfig": kubeconfig,
+            "namespace": system_namespace,
+            "extended_resource_toleration": extended_resource_toleration,
+        }
+    )
     objects = load_files([*node_files, *files])
     if not any(raw["kind"] == LWS for raw in objects):
         raise InvalidObjectError(f"no LeaderWorkerSet in {', '.join(str(f) for f in files)}")
-    cache = ClusterCache(DomainIndex(headroom=settings.headroom_amounts()))
+    cache = empty_cache(settings)
     troubles = NO_TROUBLES
     if from_cluster:
         found, troubles = asyncio.run(_read(settings, cache))

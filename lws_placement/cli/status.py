@@ -11,10 +11,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from lws_placement.cli.reading import connected, leader_problem, read_cluster, read_troubles
+from lws_placement.cli.reading import (
+    connected,
+    empty_cache,
+    leader_problem,
+    read_cluster,
+    read_troubles,
+)
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api
-from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.settings import Settings, load_settings
 from lws_placement.simulate.overview import Overview, overview
@@ -43,7 +48,7 @@ def status(
     unusable). Only reads.
     """
     settings = load_settings({"kubeconfig": kubeconfig, "namespace": system_namespace})
-    cache = ClusterCache(DomainIndex(headroom=settings.headroom_amounts()))
+    cache = empty_cache(settings)
     with suppress(KeyboardInterrupt):
         asyncio.run(_show(settings, cache, watch=watch, most=most, output=output))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
+from lws_placement.cluster.admissions import Admissions
 from lws_placement.cluster.budgets import BudgetIndex
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner, decode_pod
@@ -28,8 +29,9 @@ from lws_placement.engine.workload import LwsInfo, Templates
 
 
 class ClusterCache:
-    def __init__(self, domains: DomainIndex) -> None:
+    def __init__(self, domains: DomainIndex, admissions: Admissions | None = None) -> None:
         self.domains = domains
+        self.admissions = admissions or Admissions()
         self.budgets = BudgetIndex()
         self.listeners: list[Listener] = []
         self.on_node_failure: list[Callable[[Pod], None]] = []
@@ -64,6 +66,8 @@ class ClusterCache:
         pod = decode_pod(raw)
         self._pods[uid] = pod
         self._priorities.replace(old, pod)
+        if old is None:
+            self.admissions.put(pod)
         if pod.gated:
             self._affinity[uid] = (raw["spec"].get("affinity") or {}).get("nodeAffinity") or {}
         else:

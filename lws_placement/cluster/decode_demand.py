@@ -34,7 +34,8 @@ def decode_demand(spec: Raw, *, pinned: NodeName | None = None) -> Demand:
             resources=tuple(sorted(kept.items())),
             selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
             required=_required(spec, pinned),
-            tolerations=tuple(_toleration(t) for t in spec.get("tolerations") or ()),
+            # Their order means nothing, and the API server adds some: equal ones compare equal.
+            tolerations=tuple(sorted({_toleration(t) for t in spec.get("tolerations") or ()})),
             host_ports=tuple(sorted(_host_ports(spec))),
         )
     )

@@ -6,6 +6,7 @@ from lws_placement import keys
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.engine.ask import Ask, ask_of
+from lws_placement.engine.extended_resources import extended_resources
 from lws_placement.engine.model import Demand, Toleration
 from lws_placement.engine.workload import DaemonSetInfo, LwsInfo, Templates
 
@@ -52,10 +53,15 @@ def ask_of_lws(notes: Mapping[str, str], template: Raw) -> Ask:
 
 def decode_templates(template: Raw) -> Templates:
     """`spec.leaderWorkerTemplate`, of the live object or of a ControllerRevision's patch."""
-    worker = _demand_of(template["workerTemplate"])
-    leader_template = template.get("leaderTemplate")
-    leader = _demand_of(leader_template) if leader_template else worker
-    return Templates(size=int(template.get("size", 1)), leader=leader, worker=worker)
+    worker = template["workerTemplate"]
+    leader = template.get("leaderTemplate") or worker
+    return Templates(
+        size=int(template.get("size", 1)),
+        leader=_demand_of(leader),
+        worker=_demand_of(worker),
+        leader_extended=extended_resources(leader["spec"]),
+        worker_extended=extended_resources(worker["spec"]),
+    )
 
 
 def _demand_of(template: Raw) -> Demand:

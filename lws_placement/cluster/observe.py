@@ -24,7 +24,8 @@ def observe(
     """`plan_id`: for a plan that is made of it. `tenants`: who could be evicted for it."""
     pods = tuple(cache.group_pods(group))
     revisions = {p.member.revision for p in pods if p.member is not None}
-    templates = {r: cache.templates(group, r) for r in sorted(revisions)}
+    stored = {r: cache.templates(group, r) for r in sorted(revisions)}
+    templates = {r: cache.admissions.expected(t, pods) for r, t in stored.items() if t is not None}
     holds = tuple(cache.holds_of(group))
     held = {h.revision for h in holds}
     return Seen(
@@ -32,7 +33,7 @@ def observe(
         pods=pods,
         holds=holds,
         lws=cache.lws_of(group),
-        templates={r: t for r, t in templates.items() if t is not None},
+        templates=templates,
         plan_id=plan_id,
         memo=memo,
         tenants=tenants,

@@ -34,10 +34,10 @@ def why_not_static(demand: Demand, node: Node) -> str | None:
     """The part that does not depend on what runs there."""
     if not node.ready:
         return "not ready"
-    if node.unschedulable and not _tolerated(_UNSCHEDULABLE, demand.tolerations):
+    if node.unschedulable and not is_tolerated(_UNSCHEDULABLE, demand.tolerations):
         return "cordoned"
     for taint in node.taints:
-        if taint.effect != "PreferNoSchedule" and not _tolerated(taint, demand.tolerations):
+        if taint.effect != "PreferNoSchedule" and not is_tolerated(taint, demand.tolerations):
             value = f"={taint.value}" if taint.value else ""
             return f"taint {taint.key}{value}:{taint.effect} is not tolerated"
     for key, value in demand.selector:
@@ -83,7 +83,7 @@ def amount_in_words(name: str, amount: int) -> str:
     return f"{amount} {name}"
 
 
-def _tolerated(taint: Taint, tolerations: tuple[Toleration, ...]) -> bool:
+def is_tolerated(taint: Taint, tolerations: tuple[Toleration, ...]) -> bool:
     return any(_tolerates(t, taint) for t in tolerations)
 
 

@@ -90,7 +90,7 @@ class Taint:
     """NoSchedule, PreferNoSchedule or NoExecute."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Toleration:
     key: str = ""
     """Empty with `operator` Exists tolerates everything."""

@@ -14,6 +14,9 @@ class Templates:
     size: int
     leader: Demand
     worker: Demand
+    leader_extended: tuple[str, ...] = ()
+    """Names of the extended resources in the requests, those of quantity 0 included."""
+    worker_extended: tuple[str, ...] = ()
 
     def demand(self, rank: Rank) -> Demand:
         return self.leader if rank == 0 else self.worker

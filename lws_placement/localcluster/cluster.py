@@ -14,7 +14,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,13 @@ class LocalCluster:
     `start_scheduler()`.
     """
 
-    def __init__(self, folder: Path, binaries: Binaries) -> None:
+    def __init__(
+        self, folder: Path, binaries: Binaries, *, admission_plugins: Sequence[str] = ()
+    ) -> None:
+        """`admission_plugins`: of the API server, besides those that are on by default."""
         self.folder = folder
         self._bin = binaries
+        self._admission_plugins = ("OwnerReferencesPermissionEnforcement", *admission_plugins)
         self._processes: list[Process] = []
         self.scheduler: Process | None = None
         self.kwok: Process | None = None
@@ -250,7 +254,7 @@ class LocalCluster:
             # Simulated nodes never lose the not-ready taint that this plugin gives new nodes.
             "--disable-admission-plugins=TaintNodesByCondition",
             # The extra check of what ownerReferences with blockOwnerDeletion need.
-            "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
+            f"--enable-admission-plugins={','.join(self._admission_plugins)}",
             "--max-requests-inflight=3000",
             "--max-mutating-requests-inflight=1000",
             "--allow-privileged=true",

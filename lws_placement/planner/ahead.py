@@ -52,7 +52,16 @@ class Ahead:
         revision = self._cache.only_revision(group)
         if lws is None or revision is None:
             return None
-        return _gated_leader(lws, group, index=index, revision=revision)
+        return _gated_leader(self._as_expected(lws), group, index=index, revision=revision)
+
+    def with_leader(self, seen: Seen, leader: Pod) -> Seen:
+        """The group as it will be when its leader has come."""
+        of = self._as_expected(seen.lws).templates if seen.lws is not None else None
+        revision = leader.member.revision if leader.member is not None else ""
+        return replace(seen, pods=(leader,), templates={} if of is None else {revision: of})
+
+    def _as_expected(self, lws: LwsInfo) -> LwsInfo:
+        return replace(lws, templates=self._cache.admissions.expected(lws.templates))
 
     def _is_known(self, group: GroupId) -> bool:
         """Does it have a pod or a hold, or has it ever had one?"""
@@ -61,13 +70,6 @@ class Ahead:
         if self._cache.group_pods(group) or self._cache.holds_of(group):
             self._begun.add(group)
         return group in self._begun
-
-
-def with_leader(seen: Seen, leader: Pod) -> Seen:
-    """The group as it will be when its leader has come."""
-    of = seen.lws.templates if seen.lws is not None else None
-    revision = leader.member.revision if leader.member is not None else ""
-    return replace(seen, pods=(leader,), templates={} if of is None else {revision: of})
 
 
 def holds_in(actions: Sequence[Action]) -> list[Action]:

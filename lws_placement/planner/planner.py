@@ -52,7 +52,7 @@ from lws_placement.engine.turn import Turn, turn_of_pods
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.absent import AbsentGroups
 from lws_placement.planner.act import Actor
-from lws_placement.planner.ahead import Ahead, holds_in, with_leader
+from lws_placement.planner.ahead import Ahead, holds_in
 from lws_placement.planner.alarms import Alarms
 from lws_placement.planner.asking import Asking
 from lws_placement.planner.foreign import ForeignPods
@@ -226,7 +226,7 @@ class Planner:
             self._alarms.set(group, forgets_after_s)
         leader = self._ahead.leader_of(group)
         if leader is not None:
-            self._plan_ahead(group, with_leader(seen, leader))
+            self._plan_ahead(group, self._ahead.with_leader(seen, leader))
             return
         with metrics.PLAN_SECONDS.time():
             decided = self._searches.decided(seen, decide(seen, self._cache.domains))

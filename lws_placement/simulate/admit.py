@@ -12,6 +12,7 @@ from typing import Any
 
 from lws_placement.cluster.decode_workload import admitted_spec, decode_lws
 from lws_placement.engine.desired import leader_set, owner_reference
+from lws_placement.engine.extended_resources import with_tolerations
 from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.lws_defaults import with_defaults
 from lws_placement.engine.lws_validation import problems_of, scaled
@@ -70,9 +71,16 @@ def admit(raw: Raw, *, uid: str) -> Admitted | Refused:
 
 
 def leader_pod(
-    admitted: Admitted, index: int, *, created_s: float, priorities: Mapping[str, int]
+    admitted: Admitted,
+    index: int,
+    *,
+    created_s: float,
+    priorities: Mapping[str, int],
+    adds_tolerations: bool,
 ) -> Raw | Refused:
-    """The gated leader of group `index`. `priorities`: of the PriorityClasses that are known."""
+    """The gated leader of group `index`. `priorities`: of the PriorityClasses that are known;
+    `adds_tolerations`: the API server does, for extended resources.
+    """
     info = admitted.info
     stateful_set = leader_set(
         admitted.lws, revision=admitted.revision, replicas=info.replicas, partition=0
@@ -98,6 +106,8 @@ def leader_pod(
     except _MALFORMED as e:
         return Refused(f"its pods are malformed: {e!r}")
     pod["spec"] = admitted_spec(pod["spec"])
+    if adds_tolerations:
+        pod["spec"] = with_tolerations(pod["spec"])
     pod["spec"].setdefault("priority", _priority(pod["spec"], priorities))
     created = datetime.fromtimestamp(created_s, UTC).isoformat()
     pod["metadata"] |= {

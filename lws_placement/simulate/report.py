@@ -40,13 +40,16 @@ def answer_json(answer: Answer, inquiry: Inquiry) -> Json:
 
 
 def outcome_json(outcome: Outcome) -> Json:
-    return {
+    found: Json = {
         "topologyKeys": [
             {"key": key, "domains": domains, "nodes": nodes} for key, domains, nodes in outcome.keys
         ],
         "leaderWorkerSets": [_set(one, outcome.inquiry) for one in outcome.sets],
         "leftOut": dict(sorted(outcome.left_out.items())),
     }
+    if outcome.adds_tolerations is not None:
+        found["assumed"] = {"extendedResourceToleration": outcome.adds_tolerations}
+    return found
 
 
 def _set(one: SetOutcome, inquiry: Inquiry) -> Json:

@@ -24,6 +24,7 @@ from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.actions import Action, EndHold, LeaveHold, TryEvictions, WriteHold
 from lws_placement.engine.ask import Ask
 from lws_placement.engine.decide import decide
+from lws_placement.engine.extended_resources import depends_on_plugin
 from lws_placement.engine.holds import HoldState
 from lws_placement.engine.lws_groups import group_key
 from lws_placement.engine.model import Group, GroupId, Member, Reason
@@ -74,6 +75,8 @@ class Outcome:
     """Topology keys that the sets ask for: how many domains and nodes there are of each."""
     left_out: Mapping[str, int]
     """Kinds of objects that say nothing about placement, and how many there were."""
+    adds_tolerations: bool | None = None
+    """What was assumed of the API server's plugin ExtendedResourceToleration, if it matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class Simulation:
         self._most = most
         self._troubles = troubles
         self._priorities: dict[str, int] = {}
+        self._adds_tolerations = False
         self._memo = PlanMemo()
         self._tenants = ClusterTenants(cache)
         self._backfill = Backfill(cache.domains)
@@ -119,13 +123,26 @@ class Simulation:
         """
         found = by_kind(objects)
         self._take_facts(found)
+        self._adds_tolerations = self._cache.admissions.adds_tolerations()
         sets = [self._admit(raw) for raw in found.pop(LWS, [])]
         queue = self._inquiry().queue
         self._plan([*sorted(set(self._cache.groups()) - set(queue)), *queue])
         inquiry = self._inquiry()
         outcomes = tuple(self._outcome(one, inquiry) for one in sets)
         left_out = {kind: len(raws) for kind, raws in found.items()}
-        return Outcome(outcomes, inquiry, tuple(self._keys(outcomes)), left_out)
+        return Outcome(
+            outcomes,
+            inquiry,
+            tuple(self._keys(outcomes)),
+            left_out,
+            adds_tolerations=self._adds_tolerations if self._is_for_plugin(sets) else None,
+        )
+
+    def _is_for_plugin(self, sets: Sequence[_Set]) -> bool:
+        """Does it matter whether the API server adds tolerations for extended resources?"""
+        taints = {t for view in self._cache.domains.node_views() for t in view.node.taints}
+        admitted = [one.admitted for one in sets if isinstance(one.admitted, Admitted)]
+        return any(depends_on_plugin(one.info.templates, taints) for one in admitted)
 
     def _inquiry(self) -> Inquiry:
         return Inquiry(self._cache, most=self._most, troubles=self._troubles)
@@ -190,7 +207,13 @@ class Simulation:
             return None
         self._created += 1
         created_s = self._now_s + self._created
-        pod = leader_pod(admitted, index, created_s=created_s, priorities=self._priorities)
+        pod = leader_pod(
+            admitted,
+            index,
+            created_s=created_s,
+            priorities=self._priorities,
+            adds_tolerations=self._adds_tolerations,
+        )
         if isinstance(pod, Refused):
             return pod
         self._cache.put_pod(pod)
@@ -296,9 +319,8 @@ class Simulation:
                 going=frozenset(p.uid for p in bound),
                 going_from=frozenset(p.node for p in bound if p.node is not None),
             )
-            members = tuple(
-                Member(rank, info.templates.demand(rank)) for rank in range(info.templates.size)
-            )
+            templates = self._cache.admissions.expected(info.templates, seen.pods)
+            members = tuple(Member(rank, templates.demand(rank)) for rank in range(templates.size))
             layout, scope = info.ask.layout(info.templates.size), info.ask.claims
             wanted = Group(group, info.ask.topology, members, layout=layout, scope=scope)
             why = plan_again_in(promise.holds, wanted, gone, self._cache.domains)

@@ -1,5 +1,7 @@
 """`lws-placement simulate` on the scenarios of tests/cases: input, a line of `----`, the output.
 
+A first line `# simulate --flag=value` says with which flags.
+
 UPDATE_CASES=1 writes what is printed now into the files; read the difference before you keep it.
 """
 
@@ -13,6 +15,7 @@ from lws_placement.cli.main import cli
 
 CASES = sorted((Path(__file__).parents[1] / "cases").glob("**/*.txt"))
 MARK = "----\n"
+FLAGS = "# simulate "
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
@@ -21,9 +24,14 @@ def test_case(path, tmp_path):
     assert mark, "a case has a line of ----"
     file = tmp_path / "case.yaml"
     file.write_text(given)
-    done = CliRunner().invoke(cli, ["simulate", "-f", str(file)])
+    done = CliRunner().invoke(cli, ["simulate", "-f", str(file), *flags_of(given)])
     assert done.exit_code == 0, done.output
     if os.environ.get("UPDATE_CASES"):
         path.write_text(given + MARK + done.stdout)
     else:
         assert done.stdout == expected
+
+
+def flags_of(given):
+    first = given.partition("\n")[0]
+    return first.removeprefix(FLAGS).split() if first.startswith(FLAGS) else []

@@ -1,0 +1,90 @@
+"""What kube-apiserver's admission plugin ExtendedResourceToleration does to pods, and what a pod
+shows of it.
+
+The plugin is off by default and switched on by clouds: nodes with accelerators carry the taint
+`google.com/tpu=present:NoSchedule`, say, and every pod that requests an extended resource gets a
+toleration for a taint of that name. Templates do not carry it, so members that do not exist yet
+must be judged with it. Our marker is an extended resource as well, so each pod that our webhook has
+marked shows whether the plugin was on when the pod was admitted.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from lws_placement.engine.fit import is_tolerated
+from lws_placement.engine.lws_names import GUEST_MARKER, MEMBER_MARKER
+from lws_placement.engine.model import Demand, Pod, Taint, Toleration
+from lws_placement.engine.workload import Templates
+
+Raw = dict[str, Any]
+
+_EFFECT = "NoSchedule"
+
+
+def extended_resources(spec: Raw) -> tuple[str, ...]:
+    """Names of the extended resources that a pod of this spec requests, those of quantity 0
+    included, sorted (`IsExtendedResourceName` of kubernetes/pkg/apis/core/helper). Requests that
+    are absent default to the limits.
+    """
+    found: set[str] = set()
+    for container in (*spec.get("containers", ()), *(spec.get("initContainers") or ())):
+        resources = container.get("resources") or {}
+        found.update(resources.get("limits") or (), resources.get("requests") or ())
+    return tuple(sorted(filter(_is_extended, found)))
+
+
+def with_tolerations(spec: Raw) -> Raw:
+    """A pod's spec as the plugin leaves it."""
+    given = spec.get("tolerations") or []
+    added = [
+        {"key": name, "operator": "Exists", "effect": _EFFECT} for name in extended_resources(spec)
+    ]
+    return {**spec, "tolerations": [*given, *(t for t in added if t not in given)]}
+
+
+def tolerating(templates: Templates) -> Templates:
+    """The templates as the plugin leaves the members that are made of them."""
+    return replace(
+        templates,
+        leader=_tolerating(templates.leader, templates.leader_extended),
+        worker=_tolerating(templates.worker, templates.worker_extended),
+    )
+
+
+def depends_on_plugin(templates: Templates, taints: Iterable[Taint]) -> bool:
+    """Is it for the plugin to say whether members of these templates tolerate one of the taints?"""
+    members = (
+        (templates.leader, templates.leader_extended),
+        (templates.worker, templates.worker_extended),
+    )
+    return any(
+        taint.key in names
+        and taint.effect == _EFFECT
+        and not is_tolerated(taint, demand.tolerations)
+        for taint in taints
+        for demand, names in members
+    )
+
+
+def shows_plugin(pods: Iterable[Pod]) -> bool | None:
+    """Was the plugin on when the newest of these pods was admitted? None: no pod shows it."""
+    marked = [p for p in pods if p.marked or p.guest]
+    if not marked:
+        return None
+    newest = max(marked, key=lambda p: (p.created_s, p.name))
+    marker = MEMBER_MARKER if newest.marked else GUEST_MARKER
+    return _toleration(marker) in newest.demand.tolerations
+
+
+def _tolerating(demand: Demand, names: Iterable[str]) -> Demand:
+    added = {_toleration(name) for name in (*names, MEMBER_MARKER)}
+    return replace(demand, tolerations=tuple(sorted({*demand.tolerations, *added})))
+
+
+def _toleration(name: str) -> Toleration:
+    return Toleration(key=name, operator="Exists", effect=_EFFECT)
+
+
+def _is_extended(name: str) -> bool:
+    return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
