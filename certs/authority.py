@@ -1,8 +1,12 @@
 """Our own CA, and the certificates it signs: made and judged at a time that is given.
 
 No certificate manager is needed in the cluster. A certificate is renewed when less than a third of
-its life is left; a new CA is added to the bundle in front of the old one, which stays until it
-expires, so that clients that have not read the new bundle yet still trust what we serve.
+its life is left.
+
+A renewed CA keeps its key, and the old one stays in the bundle until it expires: what the key
+signs is trusted by both. kube-scheduler reads its CA file only when it starts (client-go,
+`TLSConfigFor`; the client certificate is read for each handshake), so it has a third of ten years
+to be started anew in. A key that somebody else may know is replaced by deleting the Secret.
 """
 
 from dataclasses import dataclass, replace
@@ -46,10 +50,15 @@ class Names:
 def make(names: Names, *, now: datetime) -> Material:
     """A new CA with both certificates."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = _name("lws-placement-ca")
-    ca = _sign(subject, key.public_key(), issuer=subject, issuer_key=key, now=now, life=_CA_LIFE)
-    empty = Material(_pem(ca), _key_pem(key), b"", b"", b"", b"")
+    empty = Material(_new_ca(key, now), _key_pem(key), b"", b"", b"", b"")
     return _with_leaves(empty, names, now=now)
+
+
+def _new_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> bytes:
+    subject = _name("lws-placement-ca")
+    return _pem(
+        _sign(subject, key.public_key(), issuer=subject, issuer_key=key, now=now, life=_CA_LIFE)
+    )
 
 
 def renewed(material: Material, names: Names, *, now: datetime) -> Material:
@@ -59,9 +68,9 @@ def renewed(material: Material, names: Names, *, now: datetime) -> Material:
     """
     bundle = x509.load_pem_x509_certificates(material.ca)
     if _due(bundle[0], now):
-        fresh = make(names, now=now)
-        old = [c for c in bundle if c.not_valid_after_utc > now]
-        return replace(fresh, ca=fresh.ca + b"".join(_pem(c) for c in old))
+        old = b"".join(_pem(c) for c in bundle if c.not_valid_after_utc > now)
+        fresh = replace(material, ca=_new_ca(_ca_key(material), now) + old)
+        return _with_leaves(fresh, names, now=now)
     serving = x509.load_pem_x509_certificate(material.tls_cert)
     client = x509.load_pem_x509_certificate(material.client_cert)
     if _due(serving, now) or _due(client, now) or not _covers(serving, names):
@@ -71,9 +80,7 @@ def renewed(material: Material, names: Names, *, now: datetime) -> Material:
 
 def _with_leaves(material: Material, names: Names, *, now: datetime) -> Material:
     ca = x509.load_pem_x509_certificates(material.ca)[0]
-    ca_key = serialization.load_pem_private_key(material.ca_key, password=None)
-    if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
-        raise ValueError("the CA's key is not an elliptic curve key")
+    ca_key = _ca_key(material)
     server_key = ec.generate_private_key(ec.SECP256R1())
     client_key = ec.generate_private_key(ec.SECP256R1())
     server = _sign(
@@ -102,6 +109,13 @@ def _with_leaves(material: Material, names: Names, *, now: datetime) -> Material
         client_cert=_pem(client),
         client_key=_key_pem(client_key),
     )
+
+
+def _ca_key(material: Material) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(material.ca_key, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("the CA's key is not an elliptic curve key")
+    return key
 
 
 def _due(certificate: x509.Certificate, now: datetime) -> bool:

@@ -2,9 +2,15 @@
 
 Replicas that start at once all try to create the Secret; the API server lets one win and the others
 read it.
+
+A second Secret has a copy of what kube-scheduler needs and nothing else, for accounts that carry it
+to the scheduler's machine: they need not be able to read the CA's key and the server's.
 """
 
 import base64
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,6 +20,7 @@ from lws_placement.errors import ConflictError, InvalidObjectError, NotFoundErro
 Raw = dict[str, Any]
 
 SECRET = "lws-placement-certs"
+CLIENT_SECRET = "lws-placement-scheduler-client"
 
 _FIELDS = {
     "ca.crt": "ca",
@@ -23,12 +30,31 @@ _FIELDS = {
     "client.crt": "client_cert",
     "client.key": "client_key",
 }
+_CLIENT_FIELDS = {"ca.crt": "ca", "client.crt": "client_cert", "client.key": "client_key"}
 
 
-class SecretApi(Protocol):
+@dataclass(frozen=True, slots=True)
+class ClientMaterial:
+    """PEM texts: what kube-scheduler needs to call the extender."""
+
+    ca: bytes
+    client_cert: bytes
+    client_key: bytes
+
+
+class Reader(Protocol):
     async def get(self, path: str) -> Raw: ...
+
+
+class SecretApi(Reader, Protocol):
     async def create(self, path: str, body: Raw) -> Raw: ...
     async def replace(self, path: str, body: Raw) -> Raw: ...
+
+
+async def read_client(api: Reader, *, namespace: str) -> ClientMaterial:
+    """Raises NotFoundError, or InvalidObjectError for a Secret that is not ours."""
+    raw = await api.get(f"/api/v1/namespaces/{namespace}/secrets/{CLIENT_SECRET}")
+    return ClientMaterial(**_decoded(raw, _CLIENT_FIELDS))
 
 
 class CertStore:
@@ -40,57 +66,83 @@ class CertStore:
 
     async def read(self) -> Material:
         """Raises NotFoundError, or InvalidObjectError for a Secret that is not ours."""
-        return self._decode(await self._api.get(f"{self._folder}/{SECRET}"))
+        return _material(await self._api.get(f"{self._folder}/{SECRET}"))
 
     async def ensure(self, *, now: datetime) -> Material:
-        """What the Secret holds; made if there is none."""
+        """What the Secret holds; both are made if there is none."""
         try:
             return await self.read()
         except NotFoundError:
             pass
         try:
-            return self._decode(
-                await self._api.create(self._folder, self._encode(make(self._names, now=now)))
-            )
+            made = self._secret(SECRET, _FIELDS, make(self._names, now=now))
+            material = _material(await self._api.create(self._folder, made))
         except ConflictError:
             return await self.read()
+        await self._copy_for_client(material)
+        return material
 
     async def renew(self, *, now: datetime) -> Material:
-        """What the Secret holds, after renewing what is due. A lost race means that another one
-        renewed it.
+        """What the Secret holds, after renewing what is due; the copy for kube-scheduler follows.
+
+        A lost race means that another one renewed it.
         """
         await self.ensure(now=now)
         raw = await self._api.get(f"{self._folder}/{SECRET}")
-        material = self._decode(raw)
+        material = _material(raw)
         fresh = renewed(material, self._names, now=now)
-        if fresh == material:
-            return material
-        body = self._encode(fresh)
-        body["metadata"]["resourceVersion"] = raw["metadata"]["resourceVersion"]
-        try:
-            return self._decode(await self._api.replace(f"{self._folder}/{SECRET}", body))
-        except ConflictError:
-            return await self.read()
+        if fresh != material:
+            body = self._secret(SECRET, _FIELDS, fresh)
+            try:
+                material = _material(await self._replace(raw, body))
+            except ConflictError:
+                material = await self.read()
+        await self._copy_for_client(material)
+        return material
 
-    def _encode(self, material: Material) -> Raw:
+    async def _copy_for_client(self, material: Material) -> None:
+        """Somebody else who changes it at the same time is found out by the next call."""
+        wanted = self._secret(CLIENT_SECRET, _CLIENT_FIELDS, material)
+        try:
+            raw = await self._api.get(f"{self._folder}/{CLIENT_SECRET}")
+            if raw.get("data") != wanted["data"]:
+                await self._replace(raw, wanted)
+        except NotFoundError:
+            with suppress(ConflictError):
+                await self._api.create(self._folder, wanted)
+        except ConflictError:
+            pass
+
+    async def _replace(self, old: Raw, new: Raw) -> Raw:
+        """Compare-and-swap."""
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        return await self._api.replace(f"{self._folder}/{new['metadata']['name']}", new)
+
+    def _secret(self, name: str, fields: Mapping[str, str], material: Material) -> Raw:
         data = {
             key: base64.b64encode(getattr(material, field)).decode()
-            for key, field in _FIELDS.items()
+            for key, field in fields.items()
         }
         return {
             "apiVersion": "v1",
             "kind": "Secret",
             "type": "Opaque",
-            "metadata": {"name": SECRET, "namespace": self._namespace},
+            "metadata": {"name": name, "namespace": self._namespace},
             "data": data,
         }
 
-    def _decode(self, raw: Raw) -> Material:
-        data = raw.get("data") or {}
-        missing = sorted(_FIELDS.keys() - data.keys())
-        if missing:
-            raise InvalidObjectError(
-                f"secret {self._namespace}/{SECRET}: data.{missing[0]} is missing; "
-                "delete the Secret to have new certificates made"
-            )
-        return Material(**{f: base64.b64decode(data[key]) for key, f in _FIELDS.items()})
+
+def _material(raw: Raw) -> Material:
+    return Material(**_decoded(raw, _FIELDS))
+
+
+def _decoded(raw: Raw, fields: Mapping[str, str]) -> dict[str, bytes]:
+    data = raw.get("data") or {}
+    missing = sorted(fields.keys() - data.keys())
+    if missing:
+        meta = raw["metadata"]
+        raise InvalidObjectError(
+            f"secret {meta.get('namespace')}/{meta.get('name')}: data.{missing[0]} is missing; "
+            "delete the Secret to have new certificates made"
+        )
+    return {field: base64.b64decode(data[key]) for key, field in fields.items()}

@@ -12,8 +12,7 @@ from typing import Any
 
 import click
 
-from certs.authority import Material, Names
-from certs.store import SECRET, CertStore
+from certs.store import CLIENT_SECRET, ClientMaterial, read_client
 from lws_placement.cli.static_pod import write_manifest, write_patch
 from lws_placement.cluster.client import Api, Raw, connect
 from lws_placement.errors import NotFoundError, SettingsError
@@ -151,7 +150,7 @@ def _write_folder(flags: _Flags, out: Path) -> None:
     click.echo(f"  --config={seen_at / CONFIGURATION}")
 
 
-async def _fetch(settings: Settings, address: str) -> tuple[Material, str]:
+async def _fetch(settings: Settings, address: str) -> tuple[ClientMaterial, str]:
     """What the Secret holds, and the address: the given one, or the Service's."""
     api = await connect(str(settings.kubeconfig) if settings.kubeconfig else None)
     try:
@@ -161,13 +160,13 @@ async def _fetch(settings: Settings, address: str) -> tuple[Material, str]:
         await api.close()
 
 
-async def _fetch_certificates(api: Api, namespace: str) -> Material:
+async def _fetch_certificates(api: Api, namespace: str) -> ClientMaterial:
     try:
-        return await CertStore(api, namespace=namespace, names=Names(())).read()
+        return await read_client(api, namespace=namespace)
     except NotFoundError as e:
         raise SettingsError(
-            f"there is no Secret {namespace}/{SECRET} yet: lws-placement makes it when it first "
-            f"starts. Apply the manifests, then wait for its pods: kubectl rollout status -n "
+            f"there is no Secret {namespace}/{CLIENT_SECRET} yet: lws-placement makes it when it "
+            f"first starts. Apply the manifests, then wait for its pods: kubectl rollout status -n "
             f"{namespace} deployment/lws-placement"
         ) from e
 

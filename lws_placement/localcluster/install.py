@@ -34,7 +34,7 @@ Raw = dict[str, Any]
 NAMESPACE = "lws-placement-system"
 ACCOUNT = "lws-placement"
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-SECRET = "lws-placement-certs"
+SECRET = "lws-placement-scheduler-client"
 
 _WAIT_S = 60.0
 
@@ -127,7 +127,8 @@ class Installation:
             self.stop_server(name)
 
     def start_scheduler(self) -> None:
-        """With the configuration of `manifests/base`, once the client certificate exists."""
+        """With what users get, once the client certificate exists."""
+        self.wait_for(self._has_client_secret, "")
         self.cluster.start_scheduler(self.scheduler_configuration())
 
     def scheduler_configuration(self) -> Raw:
@@ -162,6 +163,10 @@ class Installation:
         found = self.cluster.api.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
         conditions = [c for crd in found for c in crd.get("status", {}).get("conditions") or ()]
         return any(c["type"] == "Established" for c in conditions)
+
+    def _has_client_secret(self) -> bool:
+        secrets = self.cluster.api.items(f"/api/v1/namespaces/{NAMESPACE}/secrets")
+        return any(s["metadata"]["name"] == SECRET for s in secrets)
 
     def is_ready(self, name: str) -> bool:
         """Does /readyz of that process say so? Its ports file must exist."""

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import verification
 
 from certs.authority import Names, make, renewed
 from certs.inject import inject
-from certs.store import CertStore
+from certs.store import CLIENT_SECRET, SECRET, CertStore, ClientMaterial, read_client
 from lws_placement.errors import ConflictError, InvalidObjectError, NotFoundError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -17,32 +19,34 @@ NAMES = Names(("a.ns.svc",), ("127.0.0.1",))
 
 
 class Secrets:
-    """One Secret, with compare-and-swap."""
+    """The Secrets of a namespace, with compare-and-swap."""
 
     def __init__(self):
-        self.secret = None
+        self.by_name = {}
         self.version = 0
 
     async def get(self, path):
-        if self.secret is None:
+        name = path.rsplit("/", 1)[1]
+        if name not in self.by_name:
             raise NotFoundError("no", status=404)
-        return self.secret
+        return self.by_name[name]
 
     async def create(self, path, body):
-        if self.secret is not None:
+        if body["metadata"]["name"] in self.by_name:
             raise ConflictError("exists", status=409)
         return self._keep(body)
 
     async def replace(self, path, body):
-        if body["metadata"]["resourceVersion"] != self.secret["metadata"]["resourceVersion"]:
+        old = self.by_name[body["metadata"]["name"]]
+        if body["metadata"]["resourceVersion"] != old["metadata"]["resourceVersion"]:
             raise ConflictError("changed", status=409)
         return self._keep(body)
 
     def _keep(self, body):
         self.version += 1
         meta = body["metadata"] | {"resourceVersion": str(self.version)}
-        self.secret = body | {"metadata": meta}
-        return self.secret
+        self.by_name[meta["name"]] = body | {"metadata": meta}
+        return self.by_name[meta["name"]]
 
 
 def test_nothing_is_renewed_while_more_than_a_third_of_its_life_is_left():
@@ -75,6 +79,32 @@ def test_a_new_ca_keeps_the_old_one_in_the_bundle_until_it_expires():
     assert len(x509.load_pem_x509_certificates(later.ca)) == 2
 
 
+def test_what_a_new_ca_signs_is_trusted_by_those_who_know_the_old_one_alone():
+    """kube-scheduler reads its CA file only when it starts."""
+    old = make(NAMES, now=NOW)
+    late = NOW + timedelta(days=3000)
+    new = renewed(old, NAMES, now=late)
+    assert new.ca != old.ca
+    assert new.tls_cert != old.tls_cert
+    newest = x509.load_pem_x509_certificates(new.ca)[0].public_bytes(Encoding.PEM)
+    assert trusts(old.ca, new.tls_cert, at=late)
+    assert trusts(newest, new.tls_cert, at=late)
+    assert trusts(old.ca, new.tls_cert, at=late + timedelta(days=300))
+    assert not trusts(make(NAMES, now=NOW).ca, new.tls_cert, at=late), "it is the key that counts"
+
+
+def trusts(bundle, certificate, *, at):
+    store = verification.Store(x509.load_pem_x509_certificates(bundle))
+    verifier = verification.PolicyBuilder().store(store).time(at)
+    try:
+        verifier.build_server_verifier(x509.DNSName(NAMES.dns[0])).verify(
+            x509.load_pem_x509_certificate(certificate), []
+        )
+    except verification.VerificationError:
+        return False
+    return True
+
+
 async def test_replicas_that_start_at_once_end_up_with_the_same():
     api = Secrets()
     first = await CertStore(api, namespace="ns", names=NAMES).ensure(now=NOW)
@@ -90,7 +120,7 @@ async def test_replicas_that_start_at_once_end_up_with_the_same():
             if not self.looked:
                 self.looked = True
                 raise NotFoundError("no", status=404)
-            return api.secret
+            return await api.get(path)
 
         async def create(self, path, body):
             raise ConflictError("exists", status=409)
@@ -98,21 +128,78 @@ async def test_replicas_that_start_at_once_end_up_with_the_same():
     assert await CertStore(Blind(), namespace="ns", names=NAMES).ensure(now=NOW) == first
 
 
-async def test_renewal_writes_once():
+async def test_renewal_writes_each_secret_once():
     api = Secrets()
     store = CertStore(api, namespace="ns", names=NAMES)
     await store.renew(now=NOW)
     await store.renew(now=NOW + timedelta(days=1))
-    assert api.version == 1
-    await store.renew(now=NOW + timedelta(days=300))
     assert api.version == 2
+    await store.renew(now=NOW + timedelta(days=300))
+    assert api.version == 4
 
 
-async def test_a_secret_that_is_not_ours_says_what_to_do():
+async def test_kube_schedulers_secret_has_its_part_and_nothing_else():
     api = Secrets()
-    api.secret = {"metadata": {"resourceVersion": "1"}, "data": {"ca.crt": ""}}
-    with pytest.raises(InvalidObjectError, match=r"ca\.key is missing; delete the Secret"):
-        await CertStore(api, namespace="ns", names=NAMES).ensure(now=NOW)
+    store = CertStore(api, namespace="ns", names=NAMES)
+    for now in (NOW, NOW + timedelta(days=300)):
+        material = await store.renew(now=now)
+        assert sorted(api.by_name[CLIENT_SECRET]["data"]) == ["ca.crt", "client.crt", "client.key"]
+        found = await read_client(api, namespace="ns")
+        assert found == ClientMaterial(material.ca, material.client_cert, material.client_key)
+
+
+@pytest.mark.parametrize("start", [CertStore.ensure, CertStore.renew])
+async def test_kube_schedulers_secret_is_there_as_soon_as_the_first_one_is(start):
+    api = Secrets()
+    await start(CertStore(api, namespace="ns", names=NAMES), now=NOW)
+    assert sorted(api.by_name) == sorted([SECRET, CLIENT_SECRET])
+
+
+@pytest.mark.parametrize("left", [None, {}, {"client.crt": "b2xk"}])
+async def test_kube_schedulers_secret_is_put_right_whatever_became_of_it(left):
+    api = Secrets()
+    store = CertStore(api, namespace="ns", names=NAMES)
+    await store.ensure(now=NOW)
+    if left is None:
+        del api.by_name[CLIENT_SECRET]
+    else:
+        api.by_name[CLIENT_SECRET]["data"] = left
+    material = await store.renew(now=NOW)
+    assert (await read_client(api, namespace="ns")).client_cert == material.client_cert
+
+
+async def test_a_lost_race_for_kube_schedulers_secret_is_no_failure():
+    class Contended(Secrets):
+        """Somebody else is always a little faster with one of the two."""
+
+        async def create(self, path, body):
+            if body["metadata"]["name"] == CLIENT_SECRET:
+                raise ConflictError("exists", status=409)
+            return await super().create(path, body)
+
+    api = Contended()
+    material = await CertStore(api, namespace="ns", names=NAMES).renew(now=NOW)
+    assert material == await CertStore(api, namespace="ns", names=NAMES).read()
+
+
+async def read_all(api):
+    return await CertStore(api, namespace="ns", names=NAMES).read()
+
+
+async def read_kube_schedulers(api):
+    return await read_client(api, namespace="ns")
+
+
+@pytest.mark.parametrize(
+    ("name", "read"), [(SECRET, read_all), (CLIENT_SECRET, read_kube_schedulers)]
+)
+async def test_a_secret_that_is_not_ours_says_what_to_do(name, read):
+    api = Secrets()
+    meta = {"namespace": "ns", "name": name, "resourceVersion": "1"}
+    api.by_name[name] = {"metadata": meta, "data": {"ca.crt": ""}}
+    words = rf"secret ns/{name}: data\.c\w+\.\w+ is missing; delete the Secret"
+    with pytest.raises(InvalidObjectError, match=words):
+        await read(api)
 
 
 class Configurations:

@@ -138,12 +138,14 @@ def test_what_is_missing_in_the_cluster_is_said_with_what_to_do(installation, sc
     cluster, ours = installation.cluster, f"--namespace={scene.namespace}"
     done = scheduler_config(cluster, tmp_path / "out", ours)
     assert done.returncode == 1
-    assert f"there is no Secret {scene.namespace}/lws-placement-certs yet" in done.stderr
+    assert f"there is no Secret {scene.namespace}/lws-placement-scheduler-client yet" in done.stderr
     assert "kubectl rollout status" in done.stderr
     secret = json.loads(
-        cluster.kubectl("get", "secret", "lws-placement-certs", "-n", NAMESPACE, "-ojson")
+        cluster.kubectl(
+            "get", "secret", "lws-placement-scheduler-client", "-n", NAMESPACE, "-ojson"
+        )
     )
-    secret["metadata"] = {"name": "lws-placement-certs", "namespace": scene.namespace}
+    secret["metadata"] = {"name": "lws-placement-scheduler-client", "namespace": scene.namespace}
     scene.create(secret)
     done = scheduler_config(cluster, tmp_path / "out", ours)
     assert done.returncode == 1
