@@ -8,6 +8,7 @@ from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.engine.ask import Ask, ask_of
 from lws_placement.engine.extended_resources import extended_resources
 from lws_placement.engine.model import Demand, Toleration
+from lws_placement.engine.pod_admission import gates_of_others
 from lws_placement.engine.workload import DaemonSetInfo, LwsInfo, Templates
 
 # What the DaemonSet controller adds to its pods (pkg/controller/daemon/util
@@ -61,6 +62,7 @@ def decode_templates(template: Raw) -> Templates:
         worker=_demand_of(worker),
         leader_extended=extended_resources(leader["spec"]),
         worker_extended=extended_resources(worker["spec"]),
+        gates=tuple(sorted({*gates_of_others(leader["spec"]), *gates_of_others(worker["spec"])})),
     )
 
 

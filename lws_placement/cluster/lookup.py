@@ -22,7 +22,7 @@ from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Promise
 from lws_placement.engine.model import GroupId, MemberInfo
 from lws_placement.engine.placing import has_shape, is_away, is_outside
-from lws_placement.engine.pod_admission import Owner, Pin
+from lws_placement.engine.pod_admission import Owner, Pin, gates_of_others
 from lws_placement.engine.resources import first_lack
 from lws_placement.errors import ApiError, NotFoundError
 
@@ -159,6 +159,8 @@ class ClusterLookup:
     def _pinnable(self, pod: Raw, namespace: str) -> tuple[MemberInfo, GroupId] | None:
         """Which member of which group it is, if pods of that are pinned at all."""
         if not self._extender_configured or not self._mirror.synced:
+            return None
+        if gates_of_others(pod["spec"]):
             return None
         meta: dict[str, Any] = {**pod["metadata"], "namespace": namespace}
         member = decode_member(meta)

@@ -1,5 +1,5 @@
 """What becomes of the holds of a group that has no pod: planned ahead of its pods, or between two
-incarnations of them.
+incarnations of them; or none that anybody could run (`held_back.py`).
 
 Facts end them, not time. A group that is not to be any more (its LeaderWorkerSet is gone, is not
 ours any more, or was scaled below it) loses them at once. One that is wanted as it is held keeps
@@ -30,6 +30,11 @@ def without_pods(seen: Seen, views: Views) -> list[Action]:
     """Of a group none of whose pods is alive; nothing is done while one is still Terminating."""
     if not all(p.finished for p in seen.pods):
         return []
+    return kept_or_ended(seen, views)
+
+
+def kept_or_ended(seen: Seen, views: Views) -> list[Action]:
+    """The holds of a group that nobody could run now."""
     kept = _is_as_held(seen) and not _is_wanted(seen, views)
     return [
         KeepHold(hold) if kept and back else EndHold(hold, returning=back)

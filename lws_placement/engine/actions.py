@@ -118,11 +118,22 @@ class Wait:
     """The group as it was planned, whatever it asks for."""
 
 
+class Hindrance(StrEnum):
+    """What kind of thing keeps a group from being planned; the value is the Event's reason."""
+
+    CANNOT_PLAN = "CannotPlan"
+    GATED = "WaitingForGate"
+
+
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """The group cannot be planned until somebody acts; `why` says what to do."""
+    """The group cannot be planned until somebody acts; `why` says what to do. `gist`: a person
+    learns the same from blocks in which it is equal; default: `why`.
+    """
 
     why: str
+    hindrance: Hindrance = Hindrance.CANNOT_PLAN
+    gist: str = ""
 
 
 class Topic(StrEnum):

@@ -14,6 +14,7 @@ The cases, in the order they are asked:
    waits with a verdict.
 
 A group that is evicted for another one gives way before anything else is asked (`taking_over.py`).
+One that others keep from running, and of which nothing is bound, is not planned (`held_back.py`).
 
 A group that cannot be assigned in its domains leaves them: at once if nothing of it is bound, else
 it is restarted whole, because a half-bound group at rest is what we promise not to leave behind
@@ -37,6 +38,7 @@ from lws_placement.engine.actions import (
     Wait,
     WriteHold,
 )
+from lws_placement.engine.held_back import hold_back, waits_for_others
 from lws_placement.engine.holds import Hold, HoldState, Promise, promises_of
 from lws_placement.engine.keeping import why_not_kept
 from lws_placement.engine.model import (
@@ -91,6 +93,9 @@ def _place(seen: Seen, views: Views) -> list[Action]:
     yielding = give_way(seen)
     if yielding:
         return yielding
+    waits = waits_for_others(now)
+    if waits is not None and not now.bound:
+        return hold_back(seen, now, waits, views)
     vacated = [EndHold(h, returning=False) for h in seen.leaving if not _anyone_in(seen, h, views)]
     if not seen.active:
         return [*vacated, *_without_hold(seen, now, views)]
@@ -177,13 +182,16 @@ def _settle(now: Now, promise: Promise, views: Views) -> list[Action]:
         if pod.node is not None:
             continue
         node = nodes[rank]
+        if pod.gated and pod.foreign_gates:
+            continue
         if pod.gated:
             actions.append(Pin(pod, rank, node, promise.plan))
         elif pod.pinned is None and pod.marked and not pod.released:
             actions.append(DeletePod(pod, f"its gate was taken off by hand, its place is {node}"))
         elif pod.pinned is not None and pod.pinned != node:
             actions.append(DeletePod(pod, f"it is pinned to {pod.pinned}, its place is {node}"))
-    return actions
+    waits = waits_for_others(now)
+    return actions if waits is None else [*actions, waits]
 
 
 def _assign_again(

@@ -218,6 +218,10 @@ def stuck_note(pod: Pod) -> str:
     )
 
 
+def gate_note(gate: str, pod: Pod) -> str:
+    return f"waits for scheduling gate {gate} of others on pod {pod.name} to be removed"
+
+
 def outside_note(nodes: Sequence[NodeName], where: str) -> str:
     which = f"node {nodes[0]} is" if len(nodes) == 1 else f"nodes {', '.join(nodes)} are"
     return (

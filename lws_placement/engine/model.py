@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lws_placement.engine.ask import Ask, Layout, Scope
+from lws_placement.engine.lws_names import GATE
 
 NodeName = str
 Labels = tuple[tuple[str, str], ...]
@@ -237,6 +238,11 @@ class Pod:
     @property
     def key(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def foreign_gates(self) -> tuple[str, ...]:
+        """Scheduling gates of others: nobody can bind it before they are gone."""
+        return tuple(gate for gate in self.gates if gate != GATE)
 
     @property
     def finished(self) -> bool:

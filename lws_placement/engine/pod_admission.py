@@ -131,6 +131,9 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> Raw:
     keep_affinity = keep_affinity and ask.scope is not Scope.LWS
     if ADMITTED in notes and not keep_affinity:
         _drop_terms(pod["spec"])  # put there again by a reinvocation
+    if gates_of_others(pod["spec"]):
+        pin = None
+        _take_pin_back(pod)
     if ADMITTED in notes or pod["spec"].get("nodeName") or not ask.managed:
         return pod
     if not ask.places:
@@ -149,6 +152,30 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> Raw:
         if not any(g["name"] == GATE for g in gates):
             gates.append({"name": GATE})
     return pod
+
+
+def gates_of_others(spec: Raw) -> list[str]:
+    """Scheduling gates that are not ours. Such a pod is never pinned: who put them there may still
+    change what it asks for, and may let it go when the room is long somebody else's.
+    """
+    return [gate["name"] for gate in spec.get("schedulingGates") or () if gate["name"] != GATE]
+
+
+def _take_pin_back(pod: Raw) -> None:
+    """Of a pod that got a gate of others after we had pinned it: from a webhook called later."""
+    notes, spec = _notes(pod), pod["spec"]
+    if notes.get(ADMITTED) != "pinned" or spec.get("nodeName"):
+        return
+    for note in (ADMITTED, PLAN):
+        notes.pop(note, None)
+    affinity = spec.get("affinity") or {}
+    node = notes.pop(PINNED_NODE, "")
+    kept = _unpinned_affinity(affinity.get("nodeAffinity") or {}, node)
+    affinity.pop("nodeAffinity", None)
+    if kept:
+        affinity["nodeAffinity"] = kept
+    if not affinity:
+        spec.pop("affinity", None)
 
 
 def _drop_terms(spec: Raw) -> None:
@@ -173,6 +200,19 @@ def pinned_affinity(node_affinity: Raw, node: str) -> Raw:
         for t in terms
     ]
     return {**node_affinity, _REQUIRED: {"nodeSelectorTerms": pinned}}
+
+
+def _unpinned_affinity(node_affinity: Raw, node: str) -> Raw:
+    """What `pinned_affinity` was given."""
+    pin = {"key": NODE_NAME_FIELD, "operator": "In", "values": [node]}
+    kept = []
+    for term in (node_affinity.get(_REQUIRED) or {}).get("nodeSelectorTerms") or []:
+        fields = [field for field in term.get("matchFields") or [] if field != pin]
+        rest = {name: value for name, value in term.items() if name != "matchFields"}
+        if rest or fields or not term:
+            kept.append({**rest, "matchFields": fields} if fields else rest)
+    others = {name: value for name, value in node_affinity.items() if name != _REQUIRED}
+    return {**others, _REQUIRED: {"nodeSelectorTerms": kept}} if kept else others
 
 
 def add_exclusive_terms(spec: Raw, *, key: str, value: str, topology: str) -> None:

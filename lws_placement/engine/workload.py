@@ -17,6 +17,8 @@ class Templates:
     leader_extended: tuple[str, ...] = ()
     """Names of the extended resources in the requests, those of quantity 0 included."""
     worker_extended: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    """Scheduling gates of others that some of its members carry."""
 
     def demand(self, rank: Rank) -> Demand:
         return self.leader if rank == 0 else self.worker

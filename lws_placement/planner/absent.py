@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.actions import Action, KeepHold, Wait
+from lws_placement.engine.held_back import is_held_back
 from lws_placement.engine.model import Group, GroupId
 from lws_placement.engine.questions import Questions
 from lws_placement.engine.seen import Seen, living_members
@@ -26,8 +27,10 @@ class AbsentGroups:
         return iter(self._absent)
 
     def with_who_waits(self, seen: Seen) -> Seen:
-        """What `decide` should know of others, of a group that holds something and has no pod."""
-        if not seen.holds or living_members(seen.pods):
+        """What `decide` should know of others, of a group that holds something and has no pod, or
+        none that can run.
+        """
+        if not seen.holds or (living_members(seen.pods) and not is_held_back(seen)):
             return seen
         if self._examples is None:
             self._examples = self._waiting.examples()

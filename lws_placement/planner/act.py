@@ -111,8 +111,8 @@ class Actor:
             case Wait(verdict, size, nobody=nobody):
                 await self._report.waiting(group, verdict, size, nobody)
                 await self._surge.tell(group)
-            case Blocked(why):
-                await self._report.blocked(group, why)
+            case Blocked():
+                await self._report.blocked(group, action)
             case EndHold():
                 await self.end_hold(action)
 

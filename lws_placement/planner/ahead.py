@@ -9,7 +9,8 @@ Ahead of its pods a group has the last turn of all: it takes what nobody who wai
 nobody, and waits for nothing. It is planned ahead once: when its hold ends because no pod came and
 somebody else waits for the room (`engine/absent.py`), it is planned with its pods. Nothing is
 planned ahead while the set has several revisions, or one that is not what it says now, as it is not
-known what a new pod will carry.
+known what a new pod will carry; nor if its pods will carry scheduling gates of others, as nobody
+knows for how long.
 """
 
 import math
@@ -50,7 +51,7 @@ class Ahead:
             return None
         lws = self._cache.lws_of(group)
         revision = self._cache.only_revision(group)
-        if lws is None or revision is None:
+        if lws is None or revision is None or lws.templates.gates:
             return None
         return _gated_leader(self._as_expected(lws), group, index=index, revision=revision)
 

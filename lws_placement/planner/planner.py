@@ -32,6 +32,7 @@ from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.actions import (
     Action,
+    Blocked,
     EndHold,
     Evict,
     KeepHold,
@@ -244,7 +245,7 @@ class Planner:
         self._note(group, seen, actions)
         if wait_s > 0:
             self._alarms.set(group, wait_s)
-            actions = []
+            actions = [a for a in actions if isinstance(a, Blocked)]
         if actions or self._troubles.unwritten(group) is not None:
             self._begin(group, actions)
 

@@ -14,7 +14,7 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.names import name_of
-from lws_placement.engine.actions import Topic
+from lws_placement.engine.actions import Blocked, Topic
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.explain import gist, victims_in_words, waiting_note
 from lws_placement.engine.foreign import is_for_pod
@@ -101,8 +101,9 @@ class Reporter:
         note = waiting_note(verdict, size=size, nobody=nobody)
         self._waits(group, reason="WaitingForDomain", note=note, gist=gist(verdict, nobody))
 
-    async def blocked(self, group: GroupId, why: str) -> None:
-        self._waits(group, reason="CannotPlan", note=why, gist=why)
+    async def blocked(self, group: GroupId, blocked: Blocked) -> None:
+        gist = blocked.gist or blocked.why
+        self._waits(group, reason=blocked.hindrance.value, note=blocked.why, gist=gist)
 
     def _waits(self, group: GroupId, *, reason: str, note: str, gist: str) -> None:
         self._say(group, reason=reason, note=note, action="Plan", type="Warning", gist=gist)

@@ -337,3 +337,28 @@ async def test_admissions_are_counted_by_outcome_once_per_pod():
         (name, "guest"): 1,
         (name, "denied"): 1,
     }
+
+
+QUOTA = {"name": "example.com/quota"}
+
+
+async def test_a_pod_with_a_gate_of_others_is_gated_and_never_pinned():
+    lookup = Lookup(pin=Pin("node-7", "plan-1"))
+    pod = await admit(a_pod(1, schedulingGates=[QUOTA]), lookup)
+    assert pod["spec"]["schedulingGates"] == [QUOTA, {"name": f"{OURS}/unplanned"}]
+    assert pod["metadata"]["annotations"][f"{OURS}/admitted"] == "gated"
+    assert f"{OURS}/pinned-node" not in pod["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize("expressions", [[], [{"key": "pool", "operator": "Exists"}]])
+async def test_a_pin_is_taken_back_when_others_gate_the_pod_after_us(expressions):
+    """Their webhook is called later, and ours once more."""
+    terms = [{"matchExpressions": expressions}] if expressions else []
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    asked = {"affinity": {"nodeAffinity": required}} if terms else {}
+    gated = await admit(a_pod(1, **asked))
+    pinned = await admit(a_pod(1, **asked), Lookup(pin=Pin("node-7", "plan-1")))
+    pinned["spec"]["schedulingGates"] = [QUOTA]
+    again = await admit(pinned, Lookup(pin=Pin("node-7", "plan-1")))
+    assert again["spec"].pop("schedulingGates") == [QUOTA, *gated["spec"].pop("schedulingGates")]
+    assert again == gated

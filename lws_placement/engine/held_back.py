@@ -1,0 +1,46 @@
+"""A group whose pods carry a scheduling gate of somebody else: a quota that is still to be granted,
+a topology still to be chosen, a replacement still to be let in.
+
+Nobody can run it before that gate is gone, however much room there is; so it is not planned, nobody
+is evicted for it, and it holds nothing. Its place in the order is that of its age, as ever. Our own
+gate goes last: what others do to a pod before they let it go (a node selector, a toleration) is
+known when it is planned.
+
+A group that came back so keeps its holds as one without pods does: until somebody waits who could
+use the room. While a member is bound, what is held stays held, and the members that wait for others
+are pinned when these have let them go.
+"""
+
+from lws_placement.engine.absent import kept_or_ended
+from lws_placement.engine.actions import Action, Blocked, DeletePod, EndHold, Hindrance
+from lws_placement.engine.explain import gate_note
+from lws_placement.engine.seen import Now, Seen, living_members
+from lws_placement.engine.snapshot import Views
+
+
+def is_held_back(seen: Seen) -> bool:
+    """Does it wait for others, all of it?"""
+    members = living_members(seen.pods).values()
+    return any(p.foreign_gates for p in members) and all(p.node is None for p in members)
+
+
+def waits_for_others(now: Now) -> Blocked | None:
+    """In words; None if no member does."""
+    for pod in now.members.values():
+        if pod.node is None and pod.foreign_gates:
+            gate = pod.foreign_gates[0]
+            return Blocked(gate_note(gate, pod), Hindrance.GATED, gist=gate)
+    return None
+
+
+def hold_back(seen: Seen, now: Now, waits: Blocked, views: Views) -> list[Action]:
+    """Nothing of the group is bound."""
+    if any(p.terminating and p.node is not None and not p.finished for p in seen.pods):
+        return [waits]
+    holds = kept_or_ended(seen, views)
+    actions: list[Action] = [waits]
+    if not seen.active or any(isinstance(a, EndHold) for a in holds):
+        # What was let go for a plan that does not count any more must not be bound by it.
+        loose = [p for p in now.members.values() if p.marked and not p.gated and not p.released]
+        actions += [DeletePod(p, "no hold covers it any more") for p in loose]
+    return [*actions, *holds]

@@ -1,0 +1,149 @@
+"""Groups whose pods carry scheduling gates of others (`engine/held_back.py`)."""
+
+from dataclasses import replace
+
+import pytest
+from engine.test_decide import (
+    KEY,
+    WHOLE_NODE,
+    a_hold,
+    a_member,
+    a_seen,
+    an_index,
+    bind,
+    held,
+    kinds,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lws_placement import keys
+from lws_placement.engine.actions import Blocked, DeletePod, EndHold, Hindrance, Pin
+from lws_placement.engine.decide import decide
+from lws_placement.engine.holds import HoldState
+from lws_placement.engine.model import Group, GroupId, Member
+
+QUOTA = "kueue.x-k8s.io/admission"
+BOTH = {"gates": (QUOTA, keys.GATE)}
+THEIRS = {"gates": (QUOTA,), "gated": False}
+WAITS = Blocked(
+    f"waits for scheduling gate {QUOTA} of others on pod llm-0 to be removed",
+    Hindrance.GATED,
+    gist=QUOTA,
+)
+
+
+def who_waits() -> Group:
+    other = GroupId("ns", "other", "other-uid", "key-9")
+    return Group(other, KEY, tuple(Member(rank, WHOLE_NODE) for rank in range(2)))
+
+
+@pytest.mark.parametrize("gates", [(QUOTA, keys.GATE), (keys.GATE, QUOTA)])
+def test_a_group_that_others_keep_from_running_is_not_planned(gates):
+    assert decide(a_seen(a_member(0, gates=gates)), an_index("a")) == [WAITS]
+
+
+def test_it_is_planned_when_the_gate_of_others_is_gone():
+    actions = decide(a_seen(a_member(0, gates=(keys.GATE,))), an_index("a"))
+    assert kinds(actions) == ["WriteHold", "Pin"]
+
+
+def test_one_gated_worker_keeps_the_whole_group_back():
+    (action,) = decide(a_seen(a_member(0), a_member(1, **BOTH)), an_index("a"))
+    assert isinstance(action, Blocked)
+    assert "on pod llm-0-1" in action.why
+
+
+def test_a_group_that_came_back_keeps_its_domain_while_nobody_else_could_use_it():
+    index = an_index("a")
+    seen = a_seen(a_member(0, **BOTH), holds=held(index, a_hold()))
+    seen = replace(seen, current=frozenset({"r1"}))
+    assert kinds(decide(seen, index)) == ["Blocked", "KeepHold"]
+    yields = decide(replace(seen, waiting=(who_waits(),)), index)
+    assert yields == [WAITS, EndHold(seen.holds[0], returning=True)]
+
+
+def test_its_domain_ends_after_a_while_if_it_is_not_as_held():
+    index = an_index("a")
+    seen = a_seen(a_member(0, **BOTH), holds=held(index, a_hold(revision="r0")))
+    assert decide(seen, index) == [WAITS, EndHold(seen.holds[0], returning=True)]
+
+
+def test_a_member_that_was_let_go_does_not_outlive_the_hold():
+    """Else it would be bound where it is pinned, by then somebody else's, when the gate goes."""
+    index = an_index("a")
+    leader = a_member(0, **THEIRS, pinned="a-0", plan="plan-1")
+    seen = a_seen(leader, holds=held(index, a_hold()))
+    seen = replace(seen, current=frozenset({"r1"}))
+    assert kinds(decide(seen, index)) == ["Blocked", "KeepHold"]
+    yields = decide(replace(seen, waiting=(who_waits(),)), index)
+    assert kinds(yields) == ["Blocked", "DeletePod", "EndHold"]
+    gone = decide(replace(seen, holds=()), index)
+    assert gone == [WAITS, DeletePod(leader, "no hold covers it any more")]
+
+
+def test_holds_are_left_alone_while_old_pods_are_terminating():
+    index = an_index("a")
+    old = a_member(0, uid="old", node="a-0", gated=False, terminating=True, created_s=0.0)
+    seen = a_seen(old, a_member(0, **BOTH), holds=held(index, a_hold()))
+    assert decide(seen, index) == [WAITS]
+
+
+def test_nobody_is_evicted_any_more_for_a_group_that_is_held_back():
+    index = an_index("a")
+    seen = a_seen(a_member(0, **BOTH), holds=held(index, a_hold(state=HoldState.COMING)))
+    assert decide(seen, index) == [WAITS, EndHold(seen.holds[0], returning=False)]
+
+
+def test_beside_a_bound_leader_only_members_that_nobody_holds_back_are_pinned():
+    index = an_index("a")
+    leader = a_member(0, node="a-0", gated=False, pinned="a-0", size=2)
+    bind(index, leader)
+    seen = a_seen(leader, a_member(1, **BOTH), holds=held(index, a_hold()))
+    (action,) = decide(seen, index)
+    assert isinstance(action, Blocked)
+    assert "on pod llm-0-1" in action.why
+    free = a_seen(leader, a_member(1, gates=(keys.GATE,)), holds=seen.holds)
+    (pin,) = decide(free, index)
+    assert isinstance(pin, Pin)
+    assert pin.node == "a-1"
+
+
+def test_a_group_that_is_bound_is_not_disturbed():
+    index = an_index("a")
+    pods = [a_member(r, node=f"a-{r}", gated=False, pinned=f"a-{r}") for r in range(2)]
+    bind(index, *pods)
+    assert decide(a_seen(*pods, holds=held(index, a_hold())), index) == []
+
+
+STATES = st.sampled_from(
+    [
+        None,
+        {"gates": (keys.GATE,)},
+        BOTH,
+        THEIRS,
+        {"gated": False, "pinned": "a-0", "gates": ()},
+        {"gated": False, "pinned": "a-1", "gates": (QUOTA,)},
+        {"terminating": True, "gates": (QUOTA, keys.GATE)},
+    ]
+)
+HOLDS = st.lists(
+    st.tuples(st.sampled_from("ab"), st.sampled_from([*HoldState])),
+    max_size=2,
+    unique_by=lambda hold: hold[0],
+)
+
+
+@given(STATES, STATES, HOLDS, st.booleans())
+def test_nothing_new_is_held_while_others_hold_a_group_back(leader, worker, holds, waits):
+    """Whatever its pods and holds are, if nothing of it is bound."""
+    index = an_index("a", "b")
+    pods = [a_member(r, **f) for r, f in enumerate((leader, worker)) if f is not None]
+    found = [a_hold(d, state=state, plan=f"plan-{d}") for d, state in holds]
+    seen = a_seen(*pods, holds=held(index, *found))
+    seen = replace(seen, current=frozenset({"r1"}), waiting=(who_waits(),) if waits else ())
+    back = any(p.foreign_gates and not p.terminating for p in pods)
+    done = set(kinds(decide(seen, index)))
+    if back:
+        assert not done & {"WriteHold", "Pin", "TryEvictions", "Evict", "Wait"}
+        assert "Blocked" in done
