@@ -4,7 +4,7 @@ Every field of `Settings` is a flag `--name-with-dashes`, an environment variabl
 `LWS_PLACEMENT_NAME` and a key `name` of the YAML file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,29 @@ _CONFIG = click.Option(
     ["--config"], type=click.Path(path_type=Path), help="YAML file with the same knobs."
 )
 _PRINT = click.Option(
-    ["--print-config"], is_flag=True, help="Print the settings in force as YAML, and stop."
+    ["--print-config"],
+    is_flag=True,
+    help="Print the settings in force as YAML, then what is found on the cluster, and stop.",
 )
 
 
-def settings_command(name: str, *, run: Callable[[Settings], None], help: str) -> click.Command:
-    """A verb whose options are the settings."""
+def settings_command(
+    name: str,
+    *,
+    run: Callable[[Settings], None],
+    found: Callable[[Settings], Sequence[str]],
+    help: str,
+) -> click.Command:
+    """A verb whose options are the settings. `found`: what is said of the cluster, in lines, which
+    become comments of the YAML.
+    """
 
     def callback(config: Path | None, print_config: bool, **flags: Any) -> None:
         settings = load_settings(_given(flags), file=config)
         if print_config:
             click.echo(as_yaml(settings), nl=False)
+            for line in found(settings):
+                click.echo(f"# found: {line}")
             return
         run(settings)
 

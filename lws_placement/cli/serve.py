@@ -23,10 +23,12 @@ from certs.authority import Material, Names
 from certs.inject import inject
 from certs.store import CertStore
 from lws_placement import log as logs
+from lws_placement.cli.found import found_if_reached, found_lines
 from lws_placement.cli.options import settings_command
 from lws_placement.cluster.admissions import Admissions
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, connect
+from lws_placement.cluster.discovery import look_around
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.figures import count_figures
@@ -103,6 +105,7 @@ class Process:
         servers = self._servers()
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._mirror.run())]
+            running.append(tasks.create_task(self._tell_what_is_found()))
             if self._roles & _SERVING:
                 material = await _retried(self._ensure_certificates)
                 self._load(material)
@@ -120,6 +123,13 @@ class Process:
                 await server.stop()
             for task in running:
                 task.cancel()
+
+    async def _tell_what_is_found(self) -> None:
+        found = await _retried(partial(look_around, self._api))
+        versions, *wanting = found_lines(found)
+        log.info("found", extra={"cluster": versions})
+        for line in wanting:
+            log.warning("found wanting", extra={"cluster": line})
 
     # -- servers ---------------------------------------------------------------------------------
 
@@ -317,5 +327,8 @@ def _run(settings: Settings) -> None:
 
 
 serve = settings_command(
-    "serve", run=_run, help="Run the webhook, extender, planner and controller until SIGTERM."
+    "serve",
+    run=_run,
+    found=found_if_reached,
+    help="Run the webhook, extender, planner and controller until SIGTERM.",
 )

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from lws_placement.cli.found import found_json, found_lines
 from lws_placement.cli.reading import (
     connected,
     empty_cache,
@@ -20,6 +21,7 @@ from lws_placement.cli.reading import (
 )
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api
+from lws_placement.cluster.discovery import Found, look_around
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.settings import Settings, load_settings
 from lws_placement.simulate.overview import Overview, overview
@@ -42,7 +44,8 @@ def status(
     kubeconfig: Path | None,
     system_namespace: str | None,
 ) -> None:
-    """Show the domains of the topologies in use, who holds them, what is free, and who waits.
+    """Show the domains of the topologies in use, who holds them, what is free, and who waits;
+    before that, versions of what was found on the cluster.
 
     A domain is whole (accelerators and nodes all free), held, or broken (something is taken or
     unusable). Only reads.
@@ -60,17 +63,20 @@ async def _show(
         if watch:
             await _follow(api, settings, cache, most=most)
             return
+        around = await look_around(api)
         await read_cluster(api, settings, cache)
         found = await _overview(api, settings, cache, most=most)
         problem = await leader_problem(api, settings.namespace)
     if output == "json":
-        click.echo(json.dumps({**overview_json(found), "problem": problem}, indent=1))
+        all_of_it = {"found": found_json(around), **overview_json(found), "problem": problem}
+        click.echo(json.dumps(all_of_it, indent=1))
     else:
-        click.echo(_text(found, most=most, problem=problem))
+        click.echo(_text(around, found, most=most, problem=problem))
 
 
 async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> None:
     """On a terminal in place, else a new text whenever it differs; until interrupted."""
+    around = await look_around(api)
     mirror = Mirror(api, cache, namespace=settings.namespace)
     console = Console()
     async with asyncio.TaskGroup() as tasks:
@@ -81,7 +87,7 @@ async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: in
             while True:
                 found = await _overview(api, settings, cache, most=most)
                 problem = await leader_problem(api, settings.namespace)
-                text = _text(found, most=most, problem=problem)
+                text = _text(around, found, most=most, problem=problem)
                 if text != shown and sys.stdout.isatty():
                     live.update(Text(text), refresh=True)
                 elif text != shown:
@@ -95,5 +101,6 @@ async def _overview(api: Api, settings: Settings, cache: ClusterCache, *, most: 
     return overview(cache, guarded=settings.guarded_resources, most=most, troubles=troubles)
 
 
-def _text(found: Overview, *, most: int, problem: str) -> str:
-    return "\n".join([*overview_text(found, most=most), *filter(None, [problem])])
+def _text(around: Found, found: Overview, *, most: int, problem: str) -> str:
+    overview_lines = overview_text(found, most=most)
+    return "\n".join([*found_lines(around), "", *overview_lines, *filter(None, [problem])])

@@ -7,10 +7,13 @@ for such clusters, so nothing of ours but webhook, planner and extender runs.
 """
 
 import itertools
+import json
 
 import pytest
+from click.testing import CliRunner
 from e2e.stack import LWS, Scene
 
+from lws_placement.cli.main import cli
 from lws_placement.engine.desired import leader_set, worker_set
 from lws_placement.engine.revision import revision_data, revision_key
 from lws_placement.localcluster.cluster import LocalCluster
@@ -159,3 +162,11 @@ def test_subgroups_are_placed_in_upstreams_order_too(scene):
         index = pod["metadata"]["labels"][f"{LWS}/subgroup-index"]
         places.setdefault(index, set()).add(scene.domain_of(pod["spec"]["nodeName"]))
     assert sorted(map(sorted, places.values())) == [["n00"], ["n01"]]
+
+
+def test_status_says_that_the_controller_is_upstreams(installed):
+    args = ["status", "-o", "json", f"--kubeconfig={installed.cluster.kubeconfig}"]
+    done = CliRunner().invoke(cli, args)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["found"]
+    assert found["leaderWorkerSet"] == {"versions": ["v1"], "controller": "upstream"}
