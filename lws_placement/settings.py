@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from lws_placement.engine.resources import amount_requested
 from lws_placement.engine.troubles import Policy
+from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE, MOST_SIZE
 from lws_placement.errors import InvalidObjectError, SettingsError
 
 ENV_PREFIX = "LWS_PLACEMENT_"
@@ -135,6 +136,12 @@ class Settings(BaseSettings):
         default=Tolerations.AUTO,
         description="Does the API server add tolerations for extended resources to pods (its "
         "plugin ExtendedResourceToleration)? true, false, or auto: as pods show.",
+    )
+    max_group_size: int = Field(
+        default=DEFAULT_MOST_SIZE,
+        ge=1,
+        le=MOST_SIZE,
+        description="Pods that a group may have: a larger one is refused at admission.",
     )
     hold_seconds: float = Field(
         default=60.0,

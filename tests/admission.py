@@ -52,8 +52,8 @@ def a_pod(rank=0, *, size=4, tpu=False, topology="rack", notes=None, labels=None
     }
 
 
-async def call(path, body, lookup=None, *, keep_affinity=True, placing=True):
-    app = build_app(lookup or Lookup(), keep_affinity=keep_affinity, placing=placing)
+async def call(path, body, lookup=None, *, keep_affinity=True, **settings):
+    app = build_app(lookup or Lookup(), keep_affinity=keep_affinity, **settings)
     async with TestClient(TestServer(app)) as client:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         answer = await client.post(path, data=io.BytesIO(data))

@@ -31,6 +31,7 @@ from lws_placement.engine.pod_admission import (
     gate_or_pin,
     stamp,
 )
+from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE
 from lws_placement.errors import ApiError, InvalidObjectError
 from lws_placement.metrics import Admission
 from webhook.patch import json_patch
@@ -62,9 +63,15 @@ class Lookup(Protocol):
         """The node that a hold keeps for this pod, now or in a moment, if nothing is in doubt."""
 
 
-def build_app(lookup: Lookup, *, keep_affinity: bool, placing: bool = True) -> web.Application:
+def build_app(
+    lookup: Lookup,
+    *,
+    keep_affinity: bool,
+    placing: bool = True,
+    max_group_size: int = DEFAULT_MOST_SIZE,
+) -> web.Application:
     """`keep_affinity`: leave upstream's exclusive terms on members that the planner handles.
-    `placing`: gate or pin members; else pods get upstream's edits alone.
+    `placing`: gate or pin members; else pods get upstream's edits alone. `max_group_size`: pods.
     """
 
     async def mutate_pod(request: AdmissionRequest) -> Raw:
@@ -86,12 +93,13 @@ def build_app(lookup: Lookup, *, keep_affinity: bool, placing: bool = True) -> w
             return old
         if not old["spec"].get("containers"):
             raise InvalidObjectError("request.object.spec.containers is empty")
-        pod = add_lws_identity(old, namespace=namespace)
+        pod = add_lws_identity(old, namespace=namespace, most_size=max_group_size)
         if isinstance(pod, Denied) or not placing:
             return pod
-        denied = problem_of_group_pod(pod) if labels.get(GROUP) else None
-        if denied is not None:
-            return denied
+        if labels.get(GROUP):
+            denied = problem_of_group_pod(pod, most_size=max_group_size)
+            if denied is not None:
+                return denied
         try:
             pod = stamp(pod, await _owner(pod, namespace))
         except ApiError as e:
@@ -113,7 +121,7 @@ def build_app(lookup: Lookup, *, keep_affinity: bool, placing: bool = True) -> w
     async def validate_lws(request: AdmissionRequest) -> Raw:
         lws = request.the_object()
         before = request.old_object if request.operation == "UPDATE" else None
-        problems = problems_of(lws, before)
+        problems = problems_of(lws, before, most_size=max_group_size)
         if problems:
             return deny(request, _joined(problems))
         return allow(request, warnings=_warnings(lws))

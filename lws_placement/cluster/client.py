@@ -215,7 +215,10 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 def _decoded(data: bytes) -> Raw:
     """pydantic's parser takes two thirds of the time of the standard library's."""
-    result: Raw = from_json(data, cache_strings="keys")
+    try:
+        result: Raw = from_json(data, cache_strings="keys")
+    except ValueError as e:
+        raise ApiError(f"the answer is not JSON: {e}") from e
     return result
 
 

@@ -16,6 +16,7 @@ from lws_placement.cluster.decode_demand import decode_demand, node_pin
 from lws_placement.engine.ask import ask_of
 from lws_placement.engine.model import UNRANKED, Demand, MemberInfo, Node, Pod, PodPhase, Taint
 from lws_placement.engine.resources import PODS, amount_available, amount_requested
+from lws_placement.engine.whole_numbers import MOST_SIZE, whole_number
 from lws_placement.errors import InvalidObjectError
 
 UNREADABLE = (
@@ -30,8 +31,6 @@ UNREADABLE = (
 """What reading an object raises that is not as the API says."""
 
 T = TypeVar("T")
-
-_LEADER = "0"
 
 _NODE_REASONS = (
     "Evicted",
@@ -186,10 +185,11 @@ def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:
     if labels.get(keys.GROUP) and not labels.get(keys.LWS_NAME):
         return _decode_other_member(labels[keys.GROUP], notes)
     name, group_key = labels.get(keys.LWS_NAME), labels.get(keys.LWS_GROUP_KEY)
-    rank, size = labels.get(keys.LWS_WORKER_INDEX, ""), notes.get(keys.LWS_SIZE, "")
-    if not name or not group_key or not rank.isdecimal() or not size.isdecimal():
+    size = whole_number(notes.get(keys.LWS_SIZE), least=1, most=MOST_SIZE)
+    if not name or not group_key or size is None:
         return None
-    if int(size) < 1 or int(rank) >= int(size):
+    rank = whole_number(labels.get(keys.LWS_WORKER_INDEX), most=size - 1)
+    if rank is None:
         return None
     pod_name = meta.get("name", "")
     return MemberInfo(
@@ -197,12 +197,12 @@ def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:
         group_index=labels.get(keys.LWS_GROUP_INDEX, ""),
         lws=name,
         lws_uid=notes.get(keys.LWS_UID, ""),
-        rank=int(rank),
-        size=int(size),
+        rank=rank,
+        size=size,
         revision=labels.get(keys.LWS_REVISION, ""),
         ask=ask_of(notes),
         leader_name=pod_name
-        if rank == _LEADER
+        if rank == 0
         else notes.get(keys.LWS_LEADER_NAME) or pod_name.rsplit("-", 1)[0],
     )
 
@@ -211,27 +211,21 @@ def _decode_other_member(name: str, notes: Mapping[str, str]) -> MemberInfo | No
     """A pod of a group that is not a LeaderWorkerSet's. It must have been admitted by us: only
     then is it known whose it is.
     """
-    size, slot = notes.get(keys.GROUP_SIZE, ""), notes.get(keys.SLOT, "")
-    if keys.ADMITTED not in notes or not size.isdecimal() or int(size) < 1:
+    size = whole_number(notes.get(keys.GROUP_SIZE), least=1, most=MOST_SIZE)
+    if keys.ADMITTED not in notes or size is None:
         return None
+    slot = whole_number(notes.get(keys.SLOT), most=size - 1)
     return MemberInfo(
         group_key="",
         group_index=name,
         lws=name,
         lws_uid=notes.get(keys.OWNER_UID, ""),
-        rank=int(slot) if slot.isdecimal() and int(slot) < int(size) else UNRANKED,
-        size=int(size),
+        rank=slot if slot is not None else UNRANKED,
+        size=size,
         revision="",
         ask=ask_of(notes),
         leader_name=name,
     )
-
-
-def decode_size(value: str, *, where: str) -> int:
-    """Raises InvalidObjectError, naming `where`."""
-    if not value.isdecimal() or int(value) < 1:
-        raise InvalidObjectError(f"{where}: {keys.LWS_SIZE}={value!r} is not a positive number")
-    return int(value)
 
 
 def controlling_owner(raw: Raw) -> Raw:

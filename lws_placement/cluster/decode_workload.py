@@ -4,12 +4,15 @@ from collections.abc import Mapping
 
 from lws_placement import keys
 from lws_placement.cluster.client import Raw
+from lws_placement.cluster.decode import checked_text, checked_texts
 from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.engine.ask import Ask, ask_of
 from lws_placement.engine.extended_resources import extended_resources
 from lws_placement.engine.model import Demand, Toleration
 from lws_placement.engine.pod_admission import gates_of_others
+from lws_placement.engine.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.workload import DaemonSetInfo, LwsInfo, Templates
+from lws_placement.errors import InvalidObjectError
 
 # What the DaemonSet controller adds to its pods (pkg/controller/daemon/util
 # AddOrUpdateDaemonPodTolerations).
@@ -28,12 +31,12 @@ _DAEMON_TOLERATIONS = tuple(
 
 def decode_lws(raw: Raw) -> LwsInfo:
     meta, spec = raw["metadata"], raw["spec"]
-    notes, template = meta.get("annotations") or {}, spec["leaderWorkerTemplate"]
+    notes, template = checked_texts(meta.get("annotations")), spec["leaderWorkerTemplate"]
     return LwsInfo(
-        namespace=meta["namespace"],
-        name=meta["name"],
-        uid=meta["uid"],
-        replicas=int(spec.get("replicas", 1)),
+        namespace=checked_text(meta["namespace"]),
+        name=checked_text(meta["name"]),
+        uid=checked_text(meta["uid"]),
+        replicas=_number(spec, "replicas", most=MOST_REPLICAS),
         ask=ask_of_lws(notes, template),
         templates=decode_templates(template),
         notes={k: v for k, v in notes.items() if k.startswith(keys.OUR_PREFIX)},
@@ -44,9 +47,9 @@ def decode_lws(raw: Raw) -> LwsInfo:
 def ask_of_lws(notes: Mapping[str, str], template: Raw) -> Ask:
     """The subgroup's part of it is annotations of the pods alone, made from the spec."""
     policy = template.get("subGroupPolicy") or {}
-    size = policy.get("subGroupSize")
+    size = whole_number(policy.get("subGroupSize"), most=MOST_SIZE)
     if size:
-        kind = policy.get("subGroupPolicyType") or "LeaderWorker"
+        kind = str(policy.get("subGroupPolicyType") or "LeaderWorker")
         by_spec = {keys.LWS_SUBGROUP_SIZE: str(size), keys.LWS_SUBGROUP_POLICY_TYPE: kind}
         notes = {**notes, **by_spec}
     return ask_of(notes)
@@ -57,13 +60,21 @@ def decode_templates(template: Raw) -> Templates:
     worker = template["workerTemplate"]
     leader = template.get("leaderTemplate") or worker
     return Templates(
-        size=int(template.get("size", 1)),
+        size=_number(template, "size", least=1, most=MOST_SIZE),
         leader=_demand_of(leader),
         worker=_demand_of(worker),
         leader_extended=extended_resources(leader["spec"]),
         worker_extended=extended_resources(worker["spec"]),
         gates=tuple(sorted({*gates_of_others(leader["spec"]), *gates_of_others(worker["spec"])})),
     )
+
+
+def _number(raw: Raw, field: str, *, least: int = 0, most: int) -> int:
+    """1 if it is absent. Raises InvalidObjectError."""
+    number = whole_number(raw.get(field, 1), least=least, most=most)
+    if number is None:
+        raise InvalidObjectError(f"{field} is no whole number from {least} to {most}")
+    return number
 
 
 def _demand_of(template: Raw) -> Demand:
@@ -94,12 +105,12 @@ def decode_revision(raw: Raw) -> tuple[tuple[str, str, str], Templates] | None:
     """((namespace, LWS name, revision key), templates); None for a ControllerRevision of something
     else.
     """
-    labels = raw["metadata"].get("labels") or {}
+    labels = checked_texts(raw["metadata"].get("labels"))
     name, revision = labels.get(keys.LWS_NAME), labels.get(keys.LWS_REVISION)
     template = ((raw.get("data") or {}).get("spec") or {}).get("leaderWorkerTemplate")
     if not name or not revision or not template:
         return None
-    return (raw["metadata"]["namespace"], name, revision), decode_templates(template)
+    return (checked_text(raw["metadata"]["namespace"]), name, revision), decode_templates(template)
 
 
 def decode_daemon_set(raw: Raw) -> DaemonSetInfo:

@@ -15,6 +15,7 @@ from lws_placement.cluster.decode import UNREADABLE, checked_text
 from lws_placement.engine.ask import Scope
 from lws_placement.engine.holds import Hold, HoldState
 from lws_placement.engine.model import Demand, DomainName, GroupId, HostPort
+from lws_placement.engine.whole_numbers import MOST_SIZE, whole_number
 from lws_placement.errors import InvalidObjectError
 
 VERSION = "v1"
@@ -93,12 +94,15 @@ def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
         group_index=checked_text(holder["groupIndex"]),
         leader_name=checked_text(holder["leader"]),
         revision=checked_text(holder["revision"]),
-        size=int(holder["size"]),
+        size=_number(holder["size"], most=MOST_SIZE),
         plan=checked_text(holder["plan"]),
-        nodes={int(rank): checked_text(node) for rank, node in holder["nodes"].items()},
+        nodes={
+            _number(rank, most=MOST_SIZE): checked_text(node)
+            for rank, node in holder["nodes"].items()
+        },
         demands=_decode_demands(holder),
         scope=Scope(holder.get("scope", Scope.CLUSTER)),
-        parts=int(holder.get("parts", 1)),
+        parts=_number(holder.get("parts", 1), most=MOST_SIZE),
         state=HoldState(holder["state"]),
         evicts=tuple(_decode_group(g) for g in holder.get("evicts", ())),
         resource_version=checked_text(meta.get("resourceVersion", "")),
@@ -151,4 +155,14 @@ def _decode_demands(holder: Raw) -> dict[int, Demand]:
         )
         for d in holder["reserved"]
     ]
-    return {int(rank): distinct[index] for rank, index in holder["reservedFor"].items()}
+    return {
+        _number(rank, most=MOST_SIZE): distinct[index]
+        for rank, index in holder["reservedFor"].items()
+    }
+
+
+def _number(value: object, *, most: int) -> int:
+    number = whole_number(value, most=most)
+    if number is None:
+        raise ValueError(f"no whole number up to {most}")
+    return number

@@ -10,23 +10,31 @@ from lws_placement.engine.desired import Notes
 from lws_placement.engine.lws_status import GroupState, set_is_ready
 from lws_placement.engine.restart import PodState
 from lws_placement.engine.rollout import Asked, Progress
+from lws_placement.engine.whole_numbers import MOST_REPLICAS, whole_number
 
 _WITH_WORKERS = 2
+_NOTHING = Progress()
 
 
 def groups_of(observed: Observed, lws: Name) -> list[GroupState]:
     """Of all that have a leader pod, in the order of their names."""
     return [
-        _group(observed, pod) for pod in observed.leaders_of(lws) if pod.group_index.isdecimal()
+        _group(observed, pod, index=index)
+        for pod in observed.leaders_of(lws)
+        if (index := whole_number(pod.group_index)) is not None
     ]
 
 
 def progress_of(
     groups: Sequence[GroupState], *, replicas: int, revision: str, notes: Notes
 ) -> list[Progress]:
-    """Of groups 0 to `replicas` - 1, towards leaders of this revision with these annotations."""
+    """Of groups 0 to `replicas` - 1, towards leaders of this revision with these annotations.
+
+    No further than a LeaderWorkerSet and its surge reach: somebody may have scaled the StatefulSet
+    by hand, to any number.
+    """
     found = {group.index: _progress(group, revision, notes) for group in groups}
-    return [found.get(index, Progress()) for index in range(replicas)]
+    return [found.get(index, _NOTHING) for index in range(min(replicas, 2 * MOST_REPLICAS))]
 
 
 def asked_of(stateful_set: Raw) -> Asked:
@@ -34,15 +42,15 @@ def asked_of(stateful_set: Raw) -> Asked:
     spec, notes = stateful_set["spec"], stateful_set["metadata"].get("annotations") or {}
     rolling = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
     replicas = spec.get("replicas", 1)
-    noted = notes.get(keys.LWS_REPLICAS, "")
+    noted = whole_number(notes.get(keys.LWS_REPLICAS))
     return Asked(
         partition=rolling.get("partition", 0),
         replicas=replicas,
-        for_replicas=int(noted) if noted.isdecimal() else replicas,
+        for_replicas=noted if noted is not None else replicas,
     )
 
 
-def _group(observed: Observed, pod: PodState) -> GroupState:
+def _group(observed: Observed, pod: PodState, *, index: int) -> GroupState:
     """A group that was made without workers has them, so to speak, whatever its size is to be."""
     workers = observed.sets.get((pod.namespace, pod.name))
     if workers is not None and controlling_owner(workers).get("uid") != pod.uid:
@@ -50,7 +58,7 @@ def _group(observed: Observed, pod: PodState) -> GroupState:
     alone = pod.size == 1
     labels = workers["metadata"].get("labels") or {} if workers else {}
     return GroupState(
-        index=int(pod.group_index),
+        index=index,
         leader_ready=pod.phase == "Running" and pod.ready and not pod.terminating,
         leader_revision=pod.revision,
         workers_exist=alone or workers is not None,

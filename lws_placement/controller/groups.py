@@ -17,6 +17,7 @@ from lws_placement.controller.revisions import APPS, key_of
 from lws_placement.controller.say import Say
 from lws_placement.controller.sets import SetReconciler
 from lws_placement.engine.desired import replica_service, wants_shared_service, worker_set
+from lws_placement.engine.lws_validation import why_no_numbers
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.restart import PodState, troubled
 from lws_placement.engine.revision import spec_at
@@ -63,7 +64,7 @@ class GroupReconciler:
             note = f"pod {pod.name} is both leader and worker: StatefulSet ordinals are missing"
             await self._say(lws, "FailedCreate", note, "Create", "Warning")
             return
-        if pod.terminating:
+        if pod.terminating or why_no_numbers(lws) is not None:
             return
         spec = lws["spec"]
         needs_service = not wants_shared_service(lws)
@@ -100,9 +101,13 @@ class GroupReconciler:
             raise LwsPlacementError(
                 f"pod {meta['namespace']}/{meta['name']}: revision {revision} is not there (yet)"
             )
-        body = worker_set(
-            spec_at(lws, stored["data"]), leader=leader, revision=revision, node_selector=selector
-        )
+        at = spec_at(lws, stored["data"])
+        problem = why_no_numbers(at)
+        if problem is not None:
+            raise LwsPlacementError(
+                f"revision {revision} of {meta['namespace']}/{meta['name']}: {problem}"
+            )
+        body = worker_set(at, leader=leader, revision=revision, node_selector=selector)
         self._may_write()
         try:
             await self._api.create(f"{APPS}/{meta['namespace']}/statefulsets", body)

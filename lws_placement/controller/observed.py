@@ -24,6 +24,7 @@ from lws_placement.cluster.mirror import (
 from lws_placement.cluster.watch import Watcher
 from lws_placement.engine.desired import unversioned
 from lws_placement.engine.restart import PodState
+from lws_placement.engine.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 
 K = TypeVar("K")
 
@@ -102,6 +103,11 @@ class Observed:
 
     def leaders_number(self, lws: Name) -> int:
         return len(self._leaders_of_lws.get(lws, ()))
+
+    def groups_asked(self, lws: Name) -> int:
+        """How many groups its leader StatefulSet is to have; 0 if there is none."""
+        spec = self.sets.get(lws, {}).get("spec") or {}
+        return whole_number(spec.get("replicas"), most=MOST_REPLICAS) or 0
 
     def revisions_of(self, lws: Raw) -> list[Raw]:
         """Its ControllerRevisions; also those that belong to nobody."""
@@ -266,14 +272,10 @@ def pod_state(raw: Raw) -> PodState:
         leader_name=meta["name"].rsplit("-", 1)[0],
         has_leader_annotation=keys.LWS_LEADER_NAME in notes,
         planned_node="" if _is_gated(raw) else notes.get(keys.PINNED_NODE, ""),
-        size=_number(notes.get(keys.LWS_SIZE, "")),
+        size=whole_number(notes.get(keys.LWS_SIZE), most=MOST_SIZE) or 0,
         notes=unversioned(notes),
         unplaceable=_found_no_room(raw),
     )
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
 
 
 def _found_no_room(raw: Raw) -> bool:

@@ -24,8 +24,10 @@ from lws_placement.loop import KeyQueue, run_queue
 _WORKERS = 8
 _GATHER_S = 0.05
 _GATHER_EACH_S = 0.0005
+_GATHER_ASKED_S = 0.000005
 """Changes of pods and StatefulSets that come within this time are looked at together, longer in a
-LeaderWorkerSet of more groups: a look costs some 0.05 ms for each.
+LeaderWorkerSet of more groups: a look costs some 0.05 ms for each that is there, and some 0.0005 ms
+for each that is asked for.
 """
 
 
@@ -119,8 +121,9 @@ class Controller:
 
     def _on_child(self, lws: Name) -> None:
         if self._work is not None:
-            number = self._observed.leaders_number(lws)
-            self._work.sets.add(lws, delay_s=_GATHER_S + _GATHER_EACH_S * number)
+            there, asked = self._observed.leaders_number(lws), self._observed.groups_asked(lws)
+            delay_s = _GATHER_S + _GATHER_EACH_S * there + _GATHER_ASKED_S * asked
+            self._work.sets.add(lws, delay_s=delay_s)
 
     def _on_pod(self, state: PodState) -> None:
         if self._work is not None:

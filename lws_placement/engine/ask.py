@@ -22,6 +22,7 @@ from lws_placement.engine.lws_names import (
     SCOPE,
     WITHIN_TOPOLOGY,
 )
+from lws_placement.engine.whole_numbers import MOST_SIZE, whole_number
 
 EVERYWHERE = ""
 """In place of a topology key: anywhere in the cluster, no domain is taken."""
@@ -132,13 +133,12 @@ class Ask:
 
 def ask_of(notes: Mapping[str, str]) -> Ask:
     """From the annotations of a LeaderWorkerSet's pod, or of the pod of another group."""
-    size = notes.get(LWS_SUBGROUP_SIZE, "")
-    by_subgroup = size.isdecimal() and int(size) > 0
+    subgroup_size = whole_number(notes.get(LWS_SUBGROUP_SIZE), most=MOST_SIZE) or 0
     scope = notes.get(SCOPE)
     return Ask(
         topology=notes.get(LWS_EXCLUSIVE_TOPOLOGY) or notes.get(GROUP_TOPOLOGY, ""),
-        subgroup_topology=notes.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, "") if by_subgroup else "",
-        subgroup_size=int(size) if by_subgroup else 0,
+        subgroup_topology=notes.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, "") if subgroup_size else "",
+        subgroup_size=subgroup_size,
         leader_excluded=notes.get(LWS_SUBGROUP_POLICY_TYPE) == "LeaderExcluded",
         scope=Scope(scope) if scope in _SCOPES else Scope.CLUSTER,
         within=notes.get(WITHIN_TOPOLOGY, ""),

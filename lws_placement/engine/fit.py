@@ -19,6 +19,7 @@ from lws_placement.engine.model import (
     Toleration,
 )
 from lws_placement.engine.snapshot import NodeView
+from lws_placement.engine.whole_numbers import signed_number
 
 _NAME_FIELD = "metadata.name"
 _UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
@@ -124,8 +125,8 @@ def meets(labels: Mapping[str, str], requirement: Requirement) -> bool:
 
 def _compares(requirement: Requirement, value: str | None) -> bool:
     """Gt and Lt compare integers; anything else does not match."""
-    try:
-        left, right = int(value or ""), int(requirement.values[0])
-    except (ValueError, IndexError):
+    left = signed_number(value or "")
+    right = signed_number(requirement.values[0]) if requirement.values else None
+    if left is None or right is None:
         return False
     return left > right if requirement.operator is Operator.GT else left < right

@@ -17,12 +17,15 @@ from lws_placement.engine.lws_names import (
     MANAGED,
 )
 from lws_placement.engine.pod_admission import Denied
+from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 
 Raw = dict[str, Any]
 
+_SHOWN = 20
 
-def problem_of_group_pod(pod: Raw) -> Denied | None:
-    """All that is wrong with the pod, in one text."""
+
+def problem_of_group_pod(pod: Raw, *, most_size: int = DEFAULT_MOST_SIZE) -> Denied | None:
+    """All that is wrong with the pod, in one text. `most_size`: pods that a group may have."""
     meta = pod["metadata"]
     labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
     problems = [f"metadata.annotations[{key}]: {why}" for key, why in problems_of_ask(notes)]
@@ -32,9 +35,12 @@ def problem_of_group_pod(pod: Raw) -> Denied | None:
             "annotate the LeaderWorkerSet instead"
         )
     size = notes.get(GROUP_SIZE)
-    if size is None or not size.isdecimal() or int(size) < 1:
-        found = "is missing" if size is None else f"is {size!r}"
-        problems.append(f"metadata.annotations[{GROUP_SIZE}] {found}; say how many pods there are")
+    if whole_number(size, least=1, most=most_size) is None:
+        found = "is missing" if size is None else f"is {size[:_SHOWN]!r}"
+        problems.append(
+            f"metadata.annotations[{GROUP_SIZE}] {found}; say how many pods there are, "
+            f"1 to {most_size}"
+        )
     ask = ask_of(notes)
     if ask.managed and not ask.places:
         problems.append(

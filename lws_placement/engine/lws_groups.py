@@ -5,7 +5,9 @@ KEP-257).
 import hashlib
 import re
 
-_ORDINAL = re.compile(r"^(.*)-(\d+)$")
+from lws_placement.engine.whole_numbers import whole_number
+
+_ORDINAL = re.compile(r"(.*)-([0-9]{1,10})", re.DOTALL)
 
 
 def group_key(namespace: str, leader_pod: str) -> str:
@@ -23,8 +25,9 @@ def subgroup_key(leader_pod: str, subgroup_index: str) -> str:
 
 def parent_and_ordinal(pod_name: str) -> tuple[str, int] | None:
     """`llm-0-3` -> ("llm-0", 3); None if the name does not end in an ordinal."""
-    match = _ORDINAL.match(pod_name)
-    return (match.group(1), int(match.group(2))) if match else None
+    match = _ORDINAL.fullmatch(pod_name)
+    ordinal = whole_number(match.group(2)) if match else None
+    return (match.group(1), ordinal) if match and ordinal is not None else None
 
 
 def subgroup_index(worker: int, *, size: int, subgroup_size: int) -> int:

@@ -22,17 +22,23 @@ from lws_placement.engine.lws_names import (
     RESTART_BUDGET,
 )
 from lws_placement.engine.resources import parse_quantity
+from lws_placement.engine.whole_numbers import (
+    DEFAULT_MOST_SIZE,
+    INT32,
+    MOST_REPLICAS,
+    MOST_SIZE,
+    whole_number,
+)
 from lws_placement.errors import InvalidObjectError
 
 Raw = dict[str, Any]
 
-_MOST_REPLICAS = 1_000_000
 _LABEL_VALUE = 63
 _REVISION_HASH = len("-4294967295")
 """What a StatefulSet appends to its name for its pods' revision label, at most."""
-_INT32 = 2**31 - 1
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_PERCENT = re.compile(r"[0-9]+%")
+_PERCENT = re.compile(r"[0-9]{1,10}%")
+_SHOWN = 100
 
 _SUBGROUP = "spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize"
 _ROLLING = "spec.rolloutStrategy.rollingUpdateConfiguration"
@@ -50,12 +56,17 @@ class FieldError:
         return f"{self.path}: Invalid value: {_show(self.value)}: {self.detail}"
 
 
-def problems_of(lws: Raw, old: Raw | None = None) -> list[FieldError]:
-    """Everything wrong with `lws`, or with changing `old` into it."""
+def problems_of(
+    lws: Raw, old: Raw | None = None, *, most_size: int = DEFAULT_MOST_SIZE
+) -> list[FieldError]:
+    """Everything wrong with `lws`, or with changing `old` into it. `most_size`: pods that a group
+    may have.
+    """
     spec = _object(lws.get("spec"))
     errors = [
         *_name(lws),
         *_sizes(spec),
+        *_largest(spec, old, most_size=most_size),
         *_rollout(spec),
         *_subgroups(lws, spec),
         *_topology_keys(lws, old),
@@ -98,30 +109,46 @@ def _sizes(spec: Raw) -> list[FieldError]:
         errors.append(
             FieldError("spec.replicas", replicas, "replicas must be equal or greater than 0")
         )
-    if replicas > _MOST_REPLICAS:
-        detail = f"replicas must be equal or less than {_MOST_REPLICAS}"
+    if replicas > MOST_REPLICAS:
+        detail = f"replicas must be equal or less than {MOST_REPLICAS}"
         errors.append(FieldError("spec.replicas", replicas, detail))
     if size < 1:
         detail = "size must be equal or greater than 1"
         errors.append(FieldError("spec.leaderWorkerTemplate.size", size, detail))
-    if replicas * size > _INT32:
-        detail = f"the product of replicas and worker replicas must not exceed {_INT32}"
+    if replicas * size > INT32:
+        detail = f"the product of replicas and worker replicas must not exceed {INT32}"
         errors.append(FieldError("spec.replicas", replicas, detail))
     return errors
+
+
+def _largest(spec: Raw, old: Raw | None, *, most_size: int) -> list[FieldError]:
+    size = _object(spec.get("leaderWorkerTemplate")).get("size", 1)
+    before = _object(_object((old or {}).get("spec")).get("leaderWorkerTemplate")).get("size", 1)
+    if not _is_int(size) or size <= most_size or (old is not None and size == before):
+        return []
+    detail = f"size must be equal or less than {most_size} (setting max_group_size)"
+    return [FieldError("spec.leaderWorkerTemplate.size", size, detail)]
+
+
+def why_no_numbers(lws: Raw) -> FieldError | None:
+    """A number that nothing can be made from; admission would have refused it."""
+    spec = _object(lws.get("spec"))
+    size = _object(spec.get("leaderWorkerTemplate")).get("size", 1)
+    for path, value, least, most in (
+        ("spec.replicas", spec.get("replicas", 1), 0, MOST_REPLICAS),
+        ("spec.leaderWorkerTemplate.size", size, 1, MOST_SIZE),
+    ):
+        if not _is_int(value) or whole_number(value, least=least, most=most) is None:
+            return FieldError(path, value, f"must be an integer from {least} to {most}")
+    return next(iter(_rollout_numbers(spec)), None)
 
 
 def _rollout(spec: Raw) -> list[FieldError]:
     rollout = _object(spec.get("rolloutStrategy"))
     rolling = rollout.get("rollingUpdateConfiguration")
+    errors = _rollout_numbers(spec)
     if not isinstance(rolling, dict):
-        return []
-    errors = []
-    for name in ("maxUnavailable", "maxSurge"):
-        errors += _int_or_percent(f"{_ROLLING}.{name}", rolling.get(name, 0))
-    partition = rolling.get("partition", 0)
-    if not _is_int(partition) or partition < 0:
-        detail = "must be greater than or equal to 0"
-        errors.append(FieldError(f"{_ROLLING}.partition", partition, detail))
+        return errors
     replicas = spec.get("replicas", 1)
     if errors or not _is_int(replicas) or replicas <= 0:
         return errors
@@ -138,11 +165,26 @@ def _rollout(spec: Raw) -> list[FieldError]:
     return errors
 
 
+def _rollout_numbers(spec: Raw) -> list[FieldError]:
+    rolling = _object(_object(spec.get("rolloutStrategy")).get("rollingUpdateConfiguration"))
+    errors = []
+    for name in ("maxUnavailable", "maxSurge"):
+        errors += _int_or_percent(f"{_ROLLING}.{name}", rolling.get(name, 0))
+    partition = rolling.get("partition", 0)
+    if not _is_int(partition) or whole_number(partition) is None:
+        errors.append(_no_count(f"{_ROLLING}.partition", partition))
+    return errors
+
+
+def _no_count(path: str, value: Any) -> FieldError:
+    if _is_int(value) and value > INT32:
+        return FieldError(path, value, f"must be equal or less than {INT32}")
+    return FieldError(path, value, "must be greater than or equal to 0")
+
+
 def _int_or_percent(path: str, value: object) -> list[FieldError]:
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < 0:
-            return [FieldError(path, value, "must be greater than or equal to 0")]
-        return []
+    if _is_int(value):
+        return [] if whole_number(value) is not None else [_no_count(path, value)]
     if not isinstance(value, str) or not _PERCENT.fullmatch(value):
         return [
             FieldError(
@@ -195,7 +237,7 @@ def why_name_is_too_long(lws: Raw) -> str | None:
     spec = _object(lws.get("spec"))
     replicas, size = spec.get("replicas", 1), _object(spec.get("leaderWorkerTemplate")).get("size")
     size = 1 if size is None else size
-    if not _is_int(replicas) or not _is_int(size):
+    if not _is_int(replicas) or not _is_int(size) or max(replicas, size) > INT32:
         return None
     group = len(f"-{max(replicas + _surge(spec, replicas), 1) - 1}")
     worker = len(f"-{max(size, 1) - 1}") if size > 1 else 0
@@ -228,7 +270,7 @@ def _budget(lws: Raw) -> list[FieldError]:
     return [
         FieldError(f"metadata.annotations[{key}]", notes[key], "must be a positive number")
         for key in (RESTART_BUDGET, RESTART_BACKOFF_SECONDS)
-        if key in notes and (not str(notes[key]).isdecimal() or int(notes[key]) < 1)
+        if key in notes and whole_number(notes[key], least=1) is None
     ]
 
 
@@ -338,4 +380,7 @@ _QUOTES: dict[type, Callable[[Any], str]] = {str: lambda v: f'"{v}"', type(None)
 
 
 def _show(value: object) -> str:
-    return _QUOTES.get(type(value), str)(value)
+    """As apimachinery shows it, but not the whole of what is very long."""
+    if isinstance(value, int) and abs(value) > 2**63:  # may have more digits than Python writes
+        return "a number of more than 64 bits"
+    return _QUOTES.get(type(value), str)(value)[:_SHOWN]

@@ -49,7 +49,8 @@ from lws_placement.engine.lws_names import (
     SCOPE,
     WITHIN_TOPOLOGY,
 )
-from lws_placement.engine.pod_env import add_lws_env, add_tpu_env, requests_tpu
+from lws_placement.engine.pod_env import add_lws_env, add_tpu_env, requests_tpu, tpu_env_bytes
+from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 
 Raw = dict[str, Any]
 
@@ -57,6 +58,9 @@ STAMPED = (SCOPE, WITHIN_TOPOLOGY, PREFER_TOPOLOGY, GANG, MANAGED)
 """Annotations of a LeaderWorkerSet that its pods do not get from LeaderWorkerSet itself."""
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_SHOWN = 20
+_MOST_ENV_BYTES = 2 * 2**20
+"""etcd takes objects of 1.5 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +91,23 @@ class Denied:
     message: str
 
 
-def add_lws_identity(pod: Raw, *, namespace: str) -> Raw | Denied:
-    """Upstream's edits. A new pod; one that carries no LWS name label comes back equal."""
+def add_lws_identity(
+    pod: Raw, *, namespace: str, most_size: int = DEFAULT_MOST_SIZE
+) -> Raw | Denied:
+    """Upstream's edits. A new pod; one that carries no LWS name label comes back equal.
+
+    `most_size`: pods that a group may have, as some of them are told of all others.
+    """
     labels = pod["metadata"].get("labels") or {}
     if not labels.get(LWS_NAME):
         return pod
     pod = json_copy(pod)
-    size = _positive(pod, LWS_SIZE)
+    size = _positive(pod, LWS_SIZE, most=most_size)
     if isinstance(size, Denied):
         return size
     subgroup_size = None
     if LWS_SUBGROUP_SIZE in _notes(pod):
-        given = _positive(pod, LWS_SUBGROUP_SIZE)
+        given = _positive(pod, LWS_SUBGROUP_SIZE, most=most_size)
         if isinstance(given, Denied):
             return given
         subgroup_size = given
@@ -108,8 +117,7 @@ def add_lws_identity(pod: Raw, *, namespace: str) -> Raw | Denied:
         problem = _follow(pod, size=size, subgroup_size=subgroup_size)
     if problem is not None:
         return problem
-    _add_env(pod, namespace=namespace, size=size, subgroup_size=subgroup_size)
-    return pod
+    return _add_env(pod, namespace=namespace, size=size, subgroup_size=subgroup_size) or pod
 
 
 def stamp(pod: Raw, owner: Owner) -> Raw:
@@ -303,11 +311,16 @@ def _join_subgroup(pod: Raw, *, leader: str, index: str) -> None:
         add_exclusive_terms(pod["spec"], key=LWS_SUBGROUP_KEY, value=key, topology=topology)
 
 
-def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) -> None:
+def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) -> Denied | None:
     meta, spec = pod["metadata"], pod["spec"]
     labels, notes = meta["labels"], _notes(pod)
     worker = int(labels[LWS_WORKER_INDEX])
     leader = meta["name"] if worker == 0 else f"{labels[LWS_NAME]}-{_index(pod)}"
+    if tpu_env_bytes(spec, leader=leader, size=subgroup_size or size) > _MOST_ENV_BYTES:
+        return Denied(
+            f"pod {pod_name(pod)}: spec.containers: with so many TPU containers and {size} pods in "
+            "the group, the host lists that each is given are larger than an object may be"
+        )
     leads_with_tpu = (
         requests_tpu(spec) if worker == 0 else notes.get(LWS_LEADER_REQUESTS_TPUS) == "true"
     )
@@ -326,6 +339,7 @@ def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) 
         size=notes[LWS_SIZE],
         worker_index=str(worker),
     )
+    return None
 
 
 def _index(pod: Raw) -> str:
@@ -345,13 +359,21 @@ def _mark(pod: Raw, marker: str) -> None:
         resources.setdefault(kind, {})[marker] = "0"
 
 
-def _positive(pod: Raw, key: str) -> int | Denied:
+def _positive(pod: Raw, key: str, *, most: int) -> int | Denied:
     value = _notes(pod).get(key)
-    if value is None or not str(value).isdecimal() or int(value) < 1:
-        found = "is missing" if value is None else f"is {value!r}, not a positive number"
-        name = pod["metadata"].get("name", "")
-        return Denied(f"pod {name}: metadata.annotations[{key}] {found}")
-    return int(value)
+    number = whole_number(value, least=1, most=most)
+    if number is not None:
+        return number
+    found = "is missing" if value is None else f"is {str(value)[:_SHOWN]!r}, not a positive number"
+    if whole_number(value, least=1) is not None:
+        found = f"is {value}; a group may have {most} pods (setting max_group_size)"
+    return Denied(f"pod {pod_name(pod)}: metadata.annotations[{key}] {found}")
+
+
+def pod_name(pod: Raw) -> str:
+    """For people: a pod that is still to be named goes by what its name will begin with."""
+    meta = pod["metadata"]
+    return str(meta.get("name") or f"{meta.get('generateName') or ''}*")
 
 
 def _unnamed(name: str) -> Denied:

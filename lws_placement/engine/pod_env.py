@@ -13,6 +13,7 @@ Raw = dict[str, Any]
 
 TPU = "google.com/tpu"
 _FIRST_PORT = 8476
+_WITH_RANK_AND_PORT = len("-16384..:65535,")
 
 
 def containers_of(spec: Raw) -> list[Raw]:
@@ -22,6 +23,13 @@ def containers_of(spec: Raw) -> list[Raw]:
 
 def requests_tpu(spec: Raw) -> bool:
     return any(_chips(c) for c in containers_of(spec))
+
+
+def tpu_env_bytes(spec: Raw, *, leader: str, size: int) -> int:
+    """What `add_tpu_env` would write, at most: every TPU container is told of all of the group."""
+    wanting = sum(_chips(c) for c in containers_of(spec))
+    host = len(leader) + len(spec.get("subdomain") or "") + _WITH_RANK_AND_PORT
+    return 2 * wanting * wanting * size * host
 
 
 def add_lws_env(spec: Raw, *, leader_address: str, size: str, worker_index: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from lws_placement.engine.lws_conditions import Problem
 from lws_placement.engine.lws_names import RESTART_BACKOFF_SECONDS, RESTART_BUDGET
+from lws_placement.engine.whole_numbers import whole_number
 
 Raw = dict[str, Any]
 
@@ -56,11 +57,11 @@ Notes = Mapping[str, Note]
 
 def budget_of(lws: Raw) -> Budget | None:
     notes = lws["metadata"].get("annotations") or {}
-    restarts = notes.get(RESTART_BUDGET, "")
-    if not restarts.isdecimal():
+    restarts = whole_number(notes.get(RESTART_BUDGET))
+    if restarts is None:
         return None
-    wait = notes.get(RESTART_BACKOFF_SECONDS, "")
-    return Budget(int(restarts), float(wait) if wait.isdecimal() else _FIRST_WAIT_S)
+    wait = whole_number(notes.get(RESTART_BACKOFF_SECONDS))
+    return Budget(restarts, float(wait) if wait is not None else _FIRST_WAIT_S)
 
 
 def note_of(

@@ -126,12 +126,14 @@ def stuck_surge(strategy: Strategy, groups: Sequence[Progress]) -> list[int]:
 
 def left_ready(groups: Sequence[Progress], *, partition: int, replicas: int) -> int:
     """Groups that stay ready whatever the StatefulSet controller does with such a partition."""
-    return sum(
-        g.ready and (g.updated or index < partition) for index, g in enumerate(groups[:replicas])
-    )
+    return sum(_is_left(g, index, partition) for index, g in enumerate(groups[:replicas]))
 
 
 # -- inside --------------------------------------------------------------------------------------
+
+
+def _is_left(group: Progress, index: int, partition: int) -> bool:
+    return group.ready and (group.updated or index < partition)
 
 
 def _partition(
@@ -148,9 +150,11 @@ def _partition(
         now, lowest = asked.partition, max(0, lowest)
     there = min(asked.replicas, len(groups))
     enough = min(strategy.least, left_ready(groups, partition=now, replicas=there))
+    left = left_ready(groups, partition=lowest, replicas=there)
     for partition in range(lowest, now):
-        if left_ready(groups, partition=partition, replicas=there) >= enough:
+        if left >= enough:
             return partition
+        left += partition < there and groups[partition].ready and not groups[partition].updated
     return now
 
 
@@ -187,9 +191,11 @@ def _replicas(
     if replicas >= there:
         return replicas
     enough = min(strategy.least, left_ready(groups, partition=partition, replicas=there))
+    left = left_ready(groups, partition=partition, replicas=replicas)
     for fewer in range(replicas, min(there, strategy.most)):
-        if left_ready(groups, partition=partition, replicas=fewer) >= enough:
+        if left >= enough:
             return fewer
+        left += fewer < len(groups) and _is_left(groups[fewer], fewer, partition)
     return min(there, strategy.most)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from lws_placement.engine.whole_numbers import whole_number
 from lws_placement.errors import InvalidObjectError
 
 Raw = dict[str, Any]
@@ -38,6 +39,7 @@ _POOL_FIELDS = {
     "ready",
 }
 _PODS = "110"
+_MOST_NODES = 100_000
 
 
 def load_files(paths: Sequence[Path]) -> list[Raw]:
@@ -109,9 +111,10 @@ def _check_pool(pool: Raw, *, where: str) -> None:
         raise InvalidObjectError(f"{where}: NodePool has no field {unknown[0]}")
     if not pool.get("name"):
         raise InvalidObjectError(f"{where}: NodePool has no name")
-    count = pool.get("count", 1)
-    if not isinstance(count, int) or count < 0:
-        raise InvalidObjectError(f"{where}: NodePool {pool['name']}: count is not a number")
+    if whole_number(pool.get("count", 1), most=_MOST_NODES) is None:
+        raise InvalidObjectError(
+            f"{where}: NodePool {pool['name']}: count is not a number up to {_MOST_NODES}"
+        )
 
 
 def as_stored(raw: Raw, *, number: int) -> Raw:

@@ -41,6 +41,7 @@ from lws_placement.engine.troubles import Troubles
 from lws_placement.engine.turn import turn_of_pods
 from lws_placement.engine.victims import Victim
 from lws_placement.engine.ways import NoWay, Way
+from lws_placement.engine.whole_numbers import whole_number
 from lws_placement.simulate.misses import Miss, Misses
 
 NO_TROUBLES: Mapping[GroupId, Troubles] = {}
@@ -262,8 +263,9 @@ class Inquiry:
 
     def _by_index(self, group: GroupId) -> tuple[str, int, str]:
         name = self.name_of(group)
-        stem, _, index = name.rpartition("-")
-        return (stem, int(index), name) if index.isdecimal() else (name, 0, name)
+        stem, _, ordinal = name.rpartition("-")
+        index = whole_number(ordinal)
+        return (stem, index, name) if index is not None else (name, 0, name)
 
 
 def _as_planned(seen: Seen) -> Group | None:

@@ -39,6 +39,12 @@ from lws_placement.simulate.inquiry import NO_TROUBLES, Answer, Inquiry
 
 LWS = "LeaderWorkerSet"
 _NOTHING = Ask()
+_MOST_GROUPS = 10_000
+_MOST_MEMBERS = 100_000
+_TOO_MANY = (
+    f"not simulated: with the sets before it, more than {_MOST_GROUPS} groups or {_MOST_MEMBERS} "
+    "pods; lower spec.replicas"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,7 @@ class Simulation:
         self._backfill = Backfill(cache.domains)
         self._decided: dict[GroupId, tuple[Seen, list[Action]]] = {}
         self._created = 0
+        self._groups = self._members = 0
 
     def run(self, objects: Sequence[Raw]) -> Outcome:
         """`objects`: sets to be placed, and what else is there besides what the cache has.
@@ -192,6 +199,8 @@ class Simulation:
         one = _Set(f"{namespace}/{name}", admit(raw, uid=uid))
         if isinstance(one.admitted, Admitted) and one.admitted.info.ask.places:
             info = one.admitted.info
+            if self._too_many(one.admitted):
+                return _Set(one.name, Refused(_TOO_MANY))
             self._cache.put_lws(info)
             self._cache.put_revision((namespace, name, one.admitted.revision), info.templates)
             for index in range(info.replicas):
@@ -199,6 +208,12 @@ class Simulation:
                 if refused is not None:
                     return _Set(one.name, refused)
         return one
+
+    def _too_many(self, admitted: Admitted) -> bool:
+        groups = admitted.info.replicas + admitted.surge
+        self._groups += groups
+        self._members += groups * admitted.info.templates.size
+        return self._groups > _MOST_GROUPS or self._members > _MOST_MEMBERS
 
     def _create(self, admitted: Admitted, index: int) -> Refused | None:
         """The leader of a group that does not exist yet."""

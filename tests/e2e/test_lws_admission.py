@@ -127,6 +127,12 @@ def test_a_new_set_is_accepted_with_its_defaults(module_scene, lws, path, value)
             id="wh-lws-13",
         ),
         pytest.param(
+            an_lws(template={"size": 2_000_000_000}),
+            "spec.leaderWorkerTemplate.size: Invalid value: 2000000000: size must be equal or less "
+            "than 4096",
+            id="more pods than a group may have",
+        ),
+        pytest.param(
             an_lws(template={"size": 0}), "size must be equal or greater than 1", id="wh-lws-14"
         ),
         pytest.param(an_lws(replicas=-1), "spec.replicas", id="wh-lws-15"),

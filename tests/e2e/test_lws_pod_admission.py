@@ -260,3 +260,23 @@ def test_the_leader_address_comes_first(module_scene):
         ("LWS_WORKER_INDEX", "2"),
         ("A", "$(LWS_LEADER_ADDRESS)"),
     ]
+
+
+@pytest.mark.parametrize("size", ["5000000", "9" * 5000])
+def test_a_group_of_more_pods_than_may_be_is_refused_with_its_field(module_scene, size):
+    for rank in (0, 1):
+        refused = ask(module_scene, "create", a_pod(rank, size=size))
+        assert f"metadata.annotations[{LWS}/size]" in refused
+    assert isinstance(ask(module_scene, "create", a_pod(size=4096)), dict)
+
+
+def test_a_pod_that_says_its_group_is_of_a_thousand_million_is_refused(module_scene):
+    pod = a_foreign_pod()
+    pod["metadata"]["labels"]["lws-placement.dev/group"] = "train"
+    pod["metadata"]["annotations"] = {
+        "lws-placement.dev/group-size": "1000000000",
+        "lws-placement.dev/topology": "rack",
+    }
+    refused = ask(module_scene, "create", pod)
+    assert "metadata.annotations[lws-placement.dev/group-size]" in refused
+    assert "1 to 4096" in refused

@@ -36,6 +36,7 @@ POOL = (
         ("kind: NodePool", "NodePool has no name"),
         ("{kind: NodePool, name: a, size: 3}", "NodePool has no field size"),
         ("{kind: NodePool, name: a, count: many}", "count is not a number"),
+        ("{kind: NodePool, name: a, count: 1000000000}", "count is not a number up to 100000"),
         (f"{POOL}\n---\nkind: Node", "document 2: Node has no metadata.name"),
     ],
 )
@@ -102,3 +103,13 @@ def test_a_wrong_object_is_named(tmp_path, text, says):
     done = simulate(tmp_path, text)
     assert done.exit_code == 1
     assert says in str(done.exception)
+
+
+@pytest.mark.parametrize("replicas", [1_000_000, 10_001])
+def test_more_groups_than_can_be_simulated_are_refused_in_words(tmp_path, replicas):
+    file = tmp_path / "model.yaml"
+    file.write_text(SET.replace("replicas: 2", f"replicas: {replicas}"))
+    nodes = tmp_path / "nodes.yaml"
+    nodes.write_text(POOL)
+    done = CliRunner().invoke(cli, ["simulate", "-f", str(file), "--nodes", str(nodes)])
+    assert "not simulated: with the sets before it, more than 10000 groups" in done.output
