@@ -29,7 +29,8 @@ from lws_placement.engine.ask import Scope
 from lws_placement.engine.extended_resources import with_tolerations
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.json_copy import json_copy
-from lws_placement.engine.pod_admission import add_lws_identity, gate_or_pin, stamp
+from lws_placement.engine.pod_admission import gate_or_pin, stamp
+from lws_placement.engine.pod_identity import add_lws_identity
 from lws_placement.engine.troubles import Policy
 from lws_placement.extender.members import Members
 from lws_placement.extender.wire import BindArgs

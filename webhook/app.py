@@ -23,14 +23,8 @@ from lws_placement.engine.lws_names import (
     LWS_NAME,
 )
 from lws_placement.engine.lws_validation import problems_of
-from lws_placement.engine.pod_admission import (
-    Denied,
-    Owner,
-    Pin,
-    add_lws_identity,
-    gate_or_pin,
-    stamp,
-)
+from lws_placement.engine.pod_admission import Owner, Pin, gate_or_pin, stamp
+from lws_placement.engine.pod_identity import Denied, add_lws_identity
 from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE
 from lws_placement.errors import ApiError, InvalidObjectError
 from lws_placement.metrics import Admission

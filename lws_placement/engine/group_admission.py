@@ -16,7 +16,7 @@ from lws_placement.engine.lws_names import (
     LWS_NAME,
     MANAGED,
 )
-from lws_placement.engine.pod_admission import Denied
+from lws_placement.engine.pod_identity import Denied
 from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 
 Raw = dict[str, Any]

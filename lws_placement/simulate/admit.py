@@ -16,7 +16,8 @@ from lws_placement.engine.extended_resources import with_tolerations
 from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.lws_defaults import with_defaults
 from lws_placement.engine.lws_validation import problems_of, scaled
-from lws_placement.engine.pod_admission import Denied, Owner, add_lws_identity, gate_or_pin, stamp
+from lws_placement.engine.pod_admission import Owner, gate_or_pin, stamp
+from lws_placement.engine.pod_identity import Denied, add_lws_identity
 from lws_placement.engine.revision import revision_data, revision_key
 from lws_placement.engine.workload import LwsInfo
 from lws_placement.errors import InvalidObjectError

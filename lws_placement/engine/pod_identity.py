@@ -1,0 +1,234 @@
+"""LeaderWorkerSet's half of what admission does to a pod: identity, terms and environment.
+
+The edits are upstream's (its pod webhook), with its results, whether its own webhook ran before,
+runs after, or is not there: labels are set only if absent, exclusive terms only if the pod has no
+pair for that topology, environment is rebuilt.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lws_placement.engine.json_copy import json_copy
+from lws_placement.engine.lws_groups import (
+    group_key,
+    parent_and_ordinal,
+    subgroup_index,
+    subgroup_key,
+)
+from lws_placement.engine.lws_names import (
+    LWS_EXCLUSIVE_TOPOLOGY,
+    LWS_GROUP_INDEX,
+    LWS_GROUP_KEY,
+    LWS_LEADER_REQUESTS_TPUS,
+    LWS_NAME,
+    LWS_SIZE,
+    LWS_SUBDOMAIN_POLICY,
+    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
+    LWS_SUBGROUP_INDEX,
+    LWS_SUBGROUP_KEY,
+    LWS_SUBGROUP_POLICY_TYPE,
+    LWS_SUBGROUP_SIZE,
+    LWS_WORKER_INDEX,
+)
+from lws_placement.engine.pod_env import add_lws_env, add_tpu_env, requests_tpu, tpu_env_bytes
+from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE, whole_number
+
+Raw = dict[str, Any]
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_SHOWN = 20
+_MOST_ENV_BYTES = 2 * 2**20
+"""etcd takes objects of 1.5 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The pod is refused; the text says what is wrong with which field."""
+
+    message: str
+
+
+def add_lws_identity(
+    pod: Raw, *, namespace: str, most_size: int = DEFAULT_MOST_SIZE
+) -> Raw | Denied:
+    """Upstream's edits. A new pod; one that carries no LWS name label comes back equal.
+
+    `most_size`: pods that a group may have, as some of them are told of all others.
+    """
+    labels = pod["metadata"].get("labels") or {}
+    if not labels.get(LWS_NAME):
+        return pod
+    pod = json_copy(pod)
+    size = _positive(pod, LWS_SIZE, most=most_size)
+    if isinstance(size, Denied):
+        return size
+    subgroup_size = None
+    if LWS_SUBGROUP_SIZE in notes_of(pod):
+        given = _positive(pod, LWS_SUBGROUP_SIZE, most=most_size)
+        if isinstance(given, Denied):
+            return given
+        subgroup_size = given
+    if labels.get(LWS_WORKER_INDEX) == "0":
+        problem = _lead(pod, namespace=namespace, subgroup_size=subgroup_size)
+    else:
+        problem = _follow(pod, size=size, subgroup_size=subgroup_size)
+    if problem is not None:
+        return problem
+    return _add_env(pod, namespace=namespace, size=size, subgroup_size=subgroup_size) or pod
+
+
+def add_exclusive_terms(spec: Raw, *, key: str, value: str, topology: str) -> None:
+    """Upstream's pair: with pods of this group, not with pods of any other, per `topology`.
+
+    Left alone if the pod has any required affinity and any required anti-affinity term for that
+    topology.
+    """
+    affinity = spec.setdefault("affinity", {})
+    together = affinity.setdefault("podAffinity", {}).setdefault(_REQUIRED, [])
+    apart = affinity.setdefault("podAntiAffinity", {}).setdefault(_REQUIRED, [])
+    if any(t.get("topologyKey") == topology for t in together) and any(
+        t.get("topologyKey") == topology for t in apart
+    ):
+        return
+    same = {"key": key, "operator": "In", "values": [value]}
+    other = [
+        {"key": key, "operator": "Exists"},
+        {"key": key, "operator": "NotIn", "values": [value]},
+    ]
+    together.append({"labelSelector": {"matchExpressions": [same]}, "topologyKey": topology})
+    apart.append({"labelSelector": {"matchExpressions": other}, "topologyKey": topology})
+
+
+def drop_exclusive_terms(spec: Raw, *, key: str) -> None:
+    """Take upstream's pair for `key` out again, and nothing else."""
+    affinity = spec.get("affinity") or {}
+    for kind in ("podAffinity", "podAntiAffinity"):
+        terms = (affinity.get(kind) or {}).get(_REQUIRED)
+        if terms is None:
+            continue
+        kept = [t for t in terms if not _selects_only(t, key)]
+        if kept:
+            affinity[kind][_REQUIRED] = kept
+        else:
+            del affinity[kind][_REQUIRED]
+            if not affinity[kind]:
+                del affinity[kind]
+    if not affinity:
+        spec.pop("affinity", None)
+
+
+def _selects_only(term: Raw, key: str) -> bool:
+    expressions = (term.get("labelSelector") or {}).get("matchExpressions") or []
+    return bool(expressions) and all(e.get("key") == key for e in expressions)
+
+
+def _lead(pod: Raw, *, namespace: str, subgroup_size: int | None) -> Denied | None:
+    meta, spec, notes = pod["metadata"], pod["spec"], notes_of(pod)
+    labels = meta["labels"]
+    name = meta.get("name", "")
+    if LWS_GROUP_INDEX not in labels:
+        split = parent_and_ordinal(name)
+        if split is None:
+            return _unnamed(name)
+        labels[LWS_GROUP_INDEX] = str(split[1])
+    if notes.get(LWS_SUBDOMAIN_POLICY) == "UniquePerReplica":
+        spec["subdomain"] = name
+    key = labels.setdefault(LWS_GROUP_KEY, group_key(namespace, name))
+    topology = notes.get(LWS_EXCLUSIVE_TOPOLOGY)
+    if topology:
+        add_exclusive_terms(spec, key=LWS_GROUP_KEY, value=key, topology=topology)
+    excluded = notes.get(LWS_SUBGROUP_POLICY_TYPE) == "LeaderExcluded"
+    if subgroup_size is not None and LWS_SUBGROUP_INDEX not in labels and not excluded:
+        _join_subgroup(pod, leader=name, index="0")
+    return None
+
+
+def _follow(pod: Raw, *, size: int, subgroup_size: int | None) -> Denied | None:
+    labels, name = pod["metadata"]["labels"], pod["metadata"].get("name", "")
+    split = parent_and_ordinal(name)
+    if split is None:
+        return _unnamed(name)
+    leader, ordinal = split
+    labels[LWS_WORKER_INDEX] = str(ordinal)
+    if subgroup_size is not None and LWS_SUBGROUP_INDEX not in labels:
+        index = subgroup_index(ordinal, size=size, subgroup_size=subgroup_size)
+        _join_subgroup(pod, leader=leader, index=str(index))
+    return None
+
+
+def _join_subgroup(pod: Raw, *, leader: str, index: str) -> None:
+    labels = pod["metadata"]["labels"]
+    key = subgroup_key(leader, index)
+    labels[LWS_SUBGROUP_INDEX], labels[LWS_SUBGROUP_KEY] = index, key
+    topology = notes_of(pod).get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
+    if topology:
+        add_exclusive_terms(pod["spec"], key=LWS_SUBGROUP_KEY, value=key, topology=topology)
+
+
+def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) -> Denied | None:
+    meta, spec = pod["metadata"], pod["spec"]
+    labels, notes = meta["labels"], notes_of(pod)
+    worker = int(labels[LWS_WORKER_INDEX])
+    leader = meta["name"] if worker == 0 else f"{labels[LWS_NAME]}-{_index(pod)}"
+    if tpu_env_bytes(spec, leader=leader, size=subgroup_size or size) > _MOST_ENV_BYTES:
+        return Denied(
+            f"pod {pod_name(pod)}: spec.containers: with so many TPU containers and {size} pods in "
+            "the group, the host lists that each is given are larger than an object may be"
+        )
+    leads_with_tpu = (
+        requests_tpu(spec) if worker == 0 else notes.get(LWS_LEADER_REQUESTS_TPUS) == "true"
+    )
+    add_tpu_env(
+        spec,
+        leader=leader,
+        size=size,
+        worker=worker,
+        leader_has_tpu=leads_with_tpu,
+        subgroup_size=subgroup_size,
+    )
+    subdomain = spec.get("subdomain", "")
+    add_lws_env(
+        spec,
+        leader_address=f"{leader}.{subdomain}.{namespace}",
+        size=notes[LWS_SIZE],
+        worker_index=str(worker),
+    )
+    return None
+
+
+def _index(pod: Raw) -> str:
+    """Group index of a worker; its parent's ordinal where the label is missing."""
+    label = pod["metadata"]["labels"].get(LWS_GROUP_INDEX)
+    if label:
+        return str(label)
+    parent = parent_and_ordinal(pod["metadata"]["name"])
+    split = parent_and_ordinal(parent[0]) if parent else None
+    return str(split[1]) if split else ""
+
+
+def _positive(pod: Raw, key: str, *, most: int) -> int | Denied:
+    value = notes_of(pod).get(key)
+    number = whole_number(value, least=1, most=most)
+    if number is not None:
+        return number
+    found = "is missing" if value is None else f"is {str(value)[:_SHOWN]!r}, not a positive number"
+    if whole_number(value, least=1) is not None:
+        found = f"is {value}; a group may have {most} pods (setting max_group_size)"
+    return Denied(f"pod {pod_name(pod)}: metadata.annotations[{key}] {found}")
+
+
+def pod_name(pod: Raw) -> str:
+    """For people: a pod that is still to be named goes by what its name will begin with."""
+    meta = pod["metadata"]
+    return str(meta.get("name") or f"{meta.get('generateName') or ''}*")
+
+
+def _unnamed(name: str) -> Denied:
+    return Denied(
+        f"pod {name!r}: metadata.name does not end in an ordinal, as LeaderWorkerSet's do"
+    )
+
+
+def notes_of(pod: Raw) -> dict[str, str]:
+    notes: dict[str, str] = pod["metadata"].setdefault("annotations", {})
+    return notes
