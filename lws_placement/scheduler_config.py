@@ -1,8 +1,8 @@
 """kube-scheduler's configuration with our extender in it, ready to be used.
 
-The one source is `manifests/base/scheduler-config.yaml`; only what differs from cluster to cluster
-is filled in. The verb `scheduler-config` and the local control plane call the same function, so
-every end-to-end test runs the real kube-scheduler with what users get.
+The one source is `scheduler-config.yaml` beside this file; only what differs from cluster to
+cluster is filled in. The verb `scheduler-config` and the local control plane call the same
+function, so every end-to-end test runs the real kube-scheduler with what users get.
 
 A running kube-scheduler may be reading the folder: each file is replaced as a whole, and the
 configuration comes last, so that it never names a file that is not there.
@@ -24,17 +24,17 @@ from lws_placement.errors import SettingsError
 
 Raw = dict[str, Any]
 
-BASE = Path(__file__).parents[1] / "manifests" / "base" / "scheduler-config.yaml"
+BASE = Path(__file__).with_name("scheduler-config.yaml")
 SERVICE = "lws-placement-extender"
 CONFIGURATION = "scheduler-config.yaml"
+READ_AT_START = ("ca.crt", CONFIGURATION)
+"""Files that kube-scheduler reads only when it starts. Certificate and key of the client are read
+again for each handshake (client-go, `TLSConfigFor`)."""
 
 _TLS_FILES = {"caFile": "ca.crt", "certFile": "client.crt", "keyFile": "client.key"}
 _HTTPS_PORT = 443
 _WITH_PORT = re.compile(r"(\[(?P<v6>[^]]+)\]|(?P<v4>[^:]+))(:(?P<port>\d{1,5}))?")
-_HEADER = (
-    "# Made by `lws-placement scheduler-config` from manifests/base/scheduler-config.yaml: make it "
-    "anew, do not edit it.\n"
-)
+_HEADER = "# Made by `lws-placement scheduler-config`: make it anew, do not edit it.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,7 @@ class Place:
 
 
 def read_base() -> Raw:
-    """Raises SettingsError if this is not a clone of the project."""
-    try:
-        config: Raw = yaml.safe_load(BASE.read_text())
-    except OSError as e:
-        raise SettingsError(f"{BASE} is missing: run this from a clone of the project") from e
+    config: Raw = yaml.safe_load(BASE.read_text())
     return config
 
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from lws_placement.errors import SettingsError
+from lws_placement.localcluster.install import MANIFESTS
 from lws_placement.scheduler_config import (
-    BASE,
     Place,
     as_files,
     fill,
@@ -16,7 +16,6 @@ from lws_placement.scheduler_config import (
     write_files,
 )
 
-MANIFESTS = BASE.parents[1]
 FILES = {"ca.crt": b"new ca", "client.key": b"new key", "scheduler-config.yaml": b"new config"}
 
 

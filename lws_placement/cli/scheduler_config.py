@@ -12,22 +12,12 @@ from typing import Any
 
 import click
 
-from certs.store import CLIENT_SECRET, ClientMaterial, read_client
+from lws_placement.cli.scheduler_files import Order, keep, write_once
 from lws_placement.cli.static_pod import write_manifest, write_patch
-from lws_placement.cluster.client import Api, Raw, connect
-from lws_placement.errors import NotFoundError, SettingsError
+from lws_placement.errors import SettingsError
 from lws_placement.kubeadm import FOLDER, PATCH_NAME
-from lws_placement.scheduler_config import (
-    CONFIGURATION,
-    SERVICE,
-    Place,
-    as_files,
-    fill,
-    host_and_port,
-    read_base,
-    write_files,
-)
-from lws_placement.settings import Settings, load_settings
+from lws_placement.scheduler_config import host_and_port
+from lws_placement.settings import load_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +28,7 @@ class _Flags:
     address: str
     files_at: str
     scheduler_kubeconfig: str
+    watch_every: float | None
     kubeadm: bool
     kubeadm_manifest: Path | None
     undo: bool
@@ -70,6 +61,12 @@ class _Flags:
     help="kube-scheduler's own credentials; default: /etc/kubernetes/scheduler.conf.",
 )
 @click.option(
+    "--watch-every",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Go on until SIGTERM: look so often, and write what has changed.",
+)
+@click.option(
     "--kubeadm",
     is_flag=True,
     help=f"Print {PATCH_NAME} instead, for kubeadm's --patches: the flag and the volume that let "
@@ -90,7 +87,8 @@ def scheduler_config(**given: Any) -> None:
 
     The folder gets scheduler-config.yaml, ca.crt, client.crt and client.key, readable by its owner
     alone. Call it again when the client certificate has been renewed (it is valid for a year, and
-    renewed in the Secret four months before its end).
+    renewed in the Secret four months before its end), or let it go on with --watch-every.
+    kube-scheduler reads the client certificate for each new connection, all else when it starts.
     """
     flags = _Flags(**given)
     _refuse_what_does_not_go_together(flags)
@@ -117,77 +115,23 @@ def _refuse_what_does_not_go_together(flags: _Flags) -> None:
         raise click.UsageError("--undo goes with --kubeadm-manifest FILE")
     if flags.out is None and not for_kubeadm:
         raise click.UsageError("--out FOLDER is missing")
-    if for_kubeadm and (flags.address or flags.scheduler_kubeconfig):
+    if for_kubeadm and (flags.address or flags.scheduler_kubeconfig or flags.watch_every):
         raise click.UsageError(
-            "--address and --scheduler-kubeconfig are for the folder, not for kubeadm's files"
+            "--address, --scheduler-kubeconfig and --watch-every are for the folder, not for "
+            "kubeadm's files"
         )
 
 
 def _write_folder(flags: _Flags, out: Path) -> None:
     settings = load_settings({"kubeconfig": flags.kubeconfig, "namespace": flags.namespace})
-    base = read_base()
-    given = host_and_port(flags.address) if flags.address else ""
-    material, address = asyncio.run(_fetch(settings, given))
-    place = Place(
-        address,
+    order = Order(
+        out,
         settings.namespace,
+        address=host_and_port(flags.address) if flags.address else "",
         files_at=flags.files_at,
-        kubeconfig=flags.scheduler_kubeconfig,
+        scheduler_kubeconfig=flags.scheduler_kubeconfig,
     )
-    config = fill(base, place)
-    files = as_files(
-        config,
-        ca=material.ca,
-        client_cert=material.client_cert,
-        client_key=material.client_key,
-    )
-    write_files(out, files)
-    click.echo(f"wrote {', '.join(files)} to {out}")
-    for extender in config["extenders"]:
-        click.echo(f"  kube-scheduler will call {extender['urlPrefix']}")
-    seen_at = Path(config["extenders"][0]["tlsConfig"]["caFile"]).parent
-    click.echo(f"kube-scheduler has to see the folder as {seen_at}, and to be started anew with")
-    click.echo(f"  --config={seen_at / CONFIGURATION}")
-
-
-async def _fetch(settings: Settings, address: str) -> tuple[ClientMaterial, str]:
-    """What the Secret holds, and the address: the given one, or the Service's."""
-    api = await connect(str(settings.kubeconfig) if settings.kubeconfig else None)
-    try:
-        material = await _fetch_certificates(api, settings.namespace)
-        return material, address or await _fetch_address(api, settings.namespace)
-    finally:
-        await api.close()
-
-
-async def _fetch_certificates(api: Api, namespace: str) -> ClientMaterial:
-    try:
-        return await read_client(api, namespace=namespace)
-    except NotFoundError as e:
-        raise SettingsError(
-            f"there is no Secret {namespace}/{CLIENT_SECRET} yet: lws-placement makes it when it "
-            f"first starts. Apply the manifests, then wait for its pods: kubectl rollout status -n "
-            f"{namespace} deployment/lws-placement"
-        ) from e
-
-
-async def _fetch_address(api: Api, namespace: str) -> str:
-    try:
-        service = await api.get(f"/api/v1/namespaces/{namespace}/services/{SERVICE}")
-    except NotFoundError as e:
-        raise SettingsError(
-            f"there is no Service {namespace}/{SERVICE}: apply the manifests, or say with "
-            "--address where kube-scheduler reaches the extender"
-        ) from e
-    return _address_of(service)
-
-
-def _address_of(service: Raw) -> str:
-    spec = service["spec"]
-    ip = spec.get("clusterIP", "")
-    if ip in ("", "None"):
-        raise SettingsError(
-            f"Service {service['metadata']['namespace']}/{SERVICE} has no clusterIP: say with "
-            "--address where kube-scheduler reaches the extender"
-        )
-    return host_and_port(ip, port=spec["ports"][0]["port"])
+    if flags.watch_every is None:
+        asyncio.run(write_once(order, kubeconfig=settings.kubeconfig))
+    else:
+        asyncio.run(keep(order, kubeconfig=settings.kubeconfig, every_s=flags.watch_every))

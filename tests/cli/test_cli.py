@@ -7,10 +7,10 @@ from click.testing import CliRunner
 from lws_placement.cli.main import cli
 from lws_placement.cli.main import main as run_main
 from lws_placement.localcluster.cluster import free_ports
-from lws_placement.scheduler_config import BASE
+from lws_placement.localcluster.install import MANIFESTS
 from lws_placement.settings import Settings
 
-MANIFESTS = BASE.parent
+BASE = MANIFESTS / "base"
 
 
 def test_help_lists_the_verbs_and_every_knob_has_a_flag():
@@ -79,7 +79,7 @@ def service_links(name, *, ports, protocol="TCP"):
 
 
 def test_service_links_of_our_own_services_are_nobodys_settings(monkeypatch):
-    services = list(yaml.safe_load_all((MANIFESTS / "services.yaml").read_text()))
+    services = list(yaml.safe_load_all((BASE / "services.yaml").read_text()))
     assert len(services) == 3
     for service in services:
         links = service_links(service["metadata"]["name"], ports=service["spec"]["ports"])
@@ -110,7 +110,7 @@ def test_a_service_link_counts_as_absent_for_every_knob(scheme, monkeypatch, tmp
 
 
 def test_our_pods_ask_kubelet_for_no_service_links():
-    objects = yaml.safe_load_all((MANIFESTS / "deployment.yaml").read_text())
+    objects = yaml.safe_load_all((BASE / "deployment.yaml").read_text())
     specs = [o["spec"]["template"]["spec"] for o in objects if o["kind"] == "Deployment"]
     assert [spec["enableServiceLinks"] for spec in specs] == [False]
 

@@ -49,6 +49,29 @@ def installation(binaries, tmp_path_factory):
             installed.stop()
 
 
+@pytest.fixture(scope="module")
+def bare(binaries, tmp_path_factory):
+    """A control plane that kube-scheduler may be started on and stopped, with nothing of ours."""
+    cluster = LocalCluster(tmp_path_factory.mktemp("bare") / "b", binaries)
+    try:
+        cluster.start(stages=False)
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def bootstrapped(bare):
+    """Starts kube-scheduler with a configuration, and stops it after the test."""
+
+    def start(config):
+        bare.start_scheduler(config)
+        return bare.scheduler
+
+    yield start
+    bare.stop_scheduler()
+
+
 @pytest.fixture
 def scene(installation, request):
     yield from a_scene(installation, request)

@@ -12,35 +12,11 @@ import pytest
 import yaml
 
 from lws_placement.errors import LocalClusterError
-from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import MANIFESTS, NAMESPACE
 
 KUBEADM_FOLDER = "/etc/kubernetes/lws-placement"
 KIND_FLAGS = ("--address=10.96.0.99:443",)
 OVERLAYS = ("standalone", "beside-upstream")
-
-
-@pytest.fixture(scope="module")
-def bare(binaries, tmp_path_factory):
-    """A control plane that kube-scheduler may be started on and stopped, with nothing of ours."""
-    cluster = LocalCluster(tmp_path_factory.mktemp("bare") / "b", binaries)
-    try:
-        cluster.start(stages=False)
-        yield cluster
-    finally:
-        cluster.stop()
-
-
-@pytest.fixture
-def bootstrapped(bare):
-    """Starts kube-scheduler with a configuration, and stops it after the test."""
-
-    def start(config):
-        bare.start_scheduler(config)
-        return bare.scheduler
-
-    yield start
-    bare.stop_scheduler()
 
 
 def scheduler_config(cluster, folder, *flags):

@@ -1,0 +1,163 @@
+"""What `lws-placement scheduler-config` puts into its folder: of the Secret that `serve` keeps for
+kube-scheduler and the Service's clusterIP. Once, or kept in step with them.
+"""
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import click
+import yaml
+
+from certs.store import CLIENT_SECRET, ClientMaterial, read_client
+from lws_placement.cluster.client import Api, Raw, connect
+from lws_placement.errors import LwsPlacementError, NotFoundError, SettingsError
+from lws_placement.scheduler_config import (
+    CONFIGURATION,
+    READ_AT_START,
+    SERVICE,
+    Place,
+    as_files,
+    fill,
+    host_and_port,
+    read_base,
+    write_files,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be made, and where to. `address` is empty for the Service's."""
+
+    out: Path
+    namespace: str
+    address: str
+    files_at: str
+    scheduler_kubeconfig: str
+
+
+async def write_once(order: Order, *, kubeconfig: Path | None) -> None:
+    """Raises SettingsError that says what is missing, or ApiError."""
+    api = await connect(str(kubeconfig) if kubeconfig else None)
+    try:
+        files = await _make(api, order)
+    finally:
+        await api.close()
+    write_files(order.out, files)
+    click.echo(f"wrote {', '.join(files)} to {order.out}")
+    config = yaml.safe_load(files[CONFIGURATION])
+    for extender in config["extenders"]:
+        click.echo(f"  kube-scheduler will call {extender['urlPrefix']}")
+    seen_at = PurePosixPath(config["extenders"][0]["tlsConfig"]["caFile"]).parent
+    click.echo(f"kube-scheduler has to see the folder as {seen_at}, and to be started anew with")
+    click.echo(f"  --config={seen_at / CONFIGURATION}")
+
+
+async def keep(order: Order, *, kubeconfig: Path | None, every_s: float) -> None:
+    """Until SIGTERM. What goes wrong is said once and tried again: the Secret may be still to come,
+    the API server away for a while; the files from before stay.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    api = await connect(str(kubeconfig) if kubeconfig else None)
+    try:
+        looking = loop.create_task(_look_again_and_again(api, order, every_s))
+        stopping = loop.create_task(stop.wait())
+        await asyncio.wait([looking, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
+    finally:
+        await api.close()
+
+
+async def _look_again_and_again(api: Api, order: Order, every_s: float) -> None:
+    said = ""
+    while True:
+        try:
+            files = await _make(api, order)
+            changed = _differing(order.out, files)
+            if changed:
+                write_files(order.out, files)
+                click.echo(f"wrote {', '.join(changed)} to {order.out}: {_what_then(changed)}")
+            said = ""
+        except LwsPlacementError as e:
+            if str(e) != said:
+                click.echo(f"will try again: {e}", err=True)
+            said = str(e)
+        await asyncio.sleep(every_s)
+
+
+def _differing(folder: Path, files: Mapping[str, bytes]) -> list[str]:
+    """Which of the files are not there as they should be."""
+
+    def content(name: str) -> bytes | None:
+        try:
+            return (folder / name).read_bytes()
+        except OSError:
+            return None
+
+    return [name for name, wanted in files.items() if content(name) != wanted]
+
+
+def _what_then(changed: list[str]) -> str:
+    at_start = [name for name in changed if name in READ_AT_START]
+    if at_start:
+        return f"kube-scheduler reads {' and '.join(at_start)} when it starts"
+    return "a running kube-scheduler takes them with its next connection"
+
+
+async def _make(api: Api, order: Order) -> dict[str, bytes]:
+    """File name -> content."""
+    material = await _fetch_certificates(api, order.namespace)
+    place = Place(
+        order.address or await _fetch_address(api, order.namespace),
+        order.namespace,
+        files_at=order.files_at,
+        kubeconfig=order.scheduler_kubeconfig,
+    )
+    return as_files(
+        fill(read_base(), place),
+        ca=material.ca,
+        client_cert=material.client_cert,
+        client_key=material.client_key,
+    )
+
+
+async def _fetch_certificates(api: Api, namespace: str) -> ClientMaterial:
+    try:
+        return await read_client(api, namespace=namespace)
+    except NotFoundError as e:
+        raise SettingsError(
+            f"there is no Secret {namespace}/{CLIENT_SECRET} yet: lws-placement makes it when it "
+            f"first starts. Apply the manifests, then wait for its pods: kubectl rollout status -n "
+            f"{namespace} deployment/lws-placement"
+        ) from e
+
+
+async def _fetch_address(api: Api, namespace: str) -> str:
+    try:
+        service = await api.get(f"/api/v1/namespaces/{namespace}/services/{SERVICE}")
+    except NotFoundError as e:
+        raise SettingsError(
+            f"there is no Service {namespace}/{SERVICE}: apply the manifests, or say with "
+            "--address where kube-scheduler reaches the extender"
+        ) from e
+    return _address_of(service)
+
+
+def _address_of(service: Raw) -> str:
+    spec = service["spec"]
+    ip = spec.get("clusterIP", "")
+    if ip in ("", "None"):
+        raise SettingsError(
+            f"Service {service['metadata']['namespace']}/{SERVICE} has no clusterIP: say with "
+            "--address where kube-scheduler reaches the extender"
+        )
+    return host_and_port(ip, port=spec["ports"][0]["port"])
