@@ -29,6 +29,11 @@ class ApiError(LwsPlacementError):
         """The API server says no to what was asked, and would again; it is not just busy."""
         return 400 <= self.status < 500 and self.status not in (408, 409, 429)
 
+    @property
+    def summary(self) -> str:
+        """Says first whether there was an answer."""
+        return f"API server {'refuses' if self.status else 'not reached'}: {self}"
+
 
 class NotFoundError(ApiError):
     """404: the object is not there."""

@@ -79,6 +79,7 @@ class Server:
         self._tls = tls
         self._calls = calls
         self._http2: set[Http2Connection] = set()
+        self._listening: asyncio.Server | None = None
         self.bound_port = 0
 
     async def start(self) -> None:
@@ -99,24 +100,37 @@ class Server:
         return Negotiating(http1, lambda: Http2Connection(calls, among=self._http2))
 
     async def stop(self) -> None:
-        """Take no new connections, let requests under way finish, then close."""
-        self._listening.close()
+        """Take no new connections, let requests under way finish, then close. Also if it was never
+        started.
+        """
+        if self._listening is not None:
+            self._listening.close()
         ending = [asyncio.create_task(each.close(within_s=_DRAIN_S)) for each in self._http2]
         await self._runner.cleanup()
         if ending:
             await asyncio.wait(ending)
 
 
-def health_app(ready: Callable[[], bool]) -> web.Application:
-    """/healthz: the event loop turns. /readyz: 200 once `ready()`. /metrics: Prometheus text."""
+class Health:
+    """The health server of a process, which serves before the rest of it exists."""
+
+    def __init__(self, *, host: str, port: int) -> None:
+        self.why_not_ready: Callable[[], str] = lambda: "starting"
+        self.server = Server(health_app(lambda: self.why_not_ready()), host=host, port=port)
+
+
+def health_app(why_not_ready: Callable[[], str]) -> web.Application:
+    """/healthz: the event loop turns. /readyz: 503 and `why_not_ready()`, 200 once that is empty.
+    /metrics: Prometheus text.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok")
 
     async def readyz(_: web.Request) -> web.Response:
-        if ready():
-            return web.Response(text="ok")
-        return web.Response(status=503, text="not ready: caches have not synced yet")
+        if why_not := why_not_ready():
+            return web.Response(status=503, text=f"not ready: {why_not}")
+        return web.Response(text="ok")
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), content_type="text/plain")

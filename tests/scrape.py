@@ -7,7 +7,7 @@ from lws_placement.serve import health_app
 
 
 async def scrape():
-    async with TestClient(TestServer(health_app(lambda: True))) as client:
+    async with TestClient(TestServer(health_app(lambda: ""))) as client:
         return samples(await (await client.get("/metrics")).text())
 
 

@@ -1,11 +1,14 @@
 """The program: `lws-placement <verb>`. A file per verb; this one only gathers them and turns errors
 into exit codes.
 
-Exit codes: 0 done, 1 failed (one line on stderr says what), 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 failed (one line on stderr says what), 2 wrong usage, 130 interrupted, 143
+ended by SIGTERM.
 """
 
+import signal
 import sys
 from importlib import import_module
+from types import FrameType
 
 import click
 
@@ -46,11 +49,17 @@ def cli() -> None:
 
 
 def main() -> None:
+    # While a verb is loaded, too: without a handler the first process of a container ignores it.
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         cli()
     except LwsPlacementError as e:
         click.echo(f"lws-placement: {e}", err=True)
         sys.exit(1)
+
+
+def _terminated(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """`lws-placement serve`: wires the roles of one process together and runs them until SIGTERM.
 
 Webhook and extender answer in every replica; planner, controller and certificate renewal run where
-the leader Lease is held. Nothing is answered from a cache that has not synced, and on SIGTERM the
-Lease is given back first, then the servers finish what they have begun.
+the leader Lease is held. Health is served before anything else is tried, so that kubelet lets a
+process live that waits for the API server. Nothing is answered from a cache that has not synced.
+SIGTERM is heeded at any moment: the Lease is given back first, then the servers finish what they
+have begun.
 """
 
 import asyncio
 import json
 import logging
 import os
-import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -52,8 +53,9 @@ from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 from lws_placement.planner.report import Reporter
 from lws_placement.planner.troubles import TroubleBook
-from lws_placement.serve import Server, ServerTls, health_app
+from lws_placement.serve import Health, Server, ServerTls
 from lws_placement.settings import AffinityMode, Role, Settings
+from lws_placement.stopping import asked_to_stop, unless
 from webhook.app import build_app as webhook_app
 
 log = logging.getLogger(__name__)
@@ -74,7 +76,8 @@ _SERVING = {Role.WEBHOOK, Role.EXTENDER}
 class Process:
     """One `serve` process."""
 
-    def __init__(self, settings: Settings, api: Api) -> None:
+    def __init__(self, settings: Settings, api: Api, *, health: Health) -> None:
+        """`health` listens already."""
         self._settings = settings
         self._roles = set(settings.roles)
         self._api = api
@@ -99,30 +102,48 @@ class Process:
         self._may_write = self._elector.leadership.require
         self._troubles = TroubleBook(self._cache, clock=time.time, policy=settings.trouble_policy())
         self._controller = self._new_controller() if Role.CONTROLLER in self._roles else None
+        self._servers = self._new_servers()
+        self._background: list[asyncio.Task[None]] = []
+        self._leading: asyncio.Task[None] | None = None
+        self._health = health
+        self._obstacle = "the API server has not answered yet"
+        health.why_not_ready = lambda: self._obstacle or self._mirror.missing
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set, or a part of it fails beyond repair."""
-        servers = self._servers()
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(self._mirror.run())]
-            running.append(tasks.create_task(self._tell_what_is_found()))
-            if self._roles & _SERVING:
-                material = await _retried(self._ensure_certificates)
-                self._load(material)
-                running.append(tasks.create_task(self._follow_certificates(material)))
-            for server in servers.values():
-                await server.start()
-            self._write_ports(servers)
-            leading = tasks.create_task(self._lead()) if self._roles & _LEADING else None
+            starting = tasks.create_task(self._start(tasks))
             await stop.wait()
             log.info("stopping")
-            if leading is not None:
-                leading.cancel()
-                await asyncio.wait([leading])
-            for server in servers.values():
-                await server.stop()
-            for task in running:
-                task.cancel()
+            starting.cancel()
+            await asyncio.wait([starting])
+            self._obstacle = "stopping"
+            await self._stop()
+
+    async def _start(self, tasks: asyncio.TaskGroup) -> None:
+        self._background.append(tasks.create_task(self._mirror.run()))
+        self._background.append(tasks.create_task(self._tell_what_is_found()))
+        if self._roles & _SERVING:
+            material = await _retried(self._certificates_in_use, told=self._keep_waiting)
+            self._background.append(tasks.create_task(self._follow_certificates(material)))
+        for server in self._servers.values():
+            await server.start()
+        self._obstacle = ""
+        self._write_ports()
+        if self._roles & _LEADING:
+            self._leading = tasks.create_task(self._lead())
+
+    def _keep_waiting(self, why: str) -> None:
+        self._obstacle = why
+
+    async def _stop(self) -> None:
+        if self._leading is not None:
+            self._leading.cancel()
+            await asyncio.wait([self._leading])
+        for server in self._servers.values():
+            await server.stop()
+        for task in self._background:
+            task.cancel()
 
     async def _tell_what_is_found(self) -> None:
         found = await _retried(partial(look_around, self._api))
@@ -133,13 +154,9 @@ class Process:
 
     # -- servers ---------------------------------------------------------------------------------
 
-    def _servers(self) -> dict[str, Server]:
+    def _new_servers(self) -> dict[str, Server]:
         settings, host = self._settings, self._settings.bind_address
-        servers = {
-            "health": Server(
-                health_app(lambda: self._mirror.synced), host=host, port=settings.health_port
-            )
-        }
+        servers = {}
         if Role.WEBHOOK in self._roles:
             app = webhook_app(
                 self._lookup,
@@ -172,9 +189,10 @@ class Process:
         self._tls.append(tls)
         return tls
 
-    def _write_ports(self, servers: dict[str, Server]) -> None:
+    def _write_ports(self) -> None:
         path = self._settings.ports_file
         if path is not None:
+            servers = {"health": self._health.server, **self._servers}
             ports = {name: server.bound_port for name, server in servers.items()}
             draft = path.with_suffix(".draft")
             draft.write_text(json.dumps(ports))
@@ -182,21 +200,19 @@ class Process:
 
     # -- certificates ----------------------------------------------------------------------------
 
-    async def _ensure_certificates(self) -> Material:
-        return await self._certs.ensure(now=datetime.now(UTC))
-
-    def _load(self, material: Material) -> None:
-        for tls in self._tls:
-            tls.load(cert=material.tls_cert, key=material.tls_key, ca=material.ca)
+    async def _certificates_in_use(self, before: Material | None = None) -> Material:
+        """What the Secret holds, loaded into all servers. Raises InvalidObjectError, ApiError."""
+        fresh = await self._certs.ensure(now=datetime.now(UTC))
+        if fresh != before:
+            for tls in self._tls:
+                tls.load(cert=fresh.tls_cert, key=fresh.tls_key, ca=fresh.ca)
+            log.info("certificates loaded")
+        return fresh
 
     async def _follow_certificates(self, material: Material) -> None:
         while True:
             await asyncio.sleep(_CERTIFICATES_EVERY_S)
-            fresh = await _retried(self._ensure_certificates)
-            if fresh != material:
-                self._load(fresh)
-                material = fresh
-                log.info("certificates reloaded")
+            material = await _retried(partial(self._certificates_in_use, material))
 
     async def _keep_certificates(self) -> None:
         while True:
@@ -294,12 +310,17 @@ class Process:
         return EventRecorder(self._api, instance=self._identity, controller=controller)
 
 
-async def _retried(call: Callable[[], Awaitable[T]]) -> T:
-    """Until the API server has answered; what it refuses is tried again as well, and logged."""
+async def _retried(
+    call: Callable[[], Awaitable[T]], *, told: Callable[[str], None] = lambda why: None
+) -> T:
+    """Until the API server has answered; what it refuses is tried again as well, and logged.
+    `told`: hears why it goes on.
+    """
     while True:
         try:
             return await call()
         except (ApiError, InvalidObjectError) as e:
+            told(e.summary if isinstance(e, ApiError) else str(e))
             log.warning("will retry", extra={"error": str(e)})
             await asyncio.sleep(_RETRY_S)
 
@@ -309,16 +330,20 @@ def _not_here() -> None:
 
 
 async def _main(settings: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
-    api = await connect(kubeconfig)
+    stop = asked_to_stop()
+    health = Health(host=settings.bind_address, port=settings.health_port)
+    await health.server.start()
     try:
-        await Process(settings, api).run(stop)
+        kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
+        api = await unless(stop, connect(kubeconfig))
+        if api is None:
+            return
+        try:
+            await Process(settings, api, health=health).run(stop)
+        finally:
+            await api.close()
     finally:
-        await api.close()
+        await health.server.stop()
 
 
 def _run(settings: Settings) -> None:

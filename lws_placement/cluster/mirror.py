@@ -237,6 +237,15 @@ class Mirror:
     def synced(self) -> bool:
         return all(watcher.synced.is_set() for watcher in self._watchers.values())
 
+    @property
+    def missing(self) -> str:
+        """What has not been listed yet, and why; empty once all has."""
+        waiting = [w for w in self._watchers.values() if not w.synced.is_set()]
+        troubles = [w.trouble for w in waiting if w.trouble]
+        if troubles:
+            return troubles[0]
+        return f"{waiting[0].path} has not been listed yet" if waiting else ""
+
     async def wait_synced(self) -> None:
         for watcher in self._watchers.values():
             await watcher.synced.wait()

@@ -74,6 +74,8 @@ class Watcher:
         """Where to go on; empty: only a list helps."""
         self._whole = False
         self.synced = asyncio.Event()
+        self.trouble = ""
+        """Why the last try failed."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -91,6 +93,7 @@ class Watcher:
                 self._version = ""
             except ApiError as e:
                 metrics.RECONNECTS.labels(Reconnect.FAILED).inc()
+                self.trouble = e.summary
                 log.warning("watch failed", extra={"path": self.path, "error": str(e)})
                 if self._version != before:
                     retry_s = _RETRY_FIRST_S  # it went well for a while

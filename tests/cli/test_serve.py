@@ -54,15 +54,17 @@ async def test_a_reload_drops_no_connection_and_new_ones_get_the_new_certificate
 
 
 async def test_ready_is_an_answer_and_so_is_not_ready():
-    state = {"ready": False}
-    server = Server(health_app(lambda: state["ready"]), host="127.0.0.1", port=0)
+    obstacles = ["API server not reached: no route"]
+    server = Server(health_app(lambda: "".join(obstacles)), host="127.0.0.1", port=0)
     await server.start()
     url = f"http://127.0.0.1:{server.bound_port}"
     try:
         async with aiohttp.ClientSession() as session:
             assert (await session.get(f"{url}/healthz")).status == 200
-            assert (await session.get(f"{url}/readyz")).status == 503
-            state["ready"] = True
+            not_yet = await session.get(f"{url}/readyz")
+            assert not_yet.status == 503
+            assert await not_yet.text() == "not ready: API server not reached: no route"
+            obstacles.clear()
             assert (await session.get(f"{url}/readyz")).status == 200
             assert "python_info" in await (await session.get(f"{url}/metrics")).text()
     finally:

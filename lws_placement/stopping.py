@@ -1,0 +1,48 @@
+"""SIGTERM and SIGINT: the first asks a process to stop in order, the second ends it at once."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine
+from types import FrameType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
+
+def asked_to_stop() -> asyncio.Event:
+    """Set by the first signal. On a running event loop, of the main thread.
+
+    The second has a handler as well: the first process of a container has no default actions
+    (pid_namespaces(7)).
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def first() -> None:
+        stop.set()
+        for number in _NUMBERS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, _end)
+
+    for number in _NUMBERS:
+        loop.add_signal_handler(number, first)
+    return stop
+
+
+async def unless(stop: asyncio.Event, call: Coroutine[Any, Any, T]) -> T | None:
+    """What the call returns; None if `stop` is set first, and the call is given up."""
+    calling, stopping = asyncio.create_task(call), asyncio.create_task(stop.wait())
+    await asyncio.wait({calling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if calling.done():
+        return calling.result()
+    calling.cancel()
+    await asyncio.wait([calling])
+    return None
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    os._exit(128 + number)

@@ -1,0 +1,74 @@
+"""A `serve` process whose API server is away: it lives, says why it is not ready, and ends when it
+is asked to.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from serving import serving
+
+from lws_placement.localcluster.cluster import free_ports
+
+ROLES = ("gate", "brain", "planner", "gate,brain")
+
+
+@pytest.mark.parametrize("roles", ROLES)
+def test_where_nobody_listens(tmp_path, roles):
+    (nobody,) = free_ports(1)
+    with serving(tmp_path, nobody, f"--roles={roles}") as process:
+        _, why = process.wait_for("/readyz", lambda answer: "not reached" in answer[1])
+        assert why.startswith("not ready: API server not reached: ")
+        assert f"127.0.0.1:{nobody}" in why
+        assert process.ask("/healthz") == (200, "ok")
+        assert process.ask("/readyz")[0] == 503
+        process.terminate()
+        assert process.ended() == 0, process.log.read_text()
+        assert "Traceback" not in process.log.read_text()
+
+
+@pytest.mark.parametrize("roles", ROLES)
+def test_where_nobody_answers(tmp_path, roles):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        serving(tmp_path, silent.getsockname()[1], f"--roles={roles}") as process,
+    ):
+        connection, _ = silent.accept()
+        with connection:
+            assert process.ask("/healthz") == (200, "ok")
+            status, why = process.ask("/readyz")
+            assert status == 503
+            assert why.startswith("not ready: ")
+            process.terminate()
+            assert process.ended() == 0, process.log.read_text()
+        assert "Traceback" not in process.log.read_text()
+
+
+def test_where_the_program_that_makes_credentials_never_ends(tmp_path):
+    began, end = tmp_path / "began", tmp_path / "end"
+    for fifo in (began, end):
+        os.mkfifo(fifo)
+    script = f"echo > {began}; cat {end}"
+    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh"}}
+    user["exec"]["args"] = ["-c", script]
+    with serving(tmp_path, 1, "--roles=gate", user=user) as process:
+        began.read_text()
+        assert process.ask("/healthz") == (200, "ok")
+        assert process.ask("/readyz") == (503, "not ready: starting")
+        process.terminate()
+        assert process.ended() == 0, process.log.read_text()
+    end.write_text("")
+
+
+def test_while_a_verb_is_loaded_sigterm_ends_it():
+    """A container's first process has no default actions: only a handler makes it end."""
+    program = (
+        "import os, signal, time; from lws_placement.cli import main\n"
+        "main.import_module = lambda name: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program, "serve"], check=False, timeout=60)
+    assert done.returncode == 128 + signal.SIGTERM
