@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -61,10 +62,29 @@ def _new_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> bytes:
     )
 
 
+def check(material: Material) -> None:
+    """Raises ValueError if a text is no PEM, or a key is not that of its certificate."""
+    pairs = (
+        (material.ca, material.ca_key),
+        (material.tls_cert, material.tls_key),
+        (material.client_cert, material.client_key),
+    )
+    for certificates, key in pairs:
+        try:
+            newest = x509.load_pem_x509_certificates(certificates)[0]
+            public = serialization.load_pem_private_key(key, password=None).public_key()
+        except (TypeError, UnsupportedAlgorithm) as e:
+            raise ValueError(str(e)) from e
+        if newest.public_key() != public:
+            raise ValueError(
+                f"a key is not that of the certificate {newest.subject.rfc4514_string()}"
+            )
+
+
 def renewed(material: Material, names: Names, *, now: datetime) -> Material:
     """The same material if all is well, else with what was due made anew.
 
-    Raises ValueError if a PEM text cannot be read.
+    Raises ValueError if the CA's key is none of ours.
     """
     bundle = x509.load_pem_x509_certificates(material.ca)
     if _due(bundle[0], now):
@@ -124,7 +144,10 @@ def _due(certificate: x509.Certificate, now: datetime) -> bool:
 
 
 def _covers(certificate: x509.Certificate, names: Names) -> bool:
-    san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
     dns = set(san.get_values_for_type(x509.DNSName))
     ips = {str(ip) for ip in san.get_values_for_type(x509.IPAddress)}
     return set(names.dns) <= dns and set(names.ips) <= ips

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from certs.authority import Material, Names, make, renewed
+from certs.authority import Material, Names, check, make, renewed
 from lws_placement.errors import ConflictError, InvalidObjectError, NotFoundError
 
 Raw = dict[str, Any]
@@ -90,7 +90,10 @@ class CertStore:
         await self.ensure(now=now)
         raw = await self._api.get(f"{self._folder}/{SECRET}")
         material = _material(raw)
-        fresh = renewed(material, self._names, now=now)
+        try:
+            fresh = renewed(material, self._names, now=now)
+        except ValueError as e:
+            raise _unusable(raw, str(e)) from e
         if fresh != material:
             body = self._secret(SECRET, _FIELDS, fresh)
             try:
@@ -133,16 +136,28 @@ class CertStore:
 
 
 def _material(raw: Raw) -> Material:
-    return Material(**_decoded(raw, _FIELDS))
+    material = Material(**_decoded(raw, _FIELDS))
+    try:
+        check(material)
+    except ValueError as e:
+        raise _unusable(raw, str(e)) from e
+    return material
 
 
 def _decoded(raw: Raw, fields: Mapping[str, str]) -> dict[str, bytes]:
     data = raw.get("data") or {}
     missing = sorted(fields.keys() - data.keys())
     if missing:
-        meta = raw["metadata"]
-        raise InvalidObjectError(
-            f"secret {meta.get('namespace')}/{meta.get('name')}: data.{missing[0]} is missing; "
-            "delete the Secret to have new certificates made"
-        )
-    return {field: base64.b64decode(data[key]) for key, field in fields.items()}
+        raise _unusable(raw, f"data.{missing[0]} is missing")
+    try:
+        return {field: base64.b64decode(data[key]) for key, field in fields.items()}
+    except ValueError as e:
+        raise _unusable(raw, str(e)) from e
+
+
+def _unusable(raw: Raw, why: str) -> InvalidObjectError:
+    meta = raw["metadata"]
+    return InvalidObjectError(
+        f"secret {meta.get('namespace')}/{meta.get('name')}: {why}; "
+        "delete the Secret to have new certificates made"
+    )

@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
+from cryptography.x509.oid import NameOID
 
 from certs.authority import Names, make, renewed
 from certs.inject import inject
@@ -200,6 +203,63 @@ async def test_a_secret_that_is_not_ours_says_what_to_do(name, read):
     words = rf"secret ns/{name}: data\.c\w+\.\w+ is missing; delete the Secret"
     with pytest.raises(InvalidObjectError, match=words):
         await read(api)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        pytest.param("tls.crt", "bm90aGluZw==", id="no certificate"),
+        pytest.param("client.key", "bm90aGluZw==", id="no key"),
+        pytest.param("ca.crt", "", id="empty"),
+        pytest.param("ca.key", "a", id="not base64"),
+        pytest.param("tls.key", "another", id="the key of another certificate"),
+        pytest.param("tls.key", "locked", id="a key with a password"),
+    ],
+)
+async def test_a_secret_that_somebody_has_edited_says_what_to_do(key, value):
+    """In every replica, and for the one that renews: neither may end of it."""
+    api = Secrets()
+    store = CertStore(api, namespace="ns", names=NAMES)
+    material = await store.ensure(now=NOW)
+    others = {"another": material.ca_key, "locked": locked(material.tls_key)}
+    if value in others:
+        value = base64.b64encode(others[value]).decode()
+    api.by_name[SECRET]["data"][key] = value
+    for use in (store.ensure, store.renew):
+        with pytest.raises(InvalidObjectError, match=r"secret ns/.*; delete the Secret"):
+            await use(now=NOW + timedelta(days=300))
+
+
+async def test_a_ca_key_of_another_kind_is_said_when_it_is_needed():
+    api = Secrets()
+    store = CertStore(api, namespace="ns", names=NAMES)
+    await store.ensure(now=NOW)
+    api.by_name[SECRET]["data"] |= a_ca_with_an_rsa_key()
+    assert await store.renew(now=NOW) == await store.read()
+    with pytest.raises(InvalidObjectError, match="not an elliptic curve key; delete the Secret"):
+        await store.renew(now=NOW + timedelta(days=300))
+
+
+def locked(key):
+    return serialization.load_pem_private_key(key, None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+
+
+def a_ca_with_an_rsa_key():
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "corporate")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(1)
+    builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=3650))
+    certificate = builder.public_key(key.public_key()).sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    found = {"ca.crt": certificate.public_bytes(pem), "ca.key": private}
+    return {name: base64.b64encode(data).decode() for name, data in found.items()}
 
 
 class Configurations:
