@@ -7,6 +7,7 @@ kubelet writes there, too: for a Service `lws-placement-webhook` in a container'
 and counts as absent.
 """
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +29,7 @@ from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE, MOST_SIZE
 from lws_placement.errors import InvalidObjectError, SettingsError
 
 ENV_PREFIX = "LWS_PLACEMENT_"
+_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class Role(StrEnum):
@@ -117,6 +119,11 @@ class Settings(BaseSettings):
         default=True,
         description="kube-scheduler calls our extender. Without it members are never pinned at "
         "admission, as nobody makes the last check.",
+    )
+    member_scheduler: str = Field(
+        default="",
+        description="A second kube-scheduler, which calls our extender: members are left to it in "
+        "place of the default scheduler. Empty: members stay with the scheduler they ask for.",
     )
     placing: bool = Field(
         default=True,
@@ -212,6 +219,13 @@ class Settings(BaseSettings):
     def _as_word(cls, value: object) -> object:
         """YAML reads true and false as booleans."""
         return str(value).lower() if isinstance(value, bool) else value
+
+    @field_validator("member_scheduler")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        if value and not _NAME.fullmatch(value):
+            raise ValueError("must be a schedulerName: a-z, 0-9, - and ., at most 253 of them")
+        return value
 
     @field_validator("log_level")
     @classmethod

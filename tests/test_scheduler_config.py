@@ -5,9 +5,12 @@ import copy
 import pytest
 import yaml
 
+from certs.store import CLIENT_SECRET
 from lws_placement.errors import SettingsError
+from lws_placement.localcluster.binaries import KUBERNETES_VERSION
 from lws_placement.localcluster.install import MANIFESTS
 from lws_placement.scheduler_config import (
+    CONFIGURATION,
     Place,
     as_files,
     fill,
@@ -120,6 +123,51 @@ def test_the_kind_node_has_the_files_where_both_configurations_look_for_them():
 def _flags(args):
     """kubeadm v1beta4 has a list of names and values, v1beta3 a mapping."""
     return {a["name"]: a["value"] for a in args} if isinstance(args, list) else args
+
+
+def second_scheduler(name):
+    return yaml.safe_load((MANIFESTS / "second-scheduler" / "component" / name).read_text())
+
+
+def test_the_second_scheduler_has_the_same_entry_for_members_and_no_guard():
+    config = yaml.safe_load(second_scheduler("scheduler-config.yaml")["data"][CONFIGURATION])
+    base = read_base()
+    assert config["extenders"] == [
+        e for e in base["extenders"] if e["urlPrefix"].endswith("members")
+    ]
+    profile = config.pop("profiles")
+    assert [p["schedulerName"] for p in profile] == ["lws-placement-scheduler"]
+    lease = config["leaderElection"]
+    assert (lease["resourceNamespace"], lease["resourceName"]) == (
+        "lws-placement-system",
+        "lws-placement-scheduler",
+    )
+    assert config.keys() == base.keys()
+    rates = {"qps", "burst"}
+    assert config["clientConnection"] == {k: base["clientConnection"][k] for k in rates}
+
+
+def test_the_second_scheduler_finds_its_files_where_its_configuration_looks():
+    pod = yaml.safe_load_all(
+        (MANIFESTS / "second-scheduler" / "component" / "deployment.yaml").read_text()
+    )
+    spec = next(pod)["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    mounts = {m["mountPath"]: m["name"] for m in container["volumeMounts"]}
+    volumes = {v["name"]: v for v in spec["volumes"]}
+    tls = read_base()["extenders"][0]["tlsConfig"]
+    (folder,) = {tls[f].rpartition("/")[0] for f in ("caFile", "certFile", "keyFile")}
+    assert volumes[mounts[folder]]["secret"]["secretName"] == CLIENT_SECRET
+    (flag,) = [c for c in container["command"] if c.startswith("--config=")]
+    folder, _, name = flag.removeprefix("--config=").rpartition("/")
+    made = second_scheduler("scheduler-config.yaml")
+    assert volumes[mounts[folder]]["configMap"]["name"] == made["metadata"]["name"]
+    assert name in made["data"]
+
+
+def test_the_second_scheduler_is_of_the_version_that_the_tests_run():
+    (image,) = second_scheduler("kustomization.yaml")["images"]
+    assert image["newTag"] == f"v{KUBERNETES_VERSION}"
 
 
 def test_the_kind_bootstrap_differs_from_the_base_in_having_no_extenders():

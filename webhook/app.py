@@ -23,7 +23,7 @@ from lws_placement.engine.lws_names import (
     LWS_NAME,
 )
 from lws_placement.engine.lws_validation import problems_of
-from lws_placement.engine.pod_admission import Owner, Pin, gate_or_pin, stamp
+from lws_placement.engine.pod_admission import Owner, Pin, gate_or_pin, stamp, to_scheduler
 from lws_placement.engine.pod_identity import Denied, add_lws_identity
 from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE
 from lws_placement.errors import ApiError, InvalidObjectError
@@ -63,9 +63,11 @@ def build_app(
     keep_affinity: bool,
     placing: bool = True,
     max_group_size: int = DEFAULT_MOST_SIZE,
+    member_scheduler: str = "",
 ) -> web.Application:
     """`keep_affinity`: leave upstream's exclusive terms on members that the planner handles.
     `placing`: gate or pin members; else pods get upstream's edits alone. `max_group_size`: pods.
+    `member_scheduler`: who schedules members in place of the default scheduler, if anybody.
     """
 
     async def mutate_pod(request: AdmissionRequest) -> Raw:
@@ -101,7 +103,8 @@ def build_app(
                 return Denied(f"what the pod's owner asks could not be read ({e}); try again")
             log.warning("owner of a pod not read", extra={"error": str(e)})  # the gate is right
         pin = None if request.dry_run else await lookup.pin_soon(pod, namespace=namespace)
-        return gate_or_pin(pod, pin=pin, keep_affinity=keep_affinity)
+        pod = gate_or_pin(pod, pin=pin, keep_affinity=keep_affinity)
+        return to_scheduler(pod, member_scheduler)
 
     async def _owner(pod: Raw, namespace: str) -> Owner:
         if pod["metadata"]["labels"].get(LWS_NAME):

@@ -163,6 +163,7 @@ class Process:
                 keep_affinity=settings.affinity is AffinityMode.ALWAYS,
                 placing=settings.placing,
                 max_group_size=settings.max_group_size,
+                member_scheduler=settings.member_scheduler,
             )
             tls = self._new_tls(client_certificates=False)
             servers["webhook"] = Server(app, host=host, port=settings.webhook_port, tls=tls)

@@ -37,6 +37,8 @@ STAMPED = (SCOPE, WITHIN_TOPOLOGY, PREFER_TOPOLOGY, GANG, MANAGED)
 """Annotations of a LeaderWorkerSet that its pods do not get from LeaderWorkerSet itself."""
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_DEFAULT_SCHEDULER = "default-scheduler"
+"""What the API server fills in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,26 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> Raw:
         if not any(g["name"] == GATE for g in gates):
             gates.append({"name": GATE})
     return pod
+
+
+def to_scheduler(pod: Raw, name: str) -> Raw:
+    """The pod, left to this scheduler if it is a member that we have decided on: it is marked, so
+    only a scheduler that calls us binds it as planned. A new pod.
+
+    One that asks for a scheduler other than the default is left to that; an empty name changes
+    nothing.
+    """
+    spec = pod["spec"]
+    if not name or ADMITTED not in notes_of(pod) or spec.get("nodeName") or not _is_marked(spec):
+        return pod
+    if (spec.get("schedulerName") or _DEFAULT_SCHEDULER) != _DEFAULT_SCHEDULER:
+        return pod
+    return {**pod, "spec": {**spec, "schedulerName": name}}
+
+
+def _is_marked(spec: Raw) -> bool:
+    resources = spec["containers"][0].get("resources") or {}
+    return MEMBER_MARKER in (resources.get("requests") or {})
 
 
 def gates_of_others(spec: Raw) -> list[str]:

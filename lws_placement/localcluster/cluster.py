@@ -105,23 +105,31 @@ class LocalCluster:
 
     def start_scheduler(self, configuration: Raw) -> None:
         """With this KubeSchedulerConfiguration, in which only the kubeconfig is replaced."""
-        (port,) = free_ports(1)
+        (self.scheduler_port,) = free_ports(1)
+        self.scheduler = self.run_scheduler(
+            configuration, name="kube-scheduler", port=self.scheduler_port
+        )
+
+    def run_scheduler(
+        self, configuration: Raw, *, name: str, port: int, kubeconfig: Path | None = None
+    ) -> Process:
+        """One more, under credentials of its own if they are given."""
+        path, credentials = self.folder / f"{name}-config.yaml", kubeconfig or self.kubeconfig
         connection = configuration.get("clientConnection") or {}
         patched = configuration | {
-            "clientConnection": connection | {"kubeconfig": str(self.kubeconfig)}
+            "clientConnection": connection | {"kubeconfig": str(credentials)}
         }
-        path = self.folder / "scheduler-config.yaml"
         path.write_text(yaml.safe_dump(patched, sort_keys=False))
-        self.scheduler_port = port
-        self.scheduler = self._run(
+        return self._run(
             "kube-scheduler",
             f"--config={path}",
             f"--secure-port={port}",
             "--bind-address=127.0.0.1",
-            f"--authentication-kubeconfig={self.kubeconfig}",
-            f"--authorization-kubeconfig={self.kubeconfig}",
-            f"--kubeconfig={self.kubeconfig}",
+            f"--authentication-kubeconfig={credentials}",
+            f"--authorization-kubeconfig={credentials}",
+            f"--kubeconfig={credentials}",
             "--v=2",
+            name=name,
         )
 
     def crash_apiserver(self) -> None:
@@ -133,7 +141,7 @@ class LocalCluster:
         """
         old = self._apiserver
         old.kill()
-        stages = self._end(self.kwok)
+        stages = self.end(self.kwok)
         self._apiserver = self._run(old.name, *old.command[1:])
         self._processes.remove(self._apiserver)
         self._processes[self._processes.index(old)] = self._apiserver
@@ -142,7 +150,7 @@ class LocalCluster:
             self.start_kwok()
 
     def stop_scheduler(self) -> None:
-        self._end(self.scheduler)
+        self.end(self.scheduler)
         self.scheduler = None
 
     def stop(self) -> None:
@@ -208,16 +216,18 @@ class LocalCluster:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _end(self, process: Process | None) -> bool:
-        """False if it was not there."""
+    def end(self, process: Process | None) -> bool:
+        """Stops one of its programs. False if it was not there."""
         if process is not None:
             process.stop()
             self._processes.remove(process)
         return process is not None
 
-    def _run(self, program: str, *flags: str) -> Process:
-        log = self.folder / "logs" / f"{program}.log"
+    def _run(self, program: str, *flags: str, name: str = "") -> Process:
+        """`name` tells several of one program apart."""
+        log = self.folder / "logs" / f"{name or program}.log"
         process = Process([self._bin[program], *flags], log=log, env=_COLLECT_RARELY)
+        process.name = name or program
         self._processes.append(process)
         return process
 

@@ -1,15 +1,13 @@
 """From `kubectl apply` to a kube-scheduler that calls us, as users go it, on the real programs."""
 
 import json
-import ssl
 import subprocess
 import sys
 import time
-from urllib.error import URLError
-from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 import pytest
 import yaml
+from e2e.health import wait_healthy
 
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.install import MANIFESTS, NAMESPACE
@@ -25,27 +23,6 @@ def scheduler_config(cluster, folder, *flags):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def wait_healthy(cluster):
-    """Until kube-scheduler answers ok on its secure port to all that kubeadm and kubelet ask."""
-    unverified = ssl.create_default_context()
-    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
-    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=unverified))
-    until = time.monotonic() + 60
-    for path in ("healthz", "livez", "readyz"):
-        while not answers_ok(opener, f"https://127.0.0.1:{cluster.scheduler_port}/{path}"):
-            cluster.scheduler.check()
-            assert time.monotonic() < until, cluster.scheduler.tail()
-            time.sleep(0.05)
-
-
-def answers_ok(opener, url):
-    try:
-        with opener.open(url, timeout=5) as answer:
-            return answer.read() == b"ok"
-    except (URLError, OSError):
-        return False
-
-
 def wait_ended(process):
     until = time.monotonic() + 60
     while process.running:
@@ -56,7 +33,7 @@ def wait_ended(process):
 def test_kube_scheduler_is_healthy_with_the_configuration_that_kind_starts_with(bare, bootstrapped):
     path = MANIFESTS / "kind" / "scheduler" / "scheduler-config.yaml"
     bootstrapped(yaml.safe_load(path.read_text()))
-    wait_healthy(bare)
+    wait_healthy(bare.scheduler, bare.scheduler_port)
 
 
 def test_kube_scheduler_is_healthy_with_what_the_verb_makes_for_kind(
@@ -68,7 +45,7 @@ def test_kube_scheduler_is_healthy_with_what_the_verb_makes_for_kind(
     text = (tmp_path / "scheduler-config.yaml").read_text()
     assert text.count(f"{KUBEADM_FOLDER}/") == 6
     bootstrapped(yaml.safe_load(text.replace(KUBEADM_FOLDER, str(tmp_path))))
-    wait_healthy(bare)
+    wait_healthy(bare.scheduler, bare.scheduler_port)
 
 
 def test_kube_scheduler_ends_when_the_files_are_not_there(
@@ -99,7 +76,7 @@ def test_without_flags_it_is_the_services_address_and_the_secrets_files(installa
 
 def test_the_tests_run_kube_scheduler_with_what_the_verb_makes(installation, tmp_path):
     cluster, folder = installation.cluster, installation.cluster.folder
-    used = yaml.safe_load((folder / "scheduler-config.yaml").read_text())
+    used = yaml.safe_load((folder / "kube-scheduler-config.yaml").read_text())
     flags = (
         f"--address=127.0.0.1:{installation.extender_port}",
         f"--files-at={folder / 'extender-client'}",
