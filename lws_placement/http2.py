@@ -7,13 +7,17 @@ answered here, and every other one by aiohttp; both end in the same calls. The p
 is the package h2's; what is ours is one request body in, one answer out.
 
 A call that has begun is finished, also if the client gives it up; then nobody hears the answer.
-Before a connection is closed its calls end, and the client is told which one was the last (GOAWAY),
-so that it sends the next ones elsewhere.
+A connection ends as RFC 9113 (section 6.8) wants it, so that no call is lost: a first GOAWAY asks
+the client to make its next calls elsewhere, and those that are on their way are answered as ever; a
+second one says which call was the last, so that the client repeats later ones elsewhere; then the
+calls under way end. Both are written by hand: to h2 a GOAWAY is the end, after which nothing may be
+sent.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import cast
 
 from h2.config import H2Configuration
@@ -31,7 +35,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes, Settings
-from hyperframe.frame import DataFrame
+from hyperframe.frame import DataFrame, GoAwayFrame
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,7 @@ Call = Callable[[bytes], Awaitable[str]]
 MOST_BYTES = 64 * 2**20
 """15 000 node names of 63 characters are 1 MB; a preempt call names victims besides."""
 
+_NO_LAST_CALL = 2**31 - 1
 _MOST_CALLS = 1000  # at once on one connection; kube-scheduler binds that many in a burst
 _FRAME_BYTES = 2**17
 """A filter call with 15 000 names is 1 MB: eight frames, not sixty. h2 copies what there is of
@@ -95,6 +100,10 @@ class Http2Connection(asyncio.Protocol):
         self._bodies: dict[int, tuple[str, bytearray]] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
         self._unsent: dict[int, memoryview] = {}
+        self._leaving = False
+        self._last_call = _NO_LAST_CALL
+        self._lost = False
+        self._progress = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # of uvloop, which has no such base
@@ -104,9 +113,10 @@ class Http2Connection(asyncio.Protocol):
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._among.discard(self)
+        self._lost = True
         self._bodies.clear()
         self._unsent.clear()
+        self._progressed()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -118,20 +128,46 @@ class Http2Connection(asyncio.Protocol):
             self._transport.close()
         else:
             self._flush()
+        self._progressed()
+
+    def leave(self) -> None:
+        """Ask the client to make its next calls elsewhere. Where it has made none yet, it is asked
+        with the first: the connection was made for that one.
+        """
+        self._leaving = True
+        if self._h2.highest_inbound_stream_id:
+            self._go_away()
 
     async def close(self, *, within_s: float) -> None:
-        """Lets the calls under way finish first, for so long."""
-        until = asyncio.get_running_loop().time() + within_s
-        while self._running and (left := until - asyncio.get_running_loop().time()) > 0:
-            await asyncio.wait(list(self._running.values()), timeout=left)
-        self._h2.close_connection()
+        """Takes no more calls, lets those under way finish, for so long, and ends."""
+        self._last_call = self._h2.highest_inbound_stream_id
+        self._go_away()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._until(lambda: not (self._bodies or self._running or self._unsent))
+                self._transport.close()
+                await self._until(lambda: self._lost)
+        self._transport.abort()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._progress.clear()
+            await self._progress.wait()
+
+    def _progressed(self) -> None:
+        self._progress.set()
+        if self._lost and not self._running:
+            self._among.discard(self)
+
+    def _go_away(self) -> None:
         self._flush()
-        self._transport.close()
+        frame = GoAwayFrame(last_stream_id=self._last_call, error_code=ErrorCodes.NO_ERROR)
+        self._transport.write(frame.serialize())
 
     def _on(self, event: Event) -> None:
         match event:
             case RequestReceived(stream_id=int(stream), headers=list(headers)):
-                self._bodies[stream] = dict(headers)[b":path"].decode(), bytearray()
+                self._begin(stream, dict(headers)[b":path"].decode())
             case DataReceived(stream_id=int(stream)):
                 self._h2.acknowledge_received_data(event.flow_controlled_length, stream)
                 self._gather(stream, event.data or b"")
@@ -139,7 +175,7 @@ class Http2Connection(asyncio.Protocol):
                 path, body = self._bodies.pop(stream)
                 task = asyncio.create_task(self._answer(stream, path, bytes(body)))
                 self._running[stream] = task
-                task.add_done_callback(lambda _: self._running.pop(stream, None))
+                task.add_done_callback(lambda _: self._ended(stream))
             case StreamReset(stream_id=int(stream)):
                 self._bodies.pop(stream, None)
                 self._unsent.pop(stream, None)
@@ -148,6 +184,17 @@ class Http2Connection(asyncio.Protocol):
                     self._send(stream)
             case ConnectionTerminated():
                 self._transport.close()
+
+    def _begin(self, stream: int, path: str) -> None:
+        if stream > self._last_call:
+            return
+        self._bodies[stream] = path, bytearray()
+        if self._leaving and stream == 1:
+            self._go_away()
+
+    def _ended(self, stream: int) -> None:
+        self._running.pop(stream, None)
+        self._progressed()
 
     def _gather(self, stream: int, data: bytes) -> None:
         if stream not in self._bodies:

@@ -1,15 +1,20 @@
-"""HTTP servers: TLS that follows renewed certificates, health and metrics, a drain before the end.
+"""HTTP servers: TLS that follows renewed certificates, health and metrics, an end without a lost
+request.
 
 Idle connections are kept for an hour: kube-scheduler and kube-apiserver reuse theirs, and a POST
-that meets a connection which the server has just closed is a failed scheduling attempt (Go drops
-idle ones after 90 s).
+that meets a connection which the server has just closed is a failed request of a user (Go does not
+repeat it; it drops idle ones after 90 s). So a server that has to go first *leaves*: it serves on,
+and every answer asks the client to come no more on this connection, `Connection: close` over
+HTTP/1.1, GOAWAY over HTTP/2. What is idle all that time is closed at the end: over HTTP/1.1 a
+request may cross that, within the time that a packet takes.
 """
 
 import asyncio
 import logging
 import ssl
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -19,8 +24,11 @@ from lws_placement.http2 import Call, Http2Connection, Negotiating
 
 log = logging.getLogger(__name__)
 
+DRAIN_S = 20.0
+"""How long `stop()` waits for requests under way."""
+
 _KEEPALIVE_S = 3630.0
-_DRAIN_S = 20.0
+_CLOSE_S = 1.0  # for what goes on after that, once more when it is cancelled
 _BACKLOG = 1024
 
 
@@ -71,8 +79,9 @@ class Server:
         tls: ServerTls | None = None,
         calls: Mapping[str, Call] | None = None,
     ) -> None:
+        app.middlewares.append(self._count)
         self._runner = web.AppRunner(
-            app, keepalive_timeout=_KEEPALIVE_S, access_log=None, shutdown_timeout=_DRAIN_S
+            app, keepalive_timeout=_KEEPALIVE_S, access_log=None, shutdown_timeout=_CLOSE_S
         )
         self._host = host
         self._port = port
@@ -80,6 +89,9 @@ class Server:
         self._calls = calls
         self._http2: set[Http2Connection] = set()
         self._listening: asyncio.Server | None = None
+        self._leaving = False
+        self._requests = 0
+        self._answered = asyncio.Event()
         self.bound_port = 0
 
     async def start(self) -> None:
@@ -94,18 +106,54 @@ class Server:
     def _protocol(self) -> asyncio.BaseProtocol:
         http1 = self._runner.server
         assert http1 is not None
-        calls = self._calls
-        if calls is None:
-            return http1()
-        return Negotiating(http1, lambda: Http2Connection(calls, among=self._http2))
+        return http1() if self._calls is None else Negotiating(http1, self._new_http2)
+
+    def _new_http2(self) -> Http2Connection:
+        connection = Http2Connection(self._calls or {}, among=self._http2)
+        if self._leaving:
+            connection.leave()
+        return connection
+
+    @web.middleware
+    async def _count(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Of HTTP/1.1."""
+        self._requests += 1
+        try:
+            response = await handler(request)
+        except web.HTTPException as e:
+            self._let_go(e)
+            raise
+        finally:
+            self._requests -= 1
+            self._answered.set()
+        return self._let_go(response)
+
+    def _let_go(self, response: web.StreamResponse) -> web.StreamResponse:
+        if self._leaving:
+            response.force_close()
+        return response
+
+    def leave(self) -> None:
+        """Serve on, and ask every client to make its next requests elsewhere."""
+        self._leaving = True
+        for connection in self._http2:
+            connection.leave()
 
     async def stop(self) -> None:
         """Take no new connections, let requests under way finish, then close. Also if it was never
         started.
         """
+        self._leaving = True
         if self._listening is not None:
             self._listening.close()
-        ending = [asyncio.create_task(each.close(within_s=_DRAIN_S)) for each in self._http2]
+        ending = [asyncio.create_task(each.close(within_s=DRAIN_S)) for each in self._http2]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while self._requests:
+                    self._answered.clear()
+                    await self._answered.wait()
         await self._runner.cleanup()
         if ending:
             await asyncio.wait(ending)

@@ -192,6 +192,12 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         default=15.0, ge=1, description="Leader Lease: after this long another replica takes over."
     )
+    shutdown_delay_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="How long webhook and extender serve on after SIGTERM, not ready: until no "
+        "kube-proxy sends requests here any more.",
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field(default="text", description="text or json.")
 

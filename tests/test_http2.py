@@ -142,6 +142,80 @@ async def test_before_the_end_calls_are_finished_and_the_client_is_told_to_go():
         await client.closed.wait()
 
 
+ANY_CALL = 2**31 - 1
+
+
+async def test_a_server_that_leaves_says_so_and_answers_what_comes_nevertheless():
+    calls = Calls()
+    async with serving(calls) as (server, trust), connected(server.bound_port, trust) as client:
+        slow = client.post("/wait", b"slow")
+        await calls.started.wait()
+        server.leave()
+        await client.told_to_go.wait()
+        assert client.last_calls == [ANY_CALL]
+        crossed = client.post("/echo", b"crossed")
+        assert await client.answer(crossed) == ("200", "crossed")
+        calls.go.set()
+        assert await client.answer(slow) == ("200", "slow")
+        await server.stop()
+        await client.closed.wait()
+        assert client.last_calls == [ANY_CALL, crossed]
+
+
+async def test_a_connection_that_comes_later_is_told_with_its_first_call():
+    async with serving(Calls()) as (server, trust):
+        server.leave()
+        async with connected(server.bound_port, trust) as client:
+            assert await client.answer(client.post("/echo", b"one")) == ("200", "one")
+            assert client.last_calls == [ANY_CALL]
+            assert await client.answer(client.post("/echo", b"two")) == ("200", "two")
+            assert client.last_calls == [ANY_CALL], "once is enough"
+
+
+async def test_a_call_after_the_last_one_is_not_begun():
+    calls = Calls()
+    async with serving(calls) as (server, trust), connected(server.bound_port, trust) as client:
+        last = client.post("/wait", b"last")
+        await calls.started.wait()
+        stopping = asyncio.create_task(server.stop())
+        await client.told_to_go.wait()
+        assert client.last_calls == [last]
+        calls.started.clear()
+        client.post("/wait", b"late")
+        calls.go.set()
+        assert await client.answer(last) == ("200", "last")
+        await stopping
+        assert not calls.started.is_set()
+
+
+async def test_a_body_that_is_still_coming_is_waited_for():
+    async with serving(Calls()) as (server, trust), connected(server.bound_port, trust) as client:
+        stream = client.begin("/echo")
+        client.h2.send_data(stream, b"first, ")
+        client.flush()
+        assert await client.answer(client.post("/echo", b"heard")) == ("200", "heard")
+        stopping = asyncio.create_task(server.stop())
+        await client.told_to_go.wait()
+        client.h2.send_data(stream, b"second", end_stream=True)
+        client.flush()
+        assert await client.answer(stream) == ("200", "first, second")
+        await stopping
+
+
+async def test_an_answer_that_the_client_has_no_room_for_yet_is_waited_for():
+    calls, body = Calls(), b"name of a node," * 20_000
+    async with (
+        serving(calls) as (server, trust),
+        connected(server.bound_port, trust, 16_384) as client,
+    ):
+        stream = client.post("/wait", body)
+        await calls.started.wait()
+        calls.go.set()
+        await calls.finished.wait()
+        await server.stop()
+        assert await client.answer(stream) == ("200", body.decode())
+
+
 async def test_what_is_no_http2_closes_the_connection():
     async with reached(Calls()) as client:
         client.transport.write(b"\x00" * 64)

@@ -3,8 +3,8 @@
 Webhook and extender answer in every replica; planner, controller and certificate renewal run where
 the leader Lease is held. Health is served before anything else is tried, so that kubelet lets a
 process live that waits for the API server. Nothing is answered from a cache that has not synced.
-SIGTERM is heeded at any moment: the Lease is given back first, then the servers finish what they
-have begun.
+SIGTERM is heeded at any moment: the Lease is given back, and the servers leave (see `serve.py`) for
+as long as kube-proxy may still send requests here; then they finish what they have begun.
 """
 
 import asyncio
@@ -114,11 +114,12 @@ class Process:
         async with asyncio.TaskGroup() as tasks:
             starting = tasks.create_task(self._start(tasks))
             await stop.wait()
+            was_ready = not self._health.why_not_ready()
             log.info("stopping")
             starting.cancel()
             await asyncio.wait([starting])
             self._obstacle = "stopping"
-            await self._stop()
+            await self._stop(was_ready=was_ready)
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
         self._background.append(tasks.create_task(self._mirror.run()))
@@ -136,12 +137,19 @@ class Process:
     def _keep_waiting(self, why: str) -> None:
         self._obstacle = why
 
-    async def _stop(self) -> None:
+    async def _stop(self, *, was_ready: bool) -> None:
+        """A process that was never ready was never an endpoint of a Service: nobody will come."""
+        ending = []
         if self._leading is not None:
             self._leading.cancel()
-            await asyncio.wait([self._leading])
-        for server in self._servers.values():
-            await server.stop()
+            ending.append(self._leading)
+        if self._servers and was_ready:
+            for server in self._servers.values():
+                server.leave()
+            ending.append(asyncio.create_task(self._serve_on()))
+        if ending:
+            await asyncio.wait(ending)
+        await asyncio.gather(*(server.stop() for server in self._servers.values()))
         for task in self._background:
             task.cancel()
 
@@ -151,6 +159,9 @@ class Process:
         log.info("found", extra={"cluster": versions})
         for line in wanting:
             log.warning("found wanting", extra={"cluster": line})
+
+    async def _serve_on(self) -> None:
+        await asyncio.sleep(self._settings.shutdown_delay_seconds)
 
     # -- servers ---------------------------------------------------------------------------------
 

@@ -102,6 +102,7 @@ class Installation:
             "--health-port=0",
             f"--ports-file={ports_file}",
             f"--lease-seconds={self._lease_s}",
+            "--shutdown-delay-seconds=0",
             *([f"--roles={roles}"] if roles else []),
             *flags,
         ]

@@ -7,6 +7,18 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.settings
+from h2.connection import ConnectionInputs, ConnectionState, H2ConnectionStateMachine
+
+
+class _Machine(H2ConnectionStateMachine):
+    """To h2 a GOAWAY is the end; to RFC 9113 it is none for the calls that were made before."""
+
+    _transitions = H2ConnectionStateMachine._transitions | {
+        (ConnectionState.CLIENT_OPEN, ConnectionInputs.RECV_GOAWAY): (
+            None,
+            ConnectionState.CLIENT_OPEN,
+        )
+    }
 
 
 class Client(asyncio.Protocol):
@@ -14,9 +26,11 @@ class Client(asyncio.Protocol):
 
     def __init__(self, window=None):
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration())
+        self.h2.state_machine = _Machine()
         self.window = window
         self.answers = {}
         self.told_to_go = asyncio.Event()
+        self.last_calls = []
         self.closed = asyncio.Event()
 
     def connection_made(self, transport):
@@ -44,6 +58,7 @@ class Client(asyncio.Protocol):
                 case h2.events.StreamEnded() | h2.events.StreamReset():
                     self.answers[stream][2].set()
                 case h2.events.ConnectionTerminated():
+                    self.last_calls.append(event.last_stream_id)
                     self.told_to_go.set()
         self.flush()
 

@@ -1,5 +1,9 @@
-"""Servers: renewed certificates are served at once, and open connections stay open."""
+"""Servers: renewed certificates are served at once, and open connections stay open; one that goes
+loses no request.
+"""
 
+import asyncio
+import contextlib
 import ssl
 from datetime import UTC, datetime
 
@@ -69,3 +73,69 @@ async def test_ready_is_an_answer_and_so_is_not_ready():
             assert "python_info" in await (await session.get(f"{url}/metrics")).text()
     finally:
         await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def plain(*routes):
+    app = web.Application()
+    app.add_routes(routes)
+    server = Server(app, host="127.0.0.1", port=0)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def echo(request):
+    return web.Response(text=await request.text())
+
+
+async def refuse(request):
+    raise web.HTTPRequestEntityTooLarge(max_size=1, actual_size=2)
+
+
+@pytest.mark.parametrize("path", ["/echo", "/refuse", "/nothing"])
+async def test_answers_of_a_server_that_leaves_end_their_connections(path):
+    routes = (web.post("/echo", echo), web.post("/refuse", refuse))
+    async with plain(*routes) as server, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{server.bound_port}{path}"
+        kept = await session.post(url)
+        assert "Connection" not in kept.headers
+        server.leave()
+        for _ in range(2):
+            answer = await session.post(url)
+            assert answer.status == kept.status
+            assert answer.headers["Connection"] == "close"
+
+
+async def test_a_request_whose_body_is_still_coming_is_answered_before_the_end():
+    async with plain(web.post("/", echo)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.bound_port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n")
+        writer.write(b"Content-Length: 10\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+        stopping = asyncio.create_task(server.stop())
+        await asyncio.sleep(0)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", server.bound_port)
+        writer.write(b"first, ")
+        writer.write(b"2nd")
+        answer = (await reader.read()).decode()
+        assert answer.startswith("HTTP/1.1 200")
+        assert "\r\nConnection: close\r\n" in answer
+        assert answer.endswith("first, 2nd")
+        await stopping
+        writer.close()
+
+
+async def test_a_connection_without_a_request_does_not_keep_it():
+    async with plain(web.post("/", echo)) as server:
+        idle, writer = await asyncio.open_connection("127.0.0.1", server.bound_port)
+        await server.stop()
+        assert await idle.read() == b""
+        writer.close()
+
+
+async def test_one_that_was_never_started_can_be_stopped():
+    await Server(web.Application(), host="127.0.0.1", port=0).stop()

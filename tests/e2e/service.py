@@ -43,15 +43,45 @@ class Service:
 
     def _connect(self):
         for path in self._ports_files:
-            try:
-                port = json.loads(path.read_text())[self._name]
-                found = socket.create_connection(("127.0.0.1", port), timeout=2)
-            except (OSError, ValueError, KeyError):
-                continue
-            found.settimeout(None)
-            self.served[path] += 1
-            return found
+            found = self._connected(path)
+            if found is not None:
+                self.served[path] += 1
+                return found
         return None
+
+    def _connected(self, path):
+        try:
+            port = json.loads(path.read_text())[self._name]
+            found = socket.create_connection(("127.0.0.1", port), timeout=2)
+        except (OSError, ValueError, KeyError):
+            return None
+        found.settimeout(None)
+        return found
+
+
+class Endpoints(Service):
+    """As kube-proxy's rules have it: a replica gets new connections until it is `removed`, also if
+    nobody listens there any more, and nobody tries another one. In turn, or `sticky`.
+    """
+
+    def __init__(self, port, name, ports_files, *, sticky):
+        self._members = list(ports_files)
+        self._sticky = sticky
+        super().__init__(port, name, ports_files)
+
+    def remove(self, path):
+        self._members = [m for m in self._members if m != path]
+
+    def add(self, path):
+        self._members = [*self._members, path]
+
+    def _connect(self):
+        members = self._members
+        if not members:
+            return None
+        path = members[0] if self._sticky else members[sum(self.served.values()) % len(members)]
+        self.served[path] += 1
+        return self._connected(path)
 
 
 def _pipe(source, target):
