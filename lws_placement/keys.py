@@ -8,6 +8,7 @@ re-exports.
 
 from lws_placement.engine.lws_names import (
     ADMITTED,
+    FOREIGN,
     GANG,
     GATE,
     GROUP,
@@ -55,6 +56,7 @@ __all__ = [
     "ADMITTED",
     "CONDITION",
     "FIELD_MANAGER",
+    "FOREIGN",
     "GANG",
     "GATE",
     "GROUP",

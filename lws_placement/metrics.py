@@ -41,6 +41,8 @@ class Admission(StrEnum):
     GATED = "gated"
     PINNED = "pinned"
     GUEST = "guest"
+    FOREIGN = "foreign"
+    """A LeaderWorkerSet's labels, and no member of a group."""
     DENIED = "denied"
 
 

@@ -22,7 +22,7 @@ class Lookup:
         return self.known
 
     async def owner_of(self, pod, namespace):
-        return Owner(self.uid)
+        return Owner(self.uid) if self.uid else None
 
     async def pin_soon(self, pod, *, namespace):
         return self.pin

@@ -29,7 +29,7 @@ from lws_placement.engine.ask import Scope
 from lws_placement.engine.extended_resources import with_tolerations
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.json_copy import json_copy
-from lws_placement.engine.pod_admission import gate_or_pin, stamp
+from lws_placement.engine.pod_admission import gate_or_pin, leave_alone, stamp
 from lws_placement.engine.pod_identity import add_lws_identity
 from lws_placement.engine.troubles import Policy
 from lws_placement.extender.members import Members
@@ -88,7 +88,10 @@ class Gate(Replica):
         if self.adds_tolerations:  # the API server's plugins run before webhooks, and after them
             pod = {**pod, "spec": with_tolerations(pod["spec"])}
         pod = add_lws_identity(pod, namespace=namespace)
-        pod = stamp(pod, await self._lookup.owner_of(pod, namespace))
+        owner = await self._lookup.owner_of(pod, namespace)
+        if owner is None:
+            return leave_alone(pod)
+        pod = stamp(pod, owner)
         pin = self._lookup.pin_for(pod, namespace=namespace)
         pod = gate_or_pin(pod, pin=pin, keep_affinity=True)
         if self.adds_tolerations:

@@ -1,9 +1,10 @@
 """The admission webhook's HTTP shell: decode, decide, encode.
 
 Slow or down: the API server waits 5 s, then refuses the request (failurePolicy Fail); only LWS pods
-and LeaderWorkerSets are ever sent here, so nobody else notices. Unsure: a pod is gated, which the
-planner can always undo, never pinned. A dry run gets the same edits except a pin, and nothing is
-written for it.
+and LeaderWorkerSets are ever sent here, so nobody else notices. A pod that only carries
+LeaderWorkerSet's labels is no member of a group and left alone. Unsure: a member is gated, which
+the planner can always undo, never pinned. A dry run gets the same edits except a pin, and nothing
+is written for it.
 """
 
 import json
@@ -23,7 +24,14 @@ from lws_placement.engine.lws_names import (
     LWS_NAME,
 )
 from lws_placement.engine.lws_validation import problems_of
-from lws_placement.engine.pod_admission import Owner, Pin, gate_or_pin, stamp, to_scheduler
+from lws_placement.engine.pod_admission import (
+    Owner,
+    Pin,
+    gate_or_pin,
+    leave_alone,
+    stamp,
+    to_scheduler,
+)
 from lws_placement.engine.pod_identity import Denied, add_lws_identity
 from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE
 from lws_placement.errors import ApiError, InvalidObjectError
@@ -45,9 +53,9 @@ class Lookup(Protocol):
     def topology_key_known(self, key: str) -> bool | None:
         """Does any node carry this label? None: not known."""
 
-    async def owner_of(self, pod: Raw, namespace: str) -> Owner:
-        """The LeaderWorkerSet that owns the pod's StatefulSet. Raises ApiError if it is there and
-        cannot be read.
+    async def owner_of(self, pod: Raw, namespace: str) -> Owner | None:
+        """The LeaderWorkerSet of which the pod is a member; None if of none. Raises ApiError if
+        that cannot be read.
         """
 
     async def owner_of_group_pod(self, pod: Raw, namespace: str) -> Owner:
@@ -97,7 +105,10 @@ def build_app(
             if denied is not None:
                 return denied
         try:
-            pod = stamp(pod, await _owner(pod, namespace))
+            owner = await _owner(pod, namespace)
+            if owner is None:
+                return leave_alone(pod)
+            pod = stamp(pod, owner)
         except ApiError as e:
             if labels.get(GROUP) or not ask_of(pod["metadata"]["annotations"]).exclusive:
                 return Denied(f"what the pod's owner asks could not be read ({e}); try again")
@@ -106,7 +117,7 @@ def build_app(
         pod = gate_or_pin(pod, pin=pin, keep_affinity=keep_affinity)
         return to_scheduler(pod, member_scheduler)
 
-    async def _owner(pod: Raw, namespace: str) -> Owner:
+    async def _owner(pod: Raw, namespace: str) -> Owner | None:
         if pod["metadata"]["labels"].get(LWS_NAME):
             return await lookup.owner_of(pod, namespace)
         return await lookup.owner_of_group_pod(pod, namespace)

@@ -14,6 +14,7 @@ from lws_placement.cli.reading import (
     read_troubles,
 )
 from lws_placement.cluster.cache import ClusterCache
+from lws_placement.engine.membership import why_no_member
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.troubles import Troubles
 from lws_placement.errors import NotFoundError, SettingsError
@@ -83,6 +84,14 @@ def _answers(cache: ClusterCache, inquiry: Inquiry, asked: tuple[str, str, str])
         inquiry.rehearse()
         return [inquiry.about(group) for group in groups]
     lws = cache.lws(namespace, name) if kind != "pod" else None
+    pod = cache.pod_named(namespace, name) if kind != "lws" and lws is None else None
+    why = why_no_member(pod) if pod is not None else ""
+    if why:
+        click.echo(
+            f"{namespace}/{name}: carries LeaderWorkerSet's labels and is no member of a group, as "
+            f"{why}: it is left to kube-scheduler"
+        )
+        return []
     if lws is None:
         what = kind or "LeaderWorkerSet, group or pod"
         raise NotFoundError(

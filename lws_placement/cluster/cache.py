@@ -106,6 +106,11 @@ class ClusterCache:
     def pod(self, uid: str) -> Pod | None:
         return self._pods.get(uid)
 
+    def pod_named(self, namespace: str, name: str) -> Pod | None:
+        """O(pods)."""
+        of_name = (p for p in self._pods.values() if (p.namespace, p.name) == (namespace, name))
+        return next(of_name, None)
+
     def leader_uid(self, pod: Pod) -> str:
         """Tells apart the incarnations of a group: UID of the leader pod that this member belongs
         to.

@@ -204,6 +204,7 @@ def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:
         leader_name=pod_name
         if rank == 0
         else notes.get(keys.LWS_LEADER_NAME) or pod_name.rsplit("-", 1)[0],
+        foreign=notes.get(keys.ADMITTED) == keys.FOREIGN,
     )
 
 

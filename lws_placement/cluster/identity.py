@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner
+from lws_placement.engine.membership import Controller, is_where_members_are
 from lws_placement.engine.model import GroupId, MemberInfo, Pod
 from lws_placement.engine.workload import LwsInfo
 
@@ -14,17 +15,14 @@ def identify(pod: Pod, sets: Sets, stateful_sets: Mapping[str, Raw]) -> GroupId 
     """The group a pod is to be placed with; None for pods that ask for nothing or lie about their
     owner. `sets`: by namespace and name; `stateful_sets`: by UID.
 
-    A member is controlled by the StatefulSet that LeaderWorkerSet made for its rank: `<lws>` for a
-    leader, the leader pod's name for a worker.
+    The rule is that of `engine/membership.py`.
     """
     member = pod.member
-    if member is None or not member.ask.places:
+    if member is None or member.foreign or not member.ask.places:
         return None
     if not member.of_lws:
         return GroupId(pod.namespace, member.lws, member.lws_uid, "")
-    if pod.owner_kind != "StatefulSet":
-        return None
-    if pod.owner_name != (member.lws if member.rank == 0 else member.leader_name):
+    if not is_where_members_are(member, Controller(pod.owner_kind, pod.owner_name)):
         return None
     uid = _lws_uid(pod, member, sets, stateful_sets=stateful_sets)
     return GroupId(pod.namespace, member.lws, uid, member.group_key)

@@ -1,49 +1,36 @@
 """What admission and the built-in controller ask of the cluster.
 
-Whose pod it is, is read through its owners (StatefulSet, leader pod), from the cache if it is
-there, else live: the LeaderWorkerSet's UID is stamped on the pod and must not be guessed from a
-name, as a set that was deleted and made again is another one. A pin comes from the cached hold
+Whose a pod is, is read through its controllers (`owners.py`). A pin comes from the cached hold
 alone; a stale answer is caught by the extender, which reads the Lease live before it binds, so
 pinning here needs an extender.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any
 
-from lws_placement import keys
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, Raw
-from lws_placement.cluster.decode import controlling_owner, decode_member
+from lws_placement.cluster.decode import decode_member
 from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.cluster.mirror import Mirror
+from lws_placement.cluster.owners import Owners
 from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Promise
 from lws_placement.engine.model import GroupId, MemberInfo
 from lws_placement.engine.placing import has_shape, is_away, is_outside
 from lws_placement.engine.pod_admission import Owner, Pin, gates_of_others
 from lws_placement.engine.resources import first_lack
-from lws_placement.errors import ApiError, NotFoundError
 
-_LIVE_S = 1.5  # of the webhook's 5 s
 _PLAN_S = 0.3
 _LOOK_S = 0.01
-_LWS_PATH = "/apis/leaderworkerset.x-k8s.io/v1/namespaces/{}/leaderworkersets"
-_HAVE_OWNERS = {
-    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
-    "Job": "/apis/batch/v1/namespaces/{}/jobs",
-}
-"""Kinds that pods are controlled by and that mostly have a controller of their own (Deployment,
-JobSet, CronJob)."""
-_NO_OBJECT: Raw = {"metadata": {}}
 
 
 class ClusterLookup:
     def __init__(
         self, api: Api, cache: ClusterCache, *, mirror: Mirror, extender_configured: bool
     ) -> None:
-        self._api = api
+        self._owners = Owners(api, cache)
         self._cache = cache
         self._mirror = mirror
         self._extender_configured = extender_configured
@@ -65,78 +52,15 @@ class ClusterLookup:
         promise = self._cache.promise_of(group)
         return promise is not None and node in promise.nodes.values()
 
-    async def owner_of(self, pod: Raw, namespace: str) -> Owner:
-        """The LeaderWorkerSet that the pod's owners lead to, with what it asks; nobody, if they
-        lead to none. Raises ApiError if there is no answer in time.
+    async def owner_of(self, pod: Raw, namespace: str) -> Owner | None:
+        """The LeaderWorkerSet of which the pod is a member; None if of none. Raises ApiError if
+        there is no answer in time.
         """
-        owner = controlling_owner(pod)
-        if owner.get("kind") != "StatefulSet":
-            return Owner("")
-        try:
-            async with asyncio.timeout(_LIVE_S):
-                uid = await self._uid_through(owner, namespace)
-                name = pod["metadata"]["labels"][keys.LWS_NAME]
-                return Owner(uid, await self._notes_of(namespace, name, uid)) if uid else Owner("")
-        except TimeoutError as e:
-            raise ApiError(f"no answer within {_LIVE_S} s", status=0) from e
+        return await self._owners.of_member(pod, namespace)
 
     async def owner_of_group_pod(self, pod: Raw, namespace: str) -> Owner:
-        """The topmost controller of the kinds that have one above them in turn; itself, if it has
-        none. Raises ApiError if there is no answer in time.
-        """
-        owner = controlling_owner(pod)
-        try:
-            async with asyncio.timeout(_LIVE_S):
-                while owner.get("kind") in _HAVE_OWNERS:
-                    path = f"{_HAVE_OWNERS[owner['kind']].format(namespace)}/{owner['name']}"
-                    above = controlling_owner(await self._fetch(path, owner["uid"]) or _NO_OBJECT)
-                    if not above:
-                        break
-                    owner = above
-        except TimeoutError as e:
-            raise ApiError(f"no answer within {_LIVE_S} s", status=0) from e
-        return Owner(owner.get("uid", ""), uid_note=keys.OWNER_UID)
-
-    async def _notes_of(self, namespace: str, name: str, uid: str) -> Mapping[str, str]:
-        """Annotations of the LeaderWorkerSet; none if it is gone."""
-        known = self._cache.lws(namespace, name)
-        if known is not None and known.uid == uid:
-            return known.notes
-        raw = await self._fetch(f"{_LWS_PATH.format(namespace)}/{name}", uid)
-        return (raw or _NO_OBJECT)["metadata"].get("annotations") or {}
-
-    async def _uid_through(self, owner: Raw, namespace: str) -> str:
-        """StatefulSet -> LeaderWorkerSet, or StatefulSet -> leader pod, which carries the UID
-        already. Empty if they lead elsewhere.
-        """
-        stateful_set = self._cache.stateful_set(owner["uid"]) or await self._fetch(
-            f"/apis/apps/v1/namespaces/{namespace}/statefulsets/{owner['name']}", owner["uid"]
-        )
-        above = controlling_owner(stateful_set) if stateful_set else {}
-        if above.get("kind") == "LeaderWorkerSet":
-            return str(above["uid"])
-        if above.get("kind") != "Pod":
-            return ""
-        leader = self._cache.pod(above["uid"])
-        if leader is not None and leader.member is not None and leader.member.lws_uid:
-            return leader.member.lws_uid
-        raw = await self._fetch(
-            f"/api/v1/namespaces/{namespace}/pods/{above['name']}", above["uid"]
-        )
-        if raw is None:
-            return ""
-        stamped = (raw["metadata"].get("annotations") or {}).get(keys.LWS_UID)
-        if stamped:
-            return str(stamped)
-        return await self._uid_through(controlling_owner(raw), namespace)
-
-    async def _fetch(self, path: str, uid: str) -> Raw | None:
-        """The object at `path`, if it still is the one with `uid`."""
-        try:
-            raw = await self._api.get(path)
-        except NotFoundError:
-            return None
-        return raw if raw["metadata"]["uid"] == uid else None
+        """The topmost controller of a pod of another kind of group. Raises ApiError."""
+        return await self._owners.of_group_pod(pod, namespace)
 
     async def pin_soon(self, pod: Raw, *, namespace: str) -> Pin | None:
         """`pin_for`, given the planner a moment to plan a group ahead that is still unheard of: its

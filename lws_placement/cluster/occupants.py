@@ -14,11 +14,12 @@ def occupant_of(pod: Pod, group: GroupId | None) -> Occupant:
 
 
 def guest_group(pod: Pod) -> GroupId | None:
-    """A LeaderWorkerSet group without a domain of its own still is a group: no other may join it
-    (and its labels make kube-scheduler refuse leaders with the exclusive terms beside it).
+    """What we do not place and carries LeaderWorkerSet's labels still is a group: no other may join
+    it, as its labels make kube-scheduler refuse leaders with the exclusive terms beside it. So for
+    a pod that only carries them.
     """
     member = pod.member
-    if member is None or not member.of_lws or member.ask.exclusive:
+    if member is None or not member.of_lws:
         return None
     return GroupId(pod.namespace, member.lws, member.lws_uid, member.group_key)
 

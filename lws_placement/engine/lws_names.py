@@ -53,7 +53,11 @@ LWS_UID = OUR_PREFIX + "lws-uid"
 chain.
 """
 ADMITTED = OUR_PREFIX + "admitted"
-"""Pod annotation written at admission: `gated` or `pinned`; tells what the webhook decided."""
+"""Pod annotation written at admission: `gated`, `pinned`, or FOREIGN; tells what the webhook
+decided.
+"""
+FOREIGN = "foreign"
+"""Value of it: the pod carries LeaderWorkerSet's labels and is no member of a group."""
 PINNED_NODE = OUR_PREFIX + "pinned-node"
 """Pod annotation: the node that the hold assigns to this member."""
 PLAN = OUR_PREFIX + "plan"

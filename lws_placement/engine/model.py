@@ -180,6 +180,8 @@ class MemberInfo:
     ask: Ask
     leader_name: str
     """Name of the group's leader pod (the pod's own name for a leader)."""
+    foreign: bool = False
+    """Admission found that it only carries the labels."""
 
     @property
     def of_lws(self) -> bool:

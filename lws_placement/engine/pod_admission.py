@@ -2,8 +2,8 @@
 
 The marker makes kube-scheduler ask us before it binds; the scheduling gate keeps the pod from it
 until its whole group has room, and a pin stands in for the gate where the group's hold leaves no
-doubt. A pod that is bound already, or that we have decided on before (it carries our `admitted`
-annotation), is not gated.
+doubt. A pod that is bound already, or that we have decided on before in the same request (it
+carries our `admitted` annotation with marker and gate or pin), is not gated.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from lws_placement.engine.ask import Scope, ask_of
 from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.lws_names import (
     ADMITTED,
+    FOREIGN,
     GANG,
     GATE,
     GUEST_MARKER,
@@ -23,12 +24,16 @@ from lws_placement.engine.lws_names import (
     MANAGED,
     MEMBER_MARKER,
     NODE_NAME_FIELD,
+    OWNER_UID,
     PINNED_NODE,
     PLAN,
     PREFER_TOPOLOGY,
+    RELEASED,
     SCOPE,
+    SLOT,
     WITHIN_TOPOLOGY,
 )
+from lws_placement.engine.pod_env import containers_of
 from lws_placement.engine.pod_identity import drop_exclusive_terms, notes_of
 
 Raw = dict[str, Any]
@@ -36,6 +41,8 @@ Raw = dict[str, Any]
 STAMPED = (SCOPE, WITHIN_TOPOLOGY, PREFER_TOPOLOGY, GANG, MANAGED)
 """Annotations of a LeaderWorkerSet that its pods do not get from LeaderWorkerSet itself."""
 
+_OURS = (LWS_UID, OWNER_UID, PLAN, PINNED_NODE, SLOT, RELEASED)
+"""Annotations that say what was decided for a pod."""
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _DEFAULT_SCHEDULER = "default-scheduler"
 """What the API server fills in."""
@@ -66,10 +73,34 @@ def stamp(pod: Raw, owner: Owner) -> Raw:
     """The pod with what its owner asks of placement and the pod does not show. A new pod."""
     pod = json_copy(pod)
     notes = notes_of(pod)
-    if ADMITTED not in notes and not pod["spec"].get("nodeName"):
+    if not pod["spec"].get("nodeName"):
         if owner.uid:
             notes[owner.uid_note] = owner.uid
         notes |= {key: value for key, value in owner.notes.items() if key in STAMPED}
+    return pod
+
+
+def leave_alone(pod: Raw) -> Raw:
+    """A pod that carries LeaderWorkerSet's labels and is no member of a group: it is bound as any
+    foreign pod is. A new pod.
+
+    What it may have of ours from the pod that it was copied from goes. It is marked as a guest is,
+    and so kept out of held domains: its labels make kube-scheduler refuse members beside it.
+    """
+    pod = json_copy(pod)
+    if pod["spec"].get("nodeName"):
+        return pod
+    notes, spec = notes_of(pod), pod["spec"]
+    _drop_pin(pod)
+    _unmark(spec)
+    gates = [gate for gate in spec.pop("schedulingGates", None) or () if gate["name"] != GATE]
+    if gates:
+        spec["schedulingGates"] = gates
+    for note in _OURS:
+        notes.pop(note, None)
+    notes[ADMITTED] = FOREIGN
+    if ask_of(notes).managed:
+        _mark(pod, GUEST_MARKER)
     return pod
 
 
@@ -79,12 +110,12 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> Raw:
     notes = notes_of(pod)
     ask = ask_of(notes)
     keep_affinity = keep_affinity and ask.scope is not Scope.LWS
-    if ADMITTED in notes and not keep_affinity:
+    if _is_decided(pod) and not keep_affinity:
         _drop_terms(pod["spec"])  # put there again by a reinvocation
     if gates_of_others(pod["spec"]):
         pin = None
         _take_pin_back(pod)
-    if ADMITTED in notes or pod["spec"].get("nodeName") or not ask.managed:
+    if _is_decided(pod) or pod["spec"].get("nodeName") or not ask.managed:
         return pod
     if not ask.places:
         _mark(pod, GUEST_MARKER)
@@ -124,6 +155,15 @@ def _is_marked(spec: Raw) -> bool:
     return MEMBER_MARKER in (resources.get("requests") or {})
 
 
+def _is_decided(pod: Raw) -> bool:
+    """By us, in this request: not if only the annotation is there, as in a template that was copied
+    from a pod.
+    """
+    notes, gates = notes_of(pod), pod["spec"].get("schedulingGates") or ()
+    held = PINNED_NODE in notes or any(gate["name"] == GATE for gate in gates)
+    return ADMITTED in notes and _is_marked(pod["spec"]) and held
+
+
 def gates_of_others(spec: Raw) -> list[str]:
     """Scheduling gates that are not ours. Such a pod is never pinned: who put them there may still
     change what it asks for, and may let it go when the room is long somebody else's.
@@ -138,6 +178,13 @@ def _take_pin_back(pod: Raw) -> None:
         return
     for note in (ADMITTED, PLAN):
         notes.pop(note, None)
+    _drop_pin(pod)
+
+
+def _drop_pin(pod: Raw) -> None:
+    notes, spec = notes_of(pod), pod["spec"]
+    if PINNED_NODE not in notes:
+        return
     affinity = spec.get("affinity") or {}
     node = notes.pop(PINNED_NODE, "")
     kept = _unpinned_affinity(affinity.get("nodeAffinity") or {}, node)
@@ -183,6 +230,13 @@ def _unpinned_affinity(node_affinity: Raw, node: str) -> Raw:
             kept.append({**rest, "matchFields": fields} if fields else rest)
     others = {name: value for name, value in node_affinity.items() if name != _REQUIRED}
     return {**others, _REQUIRED: {"nodeSelectorTerms": kept}} if kept else others
+
+
+def _unmark(spec: Raw) -> None:
+    for container in containers_of(spec):
+        for amounts in (container.get("resources") or {}).values():
+            if isinstance(amounts, dict):
+                amounts.pop(MEMBER_MARKER, None)
 
 
 def _mark(pod: Raw, marker: str) -> None:

@@ -125,11 +125,11 @@ def _selects_only(term: Raw, key: str) -> bool:
 def _lead(pod: Raw, *, namespace: str, subgroup_size: int | None) -> Denied | None:
     meta, spec, notes = pod["metadata"], pod["spec"], notes_of(pod)
     labels = meta["labels"]
-    name = meta.get("name", "")
+    name = meta.get("name") or ""
     if LWS_GROUP_INDEX not in labels:
         split = parent_and_ordinal(name)
         if split is None:
-            return _unnamed(name)
+            return _unnamed(pod)
         labels[LWS_GROUP_INDEX] = str(split[1])
     if notes.get(LWS_SUBDOMAIN_POLICY) == "UniquePerReplica":
         spec["subdomain"] = name
@@ -144,10 +144,10 @@ def _lead(pod: Raw, *, namespace: str, subgroup_size: int | None) -> Denied | No
 
 
 def _follow(pod: Raw, *, size: int, subgroup_size: int | None) -> Denied | None:
-    labels, name = pod["metadata"]["labels"], pod["metadata"].get("name", "")
+    labels, name = pod["metadata"]["labels"], pod["metadata"].get("name") or ""
     split = parent_and_ordinal(name)
     if split is None:
-        return _unnamed(name)
+        return _unnamed(pod)
     leader, ordinal = split
     labels[LWS_WORKER_INDEX] = str(ordinal)
     if subgroup_size is not None and LWS_SUBGROUP_INDEX not in labels:
@@ -169,7 +169,8 @@ def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) 
     meta, spec = pod["metadata"], pod["spec"]
     labels, notes = meta["labels"], notes_of(pod)
     worker = int(labels[LWS_WORKER_INDEX])
-    leader = meta["name"] if worker == 0 else f"{labels[LWS_NAME]}-{_index(pod)}"
+    named = meta.get("name") if worker == 0 else ""
+    leader = named or f"{labels[LWS_NAME]}-{_index(pod)}"
     if tpu_env_bytes(spec, leader=leader, size=subgroup_size or size) > _MOST_ENV_BYTES:
         return Denied(
             f"pod {pod_name(pod)}: spec.containers: with so many TPU containers and {size} pods in "
@@ -201,7 +202,7 @@ def _index(pod: Raw) -> str:
     label = pod["metadata"]["labels"].get(LWS_GROUP_INDEX)
     if label:
         return str(label)
-    parent = parent_and_ordinal(pod["metadata"]["name"])
+    parent = parent_and_ordinal(pod["metadata"].get("name") or "")
     split = parent_and_ordinal(parent[0]) if parent else None
     return str(split[1]) if split else ""
 
@@ -223,9 +224,13 @@ def pod_name(pod: Raw) -> str:
     return str(meta.get("name") or f"{meta.get('generateName') or ''}*")
 
 
-def _unnamed(name: str) -> Denied:
+def _unnamed(pod: Raw) -> Denied:
+    """LeaderWorkerSet denies it as well."""
+    given = pod["metadata"].get("name")
+    field = "metadata.name" if given else "metadata.name, still to be made from generateName,"
     return Denied(
-        f"pod {name!r}: metadata.name does not end in an ordinal, as LeaderWorkerSet's do"
+        f"pod {pod_name(pod)}: {field} does not end in an ordinal, as that of a LeaderWorkerSet's "
+        f"pod does; if it is to be none, take its label {LWS_NAME} off"
     )
 
 

@@ -67,9 +67,9 @@ class Guard:
         if not self._world.anything_held():
             return FilterResult(node_names=args.node_names)
         pod = decode_pod(args.pod)
-        if pod.marked:
+        if self._is_member(pod):
             return FilterResult(node_names=args.node_names)
-        own = GroupId.of_pod(pod.namespace, pod.name, pod.uid)
+        own = self._own_group(pod)
         closed = self._kept.closed_to(self._shape(pod), own)
         refused = next((name for name in args.node_names if name in closed), "")
         if not refused:
@@ -85,7 +85,7 @@ class Guard:
         if not self._world.ready():
             return Priorities(scores={})
         pod = decode_pod(args.pod)
-        tables = [] if pod.marked else self._steering()
+        tables = [] if self._is_member(pod) else self._steering()
         if not tables:
             return Priorities(scores={})
         shape = self._shape(pod)
@@ -99,7 +99,19 @@ class Guard:
 
     def _shape(self, pod: Pod) -> Shape:
         asked = tuple((r, n) for r, n in pod.demand.resources if r in self._guarded)
-        return Shape(asked, guest=pod.guest)
+        return Shape(asked, guest=pod.guest or pod.marked)
+
+    def _is_member(self, pod: Pod) -> bool:
+        """It has its own check, at `bind`. Not so one that was released, or turned out to be of no
+        group: it goes alone, as a guest does. Not known to the cache yet is not of no group.
+        """
+        known = self._world.pod(pod.uid) is not None
+        return pod.marked and not (pod.released or (known and self._world.group_of(pod) is None))
+
+    def _own_group(self, pod: Pod) -> GroupId:
+        """What is held for this one is not closed to it."""
+        group = self._world.group_of(pod)
+        return group or GroupId.of_pod(pod.namespace, pod.name, pod.uid)
 
     def _scores_for(self, shape: Shape, tables: Sequence[SteeringTable]) -> Mapping[str, int]:
         known = self._scores.pop(shape.asked, None)
@@ -135,14 +147,14 @@ class Guard:
         if not self._world.ready():
             return PreemptResult(victims={})
         pod = decode_pod(args.pod)
-        if pod.marked:
+        if self._is_member(pod):
             return PreemptResult(victims={})
         kept = {
             node: victims
             for node, victims in args.victims.items()
             if all(self._is_foreign(v.uid) for v in victims.pods)
             and not self._promised_on(node)
-            and not (pod.guest and self._is_claimed(node))
+            and not ((pod.guest or pod.marked) and self._is_claimed(node))
         }
         if len(kept) < len(args.victims):
             metrics.GUARD_REFUSALS.labels("preempt").inc()

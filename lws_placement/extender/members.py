@@ -1,7 +1,8 @@
 """The entry for members of groups: the last check before a Binding, and no preemption.
 
-`bind` trusts nothing that may be stale: the hold is read live. The pod must carry the marker and be
-a member that the hold names, of the hold's revision and size, take no more than was reserved for
+`bind` trusts nothing that may be stale: the hold is read live. A pod that was released, or is no
+member of a group, is bound anywhere but in what others hold. All others must carry the marker and
+be a member that the hold names, of the hold's revision and size, take no more than was reserved for
 its rank, and be on its way to the node that the hold gives that rank. All else is refused with an
 `Error`, and kube-scheduler retries by its error back-off; meanwhile the planner replaces a pod
 whose pin no longer holds.
@@ -21,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lws_placement import metrics
-from lws_placement.engine.ask import EVERYWHERE
+from lws_placement.engine.ask import EVERYWHERE, Scope
 from lws_placement.engine.holds import Hold, HoldState, place_of
 from lws_placement.engine.model import DomainName, GroupId, Pod
 from lws_placement.engine.ownership import Claim, opponents
@@ -96,12 +97,10 @@ class Members:
 
     async def _why_not(self, pod: Pod, node: str) -> str:
         group = self._world.group_of(pod)
-        if not pod.marked or pod.member is None or group is None:
+        if not pod.marked:
             return f"pod {pod.key} is no member of a group that is placed"
-        if pod.released:
-            claim = Claim(group, pod.member.ask.claims)
-            others = opponents(claim, (h.claim for h in self._world.holds_on(node)))
-            return f"node {node} is held for {min(others)}" if others else ""
+        if pod.released or pod.member is None or group is None:
+            return self._why_not_alone(pod, group, node)
         domain = own_place(pod.member.ask, pod.member.rank, self._world.node_labels(node))
         if domain is None:
             keys = " or ".join(pod.member.ask.keys)
@@ -110,6 +109,18 @@ class Members:
             domain = place_of(group)
         holds = await self._world.fetch_holds(domain)
         return why_not_bound(pod, group, holds=holds, domain=domain, node=node)
+
+    def _why_not_alone(self, pod: Pod, group: GroupId | None, node: str) -> str:
+        """A pod that was let go, or that is of no group: it is bound as any foreign pod, and kept
+        out of what others hold.
+        """
+        if group is not None and pod.member is not None:
+            claim = Claim(group, pod.member.ask.claims)
+        else:
+            own = GroupId.of_pod(pod.namespace, pod.name, pod.uid)
+            claim = Claim(own, Scope.NOBODY)
+        others = opponents(claim, (h.claim for h in self._world.holds_on(node)))
+        return f"node {node} is held for {min(others)}" if others else ""
 
     async def _create_binding(self, args: BindArgs) -> str:
         """Retries what may pass; the deadline is the caller's."""

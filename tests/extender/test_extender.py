@@ -70,7 +70,8 @@ class World:
         return next((p for p in self.pods.values() if p.name == name), None)
 
     def group_of(self, pod):
-        return GROUP if pod.member is not None else None
+        known = self.pods.get(pod.uid)
+        return GROUP if known is not None and known.member is not None else None
 
     def node_labels(self, node):
         return {KEY: "s0"} if node in ("n0", "n1") else {}
@@ -157,6 +158,46 @@ async def test_all_else_is_refused(pod, hold, node, why):
     world = World(pod, hold=hold)
     assert why in (await call(world, "/members/bind", a_bind(node=node)))["Error"]
     assert world.bindings == []
+
+
+NO_MEMBER = replace(a_member(), member=None)
+RELEASED = replace(a_member(), released=True)
+
+
+@pytest.mark.parametrize("pod", [NO_MEMBER, RELEASED], ids=["no member", "released"])
+async def test_who_goes_alone_is_bound_anywhere_but_in_what_others_hold(pod):
+    world = World(pod)
+    assert await call(world, "/members/bind", a_bind(node="n9")) == {"Error": ""}
+    assert await call(world, "/members/bind", a_bind()) == {"Error": ""}
+    assert world.bindings == [("llm-0", "uid-0", "n9"), ("llm-0", "uid-0", "n0")]
+    other = a_hold(group=GroupId("ns", "other", "u", "k"))
+    refused = await call(World(pod, hold=other), "/members/bind", a_bind())
+    assert "node n0 is held for ns/other" in refused["Error"]
+
+
+async def test_a_released_member_may_use_what_its_own_group_holds():
+    world = World(RELEASED, hold=a_hold())
+    assert await call(world, "/members/bind", a_bind()) == {"Error": ""}
+
+
+@pytest.mark.parametrize(
+    ("pod", "left"),
+    [
+        (a_member(), ["n0", "n9"]),
+        (NO_MEMBER, ["n9"]),
+        (replace(RELEASED, member=None), ["n9"]),
+        (None, ["n0", "n9"]),
+    ],
+    ids=["a member", "no member", "released", "not known yet"],
+)
+async def test_the_guard_keeps_who_goes_alone_out_of_held_domains(pod, left):
+    """So that kube-scheduler does not choose there again and again what `bind` refuses."""
+    notes = {"lws-placement.dev/released": "true"} if pod is not None and pod.released else {}
+    raw = a_raw_pod(tpu="0", **{"lws-placement.dev/member": "0"})
+    raw["metadata"] |= {"name": "llm-0", "uid": "uid-0", "annotations": notes}
+    world = World(*([pod] if pod is not None else []), hold=a_hold())
+    answer = await call(world, "/guard/filter", {"Pod": raw, "NodeNames": ["n0", "n9"]})
+    assert answer["NodeNames"] == left
 
 
 def test_who_is_evicted_for_another_group_is_bound_there_no_more():

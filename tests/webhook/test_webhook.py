@@ -84,10 +84,67 @@ async def test_the_pin_goes_into_every_term_and_keeps_what_is_there():
     assert all(t["matchFields"][0]["values"] == ["node-7"] for t in terms)
 
 
-async def test_a_pod_of_an_unknown_lws_is_gated_not_lost():
-    pod = await admit(a_pod(), Lookup(uid=""))
-    assert pod["spec"]["schedulingGates"] == [{"name": f"{OURS}/unplanned"}]
+@pytest.mark.parametrize("topology", ["rack", ""])
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_a_pod_that_only_carries_the_labels_is_neither_gated_nor_marked(topology, dry_run):
+    pod = await admit(a_pod(topology=topology), Lookup(uid=""), dry_run=dry_run)
+    assert "schedulingGates" not in pod["spec"]
+    container = pod["spec"]["containers"][0]
+    assert container["resources"]["requests"] == {f"{OURS}/guest": "0"}
+    assert pod["metadata"]["annotations"][f"{OURS}/admitted"] == "foreign"
     assert f"{OURS}/lws-uid" not in pod["metadata"]["annotations"]
+    assert pod["metadata"]["labels"][f"{P}/group-key"], "upstream's edits are made"
+    assert await admit(pod, Lookup(uid="")) == pod
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("pin", [None, Pin("node-7", "plan-1")])
+async def test_a_copy_of_a_member_that_is_none_loses_what_is_ours(rank, pin):
+    plain = await admit(a_pod(rank), Lookup(uid=""))
+    copied = await admit(a_pod(rank), Lookup(pin=pin))
+    copied["metadata"]["annotations"][f"{OURS}/released"] = "true"
+    assert await admit(copied, Lookup(uid="")) == plain
+
+
+async def test_a_template_that_was_copied_from_a_pod_is_gated_all_the_same():
+    notes = {f"{OURS}/admitted": "gated", f"{OURS}/lws-uid": "of another"}
+    pod = await admit(a_pod(notes=notes))
+    assert pod["spec"]["schedulingGates"] == [{"name": f"{OURS}/unplanned"}]
+    assert pod["metadata"]["annotations"][f"{OURS}/lws-uid"] == "lws-uid"
+
+
+@pytest.mark.parametrize("rank", [0, 3])
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("tpu", [False, True])
+@pytest.mark.parametrize("uid", ["", "lws-uid"])
+async def test_no_answer_depends_on_a_name(rank, size, tpu, uid):
+    """All labels are there, as in a template that was copied from a leader."""
+    own = {f"{P}/worker-index": str(rank), f"{P}/group-index": "0", f"{P}/group-key": "gk"}
+    pod = a_pod(0, size=size, tpu=tpu, labels=own)
+    del pod["metadata"]["name"]
+    pod["metadata"]["generateName"] = "web-"
+    status, answer = await call("/mutate-pods", a_review(pod), Lookup(uid=uid))
+    assert status == 200
+    if rank == 0:
+        assert answer["response"]["allowed"]
+        env = {
+            e["name"]: e["value"]
+            for e in patched(pod, answer["response"])["spec"]["containers"][0]["env"]
+        }
+        assert env["LWS_LEADER_ADDRESS"] == "my-lws-0.my-lws.default"
+    else:
+        words = answer["response"]["status"]["message"]
+        assert "pod web-*: metadata.name, still to be made from generateName" in words
+
+
+async def test_a_leader_without_name_and_group_index_is_denied_as_upstream_does():
+    pod = a_pod()
+    del pod["metadata"]["name"]
+    pod["metadata"]["generateName"] = "web-"
+    _, answer = await call("/mutate-pods", a_review(pod))
+    words = answer["response"]["status"]["message"]
+    assert "generateName, does not end in an ordinal" in words
+    assert f"take its label {P}/name off" in words
 
 
 async def test_a_bound_pod_is_never_gated():
