@@ -72,11 +72,14 @@ class Replica:
 
 
 class Gate(Replica):
-    """Webhook and extender. `adds_tolerations`: the API server does, for extended resources."""
+    """Webhook and extender. `adds_tolerations`: the API server does, for extended resources;
+    `enlarge`: what else it makes of a pod's spec before it asks the webhook.
+    """
 
     def __init__(self, server):
         super().__init__(server)
         self.adds_tolerations = False
+        self.enlarge = lambda pod: None
         store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
         world = ClusterWorld(self.api, self.cache, mirror=self.mirror, store=store)
         self.members = Members(world)
@@ -85,6 +88,7 @@ class Gate(Replica):
         )
 
     async def admit(self, pod, namespace):
+        self.enlarge(pod)
         if self.adds_tolerations:  # the API server's plugins run before webhooks, and after them
             pod = {**pod, "spec": with_tolerations(pod["spec"])}
         pod = add_lws_identity(pod, namespace=namespace)
@@ -223,9 +227,9 @@ class FakeCluster:
 
     # -- what a user does ------------------------------------------------------------------------
 
-    def add_slice(self, name, *, nodes=2, first=0, labels=None, taints=()):
+    def add_slice(self, name, *, nodes=2, first=0, labels=None, taints=(), cpu="8"):
         for i in range(first, nodes):
-            room = {"google.com/tpu": "4", "cpu": "8", "pods": "110"}
+            room = {"google.com/tpu": "4", "cpu": cpu, "pods": "110"}
             meta = {"name": f"{name}-{i}", "labels": {KEY: name, **(labels or {})}}
             ready = [{"type": "Ready", "status": "True"}]
             status = {"allocatable": room, "conditions": ready}

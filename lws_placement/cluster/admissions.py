@@ -8,13 +8,18 @@ that is planned ahead of its pods: of the few namespaces that had a marked pod l
 each, and only if all agree. So a user who writes such a toleration into a template deceives that
 set alone; at worst a group of somebody else is planned ahead once in vain, since its leader, as
 soon as it is there, is the one that is believed.
+
+How much members ask for beyond their templates is shown by the members of the same set that were
+admitted before (`asked.py`).
 """
 
 from collections.abc import Iterable
 from heapq import nlargest
 
+from lws_placement.cluster.asked import Asked
 from lws_placement.engine.extended_resources import shows_plugin, tolerating
-from lws_placement.engine.model import Pod
+from lws_placement.engine.larger import as_admitted
+from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.workload import Templates
 
 _WITNESSES = 3
@@ -26,13 +31,16 @@ class Admissions:
 
     def __init__(self, *, adds_tolerations: bool | None = None) -> None:
         self._known = adds_tolerations
+        self.asked = Asked()
         self._shown: dict[str, tuple[float, bool]] = {}
         """Namespace -> creation of its newest marked pod, and what that shows."""
         self._agreed: bool | None = None
         """What the newest agree on; None: to be asked anew."""
 
-    def put(self, pod: Pod) -> None:
-        """A pod that was not known before."""
+    def put(self, pod: Pod, group: GroupId | None) -> None:
+        """A pod that was not known before, or not to be of this group."""
+        if group is not None:
+            self.asked.put(group, pod)
         shows = shows_plugin([pod])
         if shows is None:
             return
@@ -59,6 +67,11 @@ class Admissions:
             self._agreed = bool(newest) and all(shows for _, shows in newest)
         return self._agreed
 
-    def expected(self, templates: Templates, pods: Iterable[Pod] = ()) -> Templates:
-        """What members of these templates will ask for. `pods`: those of their group."""
+    def expected(
+        self, templates: Templates, group: GroupId, revision: str, *, pods: Iterable[Pod] = ()
+    ) -> Templates:
+        """What members of the group will ask for, which are made from these templates of its set.
+        `pods`: those that it has.
+        """
+        templates = as_admitted(templates, self.asked.of(group, revision))
         return tolerating(templates) if self.adds_tolerations(pods) else templates

@@ -35,9 +35,7 @@ class ClusterCache:
         self.budgets = BudgetIndex()
         self.listeners: list[Listener] = []
         self.on_node_failure: list[Callable[[Pod], None]] = []
-        """Told, whoever leads, of a pod that its node has ended; it may be gone before anybody
-        looks.
-        """
+        """Told, whoever leads, of a pod that its node has ended: it may be gone in a moment."""
         self._pods: dict[str, Pod] = {}
         self._affinity: dict[str, Raw] = {}
         self._group_of: dict[str, GroupId] = {}
@@ -66,8 +64,6 @@ class ClusterCache:
         pod = decode_pod(raw)
         self._pods[uid] = pod
         self._priorities.replace(old, pod)
-        if old is None:
-            self.admissions.put(pod)
         if pod.gated:
             self._affinity[uid] = (raw["spec"].get("affinity") or {}).get("nodeAffinity") or {}
         else:
@@ -175,6 +171,8 @@ class ClusterCache:
         group, known = identify(pod, self._lws, self._stateful_sets), self._group_of.get(pod.uid)
         if old is not None and known != group:
             self._leave_group(old)
+        if old is None or known != group:
+            self.admissions.put(pod, group)
         if group is not None:
             self._group_of[pod.uid] = group
             self._groups.setdefault(group, set()).add(pod.uid)
@@ -219,6 +217,7 @@ class ClusterCache:
 
     def drop_lws(self, namespace: str, name: str) -> None:
         self._lws.pop((namespace, name), None)
+        self.admissions.asked.forget(namespace, name)
         self._lws_changed((namespace, name))
 
     def lws(self, namespace: str, name: str) -> LwsInfo | None:
@@ -246,6 +245,7 @@ class ClusterCache:
 
     def drop_revision(self, name: Revision) -> None:
         self._revisions.drop(name)
+        self.admissions.asked.forget(*name)
 
     def templates(self, group: GroupId, revision: str) -> Templates | None:
         """The templates that a revision of the group's LeaderWorkerSet stands for, else the live

@@ -114,12 +114,24 @@ class ClusterLookup:
         view = self._cache.domains.node_view(node) if node is not None else None
         if view is None or node is None or not promise.covers(member.rank, demand):
             return None
+        if member.rank == 0 and self._has_grown(promise):
+            return None
         if is_outside(promise, member.ask, member.rank, view.node.labels):
             return None
         free = view.seen_by(group).free
         if why_not_static(demand, view.node) or first_lack(dict(demand.resources), free):
             return None
         return Pin(node=node, plan=promise.plan)
+
+    def _has_grown(self, promise: Promise) -> bool:
+        """Will its workers ask for more than is reserved for them? It is planned again first."""
+        group, revision = promise.group, promise.revision
+        templates = self._cache.templates(group, revision)
+        if templates is None:
+            return False
+        expected = self._cache.admissions.expected(templates, group, revision)
+        ranks = range(1, promise.size) if expected.larger else ()
+        return not all(promise.covers(rank, expected.worker) for rank in ranks)
 
     def _moving(self, promise: Promise) -> bool:
         """Does the group still have old pods elsewhere? The planner waits until they are gone."""

@@ -25,7 +25,11 @@ def observe(
     pods = tuple(cache.group_pods(group))
     revisions = {p.member.revision for p in pods if p.member is not None}
     stored = {r: cache.templates(group, r) for r in sorted(revisions)}
-    templates = {r: cache.admissions.expected(t, pods) for r, t in stored.items() if t is not None}
+    templates = {
+        r: cache.admissions.expected(t, group, r, pods=pods)
+        for r, t in stored.items()
+        if t is not None
+    }
     holds = tuple(cache.holds_of(group))
     held = {h.revision for h in holds}
     return Seen(

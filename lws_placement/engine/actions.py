@@ -116,6 +116,8 @@ class Wait:
     nobody: Nobody | None = None
     group: Group | None = None
     """The group as it was planned, whatever it asks for."""
+    larger: str = ""
+    """What its members are expected to ask for beyond their template, in words."""
 
 
 class Hindrance(StrEnum):
@@ -141,6 +143,7 @@ class Topic(StrEnum):
 
     STUCK = "StuckTerminating"
     OUTSIDE = "OutsideDomain"
+    LARGER = "LargerThanTemplate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,14 @@ from lws_placement.engine.actions import (
     LookAgain,
     Pin,
     Release,
+    Tell,
+    Topic,
     Wait,
     WriteHold,
 )
 from lws_placement.engine.held_back import hold_back, waits_for_others
 from lws_placement.engine.holds import Hold, HoldState, Promise, promises_of
-from lws_placement.engine.keeping import why_not_kept
+from lws_placement.engine.keeping import why_larger, why_not_kept
 from lws_placement.engine.model import (
     Demand,
     DomainName,
@@ -152,9 +154,13 @@ def _with_promise(seen: Seen, now: Now, promise: Promise, views: Views) -> list[
     if promise.scope is not now.ask.claims:
         why = "its scope has changed"
         return _assign_again(seen, now, promise.holds, views=views, why=why)
-    why = why_not_kept(now, promise, views)
+    why = larger = why_larger(now, promise)
+    if not why:
+        why = why_not_kept(now, promise, views)
     if why:
-        return _assign_again(seen, now, promise.holds, views=views, why=why)
+        actions = _assign_again(seen, now, promise.holds, views=views, why=why)
+        stays = larger and any(isinstance(a, WriteHold) for a in actions)
+        return [*actions, Tell(Topic.LARGER, larger)] if stays else actions
     match refusal(seen, now):
         case None:
             return _settle(now, promise, views)
@@ -335,7 +341,8 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
         asked = None if group.shun else group
         retry_s = seen.troubles.until_retry_s()
         again = [] if retry_s is None else [LookAgain(retry_s)]
-        return [Wait(plan, group.size, asked, evicting, group), *again]
+        larger = now.templates.larger if now.templates is not None else ""
+        return [Wait(plan, group.size, asked, evicting, group, larger), *again]
     promise = holds_for(plan, seen, now, demands=demands)
     return [*_write(promise), *_settle(now, promise, views)]
 

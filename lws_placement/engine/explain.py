@@ -12,7 +12,17 @@ from typing import TypeGuard
 
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.fit import amount_in_words
-from lws_placement.engine.model import GroupId, NodeName, NoFit, Pod, Rank, Reason, Shortfall, Why
+from lws_placement.engine.model import (
+    Demand,
+    GroupId,
+    NodeName,
+    NoFit,
+    Pod,
+    Rank,
+    Reason,
+    Shortfall,
+    Why,
+)
 from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody
 from lws_placement.engine.refusals import classes_of
 from lws_placement.engine.victims import Victim
@@ -24,9 +34,12 @@ _MOST = 900  # an Event's note holds 1024 characters
 _CLASSES = 6
 
 
-def waiting_note(verdict: NoFit, *, size: int, nobody: Nobody | None = None) -> str:
+def waiting_note(
+    verdict: NoFit, *, size: int, nobody: Nobody | None = None, larger: str = ""
+) -> str:
     """Why a group of `size` pods waits: one sentence per class of domains, the nearest miss
-    first; and the budget but for which others would be evicted for it (`nobody`).
+    first; and the budget but for which others would be evicted for it (`nobody`), and what it asks
+    for beyond its template.
     """
     if not verdict.reasons:
         return (
@@ -34,8 +47,9 @@ def waiting_note(verdict: NoFit, *, size: int, nobody: Nobody | None = None) -> 
             "ask for; see kubectl get nodes --show-labels"
         )
     pods = "1 pod" if size == 1 else f"{size} pods"
-    budget = f"; {preemption_note(nobody)}" if _is_kept_by_budget(nobody) else ""
-    return _cut(f"waits for {_wanted(verdict)} for {pods}: {summarise(verdict)}", budget)
+    end = f"; {preemption_note(nobody)}" if _is_kept_by_budget(nobody) else ""
+    end += f"; {larger}" if larger else ""
+    return _cut(f"waits for {_wanted(verdict)} for {pods}: {summarise(verdict)}", end)
 
 
 def _wanted(verdict: NoFit) -> str:
@@ -216,6 +230,22 @@ def stuck_note(pod: Pod) -> str:
         f"kubectl taint node {pod.node} "
         "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or delete the Node"
     )
+
+
+def larger_note(parts: Sequence[str]) -> str:
+    return f"pods ask for more than their template: {', '.join(parts)}"
+
+
+def more_in_words(who: str, asked: Demand, given: Demand) -> str:
+    """For example "worker 1 for 8 cpu instead of 4 cpu"."""
+    had = dict(given.resources)
+    parts = [
+        f"{amount_in_words(name, amount)} instead of {amount_in_words(name, had.get(name, 0))}"
+        for name, amount in asked.resources
+        if amount > had.get(name, 0)
+    ]
+    parts += [f"host port {p.port}" for p in asked.host_ports if p not in given.host_ports]
+    return f"{who} for {' and '.join(parts[:_CLASSES])}"
 
 
 def gate_note(gate: str, pod: Pod) -> str:

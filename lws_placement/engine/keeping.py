@@ -1,12 +1,14 @@
 """Does a promise still serve its group? Asked each time the group is looked at.
 
 Of members that are bound only that they are where the promise has them; of those that are not, that
-they would fit there now. A group that is whole is left alone when one of its nodes is relabelled;
-one that is still to be completed is not completed over a node of another domain.
+they would fit there now, in what is reserved for them. A group that is whole is left alone when one
+of its nodes is relabelled; one that is still to be completed is not completed over a node of
+another domain.
 """
 
 from collections.abc import Sequence
 
+from lws_placement.engine.explain import larger_note, member_in_words, more_in_words
 from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Promise
 from lws_placement.engine.model import Demand, NodeName, Rank
@@ -31,8 +33,6 @@ def why_not_kept(now: Now, promise: Promise, views: Views) -> str:
             if pod.node != node:
                 return f"member {rank} runs on {pod.node}, not on {node}"
             continue
-        if not promise.covers(rank, pod.demand):
-            return f"member {rank} asks for more than was reserved for it"
         taking.setdefault(node, []).append(pod.demand)
     for rank, demand in _still_to_come(now).items():
         if rank not in nodes:
@@ -42,6 +42,17 @@ def why_not_kept(now: Now, promise: Promise, views: Views) -> str:
         why = _why_not_there(node, demands, now, promise=promise, views=views)
         if why:
             return why
+    return ""
+
+
+def why_larger(now: Now, promise: Promise) -> str:
+    """Which member asks for more than is reserved for it, or will, if any, in words."""
+    asked = {rank: pod.demand for rank, pod in now.members.items() if pod.node is None}
+    reserved = promise.demands
+    for rank, demand in {**asked, **_still_to_come(now)}.items():
+        if rank in promise.nodes and not promise.covers(rank, demand):
+            given = reserved.get(rank, Demand(()))
+            return larger_note([more_in_words(member_in_words(rank), demand, given)])
     return ""
 
 

@@ -20,6 +20,9 @@ class Templates:
     gates: tuple[str, ...] = ()
     """Scheduling gates of others that some of its members carry."""
 
+    larger: str = ""
+    """What its members are expected to ask for beyond what is written there, in words."""
+
     def demand(self, rank: Rank) -> Demand:
         return self.leader if rank == 0 else self.worker
 

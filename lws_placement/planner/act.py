@@ -108,8 +108,8 @@ class Actor:
                 await self._report.told(group, topic, note)
             case LookAgain() | KeepHold():
                 pass  # the planner itself sees to it
-            case Wait(verdict, size, nobody=nobody):
-                await self._report.waiting(group, verdict, size, nobody)
+            case Wait():
+                await self._report.waiting(group, action)
                 await self._surge.tell(group)
             case Blocked():
                 await self._report.blocked(group, action)

@@ -53,16 +53,20 @@ class Ahead:
         revision = self._cache.only_revision(group)
         if lws is None or revision is None or lws.templates.gates:
             return None
-        return _gated_leader(self._as_expected(lws), group, index=index, revision=revision)
+        expected = self._as_expected(lws, group, revision)
+        return _gated_leader(expected, group, index=index, revision=revision)
 
     def with_leader(self, seen: Seen, leader: Pod) -> Seen:
         """The group as it will be when its leader has come."""
-        of = self._as_expected(seen.lws).templates if seen.lws is not None else None
         revision = leader.member.revision if leader.member is not None else ""
-        return replace(seen, pods=(leader,), templates={} if of is None else {revision: of})
+        if seen.lws is None:
+            return replace(seen, pods=(leader,), templates={})
+        expected = self._as_expected(seen.lws, seen.id, revision)
+        return replace(seen, pods=(leader,), templates={revision: expected.templates})
 
-    def _as_expected(self, lws: LwsInfo) -> LwsInfo:
-        return replace(lws, templates=self._cache.admissions.expected(lws.templates))
+    def _as_expected(self, lws: LwsInfo, group: GroupId, revision: str) -> LwsInfo:
+        expected = self._cache.admissions.expected(lws.templates, group, revision)
+        return replace(lws, templates=expected)
 
     def _is_known(self, group: GroupId) -> bool:
         """Does it have a pod or a hold, or has it ever had one?"""

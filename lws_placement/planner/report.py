@@ -14,13 +14,12 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.names import name_of
-from lws_placement.engine.actions import Blocked, Topic
+from lws_placement.engine.actions import Blocked, Topic, Wait
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.explain import gist, victims_in_words, waiting_note
 from lws_placement.engine.foreign import is_for_pod
 from lws_placement.engine.holds import Hold, HoldState, Promise
-from lws_placement.engine.model import GroupId, NoFit, Pod
-from lws_placement.engine.preempt import Nobody
+from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.victims import Victim
 from lws_placement.planner.condition import LeaderConditions
 
@@ -95,10 +94,9 @@ class Reporter:
             group, reason=topic.value, note=note, action="Watch", type="Warning", topic=topic.value
         )
 
-    async def waiting(
-        self, group: GroupId, verdict: NoFit, size: int, nobody: Nobody | None
-    ) -> None:
-        note = waiting_note(verdict, size=size, nobody=nobody)
+    async def waiting(self, group: GroupId, wait: Wait) -> None:
+        verdict, nobody = wait.verdict, wait.nobody
+        note = waiting_note(verdict, size=wait.size, nobody=nobody, larger=wait.larger)
         self._waits(group, reason="WaitingForDomain", note=note, gist=gist(verdict, nobody))
 
     async def blocked(self, group: GroupId, blocked: Blocked) -> None:

@@ -228,7 +228,7 @@ class Inquiry:
         place = self._places.get(seen.id, 0)
         group = _as_planned(seen)
         told = self._misses.of(group, wait.verdict)
-        note = waiting_note(wait.verdict, size=wait.size, nobody=wait.nobody)
+        note = waiting_note(wait.verdict, size=wait.size, nobody=wait.nobody, larger=wait.larger)
         answer = self._of(seen, Standing.WAITS, note)
         return replace(
             answer,

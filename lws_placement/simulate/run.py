@@ -334,7 +334,9 @@ class Simulation:
                 going=frozenset(p.uid for p in bound),
                 going_from=frozenset(p.node for p in bound if p.node is not None),
             )
-            templates = self._cache.admissions.expected(info.templates, seen.pods)
+            templates = self._cache.admissions.expected(
+                info.templates, group, admitted.revision, pods=seen.pods
+            )
             members = tuple(Member(rank, templates.demand(rank)) for rank in range(templates.size))
             layout, scope = info.ask.layout(info.templates.size), info.ask.claims
             wanted = Group(group, info.ask.topology, members, layout=layout, scope=scope)

@@ -19,7 +19,7 @@ def a_pod(namespace="a", *, on=False, at_s=1.0, **fields):
 def shown(*pods, known=None):
     admissions = Admissions(adds_tolerations=known)
     for pod in pods:
-        admissions.put(pod)
+        admissions.put(pod, None)
     return admissions.adds_tolerations()
 
 
@@ -62,7 +62,7 @@ def test_namespaces_that_had_no_pod_for_long_are_not_asked():
 
 def test_a_groups_own_pods_are_believed_before_all_others():
     admissions = Admissions()
-    admissions.put(a_pod("a", on=True))
+    admissions.put(a_pod("a", on=True), None)
     assert admissions.adds_tolerations([a_pod("b", on=False)]) is False
     assert admissions.adds_tolerations([a_pod("b", on=False), a_pod("b", on=True, at_s=2.0)])
     assert admissions.adds_tolerations([a_pod("b", marked=False)]) is True

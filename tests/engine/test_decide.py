@@ -286,7 +286,7 @@ def test_a_member_that_was_admitted_larger_than_reserved_is_planned_again() -> N
     holds = held(index, a_hold())
     larger = Demand(resources=(("cpu", 2000), *WHOLE_NODE.resources))
     actions = decide(a_seen(a_member(0, demand=larger), holds=holds), index)
-    assert kinds(actions) == ["WriteHold", "Pin"]
+    assert kinds(actions) == ["WriteHold", "Pin", "Tell"]
 
 
 def test_a_pinned_pod_that_no_hold_covers_is_replaced() -> None:

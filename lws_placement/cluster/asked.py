@@ -1,0 +1,92 @@
+"""What members asked for when they were admitted: per set, revision and role that of the group
+whose member of that role was made last, so that a change of what is added to pods is followed.
+
+In memory, and rebuilt from the pods that exist: a new planner does not know what nobody asks for
+any more, and learns it from the next pods.
+"""
+
+from dataclasses import dataclass, field
+
+from lws_placement.engine.larger import Admitted
+from lws_placement.engine.model import Demand, GroupId, Pod, Rank
+
+_SETS = 10_000
+_REVISIONS = 16
+_RANKS = 4096
+
+Set = tuple[str, str]
+"""(namespace, LeaderWorkerSet's name)."""
+Revision = tuple[str, str]
+"""(UID of the LeaderWorkerSet, revision key)."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """The members of one role in the group that had one last."""
+
+    key: str = ""
+    made_s: float = float("-inf")
+    by_rank: dict[Rank, tuple[float, Demand]] = field(default_factory=dict)
+
+    def add(self, key: str, rank: Rank, pod: Pod) -> None:
+        if key != self.key:
+            if pod.created_s < self.made_s:
+                return
+            self.key, self.by_rank = key, {}
+        self.made_s = max(self.made_s, pod.created_s)
+        known = self.by_rank.get(rank)
+        if known is not None and known[0] > pod.created_s:
+            return
+        if known is not None or len(self.by_rank) < _RANKS:
+            self.by_rank[rank] = (pod.created_s, pod.demand)
+
+    @property
+    def demands(self) -> tuple[Demand, ...]:
+        return tuple(dict.fromkeys(demand for _, demand in self.by_rank.values()))
+
+
+@dataclass(slots=True)
+class _Roles:
+    leader: _Group = field(default_factory=_Group)
+    worker: _Group = field(default_factory=_Group)
+
+
+class Asked:
+    """Bounded: of many sets, or revisions of one, those that had a new pod last are kept."""
+
+    def __init__(self) -> None:
+        self._sets: dict[Set, dict[Revision, _Roles]] = {}
+
+    def put(self, group: GroupId, pod: Pod) -> None:
+        """A pod that is known to be of this group, as it was admitted."""
+        member = pod.member
+        if member is None or not member.of_lws:
+            return
+        name, revision = (group.namespace, group.lws), (group.lws_uid, member.revision)
+        revisions = self._sets.pop(name, {})
+        self._sets[name] = revisions
+        roles = revisions.pop(revision, None) or _Roles()
+        revisions[revision] = roles
+        which = roles.leader if member.rank == 0 else roles.worker
+        which.add(group.group_key, member.rank, pod)
+        if len(revisions) > _REVISIONS:
+            del revisions[next(iter(revisions))]
+        if len(self._sets) > _SETS:
+            del self._sets[next(iter(self._sets))]
+
+    def of(self, group: GroupId, revision: str) -> Admitted:
+        """Of members of the group's set."""
+        revisions = self._sets.get((group.namespace, group.lws), {})
+        roles = revisions.get((group.lws_uid, revision))
+        if roles is None:
+            return Admitted()
+        return Admitted(roles.leader.demands, roles.worker.demands)
+
+    def forget(self, namespace: str, lws: str, revision: str | None = None) -> None:
+        """The set, or one revision of it, is gone."""
+        if revision is None:
+            self._sets.pop((namespace, lws), None)
+            return
+        revisions = self._sets.get((namespace, lws), {})
+        for known in [known for known in revisions if known[1] == revision]:
+            del revisions[known]

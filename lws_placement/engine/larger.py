@@ -1,0 +1,57 @@
+"""Members that come out larger than their template: a LimitRange's defaults, a RuntimeClass's
+overhead, a container that somebody injects.
+
+No template shows it, and a group is planned by templates before its workers exist. What members of
+the same revision and role asked for when they were admitted is the best guess for the next ones: at
+least that much is planned for them.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from lws_placement.engine.explain import larger_note, member_in_words, more_in_words
+from lws_placement.engine.model import Demand
+from lws_placement.engine.resources import greatest
+from lws_placement.engine.workload import Templates
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What members of one revision of a set asked for lately, as they were admitted."""
+
+    leaders: tuple[Demand, ...] = ()
+    workers: tuple[Demand, ...] = ()
+
+
+def as_admitted(templates: Templates, admitted: Admitted) -> Templates:
+    """The templates with as much as was admitted; the same object if that is no more."""
+    leader = at_least(templates.leader, admitted.leaders)
+    worker = at_least(templates.worker, admitted.workers)
+    if leader is templates.leader and worker is templates.worker:
+        return templates
+    more = [
+        *_more(member_in_words(0), leader, templates.leader),
+        *_more("workers", worker, templates.worker),
+    ]
+    return replace(templates, leader=leader, worker=worker, larger=larger_note(more))
+
+
+def at_least(demand: Demand, admitted: Iterable[Demand]) -> Demand:
+    """With the resources and host ports of all of these; the same object if that is no more.
+
+    Nothing else is taken over: a worker's selector names the domain that its leader had then.
+    """
+    resources, ports = dict(demand.resources), set(demand.host_ports)
+    for one in admitted:
+        resources = greatest(resources, dict(one.resources))
+        ports |= set(one.host_ports)
+    if resources == dict(demand.resources) and ports == set(demand.host_ports):
+        return demand
+    return replace(
+        demand, resources=tuple(sorted(resources.items())), host_ports=tuple(sorted(ports))
+    )
+
+
+def _more(who: str, asked: Demand, given: Demand) -> Iterator[str]:
+    if asked is not given:
+        yield more_in_words(who, asked, given)

@@ -1,0 +1,87 @@
+"""Workers that the API server makes larger than their template: by a LimitRange's default, by a
+RuntimeClass's overhead.
+"""
+
+import json
+
+import pytest
+from e2e.stack import CHIPS
+
+LEADER = {"cpu": "1", **CHIPS}
+SMALL = {"cpu": "4", **CHIPS}
+
+
+def with_a_default(scene, cpu):
+    """Containers that ask for no cpu get so much."""
+    limits = [{"type": "Container", "default": {"cpu": cpu}, "defaultRequest": {"cpu": cpu}}]
+    meta = {"name": "default", "namespace": scene.namespace}
+    limit = {"apiVersion": "v1", "kind": "LimitRange", "metadata": meta, "spec": {"limits": limits}}
+    scene.create(limit)
+    return scene.lws(leader=LEADER, resources=CHIPS)
+
+
+def with_an_overhead(scene, cpu):
+    name = f"{scene.namespace}-sandbox"
+    kind = {
+        "apiVersion": "node.k8s.io/v1",
+        "kind": "RuntimeClass",
+        "metadata": {"name": name},
+        "handler": "sandbox",
+        "overhead": {"podFixed": {"cpu": cpu}},
+    }
+    scene.kubectl("apply", "-f", "-", stdin=json.dumps(kind))
+    return scene.lws(leader=LEADER, resources=CHIPS, pod={"runtimeClassName": name})
+
+
+def repairs(scene):
+    """Of the group whole, or, where its leader was not bound yet, of the leader."""
+    events = scene.events("Repairing")
+    return [e["message"] for e in events if e["involvedObject"]["kind"] == "LeaderWorkerSet"]
+
+
+def is_running(scene):
+    return len(scene.get("pods", ready=True)) == 4
+
+
+@pytest.mark.parametrize("enlarged", [with_a_default, with_an_overhead])
+def test_the_group_ends_whole_where_its_larger_workers_fit_after_one_restart(scene, enlarged):
+    scene.pool(1, capacity=SMALL, prefix="a")
+    scene.pool(1, prefix="b")
+    leaders = set()
+
+    def settled():
+        leaders.update(p["metadata"]["uid"] for p in scene.members() if is_leader(p))
+        return is_running(scene)
+
+    scene.create(enlarged(scene, "8"))
+    scene.wait(settled, "all four run", timeout_s=120)
+    assert set().union(*scene.places().values()) == {"b00"}
+    assert len(leaders) == 2, "the first one came before its workers, which did not fit"
+    (why,) = {why for why in repairs(scene) if "llm-0:" in why}
+    assert "pods ask for more than their template: worker 1 for 8 cpu instead of 0 cpu" in why
+    assert [h["domain"] for h in scene.holds()] == ["b00"]
+
+
+@pytest.mark.parametrize("enlarged", [with_a_default, with_an_overhead])
+def test_where_its_domain_has_the_room_nobody_is_restarted(scene, enlarged):
+    scene.pool(1, capacity=SMALL)
+    scene.create(enlarged(scene, "2"))
+    scene.wait(lambda: is_running(scene), "all four run")
+    assert repairs(scene) == []
+    assert "pods ask for more than their template" in " ".join(scene.notes("LargerThanTemplate"))
+
+
+def test_where_no_domain_has_the_room_it_waits_and_says_why(scene):
+    scene.pool(1, capacity=SMALL)
+    scene.create(with_a_default(scene, "8"))
+    told = "pods ask for more than their template: workers for 8 cpu instead of 0 cpu"
+    scene.wait(lambda: told in " ".join(scene.notes("WaitingForDomain")), "it says why it waits")
+    scene.wait(lambda: not scene.bound() and scene.gated("llm-0"), "its leader is back, gated")
+    before = repairs(scene)
+    scene.pool(1, prefix="z")
+    scene.wait(lambda: is_running(scene), "all four run")
+    assert repairs(scene) == before
+
+
+def is_leader(pod):
+    return pod["metadata"]["labels"]["leaderworkerset.sigs.k8s.io/worker-index"] == "0"

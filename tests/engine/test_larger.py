@@ -1,0 +1,208 @@
+"""What is expected of members whose like came out larger than their template (`engine/larger.py`,
+`cluster/asked.py`).
+"""
+
+from dataclasses import replace
+
+import pytest
+from engine.test_decide import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, an_index, bind, held
+from engine.test_decide import kinds as kinds_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lws_placement.cluster.asked import Asked
+from lws_placement.engine.actions import DeletePod, Pin, Tell, Topic, WriteHold
+from lws_placement.engine.decide import decide
+from lws_placement.engine.holds import promises_of
+from lws_placement.engine.larger import Admitted, as_admitted, at_least
+from lws_placement.engine.model import Demand, HostPort, NodeTerm, Operator, Requirement
+from lws_placement.engine.workload import Templates
+
+PORT = HostPort("0.0.0.0", "TCP", 80)
+
+
+def a_demand(cpu=0, *, tpu=4, ports=(), selector=()):
+    found = {"cpu": cpu, "google.com/tpu": tpu, "pods": 1}
+    resources = tuple(sorted((name, amount) for name, amount in found.items() if amount))
+    return Demand(resources, host_ports=ports, selector=selector)
+
+
+TEMPLATES = Templates(size=3, leader=a_demand(1000), worker=a_demand(2000))
+
+
+def test_templates_that_nobody_exceeds_stay_what_they_are():
+    admitted = Admitted((a_demand(1000),), (a_demand(500), a_demand(2000)))
+    assert as_admitted(TEMPLATES, admitted) is TEMPLATES
+
+
+def test_each_role_is_expected_as_it_came_out():
+    found = as_admitted(TEMPLATES, Admitted((), (a_demand(3000), a_demand(2000, ports=(PORT,)))))
+    assert found.leader is TEMPLATES.leader
+    assert found.worker == a_demand(3000, ports=(PORT,))
+    assert found.larger == (
+        "pods ask for more than their template: workers for 3 cpu instead of 2 cpu and host port 80"
+    )
+
+
+def test_where_a_member_was_is_nothing_that_the_next_one_asks_for():
+    term = NodeTerm((Requirement("zone", Operator.IN, ("z",)),))
+    was = replace(a_demand(3000, selector=(("slice", "a"),)), required=(term,))
+    assert at_least(a_demand(1000), [was]) == a_demand(3000)
+
+
+DEMANDS = st.builds(
+    a_demand,
+    st.integers(0, 5),
+    tpu=st.integers(0, 4),
+    ports=st.sampled_from([(), (PORT,)]),
+)
+
+
+@given(DEMANDS, st.lists(DEMANDS, max_size=4))
+def test_what_is_reserved_covers_all_that_was_admitted_and_the_template(template, admitted):
+    demand = at_least(template, admitted)
+    hold = a_hold(demands={0: demand})
+    assert all(hold.covers(0, one) for one in [template, *admitted])
+    assert at_least(demand, admitted) is demand
+    for name, amount in demand.resources:
+        assert any(dict(one.resources).get(name) == amount for one in [template, *admitted])
+
+
+# -- what is remembered ----------------------------------------------------------------------------
+
+
+def a_worker(cpu, *, rank=1, at_s=1.0, **fields):
+    return a_member(rank, demand=a_demand(cpu), size=8, created_s=at_s, **fields)
+
+
+def remembered(*pods, group=GROUP, revision="r1"):
+    asked = Asked()
+    for pod in pods:
+        asked.put(group, pod)
+    return asked.of(group, revision)
+
+
+def test_leaders_and_workers_are_remembered_apart():
+    leader = a_member(0, demand=a_demand(7000))
+    assert remembered(leader, a_worker(2000)) == Admitted((a_demand(7000),), (a_demand(2000),))
+
+
+def test_of_one_rank_the_newest_counts_in_whatever_order_they_come():
+    old, new = a_worker(8000, at_s=1.0), a_worker(2000, at_s=2.0)
+    assert remembered(old, new).workers == (a_demand(2000),)
+    assert remembered(new, old).workers == (a_demand(2000),)
+
+
+def test_members_of_a_group_that_differ_all_count():
+    assert remembered(a_worker(8000), a_worker(2000, rank=2)).workers == (
+        a_demand(8000),
+        a_demand(2000),
+    )
+
+
+def test_of_several_groups_the_one_counts_that_had_a_pod_last():
+    asked = Asked()
+    other = replace(GROUP, group_key="key-1")
+    asked.put(GROUP, a_worker(8000, at_s=2.0))
+    asked.put(other, a_worker(2000, at_s=1.0))
+    assert asked.of(other, "r1").workers == (a_demand(8000),)
+    asked.put(other, a_worker(2000, at_s=3.0))
+    assert asked.of(GROUP, "r1").workers == (a_demand(2000),)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(GROUP, namespace="elsewhere"),
+        replace(GROUP, lws="other"),
+        replace(GROUP, lws_uid="made-again"),
+    ],
+)
+def test_other_sets_learn_nothing(other):
+    asked = Asked()
+    asked.put(GROUP, a_worker(8000))
+    assert asked.of(other, "r1") == Admitted()
+    assert asked.of(GROUP, "r2") == Admitted()
+
+
+def test_it_is_forgotten_with_the_revision_and_with_the_set():
+    asked = Asked()
+    for revision in ("r1", "r2"):
+        asked.put(GROUP, a_worker(8000, revision=revision))
+    asked.forget("ns", "llm", "r1")
+    assert asked.of(GROUP, "r1") == Admitted()
+    assert asked.of(GROUP, "r2").workers == (a_demand(8000),)
+    asked.forget("ns", "llm")
+    assert asked.of(GROUP, "r2") == Admitted()
+
+
+def test_memory_is_bounded():
+    asked = Asked()
+    for number in range(40):
+        asked.put(GROUP, a_worker(8000, revision=f"r{number}"))
+    known = [n for n in range(40) if asked.of(GROUP, f"r{n}") != Admitted()]
+    assert known == list(range(24, 40))
+    for number in range(10_050):
+        asked.put(replace(GROUP, lws=f"set-{number}"), a_worker(8000))
+    assert asked.of(GROUP, "r39") == Admitted()
+    for rank in range(5000):
+        asked.put(GROUP, a_worker(rank, rank=rank + 1))
+    assert len(asked.of(GROUP, "r1").workers) <= 4096
+
+
+# -- what is done ----------------------------------------------------------------------------------
+
+
+def a_running_leader(index):
+    leader = a_member(0, node="a-0", gated=False, pinned="a-0")
+    bind(index, leader)
+    return leader
+
+
+def larger(cpu):
+    return replace(WHOLE_NODE, resources=(("cpu", cpu), *WHOLE_NODE.resources))
+
+
+def test_a_larger_worker_is_reserved_for_where_it_is_and_that_is_told():
+    index = an_index("a")
+    worker = a_member(1, demand=larger(4000))
+    seen = a_seen(a_running_leader(index), worker, holds=held(index, a_hold()))
+    write, pin, tell = decide(seen, index)
+    assert isinstance(write, WriteHold)
+    assert write.hold.covers(1, worker.demand)
+    assert isinstance(pin, Pin)
+    assert tell == Tell(
+        Topic.LARGER,
+        "pods ask for more than their template: worker 1 for 4 cpu instead of 0 cpu",
+    )
+
+
+def test_one_for_which_there_is_no_room_restarts_the_group_with_the_reason():
+    index = an_index("a")
+    worker = a_member(1, demand=larger(9000))
+    seen = a_seen(a_running_leader(index), worker, holds=held(index, a_hold()))
+    actions = decide(seen, index)
+    assert kinds_of(actions) == ["LeaveHold", "DeletePod"]
+    assert isinstance(actions[1], DeletePod)
+    assert actions[1].why.startswith("pods ask for more than their template: worker 1 for 9 cpu")
+
+
+def grown(seen, cpu):
+    templates = as_admitted(seen.templates["r1"], Admitted((), (larger(cpu),)))
+    return replace(seen, templates={"r1": templates})
+
+
+def test_what_workers_will_ask_for_is_reserved_before_their_leader_is_bound():
+    index = an_index("a", "b")
+    seen = grown(a_seen(a_member(0), holds=held(index, a_hold())), 4000)
+    write, pin, _ = decide(seen, index)
+    assert isinstance(write, WriteHold)
+    assert isinstance(pin, Pin)
+    (promise,) = promises_of([write.hold])
+    assert promise.covers(1, larger(4000))
+
+
+def test_a_leader_that_runs_is_not_restarted_for_workers_that_may_come_larger():
+    index = an_index("a")
+    seen = a_seen(a_running_leader(index), holds=held(index, a_hold()))
+    assert decide(grown(seen, 9000), index) == []
