@@ -16,7 +16,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit e2e control-plane soak bench bench-day manifests lock clean
+.PHONY: help venv demo test lint unit e2e control-plane node soak bench bench-day manifests lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ e2e: control-plane ## End-to-end tests alone
 
 control-plane: venv ## Build etcd, kube-apiserver and the rest into the cache, once; 9 minutes; KUBERNETES=1.35.4
 	@$(BIN)/python -m lws_placement.localcluster.binaries
+
+node: venv ## Tests on a real kubeadm node with kubelet and containerd (root, Debian); ARGS=--keep leaves it running
+	$(BIN)/pytest --node tests/node $(ARGS)
 
 soak: venv ## Random churn against the real control plane; SECONDS=1800
 	LWS_PLACEMENT_CHURN_SECONDS=$(SECONDS) $(BIN)/pytest --e2e tests/e2e/test_churn.py -s $(ARGS)

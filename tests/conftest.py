@@ -1,4 +1,4 @@
-"""`--e2e` adds the end-to-end tests; plain `pytest` leaves them out."""
+"""`--e2e` adds the end-to-end tests, `--node` those on a real node; plain `pytest` leaves them out."""
 
 import gc
 
@@ -7,10 +7,13 @@ import pytest
 
 def pytest_addoption(parser):
     parser.addoption("--e2e", action="store_true", help="also run against a real control plane")
+    parser.addoption("--node", action="store_true", help="also run on a real kubeadm node")
+    parser.addoption("--keep", action="store_true", help="leave the real node for a look")
 
 
 def pytest_ignore_collect(collection_path, config):
-    if collection_path.name == "e2e" and not config.getoption("--e2e"):
+    name = collection_path.name
+    if name in ("e2e", "node") and not config.getoption(f"--{name}"):
         return True
     return None
 

@@ -5,6 +5,7 @@ a small machine is more than all that is looked at.
 """
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,6 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from lws_placement.errors import LocalClusterError
-from lws_placement.localcluster.pki import Pki
 
 Raw = dict[str, Any]
 
@@ -24,12 +24,12 @@ _THREADS = 4
 class AdminApi:
     """Raises LocalClusterError for whatever is not answered with success. For several threads."""
 
-    def __init__(self, server: str, pki: Pki) -> None:
+    def __init__(self, server: str, *, ca: Path, cert: Path, key: Path) -> None:
         self._connections = urllib3.connection_from_url(
             server,
-            ca_certs=str(pki.ca),
-            cert_file=str(pki.admin_cert),
-            key_file=str(pki.admin_key),
+            ca_certs=str(ca),
+            cert_file=str(cert),
+            key_file=str(key),
             timeout=_TIMEOUT_S,
             maxsize=_THREADS,
             retries=False,

@@ -84,7 +84,7 @@ class LocalCluster:
         self.server = f"https://127.0.0.1:{api_port}"
         self._write_kubeconfig(pki)
         self._run("etcd", *self._etcd_flags(etcd_port, peer_port))
-        self._api = AdminApi(self.server, pki)
+        self._api = AdminApi(self.server, ca=pki.ca, cert=pki.admin_cert, key=pki.admin_key)
         flags = self._apiserver_flags(pki, etcd_port, api_port)
         self._apiserver = self._run("kube-apiserver", *flags)
         self._wait(self.api.ready, self._apiserver)

@@ -1,0 +1,203 @@
+"""Container images without a registry: archives that containerd imports.
+
+Those of the control plane are one program on an empty root. kube-proxy's has the machine's own
+iptables beside it. A base with Python is made from Debian's packages, and our Dockerfile is built
+on it unchanged, by buildah, from the files of this checkout.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lws_placement.errors import LocalClusterError
+from lws_placement.localcluster.go_build import Progress, cache_folder, only_one
+
+ROOT = Path(__file__).parents[2]
+BASE = "docker.io/library/python:3.11-slim"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PYTHON = "python3.11,python3.11-venv,ca-certificates"
+_IPTABLES = ("iptables", "iptables-save", "iptables-restore")
+_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def write_archive(
+    path: Path,
+    tag: str,
+    files: Iterable[tuple[Path, str]],
+    *,
+    links: Iterable[tuple[str, str]] = (),
+    command: str = "",
+) -> None:
+    """A docker-archive at `path` with one layer: `files` as (source, place), `links` as (place,
+    target). `command`: what runs where a pod names nothing.
+    """
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        for source, place in files:
+            tar.add(os.path.realpath(source), place.lstrip("/"), filter=_plain)
+        for place, target in links:
+            link = tarfile.TarInfo(place.lstrip("/"))
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            tar.addfile(link)
+    data = layer.getvalue()
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Env": [f"PATH={_PATH}"]} | ({"Entrypoint": [command]} if command else {}),
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(data).hexdigest()}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]
+    with tarfile.open(path, "w") as tar:
+        _add(tar, "layer.tar", data)
+        _add(tar, "config.json", json.dumps(config).encode())
+        _add(tar, "manifest.json", json.dumps(manifest).encode())
+
+
+def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    info.uid = info.gid = info.mtime = 0
+    info.uname = info.gname = ""
+    return info
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
+
+
+def control_plane_images(
+    programs: dict[str, Path], tags: Sequence[str], folder: Path
+) -> list[Path]:
+    """One archive for each of `tags` (what `kubeadm config images list` says) whose program is
+    there.
+    """
+    made = []
+    for tag in tags:
+        name = re.sub(r":[^:]*$", "", tag).rsplit("/", 1)[-1]
+        if name not in programs:
+            continue  # CoreDNS: no cluster DNS is needed here
+        path = folder / f"{name}.tar"
+        files, links = [(programs[name], f"/usr/local/bin/{name}")], []
+        if name == "kube-proxy":
+            more, links = _iptables()
+            files += more
+        write_archive(path, tag, files, links=links)
+        made.append(path)
+    return made
+
+
+def _iptables() -> tuple[list[tuple[Path, str]], list[tuple[str, str]]]:
+    """The machine's iptables, as files and links, with the libraries that they load."""
+    program = Path(os.path.realpath(shutil.which("iptables") or ""))
+    extensions = next(p for top in ("/usr/lib", "/lib") for p in Path(top).glob("*/xtables"))
+    needed = subprocess.run(
+        ["ldd", str(program), *map(str, sorted(extensions.glob("*.so")))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    libraries = {Path(p) for p in re.findall(r"(/\S+) \(0x", needed.stdout)}
+    files = [(program, f"/usr/sbin/{program.name}")]
+    files += [(p, str(p)) for p in sorted(libraries)]
+    files += [(extensions, str(extensions))]
+    names = [n.replace("ip", prefix, 1) for n in _IPTABLES for prefix in ("ip", "ip6")]
+    return files, [(f"/usr/sbin/{name}", program.name) for name in names]
+
+
+class ImageStore:
+    """Images built by buildah, kept in the cache."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._folder = cache_folder() / "images"
+        self._progress = progress
+
+    def build_product(self, tag: str, archive: Path) -> None:
+        """manifests/image/Dockerfile, as it is, into a docker-archive. Raises LocalClusterError
+        with the end of what was said.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with only_one(self._folder / ".lock", "images", self._progress):
+            self._make_base()
+            self._progress(f"building the image {tag}")
+            dockerfile = ROOT / "manifests" / "image" / "Dockerfile"
+            self._bud(tag, dockerfile, context=ROOT)
+            archive.unlink(missing_ok=True)
+            self._buildah("push", tag, f"docker-archive:{archive}:{tag}")
+
+    def save_base(self, archive: Path) -> None:
+        """The base with Python: an image for containers that tests need."""
+        self._buildah("push", BASE, f"docker-archive:{archive}:{BASE}")
+
+    def size_bytes(self, tag: str) -> int:
+        """Of the image's layers, unpacked."""
+        said = json.loads(self._buildah("images", "--json", tag))
+        size = said[0]["size"]
+        number, unit = re.fullmatch(r"([\d.]+) ?([kKMG]?B)", size).groups()  # type: ignore[union-attr]
+        return int(float(number) * {"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9}[unit])
+
+    def _make_base(self) -> None:
+        known = self._buildah("images", "--quiet", "--filter", f"reference={BASE}")
+        if known.strip():
+            return
+        self._progress("making a base image with Python from Debian's packages, once")
+        draft = self._folder / "base"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        made = subprocess.run(
+            ["mmdebstrap", "--variant=minbase", f"--include={_PYTHON}", _suite(), "root.tar"],
+            cwd=draft,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode != 0:
+            raise LocalClusterError(f"mmdebstrap failed: {made.stderr[-1500:]}")
+        (draft / "Dockerfile").write_text(
+            "FROM scratch\nADD root.tar /\n"
+            "RUN ln -s /usr/bin/python3.11 /usr/local/bin/python3 && "
+            "ln -s python3 /usr/local/bin/python\n"
+        )
+        self._bud(BASE, draft / "Dockerfile", context=draft)
+        shutil.rmtree(draft)
+
+    def _bud(self, tag: str, dockerfile: Path, *, context: Path) -> None:
+        mounts = [
+            f"--volume={source}:{place}:ro"
+            for source, place in _pip_needs()
+            if Path(source).exists()
+        ]
+        flags = ["--isolation=chroot", "--network=host", "--pull=never", "--layers"]
+        self._buildah("bud", *flags, *mounts, f"--tag={tag}", f"--file={dockerfile}", str(context))
+
+    def _buildah(self, verb: str, *args: str) -> str:
+        store = [f"--root={self._folder / 'store'}", f"--runroot={self._folder / 'run'}"]
+        done = subprocess.run(
+            ["buildah", *store, "--storage-driver=overlay", verb, *args],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise LocalClusterError(f"buildah {verb} failed: {(done.stdout + done.stderr)[-2500:]}")
+        return done.stdout
+
+
+def _pip_needs() -> list[tuple[str, str]]:
+    """How this machine's pip reaches its index, mounted for the time of the build alone."""
+    bundle = os.environ.get("SSL_CERT_FILE") or _CA_BUNDLE
+    return [(bundle, _CA_BUNDLE), ("/etc/pip.conf", "/etc/pip.conf")]
+
+
+def _suite() -> str:
+    release = Path("/etc/os-release").read_text()
+    found = re.search(r"^VERSION_CODENAME=(\w+)", release, re.MULTILINE)
+    if found is None or "ID=debian" not in release:
+        raise LocalClusterError("the base image is made from Debian's packages, on Debian")
+    return found.group(1)

@@ -1,0 +1,147 @@
+"""lws-placement on the real node, installed by the commands of the README and nothing else."""
+
+import shlex
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+from node.cluster import PRODUCT
+
+from lws_placement.errors import LocalClusterError
+
+NAMESPACE = "lws-placement-system"
+FILES = "/etc/kubernetes/lws-placement"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+HEALTH_PORTS = (8080, 8081)
+_MANIFESTS = "/etc/kubernetes/manifests"
+_APISERVER = f"{_MANIFESTS}/kube-apiserver.yaml"
+_SCHEDULER = f"{_MANIFESTS}/kube-scheduler.yaml"
+_OURS = (
+    f'labels."io.kubernetes.pod.namespace"=={NAMESPACE},labels."io.cri-containerd.kind"==container'
+)
+
+
+def readme_commands(root: Path, *words: str) -> list[list[str]]:
+    """The commands in the README that hold all of `words`, as their arguments."""
+    lines = (root / "README.md").read_text().splitlines()
+    shown = [line.partition("#")[0].strip() for line in lines if line.startswith("    ")]
+    found = [shlex.split(line) for line in shown if all(word in line for word in words)]
+    assert found, f"the README has no command with {words}"
+    return found
+
+
+class Installed:
+    """Our manifests on `node`, from the checkout at `root`."""
+
+    def __init__(self, node, root: Path) -> None:
+        self.node = node
+        self.root = root
+
+    def install(self) -> None:
+        """The README's `kubectl apply` lines for a cluster without LeaderWorkerSets."""
+        for _, *arguments in readme_commands(self.root, "kubectl apply", "manifests/standalone"):
+            self.node.kubectl(*arguments, cwd=self.root)
+        self.wait_ready()
+
+    def configure_scheduler(self) -> None:
+        """The README's `scheduler-config`, its files on the node, and kubeadm's manifest."""
+        out = self.node.folder / "scheduler"
+        self.verb("scheduler-config", f"--out={out}")
+        self.node.machine.run("cp", "-r", str(out), FILES)
+        manifest, changed = self.node.folder / "scheduler.yaml", self.node.folder / "changed.yaml"
+        manifest.write_text(self.node.machine.run("cat", _SCHEDULER).stdout)
+        self.verb(
+            "scheduler-config", f"--kubeadm-manifest={manifest}", f"--out={changed}", local=True
+        )
+        self.node.machine.run("tee", _SCHEDULER, stdin=changed.read_text())
+        self.node.wait(self._scheduler_configured, "kube-scheduler runs with our configuration")
+
+    def _scheduler_configured(self) -> bool:
+        pods = self.node.api.items(
+            "/api/v1/namespaces/kube-system/pods", labelSelector="component=kube-scheduler"
+        )
+        return any(
+            f"--config={FILES}/scheduler-config.yaml" in pod["spec"]["containers"][0]["command"]
+            and pod["status"].get("containerStatuses", [{}])[0].get("ready")
+            for pod in pods
+        )
+
+    def another_version(self) -> None:
+        """The same program under another tag, as an upgrade names it."""
+        newer = PRODUCT.rpartition(":")[0] + ":0.1.1"
+        self.node.machine.run("ctr", "-n", "k8s.io", "images", "tag", "--force", PRODUCT, newer)
+        images = [f"{container}={newer}" for container in ("gate", "brain")]
+        self.node.kubectl("set", "image", "-n", NAMESPACE, "deployment/lws-placement", *images)
+
+    def wait_ready(self) -> None:
+        self.node.wait(self.ready, "both replicas are ready")
+
+    def ready(self) -> bool:
+        found = self.node.api.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/lws-placement")
+        status = found["status"]
+        return (
+            status.get("observedGeneration") == found["metadata"]["generation"]
+            and status.get("updatedReplicas") == 2
+            and status.get("readyReplicas") == 2
+            and status.get("replicas") == 2
+        )
+
+    def verb(
+        self, *args: str, check: bool = True, local: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """A verb of ours, with the administrator's kubeconfig unless it is `local`."""
+        command = [sys.executable, "-m", "lws_placement.cli.main", *args]
+        done = subprocess.run(
+            command if local else [*command, f"--kubeconfig={self.node.kubeconfig}"],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def addresses(self) -> list[str]:
+        return [pod["status"]["podIP"] for pod in self.node.api.items(PODS)]
+
+    @contextmanager
+    def without_api_server(self):
+        """Its static pod is taken away meanwhile."""
+        machine, aside = self.node.machine, "/etc/kubernetes/kube-apiserver.aside"
+        machine.run("mv", _APISERVER, aside)
+        try:
+            self.node.wait(lambda: not self.node.api.ready(), "the API server is away")
+            yield
+        finally:
+            machine.run("mv", aside, _APISERVER)
+            self.node.wait(self.node.api.ready, "the API server is back")
+
+    def kill_containers(self) -> None:
+        """All of ours, without a word to anybody; kubelet starts them anew."""
+        ctr = ("ctr", "-n", "k8s.io")
+        found = self.node.machine.run(*ctr, "containers", "ls", "--quiet", _OURS).stdout.split()
+        for container in found:
+            self.node.machine.run(*ctr, "tasks", "kill", "--signal=SIGKILL", container, check=False)
+
+
+def health(address: str, port: int, path: str = "/healthz") -> bool:
+    try:
+        with build_opener(ProxyHandler({})).open(f"http://{address}:{port}{path}", timeout=5):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+def evict(node, pod: str) -> bool:
+    """False if a disruption budget refuses it."""
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+    try:
+        node.api.create(f"{PODS}/{pod}/eviction", body)
+    except LocalClusterError as e:
+        if "disruption budget" in str(e):
+            return False
+        raise
+    return True
