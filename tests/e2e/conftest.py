@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from e2e.kubeadm import Kubeadm
 from e2e.mortals import Mortals, nothing_to_do
 from e2e.resources import path_of
 from e2e.rollouts import History
@@ -47,6 +48,13 @@ def installation(binaries, tmp_path_factory):
             for service in services:
                 service.close()
             installed.stop()
+
+
+@pytest.fixture
+def kubeadm(tmp_path):
+    folder = tmp_path / "kubeadm"
+    folder.mkdir()
+    return Kubeadm(folder)
 
 
 @pytest.fixture(scope="module")
