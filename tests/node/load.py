@@ -1,4 +1,4 @@
-"""A user who creates one set after another while something is done to us, and counts refusals."""
+"""What users and controllers do while something is done to us, and what they suffer by it."""
 
 import threading
 from contextlib import suppress
@@ -7,21 +7,15 @@ from node.objects import a_fake_spec, an_lws
 
 from lws_placement.errors import LocalClusterError
 
-REFUSED = ("FailedCreate",)
+_OURS = ("extender", "lws-placement", "connect", "EOF")
 
 
-class Creations:
-    """From `with` on: `number` sets of one group of `size`, from a thread of their own."""
+class _Meanwhile:
+    """`_work()` in a thread of its own, from `with` on until it has ended or `with` does."""
 
-    def __init__(self, world, pool, *, number, size=2):
-        self._world = world
-        self._pool = pool
-        self._number = number
-        self._size = size
-        self.made = 0
-        self.refusals = []
+    def __init__(self):
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._create, daemon=True)
+        self._thread = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self):
         self._thread.start()
@@ -35,11 +29,26 @@ class Creations:
     def done(self):
         return not self._thread.is_alive()
 
-    def _create(self):
+    def _work(self):
+        raise NotImplementedError
+
+
+class Creations(_Meanwhile):
+    """A user who creates `number` sets of one group of two pods, and notes each refusal."""
+
+    def __init__(self, world, pool, *, number):
+        super().__init__()
+        self._world = world
+        self._pool = pool
+        self._number = number
+        self.made = 0
+        self.refusals = []
+
+    def _work(self):
         for n in range(self._number):
             if self._ended.is_set():
                 return
-            lws = an_lws(f"set-{n}", a_fake_spec(self._pool, {}), size=self._size)
+            lws = an_lws(f"set-{n}", a_fake_spec(self._pool, {}), size=2)
             try:
                 self._world.create_lws(lws)
             except LocalClusterError as e:
@@ -47,27 +56,18 @@ class Creations:
             self.made += 1
 
 
-class Restarts:
-    """Deletes one member of each running group, again and again, from a thread of its own."""
+class Restarts(_Meanwhile):
+    """Deletes each of `pods` again and again, so that their groups restart."""
 
-    def __init__(self, world, groups):
+    def __init__(self, world, pods):
+        super().__init__()
         self._world = world
-        self._groups = groups
-        self._ended = threading.Event()
+        self._pods = pods
         self.rounds = 0
-        self._thread = threading.Thread(target=self._restart, daemon=True)
 
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ended.set()
-        self._thread.join()
-
-    def _restart(self):
+    def _work(self):
         while not self._ended.is_set():
-            for name in self._groups:
+            for name in self._pods:
                 with suppress(LocalClusterError):  # it is being made again
                     self._world.delete_pod(name)
                 if self._ended.wait(0.1):
@@ -76,13 +76,7 @@ class Restarts:
 
 
 def complaints(world):
-    """What users and groups suffered: events of pods that were not created or not scheduled for a
-    reason of ours.
-    """
-    found = [e["message"] for e in world.events(reason="FailedCreate")]
-    for event in world.events(reason="FailedScheduling"):
-        if any(
-            word in event["message"] for word in ("extender", "lws-placement", "connect", "EOF")
-        ):
-            found.append(event["message"])
-    return found
+    """Of pods that were not created, or not scheduled for a reason of ours: what Events say."""
+    refused = [e["message"] for e in world.events(reason="FailedCreate")]
+    unscheduled = [e["message"] for e in world.events(reason="FailedScheduling")]
+    return refused + [m for m in unscheduled if any(word in m for word in _OURS)]
