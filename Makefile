@@ -73,9 +73,12 @@ bench-day: venv ## A simulated day of groups: ours, first fit and random
 manifests: venv ## Generate manifests/standalone/crd.yaml anew from a real API server's schema
 	$(BIN)/python manifests/standalone/make_crd.py
 
-lock: venv ## Resolve the newest versions into requirements.lock (needs uv on PATH)
-	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header \
-	  --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --output-file requirements.lock pyproject.toml
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+  --no-emit-index-url --no-emit-find-links
+
+lock: venv ## Resolve the newest versions into requirements.lock, and the image's part of it (needs uv on PATH)
+	$(COMPILE) --all-extras --upgrade --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra build --constraint requirements.lock --output-file manifests/image/requirements.lock pyproject.toml
 
 clean: ## Remove the environment and caches of the tools, not the built control plane
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

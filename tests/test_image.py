@@ -1,0 +1,90 @@
+"""The image has what the program needs and no more, without a container engine to build it."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import requires
+
+import image_env
+import pytest
+from packaging.requirements import Requirement
+
+from lws_placement.cli.main import _VERBS
+
+IMAGE_LOCK = image_env.IMAGE / "requirements.lock"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    return image_env.make(tmp_path_factory.mktemp("image"))
+
+
+def run(program, *args):
+    command = [sys.executable, "-I", "-S", str(program), *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_its_packages_are_those_of_the_tests_with_the_same_hashes():
+    ours = image_env.locked(IMAGE_LOCK)
+    everywhere = image_env.locked(image_env.ROOT / "requirements.lock")
+    assert {name: everywhere.get(name) for name in ours} == ours
+
+
+def test_its_packages_are_those_that_the_program_needs():
+    wanted, new = set(), {"lws-placement"}
+    while new:
+        wanted |= new
+        named = [Requirement(r) for name in new for r in requires(name) or ()]
+        needed = {_plain(r.name) for r in named if not r.marker or r.marker.evaluate({"extra": ""})}
+        new = needed - wanted
+    have = {_plain(name) for name in image_env.locked(IMAGE_LOCK)}
+    assert have - image_env.BUILD_TOOLS == wanted - {"lws-placement"}
+
+
+def _plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_of_the_kubernetes_client_nothing_that_is_pruned_is_imported():
+    found = set()
+    for package in ("lws_placement", "webhook", "certs"):
+        for path in (image_env.ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    found |= {a.name for a in node.names if a.name.startswith("kubernetes")}
+                elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kube"):
+                    found.add(node.module)
+    modules = {"config", "client.configuration", "client.rest"}
+    assert found == {f"kubernetes.aio.{module}" for module in modules}
+
+
+def test_it_is_pruned(program):
+    client = program.parent / "packages" / "kubernetes"
+    assert sum(f.stat().st_size for f in client.rglob("*") if f.is_file()) < 4 * 2**20
+
+
+def test_it_says_its_version(program):
+    done = run(program, "version")
+    assert done.returncode == 0, done.stderr
+    assert "lws-placement 0" in done.stdout
+
+
+@pytest.mark.parametrize("verb", _VERBS)
+def test_every_verb_is_there(program, verb):
+    done = run(program, verb, "--help")
+    assert done.returncode == 0, done.stderr
+
+
+def test_it_serves_nothing_else_than_settings_when_asked_for_them(program):
+    done = run(program, "serve", "--roles=gate", "--print-config")
+    assert done.returncode == 0, done.stderr
+    assert "- webhook\n- extender\n" in done.stdout
+
+
+def test_the_dockerfile_takes_these_files():
+    """Those that the tests above are about."""
+    text = (image_env.IMAGE / "Dockerfile").read_text()
+    assert "COPY manifests/image/requirements.lock manifests/image/prune.py ./" in text
+    assert "--require-hashes -r requirements.lock" in text
+    assert "python prune.py /opt/lws-placement" in text
