@@ -1,4 +1,4 @@
-"""`--e2e` adds the end-to-end tests, `--node` those on a real node; plain `pytest` leaves them out."""
+"""`--e2e` adds the end-to-end tests, `--node` those on a real node; `pytest` alone has neither."""
 
 import gc
 
