@@ -1,7 +1,7 @@
 """Groups on a real cluster: the trap on fake nodes beside the real one, and real containers."""
 
 import pytest
-from node.objects import a_fake_spec, a_foreign_pod, a_pool, a_real_spec, an_lws
+from node.objects import a_fake_spec, a_foreign_pod, a_real_spec, an_lws
 from node.world import World, is_ready
 
 
@@ -13,10 +13,10 @@ def world(node, installed):
 
 
 def test_the_trap_ends_with_ten_of_ten_groups_whole(node, world):
-    world.add_pool("trap", a_pool("trap", slices=20))
+    pool = world.add_pool("trap", slices=20)
     for broken in range(0, 20, 2):
-        world.create_pod(a_foreign_pod(f"foreign-{broken}", f"trap-{broken:02}-0"))
-    world.create_lws(an_lws("trap", a_fake_spec("trap"), replicas=10))
+        world.create_pod(a_foreign_pod(f"foreign-{broken}", f"{pool}-{broken:02}-0"))
+    world.create_lws(an_lws("trap", a_fake_spec(pool), replicas=10))
     node.wait(lambda: world.whole(10, 4), "ten of ten groups are whole")
 
 

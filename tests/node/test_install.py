@@ -4,7 +4,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 from node.install import NAMESPACE
-from node.objects import a_fake_spec, a_pool, an_lws
+from node.objects import a_fake_spec, an_lws
 from node.world import World
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -74,8 +74,8 @@ def test_network_policies_of_a_closed_cluster_are_accepted(node, installed):
 
 def test_groups_are_admitted_through_the_service_and_bound_by_the_extender(node, installed, world):
     before = bound(node)
-    world.add_pool("fresh", a_pool("fresh", slices=2))
-    world.create_lws(an_lws("llm", a_fake_spec("fresh"), replicas=2))
+    pool = world.add_pool("fresh", slices=2)
+    world.create_lws(an_lws("llm", a_fake_spec(pool), replicas=2))
     node.wait(lambda: world.whole(2, 4), "both groups are whole")
     for pod in world.pods():
         assert "lws-placement.dev/admitted" in pod["metadata"]["annotations"]

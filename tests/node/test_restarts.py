@@ -3,7 +3,7 @@
 import pytest
 from node.install import HEALTH_PORTS, NAMESPACE, PODS, evict, health
 from node.load import Creations, Restarts, complaints
-from node.objects import a_fake_spec, a_pool, an_lws
+from node.objects import a_fake_spec, an_lws
 from node.world import World, is_ready
 
 DEPLOYMENT = "deployment/lws-placement"
@@ -20,19 +20,19 @@ def world(node, installed):
 @pytest.fixture
 def busy(node, world):
     """Names of 25 sets of one group each, which runs."""
-    world.add_pool("busy", a_pool("busy", slices=30, nodes_each=2))
+    pool = world.add_pool("busy", slices=30, nodes_each=2)
     names = [f"steady-{n}" for n in range(25)]
     for name in names:
-        world.create_lws(an_lws(name, a_fake_spec("busy"), size=2))
+        world.create_lws(an_lws(name, a_fake_spec(pool), size=2))
     node.wait(lambda: world.whole(25, 2), "25 groups are whole")
     return names
 
 
 @pytest.mark.parametrize("how", ["restart", "another version"])
 def test_nobody_is_refused_while_our_pods_are_replaced(node, installed, world, busy, how):
-    world.add_pool("room", a_pool("room", slices=2, nodes_each=2))
+    room = world.add_pool("room", slices=2, nodes_each=2)
     with (
-        Creations(world, "room", number=SETS) as creations,
+        Creations(world, room, number=SETS) as creations,
         Restarts(world, [f"{n}-0-1" for n in busy]) as restarts,
     ):
         node.wait(lambda: creations.made > SETS // 10, "sets are being created")
@@ -74,21 +74,22 @@ def test_health_answers_and_nothing_is_killed_while_the_api_server_is_away(node,
             for port in HEALTH_PORTS:
                 node.wait(lambda a=address, p=port: health(a, p), f"{address}:{port} answers")
                 assert not health(address, port, "/readyz"), "nothing is known yet"
+    node.wait(lambda: all_started_again(node, before), "kubelet tells of the starts")
     node.wait(installed.ready, "both replicas are ready")
     after = restarts_of(node)
     assert {name: after[name] - before[name] for name in before} == dict.fromkeys(before, 1)
 
 
 def test_all_comes_back_after_a_reboot_of_the_node(node, installed, world):
-    world.add_pool("reboot", a_pool("reboot", slices=4))
-    world.create_lws(an_lws("llm", a_fake_spec("reboot"), replicas=2))
+    pool = world.add_pool("reboot", slices=4)
+    world.create_lws(an_lws("llm", a_fake_spec(pool), replicas=2))
     node.wait(lambda: world.whole(2, 4), "both groups are whole")
     before, starts = world.uids(), restarts_of(node)
     node.reboot()
     node.wait(lambda: all_started_again(node, starts), "kubelet has started all of ours again")
     node.wait(installed.ready, "both replicas are ready")
     assert world.uids() == before
-    later = an_lws("later", a_fake_spec("reboot"), replicas=2)
+    later = an_lws("later", a_fake_spec(pool), replicas=2)
     node.wait(lambda: world.create_lws(later), "kube-proxy routes to the webhook again")
     node.wait(lambda: world.whole(4, 4), "new groups are placed")
     assert before < world.uids()

@@ -3,7 +3,7 @@
 import itertools
 from collections import defaultdict
 
-from node.objects import SLICE
+from node.objects import SLICE, a_pool
 
 LWS = "/apis/leaderworkerset.x-k8s.io/v1"
 GROUP = "leaderworkerset.sigs.k8s.io/group-key"
@@ -33,15 +33,20 @@ class World:
 
     # -- make ------------------------------------------------------------------------------------
 
-    def add_pool(self, pool, nodes):
+    def add_pool(self, name, *, slices, nodes_each=4):
+        """Fake nodes `<pool>-<slice>-<n>`. Gives the pool's name, which no other test has: KWOK
+        does not keep a node alive that has the name of one that is gone.
+        """
+        pool = f"{self.namespace}-{name}"
         self._pools.append(pool)
-        for each in nodes:
+        for each in a_pool(pool, slices=slices, nodes_each=nodes_each):
             self.node.api.create("/api/v1/nodes", each)
         ready = f"pool={pool}"
         self.node.wait(
             lambda: all(map(is_ready, self.node.api.items("/api/v1/nodes", labelSelector=ready))),
             "fake nodes are ready",
         )
+        return pool
 
     def create_lws(self, lws):
         lws["metadata"]["namespace"] = self.namespace
