@@ -16,7 +16,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit e2e control-plane node soak bench bench-day manifests lock clean
+.PHONY: help venv demo test lint unit e2e peers control-plane node soak bench bench-day manifests lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -54,6 +54,10 @@ unit: venv ## Unit tests alone: a few minutes, no control plane
 
 e2e: control-plane ## End-to-end tests alone
 	$(BIN)/pytest --e2e tests/e2e $(WORKERS) $(ARGS)
+
+peers: control-plane ## End-to-end tests beside the real LeaderWorkerSet, JobSet and Kueue (built once, 9 minutes)
+	@$(BIN)/python tests/peers/programs.py
+	$(BIN)/pytest --e2e --peers -m peers tests/e2e $(WORKERS) $(ARGS)
 
 control-plane: venv ## Build etcd, kube-apiserver and the rest into the cache, once; 9 minutes; KUBERNETES=1.35.4
 	@$(BIN)/python -m lws_placement.localcluster.binaries

@@ -1,4 +1,6 @@
-"""`--e2e` adds the end-to-end tests, `--node` those on a real node; `pytest` alone has neither."""
+"""`--e2e` adds the end-to-end tests, `--peers` those of them that need the managers of other
+projects, `--node` those on a real node; `pytest` alone has none of them.
+"""
 
 import gc
 
@@ -9,6 +11,7 @@ def pytest_addoption(parser):
     parser.addoption("--e2e", action="store_true", help="also run against a real control plane")
     parser.addoption("--node", action="store_true", help="also run on a real kubeadm node")
     parser.addoption("--keep", action="store_true", help="leave the real node for a look")
+    parser.addoption("--peers", action="store_true", help="also beside real other managers")
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -16,6 +19,12 @@ def pytest_ignore_collect(collection_path, config):
     if name in ("e2e", "node") and not config.getoption(f"--{name}"):
         return True
     return None
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--peers"):
+        config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("peers")])
+        items[:] = [i for i in items if not i.get_closest_marker("peers")]
 
 
 def pytest_collection_finish(session):

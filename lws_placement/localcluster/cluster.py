@@ -161,6 +161,17 @@ class LocalCluster:
             self._processes.pop().stop()
         self.scheduler = None
 
+    def attach(self, process: Process) -> None:
+        """A program of somebody else, which is watched, shown and stopped with ours from now on."""
+        self._processes.append(process)
+
+    def end(self, process: Process | None) -> bool:
+        """One of its programs. False if it was not there."""
+        if process is not None:
+            process.stop()
+            self._processes.remove(process)
+        return process is not None
+
     @property
     def processes(self) -> tuple[Process, ...]:
         """Its programs, in the order in which they were started."""
@@ -215,13 +226,6 @@ class LocalCluster:
         return self._save_kubeconfig(path, {"token": token})
 
     # -- inside ----------------------------------------------------------------------------------
-
-    def end(self, process: Process | None) -> bool:
-        """Stops one of its programs. False if it was not there."""
-        if process is not None:
-            process.stop()
-            self._processes.remove(process)
-        return process is not None
 
     def _run(self, program: str, *flags: str, name: str = "") -> Process:
         """`name` tells several of one program apart."""

@@ -55,6 +55,18 @@ def module_version(program: GoProgram) -> str:
     return max((p, v) for p, v in required if f"{program.package}/".startswith(f"{p}/"))[1]
 
 
+def module_folder(program: GoProgram, progress: Progress) -> Path:
+    """Where Go keeps the sources of the module that `program` is a command of: its manifests.
+
+    Raises LocalClusterError with Go's words.
+    """
+    command = [_go(progress), "list", "-mod=readonly", "-f", "{{.Module.Dir}}", program.package]
+    done = run_whole(command, cwd=program.module, env=os.environ | {"GOTOOLCHAIN": "local"})
+    if done.returncode != 0:
+        raise LocalClusterError(f"looking for {program.package} failed: {done.stdout[-1500:]}")
+    return Path(done.stdout.splitlines()[-1])
+
+
 def build_missing(
     programs: Sequence[GoProgram], folder: Path, *, what: str, progress: Progress
 ) -> None:

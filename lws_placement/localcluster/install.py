@@ -49,6 +49,8 @@ class Installation:
         self._lease_s = lease_s
         self.webhook_port, self.extender_port = free_ports(2)
         self.servers: dict[str, Process] = {}
+        self.roles: dict[str, str] = {}
+        """Of each container of the Deployment, by its name; as the applied overlay has them."""
         self._kubeconfig: Path | None = None
 
     def apply(self, overlay: str = "standalone") -> None:
@@ -60,6 +62,8 @@ class Installation:
         if any(o["kind"] == "CustomResourceDefinition" for o in first):
             self.wait_for(self._established, "")
         self.cluster.kubectl(*_APPLY, stdin=text)
+        (deployment,) = [o for o in objects if o["kind"] == "Deployment"]
+        self.roles = roles_of(deployment)
         self._kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT)
 
     def objects(self, overlay: str) -> list[Raw]:
@@ -188,4 +192,12 @@ class Installation:
         return all(w["clientConfig"].get("caBundle") for w in webhooks)
 
 
+def roles_of(deployment: Raw) -> dict[str, str]:
+    """What `--roles` is for each container of this name."""
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    flags = {c["name"]: [a for a in c["args"] if a.startswith(_ROLES)] for c in containers}
+    return {name: given[0].removeprefix(_ROLES) for name, given in flags.items() if given}
+
+
+_ROLES = "--roles="
 _APPLY = ("apply", "--server-side", "--force-conflicts", "-f", "-")

@@ -3,51 +3,81 @@
 import itertools
 
 import pytest
+from e2e.clusters import installed_on
 from e2e.kubeadm import Kubeadm
 from e2e.mortals import Mortals, nothing_to_do
 from e2e.resources import path_of
 from e2e.rollouts import History
-from e2e.servers import start
-from e2e.service import Service
 from e2e.stack import Scene
+from peers.managers import Manager
+from peers.programs import find_or_build as find_or_build_peer
 
 from lws_placement.localcluster.binaries import find_or_build
 from lws_placement.localcluster.cluster import LocalCluster
-from lws_placement.localcluster.install import Installation
 
 _numbers = itertools.count(1)
 
 
+BUILT_IN, UPSTREAM = "built-in", "upstream"
+
+
+def pytest_generate_tests(metafunc):
+    """With `--peers`, a test that is marked so runs with either controller of LeaderWorkerSets."""
+    wanted = metafunc.definition.get_closest_marker("upstream_too")
+    if wanted and metafunc.config.getoption("--peers"):
+        either = [BUILT_IN, pytest.param(UPSTREAM, marks=pytest.mark.peers)]
+        metafunc.parametrize("controller", either, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def binaries(pytestconfig):
+def say(pytestconfig):
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
 
-    def say(line):
+    def line(text):
         with capture.global_and_fixture_disabled():
-            print(f"\n{line}", flush=True)
+            print(f"\n{text}", flush=True)
 
+    return line
+
+
+@pytest.fixture(scope="session")
+def binaries(say):
     return find_or_build(say)
 
 
 @pytest.fixture(scope="session")
-def installation(binaries, tmp_path_factory):
-    """Everything as users install it: two replicas of two processes, Services before the gates."""
-    with LocalCluster(tmp_path_factory.mktemp("cluster") / "a", binaries) as cluster:
-        installed = Installation(cluster)
-        services = []
-        try:
-            installed.apply("standalone")
-            ports_files = [cluster.folder / f"{name}.ports" for name in ("gate-a", "gate-b")]
-            services.append(Service(installed.webhook_port, "webhook", ports_files))
-            services.append(Service(installed.extender_port, "extender", ports_files))
-            for name in ("brain-a", "brain-b", "gate-a", "gate-b"):  # a brain writes the CA bundle
-                start(installed, name)
-            installed.start_scheduler()
-            yield installed
-        finally:
-            for service in services:
-                service.close()
-            installed.stop()
+def peer(binaries, say):
+    """The program of another project, by its name."""
+    return lambda name: find_or_build_peer(name, binaries["kubectl"], say)
+
+
+@pytest.fixture(scope="session")
+def controller(request):
+    """Whose controller of LeaderWorkerSets a test runs with."""
+    return getattr(request, "param", BUILT_IN)
+
+
+@pytest.fixture(scope="session")
+def installation(controller, request):
+    return request.getfixturevalue("standalone" if controller == BUILT_IN else "beside_upstream")
+
+
+@pytest.fixture(scope="session")
+def standalone(binaries, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cluster") / "a"
+    with LocalCluster(folder, binaries) as cluster, installed_on(cluster, "standalone") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def beside_upstream(binaries, peer, tmp_path_factory):
+    with LocalCluster(tmp_path_factory.mktemp("upstream") / "u", binaries) as cluster:
+        manager = Manager(cluster, peer("lws"))
+        manager.install()
+        manager.start()
+        with installed_on(cluster, "beside-upstream") as made:
+            made.upstream = manager
+            yield made
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 
+from e2e.rollouts import has_seen
 from e2e.stack import LWS
 
 LIGHT = {"cpu": "10m"}
@@ -28,7 +29,7 @@ def wait_available(scene, groups):
         obj = scene.one("lws", "llm")
         status = obj.get("status", {})
         return (
-            status.get("observedGeneration") == obj["metadata"]["generation"]
+            has_seen(obj)
             and status.get("readyReplicas", 0) == status.get("replicas", 0) == groups
             and is_true(obj, "Available")
         )

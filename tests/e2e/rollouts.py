@@ -90,15 +90,35 @@ def condition(scene, kind, lws="llm"):
 
 def is_done(scene, replicas, lws="llm"):
     obj = scene.one("lws", lws)
-    status, meta = obj.get("status", {}), obj["metadata"]
+    leaders = [s for s in scene.get("statefulsets") if s["metadata"]["name"] == lws]
+    status = obj.get("status", {})
     conditions = {c["type"]: c["status"] for c in status.get("conditions", [])}
+    counts = {status.get(key, 0) for key in ("replicas", "readyReplicas", "updatedReplicas")}
     return (
-        status.get("observedGeneration") == meta["generation"]
-        and status["updatedReplicas"] == status["readyReplicas"] == status["replicas"] == replicas
+        has_seen(obj)
+        and _ask_for(obj, leaders, replicas)
+        and counts == {replicas}
         and conditions.get("Available") == "True"
-        and scene.one("sts", lws)["spec"]["replicas"] == replicas
         and list(images(scene, lws)) == list(range(replicas))
     )
+
+
+def has_seen(lws):
+    """Does the status tell of this generation? Older LeaderWorkerSets do not say of which."""
+    generation = lws["metadata"]["generation"]
+    return "status" in lws and lws["status"].get("observedGeneration", generation) == generation
+
+
+def _ask_for(lws, sets, replicas):
+    """Is the leaders' StatefulSet there, of these templates and for so many groups?"""
+    wanted = lws["spec"]["leaderWorkerTemplate"]
+    wanted = wanted.get("leaderTemplate") or wanted["workerTemplate"]
+    asked = [(s["spec"]["replicas"], _image(s["spec"]["template"])) for s in sets]
+    return asked == [(replicas, _image(wanted))]
+
+
+def _image(template):
+    return template["spec"]["containers"][0]["image"]
 
 
 def wait_done(scene, replicas, lws="llm", timeout_s=90.0):

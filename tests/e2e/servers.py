@@ -17,6 +17,6 @@ def start(installed, name, *flags, **more):
 
 
 def launch(installed, name, *flags, **more):
-    """Without waiting until it is ready."""
-    roles = "gate" if name.startswith("gate") else "brain"
+    """Without waiting until it is ready. `brain-a` is as the Deployment's container `brain`."""
+    roles = installed.roles[name.partition("-")[0]]
     installed.start_server(name, roles=roles, flags=[*HASTY, *flags], **more)

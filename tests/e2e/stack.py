@@ -37,12 +37,14 @@ class Scene:
         for obj in objects:
             self.cluster.api.create(path_to_make(obj, self.namespace), obj)
 
-    def pool(self, domains, nodes_each=4, *, capacity=CHIPS, prefix="n", taints=()):
-        """Nodes `<namespace>-<prefix><domain>-<node>`; domain values are d00, d01, ..."""
+    def pool(self, domains, nodes_each=4, *, capacity=CHIPS, prefix="n", taints=(), key=""):
+        """Nodes `<namespace>-<prefix><domain>-<node>`; domain values of the scene's key, or of
+        `key`, are n00, n01, ...
+        """
         made = [
             a_simulated_node(
                 f"{self.namespace}-{prefix}{d:02}-{n}",
-                labels={self.key: f"{prefix}{d:02}", "pool": self.namespace},
+                labels={key or self.key: f"{prefix}{d:02}", "pool": self.namespace},
                 capacity=capacity,
                 taints=taints,
             )

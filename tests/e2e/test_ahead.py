@@ -1,6 +1,9 @@
 """Groups that are held before they have a pod: all of them pinned at admission, none gated."""
 
+import pytest
 
+
+@pytest.mark.upstream_too
 def test_pods_of_a_group_that_was_planned_ahead_never_carry_a_gate(scene):
     scene.pool(2)
     scene.create(no_pods(scene))
@@ -13,6 +16,7 @@ def test_pods_of_a_group_that_was_planned_ahead_never_carry_a_gate(scene):
     assert scene.broken_promises() == []
 
 
+@pytest.mark.upstream_too
 def test_a_group_without_pods_yields_its_domain_to_one_that_waits(scene, other_scene):
     scene.pool(1)
     scene.create(no_pods(scene))

@@ -1,5 +1,6 @@
 """A real HorizontalPodAutoscaler on a LeaderWorkerSet: it reads scale and selector, and scales."""
 
+import pytest
 from e2e.stack import CHIPS
 
 from lws_placement.localcluster.metrics_api import MetricsApi
@@ -32,6 +33,7 @@ def an_autoscaler(scene, lws):
     }
 
 
+@pytest.mark.upstream_too
 def test_an_autoscaler_adds_groups_and_takes_them_back(scene):
     """The leaders are asked for 4 cpu each; half of it is the aim."""
     scene.pool(3, nodes_each=2, capacity={**CHIPS, "cpu": "16"})

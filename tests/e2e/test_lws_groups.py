@@ -6,6 +6,7 @@ collector. Names in brackets are the cases of LeaderWorkerSet's own tests that a
 
 import json
 
+import pytest
 from e2e.groups import (
     LIGHT,
     NEVER_READY,
@@ -87,6 +88,7 @@ def test_deletion_does_not_wait_for_us(scene):
 # -- scale -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.upstream_too
 def test_scaled_up_down_to_zero_and_from_zero(scene):
     """[ctl-1, ctl-2, ctl-3, ctl-4]: groups that stay are not touched."""
     start(scene, light(scene, replicas=1), 1)

@@ -1,5 +1,6 @@
 """Rolling updates of sets with exclusive topology: surge groups need a second domain."""
 
+import pytest
 from e2e.rollouts import images, patch, revisions, rollout, set_image, uids, wait_done
 from e2e.stack import LWS
 
@@ -17,6 +18,7 @@ def notes(scene):
     return {e["message"] for e in scene.events("SurgeWaits")}
 
 
+@pytest.mark.upstream_too
 def test_every_group_returns_to_its_own_domain(scene):
     before = placed(scene, domains=4)
     set_image(scene, "model:2")
@@ -26,6 +28,7 @@ def test_every_group_returns_to_its_own_domain(scene):
     assert scene.broken_promises() == []
 
 
+@pytest.mark.upstream_too
 def test_a_surge_group_takes_a_free_domain(scene, history):
     before = placed(scene, domains=3, unavailable=0, surge=1)
     seen = history()
@@ -37,6 +40,7 @@ def test_a_surge_group_takes_a_free_domain(scene, history):
     assert notes(scene) == set()
 
 
+@pytest.mark.upstream_too
 def test_without_a_free_domain_groups_are_replaced_in_place(scene, history):
     before = placed(scene, domains=2, unavailable=1, surge=1)
     seen = history()
@@ -68,6 +72,7 @@ def test_without_placement_a_surge_group_that_the_scheduler_refuses_is_done_with
     assert any("replaced in place" in note for note in notes(scene))
 
 
+@pytest.mark.upstream_too
 def test_an_update_right_after_a_group_has_restarted(scene):
     placed(scene, domains=3, replicas=3)
     before = uids(scene)

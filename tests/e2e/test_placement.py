@@ -27,6 +27,7 @@ def whole_groups(scene):
     return [g for g, n in counts.items() if n == 4]
 
 
+@pytest.mark.upstream_too
 def test_the_trap_is_solved_ten_of_ten(scene):
     lay_the_trap(scene)
     scene.wait_bound(40, "trap")
@@ -107,6 +108,7 @@ def _tried(pod):
     return bool(pod["spec"].get("nodeName")) or refused
 
 
+@pytest.mark.upstream_too
 def test_a_leader_without_tpu_shares_the_slice_with_its_workers(scene):
     nodes = scene.pool(2, capacity={**CHIPS, "cpu": "6"})
     # Chips are free everywhere in the first slice, but no cpu is left for the leader.
@@ -135,6 +137,7 @@ def test_workers_may_exist_before_the_leader_is_bound(scene):
     assert len(scene.holds()) == 1
 
 
+@pytest.mark.upstream_too
 def test_a_waiting_group_says_why_and_is_placed_as_soon_as_room_appears(scene):
     nodes = scene.pool(3)
     scene.create(*[scene.filler(n) for n in nodes if n.endswith("-0")])
@@ -166,6 +169,7 @@ def test_a_template_that_fits_no_node_waits_with_the_amounts_and_hurts_nobody(sc
     assert scene.bound("huge") == []
 
 
+@pytest.mark.upstream_too
 def test_a_key_that_no_node_carries_is_a_warning_and_an_event(scene):
     scene.pool(1)
     lws = scene.lws(annotations={}, exclusive=False)
@@ -186,6 +190,7 @@ def test_a_foreign_pod_without_accelerators_never_waits_for_us(scene):
     assert node in nodes
 
 
+@pytest.mark.upstream_too
 def test_a_foreign_pod_is_kept_off_accelerators_that_are_held(scene):
     """The leader never becomes ready, so its workers do not exist yet; their room is held."""
     scene.pool(1)
@@ -211,6 +216,7 @@ def _foreign(scene, resources):
     return pod
 
 
+@pytest.mark.upstream_too
 @pytest.mark.parametrize("victim", ["leader", "worker"])
 def test_a_deleted_pod_restarts_its_whole_group_in_its_own_domain(scene, victim):
     scene.pool(3)
@@ -234,6 +240,7 @@ def _all_new(scene, before, prefix):
     return all(n in now and now[n] != before[n] for n in names)
 
 
+@pytest.mark.upstream_too
 def test_holds_end_when_their_group_is_gone(scene):
     scene.pool(3)
     scene.create(scene.lws(replicas=3))
@@ -245,6 +252,7 @@ def test_holds_end_when_their_group_is_gone(scene):
     scene.wait(lambda: not scene.holds(), "no hold is left")
 
 
+@pytest.mark.upstream_too
 def test_a_recreated_lws_of_the_same_name_is_a_new_one(scene):
     scene.pool(1)
     scene.create(scene.lws())
@@ -259,6 +267,7 @@ def test_a_recreated_lws_of_the_same_name_is_a_new_one(scene):
     assert scene.broken_promises() == []
 
 
+@pytest.mark.upstream_too
 def test_a_pinned_pod_whose_node_is_cordoned_is_replaced(scene):
     """The scheduler is stopped meanwhile, so that the pods are pinned but not bound."""
     nodes = scene.pool(2)

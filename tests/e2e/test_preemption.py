@@ -75,6 +75,7 @@ def low_has_the_only_slice(scene, classes):
     scene.wait_bound(4, "low")
 
 
+@pytest.mark.upstream_too
 def test_a_group_spread_over_a_slice_goes_whole_for_a_leader_that_outranks_it(scene, classes):
     low_has_the_only_slice(scene, classes)
     before = uids(scene.bound("low"))
@@ -141,6 +142,7 @@ def test_an_equal_or_a_polite_group_waits(scene, classes, who):
     assert uids(scene.bound("low")) == before
 
 
+@pytest.mark.upstream_too
 def test_a_budget_is_respected_and_then_gone(scene, classes):
     low_has_the_only_slice(scene, classes)
     scene.create(a_budget(scene, "low"))
@@ -181,6 +183,7 @@ def test_the_next_planner_finishes_what_a_killed_one_began(scene, classes):
         start(scene.installation, "brain-b")
 
 
+@pytest.mark.upstream_too
 def test_a_group_goes_whole_for_one_foreign_pod_that_outranks_it(scene, classes):
     """kube-scheduler alone would evict one worker, and the group would be back on three nodes."""
     low_has_the_only_slice(scene, classes)
@@ -210,6 +213,7 @@ def with_subgroups(scene, lws, size):
     return lws
 
 
+@pytest.mark.upstream_too
 def test_two_groups_go_whole_for_one_that_needs_a_slice_for_each_subgroup(scene, classes):
     """Of three slices the one of the highest priority is left alone."""
     scene.pool(3, 2)
@@ -232,6 +236,7 @@ def test_two_groups_go_whole_for_one_that_needs_a_slice_for_each_subgroup(scene,
     scene.wait_bound(4, "low")
 
 
+@pytest.mark.upstream_too
 def test_a_gang_takes_the_room_of_a_group_that_it_outranks(scene, classes):
     scene.pool(1, 2)
     scene.create(a_set(scene, "low", classes["low"], size=2))

@@ -30,6 +30,7 @@ def resize(scene, size):
 # -- the room is taken ---------------------------------------------------------------------------
 
 
+@pytest.mark.upstream_too
 @pytest.mark.parametrize("fillers", [1, 2])
 def test_a_foreign_pod_that_got_the_room_first_costs_a_node_or_the_domain(pinned, fillers):
     """Bound past extender and scheduler, as a static pod is: a spare node serves, else a move."""
@@ -44,6 +45,7 @@ def test_a_foreign_pod_that_got_the_room_first_costs_a_node_or_the_domain(pinned
     assert pinned.broken_promises() == []
 
 
+@pytest.mark.upstream_too
 def test_a_half_bound_group_whose_room_is_taken_is_moved_whole(scene):
     scene.pool(2)
     lws = scene.lws(size=4, leader=MODEL, startupPolicy="LeaderReady")
@@ -138,6 +140,7 @@ def a_volume_in(scene, value):
 MOUNTED = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
 
 
+@pytest.mark.upstream_too
 @pytest.mark.parametrize("leader", [None, MODEL], ids=["leader refused", "worker refused"])
 def test_a_group_that_kube_scheduler_refuses_in_a_domain_moves_to_another(scene, leader):
     scene.pool(2)
@@ -150,6 +153,7 @@ def test_a_group_that_kube_scheduler_refuses_in_a_domain_moves_to_another(scene,
     scene.wait(lambda: len(scene.holds()) == 1, "one hold")
 
 
+@pytest.mark.upstream_too
 def test_a_group_that_is_refused_everywhere_holds_nothing_and_tries_again(scene, tmp_path):
     scene.pool(2)
     scene.create(a_claim(scene))
@@ -176,6 +180,7 @@ def test_a_group_that_is_refused_everywhere_holds_nothing_and_tries_again(scene,
 # -- recreation ------------------------------------------------------------------------------------
 
 
+@pytest.mark.upstream_too
 def test_a_recreated_group_returns_to_its_domain_while_another_group_waits_for_it(scene):
     scene.pool(1)
     scene.create(scene.lws())
@@ -189,6 +194,7 @@ def test_a_recreated_group_returns_to_its_domain_while_another_group_waits_for_i
     assert scene.bound("next") == []
 
 
+@pytest.mark.upstream_too
 def test_a_worker_that_is_deleted_by_force_comes_back_in_its_domain(scene):
     scene.pool(2)
     scene.create(scene.lws(size=3))
@@ -201,6 +207,7 @@ def test_a_worker_that_is_deleted_by_force_comes_back_in_its_domain(scene):
     assert len(scene.holds()) == 1
 
 
+@pytest.mark.upstream_too
 def test_a_domain_whose_nodes_fail_again_and_again_becomes_the_last_choice(scene):
     """At the second failure, in these tests. The kubelet refuses a pod, as with a broken device
     plugin.
@@ -269,6 +276,7 @@ def kept_failed(scene):
 # -- the LeaderWorkerSet ---------------------------------------------------------------------------
 
 
+@pytest.mark.upstream_too
 def test_a_placed_group_that_grows_stays_where_there_is_room_and_else_moves_whole(scene):
     scene.pool(1)
     scene.pool(1, 5, prefix="m")
@@ -313,6 +321,7 @@ def test_a_waiting_group_whose_annotation_is_removed_is_scheduled_plainly(scene)
     assert scene.holds() == []
 
 
+@pytest.mark.upstream_too
 def test_a_placed_group_whose_topology_key_changes_is_placed_by_the_new_one(scene):
     scene.pool(2)
     scene.create(scene.lws(size=3))
@@ -341,6 +350,7 @@ def _pods_with(scene, key):
     return sum(n.get(f"{LWS}/exclusive-topology") == key for n in notes)
 
 
+@pytest.mark.upstream_too
 def test_a_waiting_group_whose_set_is_deleted_leaves_nothing(scene):
     scene.pool(1, 2)
     scene.create(scene.lws())
@@ -367,6 +377,7 @@ def owners(scene, kind, name):
     return scene.one(kind, name)["metadata"].get("ownerReferences")
 
 
+@pytest.mark.upstream_too
 def test_a_group_that_a_quota_cuts_short_keeps_its_room_until_it_may_be_whole(scene):
     scene.pool(1)
     quota = {

@@ -46,6 +46,7 @@ def domain(scene):
 # -- pinned, not bound yet -----------------------------------------------------------------------
 
 
+@pytest.mark.upstream_too
 @pytest.mark.parametrize("trouble", ["deleted", "not ready", "cordoned", "relabelled"])
 def test_a_pinned_member_whose_node_fails_gets_a_spare_node_of_its_domain(pinned, trouble):
     node = pinned.pin("llm-0")
@@ -67,6 +68,7 @@ def test_a_pinned_member_whose_node_fails_gets_a_spare_node_of_its_domain(pinned
 # -- bound ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.upstream_too
 def test_a_group_on_a_cordoned_node_runs_on_and_leaves_the_node_at_its_next_restart(placed):
     node, old, uids = placed.node_of("llm-0-1"), domain(placed), placed.uids()
     placed.kubectl("cordon", node)
@@ -76,6 +78,7 @@ def test_a_group_on_a_cordoned_node_runs_on_and_leaves_the_node_at_its_next_rest
     assert domain(placed) == old
 
 
+@pytest.mark.upstream_too
 def test_a_group_of_which_a_node_is_drained_comes_back_on_a_spare_node(placed):
     node, old = placed.node_of("llm-0-1"), domain(placed)
     placed.kubectl("drain", node, "--force", "--ignore-daemonsets", "--timeout=30s")
@@ -90,6 +93,7 @@ def test_a_group_of_which_a_node_is_tainted_noexecute_comes_back_on_a_spare_node
     assert domain(placed) == old
 
 
+@pytest.mark.upstream_too
 def test_without_a_spare_node_the_group_moves_whole_to_a_free_domain(scene):
     scene.pool(2)
     scene.create(scene.lws(size=4))
@@ -100,6 +104,7 @@ def test_without_a_spare_node_the_group_moves_whole_to_a_free_domain(scene):
     assert domain(scene) != old
 
 
+@pytest.mark.upstream_too
 def test_without_any_free_domain_the_group_is_released_and_waits_and_says_why(scene):
     scene.pool(1)
     scene.create(scene.lws(size=4))
@@ -134,6 +139,7 @@ def test_a_whole_group_of_which_a_node_is_relabelled_runs_on_until_its_next_rest
 # -- dead ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.upstream_too
 def test_a_dead_node_keeps_its_domain_shut_and_the_event_names_the_step(placed):
     node = placed.node_of("llm-0-1")
     with dead(placed, node):
@@ -168,6 +174,7 @@ def restart_brains(scene, *flags):
 # -- bound, long ago -----------------------------------------------------------------------------
 
 
+@pytest.mark.upstream_too
 def test_a_group_of_which_a_node_is_deleted_comes_back_on_a_spare_node(
     module_scene, deleted_at_first
 ):

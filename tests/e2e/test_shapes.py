@@ -7,14 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from e2e.resources import path_of
+from e2e.other_groups import OURS, a_group_job, group_pods, leases_of, node_domains
 from e2e.stack import CHIPS, LWS
-
-OURS = "lws-placement.dev"
-
-
-def node_domains(scene, pods):
-    return {scene.domain_of(p["spec"]["nodeName"]) for p in pods}
 
 
 def by_subgroup(scene, lws="llm"):
@@ -31,13 +25,7 @@ def with_subgroups(lws, size, kind="LeaderWorker"):
     return lws
 
 
-def leases_of(scene):
-    found = scene.cluster.api.items(path_of("leases", "lws-placement-system"))
-    notes = [x["metadata"].get("annotations", {}).get(f"{OURS}/hold") for x in found]
-    bodies = [json.loads(note) for note in notes if note]
-    return [b for b in bodies if any(h["namespace"] == scene.namespace for h in b["holders"])]
-
-
+@pytest.mark.upstream_too
 def test_each_subgroup_has_a_domain_of_its_own_all_or_none(scene):
     scene.pool(2, nodes_each=2)
     notes = {f"{LWS}/subgroup-exclusive-topology": scene.key}
@@ -64,6 +52,7 @@ def test_each_subgroup_has_a_domain_of_its_own_all_or_none(scene):
     scene.wait(lambda: leases_of(scene) == [], "no Lease is left over")
 
 
+@pytest.mark.upstream_too
 def test_a_leader_outside_of_the_subgroups_runs_on_a_machine_of_another_type(scene):
     scene.pool(2, nodes_each=2)
     (cpu_node,) = scene.pool(1, nodes_each=1, capacity={"cpu": "64"}, prefix="cpu")
@@ -78,6 +67,7 @@ def test_a_leader_outside_of_the_subgroups_runs_on_a_machine_of_another_type(sce
     assert places["0"] != places["1"]
 
 
+@pytest.mark.upstream_too
 def test_subgroups_lie_inside_the_groups_own_domain(scene):
     """The rack (exclusive) is the test's key; blocks of two nodes are the subgroups' domains."""
     nodes = scene.pool(2, nodes_each=4)
@@ -98,6 +88,7 @@ def test_subgroups_lie_inside_the_groups_own_domain(scene):
     assert sorted(map(sorted, blocks.values())) == [["b2"], ["b3"]]
 
 
+@pytest.mark.upstream_too
 def test_groups_of_other_sets_share_a_domain_where_the_scope_allows(scene):
     scene.pool(1, nodes_each=4)
     notes = {f"{OURS}/scope": "LeaderWorkerSet"}
@@ -114,6 +105,7 @@ def test_groups_of_other_sets_share_a_domain_where_the_scope_allows(scene):
     assert scene.bound("alone") == []
 
 
+@pytest.mark.upstream_too
 def test_a_gang_is_all_or_nothing_anywhere(scene):
     nodes = scene.pool(2, nodes_each=2)
     scene.create(scene.filler(nodes[0], CHIPS))
@@ -127,6 +119,7 @@ def test_a_gang_is_all_or_nothing_anywhere(scene):
     assert lease["topologyKey"] == ""
 
 
+@pytest.mark.upstream_too
 def test_a_gang_stays_within_one_region(scene):
     nodes = scene.pool(2, nodes_each=2)
     scene.create(scene.filler(nodes[0], CHIPS))
@@ -134,28 +127,6 @@ def test_a_gang_stays_within_one_region(scene):
     scene.create(scene.lws(size=2, exclusive=False, annotations=notes))
     scene.wait_bound(2)
     assert node_domains(scene, scene.bound()) == {"n01"}
-
-
-def a_group_job(scene, name, pods, **notes):
-    template = scene.lws()["spec"]["leaderWorkerTemplate"]["workerTemplate"]
-    template["metadata"] = {
-        "labels": {f"{OURS}/group": name},
-        "annotations": {f"{OURS}/{key.replace('_', '-')}": value for key, value in notes.items()},
-    }
-    template["spec"]["restartPolicy"] = "Never"
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "namespace": scene.namespace},
-        "spec": {"completions": pods, "parallelism": pods, "template": template},
-    }
-
-
-def group_pods(scene, name):
-    pods = scene.get("pods", labels=f"{OURS}/group={name}")
-    return [
-        p for p in pods if p["spec"].get("nodeName") and "deletionTimestamp" not in p["metadata"]
-    ]
 
 
 def test_the_pods_of_a_job_are_placed_when_all_are_there(scene):
@@ -219,6 +190,7 @@ def test_pods_of_a_set_and_bare_pods_are_groups_by_their_label(scene):
     assert sorted(map(sorted, places)) == [["n00"], ["n01"]]
 
 
+@pytest.mark.upstream_too
 def test_bad_annotations_are_refused_with_the_reason(scene):
     scene.pool(1, nodes_each=1)
     for notes, text in (
@@ -237,6 +209,7 @@ def test_bad_annotations_are_refused_with_the_reason(scene):
     assert f"metadata.annotations[{OURS}/group-size] is missing" in answer
 
 
+@pytest.mark.upstream_too
 @pytest.mark.parametrize("way", ["managed: false", "release"])
 def test_a_group_is_let_go_on_request(scene, way):
     """Nothing fits the whole group; its leader may run all the same."""

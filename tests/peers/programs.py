@@ -1,0 +1,77 @@
+"""The managers of LeaderWorkerSet, JobSet and Kueue, built from their own Go modules, once.
+
+Each has a module manifest of its own: their requirements do not agree. Beside a program lies what
+its project's `config/default` gives in kustomize, so that later runs need neither Go nor sources.
+"""
+
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lws_placement.errors import LocalClusterError
+from lws_placement.localcluster.go_build import (
+    GoProgram,
+    Progress,
+    build_missing,
+    cache_folder,
+    module_folder,
+    module_version,
+    only_one,
+)
+
+_MODULES = Path(__file__).parent / "modules"
+_MANIFESTS = "manifests.yaml"
+_PACKAGES = {
+    "lws": "sigs.k8s.io/lws/cmd",
+    "jobset": "sigs.k8s.io/jobset",
+    "kueue": "sigs.k8s.io/kueue/cmd/kueue",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A manager, and the objects that its project installs."""
+
+    name: str
+    path: Path
+    manifests: Path
+
+
+def find_or_build(name: str, kubectl: str, progress: Progress) -> Program:
+    """The manager of that name; raises LocalClusterError that says what is missing."""
+    program = GoProgram(name, _MODULES / name, _PACKAGES[name])
+    folder = cache_folder() / f"{name}-{module_version(program)}" / "bin"
+    what = f"{folder.parent.name} (about 3 minutes on 2 cores)"
+    build_missing([program], folder, what=what, progress=progress)
+    manifests = folder.parent / _MANIFESTS
+    with only_one(folder / ".lock", what, progress):
+        if not manifests.exists():
+            source = module_folder(program, progress) / "config" / "default"
+            _save(_kustomized(kubectl, source), manifests)
+    return Program(name, folder / name, manifests)
+
+
+def _kustomized(kubectl: str, source: Path) -> str:
+    command = [kubectl, "kustomize", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LocalClusterError(f"kustomize {source}: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def _save(text: str, path: Path) -> None:
+    """It appears under its name only when it is complete."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "w") as f:
+        f.write(text)
+    Path(draft).rename(path)
+
+
+if __name__ == "__main__":
+    from lws_placement.localcluster.binaries import find_or_build as control_plane
+
+    binaries = control_plane(print)
+    for peer in _PACKAGES:
+        find_or_build(peer, binaries["kubectl"], print)
