@@ -23,7 +23,7 @@ from lws_placement.engine.lws_names import (
     GROUP,
     LWS_NAME,
 )
-from lws_placement.engine.lws_validation import problems_of
+from lws_placement.engine.lws_validation import FieldError, problems_of, problems_of_placement
 from lws_placement.engine.pod_admission import (
     Owner,
     Pin,
@@ -45,6 +45,10 @@ Raw = dict[str, Any]
 
 _MOST_BYTES = 8 * 2**20
 """etcd holds objects of 1.5 MB; a review holds two of them, escaped."""
+
+
+class Rules(Protocol):
+    def __call__(self, lws: Raw, old: Raw | None, /, *, most_size: int) -> list[FieldError]: ...
 
 
 class Lookup(Protocol):
@@ -126,13 +130,16 @@ def build_app(
         old = request.the_object()
         return allow(request, patch=json_patch(old, with_defaults(old)))
 
-    async def validate_lws(request: AdmissionRequest) -> Raw:
-        lws = request.the_object()
-        before = request.old_object if request.operation == "UPDATE" else None
-        problems = problems_of(lws, before, most_size=max_group_size)
-        if problems:
-            return deny(request, _joined(problems))
-        return allow(request, warnings=_warnings(lws))
+    def validate(rules: Rules) -> Callable[[AdmissionRequest], Awaitable[Raw]]:
+        async def decide(request: AdmissionRequest) -> Raw:
+            lws = request.the_object()
+            before = request.old_object if request.operation == "UPDATE" else None
+            problems = rules(lws, before, most_size=max_group_size)
+            if problems:
+                return deny(request, _joined(problems))
+            return allow(request, warnings=_warnings(lws))
+
+        return decide
 
     def _warnings(lws: Raw) -> list[str]:
         notes = lws["metadata"].get("annotations") or {}
@@ -146,7 +153,8 @@ def build_app(
     app = web.Application(client_max_size=_MOST_BYTES)
     app.router.add_post("/mutate-pods", _handler(mutate_pod))
     app.router.add_post("/mutate-lws", _handler(mutate_lws))
-    app.router.add_post("/validate-lws", _handler(validate_lws))
+    app.router.add_post("/validate-lws", _handler(validate(problems_of)))
+    app.router.add_post("/validate-placement", _handler(validate(problems_of_placement)))
     return app
 
 
@@ -187,7 +195,7 @@ def _outcome(old: Raw, admitted: Raw | Denied) -> Admission | None:
     return Admission(notes[ADMITTED])
 
 
-def _joined(problems: list[Any]) -> str:
+def _joined(problems: list[FieldError]) -> str:
     """As apimachinery's aggregate prints them."""
     if len(problems) == 1:
         return str(problems[0])

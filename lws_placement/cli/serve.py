@@ -65,6 +65,7 @@ T = TypeVar("T")
 _CONFIGURATIONS = (
     "mutatingwebhookconfigurations/lws-placement-mutating",
     "mutatingwebhookconfigurations/lws-placement-lws",
+    "validatingwebhookconfigurations/lws-placement-validating",
     "validatingwebhookconfigurations/lws-placement-lws",
 )
 _CERTIFICATES_EVERY_S = 20.0

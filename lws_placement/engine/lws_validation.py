@@ -66,17 +66,28 @@ def problems_of(
     errors = [
         *_name(lws),
         *_sizes(spec),
-        *_largest(spec, old, most_size=most_size),
         *_rollout(spec),
         *_subgroups(lws, spec),
-        *_topology_keys(lws, old),
         *_room_in_names(lws, old),
         *_budget(lws),
-        *_placement(lws, old),
+        *problems_of_placement(lws, old, most_size=most_size),
     ]
     if old is not None:
         errors += _changes(spec, _object(old.get("spec")))
     return errors
+
+
+def problems_of_placement(
+    lws: Raw, old: Raw | None = None, *, most_size: int = DEFAULT_MOST_SIZE
+) -> list[FieldError]:
+    """What groups cannot be placed by, whoever makes them: all that we have a say in beside another
+    controller of LeaderWorkerSets.
+    """
+    return [
+        *_largest(_object(lws.get("spec")), old, most_size=most_size),
+        *_topology_keys(lws, old),
+        *_placement(lws, old),
+    ]
 
 
 def _name(lws: Raw) -> list[FieldError]:

@@ -334,17 +334,38 @@ async def test_a_bad_topology_key_is_refused_when_it_changes_and_never_on_other_
     assert not answer["response"]["allowed"]
 
 
-async def test_a_key_that_no_node_carries_is_a_warning():
+@pytest.mark.parametrize("path", ["/validate-lws", "/validate-placement"])
+async def test_a_key_that_no_node_carries_is_a_warning(path):
     lws = an_lws(notes={f"{P}/exclusive-topology": "example.com/rack"})
-    _, answer = await call("/validate-lws", a_review(lws), Lookup(known=False))
+    _, answer = await call(path, a_review(lws), Lookup(known=False))
     assert answer["response"]["allowed"]
     assert "no node carries the label example.com/rack" in answer["response"]["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("lws", "says"),
+    [
+        (an_lws(notes={f"{P}/exclusive-topology": "no key!"}), "must be the key of a node label"),
+        (an_lws(notes={f"{OURS}/scope": "Galaxy"}), "is none of Cluster, Namespace"),
+        (an_lws(template={"size": 2_000_000}), "spec.leaderWorkerTemplate.size"),
+    ],
+)
+async def test_beside_another_controller_what_cannot_be_placed_is_denied(lws, says):
+    _, answer = await call("/validate-placement", a_review(lws))
+    assert says in answer["response"]["status"]["message"]
+
+
+async def test_the_rules_of_another_controller_are_its_own():
+    """Its version may allow what ours does not carry out."""
+    lws = an_lws(name="a" * 63, template={"subGroupPolicy": {"subGroupSize": 3}})
+    _, answer = await call("/validate-placement", a_review(lws))
+    assert answer["response"] == {"uid": "req", "allowed": True}
 
 
 # -- bad bodies ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/mutate-pods", "/mutate-lws", "/validate-lws"])
+@pytest.mark.parametrize("path", ["/mutate-pods", "/mutate-lws", "/validate-lws", "/validate-placement"])
 @pytest.mark.parametrize(
     "body",
     [
