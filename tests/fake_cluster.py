@@ -49,6 +49,14 @@ POLICY = Policy(refused_after_s=2.0, pass_over_s=5.0, failures=2)
 _EPOCH_S = decode_time(STARTED)  # all that is made or deleted carries this time
 _TURN_S = 0.25
 _LOOKED_AT = ("pods", "nodes", "leaderworkersets")
+_OWNED = (
+    "leaderworkersets",
+    "deployments",
+    "replicasets",
+    "statefulsets",
+    "controllerrevisions",
+    "pods",
+)
 _QUIET = 7  # rounds without a write, longer than the hold time and the stories' back-off
 
 
@@ -376,8 +384,7 @@ class FakeCluster:
                 self.server.put("pods", {**pod, "status": ready})
 
     async def _collect_garbage(self):
-        kinds = ("leaderworkersets", "statefulsets", "controllerrevisions", "pods")
-        everything = [(kind, o) for kind in kinds for o in self.server.all(kind)]
+        everything = [(kind, o) for kind in _OWNED for o in self.server.all(kind)]
         living = {o["metadata"]["uid"] for _, o in everything}
         for kind, obj in everything:
             meta = obj["metadata"]

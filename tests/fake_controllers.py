@@ -37,6 +37,14 @@ class Controllers:
                 await self._keep_pods(stateful_set, admit)
 
     def _keep_leader_set(self, lws):
+        name, revision = lws["metadata"]["name"], self._keep_revision(lws)
+        wanted = leader_set(lws, revision=revision, replicas=lws["spec"]["replicas"], partition=0)
+        if self.server.find("statefulsets", name) is None:
+            self.server.create("statefulsets", wanted, namespace="ns")
+        else:
+            self.server.put("statefulsets", wanted)
+
+    def _keep_revision(self, lws):
         data = revision_data(lws)
         revision = revision_key(data)
         name = lws["metadata"]["name"]
@@ -46,11 +54,7 @@ class Controllers:
             meta["ownerReferences"] = [owner_reference("v1", "LeaderWorkerSet", lws["metadata"])]
             made = {"metadata": meta, "data": data}
             self.server.create("controllerrevisions", made, namespace="ns")
-        wanted = leader_set(lws, revision=revision, replicas=lws["spec"]["replicas"], partition=0)
-        if self.server.find("statefulsets", name) is None:
-            self.server.create("statefulsets", wanted, namespace="ns")
-        else:
-            self.server.put("statefulsets", wanted)
+        return revision
 
     def _restart_groups(self, lws):
         group_of = [

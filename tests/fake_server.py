@@ -68,6 +68,8 @@ class FakeServer:
         self.compacted = 0
         self.streams = defaultdict(Stream)
         self.after_write = []
+        self.end_of = lambda grace_s: STARTED
+        """When the grace of a deletion that begins now ends."""
         self._uids = 0
 
     # -- reading, for tests ----------------------------------------------------------------------
@@ -130,7 +132,8 @@ class FakeServer:
         if resource == "pods" and not obj["spec"].get("nodeName"):
             grace = 0  # nobody runs it
         first = "deletionTimestamp" not in meta
-        meta["deletionTimestamp"] = STARTED
+        if first:
+            meta["deletionTimestamp"] = self.end_of(grace)
         if resource == "pods" and (first or grace == 0):
             meta["deletionGracePeriodSeconds"] = grace
         if not _must_stay(resource, obj):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from lws_placement.cluster.admissions import Admissions
 from lws_placement.cluster.budgets import BudgetIndex
 from lws_placement.cluster.client import Raw
-from lws_placement.cluster.decode import controlling_owner, decode_pod
+from lws_placement.cluster.decode import decode_pod
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.hold_index import HoldIndex
 from lws_placement.cluster.identity import identify
@@ -21,6 +21,7 @@ from lws_placement.cluster.listener import Listener
 from lws_placement.cluster.occupants import occupant_of, takes_differently
 from lws_placement.cluster.preempting import ComingHolds, Priorities
 from lws_placement.cluster.revisions import Revision, RevisionIndex
+from lws_placement.cluster.said_pods import SaidPods
 from lws_placement.cluster.unbound_pods import UnboundPods
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.holds import Hold, Promise, promises_of
@@ -41,8 +42,7 @@ class ClusterCache:
         self._group_of: dict[str, GroupId] = {}
         self._groups: dict[GroupId, set[str]] = {}
         self._lws: dict[tuple[str, str], LwsInfo] = {}
-        self._of_lws: dict[tuple[str, str], dict[str, set[str]]] = {}
-        """LeaderWorkerSet -> group key -> UIDs, as the pods' labels say."""
+        self._said = SaidPods()
         self._revisions = RevisionIndex()
         self._stateful_sets: dict[str, Raw] = {}
         self._holds = HoldIndex()
@@ -107,16 +107,6 @@ class ClusterCache:
         of_name = (p for p in self._pods.values() if (p.namespace, p.name) == (namespace, name))
         return next(of_name, None)
 
-    def leader_uid(self, pod: Pod) -> str:
-        """Tells apart the incarnations of a group: UID of the leader pod that this member belongs
-        to.
-        """
-        if pod.member is None or pod.member.rank == 0:
-            return pod.uid
-        owner = self._stateful_sets.get(pod.owner_uid)
-        found = controlling_owner(owner).get("uid", "") if owner is not None else ""
-        return str(found or pod.owner_uid)
-
     def refused(self) -> list[Pod]:
         """Foreign pods that wait because the extender kept them off held room, first come first."""
         found = [self._pods[uid] for uid in self._unbound.refused]
@@ -159,8 +149,7 @@ class ClusterCache:
 
     def pods_that_say(self, group: GroupId) -> list[Pod]:
         """All pods whose labels say that they are of this group, placed or not, by name."""
-        of_lws = self._of_lws.get((group.namespace, group.lws), {})
-        found = [self._pods[uid] for uid in of_lws.get(group.group_key, ())]
+        found = [self._pods[uid] for uid in self._said.of_group(group)]
         return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
 
     def groups(self) -> list[GroupId]:
@@ -176,9 +165,8 @@ class ClusterCache:
         if group is not None:
             self._group_of[pod.uid] = group
             self._groups.setdefault(group, set()).add(pod.uid)
-        if pod.member is not None:
-            of_lws = self._of_lws.setdefault((pod.namespace, pod.member.lws), {})
-            of_lws.setdefault(pod.member.group_key, set()).add(pod.uid)
+        if self._said.put(pod) and group is not None:
+            self._left_by(group)
         if old is not None and old.node is not None and (old.node != pod.node or pod.finished):
             self.domains.drop_occupant(old.node, pod.uid)
             self._capacity_changed()
@@ -192,19 +180,30 @@ class ClusterCache:
 
     def _leave_group(self, pod: Pod) -> None:
         group = self._group_of.pop(pod.uid, None)
-        if pod.member is not None:
-            lws, key = (pod.namespace, pod.member.lws), pod.member.group_key
-            of_lws = self._of_lws.get(lws, {})
-            of_lws.get(key, set()).discard(pod.uid)
-            if not of_lws.get(key):
-                of_lws.pop(key, None)
-            if not of_lws:
-                self._of_lws.pop(lws, None)
+        if self._said.drop(pod) and group is not None:
+            self._left_by(group)
         if group is not None:
             self._groups[group].discard(pod.uid)
             if not self._groups[group]:
                 del self._groups[group]
             self._group_changed(group)
+
+    def leaderless(self, group: GroupId) -> list[GroupId]:
+        """Keyed groups of the same set that hold something and have lost their leader."""
+        led = self._said.led_keys((group.namespace, group.lws))
+        return sorted(g for g in self._holds.of_set(group) if g.group_key not in led)
+
+    def placed_in_set(self, group: GroupId) -> int:
+        """How many keyed groups of the same set have a leader, and hold something."""
+        led = self._said.led_keys((group.namespace, group.lws))
+        return sum(g.group_key in led for g in self._holds.of_set(group))
+
+    def _left_by(self, group: GroupId) -> None:
+        """A keyed group is over: another one of its set may have its place."""
+        for key in self._said.led_keys((group.namespace, group.lws)):
+            other = replace(group, group_key=key)
+            if not self._holds.of(other):
+                self._group_changed(other)
 
     # -- LeaderWorkerSets and what they own ------------------------------------------------------
 
@@ -289,8 +288,7 @@ class ClusterCache:
         return self._stateful_sets.get(uid)
 
     def _lws_changed(self, name: tuple[str, str]) -> None:
-        of_lws = self._of_lws.get(name, {})
-        for uid in [uid for uids in of_lws.values() for uid in uids]:
+        for uid in self._said.of_lws(name):
             pod = self._pods[uid]
             self._index_pod(pod, pod)
         for group in [g for g in self._holds.groups if (g.namespace, g.lws) == name]:

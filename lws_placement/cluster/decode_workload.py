@@ -41,6 +41,7 @@ def decode_lws(raw: Raw) -> LwsInfo:
         templates=decode_templates(template),
         notes={k: v for k, v in notes.items() if k.startswith(keys.OUR_PREFIX)},
         deleting=bool(meta.get("deletionTimestamp")),
+        keyed=spec.get("groupIdentity") == "Hash",
     )
 
 

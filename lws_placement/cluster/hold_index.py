@@ -13,6 +13,7 @@ class HoldIndex:
     def __init__(self) -> None:
         self._in: dict[DomainName, dict[GroupId, Hold]] = {}
         self._by: dict[GroupId, set[DomainName]] = {}
+        self._of_set: dict[GroupId, set[GroupId]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._in)
@@ -34,6 +35,10 @@ class HoldIndex:
     def of(self, group: GroupId) -> list[Hold]:
         return [self._in[domain][group] for domain in sorted(self._by.get(group, ()))]
 
+    def of_set(self, group: GroupId) -> AbstractSet[GroupId]:
+        """Groups of the same LeaderWorkerSet that hold anything, this one included."""
+        return self._of_set.get(group.of_set, frozenset())
+
     def all(self) -> list[Hold]:
         return [hold for domain in sorted(self._in) for hold in self.on(domain)]
 
@@ -43,6 +48,7 @@ class HoldIndex:
         old = holders.get(hold.group)
         holders[hold.group] = hold
         self._by.setdefault(hold.group, set()).add(hold.domain)
+        self._of_set.setdefault(hold.group.of_set, set()).add(hold.group)
         return old
 
     def drop(self, domain: DomainName, group: GroupId) -> Hold | None:
@@ -56,6 +62,10 @@ class HoldIndex:
         self._by[group].discard(domain)
         if not self._by[group]:
             del self._by[group]
+            of_set = self._of_set[group.of_set]
+            of_set.discard(group)
+            if not of_set:
+                del self._of_set[group.of_set]
         return old
 
     def overruled(self, domain: DomainName, holds: Sequence[Hold]) -> list[Hold]:

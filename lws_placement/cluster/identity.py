@@ -28,8 +28,20 @@ def identify(pod: Pod, sets: Sets, stateful_sets: Mapping[str, Raw]) -> GroupId 
     return GroupId(pod.namespace, member.lws, uid, member.group_key)
 
 
+def leader_uid(pod: Pod, stateful_set: Raw | None) -> str:
+    """Tells apart the incarnations of a group: UID of the leader pod that this member belongs to.
+    `stateful_set`: the member's.
+    """
+    if pod.member is None or pod.member.rank == 0:
+        return pod.uid
+    found = controlling_owner(stateful_set).get("uid", "") if stateful_set is not None else ""
+    return str(found or pod.owner_uid)
+
+
 def _lws_uid(pod: Pod, member: MemberInfo, sets: Sets, *, stateful_sets: Mapping[str, Raw]) -> str:
-    """Stamped at admission; else through the leader StatefulSet's owner; else by name."""
+    """Stamped at admission; else through the leader StatefulSet's owner; else by name, as that of a
+    ReplicaSet of its Deployment.
+    """
     if member.lws_uid:
         return member.lws_uid
     if member.rank == 0 and pod.owner_uid in stateful_sets:

@@ -78,6 +78,8 @@ class ClusterLookup:
         found = self._pinnable(pod, namespace)
         if found is None or found[0].rank != 0 or self._cache.lws_of(found[1]) is None:
             return False
+        if found[0].keyed:
+            return False  # its key is new: nothing can have been planned for it
         return not self._cache.holds_of(found[1]) and not self._cache.group_pods(found[1])
 
     def _pinnable(self, pod: Raw, namespace: str) -> tuple[MemberInfo, GroupId] | None:

@@ -3,13 +3,14 @@
 The planner and the verbs that explain its decisions look through the same eyes.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.names import name_of
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.plan import PlanMemo
-from lws_placement.engine.seen import Seen
+from lws_placement.engine.seen import LeftPlace, Seen
 from lws_placement.engine.victims import Tenants
 
 
@@ -32,7 +33,7 @@ def observe(
     }
     holds = tuple(cache.holds_of(group))
     held = {h.revision for h in holds}
-    return Seen(
+    seen = Seen(
         id=group,
         pods=pods,
         holds=holds,
@@ -45,3 +46,25 @@ def observe(
         yields_to=cache.successor_of(group),
         current=frozenset(r for r in held if cache.is_current(group, r)),
     )
+    return _with_its_set(cache, seen) if seen.keyed else seen
+
+
+def _with_its_set(cache: ClusterCache, seen: Seen) -> Seen:
+    """What a group without an ordinal has to know of the others of its set."""
+    if seen.is_over:
+        lacks = seen.lws is not None and cache.placed_in_set(seen.id) < seen.lws.replicas
+        return replace(seen, lacks_groups=lacks)
+    if seen.active:
+        return seen
+    left = (_left_by(cache, other, heir=seen.id) for other in cache.leaderless(seen.id))
+    return replace(seen, left=tuple(place for place in left if place is not None))
+
+
+def _left_by(cache: ClusterCache, other: GroupId, *, heir: GroupId) -> LeftPlace | None:
+    """None: somebody else takes it over, or the group was on its way out of there before."""
+    promise, pods = cache.promise_of(other), tuple(cache.group_pods(other))
+    holds = promise.holds if promise is not None else tuple(cache.holds_of(other))
+    claims = [h for hold in holds for h in cache.holds_in(hold.domain) if h.succeeds(hold)]
+    if any(hold.group != heir for hold in claims) or not (promise or claims):
+        return None
+    return LeftPlace(other, holds, pods)

@@ -11,6 +11,7 @@ from lws_placement import keys
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import controlling_owner, decode_member
+from lws_placement.engine.lately import Lately
 from lws_placement.engine.membership import LWS, Controller, first_of, leads_on
 from lws_placement.engine.model import MemberInfo
 from lws_placement.engine.pod_admission import Owner
@@ -21,9 +22,11 @@ _LWS_PATH = "/apis/leaderworkerset.x-k8s.io/v1/namespaces/{}/leaderworkersets"
 _PATHS = {
     "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
     "Pod": "/api/v1/namespaces/{}/pods",
+    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
 }
 _HAVE_OWNERS = {
-    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
+    "ReplicaSet": _PATHS["ReplicaSet"],
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
 }
 """Kinds that pods are controlled by and that mostly have a controller of their own (Deployment,
@@ -35,6 +38,10 @@ class Owners:
     def __init__(self, api: Api, cache: ClusterCache) -> None:
         self._api = api
         self._cache = cache
+        self._above_replica_sets: Lately[str] = Lately()
+        """UID of a ReplicaSet -> that of the LeaderWorkerSet above its Deployment: a new ReplicaSet
+        comes with each revision, and each makes many leaders.
+        """
 
     async def of_member(self, pod: Raw, namespace: str) -> Owner | None:
         """The LeaderWorkerSet of which the pod is a member, with what it asks; None if it is a
@@ -73,15 +80,26 @@ class Owners:
         """UID of the LeaderWorkerSet at the top of the controllers that members have; empty if
         these are others.
         """
-        below, above = first_of(member), controller_of(pod)
+        below, above, replica_set = first_of(member), controller_of(pod), ""
         while leads_on(below, above, member):
+            known = self._known(above, member)
+            if known:
+                return known
             if above.kind == LWS:
+                if replica_set:
+                    self._above_replica_sets.put(replica_set, above.uid)
                 return above.uid
-            if above.kind == "Pod":
-                stamped = self._stamped(above.uid, member)
-                if stamped:
-                    return stamped
+            if above.kind == "ReplicaSet":
+                replica_set = above.uid
             below, above = above.kind, await self._above(above, namespace)
+        return ""
+
+    def _known(self, above: Controller, member: MemberInfo) -> str:
+        """Was the answer found from here before?"""
+        if above.kind == "Pod":
+            return self._stamped(above.uid, member)
+        if above.kind == "ReplicaSet":
+            return self._above_replica_sets.get(above.uid) or ""
         return ""
 
     def _stamped(self, leader: str, member: MemberInfo) -> str:

@@ -43,13 +43,17 @@ def kept_or_ended(seen: Seen, views: Views) -> list[Action]:
 
 
 def _returns(seen: Seen, hold: Hold) -> bool:
-    """Will the group come (back)? Not if its LeaderWorkerSet is gone, or was scaled below it."""
+    """Will the group come (back)? Not if its LeaderWorkerSet is gone, or was scaled below it. One
+    that has a key of its own never does; another one of its set may (`succession.py`).
+    """
     if seen.lws is None or seen.lws.deleting or hold.state is not HoldState.ACTIVE:
         return False
     if seen.yields_to is not None:
         return False
     if not seen.lws.ask.places:
         return False
+    if seen.keyed:
+        return seen.lacks_groups
     return not hold.group_index.isdecimal() or int(hold.group_index) < seen.lws.replicas
 
 

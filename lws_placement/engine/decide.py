@@ -2,16 +2,16 @@
 
 The cases, in the order they are asked:
 
-1. The group has no living pod: its holds are kept for it or end (`absent.py`), once a quorum list
-   shows that no pod is left.
+1. The group has no living pod, or has a key of its own and no leader any more: its holds are kept
+   or end (`absent.py`), once a quorum list shows that no pod is left.
 2. It has a promise for its revision and size: gated members are pinned to their reserved nodes; an
    unbound member that no longer fits there makes the group be *assigned again* within its domains.
 3. It has one for another revision, size or shape, or one that was not written to the end: assigned
    again, own domains first.
 4. No ACTIVE hold, but bound members: a move that is still under way is finished, else the group is
    *adopted* where it runs (it was there before us).
-5. Nothing bound: the whole group is planned, held and pinned, or others are evicted for it, or it
-   waits with a verdict.
+5. Nothing bound: the group takes over what one of its set has left (`succession.py`), or it is
+   planned, held and pinned, or others are evicted for it, or it waits with a verdict.
 
 A group that is evicted for another one gives way before anything else is asked (`taking_over.py`).
 One that others keep from running, and of which nothing is bound, is not planned (`held_back.py`).
@@ -74,6 +74,7 @@ from lws_placement.engine.repair import (
 )
 from lws_placement.engine.seen import Now, Seen, is_elsewhere, is_or_may_be_in, living_members
 from lws_placement.engine.snapshot import Views
+from lws_placement.engine.succession import await_place, inherit, inherited
 from lws_placement.engine.taking_over import begin, give_way, go_on
 
 
@@ -87,7 +88,7 @@ def _place(seen: Seen, views: Views) -> list[Action]:
     if leave:
         return leave
     members = living_members(seen.pods)
-    if not members:
+    if not members or seen.is_over:
         return without_pods(seen, views)
     now = Now.of(seen, members)
     if now.let_go:
@@ -332,6 +333,9 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
     if demands is None or orphans:
         return [Blocked(_unknown_templates(seen, now))]
     group = now.group(seen, demands)
+    inheriting = inherit(seen, now, group, views)
+    if inheriting:
+        return inheriting
     owns = bool(seen.holds or now.going)
     plan = plan_anywhere(group, now, views, memo=seen.memo, owns=owns)
     if not isinstance(plan, Placed):
@@ -352,7 +356,11 @@ def _take_over(seen: Seen, now: Now, views: Views) -> list[Action]:
     others = [h for h in seen.coming if not coming or h not in coming[0].holds]
     if others or not coming:
         return [EndHold(h, returning=False) for h in others]
-    placed = go_on(seen, now, coming[0], views)
+    left = inherited(seen, coming[0])
+    if left is not None:
+        placed = await_place(seen, now, coming[0], left=left, views=views)
+    else:
+        placed = go_on(seen, now, coming[0], views)
     if not isinstance(placed, Placed):
         return placed
     demands = now.demands(seen.coming)

@@ -7,6 +7,10 @@ its rank, up to the LeaderWorkerSet of its name label:
     leader:  StatefulSet <lws> -> LeaderWorkerSet <lws>
     worker:  StatefulSet <leader pod> -> its leader pod -> as above
 
+and where groups have keys in place of ordinals (`MemberInfo.keyed`):
+
+    leader:  ReplicaSet <lws>-<hash> -> Deployment <lws> -> LeaderWorkerSet <lws>
+
 Admission looks through all of them, live where it must, and writes down what it found: the UID of
 the LeaderWorkerSet on a member, `admitted: foreign` on a pod that is none. So nobody decides again
 for that pod, whatever is deleted above it later. Of a pod that was there before us the planner
@@ -36,14 +40,18 @@ def leads_on(below: str, above: Controller, member: MemberInfo) -> bool:
     """May an object of kind `below` that belongs to the member's group be controlled by `above`?
     The first one below is the pod itself, of which there are two kinds: see `first_of`.
     """
-    leads = Controller("StatefulSet", member.lws), Controller(LWS, member.lws)
     match below:
         case "leader" | "Pod":
-            return _same(above, leads[0])
+            return _makes_leaders(above, member)
         case "worker":
             return _same(above, Controller("StatefulSet", member.leader_name))
         case "StatefulSet":
-            return _same(above, leads[1]) or _same(above, Controller("Pod", member.leader_name))
+            leader = Controller("Pod", member.leader_name)
+            return _same(above, Controller(LWS, member.lws)) or _same(above, leader)
+        case "ReplicaSet":
+            return _same(above, Controller("Deployment", member.lws))
+        case "Deployment":
+            return _same(above, Controller(LWS, member.lws))
         case _:
             return False
 
@@ -68,8 +76,17 @@ def why_no_member(pod: Pod) -> str:
         if not member.foreign:
             return ""
         return f"{above} does not belong to LeaderWorkerSet {member.lws}"
-    wanted = member.lws if member.rank == 0 else member.leader_name
-    return f"it is controlled by {above}, not by StatefulSet {wanted}"
+    wanted = f"StatefulSet {member.lws if member.rank == 0 else member.leader_name}"
+    if member.keyed and member.rank == 0:
+        wanted = f"a ReplicaSet of Deployment {member.lws}"
+    return f"it is controlled by {above}, not by {wanted}"
+
+
+def _makes_leaders(above: Controller, member: MemberInfo) -> bool:
+    if not member.keyed:
+        return _same(above, Controller("StatefulSet", member.lws))
+    name, _, template = above.name.rpartition("-")
+    return above.kind == "ReplicaSet" and name == member.lws and bool(template)
 
 
 def _same(one: Controller, other: Controller) -> bool:

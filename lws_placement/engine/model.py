@@ -5,7 +5,7 @@ A *demand* is what one pod needs of a node; members of a group whose pods are al
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from lws_placement.engine.ask import Ask, Layout, Scope
@@ -48,6 +48,11 @@ class GroupId:
     @classmethod
     def of_pod(cls, namespace: str, name: str, uid: str) -> "GroupId":
         return cls(namespace, name, uid, "")
+
+    @property
+    def of_set(self) -> "GroupId":
+        """Stands for all groups of the same LeaderWorkerSet."""
+        return replace(self, group_key="")
 
     def __str__(self) -> str:
         key = f":{self.group_key[:8]}" if self.group_key else ""
@@ -186,6 +191,13 @@ class MemberInfo:
     @property
     def of_lws(self) -> bool:
         return bool(self.group_key)
+
+    @property
+    def keyed(self) -> bool:
+        """Is the group known by a key of its own, made for this incarnation of it, in place of an
+        ordinal (LeaderWorkerSet's `groupIdentity: Hash`, KEP-898)? Then both labels are that key.
+        """
+        return self.of_lws and self.group_index == self.group_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Edits raw pod specs in place; callers pass a copy.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from lws_placement.engine.lws_groups import subgroup_index
@@ -43,11 +44,26 @@ def add_lws_env(spec: Raw, *, leader_address: str, size: str, worker_index: str)
         container["env"] = _first_of_each([*ours, *(container.get("env") or ())])
 
 
+@dataclass(frozen=True, slots=True)
+class GroupHosts:
+    """What the pods of a group are called. `leader`: the leader pod's name; `leader_host`: its host
+    name, mostly the same.
+    """
+
+    leader: str
+    leader_host: str
+    size: int
+    subdomain: str
+
+    def host(self, rank: int) -> str:
+        name = self.leader_host if rank == 0 else f"{self.leader}-{rank}"
+        return f"{name}.{self.subdomain}"
+
+
 def add_tpu_env(
     spec: Raw,
     *,
-    leader: str,
-    size: int,
+    group: GroupHosts,
     worker: int,
     leader_has_tpu: bool,
     subgroup_size: int | None = None,
@@ -65,27 +81,21 @@ def add_tpu_env(
     names = {e["name"] for e in wanting[0].get("env") or ()}
     if names & {"TPU_WORKER_HOSTNAMES", "TPU_WORKER_ID"}:
         return
-    subdomain = spec.get("subdomain", "")
-    if subgroup_size is not None:
-        pods = _subgroup_pods(
-            leader, size, worker, leader_has_tpu=leader_has_tpu, subgroup_size=subgroup_size
-        )
-        own = worker if worker == 0 or leader_has_tpu else worker - 1
-        _give(
-            wanting[0],
-            leader,
-            hosts=[f"{p}.{subdomain}" for p in pods],
-            first_id=own % subgroup_size,
-        )
-        return
-    ranks = ([0] if worker == 0 or leader_has_tpu else []) + list(range(1, size))
-    hosts = [f"{_pod(leader, r)}.{subdomain}" for r in ranks for _ in wanting]
     own = worker if worker == 0 or leader_has_tpu else worker - 1
+    if subgroup_size is not None:
+        ranks = _subgroup_ranks(
+            group.size, worker, leader_has_tpu=leader_has_tpu, subgroup_size=subgroup_size
+        )
+        hosts = [group.host(rank) for rank in ranks]
+        _give(wanting[0], group.leader, hosts=hosts, first_id=own % subgroup_size)
+        return
+    ranks = ([0] if worker == 0 or leader_has_tpu else []) + list(range(1, group.size))
+    hosts = [group.host(rank) for rank in ranks for _ in wanting]
     ports = [_port(c, i) for i, c in enumerate(wanting)]
     for i, container in enumerate(wanting):
         _give(
             container,
-            leader,
+            group.leader,
             hosts=hosts,
             first_id=own * len(wanting) + i,
             ports=ports,
@@ -93,15 +103,13 @@ def add_tpu_env(
         )
 
 
-def _subgroup_pods(
-    leader: str, size: int, worker: int, *, leader_has_tpu: bool, subgroup_size: int
-) -> list[str]:
-    first_and_next = _subgroup_bounds(
+def _subgroup_ranks(
+    size: int, worker: int, *, leader_has_tpu: bool, subgroup_size: int
+) -> list[int]:
+    first, after, with_leader = _subgroup_bounds(
         size, worker, leader_has_tpu=leader_has_tpu, subgroup_size=subgroup_size
     )
-    first, after, with_leader = first_and_next
-    ranks = ([0] if with_leader else []) + list(range(first, after))
-    return [_pod(leader, r) for r in ranks]
+    return ([0] if with_leader else []) + list(range(first, after))
 
 
 def _subgroup_bounds(
@@ -152,10 +160,6 @@ def _port(container: Raw, index: int) -> str:
         if entry["name"] == "TPU_PROCESS_PORT" and entry.get("value"):
             return str(entry["value"])
     return str(_FIRST_PORT + index)
-
-
-def _pod(leader: str, rank: int) -> str:
-    return leader if rank == 0 else f"{leader}-{rank}"
 
 
 def _chips(container: Raw) -> bool:

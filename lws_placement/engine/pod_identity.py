@@ -19,6 +19,7 @@ from lws_placement.engine.lws_names import (
     LWS_EXCLUSIVE_TOPOLOGY,
     LWS_GROUP_INDEX,
     LWS_GROUP_KEY,
+    LWS_LEADER_ADDRESS,
     LWS_LEADER_REQUESTS_TPUS,
     LWS_NAME,
     LWS_SIZE,
@@ -30,13 +31,20 @@ from lws_placement.engine.lws_names import (
     LWS_SUBGROUP_SIZE,
     LWS_WORKER_INDEX,
 )
-from lws_placement.engine.pod_env import add_lws_env, add_tpu_env, requests_tpu, tpu_env_bytes
+from lws_placement.engine.pod_env import (
+    GroupHosts,
+    add_lws_env,
+    add_tpu_env,
+    requests_tpu,
+    tpu_env_bytes,
+)
 from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 
 Raw = dict[str, Any]
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _SHOWN = 20
+_HOST_OF_KEY = 8
 _MOST_ENV_BYTES = 2 * 2**20
 """etcd takes objects of 1.5 MiB."""
 
@@ -131,7 +139,7 @@ def _lead(pod: Raw, *, namespace: str, subgroup_size: int | None) -> Denied | No
         if split is None:
             return _unnamed(pod)
         labels[LWS_GROUP_INDEX] = str(split[1])
-    if notes.get(LWS_SUBDOMAIN_POLICY) == "UniquePerReplica":
+    if notes.get(LWS_SUBDOMAIN_POLICY) == "UniquePerReplica" and name:
         spec["subdomain"] = name
     key = labels.setdefault(LWS_GROUP_KEY, group_key(namespace, name))
     topology = notes.get(LWS_EXCLUSIVE_TOPOLOGY)
@@ -158,7 +166,7 @@ def _follow(pod: Raw, *, size: int, subgroup_size: int | None) -> Denied | None:
 
 def _join_subgroup(pod: Raw, *, leader: str, index: str) -> None:
     labels = pod["metadata"]["labels"]
-    key = subgroup_key(leader, index)
+    key = subgroup_key(labels[LWS_GROUP_KEY] if _is_keyed(labels) else leader, index)
     labels[LWS_SUBGROUP_INDEX], labels[LWS_SUBGROUP_KEY] = index, key
     topology = notes_of(pod).get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
     if topology:
@@ -166,11 +174,9 @@ def _join_subgroup(pod: Raw, *, leader: str, index: str) -> None:
 
 
 def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) -> Denied | None:
-    meta, spec = pod["metadata"], pod["spec"]
-    labels, notes = meta["labels"], notes_of(pod)
-    worker = int(labels[LWS_WORKER_INDEX])
-    named = meta.get("name") if worker == 0 else ""
-    leader = named or f"{labels[LWS_NAME]}-{_index(pod)}"
+    spec, notes = pod["spec"], notes_of(pod)
+    worker = int(pod["metadata"]["labels"][LWS_WORKER_INDEX])
+    leader, host = _leader_of(pod, worker)
     if tpu_env_bytes(spec, leader=leader, size=subgroup_size or size) > _MOST_ENV_BYTES:
         return Denied(
             f"pod {pod_name(pod)}: spec.containers: with so many TPU containers and {size} pods in "
@@ -179,22 +185,48 @@ def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) 
     leads_with_tpu = (
         requests_tpu(spec) if worker == 0 else notes.get(LWS_LEADER_REQUESTS_TPUS) == "true"
     )
-    add_tpu_env(
-        spec,
-        leader=leader,
-        size=size,
-        worker=worker,
-        leader_has_tpu=leads_with_tpu,
-        subgroup_size=subgroup_size,
-    )
-    subdomain = spec.get("subdomain", "")
+    if leader:
+        add_tpu_env(
+            spec,
+            group=GroupHosts(leader, host, size, spec.get("subdomain", "")),
+            worker=worker,
+            leader_has_tpu=leads_with_tpu,
+            subgroup_size=subgroup_size,
+        )
+    given = notes.get(LWS_LEADER_ADDRESS)
     add_lws_env(
         spec,
-        leader_address=f"{leader}.{subdomain}.{namespace}",
+        leader_address=given or f"{host}.{spec.get('subdomain', '')}.{namespace}",
         size=notes[LWS_SIZE],
         worker_index=str(worker),
     )
     return None
+
+
+def _leader_of(pod: Raw, worker: int) -> tuple[str, str]:
+    """Name and host name of the group's leader pod; the name is empty where nobody knows it yet.
+
+    A group with a key in place of an ordinal: its leader is still to be named when it comes, and
+    its host name is made of the key; upstream's webhook has set it, and told the workers.
+    """
+    labels, notes = pod["metadata"]["labels"], notes_of(pod)
+    name = str(pod["metadata"].get("name") or "")
+    if not _is_keyed(labels):
+        by_index = f"{labels[LWS_NAME]}-{_index(pod)}"
+        leader = (name if worker == 0 else "") or by_index
+        return leader, leader
+    host = labels[LWS_GROUP_KEY][:_HOST_OF_KEY]
+    if worker == 0:
+        return name, pod["spec"].get("hostname") or host
+    parent = parent_and_ordinal(name)
+    address = notes.get(LWS_LEADER_ADDRESS) or ""
+    return parent[0] if parent else "", address.partition(".")[0] or host
+
+
+def _is_keyed(labels: Raw) -> bool:
+    """As `MemberInfo.keyed`."""
+    key = labels.get(LWS_GROUP_KEY)
+    return bool(key) and labels.get(LWS_GROUP_INDEX) == key
 
 
 def _index(pod: Raw) -> str:

@@ -24,6 +24,17 @@ from lws_placement.engine.workload import LwsInfo, Templates
 
 
 @dataclass(frozen=True, slots=True)
+class LeftPlace:
+    """What a keyed group of the same set held that is over: `holds` of one promise, and its `pods`
+    that are still there.
+    """
+
+    group: GroupId
+    holds: tuple[Hold, ...]
+    pods: tuple[Pod, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """One group as observed. `lws` is the living LeaderWorkerSet it belongs to, `templates` its
     revision's.
@@ -53,6 +64,25 @@ class Seen:
     troubles: Troubles = field(default_factory=Troubles)
     name_of: Callable[[GroupId], str] = str
     """What people call another group."""
+    left: tuple[LeftPlace, ...] = ()
+    """Of a keyed group without a place: those that it may take over (`succession.py`)."""
+    lacks_groups: bool = False
+    """Of a keyed group that is over: has its set fewer groups with a place than it wants?"""
+
+    @property
+    def keyed(self) -> bool:
+        """See `MemberInfo.keyed`."""
+        members = [p.member for p in self.pods if p.member is not None]
+        by_hold = (h.group_index == self.id.group_key != "" for h in self.holds)
+        return any(m.keyed for m in members) or any(by_hold)
+
+    @property
+    def is_over(self) -> bool:
+        """A keyed group without a living leader: whatever is left of it goes, and it never comes
+        back by that key.
+        """
+        members = [p.member for p in self.pods if not p.terminating and not p.finished]
+        return self.keyed and not any(m is not None and m.rank == 0 for m in members)
 
     @property
     def active(self) -> tuple[Hold, ...]:

@@ -94,7 +94,7 @@ def go_on(seen: Seen, now: Now, coming: Promise, views: Views) -> list[Action] |
     tenants = seen.tenants
     given_up: list[Action] = [EndHold(hold, returning=False) for hold in coming.holds]
     demands = now.demands(coming.holds)
-    if tenants is None or demands is None or not _still_suits(coming, now):
+    if tenants is None or demands is None or not still_suits(coming, now):
         return given_up
     group = now.group(seen, demands)
     placed = plan_again_in(coming.holds, group, now, views)
@@ -119,7 +119,7 @@ def go_on(seen: Seen, now: Now, coming: Promise, views: Views) -> list[Action] |
             return given_up
 
 
-def _still_suits(coming: Promise, now: Now) -> bool:
+def still_suits(coming: Promise, now: Now) -> bool:
     """Does the group still wait, for what it asked for then?"""
     if now.bound or not any(p.gated for p in now.members.values()):
         return False

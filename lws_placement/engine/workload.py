@@ -41,6 +41,8 @@ class LwsInfo:
     notes: Mapping[str, str] = field(default_factory=dict)
     """Its annotations of ours, as they are."""
     deleting: bool = False
+    keyed: bool = False
+    """Its groups have keys of their own in place of ordinals (`MemberInfo.keyed`)."""
 
 
 @dataclass(frozen=True, slots=True)

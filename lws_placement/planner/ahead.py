@@ -8,7 +8,8 @@ yet; only a hold can come of that, and pods that come before it is written are g
 Ahead of its pods a group has the last turn of all: it takes what nobody who waits can use, evicts
 nobody, and waits for nothing. It is planned ahead once: when its hold ends because no pod came and
 somebody else waits for the room (`engine/absent.py`), it is planned with its pods. Nothing is
-planned ahead while the set has several revisions, or one that is not what it says now, as it is not
+planned ahead of a set whose groups have no ordinals, as nobody knows a key before its leader comes,
+nor while the set has several revisions, or one that is not what it says now, as it is not
 known what a new pod will carry; nor if its pods will carry scheduling gates of others, as nobody
 knows for how long.
 """
@@ -85,7 +86,7 @@ def holds_in(actions: Sequence[Action]) -> list[Action]:
 
 
 def _groups_of(lws: LwsInfo) -> dict[GroupId, int]:
-    if lws.deleting or not lws.ask.places:
+    if lws.deleting or lws.keyed or not lws.ask.places:
         return {}
     keys = (
         group_key(lws.namespace, f"{lws.name}-{index}") for index in range(min(lws.replicas, _MOST))

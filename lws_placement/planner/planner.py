@@ -342,7 +342,7 @@ class Planner:
         try:
             self._troubles.was_written(await self._actor.remember(unwritten))
         except ConflictError:
-            self._troubles.found(await self._actor.recall(group))
+            self._troubles.found(await self._actor.recall(unwritten.group))
             raise
         except ApiError as e:
             log.warning("troubles not written", extra={"group": str(group), "error": str(e)})

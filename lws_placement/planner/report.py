@@ -166,7 +166,9 @@ class Reporter:
 
 
 def _index(hold: Hold) -> str:
-    return hold.group_index or hold.leader_name
+    """What people call the group: a key of its own says nothing to them."""
+    keyed = hold.group_index == hold.group.group_key
+    return hold.leader_name if keyed or not hold.group_index else hold.group_index
 
 
 def _reference(api_version: str, kind: str, *, name: str, namespace: str, uid: str) -> Raw:

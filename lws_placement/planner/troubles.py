@@ -9,6 +9,9 @@ A failed pod is deleted by its controller at once, and nothing on the API server
 So a replica that stands by notes failures as well: what a planner saw and did not live to write
 down, the next one has seen.
 
+Groups that have keys of their own in place of ordinals share what is known of their set: a group
+that restarts is a new one, and what it comes back to is the set's.
+
 Only since when kube-scheduler refuses a pod is kept in memory: the next planner gives it
 `refused-after-seconds` anew.
 """
@@ -16,6 +19,7 @@ Only since when kube-scheduler refuses a pod is kept in memory: the next planner
 from collections.abc import Callable, Iterable, Sequence
 
 from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.identity import leader_uid
 from lws_placement.cluster.trouble_store import Remembered
 from lws_placement.engine.actions import Action, LeaveHold
 from lws_placement.engine.holds import Hold
@@ -67,15 +71,16 @@ class TroubleBook:
         """
         now, group = self._clock(), self._cache.group_of(pod)
         if group is not None:
-            history = self._histories.get(group, _NOTHING)
+            book = self._book_of(group)
+            history = self._histories.get(book, _NOTHING)
             holds = self._cache.holds_of(group)
-            self._keep(group, self._with_failure(history, pod, holds, now=now))
+            self._keep(book, self._with_failure(history, pod, holds, now=now))
             self._drop_old(now)
 
     def look(self, seen: Seen) -> Troubles:
         """Note what is to be seen of the group now; what `decide` should know of it."""
-        now = self._clock()
-        history = self._histories.get(seen.id, _NOTHING).pruned(self._policy, now=now)
+        now, book = self._clock(), self._book_of(seen.id)
+        history = self._histories.get(book, _NOTHING).pruned(self._policy, now=now)
         for pod in seen.pods:
             history = self._with_failure(history, pod, seen.holds, now=now)
         if _is_whole(seen):
@@ -83,27 +88,29 @@ class TroubleBook:
                 history = history.settled(hold.domain)
         if not seen.pods and not seen.holds and seen.lws is None:
             history = _NOTHING  # the group is no more, and will not be again
-        self._keep(seen.id, history)
+        self._keep(book, history)
         return Troubles(now, history, self._refusals(seen, now), self._policy)
 
     def leaves(self, group: GroupId, actions: Iterable[Action]) -> None:
         """These actions are about to be taken."""
-        history = self._histories.get(group, _NOTHING)
+        book = self._book_of(group)
+        history = self._histories.get(book, _NOTHING)
         for action in actions:
             if isinstance(action, LeaveHold) and action.refused:
                 hold, now = action.hold, self._clock()
                 history = history.with_refusal(hold.domain, action.refused, plan=hold.plan, now=now)
-        self._keep(group, history)
+        self._keep(book, history)
 
     def unwritten(self, group: GroupId) -> Remembered | None:
         """What is to be written of the group; None: the API server has it."""
-        history = self._histories.get(group, _NOTHING)
-        there = self._written.get(group)
+        book = self._book_of(group)
+        history = self._histories.get(book, _NOTHING)
+        there = self._written.get(book)
         if there is None:
-            return Remembered(group, history) if history != _NOTHING else None
+            return Remembered(book, history) if history != _NOTHING else None
         if there.history.pruned(self._policy, now=self._clock()) == history != _NOTHING:
             return None
-        return Remembered(group, history, there.resource_version, there.uid)
+        return Remembered(book, history, there.resource_version, there.uid)
 
     def was_written(self, remembered: Remembered) -> None:
         if remembered.resource_version:
@@ -120,8 +127,13 @@ class TroubleBook:
 
     def forgets_after_s(self, group: GroupId) -> float | None:
         """How long until something of the group is too old to matter."""
-        at_s = self._histories.get(group, _NOTHING).forgotten_s(self._policy)
+        at_s = self._histories.get(self._book_of(group), _NOTHING).forgotten_s(self._policy)
         return None if at_s is None else max(at_s - self._clock(), 0.0)
+
+    def _book_of(self, group: GroupId) -> GroupId:
+        """Under whose id it is remembered."""
+        lws = self._cache.lws_of(group)
+        return group.of_set if lws is not None and lws.keyed else group
 
     def _with_failure(
         self, history: History, pod: Pod, holds: Sequence[Hold], *, now: float
@@ -129,7 +141,9 @@ class TroubleBook:
         domain = _domain_of(pod, holds) if failed_by_node(pod, self._cache.domains) else None
         if domain is None:
             return history
-        return history.with_failure(domain, self._cache.leader_uid(pod), now=now)
+        return history.with_failure(
+            domain, leader_uid(pod, self._cache.stateful_set(pod.owner_uid)), now=now
+        )
 
     def _keep(self, group: GroupId, history: History) -> None:
         """Last of all."""

@@ -37,6 +37,7 @@ from lws_placement.engine.model import (
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.seen import Now, Seen, living_members
+from lws_placement.engine.succession import inherited
 from lws_placement.engine.troubles import Troubles
 from lws_placement.engine.turn import turn_of_pods
 from lws_placement.engine.victims import Victim
@@ -158,7 +159,7 @@ class Inquiry:
     def answer(self, seen: Seen, actions: Sequence[Action]) -> Answer:
         """How a group stands for which `actions` were decided."""
         members = living_members(seen.pods)
-        if not members:
+        if not members or seen.is_over:
             return self._gone(seen)
         for action in actions:
             if isinstance(action, TryEvictions):
@@ -192,7 +193,8 @@ class Inquiry:
 
     def _observe(self, group: GroupId) -> Seen:
         seen = observe(self._cache, group, plan_id="", memo=self._memo, tenants=self._tenants)
-        return replace(seen, troubles=self._troubles.get(group, seen.troubles))
+        told = self._troubles.get(group) or self._troubles.get(group.of_set)
+        return replace(seen, troubles=told or seen.troubles)
 
     # -- standings -------------------------------------------------------------------------------
 
@@ -207,6 +209,12 @@ class Inquiry:
         return self._of(seen, standing, note, promise=promise)
 
     def _preempting(self, seen: Seen, coming: Promise, victims: Sequence[Victim]) -> Answer:
+        left = inherited(seen, coming)
+        if left is not None:
+            note = (
+                f"takes {coming.where} over, once the pods of {self.name_of(left.group)} are gone"
+            )
+            return self._of(seen, Standing.COMING, note, promise=coming)
         if victims:
             others = victims_in_words(victims, self.name_of)
         else:

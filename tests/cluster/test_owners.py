@@ -72,6 +72,21 @@ CLUSTER = {
 }
 
 
+REPLICA_SET = an_object("ReplicaSet", "llm-5c9f", above=("Deployment", "llm"))
+DEPLOYMENT = an_object("Deployment", "llm", above=("LeaderWorkerSet", "llm"))
+KEYED = {
+    **CLUSTER,
+    f"{APPS}/replicasets/llm-5c9f": REPLICA_SET,
+    f"{APPS}/deployments/llm": DEPLOYMENT,
+}
+
+
+def keyed(pod):
+    """Its group has a key in place of an ordinal."""
+    labels = {**pod["metadata"]["labels"], keys.LWS_GROUP_INDEX: "key"}
+    return {**pod, "metadata": {**pod["metadata"], "labels": labels}}
+
+
 def without(path):
     return {p: raw for p, raw in CLUSTER.items() if p != path}
 
@@ -143,6 +158,58 @@ async def test_a_statefulset_that_leads_to_no_lws_makes_no_members(objects):
 async def test_a_set_of_another_name_than_the_label_says_is_not_believed():
     other = an_object("StatefulSet", "llm", above=("LeaderWorkerSet", "other"))
     assert await owner(LEADER, {**CLUSTER, f"{APPS}/statefulsets/llm": other}) is None
+
+
+async def test_a_leader_without_an_ordinal_is_of_the_set_of_its_deployment():
+    leader = keyed(a_pod(above=("ReplicaSet", "llm-5c9f")))
+    del leader["metadata"]["name"]
+    assert (await owner(leader, KEYED)).uid == "LeaderWorkerSet-llm"
+    for objects in (
+        CLUSTER,
+        {**KEYED, f"{APPS}/replicasets/llm-5c9f": an_object("ReplicaSet", "llm-5c9f")},
+        {**KEYED, f"{APPS}/deployments/llm": an_object("Deployment", "llm")},
+    ):
+        assert await owner(leader, objects) is None
+
+
+async def test_a_replica_set_is_asked_for_once():
+    api = Api(KEYED)
+    owners = Owners(api, ClusterCache(DomainIndex()))
+    leader = keyed(a_pod(above=("ReplicaSet", "llm-5c9f")))
+    for _ in range(3):
+        assert (await owners.of_member(leader, "ns")).uid == "LeaderWorkerSet-llm"
+    assert api.asked == 2 + 3, "the annotations of the set are read each time"
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        a_pod(above=("ReplicaSet", "llm-5c9f")),
+        keyed(a_pod(above=("StatefulSet", "llm"))),
+        keyed(a_pod(above=("ReplicaSet", "web-5c9f"))),
+        keyed(a_pod(above=("ReplicaSet", "llm-web-5c9f"))),
+        keyed(a_pod(above=("Deployment", "llm"))),
+    ],
+)
+async def test_who_has_an_ordinal_is_of_a_statefulset_and_who_has_none_of_a_deployment(pod):
+    assert await owner(pod, KEYED) is None
+    decoded = decode_pod(pod)
+    assert identify(decoded, {}, {}) is None
+    wanted = "a ReplicaSet of Deployment llm" if decoded.member.keyed else "StatefulSet llm"
+    assert why_no_member(decoded).endswith(f", not by {wanted}")
+
+
+async def test_a_worker_of_a_leader_without_an_ordinal():
+    worker = keyed(a_pod(3, above=("StatefulSet", "llm-5c9f-x"), name="llm-5c9f-x-3"))
+    stateful_set = an_object("StatefulSet", "llm-5c9f-x", above=("Pod", "llm-5c9f-x"))
+    leader = keyed(a_pod(above=("ReplicaSet", "llm-5c9f"), name="llm-5c9f-x"))
+    objects = {
+        **KEYED,
+        f"{APPS}/statefulsets/llm-5c9f-x": stateful_set,
+        "/api/v1/namespaces/ns/pods/llm-5c9f-x": leader,
+    }
+    for cached in ((), (stateful_set,), (stateful_set, leader)):
+        assert (await owner(worker, objects, cached=cached)).uid == "LeaderWorkerSet-llm"
 
 
 async def test_what_cannot_be_read_is_an_error_not_a_no():

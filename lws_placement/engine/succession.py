@@ -1,0 +1,139 @@
+"""How a group takes over the place that another one of its set has left for good.
+
+Where groups have keys of their own in place of ordinals (`MemberInfo.keyed`), a group that restarts
+is a new one: its leader has another name and another key, and mostly comes while the old pods are
+still Terminating. What the set wants back is the domain, where its weights are cached. So a group
+that waits takes over the hold of one of its set that is *over* (without a living leader):
+
+1. It writes its own hold there, COMING, beside the other's, as for a preemption (`taking_over.py`):
+   nobody else gets the domain meanwhile. Nobody is evicted for it: the old pods go by themselves,
+   in their own time.
+2. When they are gone the old hold ends, and the new one becomes ACTIVE.
+
+It is given up, and the group planned anywhere, when the place would not do any more, or the old
+pods do not go: on a dead node, or `_PATIENCE_S` beyond their grace.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from lws_placement.engine.actions import Action, EndHold, LookAgain, WriteHold
+from lws_placement.engine.compose import place_composed
+from lws_placement.engine.holds import Hold, HoldState, Promise
+from lws_placement.engine.model import DomainName, Group, GroupId, NodeName, Placed, Pod
+from lws_placement.engine.part import Part, rest_of
+from lws_placement.engine.placing import has_shape, holds_for, names_in, plan_again_in
+from lws_placement.engine.plan import plan_in_domain
+from lws_placement.engine.seen import LeftPlace, Now, Seen
+from lws_placement.engine.snapshot import NodeView, Views
+from lws_placement.engine.taking_over import still_suits
+from lws_placement.engine.turn import Turn
+
+_PATIENCE_S = 30.0
+
+
+def inherit(seen: Seen, now: Now, group: Group, views: Views) -> list[Action]:
+    """Step 1, for a group that holds nothing; empty if there is no place for it."""
+    for left in seen.left:
+        if not has_shape(left.holds, now.ask, now.info.size):
+            continue
+        placed = _as_if_gone(seen, group, left.holds, left=left, views=views)
+        if placed is not None:
+            demands = {member.rank: member.demand for member in group.members}
+            promise = holds_for(placed, seen, now, demands=demands)
+            coming = (
+                replace(h, state=HoldState.COMING, evicts=(left.group,)) for h in promise.holds
+            )
+            return [*(WriteHold(hold) for hold in coming), *_patience(seen, left)]
+    return []
+
+
+def inherited(seen: Seen, coming: Promise) -> LeftPlace | None:
+    """The place that is being taken over so; None: the other group has gone by now, or it is a
+    preemption.
+    """
+    return next((left for left in seen.left if left.group in coming.evicts), None)
+
+
+def await_place(
+    seen: Seen, now: Now, coming: Promise, *, left: LeftPlace, views: Views
+) -> list[Action] | Placed:
+    """Step 2; `Placed`: the domain is free."""
+    given_up: list[Action] = [EndHold(hold, returning=False) for hold in coming.holds]
+    demands = now.demands(coming.holds)
+    if demands is None or not still_suits(coming, now):
+        return given_up
+    group = now.group(seen, demands)
+    placed = plan_again_in(coming.holds, group, now, views)
+    if isinstance(placed, Placed):
+        return placed
+    if _as_if_gone(seen, group, coming.holds, left=left, views=views) is None:
+        return given_up
+    return _patience(seen, left)
+
+
+def _as_if_gone(
+    seen: Seen, group: Group, holds: Sequence[Hold], *, left: LeftPlace, views: Views
+) -> Placed | None:
+    """The group there, once the other one has gone; None: it would not do, or that takes too
+    long.
+    """
+    domains = {hold.domain for hold in holds}
+    if _is_stuck(seen, left, views):
+        return None
+    if domains & seen.troubles.last_choice or domains & group.shun.keys():
+        return None
+    part = _without(left, holds, views, heir=seen.id)
+    if group.layout is not None:
+        plan = place_composed(group, part)
+        return plan if isinstance(plan, Placed) else None
+    return _in_domain(holds[0].domain, group, part)
+
+
+def _in_domain(name: DomainName, group: Group, part: Part) -> Placed | None:
+    for domain in part.domains(name.key):
+        nodes = plan_in_domain(group, domain) if domain.name == name else None
+        if isinstance(nodes, dict):
+            return Placed(name, nodes)
+    return None
+
+
+def _without(left: LeftPlace, holds: Sequence[Hold], views: Views, *, heir: GroupId) -> Part:
+    names = sorted(names_in(holds, views) | set(_nodes_of(left.pods)))
+    uids = frozenset(pod.uid for pod in left.pods)
+    found = ((name, views.node_view_without(name, uids)) for name in names)
+    nodes = {
+        name: _seen_without(view.seen_by(heir), left) for name, view in found if view is not None
+    }
+    return Part(views, nodes, frozenset((left.group,)), matter=nodes.keys())
+
+
+def _seen_without(view: NodeView, left: LeftPlace) -> NodeView:
+    """Who waits for what the set has does not get it, as long as the set wants it."""
+    gone = frozenset((left.group,))
+    return replace(
+        view.seen_by(left.group),
+        groups=rest_of(view.groups, gone),
+        holders=rest_of(view.holders, gone),
+        awaited=frozenset[Turn](),
+    )
+
+
+def _nodes_of(pods: Iterable[Pod]) -> Iterable[NodeName]:
+    return (pod.node for pod in pods if pod.node is not None)
+
+
+def _is_stuck(seen: Seen, left: LeftPlace, views: Views) -> bool:
+    going = [p for p in left.pods if p.terminating and not p.finished and p.node is not None]
+    if any(seen.troubles.now_s > pod.deleted_s + _PATIENCE_S for pod in going):
+        return True
+    nodes = (views.node_view(name) for name in _nodes_of(going))
+    return any(view is None or not view.node.ready for view in nodes)
+
+
+def _patience(seen: Seen, left: LeftPlace) -> list[Action]:
+    """When it will be given up, as far as that is known."""
+    ends = [pod.deleted_s for pod in left.pods if pod.terminating and not pod.finished]
+    if not ends or not seen.troubles.now_s:
+        return []
+    return [LookAgain(max(min(ends) + _PATIENCE_S - seen.troubles.now_s, 0.0) + 0.1)]
