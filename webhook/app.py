@@ -18,6 +18,7 @@ from lws_placement import metrics
 from lws_placement.engine.ask import TOPOLOGY_NOTES, ask_of
 from lws_placement.engine.group_admission import problem_of_group_pod
 from lws_placement.engine.lws_defaults import with_defaults
+from lws_placement.engine.lws_fields import not_carried_out, without_effect
 from lws_placement.engine.lws_names import (
     ADMITTED,
     GROUP,
@@ -130,14 +131,16 @@ def build_app(
         old = request.the_object()
         return allow(request, patch=json_patch(old, with_defaults(old)))
 
-    def validate(rules: Rules) -> Callable[[AdmissionRequest], Awaitable[Raw]]:
+    def validate(
+        rules: Rules, unused: Callable[[Raw], list[str]]
+    ) -> Callable[[AdmissionRequest], Awaitable[Raw]]:
         async def decide(request: AdmissionRequest) -> Raw:
             lws = request.the_object()
             before = request.old_object if request.operation == "UPDATE" else None
             problems = rules(lws, before, most_size=max_group_size)
             if problems:
                 return deny(request, _joined(problems))
-            return allow(request, warnings=_warnings(lws))
+            return allow(request, warnings=[*unused(lws), *_warnings(lws)])
 
         return decide
 
@@ -153,9 +156,18 @@ def build_app(
     app = web.Application(client_max_size=_MOST_BYTES)
     app.router.add_post("/mutate-pods", _handler(mutate_pod))
     app.router.add_post("/mutate-lws", _handler(mutate_lws))
-    app.router.add_post("/validate-lws", _handler(validate(problems_of)))
-    app.router.add_post("/validate-placement", _handler(validate(problems_of_placement)))
+    app.router.add_post("/validate-lws", _handler(validate(_all_rules, _unused)))
+    app.router.add_post("/validate-placement", _handler(validate(problems_of_placement, lambda _: [])))
     return app
+
+
+def _all_rules(lws: Raw, old: Raw | None, *, most_size: int) -> list[FieldError]:
+    """Of a cluster in which the built-in controller carries sets out."""
+    return [*problems_of(lws, old, most_size=most_size), *not_carried_out(lws, old)]
+
+
+def _unused(lws: Raw) -> list[str]:
+    return [f"{path} is not carried out by this controller" for path in without_effect(lws)]
 
 
 def _handler(

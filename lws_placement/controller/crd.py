@@ -102,7 +102,7 @@ def _object(inline: "_Inliner") -> Raw:
 
 
 def _spec(inline: "_Inliner") -> Raw:
-    template = _struct(
+    template = _open_struct(
         "The versioned part of the spec: the pods of one group.",
         {
             "leaderTemplate": _pod_template("Pod of the leader; absent: as the workers.", inline),
@@ -118,7 +118,7 @@ def _spec(inline: "_Inliner") -> Raw:
                 ],
                 default="RecreateGroupOnPodRestart",
             ),
-            "subGroupPolicy": _struct(
+            "subGroupPolicy": _open_struct(
                 "Divides a group into subgroups; may be neither added nor removed later.",
                 {
                     "subGroupPolicyType": _string(
@@ -134,7 +134,7 @@ def _spec(inline: "_Inliner") -> Raw:
                 "type": "array",
                 "items": _claim(inline),
             },
-            "persistentVolumeClaimRetentionPolicy": _struct(
+            "persistentVolumeClaimRetentionPolicy": _open_struct(
                 "What becomes of the claims; absent: they are retained.",
                 {
                     "whenDeleted": _string("Retain or Delete."),
@@ -144,7 +144,7 @@ def _spec(inline: "_Inliner") -> Raw:
         },
         required=["workerTemplate"],
     )
-    rolling = _struct(
+    rolling = _open_struct(
         "How groups are updated.",
         {
             "partition": {**_integer("Groups below it keep the old template.", default=0)},
@@ -160,7 +160,7 @@ def _spec(inline: "_Inliner") -> Raw:
             },
         },
     )
-    return _struct(
+    return _open_struct(
         "What is asked for.",
         {
             "replicas": {
@@ -169,7 +169,7 @@ def _spec(inline: "_Inliner") -> Raw:
                 "maximum": 1000000,
             },
             "leaderWorkerTemplate": template,
-            "rolloutStrategy": _struct(
+            "rolloutStrategy": _open_struct(
                 "How a changed template reaches the groups.",
                 {
                     "type": _string(
@@ -178,12 +178,13 @@ def _spec(inline: "_Inliner") -> Raw:
                     "rollingUpdateConfiguration": rolling,
                 },
             ),
+            "groupIdentity": _string("Ordinal: groups are numbered; the only one that there is."),
             "startupPolicy": _string(
                 "When workers are created: with their leader, or when it is ready.",
                 enum=["LeaderCreated", "LeaderReady"],
                 default="LeaderCreated",
             ),
-            "networkConfig": _struct(
+            "networkConfig": _open_struct(
                 "How the pods of groups are found by name.",
                 {
                     "subdomainPolicy": _string(
@@ -265,6 +266,14 @@ def _struct(description: str, properties: Raw, *, required: list[str] | None = N
     if required:
         schema["required"] = required
     return schema
+
+
+def _open_struct(description: str, properties: Raw, *, required: list[str] | None = None) -> Raw:
+    """Keeps fields that are not in it, so that admission can refuse them by name: the API server
+    would take them away without a word.
+    """
+    schema = _struct(description, properties, required=required)
+    return {**schema, "x-kubernetes-preserve-unknown-fields": True}
 
 
 def _string(description: str, **more: Any) -> Raw:

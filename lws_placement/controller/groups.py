@@ -17,7 +17,7 @@ from lws_placement.controller.revisions import APPS, key_of
 from lws_placement.controller.say import Say
 from lws_placement.controller.sets import SetReconciler
 from lws_placement.engine.desired import replica_service, wants_shared_service, worker_set
-from lws_placement.engine.lws_validation import why_no_numbers
+from lws_placement.engine.lws_validation import why_not_made
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.restart import PodState, troubled
 from lws_placement.engine.revision import spec_at
@@ -64,7 +64,7 @@ class GroupReconciler:
             note = f"pod {pod.name} is both leader and worker: StatefulSet ordinals are missing"
             await self._say(lws, "FailedCreate", note, "Create", "Warning")
             return
-        if pod.terminating or why_no_numbers(lws) is not None:
+        if pod.terminating or why_not_made(lws) is not None:
             return
         spec = lws["spec"]
         needs_service = not wants_shared_service(lws)
@@ -102,7 +102,7 @@ class GroupReconciler:
                 f"pod {meta['namespace']}/{meta['name']}: revision {revision} is not there (yet)"
             )
         at = spec_at(lws, stored["data"])
-        problem = why_no_numbers(at)
+        problem = why_not_made(at)
         if problem is not None:
             raise LwsPlacementError(
                 f"revision {revision} of {meta['namespace']}/{meta['name']}: {problem}"

@@ -35,7 +35,7 @@ from lws_placement.engine.lws_conditions import (
     with_condition,
 )
 from lws_placement.engine.lws_status import GroupState, new_status, turned_true
-from lws_placement.engine.lws_validation import why_no_numbers
+from lws_placement.engine.lws_validation import why_not_made
 from lws_placement.engine.restart_budget import CRASH_LOOPING
 from lws_placement.engine.rollout import Asked, Progress, Step, is_finished, next_step, strategy_of
 from lws_placement.engine.rollout_words import surge_note, update_notes
@@ -80,7 +80,7 @@ class SetReconciler:
             owner = controlling_owner(stateful_set).get("uid")
             if owner and owner != lws["metadata"]["uid"]:
                 return  # of an earlier LeaderWorkerSet of this name; garbage collection takes it
-        if why_no_numbers(lws) is not None:  # it went past admission: nothing is made of it
+        if why_not_made(lws) is not None:  # it went past admission: nothing is made of it
             there, known = groups_of(self._observed, name), _revision_of(stateful_set)
             await self._write_status(lws, stateful_set or {}, known, there)
             return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lws_placement.engine.lws_names import LWS_EXCLUSIVE_TOPOLOGY
-from lws_placement.engine.lws_validation import why_name_is_too_long, why_no_numbers
+from lws_placement.engine.lws_validation import why_name_is_too_long, why_not_made
 
 Raw = dict[str, Any]
 
@@ -30,7 +30,7 @@ def refused_set(answer: str) -> Problem:
 
 def why_blocked(lws: Raw, *, key_known: bool | None, all_leaders_bound: bool) -> Problem | None:
     """What is wrong with the object itself. `key_known`: does a node carry its topology key?"""
-    problem = why_no_numbers(lws)
+    problem = why_not_made(lws)
     if problem is not None:
         return Problem("InvalidSpec", str(problem))
     why = why_name_is_too_long(lws)

@@ -9,12 +9,12 @@ none is raised.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from lws_placement.engine.ask import problems_of_ask
+from lws_placement.engine.field_error import FieldError
 from lws_placement.engine.labels import why_not_label_key
+from lws_placement.engine.lws_fields import why_nothing_is_made
 from lws_placement.engine.lws_names import (
     LWS_EXCLUSIVE_TOPOLOGY,
     LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
@@ -38,22 +38,9 @@ _REVISION_HASH = len("-4294967295")
 """What a StatefulSet appends to its name for its pods' revision label, at most."""
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _PERCENT = re.compile(r"[0-9]{1,10}%")
-_SHOWN = 100
 
 _SUBGROUP = "spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize"
 _ROLLING = "spec.rolloutStrategy.rollingUpdateConfiguration"
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """As `field.Invalid` of apimachinery: path, the value found, what is wrong with it."""
-
-    path: str
-    value: object
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: Invalid value: {_show(self.value)}: {self.detail}"
 
 
 def problems_of(
@@ -141,8 +128,11 @@ def _largest(spec: Raw, old: Raw | None, *, most_size: int) -> list[FieldError]:
     return [FieldError("spec.leaderWorkerTemplate.size", size, detail)]
 
 
-def why_no_numbers(lws: Raw) -> FieldError | None:
-    """A number that nothing can be made from; admission would have refused it."""
+def why_not_made(lws: Raw) -> FieldError | None:
+    """What nothing can be made from, or not by us; admission would have refused it."""
+    foreign = why_nothing_is_made(lws)
+    if foreign is not None:
+        return foreign
     spec = _object(lws.get("spec"))
     size = _object(spec.get("leaderWorkerTemplate")).get("size", 1)
     for path, value, least, most in (
@@ -385,13 +375,3 @@ def _is_int(value: Any) -> bool:
 
 def _object(value: object) -> Raw:
     return value if isinstance(value, dict) else {}
-
-
-_QUOTES: dict[type, Callable[[Any], str]] = {str: lambda v: f'"{v}"', type(None): lambda _: "null"}
-
-
-def _show(value: object) -> str:
-    """As apimachinery shows it, but not the whole of what is very long."""
-    if isinstance(value, int) and abs(value) > 2**63:  # may have more digits than Python writes
-        return "a number of more than 64 bits"
-    return _QUOTES.get(type(value), str)(value)[:_SHOWN]

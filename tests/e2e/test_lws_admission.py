@@ -5,6 +5,7 @@ Everything is a server-side dry run: the whole chain of admission answers, nothi
 """
 
 import copy
+import json
 
 import pytest
 from e2e.dry_runs import ask
@@ -316,3 +317,28 @@ def test_an_update_is_refused_in_upstreams_words(stored, lws, says):
     answer = ask(stored, "replace", lws)
     assert isinstance(answer, str), answer
     assert says in answer
+
+
+@pytest.mark.parametrize("validate", ["strict", "warn", "ignore"])
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("spec.groupIdentity", "Hash", "groups have ordinals here"),
+        ("spec.scheduling", {"policy": {"gang": {}}}, "leave it out"),
+        ("spec.colour", "red", "is no field that is known here"),
+        ("spec.leaderWorkerTemplate.placementPolicy", {"type": "None"}, "use the annotation"),
+        ("spec.leaderWorkerTemplate.maxGroupRestarts", 3, "restart-budget instead"),
+        ("spec.rolloutStrategy.pace", 1, "is no field that is known here"),
+    ],
+)
+def test_what_is_not_carried_out_is_refused_however_a_client_asks(
+    module_scene, path, value, says, validate
+):
+    """Nothing is taken away without a word, not even where strict validation is not asked for."""
+    lws = an_lws(rolloutStrategy={"type": "RollingUpdate"})
+    *parents, name = path.split(".")
+    at(lws, ".".join(parents))[name] = value
+    how = ("--dry-run=server", f"--validate={validate}", "-f", "-")
+    said = module_scene.kubectl("create", *how, stdin=json.dumps(lws), check=False)
+    assert f"{path}: Invalid value" in said
+    assert says in said

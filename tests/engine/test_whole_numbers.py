@@ -11,7 +11,7 @@ from lws_placement.engine.lws_names import (
     RESTART_BACKOFF_SECONDS,
     RESTART_BUDGET,
 )
-from lws_placement.engine.lws_validation import problems_of, why_no_numbers
+from lws_placement.engine.lws_validation import problems_of, why_not_made
 from lws_placement.engine.model import Operator, Requirement
 from lws_placement.engine.restart_budget import budget_of
 from lws_placement.engine.whole_numbers import INT32, MOST_SIZE, whole_number
@@ -131,11 +131,11 @@ def test_a_set_that_was_stored_larger_can_still_be_edited_but_not_grow():
 )
 def test_numbers_that_nothing_can_be_made_from_are_refused_and_named(lws, path):
     assert path in [p.path for p in problems_of(lws)]
-    problem = why_no_numbers(lws)
+    problem = why_not_made(lws)
     assert problem.path == path
     assert len(str(problem)) < 400
 
 
 def test_what_a_write_to_scale_can_lead_to_is_carried_out():
-    assert why_no_numbers(an_lws(rolling={"maxUnavailable": 0, "maxSurge": 0})) is None
-    assert why_no_numbers(an_lws(replicas=1_000_000, size=4096)) is None
+    assert why_not_made(an_lws(rolling={"maxUnavailable": 0, "maxSurge": 0})) is None
+    assert why_not_made(an_lws(replicas=1_000_000, size=4096)) is None

@@ -1,0 +1,100 @@
+"""Fields of a LeaderWorkerSet that the built-in controller carries out, and words for the others.
+
+Our CustomResourceDefinition keeps what it does not know of the spec (pod templates apart, of which
+it has the API server's own schema), so that admission sees it and can say so: left to itself the
+API server takes such a field away without a word, and a client that does not ask for strict
+validation never learns that it was without effect. Newer LeaderWorkerSets have fields that ours
+does not carry out; they are named here with what to do instead.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lws_placement.engine.field_error import FieldError
+from lws_placement.engine.lws_names import (
+    LWS_EXCLUSIVE_TOPOLOGY,
+    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
+    RESTART_BUDGET,
+)
+
+Raw = dict[str, Any]
+
+_LEAF: Mapping[str, Any] = {}
+KNOWN: Mapping[str, Any] = {
+    "replicas": _LEAF,
+    "leaderWorkerTemplate": {
+        "leaderTemplate": _LEAF,
+        "workerTemplate": _LEAF,
+        "size": _LEAF,
+        "restartPolicy": _LEAF,
+        "subGroupPolicy": {"subGroupPolicyType": _LEAF, "subGroupSize": _LEAF},
+        "volumeClaimTemplates": _LEAF,
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": _LEAF, "whenScaled": _LEAF},
+    },
+    "rolloutStrategy": {
+        "type": _LEAF,
+        "rollingUpdateConfiguration": {
+            "partition": _LEAF,
+            "maxUnavailable": _LEAF,
+            "maxSurge": _LEAF,
+        },
+    },
+    "startupPolicy": _LEAF,
+    "networkConfig": {"subdomainPolicy": _LEAF},
+    "groupIdentity": _LEAF,
+}
+"""By path below `spec`; what is below a leaf is the schema's to judge."""
+
+_IDENTITY = "spec.groupIdentity"
+_INSTEAD = {
+    _IDENTITY: "groups have ordinals here: leave it out, or say Ordinal",
+    "spec.groupReplacementPolicy": "a group comes back when its old pods are gone: leave it out",
+    "spec.leaderWorkerTemplate.maxGroupRestarts": f"use the annotation {RESTART_BUDGET} instead",
+    "spec.leaderWorkerTemplate.placementPolicy": (
+        f"use the annotation {LWS_EXCLUSIVE_TOPOLOGY}: <node label key> instead"
+    ),
+    "spec.leaderWorkerTemplate.subGroupPolicy.placementPolicy": (
+        f"use the annotation {LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY}: <node label key> instead"
+    ),
+    "spec.networkConfig.publishNotReadyAddresses": "they always are published here: leave it out",
+    "spec.scheduling": "groups are placed whole by their annotations here: leave it out",
+}
+_UNKNOWN = "is no field that is known here, so it would be without effect: leave it out"
+
+
+def not_carried_out(lws: Raw, old: Raw | None = None) -> list[FieldError]:
+    """Of `lws`, or of changing `old` into it: what was stored before us is not refused for ever."""
+    before = dict(_others(old, KNOWN, "spec")) if old is not None else {}
+    return [
+        FieldError(path, value, _INSTEAD.get(path, _UNKNOWN))
+        for path, value in _others(lws, KNOWN, "spec")
+        if path not in before or before[path] != value
+    ]
+
+
+def without_effect(lws: Raw) -> list[str]:
+    """Paths of what is there and is not carried out."""
+    return [path for path, _ in _others(lws, KNOWN, "spec")]
+
+
+def why_nothing_is_made(lws: Raw) -> FieldError | None:
+    """Of a set that asks for another kind of objects than the built-in controller makes."""
+    spec = lws.get("spec")
+    value = spec.get("groupIdentity") if isinstance(spec, dict) else None
+    if value in (None, "Ordinal"):
+        return None
+    return FieldError(_IDENTITY, value, _INSTEAD[_IDENTITY])
+
+
+def _others(
+    holder: Raw | None, known: Mapping[str, Any], name: str, *, at: str = ""
+) -> Iterator[tuple[str, object]]:
+    """(path, value) of what is not known, below `holder[name]`."""
+    found = holder.get(name) if isinstance(holder, dict) else None
+    path = f"{at}.{name}" if at else name
+    for field, value in sorted(found.items()) if isinstance(found, dict) else ():
+        here = f"{path}.{field}"
+        if field not in known or (here == _IDENTITY and value not in (None, "Ordinal")):
+            yield here, value
+        elif known[field]:
+            yield from _others(found, known[field], field, at=path)
