@@ -29,6 +29,9 @@ _DAEMON_TOLERATIONS = tuple(
 )
 
 
+_EXCLUSIVE = "ExclusiveTopology"
+
+
 def decode_lws(raw: Raw) -> LwsInfo:
     meta, spec = raw["metadata"], raw["spec"]
     notes, template = checked_texts(meta.get("annotations")), spec["leaderWorkerTemplate"]
@@ -39,14 +42,37 @@ def decode_lws(raw: Raw) -> LwsInfo:
         replicas=_number(spec, "replicas", most=MOST_REPLICAS),
         ask=ask_of_lws(notes, template),
         templates=decode_templates(template),
-        notes={k: v for k, v in notes.items() if k.startswith(keys.OUR_PREFIX)},
+        notes=notes_for_pods(notes, template),
         deleting=bool(meta.get("deletionTimestamp")),
         keyed=spec.get("groupIdentity") == "Hash",
     )
 
 
+def notes_for_pods(notes: Mapping[str, str], template: Raw) -> Mapping[str, str]:
+    """What the pods do not show by themselves: annotations of ours, and what typed fields say."""
+    ours = {k: v for k, v in notes.items() if k.startswith(keys.OUR_PREFIX)}
+    typed = _typed_placement(template)
+    return {**ours, **{key: value for key, value in typed.items() if not notes.get(key)}}
+
+
+def _typed_placement(template: Raw) -> dict[str, str]:
+    """`placementPolicy {type, topology}` of the group and of its subgroups (KEP-1064), as the
+    annotations that mean the same. It is there where a newer CustomResourceDefinition serves it.
+    """
+    found = {}
+    for key, holder in (
+        (keys.LWS_EXCLUSIVE_TOPOLOGY, template),
+        (keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, template.get("subGroupPolicy") or {}),
+    ):
+        policy = holder.get("placementPolicy") or {}
+        if policy.get("type") == _EXCLUSIVE and policy.get("topology"):
+            found[key] = checked_text(policy["topology"])
+    return found
+
+
 def ask_of_lws(notes: Mapping[str, str], template: Raw) -> Ask:
     """The subgroup's part of it is annotations of the pods alone, made from the spec."""
+    notes = {**_typed_placement(template), **{k: v for k, v in notes.items() if v}}
     policy = template.get("subGroupPolicy") or {}
     size = whole_number(policy.get("subGroupSize"), most=MOST_SIZE)
     if size:

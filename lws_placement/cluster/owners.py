@@ -11,6 +11,7 @@ from lws_placement import keys
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import controlling_owner, decode_member
+from lws_placement.cluster.decode_workload import notes_for_pods
 from lws_placement.engine.lately import Lately
 from lws_placement.engine.membership import LWS, Controller, first_of, leads_on
 from lws_placement.engine.model import MemberInfo
@@ -122,12 +123,16 @@ class Owners:
         return controller_of(await self._fetch(path, one.uid) or _NO_OBJECT)
 
     async def _notes_of(self, namespace: str, name: str, uid: str) -> Mapping[str, str]:
-        """Annotations of the LeaderWorkerSet; none if it is gone."""
+        """What the LeaderWorkerSet asks for its pods; nothing if it is gone."""
         known = self._cache.lws(namespace, name)
         if known is not None and known.uid == uid:
             return known.notes
         raw = await self._fetch(f"{_LWS_PATH.format(namespace)}/{name}", uid)
-        return (raw or _NO_OBJECT)["metadata"].get("annotations") or {}
+        if raw is None:
+            return {}
+        spec = raw.get("spec") or {}
+        notes = raw["metadata"].get("annotations") or {}
+        return notes_for_pods(notes, spec.get("leaderWorkerTemplate") or {})
 
     async def _fetch(self, path: str, uid: str) -> Raw | None:
         """The object at `path`, if it still is the one with `uid`."""

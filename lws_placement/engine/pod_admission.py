@@ -18,7 +18,9 @@ from lws_placement.engine.lws_names import (
     GANG,
     GATE,
     GUEST_MARKER,
+    LWS_EXCLUSIVE_TOPOLOGY,
     LWS_GROUP_KEY,
+    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
     LWS_SUBGROUP_KEY,
     LWS_UID,
     MANAGED,
@@ -40,6 +42,8 @@ Raw = dict[str, Any]
 
 STAMPED = (SCOPE, WITHIN_TOPOLOGY, PREFER_TOPOLOGY, GANG, MANAGED)
 """Annotations of a LeaderWorkerSet that its pods do not get from LeaderWorkerSet itself."""
+TYPED = (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
+"""Those that stand for typed fields; a pod that carries one has it from LeaderWorkerSet."""
 
 _OURS = (LWS_UID, OWNER_UID, PLAN, PINNED_NODE, SLOT, RELEASED)
 """Annotations that say what was decided for a pod."""
@@ -77,6 +81,9 @@ def stamp(pod: Raw, owner: Owner) -> Raw:
         if owner.uid:
             notes[owner.uid_note] = owner.uid
         notes |= {key: value for key, value in owner.notes.items() if key in STAMPED}
+        for key in TYPED:
+            if owner.notes.get(key):
+                notes.setdefault(key, owner.notes[key])
     return pod
 
 

@@ -39,7 +39,7 @@ class LwsInfo:
     """What its annotations ask of placement."""
     templates: Templates
     notes: Mapping[str, str] = field(default_factory=dict)
-    """Its annotations of ours, as they are."""
+    """Its annotations of ours, as they are, and those that stand for typed fields of it."""
     deleting: bool = False
     keyed: bool = False
     """Its groups have keys of their own in place of ordinals (`MemberInfo.keyed`)."""

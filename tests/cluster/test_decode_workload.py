@@ -2,8 +2,9 @@
 
 import pytest
 
+from lws_placement import keys
 from lws_placement.cluster.decode_demand import decode_demand
-from lws_placement.cluster.decode_workload import decode_templates
+from lws_placement.cluster.decode_workload import decode_lws, decode_templates
 
 CONTAINERS = [{"name": "model", "resources": {"limits": {"google.com/tpu": "4"}}}]
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}
@@ -25,3 +26,45 @@ def test_a_template_demands_what_its_admitted_pod_does(given, admitted):
     templates = decode_templates({"size": 2, "workerTemplate": {"spec": spec}})
     pod = decode_demand({"containers": CONTAINERS, "tolerations": admitted})
     assert templates.leader == templates.worker == pod
+
+
+EXCLUSIVE = {"type": "ExclusiveTopology", "topology": "rack"}
+
+
+def an_lws(notes=None, *, subgroups=None, **template):
+    parts = {"size": 4, "workerTemplate": {"spec": {"containers": CONTAINERS}}, **template}
+    if subgroups is not None:
+        parts["subGroupPolicy"] = {"subGroupSize": 2, "placementPolicy": subgroups}
+    meta = {"namespace": "ns", "name": "llm", "uid": "u", "annotations": notes or {}}
+    return {"metadata": meta, "spec": {"leaderWorkerTemplate": parts}}
+
+
+@pytest.mark.parametrize(
+    ("lws", "topology", "subgroup_topology"),
+    [
+        (an_lws(placementPolicy=EXCLUSIVE), "rack", ""),
+        (an_lws(subgroups=EXCLUSIVE), "", "rack"),
+        (an_lws(placementPolicy={"type": "None"}), "", ""),
+        (an_lws(placementPolicy={"type": "None", "topology": "rack"}), "", ""),
+        (an_lws(placementPolicy={"type": "ExclusiveTopology"}), "", ""),
+        (an_lws({keys.LWS_EXCLUSIVE_TOPOLOGY: "slice"}, placementPolicy=EXCLUSIVE), "slice", ""),
+    ],
+)
+def test_a_typed_placement_is_read_as_the_annotation_that_means_the_same(
+    lws, topology, subgroup_topology
+):
+    info = decode_lws(lws)
+    assert (info.ask.topology, info.ask.subgroup_topology) == (topology, subgroup_topology)
+    given = {
+        keys.LWS_EXCLUSIVE_TOPOLOGY: topology,
+        keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY: subgroup_topology,
+    }
+    annotated = lws["metadata"]["annotations"]
+    assert info.notes == {k: v for k, v in given.items() if v and k not in annotated}
+
+
+def test_groups_have_ordinals_unless_it_is_said_that_they_have_keys():
+    lws = an_lws()
+    assert not decode_lws(lws).keyed
+    lws["spec"]["groupIdentity"] = "Hash"
+    assert decode_lws(lws).keyed

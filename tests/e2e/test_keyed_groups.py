@@ -47,6 +47,11 @@ def newer_crd():
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     identity = {"type": "string", "enum": ["Ordinal", "Hash"], "default": "Ordinal"}
     spec["groupIdentity"] = identity
+    kinds = {"type": "string", "enum": ["None", "ExclusiveTopology"]}
+    policy = {"type": "object", "properties": {"type": kinds, "topology": {"type": "string"}}}
+    template = spec["leaderWorkerTemplate"]["properties"]
+    template["placementPolicy"] = policy
+    template["subGroupPolicy"]["properties"]["placementPolicy"] = policy
     return crd
 
 
@@ -135,3 +140,16 @@ def test_a_deployment_of_nobody_with_such_labels_is_left_alone(scene):
     (pod,) = scene.wait(lambda: scene.bound("llm"), "it is bound")
     assert pod["metadata"]["annotations"][f"{OURS}/admitted"] == "foreign"
     assert scene.holds() == []
+
+
+def test_a_typed_placement_is_heeded_as_the_annotation_is(scene):
+    """Of four domains two have one node taken; no pod shows what its set asks for."""
+    nodes = scene.pool(4)
+    scene.create(scene.filler(nodes[0]), scene.filler(nodes[8]))
+    lws = scene.lws(replicas=2, exclusive=False)
+    policy = {"type": "ExclusiveTopology", "topology": scene.key}
+    lws["spec"]["leaderWorkerTemplate"]["placementPolicy"] = policy
+    made = KeyedSet(scene, lws)
+    made.wait_whole(2)
+    assert sorted(made.domains().values()) == ["n01", "n03"]
+    assert len(scene.holds()) == 2

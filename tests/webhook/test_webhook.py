@@ -7,7 +7,7 @@ import pytest
 from admission import OURS, Lookup, P, a_pod, a_review, admit, call, patched
 from scrape import moved, scrape
 
-from lws_placement.engine.pod_admission import Pin
+from lws_placement.engine.pod_admission import Owner, Pin
 from webhook.patch import json_patch
 
 
@@ -548,3 +548,16 @@ async def test_subgroups_of_such_a_group_are_its_own():
     assert leader["metadata"]["labels"][label] == worker["metadata"]["labels"][label]
     ordinal = await admit(a_pod(0, notes=notes))
     assert ordinal["metadata"]["labels"][label] != leader["metadata"]["labels"][label]
+
+
+async def test_what_a_set_asks_by_a_typed_field_its_pods_are_told_at_admission():
+    class Typed(Lookup):
+        async def owner_of(self, pod, namespace):
+            return Owner("lws-uid", {f"{P}/exclusive-topology": "typed"})
+
+    note = f"{P}/exclusive-topology"
+    pod = await admit(a_pod(topology=""), Typed())
+    assert pod["metadata"]["annotations"][note] == "typed"
+    assert pod["spec"]["schedulingGates"] == [{"name": f"{OURS}/unplanned"}]
+    annotated = await admit(a_pod(topology="rack"), Typed())
+    assert annotated["metadata"]["annotations"][note] == "rack"
