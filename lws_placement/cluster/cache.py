@@ -188,18 +188,15 @@ class ClusterCache:
                 del self._groups[group]
             self._group_changed(group)
 
-    def leaderless(self, group: GroupId) -> list[GroupId]:
-        """Keyed groups of the same set that hold something and have lost their leader."""
+    def placed_in_set(self, group: GroupId) -> tuple[list[GroupId], list[GroupId]]:
+        """Keyed groups of the same set that hold something: those with a leader, those without."""
         led = self._said.led_keys((group.namespace, group.lws))
-        return sorted(g for g in self._holds.of_set(group) if g.group_key not in led)
-
-    def placed_in_set(self, group: GroupId) -> int:
-        """How many keyed groups of the same set have a leader, and hold something."""
-        led = self._said.led_keys((group.namespace, group.lws))
-        return sum(g.group_key in led for g in self._holds.of_set(group))
+        found = sorted(self._holds.of_set(group))
+        having = [g for g in found if g.group_key in led]
+        return having, [g for g in found if g.group_key not in led]
 
     def _left_by(self, group: GroupId) -> None:
-        """A keyed group is over: another one of its set may have its place."""
+        """A keyed group is over, or nobody claims its place any more: another one may."""
         for key in self._said.led_keys((group.namespace, group.lws)):
             other = replace(group, group_key=key)
             if not self._holds.of(other):
@@ -309,18 +306,23 @@ class ClusterCache:
     def put_hold(self, hold: Hold) -> None:
         old = self._holds.put(hold)
         self.domains.put_hold(hold)
-        for group in {hold.group, *self._coming.replace(old, hold)}:
-            self._group_changed(group)
+        self._claims_changed(old, hold, {hold.group})
 
     def drop_hold(self, domain: DomainName, group: GroupId) -> None:
         old = self._holds.drop(domain, group)
         if old is None:
             return
         self.domains.drop_hold(domain, group)
-        beside = (hold.group for hold in self._holds.on(domain))
-        for changed in {group, *beside, *self._coming.replace(old, None)}:
-            self._group_changed(changed)
+        beside = {hold.group for hold in self._holds.on(domain)}
+        self._claims_changed(old, None, {group, *beside})
         self._capacity_changed()
+
+    def _claims_changed(self, old: Hold | None, new: Hold | None, groups: set[GroupId]) -> None:
+        victims = self._coming.replace(old, new)
+        for group in groups | victims:
+            self._group_changed(group)
+        for victim in victims:
+            self._left_by(victim)
 
     def successor_of(self, group: GroupId) -> Hold | None:
         """The hold that the group is evicted for: written, and its own group still waits."""

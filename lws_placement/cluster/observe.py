@@ -51,12 +51,13 @@ def observe(
 
 def _with_its_set(cache: ClusterCache, seen: Seen) -> Seen:
     """What a group without an ordinal has to know of the others of its set."""
-    if seen.is_over:
-        lacks = seen.lws is not None and cache.placed_in_set(seen.id) < seen.lws.replicas
-        return replace(seen, lacks_groups=lacks)
-    if seen.active:
+    if seen.active and not seen.is_over:
         return seen
-    left = (_left_by(cache, other, heir=seen.id) for other in cache.leaderless(seen.id))
+    led, leaderless = cache.placed_in_set(seen.id)
+    if seen.is_over:
+        lacks = seen.lws is not None and len(led) < seen.lws.replicas
+        return replace(seen, lacks_groups=lacks)
+    left = (_left_by(cache, other, heir=seen.id) for other in leaderless)
     return replace(seen, left=tuple(place for place in left if place is not None))
 
 

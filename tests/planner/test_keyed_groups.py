@@ -98,6 +98,28 @@ async def test_the_new_leader_waits_until_the_old_pods_are_gone(cluster):
 
 
 @told
+async def test_a_successor_that_goes_before_it_has_begun_leaves_the_place_to_the_next(cluster):
+    cluster.add_lws(replicas=2)
+    await cluster.rest()
+    cluster.add_lws("other", keyed=False)
+    await cluster.rest()
+    before = sorted(cluster.domains().values())
+    cluster.kubelets = False
+    old = restart(cluster)
+    for _ in range(3):
+        for _ in range(4):
+            await cluster.round()
+        (new,) = [name for name in cluster.leaders() if name not in cluster.domains()]
+        coming = [hold["leader"] for _, hold in cluster.all_holds() if hold["state"] == "coming"]
+        assert coming == [new]
+        assert old in {hold["leader"] for _, hold in cluster.all_holds()}
+        cluster.delete("pods", new)
+    cluster.kubelets = True
+    await cluster.rest()
+    assert sorted(cluster.domains().values()) == before
+
+
+@told
 async def test_old_pods_that_do_not_go_are_not_waited_for_longer_than_half_a_minute(cluster):
     cluster.add_lws()
     await cluster.rest()
