@@ -16,6 +16,7 @@ from aiohttp import web
 
 from lws_placement import metrics
 from lws_placement.engine.ask import TOPOLOGY_NOTES, ask_of
+from lws_placement.engine.field_error import FieldError
 from lws_placement.engine.group_admission import problem_of_group_pod
 from lws_placement.engine.lws_defaults import with_defaults
 from lws_placement.engine.lws_fields import not_carried_out, without_effect
@@ -24,7 +25,7 @@ from lws_placement.engine.lws_names import (
     GROUP,
     LWS_NAME,
 )
-from lws_placement.engine.lws_validation import FieldError, problems_of, problems_of_placement
+from lws_placement.engine.lws_validation import problems_of, problems_of_placement
 from lws_placement.engine.pod_admission import (
     Owner,
     Pin,
@@ -157,7 +158,9 @@ def build_app(
     app.router.add_post("/mutate-pods", _handler(mutate_pod))
     app.router.add_post("/mutate-lws", _handler(mutate_lws))
     app.router.add_post("/validate-lws", _handler(validate(_all_rules, _unused)))
-    app.router.add_post("/validate-placement", _handler(validate(problems_of_placement, lambda _: [])))
+    app.router.add_post(
+        "/validate-placement", _handler(validate(problems_of_placement, lambda _: []))
+    )
     return app
 
 

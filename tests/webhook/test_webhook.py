@@ -365,7 +365,9 @@ async def test_the_rules_of_another_controller_are_its_own():
 # -- bad bodies ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/mutate-pods", "/mutate-lws", "/validate-lws", "/validate-placement"])
+@pytest.mark.parametrize(
+    "path", ["/mutate-pods", "/mutate-lws", "/validate-lws", "/validate-placement"]
+)
 @pytest.mark.parametrize(
     "body",
     [
