@@ -62,7 +62,8 @@ class Installation:
         if any(o["kind"] == "CustomResourceDefinition" for o in first):
             self.wait_for(self._established, "")
         self.cluster.kubectl(*_APPLY, stdin=text)
-        (deployment,) = [o for o in objects if o["kind"] == "Deployment"]
+        ours = ("Deployment", ACCOUNT)  # an overlay may bring another scheduler, too
+        (deployment,) = [o for o in objects if (o["kind"], o["metadata"]["name"]) == ours]
         self.roles = roles_of(deployment)
         self._kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT)
 
