@@ -113,7 +113,7 @@ class KeyedSet:
         scene.create(lws)
         self.lws = scene.one("lws", self.name)
         self.revision = revision_key(revision_data(self.lws))
-        scene.create(self._deployment())
+        scene.create(self.deployment())
         scene.meanwhile = self.step
 
     def scale(self, replicas):
@@ -156,7 +156,7 @@ class KeyedSet:
             (found[leader],) = domains
         return found
 
-    def _deployment(self):
+    def deployment(self):
         made = leader_set(self.lws, revision=self.revision, replicas=1, partition=0)
         template = made["spec"]["template"]
         template["spec"]["readinessGates"] = [{"conditionType": READY}]
