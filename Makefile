@@ -16,7 +16,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit e2e peers control-plane node soak bench bench-day manifests lock clean
+.PHONY: help venv demo test lint unit e2e peers control-plane node soak bench bench-day manifests chart lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ bench-day: venv ## A simulated day of groups: ours, first fit and random
 
 manifests: venv ## Generate manifests/standalone/crd.yaml anew from a real API server's schema
 	$(BIN)/python manifests/standalone/make_crd.py
+
+chart: venv ## Generate the Helm chart's templates anew from the kustomize manifests and the settings
+	$(BIN)/python manifests/helm/make_chart.py
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
   --no-emit-index-url --no-emit-find-links

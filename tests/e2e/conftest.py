@@ -81,10 +81,10 @@ def beside_upstream(binaries, peer, tmp_path_factory):
 
 
 @pytest.fixture
-def kubeadm(tmp_path):
+def kubeadm(say, tmp_path):
     folder = tmp_path / "kubeadm"
     folder.mkdir()
-    return Kubeadm(folder)
+    return Kubeadm(folder, say)
 
 
 @pytest.fixture(scope="module")

@@ -27,11 +27,11 @@ def apis():
 
 
 class Kubeadm:
-    def __init__(self, folder):
+    def __init__(self, folder, say):
         version = wanted_version()
         cache = cache_folder() / f"kubernetes-{version}" / "bin"
         (program,) = [p for p in kubernetes_programs(version, ("kubeadm",)) if p.name == "kubeadm"]
-        build_missing([program], cache, what=f"kubeadm {version}", progress=print)
+        build_missing([program], cache, what=f"kubeadm {version}", progress=say)
         self._program = cache / "kubeadm"
         self._folder = folder
 

@@ -1,0 +1,397 @@
+"""The chart, on the real Helm: it renders what kustomize does, wrong values are refused, and a
+release lives its life on a real control plane.
+"""
+
+import base64
+import json
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from helm.program import Helm, find_or_build_helm
+from helm.release import CHART, CRD, NAMESPACE, Release, an_earlier_chart, as_set, by_name
+
+from certs.authority import Names, make
+from lws_placement.cli.main import cli
+from lws_placement.errors import LocalClusterError
+from lws_placement.localcluster.binaries import wanted_version
+from lws_placement.localcluster.install import MANIFESTS
+
+OURS = ("Namespace", "", NAMESPACE)
+
+
+@pytest.fixture(scope="module")
+def program(say):
+    return find_or_build_helm(say)
+
+
+@pytest.fixture(scope="module")
+def helm(program, tmp_path_factory):
+    """Without a cluster."""
+    return Helm(program, tmp_path_factory.mktemp("home"))
+
+
+# -- what it renders ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rendered(helm):
+    def render(values=(), *, namespace=NAMESPACE):
+        flags = [f"--namespace={namespace}", f"--kube-version={wanted_version()}"]
+        text = helm("template", "lws-placement", str(CHART), *flags, *as_set(dict(values)))
+        return by_name(o for o in yaml.safe_load_all(text) if o)
+
+    return render
+
+
+@pytest.fixture(scope="module")
+def kustomized(binaries):
+    def build(overlay):
+        command = [binaries["kubectl"], "kustomize", str(MANIFESTS / overlay)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = by_name(o for o in yaml.safe_load_all(done.stdout) if o)
+        return {
+            key: obj
+            for key, obj in found.items()
+            if key != OURS and obj["kind"] != "CustomResourceDefinition"
+        }
+
+    return build
+
+
+def without_order(obj):
+    """Variables of a container are a set; nothing else is."""
+    if isinstance(obj, dict):
+        return {
+            k: sorted(v, key=lambda e: e["name"]) if k == "env" else without_order(v)
+            for k, v in obj.items()
+        }
+    return [without_order(item) for item in obj] if isinstance(obj, list) else obj
+
+
+@pytest.mark.parametrize(
+    ("values", "overlays"),
+    [
+        pytest.param({}, ["standalone"], id="as it comes"),
+        pytest.param({"controller.enabled": False}, ["beside-upstream"], id="beside upstream"),
+        pytest.param(
+            {"secondScheduler.enabled": True}, ["second-scheduler/standalone"], id="second"
+        ),
+        pytest.param(
+            {"secondScheduler.enabled": True, "controller.enabled": False},
+            ["second-scheduler/beside-upstream"],
+            id="second beside upstream",
+        ),
+        pytest.param(
+            {"schedulerFiles.enabled": True}, ["standalone", "scheduler-files"], id="files"
+        ),
+        pytest.param({"extender.clusterIP": "10.96.0.99"}, ["kind"], id="kind"),
+    ],
+)
+def test_it_renders_what_kustomize_does(rendered, kustomized, values, overlays):
+    wanted = {key: obj for overlay in overlays for key, obj in kustomized(overlay).items()}
+    if values.get("secondScheduler.enabled"):
+        (container,) = wanted["Deployment", NAMESPACE, "lws-placement-scheduler"]["spec"][
+            "template"
+        ]["spec"]["containers"]
+        container["image"] = f"registry.k8s.io/kube-scheduler:v{wanted_version()}"
+    made = rendered(values)
+    assert made.keys() == wanted.keys()
+    for key, obj in wanted.items():
+        assert without_order(made[key]) == without_order(obj), key
+
+
+def test_another_namespace_is_the_only_one_that_is_named(rendered):
+    values = {"schedulerFiles.enabled": True}
+    made = rendered(values, namespace="elsewhere")
+    text = yaml.safe_dump_all(made.values())
+    assert NAMESPACE not in text
+    here = rendered(values)
+    assert {(k, ns.replace("elsewhere", NAMESPACE), n) for k, ns, n in made} == here.keys()
+    for key in (
+        ("Deployment", "elsewhere", "lws-placement"),
+        ("DaemonSet", "lws-placement-scheduler-files", "lws-placement-scheduler-files"),
+    ):
+        for container in made[key]["spec"]["template"]["spec"]["containers"]:
+            assert {"name": "LWS_PLACEMENT_NAMESPACE", "value": "elsewhere"} in container["env"]
+
+
+def test_the_second_scheduler_in_another_namespace_is_told_of_it(rendered):
+    made = rendered({"secondScheduler.enabled": True}, namespace="elsewhere")
+    text = made["ConfigMap", "elsewhere", "lws-placement-scheduler"]["data"][
+        "scheduler-config.yaml"
+    ]
+    config = yaml.safe_load(text)
+    assert config["leaderElection"]["resourceNamespace"] == "elsewhere"
+    (extender,) = config["extenders"]
+    assert extender["urlPrefix"] == "https://lws-placement-extender.elsewhere.svc/members"
+    assert extender["tlsConfig"]["serverName"] == "lws-placement-extender.elsewhere.svc"
+
+
+SETTINGS = {
+    "hold_seconds": 120.5,
+    "max_group_size": 16384,
+    "quarantine_seconds": 1000000,
+    "placing": False,
+    "guarded_resources": ["google.com/tpu", "example.com/npu"],
+    "affinity": "never",
+    "headroom": {"cpu": "500m", "memory": "1Gi"},
+    "log_format": "json",
+    "force_delete_after": 60,
+}
+
+
+def test_settings_reach_both_processes_as_the_program_reads_them(rendered, monkeypatch):
+    made = rendered({"settings": SETTINGS, "extender.configured": False})
+    spec = made["Deployment", NAMESPACE, "lws-placement"]["spec"]["template"]["spec"]
+    for container in spec["containers"]:
+        values = {e["name"]: e["value"] for e in container["env"] if "value" in e}
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+        done = CliRunner().invoke(cli, [*container["args"], "--print-config"])
+        assert done.exit_code == 0, done.output
+        shown = yaml.safe_load(done.stdout)
+        assert {name: shown[name] for name in SETTINGS} == SETTINGS
+        assert shown["extender_configured"] is False
+
+
+def test_values_go_where_they_belong(rendered):
+    values = {
+        "replicas": 3,
+        "image": {
+            "repository": "registry.example.com/mirror/ours",
+            "tag": "1.2.3",
+            "pullPolicy": "Always",
+            "pullSecrets": [{"name": "secret"}],
+        },
+        "gate.resources": {"requests": {"cpu": "1"}},
+        "nodeSelector": {"pool": "system"},
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "podAnnotations": {"a": "1"},
+        "priorityClassName": "mine",
+        "secondScheduler": {
+            "enabled": True,
+            "image": {"repository": "mirror/ks", "tag": "v1.35.0"},
+        },
+        "monitoring.serviceMonitor": {"enabled": True, "labels": {"team": "ml"}, "interval": "15s"},
+    }
+    made = rendered(values)
+    deployment = made["Deployment", NAMESPACE, "lws-placement"]["spec"]
+    assert deployment["replicas"] == 3
+    assert deployment["template"]["metadata"]["annotations"] == {"a": "1"}
+    for name in ("lws-placement", "lws-placement-scheduler"):
+        spec = made["Deployment", NAMESPACE, name]["spec"]["template"]["spec"]
+        for key in ("nodeSelector", "tolerations", "affinity", "priorityClassName"):
+            assert spec[key] == values[key]
+        assert spec["imagePullSecrets"] == [{"name": "secret"}]
+    gate, brain = deployment["template"]["spec"]["containers"]
+    assert {gate["image"], brain["image"]} == {"registry.example.com/mirror/ours:1.2.3"}
+    assert {gate["imagePullPolicy"], brain["imagePullPolicy"]} == {"Always"}
+    assert gate["resources"]["requests"]["cpu"] == "1"
+    assert brain["resources"]["requests"]["cpu"] == "200m"
+    assert spec["containers"][0]["image"] == "mirror/ks:v1.35.0"
+    monitor = made["ServiceMonitor", NAMESPACE, "lws-placement"]
+    assert monitor["metadata"]["labels"] == {"team": "ml"}
+    service = made["Service", NAMESPACE, "lws-placement-metrics"]
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    assert [key for key, o in made.items() if labels(o) >= wanted and key[0] == "Service"] == [
+        ("Service", NAMESPACE, "lws-placement-metrics")
+    ]
+    ports = {port["name"] for port in service["spec"]["ports"]}
+    assert {e["port"] for e in monitor["spec"]["endpoints"]} == ports
+
+
+def labels(obj):
+    return (obj["metadata"].get("labels") or {}).items()
+
+
+@pytest.mark.parametrize(
+    ("version", "tag"),
+    [("1.35.4", "v1.35.4"), ("v1.34.1-gke.1234000", "v1.34.1"), ("1.36.0+k3s1", "v1.36.0")],
+)
+def test_the_second_scheduler_is_of_the_clusters_version(helm, version, tag):
+    flags = [f"--kube-version={version}", "--set=secondScheduler.enabled=true"]
+    assert f"kube-scheduler:{tag}\n" in helm("template", "x", str(CHART), *flags)
+
+
+def test_an_older_cluster_is_refused(helm):
+    with pytest.raises(LocalClusterError, match=r"incompatible with Kubernetes v1\.33"):
+        helm("template", "x", str(CHART), "--kube-version=1.33.0")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"replicas": 0}, "replicas.*minimum"),
+        ({"replicas": "two"}, "replicas.*got string, want integer"),
+        ({"replica": 2}, "replica.*not allowed"),
+        ({"image.pullPolicy": "Sometimes"}, "pullPolicy.*must be one of"),
+        ({"settings.hold_second": 3}, "settings.*hold_second.*not allowed"),
+        ({"settings.hold_seconds": -1}, "hold_seconds.*minimum"),
+        ({"settings.hold_seconds": "1 minute"}, "hold_seconds.*want number"),
+        ({"settings.affinity": "perhaps"}, "affinity.*must be one of"),
+        ({"settings.roles": "gate"}, "settings.*roles.*not allowed"),
+        ({"gate.resources.request": {}}, "resources.*request.*not allowed"),
+        ({"extender.clusterIP": "extender.svc"}, "clusterIP.*does not match"),
+        ({"monitoring.serviceMonitor.interval": "soon"}, "interval.*does not match"),
+        (
+            {"secondScheduler.enabled": True, "extender.configured": False},
+            "extender.configured must be true",
+        ),
+        (
+            {"secondScheduler.enabled": True, "schedulerFiles.enabled": True},
+            "the second one needs none",
+        ),
+    ],
+)
+def test_wrong_values_are_refused_with_words(helm, values, words):
+    with pytest.raises(LocalClusterError, match=f"(?s){words}"):
+        helm("template", "lws-placement", str(CHART), *as_set(values))
+
+
+def test_lint_finds_nothing(helm):
+    said = helm("lint", str(CHART), "--strict", check=False)
+    assert "1 chart(s) linted, 0 chart(s) failed" in said
+    assert "[ERROR]" not in said
+    assert "[WARNING]" not in said
+
+
+def test_a_packaged_chart_has_the_crd_in_it(helm, tmp_path):
+    helm("package", str(CHART), f"--destination={tmp_path}")
+    (package,) = tmp_path.iterdir()
+    crd = yaml.safe_load(helm("show", "crds", str(package)))
+    assert crd["metadata"]["name"] == CRD
+    assert crd == yaml.safe_load((MANIFESTS / "standalone" / "crd.yaml").read_text())
+
+
+# -- a release's life -----------------------------------------------------------------------------
+
+FIRST = ("CustomResourceDefinition", "", CRD)
+BUDGET = ("PodDisruptionBudget", NAMESPACE, "lws-placement")
+SECOND = ("Deployment", NAMESPACE, "lws-placement-scheduler")
+MUTATING = ("MutatingWebhookConfiguration", "", "lws-placement-mutating")
+
+
+@pytest.fixture
+def release(program, bare, tmp_path):
+    made = Release(Helm(program, tmp_path, kubeconfig=bare.kubeconfig), bare)
+    yield made
+    made.end()
+
+
+def as_users_have_it():
+    """A LeaderWorkerSet, its pod, a hold and the certificates: no part of any release."""
+    container = {"name": "c", "image": "registry.example.com/model"}
+    pod = {"containers": [container], "nodeName": "n"}
+    template = {"size": 2, "workerTemplate": {"spec": {"containers": [container]}}}
+    meta, ours = {"namespace": "default", "name": "llm"}, {"namespace": NAMESPACE}
+    label = {"labels": {"leaderworkerset.sigs.k8s.io/name": "llm"}}
+    return by_name(
+        {"apiVersion": api, "kind": kind, "metadata": at, **more}
+        for api, kind, at, more in (
+            (
+                "leaderworkerset.x-k8s.io/v1",
+                "LeaderWorkerSet",
+                meta,
+                {"spec": {"leaderWorkerTemplate": template}},
+            ),
+            ("v1", "Pod", meta | label, {"spec": pod}),
+            ("coordination.k8s.io/v1", "Lease", ours | {"name": "hold-1"}, {}),
+            ("v1", "Secret", ours | {"name": "lws-placement-certs"}, {}),
+        )
+    )
+
+
+def uids(release, keys):
+    return {key: release.there(key)["metadata"]["uid"] for key in keys}
+
+
+def trust(cluster, release):
+    """What `serve` does (certs/inject.py): the bundle in every webhook of ours."""
+    bundle = base64.b64encode(make(Names(("x",)), now=datetime.now(UTC)).ca).decode()
+    for number in range(len(release.there(MUTATING)["webhooks"])):
+        at = f"/webhooks/{number}/clientConfig/caBundle"
+        patch = json.dumps([{"op": "add", "path": at, "value": bundle}])
+        how = ("--type=json", "--field-manager=lws-placement", f"--patch={patch}")
+        cluster.kubectl("patch", MUTATING[0].lower(), MUTATING[2], *how)
+    return {bundle}
+
+
+def bundles(release):
+    return {w["clientConfig"].get("caBundle") for w in release.there(MUTATING)["webhooks"]}
+
+
+def test_a_first_release_brings_the_crd_and_leaves_it(bare, release):
+    notes = release.install_as_readme_says()
+    assert "Next: kube-scheduler has to call the extender" in notes
+    assert "helm show crds" in notes
+    for key in release.manifest():
+        assert release.there(key) is not None, key
+    bare.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=60s")
+    made = uids(release, [FIRST, OURS])
+    objects = release.manifest()
+    release.uninstall()
+    assert [key for key in objects if remains(release, key)] == []
+    assert uids(release, [FIRST, OURS]) == made
+
+
+def remains(release, key):
+    found = release.there(key)
+    return found is not None and "deletionTimestamp" not in found["metadata"]
+
+
+def test_a_release_is_upgraded_and_taken_back_and_leaves_what_is_users(bare, release, tmp_path):
+    bare.kubectl("apply", "--server-side", "-f", str(MANIFESTS / "standalone" / "crd.yaml"))
+    bare.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=60s")
+    bare.kubectl("create", "namespace", NAMESPACE, check=False)
+    users = as_users_have_it()
+    for obj in users.values():
+        bare.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(obj))
+    before = uids(release, [*users, FIRST])
+
+    release.install(an_earlier_chart(tmp_path), {"replicas": 1})
+    assert release.container("gate")["image"].endswith(":0.0.9")
+    assert release.there(BUDGET) is None
+    trusted = trust(bare, release)
+    deployment = release.deployment()["metadata"]["uid"]
+
+    release.upgrade(CHART, {"settings.hold_seconds": 120})
+    variable = {"name": "LWS_PLACEMENT_HOLD_SECONDS", "value": "120"}
+    for name in ("gate", "brain"):
+        assert release.container(name)["image"].endswith(":0.1.0")
+        assert variable in release.container(name)["env"]
+    assert release.deployment()["spec"]["replicas"] == 2
+    assert release.there(BUDGET) is not None
+    assert bundles(release) == trusted, "what serve has written stays"
+
+    release.upgrade(CHART, {"secondScheduler.enabled": True})
+    assert release.there(SECOND) is not None
+    assert variable not in release.container("gate")["env"]
+
+    release.rollback(1)
+    assert release.container("gate")["image"].endswith(":0.0.9")
+    assert release.deployment()["spec"]["replicas"] == 1
+    assert [key for key in (BUDGET, SECOND) if remains(release, key)] == []
+    assert release.deployment()["metadata"]["uid"] == deployment
+    assert bundles(release) == trusted
+
+    objects = release.manifest()
+    release.uninstall()
+    assert [key for key in objects if remains(release, key)] == []
+    assert uids(release, [*users, FIRST]) == before
+    assert not any("deletionTimestamp" in release.there(key)["metadata"] for key in before)
+
+
+def test_a_release_takes_over_what_kubectl_has_applied(bare, release):
+    bare.kubectl("apply", "--server-side", "-k", str(MANIFESTS / "standalone"))
+    before = uids(release, release.would_be(CHART))
+    release.install(CHART, {}, "--take-ownership", "--force-conflicts")
+    assert uids(release, before) == before
+    release.upgrade(CHART, {"replicas": 3}, "--force-conflicts")
+    assert release.deployment()["spec"]["replicas"] == 3
+    release.rollback(1, "--force-conflicts")
+    assert release.deployment()["spec"]["replicas"] == 2
+    assert uids(release, before) == before
