@@ -6,13 +6,8 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.reading import (
-    connected,
-    empty_cache,
-    leader_problem,
-    read_cluster,
-    read_troubles,
-)
+from lws_placement.cli.connecting import connected, empty_cache
+from lws_placement.cli.reading import leader_problem, read_cluster, read_troubles
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.membership import why_no_member
 from lws_placement.engine.model import GroupId

@@ -5,7 +5,7 @@ log of `serve` say the same.
 import asyncio
 from typing import Any
 
-from lws_placement.cli.reading import connected
+from lws_placement.cli.connecting import connected
 from lws_placement.cluster.discovery import Found, LwsController, look_around
 from lws_placement.errors import ApiError, SettingsError
 from lws_placement.settings import Settings

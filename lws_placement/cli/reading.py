@@ -5,17 +5,15 @@ Progress goes to stderr, and only where a person watches it.
 
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lws_placement.cluster.admissions import Admissions
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.client import Api, connect
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.client import Api
 from lws_placement.cluster.lease import LEADER_LEASE, leader_of
 from lws_placement.cluster.mirror import read_once
 from lws_placement.cluster.trouble_store import fetch_troubles
@@ -29,23 +27,6 @@ Raw = dict[str, Any]
 _LATE_S = 5.0
 """Clocks of two machines differ by less."""
 _PRIORITY_CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
-
-
-@asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[Api]:
-    """A client with the credentials of the person who calls us."""
-    api = await connect(str(settings.kubeconfig) if settings.kubeconfig else None)
-    try:
-        yield api
-    finally:
-        await api.close()
-
-
-def empty_cache(settings: Settings) -> ClusterCache:
-    domains = DomainIndex(headroom=settings.headroom_amounts())
-    return ClusterCache(
-        domains, Admissions(adds_tolerations=settings.extended_resource_toleration.known)
-    )
 
 
 async def read_cluster(api: Api, settings: Settings, cache: ClusterCache) -> list[Raw]:

@@ -3,9 +3,7 @@ kube-scheduler and the Service's clusterIP. Once, or kept in step with them.
 """
 
 import asyncio
-import signal
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -26,6 +24,7 @@ from lws_placement.scheduler_config import (
     read_base,
     write_files,
 )
+from lws_placement.stopping import asked_to_stop, unless
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +59,10 @@ async def keep(order: Order, *, kubeconfig: Path | None, every_s: float) -> None
     """Until SIGTERM. What goes wrong is said once and tried again: the Secret may be still to come,
     the API server away for a while; the files from before stay.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = asked_to_stop()
     api = await connect(str(kubeconfig) if kubeconfig else None)
     try:
-        looking = loop.create_task(_look_again_and_again(api, order, every_s))
-        stopping = loop.create_task(stop.wait())
-        await asyncio.wait([looking, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        looking.cancel()
-        with suppress(asyncio.CancelledError):
-            await looking
+        await unless(stop, _look_again_and_again(api, order, every_s))
     finally:
         await api.close()
 

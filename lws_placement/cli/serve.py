@@ -24,13 +24,11 @@ from certs.authority import Material, Names
 from certs.inject import inject
 from certs.store import CertStore
 from lws_placement import log as logs
+from lws_placement.cli.connecting import empty_cache
 from lws_placement.cli.found import found_if_reached, found_lines
 from lws_placement.cli.options import settings_command
-from lws_placement.cluster.admissions import Admissions
-from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, connect
 from lws_placement.cluster.discovery import look_around
-from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.figures import count_figures
 from lws_placement.cluster.hold_store import HoldStore
@@ -83,9 +81,7 @@ class Process:
         self._roles = set(settings.roles)
         self._api = api
         self._identity = settings.identity or f"{socket.gethostname()}_{os.getpid()}"
-        domains = DomainIndex(headroom=settings.headroom_amounts())
-        adds_tolerations = settings.extended_resource_toleration.known
-        self._cache = ClusterCache(domains, Admissions(adds_tolerations=adds_tolerations))
+        self._cache = empty_cache(settings)
         self._mirror = Mirror(api, self._cache, namespace=settings.namespace)
         self._lookup = ClusterLookup(
             api,

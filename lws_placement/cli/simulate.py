@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.reading import connected, empty_cache, progress, read_cluster, read_troubles
+from lws_placement.cli.connecting import connected, empty_cache
+from lws_placement.cli.reading import progress, read_cluster, read_troubles
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.model import GroupId
 from lws_placement.engine.troubles import Troubles

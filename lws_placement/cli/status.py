@@ -11,14 +11,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from lws_placement.cli.connecting import connected, empty_cache
 from lws_placement.cli.found import found_json, found_lines
-from lws_placement.cli.reading import (
-    connected,
-    empty_cache,
-    leader_problem,
-    read_cluster,
-    read_troubles,
-)
+from lws_placement.cli.reading import leader_problem, read_cluster, read_troubles
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api
 from lws_placement.cluster.discovery import Found, look_around
