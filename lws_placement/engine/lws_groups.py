@@ -15,6 +15,13 @@ def group_key(namespace: str, leader_pod: str) -> str:
     return hashlib.sha1(f"{namespace}/{leader_pod}".encode(), usedforsecurity=False).hexdigest()
 
 
+def is_keyed(group_index: str, key: str) -> bool:
+    """Is a group known by a key of its own, made for this incarnation of it, in place of an ordinal
+    (LeaderWorkerSet's `groupIdentity: Hash`, KEP-898)? Then both labels are that key.
+    """
+    return group_index == key != ""
+
+
 def subgroup_key(leader_pod: str, subgroup_index: str) -> str:
     """SHA-1 of `<leader pod name>/<subgroup index>`; LeaderWorkerSet leaves the namespace out of
     it.

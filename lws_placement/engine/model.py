@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from lws_placement.engine.ask import Ask, Layout, Scope
+from lws_placement.engine.lws_groups import is_keyed
 from lws_placement.engine.lws_names import GATE
 
 NodeName = str
@@ -194,10 +195,8 @@ class MemberInfo:
 
     @property
     def keyed(self) -> bool:
-        """Is the group known by a key of its own, made for this incarnation of it, in place of an
-        ordinal (LeaderWorkerSet's `groupIdentity: Hash`, KEP-898)? Then both labels are that key.
-        """
-        return self.of_lws and self.group_index == self.group_key
+        """Has the group a key of its own in place of an ordinal?"""
+        return is_keyed(self.group_index, self.group_key)
 
 
 @dataclass(frozen=True, slots=True)

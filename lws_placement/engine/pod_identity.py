@@ -11,6 +11,7 @@ from typing import Any
 from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.lws_groups import (
     group_key,
+    is_keyed,
     parent_and_ordinal,
     subgroup_index,
     subgroup_key,
@@ -224,9 +225,7 @@ def _leader_of(pod: Raw, worker: int) -> tuple[str, str]:
 
 
 def _is_keyed(labels: Raw) -> bool:
-    """As `MemberInfo.keyed`."""
-    key = labels.get(LWS_GROUP_KEY)
-    return bool(key) and labels.get(LWS_GROUP_INDEX) == key
+    return is_keyed(labels.get(LWS_GROUP_INDEX) or "", labels.get(LWS_GROUP_KEY) or "")
 
 
 def _index(pod: Raw) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from lws_placement.engine.ask import Ask
 from lws_placement.engine.holds import Hold, HoldState
+from lws_placement.engine.lws_groups import is_keyed
 from lws_placement.engine.model import (
     UNRANKED,
     Demand,
@@ -73,7 +74,7 @@ class Seen:
     def keyed(self) -> bool:
         """See `MemberInfo.keyed`."""
         members = [p.member for p in self.pods if p.member is not None]
-        by_hold = (h.group_index == self.id.group_key != "" for h in self.holds)
+        by_hold = (is_keyed(h.group_index, self.id.group_key) for h in self.holds)
         return any(m.keyed for m in members) or any(by_hold)
 
     @property

@@ -19,6 +19,7 @@ from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.explain import gist, victims_in_words, waiting_note
 from lws_placement.engine.foreign import is_for_pod
 from lws_placement.engine.holds import Hold, HoldState, Promise
+from lws_placement.engine.lws_groups import is_keyed
 from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.victims import Victim
 from lws_placement.planner.condition import LeaderConditions
@@ -167,7 +168,7 @@ class Reporter:
 
 def _index(hold: Hold) -> str:
     """What people call the group: a key of its own says nothing to them."""
-    keyed = hold.group_index == hold.group.group_key
+    keyed = is_keyed(hold.group_index, hold.group.group_key)
     return hold.leader_name if keyed or not hold.group_index else hold.group_index
 
 
