@@ -32,6 +32,18 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def say(pytestconfig):
+    """Prints a line for the person who waits."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def line(text):
+        with capture.global_and_fixture_disabled():
+            print(f"\n{text}", flush=True)
+
+    return line
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Keeps the outcome on the item, so that fixtures can show logs of failed tests."""

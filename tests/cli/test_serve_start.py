@@ -72,3 +72,8 @@ def test_while_a_verb_is_loaded_sigterm_ends_it():
     )
     done = subprocess.run([sys.executable, "-c", program, "serve"], check=False, timeout=60)
     assert done.returncode == 128 + signal.SIGTERM
+
+
+def test_serve_loads_nothing_that_draws_on_a_terminal():
+    program = "import sys, lws_placement.cli.serve; sys.exit('rich' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

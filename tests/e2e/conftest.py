@@ -30,17 +30,6 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def say(pytestconfig):
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-
-    def line(text):
-        with capture.global_and_fixture_disabled():
-            print(f"\n{text}", flush=True)
-
-    return line
-
-
-@pytest.fixture(scope="session")
 def binaries(say):
     return find_or_build(say)
 
@@ -73,8 +62,7 @@ def standalone(binaries, tmp_path_factory):
 def beside_upstream(binaries, peer, tmp_path_factory):
     with LocalCluster(tmp_path_factory.mktemp("upstream") / "u", binaries) as cluster:
         manager = Manager(cluster, peer("lws"))
-        manager.install()
-        manager.start()
+        manager.run()
         with installed_on(cluster, "beside-upstream") as made:
             made.upstream = manager
             yield made

@@ -31,8 +31,7 @@ class Interchange:
         self.installed.apply("beside-upstream")
         for kind in WEBHOOKS:
             self._kubectl("delete", f"{kind}webhookconfiguration", "lws-placement-lws")
-        self.upstream.install()
-        self.upstream.start()
+        self.upstream.run()
         for name in BRAINS:
             start(self.installed, name)
 

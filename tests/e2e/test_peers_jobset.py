@@ -24,9 +24,7 @@ SLICES = ("train-slice-0", "train-slice-1")
 def installation(binaries, peer, tmp_path_factory):
     """In place of the session's."""
     with LocalCluster(tmp_path_factory.mktemp("jobset") / "j", binaries) as cluster:
-        manager = Manager(cluster, peer("jobset"))
-        manager.install()
-        manager.start()
+        Manager(cluster, peer("jobset")).run()
         with installed_on(cluster, "standalone") as installed:
             yield installed
 

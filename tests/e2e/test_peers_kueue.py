@@ -22,15 +22,10 @@ def installation(binaries, peer, tmp_path_factory, request):
     """In place of the session's: Kueue has a say about every pod of its cluster."""
     with LocalCluster(tmp_path_factory.mktemp("kueue") / "k", binaries) as cluster:
         if request.param == "beside-upstream":
-            run(Manager(cluster, peer("lws")))
+            Manager(cluster, peer("lws")).run()
         with installed_on(cluster, request.param) as installed:
-            run(Manager(cluster, peer("kueue"), certificates=True, **WITHOUT_VISIBILITY))
+            Manager(cluster, peer("kueue"), certificates=True, **WITHOUT_VISIBILITY).run()
             yield installed
-
-
-def run(manager):
-    manager.install()
-    manager.start()
 
 
 def a_queue(scene, tpus):

@@ -162,9 +162,6 @@ class NodeCluster:
             f"end it: kill -9 {self.machine.pid}; find {groups} -depth -type d -delete"
         )
 
-    def image_size_bytes(self) -> int:
-        return self._images.size_bytes(PRODUCT)
-
     # -- inside ----------------------------------------------------------------------------------
 
     def _end_processes(self) -> None:
@@ -191,6 +188,7 @@ class NodeCluster:
     def _archives(self) -> list[Path]:
         product = self.folder / "product.tar"
         self._images.build_product(PRODUCT, product)
+        self._progress(f"the image has {product.stat().st_size / 1e6:.0f} MB")
         base = self.folder / "base.tar"
         self._images.save_base(base)
         pause = self.folder / "pause.tar"

@@ -6,18 +6,7 @@ import pytest
 from node.cluster import NodeCluster
 from node.install import Installed
 from node.machine import why_no_node
-
-
-@pytest.fixture(scope="session")
-def say(pytestconfig):
-    """Prints a line for the person who waits."""
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-
-    def print_now(line):
-        with capture.global_and_fixture_disabled():
-            print(f"\n{line}", flush=True)
-
-    return print_now
+from node.world import World
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +35,10 @@ def installed(node):
     made.install()
     made.configure_scheduler()
     return made
+
+
+@pytest.fixture
+def world(node, installed):
+    made = World(node)
+    yield made
+    made.end()

@@ -135,13 +135,6 @@ class ImageStore:
         """The base with Python: an image for containers that tests need."""
         self._buildah("push", BASE, f"docker-archive:{archive}:{BASE}")
 
-    def size_bytes(self, tag: str) -> int:
-        """Of the image's layers, unpacked."""
-        said = json.loads(self._buildah("images", "--json", tag))
-        size = said[0]["size"]
-        number, unit = re.fullmatch(r"([\d.]+) ?([kKMG]?B)", size).groups()  # type: ignore[union-attr]
-        return int(float(number) * {"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9}[unit])
-
     def _make_base(self) -> None:
         known = self._buildah("images", "--quiet", "--filter", f"reference={BASE}")
         if known.strip():

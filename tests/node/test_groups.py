@@ -1,15 +1,7 @@
 """Groups on a real cluster: the trap on fake nodes beside the real one, and real containers."""
 
-import pytest
 from node.objects import a_fake_spec, a_foreign_pod, a_real_spec, an_lws
-from node.world import World, is_ready
-
-
-@pytest.fixture
-def world(node, installed):
-    made = World(node)
-    yield made
-    made.end()
+from node.world import is_ready
 
 
 def test_the_trap_ends_with_ten_of_ten_groups_whole(node, world):

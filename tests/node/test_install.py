@@ -5,18 +5,10 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 from node.install import NAMESPACE
 from node.objects import a_fake_spec, an_lws
-from node.world import World
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 CONTAINERS = ("gate", "brain")
 STATUS = "for line in open('/proc/1/status'): print(line.strip())"
-
-
-@pytest.fixture
-def world(node, installed):
-    made = World(node)
-    yield made
-    made.end()
 
 
 def in_container(node, pod, container, program):

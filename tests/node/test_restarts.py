@@ -4,17 +4,10 @@ import pytest
 from node.install import HEALTH_PORTS, NAMESPACE, PODS, evict, health
 from node.load import Creations, Restarts, complaints
 from node.objects import a_fake_spec, an_lws
-from node.world import World, is_ready
+from node.world import is_ready
 
 DEPLOYMENT = "deployment/lws-placement"
 SETS = 200
-
-
-@pytest.fixture
-def world(node, installed):
-    made = World(node)
-    yield made
-    made.end()
 
 
 @pytest.fixture

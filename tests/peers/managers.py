@@ -50,6 +50,11 @@ class Manager:
         self._process = None
         self._given = None if certificates else self._made()
 
+    def run(self):
+        """Installed, and at work when this returns."""
+        self.install()
+        self.start()
+
     def install(self):
         """Its objects; the webhooks among them refuse everything until it runs."""
         objects = [self._here(o) for o in self._objects if o["kind"] not in _ELSEWHERE]
