@@ -4,6 +4,9 @@ FOLDER has a file for each kind (`write_kinds.py`) that somebody is still to die
 or `after KIND`, when the write took effect. Who makes the first such write takes the file away and
 dies there.
 
+Writes that are on their way meanwhile are waited for, and it dies after these, too: some kinds have
+no second write to die at.
+
 A dying process asks nothing more of the API server, except that it gives the leader Lease back:
 nobody learns more by waiting until that has run out, which `test_failures.py` does.
 """
@@ -31,6 +34,8 @@ class Mortal:
         self._real = real
         self._folder = folder
         self._dying = False
+        self._on_their_way = 0
+        self._none_on_its_way = asyncio.Event()
 
     def call(self):
         """What to put in place of `Api._call`."""
@@ -40,7 +45,11 @@ class Mortal:
             if self._is_time("before", kind):
                 await self._die(api)
             await self._if_alive()
-            answer = await self._real(api, method, path, body=body, params=params, **more)
+            self._on_their_way += kind is not None
+            try:
+                answer = await self._real(api, method, path, body=body, params=params, **more)
+            finally:
+                self._arrived(kind)
             if self._is_time("after", kind):
                 await self._die(api)
             await self._if_alive()
@@ -49,21 +58,30 @@ class Mortal:
         return call
 
     def _is_time(self, when, kind):
-        if self._dying or kind is None:
+        """Also once it is dying, if a write has just taken effect, but nobody dies twice."""
+        if kind is None or (self._dying and when == "before"):
             return False
         try:
             (self._folder / f"{when} {kind}").unlink()
         except FileNotFoundError:
             return False
-        return True
+        return not self._dying
 
     async def _if_alive(self):
         if self._dying:
             await asyncio.Event().wait()
 
+    def _arrived(self, kind):
+        self._on_their_way -= kind is not None
+        if self._on_their_way == 0:
+            self._none_on_its_way.set()
+
     async def _die(self, api):
         self._dying = True
         try:
+            if self._on_their_way:
+                self._none_on_its_way.clear()
+                await self._none_on_its_way.wait()
             lease = await self._real(api, "GET", _LEASE)
             if f"--identity={lease['spec']['holderIdentity']}" in sys.argv:
                 lease["spec"]["holderIdentity"] = ""

@@ -7,6 +7,7 @@ from e2e.resources import path_of
 from e2e.servers import launch, start
 
 from lws_placement import keys
+from lws_placement.cluster.lease import LEADER_LEASE
 
 BOTH = pytest.mark.parametrize("when", ["before", "after"])
 LEASES = path_of("leases", "lws-placement-system")
@@ -42,9 +43,20 @@ class Mortals:
             path.unlink()
 
     def raise_the_dead(self):
-        for name in self._names:
-            if not self._installed.servers[name].running:
-                launch(self._installed, name, *_FLAGS, **self._how)
+        """Not before the brain that is left leads: it has seen what the dead one did not live to
+        write down.
+        """
+        dead = [n for n in self._names if not self._installed.servers[n].running]
+        heirs = [n for n in self._names if n.startswith("brain") and n not in dead]
+        if not dead or (heirs and self._leader() not in heirs):
+            return
+        for name in dead:
+            launch(self._installed, name, *_FLAGS, **self._how)
+
+    def _leader(self):
+        return self._installed.cluster.api.get(f"{LEASES}/{LEADER_LEASE}")["spec"].get(
+            "holderIdentity"
+        )
 
     def are_ready(self):
         return all(self._is_ready(name) for name in self._names)

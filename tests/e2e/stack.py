@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from e2e.resources import path_of, path_to_make
 
+from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
 from lws_placement.localcluster.nodes import a_simulated_node
@@ -104,6 +105,22 @@ class Scene:
             "metadata": {"name": name or f"filler-{node}", "namespace": self.namespace},
             "spec": {"nodeName": node, "containers": [container]},
         }
+
+    def insist(self, ask):
+        """As a user does when a replica of the webhook was killed, which takes the requests along
+        that are on their way to it.
+        """
+
+        def accepted():
+            try:
+                ask()
+            except LocalClusterError as e:
+                if "failed calling webhook" not in str(e):
+                    raise
+                return False
+            return True
+
+        self.wait(accepted, "the request is answered by another replica")
 
     # -- look ------------------------------------------------------------------------------------
 

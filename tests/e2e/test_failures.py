@@ -186,12 +186,12 @@ def test_one_replica_of_webhook_and_extender_is_enough(scene):
     scene.pool(2)
     scene.installation.kill_server("gate-a")
     try:
-        scene.create(scene.lws())
+        scene.insist(lambda: scene.create(scene.lws()))
         scene.wait_bound(4)
         assert scene.broken_promises() == []
     finally:
         start(scene.installation, "gate-a")
-    scene.kubectl("scale", "lws", "llm", "--replicas=2")
+    scene.insist(lambda: scene.kubectl("scale", "lws", "llm", "--replicas=2"))
     scene.wait_bound(8)
 
 

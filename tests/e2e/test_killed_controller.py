@@ -39,7 +39,6 @@ CREATED = (
     Kind.CREATE_SERVICE,
     Kind.WRITE_STATUS,
     Kind.CREATE_WORKERS,
-    Kind.TELL,
 )
 UPDATED = (Kind.SAY_NO_ROOM, Kind.SET_ASIDE, Kind.DELETE_REVISION)
 RESTARTED = (Kind.NOTE_RESTART, Kind.RESTART_GROUP)
@@ -64,6 +63,15 @@ def test_in_the_life_of_a_leader_worker_set(scene, kill_at, when):
     scene.kubectl("delete", "pod", "llm-1-1", "--wait=false")
     scene.wait(lambda: len(scene.uids() - before) == 2 == len(scene.uids() & before), "it is new")
     ends_as(scene, FIRST, set_aside=1)
+
+
+@BOTH
+def test_while_it_tells(scene, kill_at, when):
+    """At that alone: what a process did not live to tell for another reason, nobody tells."""
+    scene.pool(2)
+    kill_at(when, Kind.TELL)
+    scene.create(scene.lws())
+    whole(scene, 4)
 
 
 def ends_as(scene, image, *, set_aside):

@@ -302,7 +302,7 @@ def test_the_state_is_rebuilt_from_the_api_server_alone_after_kill_9(scene):
         scene.installation.kill_server(name)
     for name in names:
         start(scene.installation, name)
-    scene.kubectl("scale", "lws", "llm", "--replicas=4")
+    scene.insist(lambda: scene.kubectl("scale", "lws", "llm", "--replicas=4"))
     scene.wait_bound(16)
     assert scene.broken_promises() == []
     assert {g: d for g, d in scene.places().items() if g in before} == before
