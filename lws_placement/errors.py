@@ -1,5 +1,10 @@
 """Every exception we raise on purpose. Refusals ("does not fit") are values, not exceptions."""
 
+_UNKNOWN_FIELD = "field not declared in schema"
+"""In the answer to an apply with a field that this version of Kubernetes does not have: a plain
+error of apimachinery's managedfields, so the status is 500.
+"""
+
 
 class LwsPlacementError(Exception):
     """Base of all our exceptions; its text is fit to be shown to a person."""
@@ -27,6 +32,8 @@ class ApiError(LwsPlacementError):
     @property
     def is_refusal(self) -> bool:
         """The API server says no to what was asked, and would again; it is not just busy."""
+        if self.status == 500:
+            return _UNKNOWN_FIELD in str(self)
         return 400 <= self.status < 500 and self.status not in (408, 409, 429)
 
     @property

@@ -25,6 +25,11 @@ from lws_placement.errors import AlreadyExistsError, ApiError, LwsPlacementError
 
 log = logging.getLogger(__name__)
 
+_STRICT = {"fieldValidation": "Strict"}
+"""A field that this version of Kubernetes does not have is refused, as it is in the leader's
+StatefulSet, which is applied; by default the API server drops it and says so to nobody who reads.
+"""
+
 
 class GroupReconciler:
     def __init__(
@@ -110,7 +115,8 @@ class GroupReconciler:
         body = worker_set(at, leader=leader, revision=revision, node_selector=selector)
         self._may_write()
         try:
-            await self._api.create(f"{APPS}/{meta['namespace']}/statefulsets", body)
+            path = f"{APPS}/{meta['namespace']}/statefulsets"
+            await self._api.create(path, body, params=_STRICT)
         except AlreadyExistsError:
             return  # or that of an earlier leader is: its deletion brings us back
         except ApiError as e:

@@ -3,6 +3,7 @@
 import pytest
 
 from lws_placement.cluster.client import resource_of
+from lws_placement.errors import ApiError
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,25 @@ from lws_placement.cluster.client import resource_of
 )
 def test_what_a_request_is_about(path, resource):
     assert resource_of(path) == resource
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "refused"),
+    [
+        (403, "may not", True),
+        (422, "Invalid value", True),
+        (409, "the object has been modified", False),
+        (429, "too many requests", False),
+        (500, "etcdserver: request timed out", False),
+        (0, "Cannot connect", False),
+        # As kube-apiserver answers to an apply, 1.34 to 1.37.
+        (
+            500,
+            "failed to create typed patch object (ns/llm; apps/v1, Kind=StatefulSet): "
+            ".spec.template.spec.evictionResponders: field not declared in schema",
+            True,
+        ),
+    ],
+)
+def test_a_refusal_is_what_would_be_answered_again(status, message, refused):
+    assert ApiError(message, status=status).is_refusal is refused
