@@ -5,6 +5,15 @@ projects, `--node` those on a real node; `pytest` alone has none of them.
 import gc
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "busy machine",
+    parent=settings(),  # what CI has of its own
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("busy machine")
 
 
 def pytest_addoption(parser):

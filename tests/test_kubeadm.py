@@ -186,7 +186,7 @@ def test_a_part_of_the_change_is_no_change_and_can_be_taken_out():
     assert take_out(part) == MANIFEST
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from(MANIFEST.splitlines(keepends=True)), max_size=30), st.data())
 def test_lines_in_any_order_are_edited_rightly_or_refused(lines, data):
     """Never broken: what is taken has the change in it, and comes back as it was."""
@@ -201,7 +201,7 @@ def test_lines_in_any_order_are_edited_rightly_or_refused(lines, data):
     assert yaml.safe_load(there) != yaml.safe_load(text)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.text(alphabet="abc:-#&*!|>[]{}'\" \n\t\r%@?0", max_size=60), st.integers(0, len(MANIFEST))
 )

@@ -244,7 +244,7 @@ def mutated(draw):
     return path, raw
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(mutated())
 def test_no_mutation_of_a_valid_object_ends_a_watch_or_is_more_than_skipped(caplog_of, mutation):
     path, raw = mutation

@@ -31,7 +31,7 @@ def several(draw):
     return found, awaited
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(worlds(), several(), st.booleans())
 def test_a_shared_answer_is_what_the_group_would_get_alone(index, asking, looks_first):
     found, awaited = asking

@@ -145,7 +145,7 @@ def fits(group, index, nodes):
     return True
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(worlds(), groups())
 def test_a_plan_is_found_exactly_when_there_is_one(index, group):
     plan = plan_composed(group, index, instead={})
@@ -157,7 +157,7 @@ def test_a_plan_is_found_exactly_when_there_is_one(index, group):
     assert tuple(plan.nodes[m.rank] for m in group.members) in possible
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds(), groups())
 def test_a_plan_says_which_domains_it_takes_and_where_each_member_has_its_room(index, group):
     plan = plan_composed(group, index, instead={})

@@ -63,7 +63,7 @@ def gives_way(draw, town):
 CHANGES = [begins_to_go, is_gone, comes, leaves, gives_way]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(groups, groups, towns(), st.data())
 def test_the_answer_is_that_of_looking_into_every_domain(one, other, town, data):
     costs = LeastCosts(town.index.domains(KEY))

@@ -78,7 +78,7 @@ def fits_by_brute_force(group, domain):
     return False
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(groups(), domains())
 def test_a_group_is_placed_whole_exactly_when_some_domain_fits(group, views):
     plan = plan_group(group, views)
@@ -97,7 +97,7 @@ def test_a_group_is_placed_whole_exactly_when_some_domain_fits(group, views):
         assert set(plan.reasons) == {v.name.value for v in views}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(groups(), domains())
 def test_the_same_input_gives_the_same_answer_with_and_without_an_index(group, views):
     memo, kept = PlanMemo(), DomainSet(views)
@@ -138,7 +138,7 @@ def change(index, what, *args):
             index.drop_hold(domain, group)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_after_any_changes_the_index_answers_as_if_it_were_built_anew(data):
     index, memo, done, verdicts = DomainIndex(), PlanMemo(), [], []
@@ -168,7 +168,7 @@ def test_after_any_changes_the_index_answers_as_if_it_were_built_anew(data):
         assert summarise(plan) == summarise(expected)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data(), groups(), domains())
 def test_a_domain_seen_otherwise_by_one_group_is_planned_as_if_it_were_so(data, group, views):
     instead = {v.name.value: v for v in data.draw(domains())[: len(views)]}

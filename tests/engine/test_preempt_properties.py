@@ -159,7 +159,7 @@ def by_brute_force(group, town):
     return min(found, default=None)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(groups, towns())
 def test_the_victims_are_the_cheapest_that_make_the_group_fit(group, town):
     answer, expected = preempt(group, town.domains(), town), by_brute_force(group, town)
@@ -174,7 +174,7 @@ def test_the_victims_are_the_cheapest_that_make_the_group_fit(group, town):
         assert expected is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(groups, towns(), st.integers(0, 6))
 def test_bounded_or_not_nobody_is_evicted_in_vain(group, town, trials):
     answer = preempt(group, town.domains(), town, trials=trials)
@@ -189,7 +189,7 @@ def test_bounded_or_not_nobody_is_evicted_in_vain(group, town, trials):
         assert fits_without(group, domain, town, uids) == (spared is None)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(groups, towns())
 def test_the_same_input_gives_the_same_victims(group, town):
     again = list(reversed(town.domains()))

@@ -157,7 +157,7 @@ def by_brute_force(group, town):
     return min(map(cost, found), default=None)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(groups(), towns())
 def test_the_victims_are_the_cheapest_with_which_the_group_has_a_plan(group, town):
     answer, expected = preempt_several(group, town.index, town), by_brute_force(group, town)
@@ -170,7 +170,7 @@ def test_the_victims_are_the_cheapest_with_which_the_group_has_a_plan(group, tow
         assert expected is None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(groups(), towns(), st.integers(0, 4), st.integers(0, 3))
 def test_bounded_or_not_nobody_is_evicted_in_vain(group, town, trials, exact):
     """However few trials and candidates it has: it helps, all of it is needed, and none of a higher
@@ -193,7 +193,7 @@ def test_bounded_or_not_nobody_is_evicted_in_vain(group, town, trials, exact):
         assert not fits_without(group, town, lower)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(groups(), towns())
 def test_the_same_input_gives_the_same_victims(group, town):
     assert preempt_several(group, town.index, town) == preempt_several(group, town.index, town)

@@ -71,7 +71,7 @@ def test_a_group_that_asks_something_else_is_asked_once_under_its_new_question()
     assert len(questions) == 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2)), min_size=1, max_size=6),
     st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 3)), max_size=8),

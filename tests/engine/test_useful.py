@@ -87,7 +87,7 @@ def things_that_happen(draw, index):
                 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(towns(), st.lists(large_groups(), min_size=1, max_size=2), st.data())
 def test_the_plan_is_that_of_the_whole_cluster(index, groups, data):
     rooms = Rooms()
@@ -98,7 +98,7 @@ def test_the_plan_is_that_of_the_whole_cluster(index, groups, data):
             assert found == place_composed(group, index)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(towns(), st.lists(large_groups(), min_size=1, max_size=2), st.data())
 def test_a_refusal_is_that_of_the_whole_cluster_word_for_word(index, groups, data):
     memo = PlanMemo()
@@ -129,7 +129,7 @@ def test_nodes_that_serve_nobody_are_left_out_and_of_many_that_do_a_few_are_look
         assert len(names) <= 5
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(towns(), large_groups(), st.data())
 def test_what_a_group_waits_for_serves_it_once_nobody_is_there_and_there_is_such_a_place_if_any(
     index, group, data

@@ -83,7 +83,7 @@ def test_nothing_helps_a_group_that_is_too_large_for_the_domain():
     assert isinstance(way(an_index(2), a_group(1, amount=5)), NoWay)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.lists(st.integers(1, 2), max_size=3), min_size=1, max_size=3),
     st.integers(1, 3),

@@ -22,7 +22,7 @@ def everybody(town):
     return ended(Way(tuple(sorted(owners)), tuple(foreign)), town)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(groups(), towns())
 def test_it_would_fit_once_they_end_and_not_while_one_of_them_stays(group, town):
     way = way_for(group, town.index, town)

@@ -69,7 +69,7 @@ changes = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.lists(changes, max_size=4), max_size=6))
 def test_the_table_knows_what_a_fresh_look_would_find(batches):
     index = DomainIndex()

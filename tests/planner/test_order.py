@@ -129,7 +129,7 @@ def fit_together(sizes, rooms):
     return len(sizes) <= len(rooms) and all(s <= r for s, r in zip(sizes, rooms, strict=False))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(groups, domains)
 def test_the_greatest_prefix_of_the_order_that_fits_is_placed_whole(asked, shapes):
     recorder = asyncio.run(plan(asked, shapes))
