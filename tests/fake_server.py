@@ -70,6 +70,8 @@ class FakeServer:
         self.after_write = []
         self.end_of = lambda grace_s: STARTED
         """When the grace of a deletion that begins now ends."""
+        self.knows_max_unavailable = True
+        """Of StatefulSets: the feature gate, which is off before Kubernetes 1.37."""
         self._uids = 0
 
     # -- reading, for tests ----------------------------------------------------------------------
@@ -159,6 +161,9 @@ class FakeServer:
     def _store(self, resource, key, obj, kind):
         self.version += 1
         obj = json_copy(obj)
+        if resource == "statefulsets" and not self.knows_max_unavailable:
+            rolling = obj["spec"].get("updateStrategy", {}).get("rollingUpdate", {})
+            rolling.pop("maxUnavailable", None)
         obj["metadata"]["resourceVersion"] = str(self.version)
         old = self.objects.setdefault(resource, {}).get(key)
         self.objects[resource][key] = obj

@@ -1,5 +1,6 @@
 """The StatefulSet controller on the in-memory API server, one round at a time: Parallel, rolling
 updates with partition and maxUnavailable, pods below the partition rebuilt at the old template.
+Without a maxUnavailable as before Kubernetes 1.37: each pod has to be ready for the one below.
 """
 
 import hashlib
@@ -41,8 +42,11 @@ class StatefulSets:
         self._roll(spec, {o: p for o, p in pods.items() if o in wanted}, update, partition)
 
     def _roll(self, spec, pods, update, partition):
+        if "maxUnavailable" not in _rolling(spec):
+            self._roll_in_order(pods, update, partition)
+            return
         away = sum(not is_ready(p) for p in pods.values())
-        most = _rolling(spec).get("maxUnavailable", 1)
+        most = _rolling(spec)["maxUnavailable"]
         for ordinal in sorted(pods, reverse=True):
             pod = pods[ordinal]
             if ordinal < partition or pod["metadata"]["labels"][REVISION] == update:
@@ -52,6 +56,17 @@ class StatefulSets:
                     return
                 away += 1
             self._delete(pod)
+
+    def _roll_in_order(self, pods, update, partition):
+        for ordinal in sorted(pods, reverse=True):
+            pod = pods[ordinal]
+            if ordinal < partition:
+                return
+            if pod["metadata"]["labels"][REVISION] != update:
+                self._delete(pod)
+                return
+            if not is_ready(pod):
+                return
 
     def _report(self, stateful_set):
         meta, spec = stateful_set["metadata"], stateful_set["spec"]

@@ -1,7 +1,8 @@
 """A StatefulSet controller and kubelets around the pure rule of rolling updates.
 
 The StatefulSet controller is as free as it may be: it takes away any group that the partition gives
-it, in any order and at any time. A test chooses who acts next.
+it, in any order and at any time. A test chooses who acts next. Or, `in_order`, it is the one of
+Kubernetes 1.34 to 1.36: from the top, one after the other, each ready before the next.
 """
 
 from dataclasses import dataclass, replace
@@ -19,8 +20,9 @@ class Group:
 class RolloutWorld:
     """`room`: groups that find a domain at the same time; None: all."""
 
-    def __init__(self, strategy, *, room=None):
+    def __init__(self, strategy, *, room=None, in_order=False):
         self.strategy = strategy
+        self.in_order = in_order
         self.room = room
         self.template = 0
         self.asked = None
@@ -56,7 +58,7 @@ class RolloutWorld:
         step = next_step(self.strategy, self.asked, seen, changed=changed)
         if self.asked is not None:
             self._judge(seen, step, changed=changed)
-        asked = Asked(step.partition, step.replicas, self.strategy.replicas)
+        asked = Asked(step.partition, step.replicas, self.strategy.replicas, self.in_order)
         if asked == self.asked and not changed:
             return False
         if self.asked is None:
@@ -70,11 +72,7 @@ class RolloutWorld:
         possible = [
             *(("remove", i) for i in self.groups if i >= self.asked.replicas),
             *(("create", i) for i in range(self.asked.replicas) if i not in self.groups),
-            *(
-                ("replace", i)
-                for i, g in self.groups.items()
-                if self.asked.partition <= i < self.asked.replicas and g.revision != self.given
-            ),
+            *(("replace", i) for i in self._replaceable()),
         ]
         if not possible:
             self._complete()
@@ -87,6 +85,16 @@ class RolloutWorld:
         self._give_room()
         self._look(f"{what} {index}")
         return True
+
+    def _replaceable(self):
+        found = []
+        for index in reversed(range(self.asked.partition, self.asked.replicas)):
+            group = self.groups.get(index)
+            if group is not None and group.revision != self.given:
+                found.append(index)
+            if self.in_order and (found or group is None or not group.ready):
+                break
+        return found
 
     def kubelet(self, choice=0):
         """One group becomes ready; False if none can."""
@@ -139,8 +147,9 @@ class RolloutWorld:
         if self.asked.replicas == self.asked.for_replicas:
             there = min(there, self.strategy.replicas)  # the rest is the user's to take away
         taken_from = self.asked.replicas if changed else self.asked.partition
-        before = _left(seen[:there], taken_from)
-        after = _left(seen[: step.replicas], step.partition)
+        left = _left_in_order if self.in_order else _left
+        before = left(seen[:there], taken_from)
+        after = left(seen[: step.replicas], step.partition)
         grown = step.replicas > self.asked.replicas
         if not grown and after < min(self.strategy.least, before):
             self.broken.append(f"{step} leaves {after} ready of {before}, {self.strategy}")
@@ -156,3 +165,15 @@ def _left(seen, partition):
     """Ready groups that the StatefulSet controller may not take."""
     below, above = seen[:partition], seen[partition:]
     return sum(g.ready for g in below) + sum(g.ready and g.updated for g in above)
+
+
+def _left_in_order(seen, partition):
+    """The fewest that are ready meanwhile: replaced from the top, each ready before the next."""
+    ready = [g.ready for g in seen]
+    fewest = sum(ready)
+    for index in reversed(range(partition, len(seen))):
+        if not seen[index].updated:
+            ready[index] = False
+            fewest = min(fewest, sum(ready))
+        ready[index] = True
+    return fewest

@@ -38,7 +38,9 @@ def progress_of(
 
 
 def asked_of(stateful_set: Raw) -> Asked:
-    """What the leader StatefulSet is asked for."""
+    """What the leader StatefulSet is asked for. We always ask for a `maxUnavailable`: an API server
+    whose feature gate is off has not kept it.
+    """
     spec, notes = stateful_set["spec"], stateful_set["metadata"].get("annotations") or {}
     rolling = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
     replicas = spec.get("replicas", 1)
@@ -47,6 +49,7 @@ def asked_of(stateful_set: Raw) -> Asked:
         partition=rolling.get("partition", 0),
         replicas=replicas,
         for_replicas=noted if noted is not None else replicas,
+        in_order="maxUnavailable" not in rolling,
     )
 
 

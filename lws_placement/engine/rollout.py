@@ -17,6 +17,11 @@ that both come out as 0 (a write to `scale` can lead there) do not stop updates 
 
 A surge group that finds no room is reckoned without: groups are then replaced in place, as far as
 `maxUnavailable` allows.
+
+Where the StatefulSet controller knows no `maxUnavailable` (feature gate MaxUnavailableStatefulSet,
+off by default before Kubernetes 1.37) it replaces one pod after the other, from the top, and waits
+for each to be ready. A surge group without room would stop it for ever: there such groups are given
+up, and in that update none is asked for again.
 """
 
 from collections.abc import Sequence
@@ -57,6 +62,8 @@ class Asked:
     partition: int
     replicas: int
     for_replicas: int
+    in_order: bool = False
+    """The StatefulSet controller goes on below a pod only when that is ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +195,8 @@ def _replicas(
         replicas = strategy.most
     else:
         replicas = wanted + max(0, unfinished - strategy.unavailable)
+    if asked.in_order:
+        return _replicas_in_order(strategy, asked, groups, Step(partition, replicas), changed)
     if replicas >= there:
         return replicas
     enough = min(strategy.least, left_ready(groups, partition=partition, replicas=there))
@@ -197,6 +206,40 @@ def _replicas(
             return fewer
         left += fewer < len(groups) and _is_left(groups[fewer], fewer, partition)
     return min(there, strategy.most)
+
+
+def _replicas_in_order(
+    strategy: Strategy, asked: Asked, groups: Sequence[Progress], aim: Step, changed: bool
+) -> int:
+    """`aim`: what would be asked for if all surge groups had room."""
+    there, most = asked.replicas, aim.replicas
+    stuck = len(stuck_surge(strategy, groups))
+    stand_in = any(g.ready for g in groups[strategy.replicas :])
+    if not changed and stuck and (strategy.unavailable or stand_in):
+        most = min(most, there - stuck)
+    elif not changed and (strategy.unavailable or there > strategy.replicas):
+        most = min(most, there)
+    if most >= there:
+        return most
+    enough = min(strategy.least, _left_in_order(groups, aim.partition, there))
+    for fewer in (most, there - stuck) if stuck else (most,):
+        if _left_in_order(groups, aim.partition, fewer) >= enough:
+            return fewer
+    return min(there, strategy.most)
+
+
+def _left_in_order(groups: Sequence[Progress], partition: int, replicas: int) -> int:
+    """Ready groups that there are at the least while the StatefulSet controller goes from the top
+    to the partition, one after the other, and every group gets ready.
+    """
+    there = groups[:replicas]
+    left = ready = sum(g.ready for g in there)
+    for group in reversed(there[partition:]):
+        if not group.ready:
+            ready += 1
+        elif not group.updated:
+            left = min(left, ready - 1)
+    return left
 
 
 def _only_scales(strategy: Strategy, asked: Asked, groups: Sequence[Progress]) -> bool:

@@ -32,6 +32,8 @@ def surge_note(strategy: Strategy, asked: Asked, groups: Sequence[Progress], *, 
     verb = "finds" if len(stuck) == 1 else "find"
     if len(stuck) < strategy.surge:
         return f"{who} {verb} no room: the update goes on with the other surge groups"
+    if strategy.unavailable and asked.in_order:
+        return f"{who} {verb} no room: groups are replaced in place, one after the other"
     if strategy.unavailable:
         return (
             f"{who} {verb} no room: groups are replaced in place, "

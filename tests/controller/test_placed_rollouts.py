@@ -151,6 +151,21 @@ def test_without_a_free_domain_groups_are_replaced_in_place():
     play(story)
 
 
+async def in_place_one_after_the_other(cluster):
+    cluster.server.knows_max_unavailable = False
+    await in_place_without_a_free_domain(cluster)
+
+
+def test_a_surge_group_without_room_does_not_stop_the_stateful_set_controller_of_kubernetes_1_36():
+    async def story(cluster):
+        await in_place_one_after_the_other(cluster)
+        assert cluster.said("SurgeWaits") == [
+            "surge group llm-2 finds no room: groups are replaced in place, one after the other"
+        ]
+
+    play(story)
+
+
 def test_without_a_free_domain_and_no_group_to_spare_an_update_waits_and_says_so():
     async def story(cluster):
         await two_groups(cluster, slices="ab", rolling=SURGE)
@@ -167,7 +182,9 @@ def test_without_a_free_domain_and_no_group_to_spare_an_update_waits_and_says_so
 
 
 @pytest.mark.parametrize(
-    "story", [in_place_without_a_free_domain, another_topology], ids=lambda s: s.__name__
+    "story",
+    [in_place_without_a_free_domain, in_place_one_after_the_other, another_topology],
+    ids=lambda s: s.__name__,
 )
 def test_wherever_planner_and_controller_are_killed_it_ends_as_it_would_have(story):
     """At every other write before it took effect, at the rest after it."""

@@ -187,6 +187,68 @@ def test_a_step(strategy, asked, groups, step):
     assert next_step(strategy, asked, groups, changed=False) == step
 
 
+def in_order(*numbers):
+    return Asked(*numbers, in_order=True)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "asked", "groups", "step"),
+    [
+        pytest.param(
+            Strategy(4, unavailable=1, surge=1),
+            in_order(3, 5, 4),
+            [OLD, OLD, OLD, OLD, NO_ROOM],
+            Step(3, 4),
+            id="a surge group without room would stop it and is given up",
+        ),
+        pytest.param(
+            Strategy(4, unavailable=1, surge=1),
+            in_order(3, 4, 4),
+            [OLD, OLD, OLD, STARTING],
+            Step(3, 4),
+            id="and not asked for again",
+        ),
+        pytest.param(
+            Strategy(4, unavailable=0, surge=1),
+            in_order(4, 5, 4),
+            [OLD, OLD, OLD, OLD, NO_ROOM],
+            Step(4, 5),
+            id="if no group may be away it waits for room",
+        ),
+        pytest.param(
+            Strategy(4, unavailable=0, surge=2),
+            in_order(3, 6, 4),
+            [OLD, OLD, OLD, OLD, READY, NO_ROOM],
+            Step(3, 5),
+            id="the update goes on with the surge group that has room",
+        ),
+        pytest.param(
+            Strategy(4, unavailable=0, surge=2),
+            in_order(3, 6, 4),
+            [OLD, OLD, OLD, OLD, NO_ROOM, READY],
+            Step(3, 5),
+            id="the one below takes its room",
+        ),
+        pytest.param(
+            Strategy(4, unavailable=0, surge=2),
+            in_order(3, 6, 4),
+            [OLD, OLD, OLD, STARTING, NO_ROOM, READY],
+            Step(3, 6),
+            id="but not while it stands in for another",
+        ),
+        pytest.param(
+            Strategy(4, unavailable=1, surge=1),
+            in_order(2, 5, 4),
+            [OLD, OLD, OLD, READY, READY],
+            Step(1, 5),
+            id="with room it is as elsewhere",
+        ),
+    ],
+)
+def test_a_step_where_one_pod_is_replaced_after_the_other(strategy, asked, groups, step):
+    assert next_step(strategy, asked, groups, changed=False) == step
+
+
 @pytest.mark.parametrize(
     ("strategy", "asked", "groups", "step"),
     [

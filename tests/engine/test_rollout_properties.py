@@ -61,9 +61,9 @@ def is_done(world):
     ) and world.ready() == len(world.groups)
 
 
-@given(some_strategies(), st.lists(SOMEBODY_ACTS, max_size=60))
-def test_an_update_ends_with_every_group_updated_and_never_too_few_ready(strategy, acts):
-    world = RolloutWorld(strategy)
+@given(some_strategies(), st.booleans(), st.lists(SOMEBODY_ACTS, max_size=60))
+def test_an_update_ends_with_every_group_updated_and_never_too_few_ready(strategy, in_order, acts):
+    world = RolloutWorld(strategy, in_order=in_order)
     world.template = 1
     for what, number in acts:
         act(world, what, number)
@@ -76,10 +76,11 @@ def test_an_update_ends_with_every_group_updated_and_never_too_few_ready(strateg
 @settings(max_examples=400)
 @given(
     some_strategies(partition=True),
+    st.booleans(),
     st.lists(st.one_of(SOMEBODY_ACTS, SOMEBODY_ACTS, SOMEBODY_ACTS, A_USER_ACTS), max_size=80),
 )
-def test_whatever_users_change_meanwhile_the_promises_hold_and_it_ends(strategy, acts):
-    world = RolloutWorld(strategy)
+def test_whatever_users_change_meanwhile_the_promises_hold_and_it_ends(strategy, in_order, acts):
+    world = RolloutWorld(strategy, in_order=in_order)
     world.template = 1
     for what, number in acts:
         act(world, what, number)
@@ -93,10 +94,13 @@ def test_whatever_users_change_meanwhile_the_promises_hold_and_it_ends(strategy,
 @settings(max_examples=400)
 @given(
     some_strategies(),
+    st.booleans(),
     st.lists(st.one_of(SOMEBODY_ACTS, SOMEBODY_ACTS, A_USER_ACTS, A_GROUP_FAILS), max_size=80),
 )
-def test_groups_that_fail_on_their_own_never_make_us_take_more_than_is_allowed(strategy, acts):
-    world = RolloutWorld(strategy)
+def test_groups_that_fail_on_their_own_never_make_us_take_more_than_is_allowed(
+    strategy, in_order, acts
+):
+    world = RolloutWorld(strategy, in_order=in_order)
     world.template = 1
     for what, number in acts:
         act(world, what, number)
@@ -105,11 +109,12 @@ def test_groups_that_fail_on_their_own_never_make_us_take_more_than_is_allowed(s
     assert is_done(world)
 
 
-@given(some_strategies(), st.integers(0, 3), st.lists(SOMEBODY_ACTS, max_size=60))
+@settings(max_examples=400)
+@given(some_strategies(), st.booleans(), st.integers(0, 3), st.lists(SOMEBODY_ACTS, max_size=60))
 def test_without_room_for_surge_groups_an_update_still_ends_if_groups_may_be_away(
-    strategy, spare, acts
+    strategy, in_order, spare, acts
 ):
-    world = RolloutWorld(strategy, room=strategy.replicas + spare)
+    world = RolloutWorld(strategy, room=strategy.replicas + spare, in_order=in_order)
     world.template = 1
     for what, number in acts:
         act(world, what, number)
@@ -119,10 +124,10 @@ def test_without_room_for_surge_groups_an_update_still_ends_if_groups_may_be_awa
         assert world.revisions() == [1] * strategy.replicas
 
 
-@given(some_strategies(partition=True), st.lists(SOMEBODY_ACTS, max_size=40))
-def test_a_step_that_was_taken_is_not_asked_for_again(strategy, acts):
+@given(some_strategies(partition=True), st.booleans(), st.lists(SOMEBODY_ACTS, max_size=40))
+def test_a_step_that_was_taken_is_not_asked_for_again(strategy, in_order, acts):
     """In a world that stands still the steps come to an end, each lower than the one before."""
-    world = RolloutWorld(strategy)
+    world = RolloutWorld(strategy, in_order=in_order)
     world.template = 1
     for what, number in acts:
         act(world, what, number)
