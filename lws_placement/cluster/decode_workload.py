@@ -14,6 +14,9 @@ from lws_placement.engine.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_n
 from lws_placement.engine.workload import DaemonSetInfo, LwsInfo, Templates
 from lws_placement.errors import InvalidObjectError
 
+_SUSPENDED_BY_KUEUE = "kueue.x-k8s.io/pod-suspending-parent"
+_KUEUE_GATE = "kueue.x-k8s.io/admission"
+
 # What the DaemonSet controller adds to its pods (pkg/controller/daemon/util
 # AddOrUpdateDaemonPodTolerations).
 _DAEMON_TOLERATIONS = tuple(
@@ -92,8 +95,17 @@ def decode_templates(template: Raw) -> Templates:
         worker=_demand_of(worker),
         leader_extended=extended_resources(leader["spec"]),
         worker_extended=extended_resources(worker["spec"]),
-        gates=tuple(sorted({*gates_of_others(leader["spec"]), *gates_of_others(worker["spec"])})),
+        gates=tuple(sorted({*_gates_of(leader), *_gates_of(worker)})),
     )
+
+
+def _gates_of(template: Raw) -> list[str]:
+    """Of others, on its pods: those it says itself, and the one that Kueue's pod webhook adds where
+    Kueue has marked the template of a set that it queues.
+    """
+    notes = checked_texts((template.get("metadata") or {}).get("annotations"))
+    kueue = [_KUEUE_GATE] if _SUSPENDED_BY_KUEUE in notes else []
+    return [*gates_of_others(template["spec"]), *kueue]
 
 
 def _number(raw: Raw, field: str, *, least: int = 0, most: int) -> int:

@@ -68,3 +68,16 @@ def test_groups_have_ordinals_unless_it_is_said_that_they_have_keys():
     assert not decode_lws(lws).keyed
     lws["spec"]["groupIdentity"] = "Hash"
     assert decode_lws(lws).keyed
+
+
+@pytest.mark.parametrize(
+    ("marked", "gates"),
+    [
+        ({}, ()),
+        ({"kueue.x-k8s.io/pod-suspending-parent": "lws"}, ("kueue.x-k8s.io/admission",)),
+    ],
+)
+def test_pods_of_a_set_that_kueue_queues_will_carry_its_gate(marked, gates):
+    """Its pod webhook adds it; the templates, as stored, show that it will."""
+    worker = {"metadata": {"annotations": marked}, "spec": {"containers": CONTAINERS}}
+    assert decode_templates({"size": 2, "workerTemplate": worker}).gates == gates

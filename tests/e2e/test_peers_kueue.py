@@ -69,7 +69,7 @@ def test_a_quota_for_one_group_of_two_leaves_the_other_domain_to_others(scene):
     (first,) = groups_that_run(scene)
     behind = "llm-1" if first == "0" else "llm-0"
     assert ADMISSION in gates(scene, behind)
-    assert len(scene.holds()) == 1
+    scene.wait(lambda: len(scene.holds()) == 1, "the other holds nothing")
     scene.create(scene.lws("unqueued", size=2))
     scene.wait_bound(2, "unqueued")
     assert ADMISSION in gates(scene, behind)
