@@ -100,6 +100,7 @@ def is_done(scene, replicas, lws="llm"):
         and counts == {replicas}
         and conditions.get("Available") == "True"
         and list(images(scene, lws)) == list(range(replicas))
+        and _revisions_of(scene.members(lws)) == _revisions_of(leaders)
     )
 
 
@@ -107,6 +108,10 @@ def has_seen(lws):
     """Does the status tell of this generation? Older LeaderWorkerSets do not say of which."""
     generation = lws["metadata"]["generation"]
     return "status" in lws and lws["status"].get("observedGeneration", generation) == generation
+
+
+def _revisions_of(objects):
+    return {o["metadata"]["labels"][f"{LWS}/template-revision-hash"] for o in objects}
 
 
 def _ask_for(lws, sets, replicas):

@@ -28,7 +28,6 @@ def test_every_group_returns_to_its_own_domain(scene):
     assert scene.broken_promises() == []
 
 
-@pytest.mark.upstream_too
 def test_a_surge_group_takes_a_free_domain(scene, history):
     before = placed(scene, domains=3, unavailable=0, surge=1)
     seen = history()
@@ -40,7 +39,6 @@ def test_a_surge_group_takes_a_free_domain(scene, history):
     assert notes(scene) == set()
 
 
-@pytest.mark.upstream_too
 def test_without_a_free_domain_groups_are_replaced_in_place(scene, history):
     before = placed(scene, domains=2, unavailable=1, surge=1)
     seen = history()
