@@ -19,11 +19,26 @@ def foreign(scene, name):
     return pod
 
 
+def known_to_the_scheduler(scene, nodes):
+    """It hears of nodes and of pods in no common order."""
+    scouts = []
+    for node in nodes:
+        scout = scene.filler("", {}, name=f"scout-{node}")
+        del scout["spec"]["nodeName"]
+        scout["spec"]["nodeSelector"] = {"kubernetes.io/hostname": node}
+        scouts.append(scout)
+    scene.create(*scouts)
+    names = [scout["metadata"]["name"] for scout in scouts]
+    scene.wait(lambda: all(scene.node_of(name) for name in names), "each node is known")
+    scene.kubectl("delete", "pod", *names, "--force", "--grace-period=0")
+
+
 def break_one_domain(scene):
     """4 domains of 4 nodes; one node of n02 is taken, and the others of n02 are so busy that
     kube-scheduler's own scores vote for any other node.
     """
     nodes = scene.pool(4)
+    known_to_the_scheduler(scene, nodes)
     third = [n for n in nodes if scene.domain_of(n) == "n02"]
     scene.create(
         scene.filler(third[0]), *[scene.filler(n, BUSY, name=f"busy-{n}") for n in third[1:]]
