@@ -74,8 +74,8 @@ bench: venv ## What placement costs; ARGS="engine extender" chooses parts, ARGS=
 bench-day: venv ## A simulated day of groups: ours, first fit and random
 	$(BIN)/python -m tests.bench_day $(ARGS)
 
-manifests: venv ## Generate manifests/standalone/crd.yaml anew from a real API server's schema
-	$(BIN)/python manifests/standalone/make_crd.py
+manifests: venv ## Generate manifests/crd/crd.yaml anew from a real API server's schema
+	$(BIN)/python manifests/crd/make_crd.py
 
 chart: venv ## Generate the Helm chart's templates anew from the kustomize manifests and the settings
 	$(BIN)/python manifests/helm/make_chart.py

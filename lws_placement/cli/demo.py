@@ -64,7 +64,9 @@ def demo(keep: bool, story: str) -> None:
                     f"etcd, kube-apiserver, kube-controller-manager, KWOK: up ({took:.1f} s)"
                 )
                 installation.apply("standalone")
-                console.print("applied manifests/standalone (CRD, RBAC, webhooks, Deployment)")
+                console.print(
+                    "applied manifests/crd and manifests/standalone (RBAC, webhooks, Deployment)"
+                )
                 stage = Stage(cluster, installation, console)
                 _STORIES[story](stage)
                 code = 0 if stage.summary() else 1

@@ -30,7 +30,7 @@ _IMAGE_TAG = re.compile(r":(v[0-9][0-9A-Za-z._-]{0,40})(?:@|$)")
 
 _NEEDED: Mapping[str, str] = {
     f"{_LWS}/v1": "no replica of lws-placement gets ready; install LeaderWorkerSet, or "
-    "manifests/standalone",
+    "manifests/crd with manifests/standalone",
     "admissionregistration.k8s.io/v1": "no webhook is called, so nothing is gated or placed",
     "apps/v1": "no replica of lws-placement gets ready",
     "coordination.k8s.io/v1": "nobody leads and nothing is held",

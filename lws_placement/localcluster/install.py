@@ -35,6 +35,7 @@ NAMESPACE = "lws-placement-system"
 ACCOUNT = "lws-placement"
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 SECRET = "lws-placement-scheduler-client"
+_CONTROLLER = "lws-placement-controller"
 
 _WAIT_S = 60.0
 
@@ -54,18 +55,24 @@ class Installation:
         self._kubeconfig: Path | None = None
 
     def apply(self, overlay: str = "standalone") -> None:
-        """Everything in `manifests/<overlay>`, with local addresses; waits for the CRD."""
+        """Everything in `manifests/<overlay>`, with local addresses; the CRD before it, if the
+        built-in controller comes along.
+        """
         objects = self.objects(overlay)
-        text = yaml.safe_dump_all(objects, sort_keys=False)
-        first = [o for o in objects if o["kind"] in ("Namespace", "CustomResourceDefinition")]
-        self.cluster.kubectl(*_APPLY, stdin=yaml.safe_dump_all(first, sort_keys=False))
-        if any(o["kind"] == "CustomResourceDefinition" for o in first):
-            self.wait_for(self._established, "")
-        self.cluster.kubectl(*_APPLY, stdin=text)
+        if any(o["metadata"]["name"] == _CONTROLLER for o in objects):
+            self.apply_crd()
+        namespaces = [o for o in objects if o["kind"] == "Namespace"]
+        for some in (namespaces, objects):
+            self.cluster.kubectl(*_APPLY, stdin=yaml.safe_dump_all(some, sort_keys=False))
         ours = ("Deployment", ACCOUNT)  # an overlay may bring another scheduler, too
         (deployment,) = [o for o in objects if (o["kind"], o["metadata"]["name"]) == ours]
         self.roles = roles_of(deployment)
         self._kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT)
+
+    def apply_crd(self) -> None:
+        """Of LeaderWorkerSet; waits until the API server serves it."""
+        self.cluster.kubectl(*_APPLY[:-1], str(MANIFESTS / "crd"))
+        self.wait_for(self._established, "")
 
     def objects(self, overlay: str) -> list[Raw]:
         """The overlay's objects. The Deployment stays unscheduled: `start_server` stands in."""

@@ -119,8 +119,8 @@ def templates() -> dict[str, str]:
 
 
 def _sources(folder: Path) -> Iterator[tuple[Path, list[Raw]]]:
-    """The files of a kustomization, without those of another overlay and without what Helm keeps
-    elsewhere: the CRD, and the namespace that a release is installed in.
+    """The files of a kustomization, without those of another overlay and without the namespace
+    that a release is installed in.
     """
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
     for name in kustomization["resources"]:
@@ -131,13 +131,11 @@ def _sources(folder: Path) -> Iterator[tuple[Path, list[Raw]]]:
             continue
         text = path.read_text()
         assert "{{" not in text, f"{path}: Helm would read it"
-        yield path, [o for o in yaml.safe_load_all(text) if o and not _elsewhere(o)]
+        yield path, [o for o in yaml.safe_load_all(text) if o and not _of_the_release(o)]
 
 
-def _elsewhere(obj: Raw) -> bool:
-    return obj["kind"] == "CustomResourceDefinition" or (
-        obj["kind"] == "Namespace" and obj["metadata"]["name"] == NAMESPACE
-    )
+def _of_the_release(obj: Raw) -> bool:
+    return bool(obj["kind"] == "Namespace" and obj["metadata"]["name"] == NAMESPACE)
 
 
 def _template(objects: list[Raw], condition: str, path: Path) -> str:

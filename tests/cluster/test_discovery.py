@@ -88,7 +88,7 @@ async def test_what_is_missing_is_told_with_what_follows():
     assert "LeaderWorkerSet" not in first
     assert missing == [
         "missing: leaderworkerset.x-k8s.io/v1: no replica of lws-placement gets ready; install "
-        "LeaderWorkerSet, or manifests/standalone",
+        "LeaderWorkerSet, or manifests/crd with manifests/standalone",
         "missing: events.k8s.io/v1: no Events are written; `explain` and `status` still tell",
     ]
 

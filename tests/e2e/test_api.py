@@ -3,6 +3,7 @@
 import json
 import re
 import ssl
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
@@ -26,15 +27,26 @@ def test_every_overlay_is_accepted_by_the_api_server(scene, overlay):
     assert "deployment.apps/lws-placement serverside-applied" in out
 
 
+def test_what_deletes_an_overlay_deletes_no_leaderworkerset(installation):
+    """With its CRD every object of a kind goes, and with each LeaderWorkerSet its pods."""
+    overlays = {p.parent.relative_to(MANIFESTS) for p in MANIFESTS.rglob("kustomization.yaml")}
+    overlays.remove(Path("second-scheduler/component"))
+    assert Path("standalone") in overlays
+    for overlay in overlays:
+        text = installation.cluster.kubectl("kustomize", str(MANIFESTS / overlay))
+        kinds = {o["kind"] for o in yaml.safe_load_all(text) if o}
+        assert "CustomResourceDefinition" not in kinds, overlay
+
+
 def test_the_crd_file_is_what_the_generator_makes(installation):
     import importlib.util
 
-    path = MANIFESTS / "standalone" / "make_crd.py"
+    path = MANIFESTS / "crd" / "make_crd.py"
     spec = importlib.util.spec_from_file_location("make_crd", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     made = yaml.safe_load(module.generate(installation.cluster))
-    ours = yaml.safe_load((MANIFESTS / "standalone" / "crd.yaml").read_text())
+    ours = yaml.safe_load((MANIFESTS / "crd" / "crd.yaml").read_text())
     if wanted_version() == KUBERNETES_VERSION:
         assert made == ours
     else:  # made of another version's schemas: a pod template may say all that this one knows

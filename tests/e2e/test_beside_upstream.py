@@ -27,7 +27,7 @@ def installed(binaries, tmp_path_factory):
     with LocalCluster(tmp_path_factory.mktemp("beside") / "c", binaries) as cluster:
         installation = Installation(cluster)
         try:
-            crd = str(MANIFESTS / "standalone" / "crd.yaml")
+            crd = str(MANIFESTS / "crd" / "crd.yaml")
             cluster.kubectl("apply", "--server-side", "-f", crd)
             installation.apply("beside-upstream")
             installation.start_server("brain", roles="planner,certificates")

@@ -52,11 +52,7 @@ def kustomized(binaries):
         command = [binaries["kubectl"], "kustomize", str(MANIFESTS / overlay)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found = by_name(o for o in yaml.safe_load_all(done.stdout) if o)
-        return {
-            key: obj
-            for key, obj in found.items()
-            if key != OURS and obj["kind"] != "CustomResourceDefinition"
-        }
+        return {key: obj for key, obj in found.items() if key != OURS}
 
     return build
 
@@ -264,7 +260,7 @@ def test_a_packaged_chart_has_the_crd_in_it(helm, tmp_path):
     (package,) = tmp_path.iterdir()
     crd = yaml.safe_load(helm("show", "crds", str(package)))
     assert crd["metadata"]["name"] == CRD
-    assert crd == yaml.safe_load((MANIFESTS / "standalone" / "crd.yaml").read_text())
+    assert crd == yaml.safe_load((MANIFESTS / "crd" / "crd.yaml").read_text())
 
 
 # -- a release's life -----------------------------------------------------------------------------
@@ -344,7 +340,7 @@ def remains(release, key):
 
 
 def test_a_release_is_upgraded_and_taken_back_and_leaves_what_is_users(bare, release, tmp_path):
-    bare.kubectl("apply", "--server-side", "-f", str(MANIFESTS / "standalone" / "crd.yaml"))
+    bare.kubectl("apply", "--server-side", "-f", str(MANIFESTS / "crd" / "crd.yaml"))
     bare.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=60s")
     bare.kubectl("create", "namespace", NAMESPACE, check=False)
     users = as_users_have_it()

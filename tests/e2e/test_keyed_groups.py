@@ -42,7 +42,7 @@ def installed(binaries, tmp_path_factory):
 
 def newer_crd():
     """Upstream's with the fields that ours has not."""
-    crd = yaml.safe_load((MANIFESTS / "standalone" / "crd.yaml").read_text())
+    crd = yaml.safe_load((MANIFESTS / "crd" / "crd.yaml").read_text())
     (version,) = crd["spec"]["versions"]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     identity = {"type": "string", "enum": ["Ordinal", "Hash"], "default": "Ordinal"}

@@ -13,7 +13,7 @@ from lws_placement.engine.lws_fields import (
 )
 from lws_placement.localcluster.install import MANIFESTS
 
-CRD = MANIFESTS / "standalone" / "crd.yaml"
+CRD = MANIFESTS / "crd" / "crd.yaml"
 
 
 def an_lws(spec=None, **template):

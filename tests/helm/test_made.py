@@ -92,9 +92,9 @@ def test_every_value_is_in_the_schema_and_every_setting_is_the_programs_or_the_c
     assert not settings.keys() & make_chart.SET_BY_THE_CHART
 
 
-def test_the_crd_is_the_one_of_the_overlay():
+def test_the_crd_is_the_one_of_the_manifests():
     (path,) = (CHART / "crds").iterdir()
-    assert path.read_text() == (MANIFESTS / "standalone" / "crd.yaml").read_text()
+    assert path.read_text() == (MANIFESTS / "crd" / "crd.yaml").read_text()
 
 
 def test_only_the_namespace_of_the_release_is_named_in_what_is_made(make_chart):

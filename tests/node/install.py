@@ -42,7 +42,8 @@ class Installed:
 
     def install(self) -> None:
         """The README's `kubectl apply` lines for a cluster without LeaderWorkerSets."""
-        for _, *arguments in readme_commands(self.root, "kubectl apply", "manifests/standalone"):
+        for folder in ("manifests/crd", "manifests/standalone"):
+            _, *arguments = readme_commands(self.root, "kubectl apply", folder)[0]
             self.node.kubectl(*arguments, cwd=self.root)
         self.wait_ready()
 
