@@ -86,6 +86,14 @@ def take_out(text: str) -> str:
     return _checked(lines, pod)
 
 
+def names_us(pod: Raw) -> bool:
+    """Has kube-scheduler's pod, as the API server shows it, the change in it, or a part of it?"""
+    spec = pod["spec"]
+    containers = spec.get("containers") or ()
+    flags = [f for c in containers for f in (*(c.get("command") or ()), *(c.get("args") or ()))]
+    return any(map(_is_ours, spec.get("volumes") or ())) or _flag(FOLDER) in flags
+
+
 def _drop(owner: Raw, key: str, ours: Callable[[Any], bool]) -> set[int]:
     """Which items of a list go; the list goes with the last one."""
     items = owner.get(key) or []

@@ -23,6 +23,7 @@ _VERBS = (
     "serve",
     "simulate",
     "status",
+    "uninstall",
     "version",
 )
 

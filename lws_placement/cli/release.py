@@ -2,7 +2,7 @@
 
 Works with nothing of ours running: it takes the gate off with the credentials of the person who
 calls it, and marks the pod so that planner and extender leave it alone. What is given up is said
-before it is done.
+before it is done, and what else is needed where our extender is gone.
 """
 
 import asyncio
@@ -11,8 +11,13 @@ from pathlib import Path
 import click
 
 from lws_placement import keys
-from lws_placement.cluster.client import Api, Raw, connect
+from lws_placement.cli.gates import gated_pods, gates_of, name_of, take_gate_off
+from lws_placement.cli.our_objects import SECOND_SCHEDULER
+from lws_placement.cli.scheduler_use import RESTORE, Use, nobody_answers, scheduler_use
+from lws_placement.cluster.client import Api, RawList, connect
 from lws_placement.errors import NotFoundError, SettingsError
+from lws_placement.scheduler_config import SERVICE
+from lws_placement.settings import load_settings
 
 _LWS = ("lws", "leaderworkerset")
 _POD = ("pod", "po")
@@ -44,44 +49,52 @@ async def _release(
     try:
         pods = await _gated(api, kind, name, namespace)
         for pod in pods:
-            click.echo(f"pod {namespace}/{pod['metadata']['name']} waits for a plan")
+            click.echo(f"pod {name_of(pod)} waits for a plan")
         if not pods:
             click.echo(f"no pod of {kind}/{name} in namespace {namespace} waits for us")
-        if dry_run or not pods:
+            return
+        if what_else := await _what_else(api, pods, load_settings({}).namespace):
+            click.echo(what_else, err=True)
+        if dry_run:
             return
         if ask:
             click.confirm("Let kube-scheduler place them one by one?", abort=True)
         for pod in pods:
-            await _let_go(api, pod)
-            click.echo(f"pod {namespace}/{pod['metadata']['name']} released")
+            await take_gate_off(api, pod, notes={keys.RELEASED: "true"})
+            click.echo(f"pod {name_of(pod)} released")
     finally:
         await api.close()
 
 
-async def _gated(api: Api, kind: str, name: str, namespace: str) -> list[Raw]:
+async def _gated(api: Api, kind: str, name: str, namespace: str) -> RawList:
     path = f"/api/v1/namespaces/{namespace}/pods"
-    if kind in _POD:
-        try:
-            pods = [await api.get(f"{path}/{name}")]
-        except NotFoundError as e:
-            raise SettingsError(f"there is no pod {namespace}/{name}") from e
-    else:
-        pods, _ = await api.list_all(path, labelSelector=f"{keys.LWS_NAME}={name}")
-    return [p for p in pods if keys.GATE in _gates(p)]
+    if kind in _LWS:
+        return await gated_pods(api, path, labelSelector=f"{keys.LWS_NAME}={name}")
+    try:
+        pod = await api.get(f"{path}/{name}")
+    except NotFoundError as e:
+        raise SettingsError(f"there is no pod {namespace}/{name}") from e
+    return [pod] if keys.GATE in gates_of(pod) else []
 
 
-async def _let_go(api: Api, pod: Raw) -> None:
-    meta = pod["metadata"]
-    body: Raw = {
-        "metadata": {
-            "uid": meta["uid"],
-            "resourceVersion": meta["resourceVersion"],
-            "annotations": {keys.RELEASED: "true", keys.CONDITION: None},
-        },
-        "spec": {"schedulingGates": [{"name": g} for g in _gates(pod) if g != keys.GATE]},
-    }
-    await api.patch(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", body)
-
-
-def _gates(pod: Raw) -> list[str]:
-    return [gate["name"] for gate in pod["spec"].get("schedulingGates") or ()]
+async def _what_else(api: Api, pods: RawList, our_namespace: str) -> str:
+    """What released pods need besides, in words; empty if they need nothing, as far as we may
+    know.
+    """
+    if not await nobody_answers(api, our_namespace):
+        return ""
+    nobody = f"no extender of ours is ready (Service {our_namespace}/{SERVICE})"
+    if any(pod["spec"].get("schedulerName") == SECOND_SCHEDULER for pod in pods):
+        return (
+            f"{nobody}, and {SECOND_SCHEDULER}, which these pods name, calls it: they are not "
+            "bound until lws-placement runs again. If it is not to, `lws-placement uninstall` has "
+            "them made anew."
+        )
+    found = await scheduler_use(api, our_namespace)
+    if found.use is Use.NO:
+        return ""
+    if_so = "If it still calls our extender, it" if found.use is Use.UNKNOWN else "It"
+    return (
+        f"{nobody}, and {found.words}. {if_so} fails to bind these pods until lws-placement runs "
+        f"again or kube-scheduler is on its own.\n{RESTORE}"
+    )

@@ -52,20 +52,34 @@ class Installed:
         out = self.node.folder / "scheduler"
         self.verb("scheduler-config", f"--out={out}")
         self.node.machine.run("cp", "-r", str(out), FILES)
+        self._edit_manifest()
+        self.node.wait(
+            lambda: self._scheduler_runs(ours=True), "kube-scheduler runs with our configuration"
+        )
+
+    def restore_scheduler(self) -> None:
+        """The README's `--undo`."""
+        self._edit_manifest("--undo")
+        self.node.wait(
+            lambda: self._scheduler_runs(ours=False),
+            "kube-scheduler runs without our configuration",
+        )
+        self.node.machine.run("rm", "-r", FILES)
+
+    def _edit_manifest(self, *flags: str) -> None:
         manifest, changed = self.node.folder / "scheduler.yaml", self.node.folder / "changed.yaml"
         manifest.write_text(self.node.machine.run("cat", _SCHEDULER).stdout)
-        self.verb(
-            "scheduler-config", f"--kubeadm-manifest={manifest}", f"--out={changed}", local=True
-        )
+        files = (f"--kubeadm-manifest={manifest}", f"--out={changed}")
+        self.verb("scheduler-config", *files, *flags, local=True)
         self.node.machine.run("tee", _SCHEDULER, stdin=changed.read_text())
-        self.node.wait(self._scheduler_configured, "kube-scheduler runs with our configuration")
 
-    def _scheduler_configured(self) -> bool:
+    def _scheduler_runs(self, *, ours: bool) -> bool:
+        flag = f"--config={FILES}/scheduler-config.yaml"
         pods = self.node.api.items(
             "/api/v1/namespaces/kube-system/pods", labelSelector="component=kube-scheduler"
         )
         return any(
-            f"--config={FILES}/scheduler-config.yaml" in pod["spec"]["containers"][0]["command"]
+            (flag in pod["spec"]["containers"][0]["command"]) == ours
             and pod["status"].get("containerStatuses", [{}])[0].get("ready")
             for pod in pods
         )

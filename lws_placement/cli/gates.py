@@ -1,0 +1,64 @@
+"""Our gate on pods, and taking it off by hand: with the credentials of the person who calls, and
+with nothing of ours running.
+"""
+
+from collections.abc import Mapping
+
+from lws_placement import keys
+from lws_placement.cluster.client import Api, Raw, RawList
+from lws_placement.errors import ApiError, ConflictError, NotFoundError
+
+_MOST_WORDS = 5
+
+
+async def gated_pods(api: Api, path: str = "/api/v1/pods", **params: str) -> RawList:
+    """Those of the pods under `path` that wait for us."""
+    found = [
+        pod
+        async for pods, _ in api.pages(path, fieldSelector="status.phase=Pending", **params)
+        for pod in pods
+        if keys.GATE in gates_of(pod)
+    ]
+    return sorted(found, key=name_of)
+
+
+def gates_of(pod: Raw) -> list[str]:
+    return [gate["name"] for gate in pod["spec"].get("schedulingGates") or ()]
+
+
+def name_of(obj: Raw) -> str:
+    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+
+
+async def take_gate_off(api: Api, pod: Raw, *, notes: Mapping[str, str]) -> None:
+    """Gates of others stay. `notes`: annotations that the pod gets. Raises ConflictError if it has
+    changed, NotFoundError if it is gone.
+    """
+    meta = pod["metadata"]
+    body: Raw = {
+        "metadata": {
+            "uid": meta["uid"],
+            "resourceVersion": meta["resourceVersion"],
+            "annotations": {**notes, keys.CONDITION: None},
+        },
+        "spec": {"schedulingGates": [{"name": g} for g in gates_of(pod) if g != keys.GATE]},
+    }
+    await api.patch(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", body)
+
+
+async def take_all_gates_off(api: Api) -> None:
+    """Until no pod of the cluster has ours: what changed meanwhile is read again.
+
+    Raises ApiError with the first few pods for which this was refused, after all were tried.
+    """
+    while pods := await gated_pods(api):
+        refused = []
+        for pod in pods:
+            try:
+                await take_gate_off(api, pod, notes={})
+            except (ConflictError, NotFoundError):
+                continue
+            except ApiError as e:
+                refused.append(f"pod {name_of(pod)}: {e}")
+        if refused:
+            raise ApiError("; ".join(refused[:_MOST_WORDS]))

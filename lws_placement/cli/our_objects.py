@@ -1,0 +1,80 @@
+"""What is ours on a cluster, by name, whichever way it was installed.
+
+By name, because labels are users' to change, and because every overlay and the chart use the same
+names; a test holds this list against the manifests. The CustomResourceDefinition is not here:
+LeaderWorkerSets are their users', and end with it.
+"""
+
+from collections.abc import Sequence
+
+from lws_placement import keys
+from lws_placement.cluster.lease import LEADER_LEASE
+
+NAMESPACE = "lws-placement-system"
+FILES_NAMESPACE = "lws-placement-scheduler-files"
+"""Of the DaemonSet that keeps kube-scheduler's files; nothing else is ever in it."""
+SECOND_SCHEDULER = "lws-placement-scheduler"
+DEPLOYMENTS = ("lws-placement", SECOND_SCHEDULER)
+OUR_PODS = f"app.kubernetes.io/name in ({','.join(DEPLOYMENTS)})"
+OTHER_PODS = f"app.kubernetes.io/name notin ({','.join(DEPLOYMENTS)})"
+"""Those without the label, too."""
+HOLDS = keys.HOLD_LABEL
+"""Selects the Leases that we write, but for the leader's."""
+CRD = (
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
+    "leaderworkersets.leaderworkerset.x-k8s.io"
+)
+
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+WEBHOOKS = (
+    f"{_ADMISSION}/mutatingwebhookconfigurations/lws-placement-mutating",
+    f"{_ADMISSION}/mutatingwebhookconfigurations/lws-placement-lws",
+    f"{_ADMISSION}/validatingwebhookconfigurations/lws-placement-lws",
+    f"{_ADMISSION}/validatingwebhookconfigurations/lws-placement-validating",
+)
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+BUILT_IN_CONTROLLER = f"{_RBAC}/clusterroles/lws-placement-controller"
+"""There where LeaderWorkerSets are carried out by us."""
+BINDING = f"{_RBAC}/clusterrolebindings/lws-placement"
+"""Names the ServiceAccount, and so the namespace that ours runs in."""
+
+_IN_NAMESPACE = {
+    "/api/v1": (
+        ("services", ("lws-placement-webhook", "lws-placement-extender", "lws-placement-metrics")),
+        ("secrets", ("lws-placement-certs", "lws-placement-scheduler-client")),
+        ("configmaps", (SECOND_SCHEDULER,)),
+        ("serviceaccounts", DEPLOYMENTS),
+    ),
+    _RBAC: (
+        ("rolebindings", (*DEPLOYMENTS, FILES_NAMESPACE)),
+        ("roles", (*DEPLOYMENTS, FILES_NAMESPACE)),
+    ),
+    "/apis/networking.k8s.io/v1": (("networkpolicies", ("lws-placement",)),),
+    "/apis/monitoring.coreos.com/v1": (("servicemonitors", ("lws-placement",)),),
+    "/apis/coordination.k8s.io/v1": (("leases", (LEADER_LEASE, SECOND_SCHEDULER)),),
+    "/apis/policy/v1": (("poddisruptionbudgets", DEPLOYMENTS),),
+    # Last: what they are set to is read from them if an uninstall was broken off.
+    "/apis/apps/v1": (("deployments", DEPLOYMENTS),),
+}
+
+
+def all_but_webhooks(namespace: str) -> Sequence[str]:
+    """Paths of what may be there beside the holds and the namespaces, in the order of their end;
+    ours runs in `namespace`.
+    """
+    return (
+        f"{_RBAC}/clusterrolebindings/lws-placement-controller",
+        f"{_RBAC}/clusterrolebindings/lws-placement-scheduler",
+        f"{_RBAC}/clusterrolebindings/lws-placement-scheduler-volumes",
+        f"{_RBAC}/clusterroles/lws-placement",
+        f"{_RBAC}/clusterroles/lws-placement-view",
+        f"{_RBAC}/namespaces/kube-system/rolebindings/lws-placement-scheduler-authentication",
+        *(
+            f"{api}/namespaces/{namespace}/{plural}/{name}"
+            for api, kinds in _IN_NAMESPACE.items()
+            for plural, names in kinds
+            for name in names
+        ),
+        BUILT_IN_CONTROLLER,
+        BINDING,
+    )

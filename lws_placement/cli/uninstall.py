@@ -1,0 +1,104 @@
+"""`lws-placement uninstall`: leave a cluster so that nothing waits for us and nobody notices.
+
+With the credentials of the person who calls it, an administrator's. Nothing is done while
+kube-scheduler still calls us, as far as that can be seen: a pod that it leaves to an extender that
+is gone is never bound.
+
+It is the same for every way to install, Helm's included: `helm uninstall` knows nothing of gates,
+and does not wait for one thing before the next. Where it was called first, this does the rest.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from lws_placement.cli.scheduler_use import RESTORE, Use, scheduler_use
+from lws_placement.cli.uninstall_steps import Uninstaller, find_namespace
+from lws_placement.cluster.client import Api, connect
+from lws_placement.errors import ApiError, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    namespace: str | None
+    dry_run: bool
+    ask: bool
+    scheduler_restored: bool
+    with_sets: bool
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--scheduler-restored",
+    is_flag=True,
+    help="kube-scheduler does not call us any more, though that cannot be seen.",
+)
+@click.option(
+    "--with-leaderworkersets",
+    is_flag=True,
+    help="Delete all LeaderWorkerSets, their pods and their CRD, too; without it these stay.",
+)
+@click.option("--namespace", help="Where lws-placement runs; default: as it was installed.")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials.")
+def uninstall(
+    dry_run: bool,
+    yes: bool,
+    scheduler_restored: bool,
+    with_leaderworkersets: bool,
+    namespace: str | None,
+    kubeconfig: Path | None,
+) -> None:
+    """Take lws-placement off a cluster, in order; running pods run on.
+
+    Give kube-scheduler its own configuration back first (scheduler-config --undo). Then our
+    webhooks, our processes, our gates on pods that wait, and the rest of our objects go.
+    LeaderWorkerSets, their pods and their CRD stay. Call it again if it was broken off.
+    """
+    wish = _Wish(namespace, dry_run, not yes, scheduler_restored, with_leaderworkersets)
+    asyncio.run(_uninstall(wish, str(kubeconfig) if kubeconfig else None))
+
+
+async def _uninstall(wish: _Wish, kubeconfig: str | None) -> None:
+    api = await connect(kubeconfig)
+    try:
+        namespace = await find_namespace(api, wish.namespace)
+        await _check_scheduler(api, namespace, wish)
+        uninstaller = Uninstaller(api, namespace)
+        steps = await uninstaller.steps(with_sets=wish.with_sets)
+        if not steps:
+            click.echo(f"there is nothing of lws-placement (namespace {namespace})")
+            return
+        for number, step in enumerate(steps, 1):
+            click.echo(f"{number}. {step.words}")
+        click.echo(await uninstaller.what_stays(with_sets=wish.with_sets))
+        if wish.dry_run:
+            return
+        if wish.ask:
+            click.confirm("Do it?", abort=True)
+        for number, step in enumerate(steps, 1):
+            try:
+                await step.do()
+            except ApiError as e:
+                raise ApiError(f"step {number}: {e}\nCall this again when that is mended") from e
+            click.echo(f"{number}. done")
+    finally:
+        await api.close()
+
+
+async def _check_scheduler(api: Api, namespace: str, wish: _Wish) -> None:
+    """Raises SettingsError if it still calls us, or may; a dry run only says so."""
+    found = await scheduler_use(api, namespace)
+    # Where our Deployment is gone already, nothing is lost by going on.
+    may_call = found.use is Use.YES or (found.use is Use.UNKNOWN and found.installed)
+    if wish.scheduler_restored or not may_call:
+        click.echo(found.words)
+        return
+    words = f"{found.words}\n{RESTORE}\nThen call this again, with --scheduler-restored if it looks"
+    words += " the same from here."
+    if not wish.dry_run:
+        raise SettingsError(f"not yet: {words}")
+    click.echo(f"0. {words}")

@@ -1,0 +1,279 @@
+"""What has to be done, in which order, so that lws-placement is gone and nobody waits for it.
+
+First our webhooks, so that nothing new is refused; then our processes, so that nothing is gated,
+planned, moved or evicted any more; then the gates, which nobody else would ever take off; last what
+our processes needed. LeaderWorkerSets, their pods and their CRD are not ours. A step that was done
+before is no step any more, so that a call that was broken off is called again.
+
+A gate is taken off without the mark of `release`: the pod is no exception, and if lws-placement is
+installed again, it takes the group over like any that ran before it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from lws_placement.cli.gates import gated_pods, name_of, take_all_gates_off
+from lws_placement.cli.our_objects import (
+    BINDING,
+    BUILT_IN_CONTROLLER,
+    CRD,
+    DEPLOYMENTS,
+    FILES_NAMESPACE,
+    HOLDS,
+    NAMESPACE,
+    OTHER_PODS,
+    OUR_PODS,
+    SECOND_SCHEDULER,
+    WEBHOOKS,
+    all_but_webhooks,
+)
+from lws_placement.cli.scheduler_use import deployment_path, member_scheduler
+from lws_placement.cluster.client import Api, Raw, RawList
+from lws_placement.cluster.mirror import LWS_PATH, PODS_PATH
+from lws_placement.errors import ApiError, ConflictError, NotFoundError, SettingsError
+from lws_placement.kubeadm import FOLDER
+
+_RUNNING = "status.phase!=Failed,status.phase!=Succeeded"
+_POLL_S = 0.5
+_GONE_WITHIN_S = 120.0
+_SHOWN = 5
+_BACKGROUND: Raw = {"propagationPolicy": "Background"}
+_FOREGROUND: Raw = {"propagationPolicy": "Foreground"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Safe to repeat."""
+
+    words: str
+    do: Callable[[], Awaitable[None]]
+
+
+async def find_namespace(api: Api, given: str | None) -> str:
+    """Where ours runs. Raises SettingsError if that is not the one that was given."""
+    try:
+        subjects = (await api.get(BINDING)).get("subjects") or [{}]
+        there = str(subjects[0].get("namespace", ""))
+    except NotFoundError:
+        there = ""
+    if given and there and given != there:
+        raise SettingsError(
+            f"--namespace {given}: lws-placement runs in {there}, as {_names([BINDING])} has it"
+        )
+    return given or there or NAMESPACE
+
+
+class Uninstaller:
+    """Reads to find the steps, and writes when one is done; raises ApiError in either case."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._own_path = f"/api/v1/namespaces/{namespace}"
+        self._pods_path = f"{self._own_path}/pods"
+        self._leases_path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+    async def steps(self, *, with_sets: bool) -> list[Step]:
+        """What is still to be done, in order. Raises SettingsError if the LeaderWorkerSets are not
+        carried out by us and are to go, too.
+        """
+        found = (
+            await self._webhooks(),
+            await self._processes(),
+            await self._sets() if with_sets else None,
+            await self._gates(),
+            await self._left_to_second(),
+            await self._objects(),
+            await self._namespaces(),
+        )
+        return [step for step in found if step is not None]
+
+    async def what_stays(self, *, with_sets: bool) -> str:
+        """In words, before anything is done."""
+        words = []
+        if not with_sets:
+            words.append("LeaderWorkerSets, their pods and their CRD stay.")
+            if await self._there([BUILT_IN_CONTROLLER]):
+                words.append(
+                    "Nobody carries LeaderWorkerSets out then: what runs, runs on, and a pod that "
+                    "ends comes back alone, as its StatefulSet has it; none is scaled, updated or "
+                    "restarted whole before a controller is there."
+                )
+        if await self._there([self._own_path]) and not await self._namespace_goes():
+            words.append(f"Namespace {self._namespace} stays, with what others have in it.")
+            release = await self._helm_release()
+            if release:
+                words.append(
+                    f"Helm still lists its release: helm uninstall {release} -n {self._namespace}"
+                )
+        words.append(f"On kube-scheduler's machines {FOLDER}, if it is there, is yours to delete.")
+        return "\n".join(words)
+
+    # -- the steps -------------------------------------------------------------------------------
+
+    async def _webhooks(self) -> Step | None:
+        there = await self._there(WEBHOOKS)
+        words = f"delete {_names(there)}: nothing new is gated or refused"
+        return Step(words, partial(self._delete, there)) if there else None
+
+    async def _processes(self) -> Step | None:
+        deployments = await self._there([deployment_path(self._namespace, d) for d in DEPLOYMENTS])
+        scaled = [(await self._api.get(path))["spec"].get("replicas") for path in deployments]
+        pods = await self._running()
+        if not (pods or any(scaled)):
+            return None
+
+        async def stop() -> None:
+            for path in deployments:
+                await self._api.patch(path, {"spec": {"replicas": 0}})
+            await self._until_none(self._running_names)
+
+        return Step(f"scale {_names(deployments)} to 0: {_some('pod', pods)}", stop)
+
+    async def _sets(self) -> Step | None:
+        if not await self._there([CRD]):
+            return None
+        if not await self._there([BUILT_IN_CONTROLLER]):
+            raise SettingsError(
+                "--with-leaderworkersets: the built-in controller is not here, so they are not "
+                f"ours: take them off with their controller, or kubectl delete {_names([CRD])}"
+            )
+        sets = await self._all(LWS_PATH)
+
+        async def delete() -> None:
+            await self._delete([_path_of(LWS_PATH, one) for one in sets], _FOREGROUND)
+            # With the CRD first, the garbage collector may lose sight of their pods.
+            await self._until_none(self._set_names)
+            await self._delete([CRD])
+
+        return Step(f"delete {_some('LeaderWorkerSet', sets)} with their pods, and the CRD", delete)
+
+    async def _gates(self) -> Step | None:
+        pods = await gated_pods(self._api)
+        if not (pods or await self._running()):
+            return None
+        words = f"take our gate off {_some('pod', pods)}, and off what comes meanwhile"
+        return Step(words, partial(take_all_gates_off, self._api))
+
+    async def _left_to_second(self) -> Step | None:
+        """A pod keeps its schedulerName, and nobody would bind these."""
+        deployment = await self._get(deployment_path(self._namespace))
+        name = member_scheduler(deployment or {}) or SECOND_SCHEDULER
+        selector = f"spec.schedulerName={name},spec.nodeName="
+
+        async def find() -> RawList:
+            pods = await self._all(PODS_PATH, fieldSelector=selector)
+            return [p for p in pods if p["metadata"].get("ownerReferences")]
+
+        async def delete() -> None:
+            await self._delete([_path_of(PODS_PATH, pod) for pod in await find()])
+
+        pods = await find()
+        if not (pods or (deployment and member_scheduler(deployment))):
+            return None
+        words = f"delete {_some('pod', pods)} that {name} has not bound: their controllers make "
+        return Step(f"{words}them anew, for the cluster's own scheduler", delete)
+
+    async def _objects(self) -> Step | None:
+        paths = await self._there(all_but_webhooks(self._namespace))
+        leases = await self._all(self._leases_path, labelSelector=HOLDS)
+        if not (paths or leases):
+            return None
+
+        async def delete() -> None:
+            now = await self._all(self._leases_path, labelSelector=HOLDS)
+            await self._delete([_path_of(self._leases_path, lease) for lease in now])
+            await self._delete(paths)
+
+        return Step(f"delete {len(leases)} holds and {_names(paths)}", delete)
+
+    async def _namespaces(self) -> Step | None:
+        own = [self._own_path] if await self._namespace_goes() else []
+        paths = await self._there([f"/api/v1/namespaces/{FILES_NAMESPACE}", *own])
+
+        async def delete() -> None:
+            await self._delete(paths)
+            await self._until_none(lambda: self._there(paths))
+
+        words = f"delete {_names(paths)}, with all that is left there"
+        return Step(words, delete) if paths else None
+
+    # -- read and write --------------------------------------------------------------------------
+
+    async def _namespace_goes(self) -> bool:
+        """It is ours by its name, and nobody else runs in it."""
+        others = await self._all(self._pods_path, labelSelector=OTHER_PODS)
+        return self._namespace == NAMESPACE and not others
+
+    async def _helm_release(self) -> str:
+        deployment = await self._get(deployment_path(self._namespace)) or {"metadata": {}}
+        notes = deployment["metadata"].get("annotations") or {}
+        return str(notes.get("meta.helm.sh/release-name", ""))
+
+    async def _running(self) -> RawList:
+        return await self._all(self._pods_path, labelSelector=OUR_PODS, fieldSelector=_RUNNING)
+
+    async def _running_names(self) -> list[str]:
+        return [f"pod {name_of(pod)}" for pod in await self._running()]
+
+    async def _set_names(self) -> list[str]:
+        return [f"LeaderWorkerSet {name_of(one)}" for one in await self._all(LWS_PATH)]
+
+    async def _all(self, path: str, **params: str) -> RawList:
+        """None of a kind that the API server does not know."""
+        try:
+            return (await self._api.list_all(path, **params))[0]
+        except NotFoundError:
+            return []
+
+    async def _get(self, path: str) -> Raw | None:
+        try:
+            return await self._api.get(path)
+        except NotFoundError:
+            return None
+
+    async def _there(self, paths: Sequence[str]) -> list[str]:
+        return [path for path in paths if await self._get(path) is not None]
+
+    async def _delete(self, paths: Sequence[str], how: Raw = _BACKGROUND) -> None:
+        for path in paths:
+            try:
+                await self._api.delete(path, body=how)
+            except (NotFoundError, ConflictError):
+                continue  # a namespace that is going already answers with a conflict
+
+    async def _until_none(self, look: Callable[[], Awaitable[Sequence[str]]]) -> None:
+        left: Sequence[str] = ()
+        try:
+            async with asyncio.timeout(_GONE_WITHIN_S):
+                while left := await look():
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError as e:
+            names = ", ".join(left[:_SHOWN])
+            raise ApiError(
+                f"still there after {_GONE_WITHIN_S:.0f} s: {names} (what waits for a node that is "
+                "gone: kubectl delete --force)"
+            ) from e
+
+
+def _path_of(collection: str, obj: Raw) -> str:
+    meta = obj["metadata"]
+    folder, _, plural = collection.rpartition("/")
+    if "/namespaces/" not in collection:
+        folder = f"{folder}/namespaces/{meta['namespace']}"
+    return f"{folder}/{plural}/{meta['name']}"
+
+
+def _names(paths: Sequence[str]) -> str:
+    return ", ".join("/".join(path.split("/")[-2:]) for path in paths)
+
+
+def _some(kind: str, objects: RawList) -> str:
+    """How many, and the first few by name."""
+    names = [name_of(obj) for obj in objects[:_SHOWN]]
+    rest = [f"{len(objects) - _SHOWN} more"] if len(objects) > _SHOWN else []
+    plural = "" if len(objects) == 1 else "s"
+    said = f" ({', '.join([*names, *rest])})" if names else ""
+    return f"{len(objects)} {kind}{plural}{said}"
