@@ -1,0 +1,56 @@
+"""Our gate comes off all pods that wait, whatever happens to one of them."""
+
+import pytest
+from fake_server import FakeServer
+from fakes import FakeApi
+
+from lws_placement import keys
+from lws_placement.cli.gates import gated_pods, gates_of, take_all_gates_off
+from lws_placement.errors import ApiError
+
+OTHER = "example.com/other"
+
+
+def a_gated_pod(name, *gates):
+    return {
+        "metadata": {"namespace": "users", "name": name, "annotations": {keys.CONDITION: "waits"}},
+        "spec": {"schedulingGates": [{"name": gate} for gate in gates]},
+        "status": {"phase": "Pending"},
+    }
+
+
+@pytest.fixture
+def api():
+    server = FakeServer()
+    for name, *gates in (("a", keys.GATE, OTHER), ("b", keys.GATE), ("c", OTHER), ("d",)):
+        server.create("pods", a_gated_pod(name, *gates), namespace="users")
+    return FakeApi(server)
+
+
+def gates(api):
+    return {p["metadata"]["name"]: gates_of(p) for p in api.server.all("pods")}
+
+
+FREE = {"a": [OTHER], "b": [], "c": [OTHER], "d": []}
+
+
+async def test_gates_of_others_stay_and_what_said_why_it_waits_goes(api):
+    assert [p["metadata"]["name"] for p in await gated_pods(api)] == ["a", "b"]
+    await take_all_gates_off(api)
+    assert gates(api) == FREE
+    waits = [p["metadata"]["name"] for p in api.server.all("pods") if p["metadata"]["annotations"]]
+    assert waits == ["c", "d"]
+
+
+@pytest.mark.parametrize("took_effect", [False, True])
+async def test_a_pod_that_changed_meanwhile_is_looked_at_again(api, took_effect):
+    api.answer_at(0, 409, took_effect=took_effect)
+    await take_all_gates_off(api)
+    assert gates(api) == FREE
+
+
+async def test_one_that_is_refused_keeps_no_other_and_is_named(api):
+    api.answer_at(0, 403)
+    with pytest.raises(ApiError, match=r"^pod users/a: .*403"):
+        await take_all_gates_off(api)
+    assert gates(api) == FREE | {"a": [keys.GATE, OTHER]}
