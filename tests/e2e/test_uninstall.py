@@ -229,11 +229,12 @@ def one_write_each(monkeypatch):
     return writes
 
 
-def test_broken_off_after_each_write_it_ends_well(installed, there, one_write_each):
+@pytest.mark.parametrize("controller", ["standalone", "beside-upstream"])
+def test_broken_off_after_each_write_it_ends_well(installed, there, one_write_each, controller):
     cluster = there.cluster
     installed.apply_crd()
     make_waiting(there)
-    for overlay in ("second-scheduler/standalone", "scheduler-files", "network-policy"):
+    for overlay in (f"second-scheduler/{controller}", "scheduler-files", "network-policy"):
         objects = sorted(installed.objects(overlay), key=lambda o: o["kind"] != "Namespace")
         for some in (objects[:1], objects):
             text = yaml.safe_dump_all(some)
@@ -241,6 +242,8 @@ def test_broken_off_after_each_write_it_ends_well(installed, there, one_write_ea
     hold = {"metadata": {"name": "hold-1", "labels": {keys.HOLD_LABEL: "hold"}}, "spec": {}}
     cluster.api.create(path_of("leases", NAMESPACE), hold)
     old = of(there, "app=x")
+    _, said = verb(cluster, "uninstall", "--dry-run")
+    assert ("Nobody carries LeaderWorkerSets out" in said) == (controller == "standalone")
     calls = 0
     while True:
         code, said = verb(cluster, "uninstall", "--yes")
