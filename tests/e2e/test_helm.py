@@ -281,7 +281,8 @@ def release(program, bare, tmp_path):
 def as_users_have_it():
     """A LeaderWorkerSet, its pod, a hold and the certificates: no part of any release."""
     container = {"name": "c", "image": "registry.example.com/model"}
-    pod = {"containers": [container], "nodeName": "n"}
+    # On no node: one bound to a node that is not there is collected after 40 s.
+    pod = {"containers": [container], "schedulerName": "nobody"}
     template = {"size": 2, "workerTemplate": {"spec": {"containers": [container]}}}
     meta, ours = {"namespace": "default", "name": "llm"}, {"namespace": NAMESPACE}
     label = {"labels": {"leaderworkerset.sigs.k8s.io/name": "llm"}}
