@@ -216,17 +216,25 @@ def test_a_domain_whose_nodes_fail_again_and_again_becomes_the_last_choice(scene
     scene.create(scene.lws(size=3))
     scene.wait_bound(3)
     old, before = domain(scene), scene.uids()
-    fail_a_worker(scene)
+    with slow_to_go(
+        scene, "llm-0-1"
+    ):  # upstream's controller overlooks one that is replaced already
+        fail_a_worker(scene)
+        scene.wait(lambda: is_going(scene, "llm-0"), "the group is restarted")
     scene.wait(lambda: not before & scene.uids(), "all pods are new")
     scene.wait_bound(3)
     assert domain(scene) == old, "once is no reason"
-    with slow_to_go(scene, "llm-0-2"):  # no successor is pinned before the planner has seen why
+    with slow_to_go(scene, "llm-0-1"):  # nor is a successor pinned before the planner has seen why
         fail_a_worker(scene)
         scene.wait(lambda: scene.notes("Moving"), "it leaves")
     scene.wait_bound(3)
     assert domain(scene) != old
     assert "its nodes failed 2 times lately" in scene.notes("Moving")[0]
     assert scene.broken_promises() == []
+
+
+def is_going(scene, pod):
+    return "deletionTimestamp" in scene.one("pod", pod)["metadata"]
 
 
 def fail_a_worker(scene):
