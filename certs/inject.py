@@ -25,23 +25,32 @@ async def inject(api: ConfigurationApi, paths: Sequence[str], *, ca: bytes) -> i
     `paths`: `mutatingwebhookconfigurations/<name>` or `validatingwebhookconfigurations/<name>`. A
     ConflictError means that the configuration changed meanwhile: call again.
     """
-    wanted = base64.b64encode(ca).decode()
     changed = 0
     for path in paths:
-        try:
-            raw = await api.get(f"{_FOLDER}/{path}")
-        except NotFoundError:
-            continue
-        operations: list[Raw] = []
-        for i, webhook in enumerate(raw.get("webhooks") or ()):
-            if webhook["clientConfig"].get("caBundle") != wanted:
-                at = f"/webhooks/{i}"
-                # Indexes are only right while the names stand where we saw them.
-                operations.append({"op": "test", "path": f"{at}/name", "value": webhook["name"]})
-                operations.append(
-                    {"op": "add", "path": f"{at}/clientConfig/caBundle", "value": wanted}
-                )
+        operations = await _operations(api, path, ca)
         if operations:
             await api.patch(f"{_FOLDER}/{path}", operations, content_type=_JSON_PATCH)
             changed += 1
     return changed
+
+
+async def not_injected(api: ConfigurationApi, paths: Sequence[str], *, ca: bytes) -> list[str]:
+    """Which of these configurations are there without that bundle: what they match is refused."""
+    return [path for path in paths if await _operations(api, path, ca)]
+
+
+async def _operations(api: ConfigurationApi, path: str, ca: bytes) -> list[Raw]:
+    """What is to be done to it; nothing for one that does not exist."""
+    try:
+        raw = await api.get(f"{_FOLDER}/{path}")
+    except NotFoundError:
+        return []
+    wanted = base64.b64encode(ca).decode()
+    operations: list[Raw] = []
+    for i, webhook in enumerate(raw.get("webhooks") or ()):
+        if webhook["clientConfig"].get("caBundle") != wanted:
+            at = f"/webhooks/{i}"
+            # Indexes are only right while the names stand where we saw them.
+            operations.append({"op": "test", "path": f"{at}/name", "value": webhook["name"]})
+            operations.append({"op": "add", "path": f"{at}/clientConfig/caBundle", "value": wanted})
+    return operations

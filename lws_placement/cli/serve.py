@@ -21,7 +21,7 @@ from typing import TypeVar
 import uvloop
 
 from certs.authority import Material, Names
-from certs.inject import inject
+from certs.inject import inject, not_injected
 from certs.store import CertStore
 from lws_placement import log as logs
 from lws_placement.cli.connecting import empty_cache
@@ -126,10 +126,12 @@ class Process:
             self._background.append(tasks.create_task(self._follow_certificates(material)))
         for server in self._servers.values():
             await server.start()
-        self._obstacle = ""
         self._write_ports()
         if self._roles & _LEADING:
             self._leading = tasks.create_task(self._lead())
+        if Role.CERTIFICATES in self._roles:
+            await self._wait_for_trust()
+        self._obstacle = ""
 
     def _keep_waiting(self, why: str) -> None:
         self._obstacle = why
@@ -228,6 +230,18 @@ class Process:
             material = await _retried(lambda: self._certs.renew(now=datetime.now(UTC)))
             await _retried(partial(inject, self._api, _CONFIGURATIONS, ca=material.ca))
             await asyncio.sleep(_CERTIFICATES_EVERY_S)
+
+    async def _wait_for_trust(self) -> None:
+        """Who installs us lets users come once we are ready: not before whoever leads has written
+        the CA into our webhook configurations, which may take until a Lease of before has expired.
+        """
+        while lacking := await _retried(self._not_injected, told=self._keep_waiting):
+            self._obstacle = f"{lacking[0]} does not carry our CA yet"
+            await asyncio.sleep(_RETRY_S)
+
+    async def _not_injected(self) -> list[str]:
+        material = await self._certs.ensure(now=datetime.now(UTC))
+        return await not_injected(self._api, _CONFIGURATIONS, ca=material.ca)
 
     # -- leading ---------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import NameOID
 
 from certs.authority import Names, make, renewed
-from certs.inject import inject
+from certs.inject import inject, not_injected
 from certs.store import CLIENT_SECRET, SECRET, CertStore, ClientMaterial, read_client
 from lws_placement.errors import ConflictError, InvalidObjectError, NotFoundError
 
@@ -280,7 +280,9 @@ class Configurations:
 
 async def test_the_bundle_is_written_where_it_differs_and_nothing_else_is():
     api = Configurations()
+    assert await not_injected(api, ["a/b", "a/missing"], ca=b"pem") == ["a/b"]
     assert await inject(api, ["a/b", "a/missing"], ca=b"pem") == 1
     assert [o["op"] for o in api.patches[0]] == ["test", "add"]
     same = Configurations(base64.b64encode(b"pem").decode())
     assert await inject(same, ["a/b"], ca=b"pem") == 0
+    assert await not_injected(same, ["a/b"], ca=b"pem") == []
