@@ -6,14 +6,17 @@ that meets a connection which the server has just closed is a failed request of 
 repeat it; it drops idle ones after 90 s). So a server that has to go first *leaves*: it serves on,
 and every answer asks the client to come no more on this connection, `Connection: close` over
 HTTP/1.1, GOAWAY over HTTP/2. What is idle all that time is closed at the end: over HTTP/1.1 a
-request may cross that, within the time that a packet takes.
+request may cross that, within the time that a packet takes. It goes when nobody comes any more, see
+`serve_on`: a kube-proxy that is short of CPU may send clients here long after the pod has left the
+endpoints, and all of them would be refused.
 """
 
 import asyncio
 import logging
+import math
 import ssl
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +29,9 @@ log = logging.getLogger(__name__)
 
 DRAIN_S = 20.0
 """How long `stop()` waits for requests under way."""
+
+SERVE_ON_DELAYS = 4
+"""How many delays `serve_on()` goes on at most."""
 
 _KEEPALIVE_S = 3630.0
 _CLOSE_S = 1.0  # for what goes on after that, once more when it is cancelled
@@ -93,6 +99,8 @@ class Server:
         self._requests = 0
         self._answered = asyncio.Event()
         self.bound_port = 0
+        self.newest_connection = -math.inf
+        """When it was made, as the loop's clock has it."""
 
     async def start(self) -> None:
         await self._runner.setup()
@@ -104,6 +112,7 @@ class Server:
         log.info("listening", extra={"host": self._host, "port": self.bound_port})
 
     def _protocol(self) -> asyncio.BaseProtocol:
+        self.newest_connection = asyncio.get_running_loop().time()
         http1 = self._runner.server
         assert http1 is not None
         return http1() if self._calls is None else Negotiating(http1, self._new_http2)
@@ -157,6 +166,21 @@ class Server:
         await self._runner.cleanup()
         if ending:
             await asyncio.wait(ending)
+
+
+async def serve_on(servers: Iterable[Server], *, delay_s: float) -> None:
+    """Returns when no new connection was made to servers that leave, for `delay_s`: whoever has one
+    was asked to make no more requests on it, so who still is sent here makes a new one. At the
+    latest after `SERVE_ON_DELAYS` times that: some clients never learn.
+    """
+    now = asyncio.get_running_loop().time
+    began = now()
+    while True:
+        newest = max([began, *(server.newest_connection for server in servers)])
+        left_s = min(newest + delay_s, began + SERVE_ON_DELAYS * delay_s) - now()
+        if left_s <= 0:
+            return
+        await asyncio.sleep(left_s)
 
 
 class Health:

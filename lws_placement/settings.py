@@ -195,8 +195,9 @@ class Settings(BaseSettings):
     shutdown_delay_seconds: float = Field(
         default=5.0,
         ge=0,
-        description="How long webhook and extender serve on after SIGTERM, not ready: until no "
-        "kube-proxy sends requests here any more.",
+        description="Webhook and extender serve on after SIGTERM, not ready, until nobody has made "
+        "a connection for so long, as a kube-proxy may still send requests here: at most four "
+        "times as long.",
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field(default="text", description="text or json.")

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from lws_placement.localcluster.install import MANIFESTS
-from lws_placement.serve import DRAIN_S
+from lws_placement.serve import DRAIN_S, SERVE_ON_DELAYS
 from lws_placement.settings import Settings
 
 RESERVE_S = 10
@@ -34,7 +34,7 @@ def ports():
 
 
 def test_the_grace_period_covers_all_that_is_done_after_sigterm():
-    needed = Settings().shutdown_delay_seconds + DRAIN_S + RESERVE_S
+    needed = SERVE_ON_DELAYS * Settings().shutdown_delay_seconds + DRAIN_S + RESERVE_S
     assert the_pod()["terminationGracePeriodSeconds"] >= needed
 
 

@@ -51,7 +51,7 @@ from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 from lws_placement.planner.report import Reporter
 from lws_placement.planner.troubles import TroubleBook
-from lws_placement.serve import Health, Server, ServerTls
+from lws_placement.serve import Health, Server, ServerTls, serve_on
 from lws_placement.settings import AffinityMode, Role, Settings
 from lws_placement.stopping import asked_to_stop, unless
 from webhook.app import build_app as webhook_app
@@ -145,7 +145,9 @@ class Process:
         if self._servers and was_ready:
             for server in self._servers.values():
                 server.leave()
-            ending.append(asyncio.create_task(self._serve_on()))
+            delay_s = self._settings.shutdown_delay_seconds
+            serving_on = serve_on(self._servers.values(), delay_s=delay_s)
+            ending.append(asyncio.create_task(serving_on))
         if ending:
             await asyncio.wait(ending)
         await asyncio.gather(*(server.stop() for server in self._servers.values()))
@@ -158,9 +160,6 @@ class Process:
         log.info("found", extra={"cluster": versions})
         for line in wanting:
             log.warning("found wanting", extra={"cluster": line})
-
-    async def _serve_on(self) -> None:
-        await asyncio.sleep(self._settings.shutdown_delay_seconds)
 
     # -- servers ---------------------------------------------------------------------------------
 

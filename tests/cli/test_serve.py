@@ -4,15 +4,17 @@ loses no request.
 
 import asyncio
 import contextlib
+import math
 import ssl
 from datetime import UTC, datetime
 
 import aiohttp
 import pytest
 from aiohttp import web
+from virtual_time import run
 
 from certs.authority import Names, make
-from lws_placement.serve import Server, ServerTls, health_app
+from lws_placement.serve import Server, ServerTls, health_app, serve_on
 
 NAMES = Names(("x.svc",), ("127.0.0.1",))
 
@@ -139,3 +141,45 @@ async def test_a_connection_without_a_request_does_not_keep_it():
 
 async def test_one_that_was_never_started_can_be_stopped():
     await Server(web.Application(), host="127.0.0.1", port=0).stop()
+
+
+class Clients:
+    """A server as `serve_on` sees it: connections are made at these times."""
+
+    def __init__(self, *times):
+        self._times = times
+
+    @property
+    def newest_connection(self):
+        now = asyncio.get_running_loop().time()
+        return max((t for t in self._times if t <= now), default=-math.inf)
+
+
+@pytest.mark.parametrize(
+    ("webhook", "extender", "ends"),
+    [
+        pytest.param([], [], 5, id="nobody comes"),
+        pytest.param([3], [], 8, id="from the last one on"),
+        pytest.param([3], [6], 11, id="each server counts"),
+        pytest.param([3, 9], [], 8, id="who comes too late"),
+        pytest.param(range(100), [], 20, id="some never learn"),
+    ],
+)
+def test_a_server_that_leaves_serves_on_until_nobody_comes(webhook, extender, ends):
+    async def time_of_end():
+        await serve_on([Clients(*webhook), Clients(*extender)], delay_s=5)
+        return asyncio.get_running_loop().time()
+
+    assert run(time_of_end()) == ends
+
+
+async def test_a_server_knows_when_it_was_connected_to_last():
+    async with plain(web.post("/", echo)) as server, aiohttp.ClientSession() as session:
+        before = asyncio.get_running_loop().time()
+        assert server.newest_connection < before
+        url = f"http://127.0.0.1:{server.bound_port}/"
+        await (await session.post(url)).read()
+        first = server.newest_connection
+        assert first >= before
+        await (await session.post(url)).read()
+        assert server.newest_connection == first, "a kept one is not new"
