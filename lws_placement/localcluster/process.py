@@ -23,16 +23,21 @@ class Process:
 
     A session of its own keeps the terminal's Ctrl-C from it, so that we decide the order of
     stopping; on Linux the kernel ends it if the thread that started it dies, so that even kill -9
-    of us leaves nothing behind.
+    of us leaves nothing behind, unless it is to `outlive` us.
     """
 
     def __init__(
-        self, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        outlive: bool = False,
     ) -> None:
         self.command = tuple(command)
         self.name = Path(command[0]).name
         self.log = log
-        with log.open("ab") as out, _uninterrupted():
+        with log.open("ab") as out, uninterrupted():
             self._popen = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -40,7 +45,7 @@ class Process:
                 stderr=out,
                 start_new_session=True,
                 env=dict(os.environ) | dict(env or {}),
-                preexec_fn=_in_child,
+                preexec_fn=_unblock if outlive else _in_child,
             )
 
     @property
@@ -100,7 +105,7 @@ def run_whole(
     """
     child: subprocess.Popen[str] | None = None
     try:
-        with _uninterrupted():
+        with uninterrupted():
             child = subprocess.Popen(
                 command,
                 cwd=cwd,
@@ -129,9 +134,9 @@ def _end_session(leader: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until the child is known to us: an exception in the middle of a fork is lost by
-    Python's at-fork hooks, or leaves a child that nobody stops.
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits, say until a child is known to us: an exception in the middle of a fork is lost
+    by Python's at-fork hooks, or leaves a child that nobody stops.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
     try:
@@ -140,7 +145,11 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _in_child() -> None:
+def _unblock() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+
+
+def _in_child() -> None:
+    _unblock()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -23,7 +23,7 @@ from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.admin import AdminApi
 from lws_placement.localcluster.binaries import wanted_version
 from lws_placement.localcluster.go_build import Progress
-from lws_placement.localcluster.process import Process
+from lws_placement.localcluster.process import Process, uninterrupted
 
 Raw = dict[str, Any]
 
@@ -34,17 +34,21 @@ PRODUCT = "registry.example.com/lws-placement:0.1.0"
 PYTHON = "docker.io/library/python:3.11-slim"
 
 _HERE = Path(__file__).parent
-_REPOSITORY = "localhost/kubernetes"
+REPOSITORY = "localhost/kubernetes"
 _PAUSE = "localhost/kubernetes/pause:1"
 _STAGES = _HERE.parents[1] / "lws_placement" / "localcluster" / "stages.yaml"
-_WAIT_S = 240.0
+_WAIT_S = 600.0
+"""On a machine of two cores that does other things, too."""
 
 
 class NodeCluster:
-    """`start()` brings it up with our image on the node; `stop()` leaves no trace of it."""
+    """`start()` brings it up with our image on the node; `stop()` leaves no trace of it, and none
+    is left if we are killed, unless it is to `outlive` us.
+    """
 
-    def __init__(self, folder: Path, progress: Progress) -> None:
+    def __init__(self, folder: Path, progress: Progress, *, outlive: bool = False) -> None:
         self.folder = folder
+        self._outlive = outlive
         self._progress = progress
         self._programs = node_programs(progress)
         self._images = ImageStore(progress)
@@ -54,11 +58,12 @@ class NodeCluster:
         self._api: AdminApi | None = None
         self._outside = os.open("/proc/self/ns/net", os.O_RDONLY)
 
-    def start(self, *, outlive: bool = False) -> None:
+    def start(self) -> None:
         """Raises LocalClusterError that names the step."""
         self._write_files()
         archives = self._archives()
-        self.machine.start(outlive=outlive)
+        began = time.monotonic()
+        self.machine.start(outlive=self._outlive)
         self.wait(self._containerd_answers, "containerd answers")
         for archive in archives:
             self.machine.run("ctr", "-n", "k8s.io", "images", "import", str(archive))
@@ -72,6 +77,7 @@ class NodeCluster:
         )
         self._enter()
         self.wait(self.node_ready, "the node is ready")
+        self._progress(f"the node is ready {time.monotonic() - began:.0f} s after all was built")
 
     def reboot(self) -> None:
         """Everything on the node is killed; it starts again with what was on its disk."""
@@ -79,16 +85,18 @@ class NodeCluster:
         self._end_processes()
         self._leave()
         self.machine.stop()
-        self.machine.start()
+        self.machine.start(outlive=self._outlive)
         self._enter()
         if kwok:
             self.start_kwok()
 
     def stop(self) -> None:
-        self._end_processes()
-        self._leave()
-        self.machine.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Safe to repeat. Ctrl-C waits until it is done: within some seconds."""
+        with uninterrupted():
+            self._end_processes()
+            self._leave()
+            self.machine.stop()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- use -------------------------------------------------------------------------------------
 
@@ -102,7 +110,12 @@ class NodeCluster:
     ) -> str:
         """Standard output; with `check` a failure raises LocalClusterError with its words."""
         done = subprocess.run(
-            [str(self._programs["kubectl"]), f"--kubeconfig={self.kubeconfig}", *args],
+            [
+                str(self._programs["kubectl"]),
+                f"--kubeconfig={self.kubeconfig}",
+                f"--cache-dir={self.folder / 'kubectl'}",  # else in the home of who tests
+                *args,
+            ],
             input=stdin,
             cwd=cwd,
             capture_output=True,
@@ -182,15 +195,16 @@ class NodeCluster:
         containerd = containerd.replace("{pause}", _PAUSE).replace("{cni}", str(CNI_PLUGINS))
         (self.folder / "containerd.toml").write_text(containerd)
         kubeadm = (_HERE / "kubeadm.yaml").read_text()
-        filled = kubeadm.format(version=wanted_version(), address=ADDRESS, repository=_REPOSITORY)
+        filled = kubeadm.format(version=wanted_version(), address=ADDRESS, repository=REPOSITORY)
         (self.folder / "kubeadm.yaml").write_text(filled)
 
     def _archives(self) -> list[Path]:
         product = self.folder / "product.tar"
         self._images.build_product(PRODUCT, product)
-        self._progress(f"the image has {product.stat().st_size / 1e6:.0f} MB")
         base = self.folder / "base.tar"
         self._images.save_base(base)
+        whole, below = (archive.stat().st_size / 2**20 for archive in (product, base))
+        self._progress(f"the image has {whole:.0f} MiB, {below:.0f} of them the base with Python")
         pause = self.folder / "pause.tar"
         write_archive(pause, _PAUSE, [(pause_program(self._progress), "/pause")], command="/pause")
         control_plane = control_plane_images(self._programs, self._tags(), self.folder)

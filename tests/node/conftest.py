@@ -16,9 +16,11 @@ def node(say, tmp_path_factory, pytestconfig):
     if why_not:
         pytest.exit(why_not, returncode=2)
     keep = pytestconfig.getoption("--keep")
-    cluster = NodeCluster(tmp_path_factory.mktemp("node") / "n", say)
+    cluster = NodeCluster(tmp_path_factory.mktemp("node") / "n", say, outlive=keep)
+    if not keep:
+        pytestconfig.add_cleanup(cluster.stop)  # a second Ctrl-C leaves out what follows below
     try:
-        cluster.start(outlive=keep)
+        cluster.start()
         cluster.start_kwok()
         yield cluster
         if keep:

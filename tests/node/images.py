@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.go_build import Progress, cache_folder, only_one
+from lws_placement.localcluster.process import run_whole
 
 ROOT = Path(__file__).parents[2]
 BASE = "docker.io/library/python:3.11-slim"
@@ -25,6 +26,18 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PYTHON = "python3.11,python3.11-venv,ca-certificates"
 _IPTABLES = ("iptables", "iptables-save", "iptables-restore")
 _CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+_ALONE = """set -e
+mount -t tmpfs tmpfs "$0"
+for top in etc var/lib; do
+  mkdir -p "$0/$top/upper" "$0/$top/work"
+  mount -t overlay overlay -o "lowerdir=/$top,upperdir=$0/$top/upper,workdir=$0/$top/work" "/$top"
+done
+exec "$@"
+"""
+"""Runs a command of buildah in namespaces of its own: what it mounts goes with it even if it is
+killed, and what it writes below /etc and /var/lib with the tmpfs that is mounted on the first
+argument.
+"""
 
 
 def write_archive(
@@ -137,7 +150,7 @@ class ImageStore:
 
     def _make_base(self) -> None:
         known = self._buildah("images", "--quiet", "--filter", f"reference={BASE}")
-        if known.strip():
+        if re.search("^[0-9a-f]{12}", known, re.MULTILINE):
             return
         self._progress("making a base image with Python from Debian's packages, once")
         draft = self._folder / "base"
@@ -170,15 +183,17 @@ class ImageStore:
         self._buildah("bud", *flags, *mounts, f"--tag={tag}", f"--file={dockerfile}", str(context))
 
     def _buildah(self, verb: str, *args: str) -> str:
-        store = [f"--root={self._folder / 'store'}", f"--runroot={self._folder / 'run'}"]
-        done = subprocess.run(
-            ["buildah", *store, "--storage-driver=overlay", verb, *args],
-            capture_output=True,
-            text=True,
-            check=False,
+        run = self._folder / "run"
+        run.mkdir(parents=True, exist_ok=True)
+        store = [f"--root={self._folder / 'store'}", f"--runroot={run / 'buildah'}"]
+        buildah = ["buildah", *store, "--storage-driver=overlay", verb, *args]
+        done = run_whole(
+            ["unshare", "-m", "-p", "-f", "--kill-child=KILL", "sh", "-c", _ALONE, run, *buildah],
+            cwd=ROOT,
+            env=os.environ,
         )
         if done.returncode != 0:
-            raise LocalClusterError(f"buildah {verb} failed: {(done.stdout + done.stderr)[-2500:]}")
+            raise LocalClusterError(f"buildah {verb} failed: {done.stdout[-2500:]}")
         return done.stdout
 
 

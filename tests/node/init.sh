@@ -6,8 +6,9 @@ hostname "$name"
 mount --make-rprivate /
 mount --make-rshared /
 
-# The machine's files stay as they are: writes below these folders go to the node's own.
-for top in etc var; do
+# The machine's files stay as they are: writes below these folders go to the node's own. The last is for the volume plugins
+# of controller-manager, whose folder kubelet makes.
+for top in etc var usr/libexec; do
   mkdir -p "$folder/$top/upper" "$folder/$top/work"
   mount -t overlay overlay -o "lowerdir=/$top,upperdir=$folder/$top/upper,workdir=$folder/$top/work" "/$top"
 done

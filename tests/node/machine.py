@@ -1,8 +1,9 @@
 """A node as a tree of processes: its own cgroups, mounts, network, host name and process ids.
 
 `start()` makes child cgroups of ours, then `init.sh` as process 1 of new namespaces. Nothing of the
-machine is changed: writes below /etc and /var go to the node's folder, its network has no way out,
-and SIGKILL to process 1 ends everything. `start()` on the same folder again is a reboot.
+machine is changed: writes below /etc, /var and /usr/libexec go to the node's folder, its network
+has no way out, and SIGKILL to process 1 ends everything. `start()` on the same folder again is a
+reboot.
 
 Blocking code for Linux with cgroup v1 and root. Commands run inside by `run()`, by nsenter.
 """
@@ -18,10 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from lws_placement.errors import LocalClusterError
+from lws_placement.localcluster.process import Process, uninterrupted
 
 ADDRESS = "10.10.0.2"
 _INIT = Path(__file__).parent / "init.sh"
 _CGROUPS = Path("/sys/fs/cgroup")
+_PREFIX = "node-"
 _CLONE_NEWNET = 0x40000000
 _START_S = 60.0
 _END_S = 30.0
@@ -33,41 +36,37 @@ class Machine:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self.name = name
-        self._starter: subprocess.Popen[bytes] | None = None
+        self._starter: Process | None = None
         self._pid = 0
         self._cgroups: list[Path] = []
 
     def start(self, *, outlive: bool = False) -> None:
-        """Raises LocalClusterError with its log. `outlive`: it stays when we end."""
+        """Raises LocalClusterError with its log. `outlive`: it stays when we end; else the kernel
+        kills it even if we are killed. The empty cgroups that then stay go with the next start.
+        """
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
-        self._cgroups = _make_cgroups(f"node-{self.name}-{os.getpid()}")
-        join = "".join(f"echo $$ >{group}/cgroup.procs; " for group in self._cgroups)
-        unshare = "unshare -C -m -n -u -p -f --mount-proc"
-        kill = "" if outlive else " --kill-child=KILL"
-        script = f"set -e; {join}exec {unshare}{kill} sh {_INIT} {self.folder} {self.name}"
-        with (self.folder / "logs" / "init.log").open("ab") as log:
-            self._starter = subprocess.Popen(
-                ["sh", "-c", script],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        _remove_cgroups(_abandoned_cgroups())
+        with uninterrupted():
+            self._cgroups = _make_cgroups(f"{_PREFIX}{self.name}-{os.getpid()}")
+            join = "".join(f"echo $$ >{group}/cgroup.procs; " for group in self._cgroups)
+            unshare = "unshare -C -m -n -u -p -f --mount-proc"
+            kill = "" if outlive else " --kill-child=KILL"
+            script = f"set -e; {join}exec {unshare}{kill} sh {_INIT} {self.folder} {self.name}"
+            log = self.folder / "logs" / "init.log"
+            self._starter = Process(["sh", "-c", script], log=log, outlive=outlive)
         self._wait_up()
 
     def _wait_up(self) -> None:
         assert self._starter is not None
         until = time.monotonic() + _START_S
-        while time.monotonic() < until and self._starter.poll() is None:
-            children = Path(f"/proc/{self._starter.pid}/task/{self._starter.pid}/children")
-            with suppress(OSError, LookupError):
-                self._pid = int(children.read_text().split()[0])
-                if self.run("test", "-e", "/run/up", check=False).returncode == 0:
-                    return
+        while time.monotonic() < until and self._starter.running:
+            self._pid = _child_of(self._starter.pid)
+            if self._pid and self.run("test", "-e", "/run/up", check=False).returncode == 0:
+                return
             time.sleep(0.05)
-        log = (self.folder / "logs" / "init.log").read_text()
+        log = self._starter.tail()
         self.stop()
-        raise LocalClusterError(f"the node {self.name} did not start:\n{log[-2000:]}")
+        raise LocalClusterError(f"the node {self.name} did not start:\n{log}")
 
     @property
     def cgroups(self) -> Sequence[Path]:
@@ -103,15 +102,13 @@ class Machine:
 
     def stop(self) -> None:
         """SIGKILL to process 1 takes all that runs there; then its cgroups go. Safe to repeat."""
-        if self._pid:
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
         if self._starter is not None:
-            with suppress(subprocess.TimeoutExpired):
-                self._starter.wait(_END_S)
-            if self._starter.poll() is None:
-                self._starter.kill()
-                self._starter.wait()
+            pid, until = _child_of(self._starter.pid), time.monotonic() + _END_S
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+            while pid and self._starter.running and time.monotonic() < until:
+                time.sleep(0.05)
+            self._starter.kill()
         self._pid, self._starter = 0, None
         _remove_cgroups(self._cgroups)
         self._cgroups = []
@@ -142,6 +139,14 @@ def enter_network(namespace: int) -> None:
         raise LocalClusterError(f"setns: {os.strerror(ctypes.get_errno())}")
 
 
+def _child_of(pid: int) -> int:
+    """0 if it has none."""
+    try:
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    except (OSError, LookupError):
+        return 0
+
+
 def _own_cgroups() -> dict[str, Path]:
     """Mount point name -> our cgroup, of each hierarchy of version 1."""
     found = {}
@@ -163,6 +168,17 @@ def _make_cgroups(name: str) -> list[Path]:
                 (group / file).write_text((own / file).read_text())
         made.append(group)
     return made
+
+
+def _abandoned_cgroups() -> list[Path]:
+    """Of nodes whose tests were killed before they could remove them: no process is in them."""
+    return [
+        group
+        for own in _own_cgroups().values()
+        for group in own.glob(f"{_PREFIX}*")
+        if not Path("/proc", group.name.rpartition("-")[2]).exists()
+        and not any(procs.read_text() for procs in group.rglob("cgroup.procs"))
+    ]
 
 
 def _remove_cgroups(groups: Sequence[Path]) -> None:
