@@ -40,7 +40,7 @@ class Helm:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )
         if check and done.returncode != 0:
             raise LocalClusterError(f"helm {' '.join(args)}: {done.stderr.strip()}")

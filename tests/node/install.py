@@ -5,12 +5,15 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from node.cluster import PRODUCT
 
 from lws_placement.errors import LocalClusterError
+
+Raw = dict[str, Any]
 
 NAMESPACE = "lws-placement-system"
 FILES = "/etc/kubernetes/lws-placement"
@@ -45,13 +48,14 @@ class Installed:
         for folder in ("manifests/crd", "manifests/standalone"):
             _, *arguments = readme_commands(self.root, "kubectl apply", folder)[0]
             self.node.kubectl(*arguments, cwd=self.root)
-        self.wait_ready()
+        self.wait_rolled_out("deployment/lws-placement")
+
+    def apply(self, overlay: Path) -> None:
+        self.node.kubectl("apply", "--server-side", "-k", str(overlay))
 
     def configure_scheduler(self) -> None:
         """The README's `scheduler-config`, its files on the node, and kubeadm's manifest."""
-        out = self.node.folder / "scheduler"
-        self.verb("scheduler-config", f"--out={out}")
-        self.node.machine.run("cp", "-r", str(out), FILES)
+        self._write_scheduler_files()
         self._edit_manifest()
         self.node.wait(
             lambda: self._scheduler_runs(ours=True), "kube-scheduler runs with our configuration"
@@ -73,6 +77,27 @@ class Installed:
         self.verb("scheduler-config", *files, *flags, local=True)
         self.node.machine.run("tee", _SCHEDULER, stdin=changed.read_text())
 
+    def tell_scheduler_of_new_address(self) -> None:
+        """After our Service was made anew: the files, and kubelet starts kube-scheduler again."""
+        self._write_scheduler_files()
+        before = self._scheduler_status()["restartCount"]
+        container = self._scheduler_status()["containerID"].removeprefix("containerd://")
+        self.node.machine.run("ctr", "-n", "k8s.io", "tasks", "kill", container)
+        self.node.wait(
+            lambda: (now := self._scheduler_status())["restartCount"] > before and now["ready"],
+            "kube-scheduler was started again",
+        )
+
+    def _scheduler_status(self) -> Raw:
+        path = "/api/v1/namespaces/kube-system/pods/kube-scheduler-node-1"
+        (status,) = self.node.api.get(path)["status"]["containerStatuses"]
+        return status
+
+    def _write_scheduler_files(self) -> None:
+        out = self.node.folder / "scheduler"
+        self.verb("scheduler-config", f"--out={out}")
+        self.node.machine.run("cp", "-rT", str(out), FILES)
+
     def _scheduler_runs(self, *, ours: bool) -> bool:
         flag = f"--config={FILES}/scheduler-config.yaml"
         pods = self.node.api.items(
@@ -84,15 +109,26 @@ class Installed:
             for pod in pods
         )
 
-    def another_version(self) -> None:
-        """The same program under another tag, as an upgrade names it."""
-        newer = PRODUCT.rpartition(":")[0] + ":0.1.1"
-        self.node.machine.run("ctr", "-n", "k8s.io", "images", "tag", "--force", PRODUCT, newer)
-        images = [f"{container}={newer}" for container in ("gate", "brain")]
+    def another_version(self, version: str) -> str:
+        """An image of the same program under another tag, as an upgrade names it."""
+        image = f"{PRODUCT.rpartition(':')[0]}:{version}"
+        self.tag_image(PRODUCT, image)
+        return image
+
+    def tag_image(self, image: str, also: str) -> None:
+        self.node.machine.run("ctr", "-n", "k8s.io", "images", "tag", "--force", image, also)
+
+    def set_image(self, image: str) -> None:
+        images = [f"{container}={image}" for container in ("gate", "brain")]
         self.node.kubectl("set", "image", "-n", NAMESPACE, "deployment/lws-placement", *images)
 
-    def wait_ready(self) -> None:
-        self.node.wait(self.ready, "both replicas are ready")
+    def wait_rolled_out(self, what: str, *, namespace: str = NAMESPACE) -> None:
+        """`what`: kind/name. As `kubectl rollout status` sees it, however long it takes."""
+        status = ("rollout", "status", "-n", namespace, what, "--watch=false")
+        self.node.wait(
+            lambda: "successfully rolled out" in self.node.kubectl(*status),
+            f"{what} is rolled out",
+        )
 
     def ready(self) -> bool:
         found = self.node.api.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/lws-placement")

@@ -1,6 +1,7 @@
 """What becomes of users and groups while our pods or the API server are replaced or away."""
 
 import pytest
+from node.cluster import PRODUCT
 from node.install import HEALTH_PORTS, NAMESPACE, PODS, evict, health
 from node.load import Creations, Restarts, complaints
 from node.objects import a_fake_spec, an_lws
@@ -21,19 +22,27 @@ def busy(node, world):
     return names
 
 
-@pytest.mark.parametrize("how", ["restart", "another version"])
-def test_nobody_is_refused_while_our_pods_are_replaced(node, installed, world, busy, how):
+@pytest.fixture(params=["restart", "another version"])
+def replace(node, installed, request):
+    """Begins to replace our pods; in the end the first version is there again."""
+    if request.param == "restart":
+        yield lambda: node.kubectl("rollout", "restart", "-n", NAMESPACE, DEPLOYMENT)
+        return
+    another = installed.another_version("0.1.1")
+    yield lambda: installed.set_image(another)
+    installed.set_image(PRODUCT)
+    installed.wait_rolled_out(DEPLOYMENT)
+
+
+def test_nobody_is_refused_while_our_pods_are_replaced(node, installed, replace, world, busy):
     room = world.add_pool("room", slices=2, nodes_each=2)
     with (
         Creations(world, room, number=SETS) as creations,
         Restarts(world, [f"{n}-0-1" for n in busy]) as restarts,
     ):
         node.wait(lambda: creations.made > SETS // 10, "sets are being created")
-        if how == "restart":
-            node.kubectl("rollout", "restart", "-n", NAMESPACE, DEPLOYMENT)
-        else:
-            installed.another_version()
-        node.kubectl("rollout", "status", "-n", NAMESPACE, DEPLOYMENT, "--timeout=240s")
+        replace()
+        installed.wait_rolled_out(DEPLOYMENT)
         node.wait(lambda: creations.done, "all sets were created")
         node.wait(lambda: restarts.rounds > 0, "groups were restarted meanwhile")
     assert creations.refusals == []
