@@ -87,10 +87,9 @@ class World:
     def is_whole(self, sets, size=2):
         """Does each of these sets of one group have all its pods, ready in one slice of its own?"""
         found = {name: [] for name in sets}
-        for pod in self.pods(labelSelector=NAME):
-            name = pod["metadata"]["labels"][NAME]
-            if name in found and is_ready(pod):
-                found[name].append(pod["spec"]["nodeName"])
+        for pod in self.pods(labelSelector=f"{NAME} in ({','.join(sets)})"):
+            if is_ready(pod):
+                found[pod["metadata"]["labels"][NAME]].append(pod["spec"]["nodeName"])
         if any(len(nodes) != size for nodes in found.values()):
             return False
         slices = self.slices()
