@@ -198,7 +198,7 @@ class LocalCluster:
         fails.
         """
         done = subprocess.run(
-            [self._bin["kubectl"], f"--kubeconfig={self.kubeconfig}", *args],
+            [*self._kubectl_command, *args],
             input=stdin,
             capture_output=True,
             text=True,
@@ -209,10 +209,22 @@ class LocalCluster:
             raise LocalClusterError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
         return done.stdout if check else done.stdout + done.stderr
 
+    @property
+    def _kubectl_command(self) -> list[str]:
+        """What it has found out about the API is kept with the cluster: in the home of who runs us
+        it would stay for ever, some megabytes for each.
+        """
+        cache = self.folder / "kubectl"
+        return [
+            str(self._bin["kubectl"]),
+            f"--kubeconfig={self.kubeconfig}",
+            f"--cache-dir={cache}",
+        ]
+
     def start_kubectl(self, *args: str) -> "subprocess.Popen[str]":
         """The real kubectl as a process, for verbs that go on: `--watch`."""
         return subprocess.Popen(
-            [self._bin["kubectl"], f"--kubeconfig={self.kubeconfig}", *args],
+            [*self._kubectl_command, *args],
             stdout=subprocess.PIPE,
             text=True,
         )
