@@ -91,12 +91,14 @@ class NodeCluster:
             self.start_kwok()
 
     def stop(self) -> None:
-        """Safe to repeat. Ctrl-C waits until it is done: within some seconds."""
+        """Safe to repeat. Ctrl-C waits until nothing of it runs: a second or two. Its files, which
+        may take longer, lie where the tests' other files do.
+        """
         with uninterrupted():
             self._end_processes()
             self._leave()
             self.machine.stop()
-            shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- use -------------------------------------------------------------------------------------
 

@@ -137,6 +137,7 @@ class ImageStore:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with only_one(self._folder / ".lock", "images", self._progress):
+            self._buildah("rm", "--all")  # what an interrupted build has left
             self._make_base()
             self._progress(f"building the image {tag}")
             dockerfile = ROOT / "manifests" / "image" / "Dockerfile"
