@@ -32,6 +32,7 @@ _COLLECT_RARELY = {"GOGC": "400"}
 of heaps that are small.
 """
 _STAGES = Path(__file__).parent / "stages.yaml"
+_KWOK_POLICY = Path(__file__).parent / "kwok-policy.yaml"
 
 Raw = dict[str, Any]
 
@@ -54,6 +55,7 @@ class LocalCluster:
         self.server = ""
         self._api: AdminApi | None = None
         self.kubeconfig = folder / "admin.kubeconfig"
+        self._kwok_kubeconfig = folder / "kwok.kubeconfig"
 
     def __enter__(self) -> "LocalCluster":
         try:
@@ -90,13 +92,14 @@ class LocalCluster:
         self._wait(self.api.ready, self._apiserver)
         self._run("kube-controller-manager", *self._manager_flags(pki, stages=stages))
         if stages:
+            self.kubectl("create", "-f", str(_KWOK_POLICY))
             self.start_kwok()
 
     def start_kwok(self) -> None:
         (port,) = free_ports(1)
         self.kwok = self._run(
             "kwok",
-            f"--kubeconfig={self.kubeconfig}",
+            f"--kubeconfig={self._kwok_kubeconfig}",
             "--manage-all-nodes=true",
             "--node-lease-duration-seconds=40",
             f"--server-address=127.0.0.1:{port}",
@@ -323,6 +326,8 @@ class LocalCluster:
     def _write_kubeconfig(self, pki: Pki) -> None:
         user = {"client-certificate": str(pki.admin_cert), "client-key": str(pki.admin_key)}
         self._save_kubeconfig(self.kubeconfig, user)
+        known_as = {"as": "kwok", "as-groups": ["system:masters"]}
+        self._save_kubeconfig(self._kwok_kubeconfig, user | known_as)
 
     def _save_kubeconfig(self, path: Path, user: Raw) -> Path:
         ca = str(self.folder / "pki" / "ca.crt")

@@ -138,3 +138,15 @@ def a_pod_in_a_restricted_namespace(scene, overlay):
     assert len(template["spec"]["containers"]) == 2
     meta = template["metadata"] | {"name": "ours", "namespace": scene.namespace}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
+
+
+def test_a_simulated_kubelet_ends_no_pod_that_is_not_to_go(scene):
+    """KWOK knows pods by name: a delete of it that comes late would hit the successor."""
+    (node, *_) = scene.pool(1)
+    scene.create(scene.filler(node, name="successor"))
+    as_kwok = ("--as=kwok", "--as-group=system:masters")
+    said = scene.kubectl("delete", "pod", "successor", "--now", *as_kwok, check=False)
+    assert "this pod is not to go" in said
+    assert "deletionTimestamp" not in scene.one("pod", "successor")["metadata"]
+    scene.kubectl("delete", "pod", "successor")
+    assert not scene.get("pods")
