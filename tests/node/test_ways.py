@@ -146,6 +146,7 @@ def test_groups_live_through_a_releases_life(node, installed, release, world, tm
     assert all(map(is_ready, world.pods()))
 
     release.install(CHART, values, *flags)
-    world.create_lws(an_lws("more", a_fake_spec(pool)))
+    # Helm does not wait for kube-proxy, which refuses connections to a Service until it follows.
+    node.wait(lambda: world.create_lws(an_lws("more", a_fake_spec(pool))), "it is admitted")
     node.wait(lambda: world.whole(3, 4), "one more group is whole, beside those of before")
     assert before < world.uids()
