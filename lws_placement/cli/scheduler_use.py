@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from lws_placement.cluster.client import Api, Raw
+from lws_placement.cluster.discovery import SCHEDULER_LABEL, SCHEDULERS
 from lws_placement.errors import ApiError, NotFoundError
 from lws_placement.kubeadm import FOLDER, PATCH_NAME, names_us
 from lws_placement.scheduler_config import SERVICE
@@ -20,7 +21,6 @@ and take {PATCH_NAME}, if it is there, out of the folder of kubeadm's --patches.
 Elsewhere take both extenders out of its configuration, and start it anew (kind: copy
 manifests/kind/scheduler over {FOLDER})."""
 
-_SCHEDULERS = "/api/v1/namespaces/kube-system/pods"
 _FALSE = {"0", "f", "false", "n", "no", "off"}
 
 
@@ -42,7 +42,7 @@ class SchedulerUse:
 
 async def scheduler_use(api: Api, namespace: str) -> SchedulerUse:
     """What may not be read is not known. Raises ApiError if nothing answers."""
-    found = await _read(api, _SCHEDULERS, labelSelector="component=kube-scheduler")
+    found = await _read(api, SCHEDULERS, labelSelector=SCHEDULER_LABEL)
     deployment = await _read(api, deployment_path(namespace))
     return judge(found.get("items") or [], deployment)
 

@@ -20,8 +20,8 @@ _LWS = "leaderworkerset.x-k8s.io"
 _LWS_WEBHOOK = (
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/lws-placement-lws"
 )
-_SCHEDULERS = "/api/v1/namespaces/kube-system/pods"
-_SCHEDULER_LABEL = "component=kube-scheduler"
+SCHEDULERS = "/api/v1/namespaces/kube-system/pods"
+SCHEDULER_LABEL = "component=kube-scheduler"
 """kubeadm's, so also kind's."""
 
 _LONGEST = 60
@@ -103,7 +103,7 @@ async def _ask(api: Api, path: str) -> Raw:
 
 async def _schedulers(api: Api) -> tuple[str, ...]:
     try:
-        found = await api.list(_SCHEDULERS, labelSelector=_SCHEDULER_LABEL, limit="10")
+        found = await api.list(SCHEDULERS, labelSelector=SCHEDULER_LABEL, limit="10")
     except ApiError:
         return ()
     images = [

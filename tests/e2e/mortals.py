@@ -83,14 +83,14 @@ def whole(scene, number):
     def looked():
         assert scene.broken_promises() == []
         pods = scene.members()
-        there = [p for p in pods if p["spec"].get("nodeName") and not _goes(p)]
+        there = [p for p in pods if p["spec"].get("nodeName") and not goes(p)]
         return len(there) == len(pods) == number
 
     scene.wait(looked, f"{number} members are bound")
     scene.wait(lambda: states(scene) == ["active"], "one hold")
 
 
-def _goes(pod):
+def goes(pod):
     return "deletionTimestamp" in pod["metadata"]
 
 

@@ -4,6 +4,7 @@ import json
 from contextlib import contextmanager
 
 import pytest
+from e2e.mortals import goes
 from e2e.stack import CHIPS, LWS, MODEL
 from e2e.test_explain import ask
 
@@ -220,7 +221,7 @@ def test_a_domain_whose_nodes_fail_again_and_again_becomes_the_last_choice(scene
         scene, "llm-0-1"
     ):  # upstream's controller overlooks one that is replaced already
         fail_a_worker(scene)
-        scene.wait(lambda: is_going(scene, "llm-0"), "the group is restarted")
+        scene.wait(lambda: goes(scene.one("pod", "llm-0")), "the group is restarted")
     scene.wait(lambda: not before & scene.uids(), "all pods are new")
     scene.wait_bound(3)
     assert domain(scene) == old, "once is no reason"
@@ -231,10 +232,6 @@ def test_a_domain_whose_nodes_fail_again_and_again_becomes_the_last_choice(scene
     assert domain(scene) != old
     assert "its nodes failed 2 times lately" in scene.notes("Moving")[0]
     assert scene.broken_promises() == []
-
-
-def is_going(scene, pod):
-    return "deletionTimestamp" in scene.one("pod", pod)["metadata"]
 
 
 def fail_a_worker(scene):
