@@ -9,6 +9,7 @@ from lws_placement.cluster.client import Api, Raw, RawList
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
 
 _MOST_WORDS = 5
+_MOST_ROUNDS = 20
 
 
 async def gated_pods(api: Api, path: str = "/api/v1/pods", **params: str) -> RawList:
@@ -49,9 +50,13 @@ async def take_gate_off(api: Api, pod: Raw, *, notes: Mapping[str, str]) -> None
 async def take_all_gates_off(api: Api) -> None:
     """Until no pod of the cluster has ours: what changed meanwhile is read again.
 
-    Raises ApiError with the first few pods for which this was refused, after all were tried.
+    Raises ApiError with the first few pods for which this was refused, after all were tried, or
+    which still came when all had been read some times: somebody makes them with our gate.
     """
-    while pods := await gated_pods(api):
+    for _ in range(_MOST_ROUNDS):
+        pods = await gated_pods(api)
+        if not pods:
+            return
         refused = []
         for pod in pods:
             try:
@@ -62,3 +67,9 @@ async def take_all_gates_off(api: Api) -> None:
                 refused.append(f"pod {name_of(pod)}: {e}")
         if refused:
             raise ApiError("; ".join(refused[:_MOST_WORDS]))
+    if pods := await gated_pods(api):
+        names = ", ".join(name_of(pod) for pod in pods[:_MOST_WORDS])
+        raise ApiError(
+            f"pods with the scheduling gate {keys.GATE} keep coming, the last ones {names}: end "
+            "what makes them (is the gate in its pod template?)"
+        )

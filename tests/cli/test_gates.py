@@ -54,3 +54,20 @@ async def test_one_that_is_refused_keeps_no_other_and_is_named(api):
     with pytest.raises(ApiError, match=r"^pod users/a: .*403"):
         await take_all_gates_off(api)
     assert gates(api) == FREE | {"a": [keys.GATE, OTHER]}
+
+
+class EndlessApi(FakeApi):
+    """Somebody makes a gated pod for each one that is freed."""
+
+    made = 0
+
+    async def patch(self, path, body, **params):
+        answer = await super().patch(path, body, **params)
+        self.made += 1
+        self.server.create("pods", a_gated_pod(f"x-{self.made}", keys.GATE), namespace="users")
+        return answer
+
+
+async def test_pods_that_keep_coming_are_named_in_the_end(api):
+    with pytest.raises(ApiError, match=r"keep coming, the last ones users/x-\d+.*pod template"):
+        await take_all_gates_off(EndlessApi(api.server))
