@@ -2,11 +2,11 @@
 
 `LWS_*` names are LeaderWorkerSet's (API `leaderworkerset.x-k8s.io/v1`); the rest are ours.
 The engine may not import this module (it sits below it); it receives decoded values, and the few
-pure rules about LWS objects take the names from `engine/lws_names.py`, which this module
+pure rules about LWS objects take the names from `engine/base/keys.py`, which this module
 re-exports.
 """
 
-from lws_placement.engine.lws_names import (
+from lws_placement.engine.base.keys import (
     ADMITTED,
     FOREIGN,
     GANG,

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from lws_placement import keys
 from lws_placement.controller.observed import pod_state
+from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.desired import leader_set, owner_reference, worker_set
-from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.restart import troubled, why_no_restart
 from lws_placement.engine.revision import revision_data, revision_key, spec_at
 

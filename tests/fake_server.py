@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
-from lws_placement.engine.json_copy import json_copy
+from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.errors import (
     AlreadyExistsError,
     ApiError,

@@ -8,8 +8,8 @@ import json
 
 from fake_controllers import owned_by
 
+from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.desired import owner_reference
-from lws_placement.engine.json_copy import json_copy
 
 REVISION = "controller-revision-hash"
 

@@ -13,7 +13,7 @@ from fake_server import matches, refused
 from write_kinds import kind_of
 
 from lws_placement.cluster.client import APPLY_PATCH, MERGE_PATCH
-from lws_placement.engine.json_copy import json_copy
+from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.errors import ApiError
 
 

@@ -10,8 +10,8 @@ from fake_cluster import _EPOCH_S, FakeCluster, node_of
 from fake_controllers import Controllers, label, owned_by
 
 from lws_placement import keys
+from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.desired import leader_set, owner_reference
-from lws_placement.engine.json_copy import json_copy
 
 
 class KeyedSets(Controllers):

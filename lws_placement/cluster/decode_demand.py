@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from lws_placement.cluster.client import Raw
+from lws_placement.engine.base.quantities import PODS, amount_requested, greatest, total
 from lws_placement.engine.model import (
     Demand,
     HostPort,
@@ -21,7 +22,6 @@ from lws_placement.engine.model import (
     Requirement,
     Toleration,
 )
-from lws_placement.engine.resources import PODS, amount_requested, greatest, total
 from lws_placement.keys import NODE_NAME_FIELD, OUR_PREFIX
 
 

@@ -22,9 +22,9 @@ from lws_placement.cluster.mirror import (
     Mirror,
 )
 from lws_placement.cluster.watch import Watcher
+from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.desired import unversioned
 from lws_placement.engine.restart import PodState
-from lws_placement.engine.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 
 K = TypeVar("K")
 

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lws_placement.engine.labels import why_not_label_key
-from lws_placement.engine.lws_groups import subgroup_index
-from lws_placement.engine.lws_names import (
+from lws_placement.engine.base.group_names import subgroup_index
+from lws_placement.engine.base.keys import (
     GANG,
     GROUP_TOPOLOGY,
     LWS_EXCLUSIVE_TOPOLOGY,
@@ -22,7 +21,8 @@ from lws_placement.engine.lws_names import (
     SCOPE,
     WITHIN_TOPOLOGY,
 )
-from lws_placement.engine.whole_numbers import MOST_SIZE, whole_number
+from lws_placement.engine.base.label_keys import why_not_label_key
+from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
 
 EVERYWHERE = ""
 """In place of a topology key: anywhere in the cluster, no domain is taken."""

@@ -7,8 +7,8 @@ the other's objects without restarting a pod.
 from collections.abc import Mapping
 from typing import Any
 
-from lws_placement.engine.json_copy import json_copy
-from lws_placement.engine.lws_names import (
+from lws_placement.engine.base.json_copy import json_copy
+from lws_placement.engine.base.keys import (
     LAST_APPLIED,
     LWS_EXCLUSIVE_TOPOLOGY,
     LWS_GROUP_INDEX,

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from lws_placement.engine.base.keys import GUEST_MARKER, MEMBER_MARKER
 from lws_placement.engine.fit import is_tolerated
-from lws_placement.engine.lws_names import GUEST_MARKER, MEMBER_MARKER
 from lws_placement.engine.model import Demand, Pod, Taint, Toleration
 from lws_placement.engine.workload import Templates
 

@@ -8,7 +8,7 @@ with the field and what to write instead.
 from typing import Any
 
 from lws_placement.engine.ask import ask_of, problems_of_ask
-from lws_placement.engine.lws_names import (
+from lws_placement.engine.base.keys import (
     GANG,
     GROUP,
     GROUP_SIZE,
@@ -16,8 +16,8 @@ from lws_placement.engine.lws_names import (
     LWS_NAME,
     MANAGED,
 )
+from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 from lws_placement.engine.pod_identity import Denied
-from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 
 Raw = dict[str, Any]
 

@@ -8,12 +8,12 @@ another domain.
 
 from collections.abc import Sequence
 
+from lws_placement.engine.base.quantities import first_lack, total
 from lws_placement.engine.explain import larger_note, member_in_words, more_in_words
 from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Promise
 from lws_placement.engine.model import Demand, NodeName, Rank
 from lws_placement.engine.placing import is_outside
-from lws_placement.engine.resources import first_lack, total
 from lws_placement.engine.seen import Now
 from lws_placement.engine.snapshot import Views
 

@@ -9,9 +9,9 @@ least that much is planned for them.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from lws_placement.engine.base.quantities import greatest
 from lws_placement.engine.explain import larger_note, member_in_words, more_in_words
 from lws_placement.engine.model import Demand
-from lws_placement.engine.resources import greatest
 from lws_placement.engine.workload import Templates
 
 

@@ -20,8 +20,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from lws_placement.engine.base.quantities import total
 from lws_placement.engine.model import Group, GroupId, Pod
-from lws_placement.engine.resources import total
 from lws_placement.engine.snapshot import DomainSet, DomainView
 from lws_placement.engine.victims import Tenants, is_back_at_once
 

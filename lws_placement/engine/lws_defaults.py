@@ -4,7 +4,7 @@ others).
 
 from typing import Any
 
-from lws_placement.engine.json_copy import json_copy
+from lws_placement.engine.base.json_copy import json_copy
 
 Raw = dict[str, Any]
 

@@ -10,8 +10,8 @@ does not carry out; they are named here with what to do instead.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lws_placement.engine.field_error import FieldError
-from lws_placement.engine.lws_names import (
+from lws_placement.engine.base.field_error import FieldError
+from lws_placement.engine.base.keys import (
     LWS_EXCLUSIVE_TOPOLOGY,
     LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
     RESTART_BUDGET,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lws_placement.engine.lws_names import LWS_NAME, LWS_WORKER_INDEX
+from lws_placement.engine.base.keys import LWS_NAME, LWS_WORKER_INDEX
 
 Raw = dict[str, Any]
 

@@ -12,23 +12,23 @@ import re
 from typing import Any
 
 from lws_placement.engine.ask import problems_of_ask
-from lws_placement.engine.field_error import FieldError
-from lws_placement.engine.labels import why_not_label_key
-from lws_placement.engine.lws_fields import why_nothing_is_made
-from lws_placement.engine.lws_names import (
+from lws_placement.engine.base.field_error import FieldError
+from lws_placement.engine.base.keys import (
     LWS_EXCLUSIVE_TOPOLOGY,
     LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
     RESTART_BACKOFF_SECONDS,
     RESTART_BUDGET,
 )
-from lws_placement.engine.resources import parse_quantity
-from lws_placement.engine.whole_numbers import (
+from lws_placement.engine.base.label_keys import why_not_label_key
+from lws_placement.engine.base.quantities import parse_quantity
+from lws_placement.engine.base.whole_numbers import (
     DEFAULT_MOST_SIZE,
     INT32,
     MOST_REPLICAS,
     MOST_SIZE,
     whole_number,
 )
+from lws_placement.engine.lws_fields import why_nothing_is_made
 from lws_placement.errors import InvalidObjectError
 
 Raw = dict[str, Any]

@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
+from lws_placement.engine.base.quantities import minus
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.model import Demand, Member, NodeName, Rank
-from lws_placement.engine.resources import minus
 from lws_placement.engine.snapshot import NodeView
 
 SEARCH_BOUND = 20_000

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from lws_placement.engine.ask import Ask, Layout, Scope
-from lws_placement.engine.lws_groups import is_keyed
-from lws_placement.engine.lws_names import GATE
+from lws_placement.engine.base.group_names import is_keyed
+from lws_placement.engine.base.keys import GATE
 
 NodeName = str
 Labels = tuple[tuple[str, str], ...]

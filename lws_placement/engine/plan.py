@@ -15,7 +15,7 @@ both ways give the same answer.
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 from lws_placement.engine.ask import Scope
-from lws_placement.engine.lately import Lately
+from lws_placement.engine.base.lru import Lately
 from lws_placement.engine.match import NoMatch
 from lws_placement.engine.model import (
     DomainName,

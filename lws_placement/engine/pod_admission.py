@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lws_placement.engine.ask import Scope, ask_of
-from lws_placement.engine.json_copy import json_copy
-from lws_placement.engine.lws_names import (
+from lws_placement.engine.base.json_copy import json_copy
+from lws_placement.engine.base.keys import (
     ADMITTED,
     FOREIGN,
     GANG,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lws_placement.engine.lws_groups import subgroup_index
+from lws_placement.engine.base.group_names import subgroup_index
 
 Raw = dict[str, Any]
 

@@ -8,15 +8,15 @@ pair for that topology, environment is rebuilt.
 from dataclasses import dataclass
 from typing import Any
 
-from lws_placement.engine.json_copy import json_copy
-from lws_placement.engine.lws_groups import (
+from lws_placement.engine.base.group_names import (
     group_key,
     is_keyed,
     parent_and_ordinal,
     subgroup_index,
     subgroup_key,
 )
-from lws_placement.engine.lws_names import (
+from lws_placement.engine.base.json_copy import json_copy
+from lws_placement.engine.base.keys import (
     LWS_EXCLUSIVE_TOPOLOGY,
     LWS_GROUP_INDEX,
     LWS_GROUP_KEY,
@@ -32,6 +32,7 @@ from lws_placement.engine.lws_names import (
     LWS_SUBGROUP_SIZE,
     LWS_WORKER_INDEX,
 )
+from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 from lws_placement.engine.pod_env import (
     GroupHosts,
     add_lws_env,
@@ -39,7 +40,6 @@ from lws_placement.engine.pod_env import (
     requests_tpu,
     tpu_env_bytes,
 )
-from lws_placement.engine.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 
 Raw = dict[str, Any]
 

@@ -23,12 +23,12 @@ from enum import StrEnum
 from functools import cached_property
 
 from lws_placement.engine.ask import Scope
+from lws_placement.engine.base.lru import Lately
+from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.budgets import why_not_evicted
-from lws_placement.engine.lately import Lately
 from lws_placement.engine.least_cost import Bound, LeastCosts
 from lws_placement.engine.match import NoMatch, match
 from lws_placement.engine.model import DomainName, Group, GroupId, HostPort, NodeName, Pod, Rank
-from lws_placement.engine.resources import minus, total
 from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.sparing import Sparing, Victims
 from lws_placement.engine.victims import (

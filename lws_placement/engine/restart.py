@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lws_placement.engine.lws_names import LWS_RECREATE_AFTER_START
+from lws_placement.engine.base.keys import LWS_RECREATE_AFTER_START
 
 Raw = dict[str, Any]
 

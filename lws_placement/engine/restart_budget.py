@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lws_placement.engine.base.keys import RESTART_BACKOFF_SECONDS, RESTART_BUDGET
+from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.engine.lws_conditions import Problem
-from lws_placement.engine.lws_names import RESTART_BACKOFF_SECONDS, RESTART_BUDGET
-from lws_placement.engine.whole_numbers import whole_number
 
 Raw = dict[str, Any]
 

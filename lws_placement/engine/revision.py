@@ -10,8 +10,8 @@ own tests do.
 import json
 from typing import Any
 
-from lws_placement.engine.json_copy import json_copy
-from lws_placement.engine.resources import parse_quantity
+from lws_placement.engine.base.json_copy import json_copy
+from lws_placement.engine.base.quantities import parse_quantity
 
 Raw = dict[str, Any]
 

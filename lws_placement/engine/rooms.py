@@ -4,7 +4,7 @@ domains and of nodes.
 
 from collections.abc import Callable, Sequence
 
-from lws_placement.engine.lately import Lately
+from lws_placement.engine.base.lru import Lately
 from lws_placement.engine.model import Group, Member
 from lws_placement.engine.node_room import NodeRoom
 from lws_placement.engine.room import RoomIndex

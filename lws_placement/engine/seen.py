@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from lws_placement.engine.ask import Ask
+from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.lws_groups import is_keyed
 from lws_placement.engine.model import (
     UNRANKED,
     Demand,

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from lws_placement.engine.base.quantities import plus
 from lws_placement.engine.model import DomainName, GroupId, HostPort, Node, NodeName
 from lws_placement.engine.ownership import Claim
-from lws_placement.engine.resources import plus
 from lws_placement.engine.turn import Turn
 
 

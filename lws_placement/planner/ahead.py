@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.actions import Action, Pin, WriteHold
-from lws_placement.engine.lws_groups import group_key
+from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.model import GroupId, MemberInfo, Pod
 from lws_placement.engine.seen import Seen
 from lws_placement.engine.workload import LwsInfo

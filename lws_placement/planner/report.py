@@ -16,10 +16,10 @@ from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.names import name_of
 from lws_placement.engine.actions import Blocked, Topic, Wait
 from lws_placement.engine.ask import EVERYWHERE
+from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.explain import gist, victims_in_words, waiting_note
 from lws_placement.engine.foreign import is_for_pod
 from lws_placement.engine.holds import Hold, HoldState, Promise
-from lws_placement.engine.lws_groups import is_keyed
 from lws_placement.engine.model import GroupId, Pod
 from lws_placement.engine.victims import Victim
 from lws_placement.planner.condition import LeaderConditions

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lws_placement.cluster.decode_workload import admitted_spec, decode_lws
+from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.desired import leader_set, owner_reference
 from lws_placement.engine.extended_resources import with_tolerations
-from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.lws_defaults import with_defaults
 from lws_placement.engine.lws_validation import problems_of, scaled
 from lws_placement.engine.pod_admission import Owner, gate_or_pin, stamp

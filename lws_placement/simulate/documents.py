@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from lws_placement.engine.whole_numbers import whole_number
+from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.errors import InvalidObjectError
 
 Raw = dict[str, Any]

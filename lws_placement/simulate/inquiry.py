@@ -26,6 +26,7 @@ from lws_placement.engine.actions import (
     Wait,
     WriteHold,
 )
+from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.engine.decide import decide
 from lws_placement.engine.explain import victims_in_words, waiting_note
 from lws_placement.engine.holds import HoldState, Promise, promises_of
@@ -42,7 +43,6 @@ from lws_placement.engine.troubles import Troubles
 from lws_placement.engine.turn import turn_of_pods
 from lws_placement.engine.victims import Victim
 from lws_placement.engine.ways import NoWay, Way
-from lws_placement.engine.whole_numbers import whole_number
 from lws_placement.simulate.misses import Miss, Misses
 
 NO_TROUBLES: Mapping[GroupId, Troubles] = {}

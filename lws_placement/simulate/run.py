@@ -23,10 +23,10 @@ from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.actions import Action, EndHold, LeaveHold, TryEvictions, WriteHold
 from lws_placement.engine.ask import Ask
+from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.decide import decide
 from lws_placement.engine.extended_resources import depends_on_plugin
 from lws_placement.engine.holds import HoldState
-from lws_placement.engine.lws_groups import group_key
 from lws_placement.engine.model import Group, GroupId, Member, Reason
 from lws_placement.engine.placing import plan_again_in
 from lws_placement.engine.plan import PlanMemo

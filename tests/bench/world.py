@@ -5,8 +5,8 @@ from lws_placement.cluster.decode import decode_node
 from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.ask import Ask
+from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.holds import Hold
-from lws_placement.engine.lws_groups import group_key
 from lws_placement.engine.model import Demand, DomainName, GroupId
 from lws_placement.engine.workload import LwsInfo, Templates
 

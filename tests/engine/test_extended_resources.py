@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from lws_placement import keys
 from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.cluster.decode_workload import admitted_spec, decode_templates
+from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.extended_resources import (
     depends_on_plugin,
     extended_resources,
     tolerating,
     with_tolerations,
 )
-from lws_placement.engine.json_copy import json_copy
 from lws_placement.engine.model import Taint
 from lws_placement.engine.pod_admission import gate_or_pin
 

@@ -3,18 +3,18 @@
 import pytest
 
 from lws_placement.engine.ask import ask_of
-from lws_placement.engine.fit import meets
-from lws_placement.engine.lws_groups import parent_and_ordinal
-from lws_placement.engine.lws_names import (
+from lws_placement.engine.base.group_names import parent_and_ordinal
+from lws_placement.engine.base.keys import (
     LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
     LWS_SUBGROUP_SIZE,
     RESTART_BACKOFF_SECONDS,
     RESTART_BUDGET,
 )
+from lws_placement.engine.base.whole_numbers import INT32, MOST_SIZE, whole_number
+from lws_placement.engine.fit import meets
 from lws_placement.engine.lws_validation import problems_of, why_not_made
 from lws_placement.engine.model import Operator, Requirement
 from lws_placement.engine.restart_budget import budget_of
-from lws_placement.engine.whole_numbers import INT32, MOST_SIZE, whole_number
 
 NO_NUMBERS = [
     "",

@@ -5,7 +5,7 @@ KEP-257).
 import hashlib
 import re
 
-from lws_placement.engine.whole_numbers import whole_number
+from lws_placement.engine.base.whole_numbers import whole_number
 
 _ORDINAL = re.compile(r"(.*)-([0-9]{1,10})", re.DOTALL)
 
