@@ -8,9 +8,9 @@ from dataclasses import replace
 from lws_placement import keys
 from lws_placement.controller.observed import pod_state
 from lws_placement.engine.base.json_copy import json_copy
-from lws_placement.engine.desired import leader_set, owner_reference, worker_set
-from lws_placement.engine.restart import troubled, why_no_restart
-from lws_placement.engine.revision import revision_data, revision_key, spec_at
+from lws_placement.engine.lws.children import leader_set, owner_reference, worker_set
+from lws_placement.engine.lws.restart import troubled, why_no_restart
+from lws_placement.engine.lws.revision import revision_data, revision_key, spec_at
 
 
 class Controllers:

@@ -9,7 +9,7 @@ import json
 from fake_controllers import owned_by
 
 from lws_placement.engine.base.json_copy import json_copy
-from lws_placement.engine.desired import owner_reference
+from lws_placement.engine.lws.children import owner_reference
 
 REVISION = "controller-revision-hash"
 

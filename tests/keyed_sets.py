@@ -11,7 +11,7 @@ from fake_controllers import Controllers, label, owned_by
 
 from lws_placement import keys
 from lws_placement.engine.base.json_copy import json_copy
-from lws_placement.engine.desired import leader_set, owner_reference
+from lws_placement.engine.lws.children import leader_set, owner_reference
 
 
 class KeyedSets(Controllers):

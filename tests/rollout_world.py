@@ -7,7 +7,7 @@ Kubernetes 1.34 to 1.36: from the top, one after the other, each ready before th
 
 from dataclasses import dataclass, replace
 
-from lws_placement.engine.rollout import Asked, Progress, next_step
+from lws_placement.engine.lws.rollout import Asked, Progress, next_step
 
 
 @dataclass

@@ -7,8 +7,8 @@ from contextlib import suppress
 from lws_placement import keys
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import controlling_owner
-from lws_placement.engine.revision import revision_data, same_content, spec_at
-from lws_placement.engine.rollout_report import Report, report_of
+from lws_placement.engine.lws.revision import revision_data, same_content, spec_at
+from lws_placement.engine.lws.rollout_report import Report, report_of
 from lws_placement.errors import ApiError, LwsPlacementError, NotFoundError
 
 _GROUP = "/apis/leaderworkerset.x-k8s.io/v1/namespaces"

@@ -7,10 +7,10 @@ from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner
 from lws_placement.controller.observed import Name, Observed
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, whole_number
-from lws_placement.engine.desired import Notes
-from lws_placement.engine.lws_status import GroupState, set_is_ready
-from lws_placement.engine.restart import PodState
-from lws_placement.engine.rollout import Asked, Progress
+from lws_placement.engine.lws.children import Notes
+from lws_placement.engine.lws.restart import PodState
+from lws_placement.engine.lws.rollout import Asked, Progress
+from lws_placement.engine.lws.status import GroupState, set_is_ready
 
 _WITH_WORKERS = 2
 _NOTHING = Progress()

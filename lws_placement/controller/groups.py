@@ -16,11 +16,11 @@ from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.revisions import APPS, key_of
 from lws_placement.controller.say import Say
 from lws_placement.controller.sets import SetReconciler
-from lws_placement.engine.desired import replica_service, wants_shared_service, worker_set
-from lws_placement.engine.lws_validation import why_not_made
+from lws_placement.engine.lws.children import replica_service, wants_shared_service, worker_set
+from lws_placement.engine.lws.restart import PodState, troubled
+from lws_placement.engine.lws.revision import spec_at
+from lws_placement.engine.lws.validation import why_not_made
 from lws_placement.engine.model import GroupId
-from lws_placement.engine.restart import PodState, troubled
-from lws_placement.engine.revision import spec_at
 from lws_placement.errors import AlreadyExistsError, ApiError, LwsPlacementError
 
 log = logging.getLogger(__name__)

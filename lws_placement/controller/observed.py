@@ -23,8 +23,8 @@ from lws_placement.cluster.mirror import (
 )
 from lws_placement.cluster.watch import Watcher
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
-from lws_placement.engine.desired import unversioned
-from lws_placement.engine.restart import PodState
+from lws_placement.engine.lws.children import unversioned
+from lws_placement.engine.lws.restart import PodState
 
 K = TypeVar("K")
 

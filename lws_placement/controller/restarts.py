@@ -8,9 +8,9 @@ from lws_placement.cluster.client import Api, Raw
 from lws_placement.controller.observed import Name, Observed
 from lws_placement.controller.revisions import APPS
 from lws_placement.controller.say import Say
-from lws_placement.engine.lws_conditions import Problem
-from lws_placement.engine.restart import PodState, why_no_restart
-from lws_placement.engine.restart_budget import (
+from lws_placement.engine.lws.conditions import Problem
+from lws_placement.engine.lws.restart import PodState, why_no_restart
+from lws_placement.engine.lws.restart_budget import (
     Budget,
     Note,
     budget_of,

@@ -19,8 +19,8 @@ from lws_placement import keys
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import controlling_owner
 from lws_placement.controller.observed import Observed
-from lws_placement.engine.desired import API_VERSION, owner_reference
-from lws_placement.engine.revision import (
+from lws_placement.engine.lws.children import API_VERSION, owner_reference
+from lws_placement.engine.lws.revision import (
     canonical_bytes,
     revision_data,
     revision_key,

@@ -18,7 +18,7 @@ from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.say import Say
 from lws_placement.controller.sets import SetReconciler
 from lws_placement.controller.standby import Standby
-from lws_placement.engine.restart import PodState
+from lws_placement.engine.lws.restart import PodState
 from lws_placement.loop import KeyQueue, run_queue
 
 _WORKERS = 8

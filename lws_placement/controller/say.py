@@ -2,7 +2,7 @@
 
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
-from lws_placement.engine.desired import API_VERSION
+from lws_placement.engine.lws.children import API_VERSION
 
 
 class Say:

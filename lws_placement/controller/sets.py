@@ -1,7 +1,7 @@
 """One LeaderWorkerSet: its revision, leader StatefulSet, shared Service and status.
 
 The leader StatefulSet is asked for one step of a rolling update after the other
-(`engine/rollout.py`). A step that was decided on an old version of it is refused by the API server.
+(`engine/lws/rollout.py`). A step that was decided on an old version of it is refused by the API server.
 """
 
 import json
@@ -18,7 +18,7 @@ from lws_placement.controller.observed import Name, Observed
 from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.revisions import APPS, Revisions
 from lws_placement.controller.say import Say
-from lws_placement.engine.desired import (
+from lws_placement.engine.lws.children import (
     API_VERSION,
     Notes,
     leader_notes,
@@ -27,18 +27,25 @@ from lws_placement.engine.desired import (
     unversioned,
     wants_shared_service,
 )
-from lws_placement.engine.lws_conditions import (
+from lws_placement.engine.lws.conditions import (
     BLOCKED,
     Problem,
     refused_set,
     why_blocked,
     with_condition,
 )
-from lws_placement.engine.lws_status import GroupState, new_status, turned_true
-from lws_placement.engine.lws_validation import why_not_made
-from lws_placement.engine.restart_budget import CRASH_LOOPING
-from lws_placement.engine.rollout import Asked, Progress, Step, is_finished, next_step, strategy_of
-from lws_placement.engine.rollout_words import surge_note, update_notes
+from lws_placement.engine.lws.restart_budget import CRASH_LOOPING
+from lws_placement.engine.lws.rollout import (
+    Asked,
+    Progress,
+    Step,
+    is_finished,
+    next_step,
+    strategy_of,
+)
+from lws_placement.engine.lws.rollout_messages import surge_note, update_notes
+from lws_placement.engine.lws.status import GroupState, new_status, turned_true
+from lws_placement.engine.lws.validation import why_not_made
 from lws_placement.errors import AlreadyExistsError, ApiError
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from lws_placement.controller.observed import Observed
 from lws_placement.controller.restarts import leader_to_delete
-from lws_placement.engine.restart import PodState, troubled
+from lws_placement.engine.lws.restart import PodState, troubled
 
 _KEPT_S = 60.0
 

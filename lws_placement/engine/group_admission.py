@@ -17,7 +17,7 @@ from lws_placement.engine.base.keys import (
     MANAGED,
 )
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
-from lws_placement.engine.pod_identity import Denied
+from lws_placement.engine.lws.pod_identity import Denied
 
 Raw = dict[str, Any]
 

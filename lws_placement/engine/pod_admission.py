@@ -35,8 +35,8 @@ from lws_placement.engine.base.keys import (
     SLOT,
     WITHIN_TOPOLOGY,
 )
-from lws_placement.engine.pod_env import containers_of
-from lws_placement.engine.pod_identity import drop_exclusive_terms, notes_of
+from lws_placement.engine.lws.pod_env import containers_of
+from lws_placement.engine.lws.pod_identity import drop_exclusive_terms, notes_of
 
 Raw = dict[str, Any]
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from lws_placement.cluster.decode_workload import admitted_spec, decode_lws
 from lws_placement.engine.base.json_copy import json_copy
-from lws_placement.engine.desired import leader_set, owner_reference
 from lws_placement.engine.extended_resources import with_tolerations
-from lws_placement.engine.lws_defaults import with_defaults
-from lws_placement.engine.lws_validation import problems_of, scaled
+from lws_placement.engine.lws.children import leader_set, owner_reference
+from lws_placement.engine.lws.defaults import with_defaults
+from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
+from lws_placement.engine.lws.revision import revision_data, revision_key
+from lws_placement.engine.lws.validation import problems_of, scaled
 from lws_placement.engine.pod_admission import Owner, gate_or_pin, stamp
-from lws_placement.engine.pod_identity import Denied, add_lws_identity
-from lws_placement.engine.revision import revision_data, revision_key
 from lws_placement.engine.workload import LwsInfo
 from lws_placement.errors import InvalidObjectError
 

@@ -9,7 +9,7 @@ from virtual_time import run
 
 from lws_placement.cli.main import cli
 from lws_placement.cli.rollout_client import Rollout, numbered, previous
-from lws_placement.engine.rollout_report import Report, report_of
+from lws_placement.engine.lws.rollout_report import Report, report_of
 from lws_placement.errors import LwsPlacementError
 
 

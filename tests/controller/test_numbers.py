@@ -7,7 +7,7 @@ from rollout_cluster import RolloutCluster
 from virtual_time import run
 
 from lws_placement.controller.group_states import progress_of
-from lws_placement.engine.rollout import Asked, Progress, Step, Strategy, next_step
+from lws_placement.engine.lws.rollout import Asked, Progress, Step, Strategy, next_step
 
 
 @pytest.mark.parametrize(

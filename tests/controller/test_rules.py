@@ -2,10 +2,15 @@
 
 import pytest
 
-from lws_placement.engine.desired import leader_set, worker_set
-from lws_placement.engine.lws_status import GroupState, new_status
-from lws_placement.engine.restart import PodState, troubled, why_no_restart
-from lws_placement.engine.revision import canonical_bytes, revision_data, revision_key, same_content
+from lws_placement.engine.lws.children import leader_set, worker_set
+from lws_placement.engine.lws.restart import PodState, troubled, why_no_restart
+from lws_placement.engine.lws.revision import (
+    canonical_bytes,
+    revision_data,
+    revision_key,
+    same_content,
+)
+from lws_placement.engine.lws.status import GroupState, new_status
 
 P = "leaderworkerset.sigs.k8s.io"
 

@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from e2e.stack import LWS
 
 from certs.authority import Names, make
-from lws_placement.engine.desired import leader_set, owner_reference, worker_set
-from lws_placement.engine.revision import revision_data, revision_key
+from lws_placement.engine.lws.children import leader_set, owner_reference, worker_set
+from lws_placement.engine.lws.revision import revision_data, revision_key
 
 READY = f"{LWS}/group-ready"
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from e2e.stack import LWS, Scene
 
 from lws_placement.cli.main import cli
-from lws_placement.engine.desired import leader_set, worker_set
-from lws_placement.engine.revision import revision_data, revision_key
+from lws_placement.engine.lws.children import leader_set, worker_set
+from lws_placement.engine.lws.revision import revision_data, revision_key
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import MANIFESTS, Installation
 

@@ -6,7 +6,7 @@ import pytest
 from e2e.servers import start
 from e2e.stack import CHIPS, LWS, MODEL, Scene
 
-from lws_placement.engine.desired import worker_set
+from lws_placement.engine.lws.children import worker_set
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lws_placement.engine.lws_conditions import BLOCKED, Problem, why_blocked, with_condition
+from lws_placement.engine.lws.conditions import BLOCKED, Problem, why_blocked, with_condition
 
 TOPOLOGY = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 

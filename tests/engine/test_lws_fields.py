@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 import yaml
 
-from lws_placement.engine.lws_fields import (
+from lws_placement.engine.lws.unsupported_fields import (
     KNOWN,
     not_carried_out,
     why_nothing_is_made,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lws_placement.engine.restart_budget import (
+from lws_placement.engine.lws.restart_budget import (
     Budget,
     Note,
     budget_of,

@@ -3,7 +3,7 @@
 import pytest
 from rollout_world import RolloutWorld
 
-from lws_placement.engine.rollout import (
+from lws_placement.engine.lws.rollout import (
     Asked,
     Progress,
     Step,

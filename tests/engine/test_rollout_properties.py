@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rollout_world import RolloutWorld
 
-from lws_placement.engine.rollout import Strategy
+from lws_placement.engine.lws.rollout import Strategy
 
 
 @st.composite

@@ -12,9 +12,9 @@ from lws_placement.engine.base.keys import (
 )
 from lws_placement.engine.base.whole_numbers import INT32, MOST_SIZE, whole_number
 from lws_placement.engine.fit import meets
-from lws_placement.engine.lws_validation import problems_of, why_not_made
+from lws_placement.engine.lws.restart_budget import budget_of
+from lws_placement.engine.lws.validation import problems_of, why_not_made
 from lws_placement.engine.model import Operator, Requirement
-from lws_placement.engine.restart_budget import budget_of
 
 NO_NUMBERS = [
     "",

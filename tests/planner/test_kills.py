@@ -11,7 +11,7 @@ from killing import answer_every_write, kill_at_every_write
 from mishaps import a_refused_pod
 
 from lws_placement import keys
-from lws_placement.engine.pod_identity import add_lws_identity
+from lws_placement.engine.lws.pod_identity import add_lws_identity
 
 
 async def place(cluster):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lws_placement.engine.base.keys import LWS_EXCLUSIVE_TOPOLOGY
-from lws_placement.engine.lws_validation import why_name_is_too_long, why_not_made
+from lws_placement.engine.lws.validation import why_name_is_too_long, why_not_made
 
 Raw = dict[str, Any]
 

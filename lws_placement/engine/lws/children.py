@@ -25,8 +25,8 @@ from lws_placement.engine.base.keys import (
     LWS_SUBGROUP_SIZE,
     LWS_WORKER_INDEX,
 )
-from lws_placement.engine.pod_env import requests_tpu
-from lws_placement.engine.rollout import strategy_of
+from lws_placement.engine.lws.pod_env import requests_tpu
+from lws_placement.engine.lws.rollout import strategy_of
 
 Raw = dict[str, Any]
 Notes = tuple[tuple[str, str], ...]

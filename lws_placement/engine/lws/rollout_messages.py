@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lws_placement.engine.rollout import Asked, Progress, Step, Strategy, stuck_surge
+from lws_placement.engine.lws.rollout import Asked, Progress, Step, Strategy, stuck_surge
 
 UPDATING = "GroupsUpdating"
 PROGRESSING = "GroupsProgressing"

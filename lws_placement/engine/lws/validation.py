@@ -28,7 +28,7 @@ from lws_placement.engine.base.whole_numbers import (
     MOST_SIZE,
     whole_number,
 )
-from lws_placement.engine.lws_fields import why_nothing_is_made
+from lws_placement.engine.lws.unsupported_fields import why_nothing_is_made
 from lws_placement.errors import InvalidObjectError
 
 Raw = dict[str, Any]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lws_placement.engine.lws_status import AVAILABLE, PROGRESSING, UPDATING
-from lws_placement.engine.rollout import strategy_of
+from lws_placement.engine.lws.rollout import strategy_of
+from lws_placement.engine.lws.status import AVAILABLE, PROGRESSING, UPDATING
 
 Raw = dict[str, Any]
 

@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lws_placement.engine.lws_validation import scaled
+from lws_placement.engine.lws.validation import scaled
 
 Raw = dict[str, Any]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lws_placement.engine.base.keys import RESTART_BACKOFF_SECONDS, RESTART_BUDGET
 from lws_placement.engine.base.whole_numbers import whole_number
-from lws_placement.engine.lws_conditions import Problem
+from lws_placement.engine.lws.conditions import Problem
 
 Raw = dict[str, Any]
 

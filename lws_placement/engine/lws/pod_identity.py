@@ -33,7 +33,7 @@ from lws_placement.engine.base.keys import (
     LWS_WORKER_INDEX,
 )
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
-from lws_placement.engine.pod_env import (
+from lws_placement.engine.lws.pod_env import (
     GroupHosts,
     add_lws_env,
     add_tpu_env,
