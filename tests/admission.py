@@ -7,7 +7,7 @@ import json
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from lws_placement.engine.pod_admission import Owner
+from lws_placement.engine.admission.pod_gating import Owner
 from webhook.app import build_app
 
 P = "leaderworkerset.sigs.k8s.io"

@@ -15,16 +15,8 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from lws_placement import metrics
-from lws_placement.engine.ask import TOPOLOGY_NOTES, ask_of
-from lws_placement.engine.base.field_error import FieldError
-from lws_placement.engine.base.keys import ADMITTED, GROUP, LWS_NAME
-from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE
-from lws_placement.engine.group_admission import problem_of_group_pod
-from lws_placement.engine.lws.defaults import with_defaults
-from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
-from lws_placement.engine.lws.unsupported_fields import not_carried_out, without_effect
-from lws_placement.engine.lws.validation import problems_of, problems_of_placement
-from lws_placement.engine.pod_admission import (
+from lws_placement.engine.admission.group_pods import problem_of_group_pod
+from lws_placement.engine.admission.pod_gating import (
     Owner,
     Pin,
     gate_or_pin,
@@ -32,6 +24,14 @@ from lws_placement.engine.pod_admission import (
     stamp,
     to_scheduler,
 )
+from lws_placement.engine.ask import TOPOLOGY_NOTES, ask_of
+from lws_placement.engine.base.field_error import FieldError
+from lws_placement.engine.base.keys import ADMITTED, GROUP, LWS_NAME
+from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE
+from lws_placement.engine.lws.defaults import with_defaults
+from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
+from lws_placement.engine.lws.unsupported_fields import not_carried_out, without_effect
+from lws_placement.engine.lws.validation import problems_of, problems_of_placement
 from lws_placement.errors import ApiError, InvalidObjectError
 from lws_placement.metrics import Admission
 from webhook.patch import json_patch

@@ -6,11 +6,11 @@ from lws_placement import keys
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import checked_text, checked_texts
 from lws_placement.cluster.decode_demand import decode_demand
+from lws_placement.engine.admission.pod_gating import gates_of_others
 from lws_placement.engine.ask import Ask, ask_of
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.extended_resources import extended_resources
 from lws_placement.engine.model import Demand, Toleration
-from lws_placement.engine.pod_admission import gates_of_others
 from lws_placement.engine.workload import DaemonSetInfo, LwsInfo, Templates
 from lws_placement.errors import InvalidObjectError
 

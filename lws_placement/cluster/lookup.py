@@ -15,12 +15,12 @@ from lws_placement.cluster.decode import decode_member
 from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.cluster.owners import Owners
+from lws_placement.engine.admission.pod_gating import Owner, Pin, gates_of_others
 from lws_placement.engine.base.quantities import first_lack
 from lws_placement.engine.fit import why_not_static
 from lws_placement.engine.holds import Promise
 from lws_placement.engine.model import GroupId, MemberInfo
 from lws_placement.engine.placing import has_shape, is_away, is_outside
-from lws_placement.engine.pod_admission import Owner, Pin, gates_of_others
 
 _PLAN_S = 0.3
 _LOOK_S = 0.01

@@ -12,10 +12,10 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.decode import controlling_owner, decode_member
 from lws_placement.cluster.decode_workload import notes_for_pods
+from lws_placement.engine.admission.pod_gating import Owner
 from lws_placement.engine.base.lru import Lately
 from lws_placement.engine.membership import LWS, Controller, first_of, leads_on
 from lws_placement.engine.model import MemberInfo
-from lws_placement.engine.pod_admission import Owner
 from lws_placement.errors import ApiError, NotFoundError
 
 _LIVE_S = 1.5  # of the webhook's 5 s

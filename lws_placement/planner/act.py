@@ -35,10 +35,10 @@ from lws_placement.engine.actions import (
     Wait,
     WriteHold,
 )
+from lws_placement.engine.admission.pod_gating import pinned_affinity
 from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.holds import Hold, HoldState, Promise
 from lws_placement.engine.model import GroupId, Pod
-from lws_placement.engine.pod_admission import pinned_affinity
 from lws_placement.engine.seen import is_elsewhere, is_or_may_be_in
 from lws_placement.errors import (
     ApiError,

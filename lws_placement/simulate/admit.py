@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lws_placement.cluster.decode_workload import admitted_spec, decode_lws
+from lws_placement.engine.admission.pod_gating import Owner, gate_or_pin, stamp
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.extended_resources import with_tolerations
 from lws_placement.engine.lws.children import leader_set, owner_reference
@@ -18,7 +19,6 @@ from lws_placement.engine.lws.defaults import with_defaults
 from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
 from lws_placement.engine.lws.revision import revision_data, revision_key
 from lws_placement.engine.lws.validation import problems_of, scaled
-from lws_placement.engine.pod_admission import Owner, gate_or_pin, stamp
 from lws_placement.engine.workload import LwsInfo
 from lws_placement.errors import InvalidObjectError
 

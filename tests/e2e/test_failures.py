@@ -13,7 +13,7 @@ from lws_placement.cluster.client import connect
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.lookup import ClusterLookup
 from lws_placement.cluster.mirror import Mirror
-from lws_placement.engine.pod_admission import Owner, gate_or_pin, stamp
+from lws_placement.engine.admission.pod_gating import Owner, gate_or_pin, stamp
 from lws_placement.errors import ConflictError
 from lws_placement.localcluster.install import NAMESPACE
 

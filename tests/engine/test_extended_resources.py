@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from lws_placement import keys
 from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.cluster.decode_workload import admitted_spec, decode_templates
+from lws_placement.engine.admission.pod_gating import gate_or_pin
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.extended_resources import (
     depends_on_plugin,
@@ -15,7 +16,6 @@ from lws_placement.engine.extended_resources import (
     with_tolerations,
 )
 from lws_placement.engine.model import Taint
-from lws_placement.engine.pod_admission import gate_or_pin
 
 TPU = "google.com/tpu"
 

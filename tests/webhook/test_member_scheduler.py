@@ -5,7 +5,7 @@ from admission import OURS, Lookup, P, a_pod, admit
 from click.testing import CliRunner
 
 from lws_placement.cli.main import cli
-from lws_placement.engine.pod_admission import Owner, Pin
+from lws_placement.engine.admission.pod_gating import Owner, Pin
 
 SECOND = "lws-placement-scheduler"
 

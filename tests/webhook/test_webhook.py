@@ -7,7 +7,7 @@ import pytest
 from admission import OURS, Lookup, P, a_pod, a_review, admit, call, patched
 from scrape import moved, scrape
 
-from lws_placement.engine.pod_admission import Owner, Pin
+from lws_placement.engine.admission.pod_gating import Owner, Pin
 from webhook.patch import json_patch
 
 
