@@ -14,8 +14,8 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, disable_creat
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lws_placement.engine.holds import HoldState
-from lws_placement.engine.model import NoFit, Why
+from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.values import NoFit, Why
 from lws_placement.engine.refusals import classes_of
 from lws_placement.engine.wholeness import DomainState
 

@@ -25,7 +25,7 @@ from pydantic_settings import (
 
 from lws_placement.engine.base.quantities import amount_requested
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, MOST_SIZE
-from lws_placement.engine.troubles import Policy
+from lws_placement.engine.model.failure_history import Policy
 from lws_placement.errors import InvalidObjectError, SettingsError
 
 ENV_PREFIX = "LWS_PLACEMENT_"

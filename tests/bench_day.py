@@ -27,18 +27,10 @@ from rich.console import Console
 from rich.table import Table
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import (
-    Demand,
-    Group,
-    GroupId,
-    Member,
-    Node,
-    Occupant,
-    Placed,
-)
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.snapshot import DomainSet
+from lws_placement.engine.model.values import Demand, Group, GroupId, Member, Node, Occupant, Placed
 from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
-from lws_placement.engine.snapshot import DomainSet
 from lws_placement.engine.wholeness import DomainState, state_of, steering
 
 KEY = "topology.example.com/slice"

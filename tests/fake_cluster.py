@@ -26,12 +26,12 @@ from lws_placement.cluster.mirror import Mirror
 from lws_placement.cluster.trouble_store import TroubleStore, fetch_troubles
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.engine.admission.pod_gating import gate_or_pin, leave_alone, stamp
-from lws_placement.engine.ask import Scope
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.extended_resources import with_tolerations
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.lws.pod_identity import add_lws_identity
-from lws_placement.engine.troubles import Policy
+from lws_placement.engine.model.failure_history import Policy
+from lws_placement.engine.model.placement_request import Scope
 from lws_placement.extender.members import Members
 from lws_placement.extender.wire import BindArgs
 from lws_placement.planner.act import Actor

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.ask import Scope
 from lws_placement.engine.budgets import Budget, BudgetName
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import (
+from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     Group,

@@ -24,7 +24,6 @@ from lws_placement.engine.admission.pod_gating import (
     stamp,
     to_scheduler,
 )
-from lws_placement.engine.ask import TOPOLOGY_NOTES, ask_of
 from lws_placement.engine.base.field_error import FieldError
 from lws_placement.engine.base.keys import ADMITTED, GROUP, LWS_NAME
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE
@@ -32,6 +31,7 @@ from lws_placement.engine.lws.defaults import with_defaults
 from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
 from lws_placement.engine.lws.unsupported_fields import not_carried_out, without_effect
 from lws_placement.engine.lws.validation import problems_of, problems_of_placement
+from lws_placement.engine.model.placement_request import TOPOLOGY_NOTES, ask_of
 from lws_placement.errors import ApiError, InvalidObjectError
 from lws_placement.metrics import Admission
 from webhook.patch import json_patch

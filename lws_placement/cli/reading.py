@@ -17,8 +17,8 @@ from lws_placement.cluster.client import Api
 from lws_placement.cluster.lease import LEADER_LEASE, leader_of
 from lws_placement.cluster.mirror import read_once
 from lws_placement.cluster.trouble_store import fetch_troubles
-from lws_placement.engine.model import GroupId
-from lws_placement.engine.troubles import Troubles
+from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.values import GroupId
 from lws_placement.errors import ApiError, NotFoundError
 from lws_placement.settings import Settings
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.actions import Action, Wait
 from lws_placement.engine.backfill import RoomToCome
-from lws_placement.engine.model import GroupId
-from lws_placement.engine.turn import turn_of
+from lws_placement.engine.model.queue_order import turn_of
+from lws_placement.engine.model.values import GroupId
 
 _MOST = 8
 

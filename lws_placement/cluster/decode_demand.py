@@ -13,7 +13,7 @@ from typing import Any
 
 from lws_placement.cluster.client import Raw
 from lws_placement.engine.base.quantities import PODS, amount_requested, greatest, total
-from lws_placement.engine.model import (
+from lws_placement.engine.model.values import (
     Demand,
     HostPort,
     NodeName,

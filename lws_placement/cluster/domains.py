@@ -10,15 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 
-from lws_placement.engine.ask import EVERYWHERE, Scope
 from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit import why_not_static
-from lws_placement.engine.holds import Hold, HoldState, lease_name
-from lws_placement.engine.model import DomainName, GroupId, HostPort, Node, Occupant
-from lws_placement.engine.ownership import Claim, unreadable
-from lws_placement.engine.snapshot import Changes, DomainSet, DomainView, NodeView
-from lws_placement.engine.turn import Turn
-from lws_placement.engine.workload import DaemonSetInfo
+from lws_placement.engine.model.exclusivity import Claim, unreadable
+from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
+from lws_placement.engine.model.queue_order import Turn
+from lws_placement.engine.model.reservation import Hold, HoldState, lease_name
+from lws_placement.engine.model.snapshot import Changes, DomainSet, DomainView, NodeView
+from lws_placement.engine.model.values import DomainName, GroupId, HostPort, Node, Occupant
+from lws_placement.engine.model.workload import DaemonSetInfo
 
 
 class DomainIndex:

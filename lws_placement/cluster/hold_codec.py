@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from lws_placement import keys
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import UNREADABLE, checked_text
-from lws_placement.engine.ask import Scope
 from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import Demand, DomainName, GroupId, HostPort
+from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.values import Demand, DomainName, GroupId, HostPort
 from lws_placement.errors import InvalidObjectError
 
 VERSION = "v1"

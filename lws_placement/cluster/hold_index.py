@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import DomainName, GroupId
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.values import DomainName, GroupId
 
 
 class HoldIndex:

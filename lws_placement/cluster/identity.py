@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner
-from lws_placement.engine.membership import Controller, is_where_members_are
-from lws_placement.engine.model import GroupId, MemberInfo, Pod
-from lws_placement.engine.workload import LwsInfo
+from lws_placement.engine.model.membership import Controller, is_where_members_are
+from lws_placement.engine.model.values import GroupId, MemberInfo, Pod
+from lws_placement.engine.model.workload import LwsInfo
 
 Sets = Mapping[tuple[str, str], LwsInfo]
 
@@ -15,7 +15,7 @@ def identify(pod: Pod, sets: Sets, stateful_sets: Mapping[str, Raw]) -> GroupId 
     """The group a pod is to be placed with; None for pods that ask for nothing or lie about their
     owner. `sets`: by namespace and name; `stateful_sets`: by UID.
 
-    The rule is that of `engine/membership.py`.
+    The rule is that of `engine/model/membership.py`.
     """
     member = pod.member
     if member is None or member.foreign or not member.ask.places:

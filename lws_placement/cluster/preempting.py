@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import DomainName, GroupId, Pod
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.values import DomainName, GroupId, Pod
 
 
 class Priorities:

@@ -1,6 +1,6 @@
 """The templates of every revision of every LeaderWorkerSet that is known."""
 
-from lws_placement.engine.workload import Templates
+from lws_placement.engine.model.workload import Templates
 
 Revision = tuple[str, str, str]
 """(namespace, LeaderWorkerSet's name, revision key)."""

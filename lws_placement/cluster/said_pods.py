@@ -6,7 +6,7 @@ its leader, whatever of it is still there: it never comes back by that key.
 
 from collections.abc import Iterator
 
-from lws_placement.engine.model import GroupId, Pod
+from lws_placement.engine.model.values import GroupId, Pod
 
 Lws = tuple[str, str]
 """Namespace and name."""

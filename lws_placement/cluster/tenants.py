@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.occupants import guest_group
 from lws_placement.engine.budgets import Budget
-from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import GroupId, NodeName, Pod
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.values import GroupId, NodeName, Pod
 
 _SPARED_S = 30.0
 

@@ -20,8 +20,8 @@ from typing import TypeVar
 
 from lws_placement import keys
 from lws_placement.cluster.client import Api, Raw
-from lws_placement.engine.model import DomainName, GroupId
-from lws_placement.engine.troubles import History, Refused
+from lws_placement.engine.model.failure_history import History, Refused
+from lws_placement.engine.model.values import DomainName, GroupId
 from lws_placement.errors import ConflictError, NotFoundError
 
 log = logging.getLogger(__name__)

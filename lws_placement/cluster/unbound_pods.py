@@ -2,7 +2,7 @@
 
 from lws_placement.engine.explain import ROOM_IS_HELD
 from lws_placement.engine.foreign import waits_for_room
-from lws_placement.engine.model import Pod
+from lws_placement.engine.model.values import Pod
 
 
 class UnboundPods:

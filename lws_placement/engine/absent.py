@@ -18,12 +18,12 @@ from dataclasses import replace
 
 from lws_placement.engine.actions import Action, EndHold, KeepHold
 from lws_placement.engine.fit import why_not_node
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import Demand, DomainName, Group, GroupId, NodeName, Reason
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.snapshot import DomainView, Views
+from lws_placement.engine.model.values import Demand, DomainName, Group, GroupId, NodeName, Reason
 from lws_placement.engine.placing import has_shape, names_in
 from lws_placement.engine.plan import plan_in_domain
 from lws_placement.engine.seen import Seen
-from lws_placement.engine.snapshot import DomainView, Views
 
 
 def without_pods(seen: Seen, views: Views) -> list[Action]:

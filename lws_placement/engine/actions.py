@@ -6,8 +6,8 @@ An action that fails ends the list: the group is observed again. Each is safe to
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import Group, GroupId, NodeName, NoFit, Pod, Rank
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.values import Group, GroupId, NodeName, NoFit, Pod, Rank
 from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.victims import Victim
 

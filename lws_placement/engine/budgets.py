@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lws_placement.engine.fit import meets
-from lws_placement.engine.model import Pod, PodPhase, Requirement
+from lws_placement.engine.model.values import Pod, PodPhase, Requirement
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -41,9 +41,11 @@ from lws_placement.engine.actions import (
     WriteHold,
 )
 from lws_placement.engine.held_back import hold_back, waits_for_others
-from lws_placement.engine.holds import Hold, HoldState, Promise, promises_of
 from lws_placement.engine.keeping import why_larger, why_not_kept
-from lws_placement.engine.model import (
+from lws_placement.engine.model.exclusivity import claim_of, opponents
+from lws_placement.engine.model.reservation import Hold, HoldState, Promise, promises_of
+from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     Group,
@@ -55,7 +57,6 @@ from lws_placement.engine.model import (
     Reason,
     Requirement,
 )
-from lws_placement.engine.ownership import claim_of, opponents
 from lws_placement.engine.placing import (
     has_shape,
     holds_for,
@@ -73,7 +74,6 @@ from lws_placement.engine.repair import (
     watch_over,
 )
 from lws_placement.engine.seen import Now, Seen, is_elsewhere, is_or_may_be_in, living_members
-from lws_placement.engine.snapshot import Views
 from lws_placement.engine.succession import await_place, inherit, inherited
 from lws_placement.engine.taking_over import begin, give_way, go_on
 

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
-from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.fit import amount_in_words
-from lws_placement.engine.model import (
+from lws_placement.engine.model.placement_request import EVERYWHERE
+from lws_placement.engine.model.values import (
     Demand,
     GroupId,
     NodeName,

@@ -14,8 +14,8 @@ from typing import Any
 
 from lws_placement.engine.base.keys import GUEST_MARKER, MEMBER_MARKER
 from lws_placement.engine.fit import is_tolerated
-from lws_placement.engine.model import Demand, Pod, Taint, Toleration
-from lws_placement.engine.workload import Templates
+from lws_placement.engine.model.values import Demand, Pod, Taint, Toleration
+from lws_placement.engine.model.workload import Templates
 
 Raw = dict[str, Any]
 

@@ -9,7 +9,8 @@ kube-scheduler still checks them, and the planner's repair handles its refusal (
 from collections.abc import Mapping
 
 from lws_placement.engine.base.whole_numbers import signed_number
-from lws_placement.engine.model import (
+from lws_placement.engine.model.snapshot import NodeView
+from lws_placement.engine.model.values import (
     Demand,
     HostPort,
     Node,
@@ -19,7 +20,6 @@ from lws_placement.engine.model import (
     Taint,
     Toleration,
 )
-from lws_placement.engine.snapshot import NodeView
 
 _NAME_FIELD = "metadata.name"
 _UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")

@@ -12,12 +12,12 @@ a while after the victim is gone, and a pod is helped once.
 from collections.abc import Iterable
 
 from lws_placement.engine.actions import Action, EndHold, TryEvictions, WriteHold
-from lws_placement.engine.ask import EVERYWHERE, Scope
 from lws_placement.engine.budgets import why_not_evicted
 from lws_placement.engine.fit import why_not_node
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import GroupId, NodeName, Pod
-from lws_placement.engine.snapshot import NodeView, Views
+from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.snapshot import NodeView, Views
+from lws_placement.engine.model.values import GroupId, NodeName, Pod
 from lws_placement.engine.victims import Tenants, Victim, as_victim
 
 

@@ -14,8 +14,8 @@ are pinned when these have let them go.
 from lws_placement.engine.absent import kept_or_ended
 from lws_placement.engine.actions import Action, Blocked, DeletePod, EndHold, Hindrance
 from lws_placement.engine.explain import gate_note
+from lws_placement.engine.model.snapshot import Views
 from lws_placement.engine.seen import Now, Seen, living_members
-from lws_placement.engine.snapshot import Views
 
 
 def is_held_back(seen: Seen) -> bool:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from lws_placement.engine.base.quantities import first_lack, total
 from lws_placement.engine.explain import larger_note, member_in_words, more_in_words
 from lws_placement.engine.fit import why_not_static
-from lws_placement.engine.holds import Promise
-from lws_placement.engine.model import Demand, NodeName, Rank
+from lws_placement.engine.model.reservation import Promise
+from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.values import Demand, NodeName, Rank
 from lws_placement.engine.placing import is_outside
 from lws_placement.engine.seen import Now
-from lws_placement.engine.snapshot import Views
 
 
 def why_not_kept(now: Now, promise: Promise, views: Views) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from lws_placement.engine.base.quantities import greatest
 from lws_placement.engine.explain import larger_note, member_in_words, more_in_words
-from lws_placement.engine.model import Demand
-from lws_placement.engine.workload import Templates
+from lws_placement.engine.model.values import Demand
+from lws_placement.engine.model.workload import Templates
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from enum import Enum
 
 from lws_placement.engine.base.quantities import minus
 from lws_placement.engine.fit import why_not_node
-from lws_placement.engine.model import Demand, Member, NodeName, Rank
-from lws_placement.engine.snapshot import NodeView
+from lws_placement.engine.model.snapshot import NodeView
+from lws_placement.engine.model.values import Demand, Member, NodeName, Rank
 
 SEARCH_BOUND = 20_000
 """Placements tried before the search gives up."""

@@ -11,11 +11,11 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from lws_placement.engine.ask import Scope
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.match import count, take
-from lws_placement.engine.model import Demand, NodeName
-from lws_placement.engine.snapshot import NodeView, Views
+from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.snapshot import NodeView, Views
+from lws_placement.engine.model.values import Demand, NodeName
 
 _FEW = 64
 """Changes that are put in one by one; of more it is cheaper to sort all."""

@@ -2,18 +2,21 @@
 
 One domain for all members is `plan.py`'s fast path; everything else is `compose.py`. What a plan
 takes becomes one hold per domain, and one more for members that may be anywhere; their ids and
-their number make them one promise (`holds.py`).
+their number make them one promise (`reservation.py`).
 """
 
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from lws_placement.engine.ask import EVERYWHERE, Ask, Scope
 from lws_placement.engine.compose import place_composed, plan_composed
-from lws_placement.engine.holds import Hold, Promise, place_of
 from lws_placement.engine.match import NoMatch
-from lws_placement.engine.model import (
+from lws_placement.engine.model.exclusivity import answered_as
+from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
+from lws_placement.engine.model.queue_order import turn_of
+from lws_placement.engine.model.reservation import Hold, Promise, place_of
+from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     Group,
@@ -24,11 +27,8 @@ from lws_placement.engine.model import (
     Rank,
     Reason,
 )
-from lws_placement.engine.ownership import answered_as
 from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
 from lws_placement.engine.seen import Now, Seen
-from lws_placement.engine.snapshot import DomainView, NodeView, Views
-from lws_placement.engine.turn import turn_of
 from lws_placement.engine.useful import useful_part
 from lws_placement.engine.why_not import why_not_composed
 
@@ -155,7 +155,7 @@ def has_shape(holds: Iterable[Hold], ask: Ask, size: int) -> bool:
 
 def own_place(ask: Ask, rank: Rank, labels: Mapping[str, str]) -> DomainName | None:
     """The domain whose hold names a member that is to run on a node with these labels; None: the
-    node is in none. The value is empty for a member that may be anywhere (`holds.place_of`).
+    node is in none. The value is empty for a member that may be anywhere (`reservation.place_of`).
     """
     if not ask.ties(rank):
         return DomainName(EVERYWHERE, "")

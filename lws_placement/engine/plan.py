@@ -14,10 +14,13 @@ both ways give the same answer.
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
-from lws_placement.engine.ask import Scope
 from lws_placement.engine.base.lru import Lately
 from lws_placement.engine.match import NoMatch
-from lws_placement.engine.model import (
+from lws_placement.engine.model.exclusivity import Claim, claim_of, is_opposed, opponents
+from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.queue_order import earlier_of
+from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.model.values import (
     DomainName,
     Group,
     GroupId,
@@ -29,14 +32,11 @@ from lws_placement.engine.model import (
     Reason,
     Why,
 )
-from lws_placement.engine.ownership import Claim, claim_of, is_opposed, opponents
 from lws_placement.engine.preempt import PreemptionMemo
 from lws_placement.engine.refusals import Refusals
 from lws_placement.engine.room import Fit, RoomIndex, fit_in, why_no_room
 from lws_placement.engine.rooms import Rooms
 from lws_placement.engine.score import Candidate, best
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
-from lws_placement.engine.turn import earlier_of
 
 _NONE: Mapping[str, DomainView] = {}
 

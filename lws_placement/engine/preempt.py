@@ -22,14 +22,22 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
-from lws_placement.engine.ask import Scope
 from lws_placement.engine.base.lru import Lately
 from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.budgets import why_not_evicted
 from lws_placement.engine.least_cost import Bound, LeastCosts
 from lws_placement.engine.match import NoMatch, match
-from lws_placement.engine.model import DomainName, Group, GroupId, HostPort, NodeName, Pod, Rank
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.model.values import (
+    DomainName,
+    Group,
+    GroupId,
+    HostPort,
+    NodeName,
+    Pod,
+    Rank,
+)
 from lws_placement.engine.sparing import Sparing, Victims
 from lws_placement.engine.victims import (
     Barred,
@@ -60,7 +68,7 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Preemption:
     """When the victims are gone, the group fits in the domain on these nodes. `proven`: no cheaper
-    set exists. `others`: as of a plan (`model.Placed`).
+    set exists. `others`: as of a plan (`values.Placed`).
     """
 
     domain: DomainName

@@ -26,14 +26,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lws_placement.engine.ask import EVERYWHERE
 from lws_placement.engine.budgets import why_not_evicted
 from lws_placement.engine.clearing import Clearing
 from lws_placement.engine.compose import place_composed
 from lws_placement.engine.match import NoMatch
-from lws_placement.engine.model import Group, GroupId, NodeName, Placed, Pod
+from lws_placement.engine.model.placement_request import EVERYWHERE
+from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.values import Group, GroupId, NodeName, Placed, Pod
 from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody, in_order
-from lws_placement.engine.snapshot import Views
 from lws_placement.engine.sparing import Sparing, Victims
 from lws_placement.engine.victims import (
     Barred,

@@ -14,11 +14,11 @@ are not kept here and are looked at with every event.
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 
-from lws_placement.engine.model import Group, GroupId
-from lws_placement.engine.ownership import answered_as
+from lws_placement.engine.model.exclusivity import answered_as
+from lws_placement.engine.model.queue_order import turn_of
+from lws_placement.engine.model.snapshot import DomainSet
+from lws_placement.engine.model.values import Group, GroupId
 from lws_placement.engine.plan import PlanMemo
-from lws_placement.engine.snapshot import DomainSet
-from lws_placement.engine.turn import turn_of
 
 Question = tuple[Hashable, ...]
 """What a group asks for, and from whom it keeps away."""

@@ -13,8 +13,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from lws_placement.engine.model import Reason
-from lws_placement.engine.snapshot import DomainView
+from lws_placement.engine.model.snapshot import DomainView
+from lws_placement.engine.model.values import Reason
 
 Classes = Mapping[Reason, int]
 """How many domains refuse for the same reason."""

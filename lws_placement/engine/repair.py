@@ -19,11 +19,11 @@ from lws_placement.engine.actions import (
     Topic,
 )
 from lws_placement.engine.explain import outside_note, stuck_note
-from lws_placement.engine.holds import promises_of
-from lws_placement.engine.model import Demand, DomainName, Placed, Pod, Rank
+from lws_placement.engine.model.reservation import promises_of
+from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.values import Demand, DomainName, Placed, Pod, Rank
 from lws_placement.engine.placing import has_shape, is_outside, plan_anywhere
 from lws_placement.engine.seen import Now, Seen, living_members, newest_members
-from lws_placement.engine.snapshot import Views
 
 _OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 
 from lws_placement.engine.fit import why_not_node
 from lws_placement.engine.match import NoMatch, match
-from lws_placement.engine.model import Demand, Group, NodeName, NoFit, Rank, Reason, Why
+from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.model.values import Demand, Group, NodeName, NoFit, Rank, Reason, Why
 from lws_placement.engine.refusals import Classes, Tally
 from lws_placement.engine.shortfall import why_not_all
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 
 Shape = tuple[Demand, ...]
 """The demands of a group's members, by rank."""

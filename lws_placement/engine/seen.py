@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from lws_placement.engine.ask import Ask
 from lws_placement.engine.base.group_names import is_keyed
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import (
+from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.values import (
     UNRANKED,
     Demand,
     Group,
@@ -17,11 +18,10 @@ from lws_placement.engine.model import (
     Pod,
     Rank,
 )
+from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.preempt import Nobody
-from lws_placement.engine.troubles import Troubles
 from lws_placement.engine.victims import Tenants
-from lws_placement.engine.workload import LwsInfo, Templates
 
 
 @dataclass(frozen=True, slots=True)

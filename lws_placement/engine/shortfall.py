@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lws_placement.engine.fit import why_not_static, why_port_taken
 from lws_placement.engine.match import take, takes_two
-from lws_placement.engine.model import Demand, Group, Member, Reason, Shortfall, Why
-from lws_placement.engine.snapshot import DomainView, NodeView
+from lws_placement.engine.model.snapshot import DomainView, NodeView
+from lws_placement.engine.model.values import Demand, Group, Member, Reason, Shortfall, Why
 
 _Refusal = tuple[str, str] | None
 """(resource that is short, "") or ("", rule that is broken); None: the node takes the pod."""

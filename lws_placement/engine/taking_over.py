@@ -25,8 +25,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.engine.actions import Action, EndHold, Evict, LeaveHold, TryEvictions, WriteHold
-from lws_placement.engine.holds import Hold, HoldState, Promise
-from lws_placement.engine.model import Group, GroupId, Placed
+from lws_placement.engine.model.reservation import Hold, HoldState, Promise
+from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.values import Group, GroupId, Placed
 from lws_placement.engine.placing import (
     has_shape,
     holds_for,
@@ -37,7 +38,6 @@ from lws_placement.engine.placing import (
 from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody, preempt
 from lws_placement.engine.preempt_several import preempt_several
 from lws_placement.engine.seen import Now, Seen
-from lws_placement.engine.snapshot import Views
 from lws_placement.engine.victims import Tenants, Victim
 
 

@@ -23,13 +23,13 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from lws_placement.engine.ask import EVERYWHERE, Layout
-from lws_placement.engine.model import DomainName, Group, Member, NodeName
+from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
+from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView, Views
+from lws_placement.engine.model.values import DomainName, Group, Member, NodeName
 from lws_placement.engine.part import Part
 from lws_placement.engine.plan import may_have, shut_for
 from lws_placement.engine.room import RoomIndex
 from lws_placement.engine.rooms import Rooms
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView, Views
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lws_placement.engine.budgets import Budget, budgets_asked
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import Group, GroupId, NodeName, Pod
-from lws_placement.engine.ownership import claim_of, opponents
-from lws_placement.engine.snapshot import DomainView
-from lws_placement.engine.turn import earlier_of
+from lws_placement.engine.model.exclusivity import claim_of, opponents
+from lws_placement.engine.model.queue_order import earlier_of
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.snapshot import DomainView
+from lws_placement.engine.model.values import Group, GroupId, NodeName, Pod
 
 VictimKey = GroupId | str
 """The group, or the pod's UID."""

@@ -13,10 +13,10 @@ to somebody, not by the planner.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lws_placement.engine.model import DomainName, Group, GroupId, NodeName, Occupant
-from lws_placement.engine.ownership import claim_of, opponents
+from lws_placement.engine.model.exclusivity import claim_of, opponents
+from lws_placement.engine.model.snapshot import DomainView, Views
+from lws_placement.engine.model.values import DomainName, Group, GroupId, NodeName, Occupant
 from lws_placement.engine.room import Fit, fit_in
-from lws_placement.engine.snapshot import DomainView, Views
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from lws_placement.engine.budgets import Budget
 from lws_placement.engine.clearing import Clearing
-from lws_placement.engine.model import Group, GroupId, NodeName, Pod
+from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.values import Group, GroupId, NodeName, Pod
 from lws_placement.engine.preempt import Preemption, WhyNobody
 from lws_placement.engine.preempt_several import TRIALS, Search
-from lws_placement.engine.snapshot import Views
 from lws_placement.engine.victims import Barred, Tenants, Victim
 from lws_placement.engine.ways import NoWay, Way
 

@@ -8,11 +8,11 @@ not of asking all domains again.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lws_placement.engine.ask import EVERYWHERE, Layout
 from lws_placement.engine.compose import place_composed
-from lws_placement.engine.model import Group, Member, NoFit, Placed, Rank
+from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
+from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.values import Group, Member, NoFit, Placed, Rank
 from lws_placement.engine.plan import PlanMemo, refuse
-from lws_placement.engine.snapshot import Views
 from lws_placement.engine.useful import part_of, subgroup_shapes, useful_part
 
 

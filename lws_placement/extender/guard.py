@@ -17,11 +17,11 @@ from typing import Protocol
 
 from lws_placement import metrics
 from lws_placement.cluster.decode import decode_pod
-from lws_placement.engine.ask import Scope
 from lws_placement.engine.explain import ROOM_IS_HELD
 from lws_placement.engine.kept_room import KeptRoom, Shape
-from lws_placement.engine.model import GroupId, Pod
-from lws_placement.engine.snapshot import Changes, DomainSet, NodeView
+from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.snapshot import Changes, DomainSet, NodeView
+from lws_placement.engine.model.values import GroupId, Pod
 from lws_placement.engine.wholeness import FILLS, OUTSIDE, Scores, SteeringTable, fills
 from lws_placement.extender.wire import (
     FilterArgs,

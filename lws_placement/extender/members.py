@@ -22,10 +22,10 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lws_placement import metrics
-from lws_placement.engine.ask import EVERYWHERE, Scope
-from lws_placement.engine.holds import Hold, HoldState, place_of
-from lws_placement.engine.model import DomainName, GroupId, Pod
-from lws_placement.engine.ownership import Claim, opponents
+from lws_placement.engine.model.exclusivity import Claim, opponents
+from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
+from lws_placement.engine.model.reservation import Hold, HoldState, place_of
+from lws_placement.engine.model.values import DomainName, GroupId, Pod
 from lws_placement.engine.placing import own_place
 from lws_placement.errors import ApiError, ConflictError, InvalidObjectError, NotFoundError
 from lws_placement.extender.wire import BindArgs, BindResult, PreemptArgs, PreemptResult

@@ -36,9 +36,9 @@ from lws_placement.engine.actions import (
     WriteHold,
 )
 from lws_placement.engine.admission.pod_gating import pinned_affinity
-from lws_placement.engine.ask import EVERYWHERE
-from lws_placement.engine.holds import Hold, HoldState, Promise
-from lws_placement.engine.model import GroupId, Pod
+from lws_placement.engine.model.placement_request import EVERYWHERE
+from lws_placement.engine.model.reservation import Hold, HoldState, Promise
+from lws_placement.engine.model.values import GroupId, Pod
 from lws_placement.engine.seen import is_elsewhere, is_or_may_be_in
 from lws_placement.errors import (
     ApiError,

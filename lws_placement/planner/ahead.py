@@ -21,9 +21,9 @@ from dataclasses import replace
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.actions import Action, Pin, WriteHold
 from lws_placement.engine.base.group_names import group_key
-from lws_placement.engine.model import GroupId, MemberInfo, Pod
+from lws_placement.engine.model.values import GroupId, MemberInfo, Pod
+from lws_placement.engine.model.workload import LwsInfo
 from lws_placement.engine.seen import Seen
-from lws_placement.engine.workload import LwsInfo
 
 _LAST_PRIORITY = -(2**31)
 _MOST = 1000

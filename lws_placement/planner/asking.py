@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.model import GroupId
+from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.placing import is_room_for
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.questions import Questions

@@ -8,7 +8,7 @@ direction.
 from collections.abc import Callable, Sequence
 
 from lws_placement.engine.actions import Action, DeletePod, EndHold, KeepHold, LeaveHold
-from lws_placement.engine.model import GroupId
+from lws_placement.engine.model.values import GroupId
 
 
 class Pace:

@@ -44,12 +44,12 @@ from lws_placement.engine.actions import (
 )
 from lws_placement.engine.decide import decide
 from lws_placement.engine.foreign import decide_for_pod, is_for_pod
-from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import GroupId, Pod
+from lws_placement.engine.model.queue_order import Turn, turn_of_pods
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.values import GroupId, Pod
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.questions import Questions
 from lws_placement.engine.seen import Seen
-from lws_placement.engine.turn import Turn, turn_of_pods
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.absent import AbsentGroups
 from lws_placement.planner.act import Actor

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.actions import Action, EndHold, LeaveHold, WriteHold
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import GroupId
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.values import GroupId
 
 
 class Promises:

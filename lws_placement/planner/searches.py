@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.engine.actions import Action, LookAgain, Wait
-from lws_placement.engine.model import GroupId
+from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.seen import Seen
 

@@ -1,4 +1,4 @@
-"""What went wrong for each group lately: the memory behind `engine/troubles.py`.
+"""What went wrong for each group lately: the memory behind `engine/model/failure_history.py`.
 
 Fed by what the planner sees each time it looks at a group, asked when it decides. What it knows is
 written to the API server before it is acted on (`cluster/trouble_store.py`), so that a planner that
@@ -22,11 +22,11 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.identity import leader_uid
 from lws_placement.cluster.trouble_store import Remembered
 from lws_placement.engine.actions import Action, LeaveHold
-from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import DomainName, GroupId, Pod
+from lws_placement.engine.model.failure_history import History, Policy, Troubles
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.values import DomainName, GroupId, Pod
 from lws_placement.engine.repair import failed_by_node
 from lws_placement.engine.seen import Seen, living_members
-from lws_placement.engine.troubles import History, Policy, Troubles
 
 _NOTHING = History()
 

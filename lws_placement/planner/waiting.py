@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from lws_placement import metrics
 from lws_placement.engine.actions import Action, Blocked, Pin, Wait, WriteHold
-from lws_placement.engine.holds import HoldState
-from lws_placement.engine.model import GroupId
+from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.seen import Seen
 from lws_placement.metrics import Waiting
 

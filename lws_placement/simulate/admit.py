@@ -19,7 +19,7 @@ from lws_placement.engine.lws.defaults import with_defaults
 from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
 from lws_placement.engine.lws.revision import revision_data, revision_key
 from lws_placement.engine.lws.validation import problems_of, scaled
-from lws_placement.engine.workload import LwsInfo
+from lws_placement.engine.model.workload import LwsInfo
 from lws_placement.errors import InvalidObjectError
 
 Raw = dict[str, Any]

@@ -29,18 +29,14 @@ from lws_placement.engine.actions import (
 from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.engine.decide import decide
 from lws_placement.engine.explain import victims_in_words, waiting_note
-from lws_placement.engine.holds import HoldState, Promise, promises_of
-from lws_placement.engine.model import (
-    Group,
-    GroupId,
-    Pod,
-)
+from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.queue_order import turn_of_pods
+from lws_placement.engine.model.reservation import HoldState, Promise, promises_of
+from lws_placement.engine.model.values import Group, GroupId, Pod
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.seen import Now, Seen, living_members
 from lws_placement.engine.succession import inherited
-from lws_placement.engine.troubles import Troubles
-from lws_placement.engine.turn import turn_of_pods
 from lws_placement.engine.victims import Victim
 from lws_placement.engine.ways import NoWay, Way
 from lws_placement.simulate.misses import Miss, Misses

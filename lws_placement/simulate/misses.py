@@ -6,9 +6,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.ask import EVERYWHERE, Layout
 from lws_placement.engine.explain import nearness
-from lws_placement.engine.model import DomainName, Group, NoFit, Reason
+from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
+from lws_placement.engine.model.values import DomainName, Group, NoFit, Reason
 from lws_placement.engine.placing import question_of
 from lws_placement.engine.victims import Tenants
 from lws_placement.engine.ways import NoWay, Way, way_into

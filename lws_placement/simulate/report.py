@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from lws_placement.engine.explain import domain_in_words, preemption_note
-from lws_placement.engine.model import NodeName, Rank
+from lws_placement.engine.model.values import NodeName, Rank
 from lws_placement.engine.ways import NoWay, Way
 from lws_placement.simulate.inquiry import Answer, Inquiry
 from lws_placement.simulate.misses import Miss

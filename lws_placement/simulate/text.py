@@ -6,10 +6,10 @@ the sentences out, one thing a line, so that the text can be searched and compar
 
 from collections.abc import Iterator, Sequence
 
-from lws_placement.engine.ask import EVERYWHERE, Ask, Scope
 from lws_placement.engine.explain import domain_in_words, preemption_note
-from lws_placement.engine.holds import Hold, Promise
-from lws_placement.engine.model import GroupId
+from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
+from lws_placement.engine.model.reservation import Hold, Promise
+from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.preempt import WhyNobody
 from lws_placement.engine.ways import NoWay, Way
 from lws_placement.simulate.inquiry import Answer, Inquiry, Standing

@@ -6,8 +6,8 @@ from lws_placement import keys
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.observe import observe
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import Demand, DomainName, GroupId
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.values import Demand, DomainName, GroupId
 
 DOMAIN = DomainName("rack", "r0")
 

@@ -10,7 +10,7 @@ from lws_placement.cluster.decode import decode_pod
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.identity import identify
 from lws_placement.cluster.owners import Owners
-from lws_placement.engine.membership import why_no_member
+from lws_placement.engine.model.membership import why_no_member
 from lws_placement.errors import ApiError, NotFoundError
 
 APPS = "/apis/apps/v1/namespaces/ns"

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lws_placement import keys
 from lws_placement.cluster.trouble_store import Remembered, decode_troubles, encode_troubles
-from lws_placement.engine.model import DomainName, GroupId
-from lws_placement.engine.troubles import History, Refused
+from lws_placement.engine.model.failure_history import History, Refused
+from lws_placement.engine.model.values import DomainName, GroupId
 
 GROUP = GroupId("ns", "llm", "uid", "key")
 A, B = DomainName("rack", "a"), DomainName("rack", "b")

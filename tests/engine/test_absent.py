@@ -7,11 +7,11 @@ import pytest
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.absent import without_pods
 from lws_placement.engine.actions import EndHold, KeepHold
-from lws_placement.engine.ask import Ask, Layout
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import Demand, DomainName, Group, GroupId, Member, Node
+from lws_placement.engine.model.placement_request import Ask, Layout
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.values import Demand, DomainName, Group, GroupId, Member, Node
+from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.seen import Seen
-from lws_placement.engine.workload import LwsInfo, Templates
 
 SLICE, RACK = "example.com/slice", "example.com/rack"
 CHIPS = Demand(resources=(("google.com/tpu", 4), ("pods", 1)))

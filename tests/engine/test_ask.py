@@ -2,7 +2,7 @@
 
 import pytest
 
-from lws_placement.engine.ask import Ask, Layout, Scope, ask_of, problems_of_ask
+from lws_placement.engine.model.placement_request import Ask, Layout, Scope, ask_of, problems_of_ask
 
 LWS, OURS = "leaderworkerset.sigs.k8s.io", "lws-placement.dev"
 EXCLUSIVE = {f"{LWS}/exclusive-topology": "rack"}

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.engine.compose import plan_composed
-from lws_placement.engine.model import GroupId, Placed
+from lws_placement.engine.model.queue_order import turn_of
+from lws_placement.engine.model.values import GroupId, Placed
 from lws_placement.engine.placing import is_room_for, plan_anywhere
 from lws_placement.engine.plan import PlanMemo
-from lws_placement.engine.turn import turn_of
 
 IDS = [
     GroupId(namespace, lws, uid, key)

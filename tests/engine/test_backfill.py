@@ -7,10 +7,11 @@ import pytest
 from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.actions import Wait
-from lws_placement.engine.ask import Ask, Layout, Scope
 from lws_placement.engine.backfill import RoomToCome
-from lws_placement.engine.holds import Hold, place_of
-from lws_placement.engine.model import (
+from lws_placement.engine.model.placement_request import Ask, Layout, Scope
+from lws_placement.engine.model.queue_order import turn_of
+from lws_placement.engine.model.reservation import Hold, place_of
+from lws_placement.engine.model.values import (
     Demand,
     Group,
     GroupId,
@@ -21,7 +22,6 @@ from lws_placement.engine.model import (
     Why,
 )
 from lws_placement.engine.plan import PlanMemo, plan_group
-from lws_placement.engine.turn import turn_of
 
 SLICE, RACK = "example.com/slice", "example.com/rack"
 CHIP = Demand(resources=(("tpu", 1),))

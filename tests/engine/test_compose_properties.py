@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.ask import EVERYWHERE, Ask, Scope
 from lws_placement.engine.compose import plan_composed
 from lws_placement.engine.fit import why_not_node
-from lws_placement.engine.holds import Hold
 from lws_placement.engine.match import take
-from lws_placement.engine.model import (
+from lws_placement.engine.model.exclusivity import claim_of, opponents
+from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     Group,
@@ -21,7 +22,6 @@ from lws_placement.engine.model import (
     Occupant,
     Placed,
 )
-from lws_placement.engine.ownership import claim_of, opponents
 
 SLICE, RACK, ZONE = "example.com/slice", "example.com/rack", "example.com/zone"
 ME = GroupId("ns", "llm", "uid", "me")

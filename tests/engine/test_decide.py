@@ -16,10 +16,10 @@ from lws_placement.engine.actions import (
     Wait,
     WriteHold,
 )
-from lws_placement.engine.ask import Ask
 from lws_placement.engine.decide import decide
-from lws_placement.engine.holds import Hold, HoldState
-from lws_placement.engine.model import (
+from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     GroupId,
@@ -28,8 +28,8 @@ from lws_placement.engine.model import (
     Occupant,
     Pod,
 )
+from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.seen import Seen
-from lws_placement.engine.workload import LwsInfo, Templates
 
 KEY = "example.com/slice"
 GROUP = GroupId("ns", "llm", "lws-uid", "key-0")

@@ -15,7 +15,7 @@ from lws_placement.engine.extended_resources import (
     tolerating,
     with_tolerations,
 )
-from lws_placement.engine.model import Taint
+from lws_placement.engine.model.values import Taint
 
 TPU = "google.com/tpu"
 

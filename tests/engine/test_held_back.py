@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from lws_placement import keys
 from lws_placement.engine.actions import Blocked, DeletePod, EndHold, Hindrance, Pin
 from lws_placement.engine.decide import decide
-from lws_placement.engine.holds import HoldState
-from lws_placement.engine.model import Group, GroupId, Member
+from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.values import Group, GroupId, Member
 
 QUOTA = "kueue.x-k8s.io/admission"
 BOTH = {"gates": (QUOTA, keys.GATE)}

@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement.engine.ask import Scope
 from lws_placement.engine.kept_room import KeptRoom, Shape
-from lws_placement.engine.model import GroupId, Node
-from lws_placement.engine.ownership import Claim
-from lws_placement.engine.snapshot import Changes, NodeView
+from lws_placement.engine.model.exclusivity import Claim
+from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.snapshot import Changes, NodeView
+from lws_placement.engine.model.values import GroupId, Node
 
 NAMES = ("a", "b", "c")
 GROUP = GroupId("ns", "llm", "uid", "gk")

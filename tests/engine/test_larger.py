@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from lws_placement.cluster.asked import Asked
 from lws_placement.engine.actions import DeletePod, Pin, Tell, Topic, WriteHold
 from lws_placement.engine.decide import decide
-from lws_placement.engine.holds import promises_of
 from lws_placement.engine.larger import Admitted, as_admitted, at_least
-from lws_placement.engine.model import Demand, HostPort, NodeTerm, Operator, Requirement
-from lws_placement.engine.workload import Templates
+from lws_placement.engine.model.reservation import promises_of
+from lws_placement.engine.model.values import Demand, HostPort, NodeTerm, Operator, Requirement
+from lws_placement.engine.model.workload import Templates
 
 PORT = HostPort("0.0.0.0", "TCP", 80)
 

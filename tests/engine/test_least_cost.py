@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from tenants import KEY, Town, a_demand, a_group, a_group_id
 
 from lws_placement.cluster.occupants import takes_differently
-from lws_placement.engine.holds import HoldState
 from lws_placement.engine.least_cost import LeastCosts
-from lws_placement.engine.model import Occupant
+from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.values import Occupant
 from lws_placement.engine.preempt import preempt
 
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.explain import summarise
-from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import (
+from lws_placement.engine.model.exclusivity import Claim
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     Group,
@@ -21,9 +23,7 @@ from lws_placement.engine.model import (
     Occupant,
     Placed,
 )
-from lws_placement.engine.ownership import Claim
 from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 
 KEY = "example.com/slice"
 ME = GroupId("ns", "llm", "uid", "me")

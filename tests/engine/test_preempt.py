@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from tenants import KEY, ME, Town, a_budget, a_demand, a_group, a_group_id
 
-from lws_placement.engine.ask import Scope
 from lws_placement.engine.explain import preemption_note
-from lws_placement.engine.holds import HoldState
-from lws_placement.engine.model import DomainName, PodPhase
+from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.queue_order import turn_of
+from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.values import DomainName, PodPhase
 from lws_placement.engine.preempt import (
     Nobody,
     Preemption,
@@ -16,7 +17,6 @@ from lws_placement.engine.preempt import (
     WhyNobody,
     preempt,
 )
-from lws_placement.engine.turn import turn_of
 
 EIGHT = a_demand(gpu=8)
 FOUR = a_group(EIGHT, EIGHT, EIGHT, EIGHT)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenants import ME, Town, a_budget, a_demand, a_group, a_group_id
 
-from lws_placement.engine.holds import HoldState
+from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.preempt import Preemption, WhyNobody, preempt
 
 OUTRANKS = 3

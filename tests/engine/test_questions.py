@@ -5,7 +5,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement.engine.model import (
+from lws_placement.engine.model.exclusivity import claim_of
+from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     Group,
@@ -14,10 +16,8 @@ from lws_placement.engine.model import (
     Node,
     Placed,
 )
-from lws_placement.engine.ownership import claim_of
 from lws_placement.engine.plan import PlanMemo, plan_group
 from lws_placement.engine.questions import Questions
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 
 KEY = "example.com/slice"
 

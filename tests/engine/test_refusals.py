@@ -5,8 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement.engine.ask import Scope
-from lws_placement.engine.model import (
+from lws_placement.engine.model.exclusivity import Claim
+from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     Group,
@@ -18,10 +20,8 @@ from lws_placement.engine.model import (
     Shortfall,
     Why,
 )
-from lws_placement.engine.ownership import Claim
 from lws_placement.engine.plan import PlanMemo, plan_group
 from lws_placement.engine.refusals import Tally, classes_of
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 
 KEY = "example.com/slice"
 OTHER = GroupId("ns", "other", "uid", "gk")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lws_placement.engine.model import (
+from lws_placement.engine.model.snapshot import DomainView, NodeView
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     Group,
@@ -13,7 +14,6 @@ from lws_placement.engine.model import (
     Why,
 )
 from lws_placement.engine.plan import plan_in_domain
-from lws_placement.engine.snapshot import DomainView, NodeView
 
 KEY = "example.com/slice"
 TPU = "google.com/tpu"

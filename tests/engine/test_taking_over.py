@@ -8,8 +8,8 @@ from tenants import KEY, Town, a_budget, a_group_id
 
 from lws_placement.engine.actions import EndHold, Evict, LeaveHold, Pin, TryEvictions, WriteHold
 from lws_placement.engine.decide import decide
-from lws_placement.engine.holds import HoldState
-from lws_placement.engine.model import DomainName
+from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.values import DomainName
 from lws_placement.engine.preempt import WhyNobody
 
 LOW = a_group_id("low")

@@ -8,11 +8,11 @@ from tenants import KEY, Town, a_group_id
 
 from lws_placement.cluster.preempting import ComingHolds
 from lws_placement.engine.actions import EndHold, Evict, Pin, TryEvictions, WriteHold
-from lws_placement.engine.ask import Ask, Scope
 from lws_placement.engine.decide import decide
 from lws_placement.engine.foreign import is_for_pod
-from lws_placement.engine.holds import HoldState, place_of
-from lws_placement.engine.model import DomainName
+from lws_placement.engine.model.placement_request import Ask, Scope
+from lws_placement.engine.model.reservation import HoldState, place_of
+from lws_placement.engine.model.values import DomainName
 from lws_placement.engine.preempt import WhyNobody
 
 LOW = a_group_id("low")

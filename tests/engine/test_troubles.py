@@ -1,10 +1,10 @@
-"""What went wrong lately, and for how long that matters (`engine/troubles.py`)."""
+"""What went wrong lately, and for how long that matters (`engine/model/failure_history.py`)."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement.engine.model import DomainName
-from lws_placement.engine.troubles import History, Policy, Troubles
+from lws_placement.engine.model.failure_history import History, Policy, Troubles
+from lws_placement.engine.model.values import DomainName
 
 A, B = DomainName("rack", "a"), DomainName("rack", "b")
 POLICY = Policy(pass_over_s=30, pass_over_most_s=900, failures=3, window_s=1800)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lws_placement.engine.model import (
+from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     Group,
@@ -15,7 +16,6 @@ from lws_placement.engine.model import (
     Why,
 )
 from lws_placement.engine.plan import PlanMemo, plan_group
-from lws_placement.engine.snapshot import DomainSet, DomainView, NodeView
 
 KEY = "example.com/rack"
 

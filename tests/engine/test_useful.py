@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine import placing
-from lws_placement.engine.ask import Ask, Scope
 from lws_placement.engine.backfill import RoomToCome
 from lws_placement.engine.compose import place_composed, plan_composed
 from lws_placement.engine.explain import gist, waiting_note
-from lws_placement.engine.holds import Hold
 from lws_placement.engine.match import NoMatch
-from lws_placement.engine.model import (
+from lws_placement.engine.model.placement_request import Ask, Scope
+from lws_placement.engine.model.queue_order import turn_of
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     Group,
@@ -25,7 +26,6 @@ from lws_placement.engine.model import (
 from lws_placement.engine.placing import is_room_for
 from lws_placement.engine.plan import PlanMemo
 from lws_placement.engine.rooms import Rooms
-from lws_placement.engine.turn import turn_of
 from lws_placement.engine.useful import useful_part
 from lws_placement.engine.why_not import why_not_composed
 

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import (
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.values import (
     Demand,
     DomainName,
     Group,

@@ -2,7 +2,6 @@
 
 import pytest
 
-from lws_placement.engine.ask import ask_of
 from lws_placement.engine.base.group_names import parent_and_ordinal
 from lws_placement.engine.base.keys import (
     LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
@@ -14,7 +13,8 @@ from lws_placement.engine.base.whole_numbers import INT32, MOST_SIZE, whole_numb
 from lws_placement.engine.fit import meets
 from lws_placement.engine.lws.restart_budget import budget_of
 from lws_placement.engine.lws.validation import problems_of, why_not_made
-from lws_placement.engine.model import Operator, Requirement
+from lws_placement.engine.model.placement_request import ask_of
+from lws_placement.engine.model.values import Operator, Requirement
 
 NO_NUMBERS = [
     "",

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.holds import Hold
-from lws_placement.engine.model import Demand, DomainName, GroupId, Node, Occupant
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.values import Demand, DomainName, GroupId, Node, Occupant
 from lws_placement.engine.wholeness import DomainState, SteeringTable, state_of, steering
 
 KEY = "example.com/slice"

@@ -4,8 +4,8 @@ import asyncio
 
 from virtual_time import run
 
-from lws_placement.engine.ask import Ask, Scope
-from lws_placement.engine.model import Demand, Group, GroupId, Member
+from lws_placement.engine.model.placement_request import Ask, Scope
+from lws_placement.engine.model.values import Demand, Group, GroupId, Member
 from lws_placement.engine.questions import Questions
 from lws_placement.planner.refresh import Refresh
 

@@ -7,7 +7,6 @@ with the field and what to write instead.
 
 from typing import Any
 
-from lws_placement.engine.ask import ask_of, problems_of_ask
 from lws_placement.engine.base.keys import (
     GANG,
     GROUP,
@@ -18,6 +17,7 @@ from lws_placement.engine.base.keys import (
 )
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 from lws_placement.engine.lws.pod_identity import Denied
+from lws_placement.engine.model.placement_request import ask_of, problems_of_ask
 
 Raw = dict[str, Any]
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lws_placement.engine.ask import Scope, ask_of
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.base.keys import (
     ADMITTED,
@@ -37,6 +36,7 @@ from lws_placement.engine.base.keys import (
 )
 from lws_placement.engine.lws.pod_env import containers_of
 from lws_placement.engine.lws.pod_identity import drop_exclusive_terms, notes_of
+from lws_placement.engine.model.placement_request import Scope, ask_of
 
 Raw = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """Rules that a LeaderWorkerSet must keep: upstream's, with its words, and those that it lacks.
 
 Ours: the values of the exclusive-topology annotations must be label keys, and our own annotations
-(`ask.py`) must make sense; the name must leave room
+(`placement_request.py`) must make sense; the name must leave room
 for what StatefulSets append to it; claim templates stay as they are, since no StatefulSet takes
 others; a restart budget is a number. They are checked on creation and when what they are about
 changes, so that an object that was stored before us can still be edited. All problems are found,
@@ -11,7 +11,6 @@ none is raised.
 import re
 from typing import Any
 
-from lws_placement.engine.ask import problems_of_ask
 from lws_placement.engine.base.field_error import FieldError
 from lws_placement.engine.base.keys import (
     LWS_EXCLUSIVE_TOPOLOGY,
@@ -29,6 +28,7 @@ from lws_placement.engine.base.whole_numbers import (
     whole_number,
 )
 from lws_placement.engine.lws.unsupported_fields import why_nothing_is_made
+from lws_placement.engine.model.placement_request import problems_of_ask
 from lws_placement.errors import InvalidObjectError
 
 Raw = dict[str, Any]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lws_placement.engine.ask import Ask
-from lws_placement.engine.model import Demand, Rank
+from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.values import Demand, Rank
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from lws_placement.engine.ask import Ask, Layout, Scope
 from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.base.keys import GATE
+from lws_placement.engine.model.placement_request import Ask, Layout, Scope
 
 NodeName = str
 Labels = tuple[tuple[str, str], ...]

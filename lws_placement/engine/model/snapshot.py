@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from lws_placement.engine.base.quantities import plus
-from lws_placement.engine.model import DomainName, GroupId, HostPort, Node, NodeName
-from lws_placement.engine.ownership import Claim
-from lws_placement.engine.turn import Turn
+from lws_placement.engine.model.exclusivity import Claim
+from lws_placement.engine.model.queue_order import Turn
+from lws_placement.engine.model.values import DomainName, GroupId, HostPort, Node, NodeName
 
 
 @dataclass(frozen=True, slots=True)

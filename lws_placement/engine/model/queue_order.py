@@ -7,7 +7,7 @@ cannot differ.
 
 from collections.abc import Iterable, Sequence
 
-from lws_placement.engine.model import Group, GroupId, Pod
+from lws_placement.engine.model.values import Group, GroupId, Pod
 
 Turn = tuple[int, float, GroupId]
 """Sorts first whose turn comes first."""

@@ -17,9 +17,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lws_placement.engine.ask import EVERYWHERE, Scope
-from lws_placement.engine.model import Demand, DomainName, GroupId, NodeName, Rank
-from lws_placement.engine.ownership import Claim
+from lws_placement.engine.model.exclusivity import Claim
+from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
+from lws_placement.engine.model.values import Demand, DomainName, GroupId, NodeName, Rank
 
 
 class HoldState(StrEnum):
