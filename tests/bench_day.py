@@ -27,11 +27,11 @@ from rich.console import Console
 from rich.table import Table
 
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.fit.fragmentation import DomainState, state_of, steering
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import DomainSet
 from lws_placement.engine.model.values import Demand, Group, GroupId, Member, Node, Occupant, Placed
 from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
-from lws_placement.engine.wholeness import DomainState, state_of, steering
 
 KEY = "topology.example.com/slice"
 CHIPS = "google.com/tpu"

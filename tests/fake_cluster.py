@@ -27,8 +27,8 @@ from lws_placement.cluster.trouble_store import TroubleStore, fetch_troubles
 from lws_placement.cluster.world import ClusterWorld
 from lws_placement.engine.admission.pod_gating import gate_or_pin, leave_alone, stamp
 from lws_placement.engine.base.json_copy import json_copy
-from lws_placement.engine.extended_resources import with_tolerations
-from lws_placement.engine.fit import why_not_node
+from lws_placement.engine.fit.extended_resources import with_tolerations
+from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.lws.pod_identity import add_lws_identity
 from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.model.placement_request import Scope

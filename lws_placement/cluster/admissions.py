@@ -2,7 +2,7 @@
 yet.
 
 Whether admission plugin ExtendedResourceToleration is on is shown by each pod that carries our
-marker (`engine/extended_resources.py`). A group's own pods are believed before all others, and it
+marker (`engine/fit/extended_resources.py`). A group's own pods are believed before all others, and it
 is gated, so there is one, before it is planned. What the pods of others say counts only for a group
 that is planned ahead of its pods: of the few namespaces that had a marked pod last the newest pod
 each, and only if all agree. So a user who writes such a toleration into a template deceives that
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from heapq import nlargest
 
 from lws_placement.cluster.asked import Asked
-from lws_placement.engine.extended_resources import shows_plugin, tolerating
+from lws_placement.engine.fit.extended_resources import shows_plugin, tolerating
 from lws_placement.engine.larger import as_admitted
 from lws_placement.engine.model.values import GroupId, Pod
 from lws_placement.engine.model.workload import Templates

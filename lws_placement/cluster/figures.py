@@ -7,7 +7,7 @@ those domains whose view has to be looked at.
 from collections import Counter
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.wholeness import DomainState, state_of
+from lws_placement.engine.fit.fragmentation import DomainState, state_of
 from lws_placement.metrics import ClusterFigures
 
 

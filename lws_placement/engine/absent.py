@@ -17,7 +17,7 @@ from collections.abc import Iterator, Set
 from dataclasses import replace
 
 from lws_placement.engine.actions import Action, EndHold, KeepHold
-from lws_placement.engine.fit import why_not_node
+from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.snapshot import DomainView, Views
 from lws_placement.engine.model.values import Demand, DomainName, Group, GroupId, NodeName, Reason

@@ -19,14 +19,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
-from lws_placement.engine.fit import why_not_node, why_not_static
+from lws_placement.engine.fit.domain_index import Fit, fit_in
+from lws_placement.engine.fit.node_filters import why_not_node, why_not_static
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
 from lws_placement.engine.model.values import Group, GroupId, NodeName, Pod
 from lws_placement.engine.part import Part, rest_of
 from lws_placement.engine.plan import shut_for, taken
-from lws_placement.engine.room import Fit, fit_in
 from lws_placement.engine.useful import subgroup_shapes
 from lws_placement.engine.victims import Barred, Tenants, Victim, VictimKey
 

@@ -1,7 +1,7 @@
 """Plans for groups that ask for more than one domain for all: subgroups, regions, gangs.
 
 The members of such a group go to several places at once (`values.Layout`). A place is decided like
-any group's domain, by `room.fit_in`; what is added is the choice of a different domain for each
+any group's domain, by `domain_index.fit_in`; what is added is the choice of a different domain for each
 subgroup, which is a bipartite matching of subgroups and domains, and a node for the members that
 may be anywhere, mostly the leader. That one is fitted to what the subgroups leave; if it does not
 fit there, each node that could take it is tried first and the subgroups fitted around it.
@@ -17,7 +17,8 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from lws_placement.engine.match import NoMatch, match, take
+from lws_placement.engine.fit.assignment import NoMatch, match, take
+from lws_placement.engine.fit.domain_index import Fit, fit_in, why_no_room
 from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
 from lws_placement.engine.model.reservation import place_of
 from lws_placement.engine.model.snapshot import DomainView, NodeView
@@ -35,7 +36,6 @@ from lws_placement.engine.model.values import (
     Why,
 )
 from lws_placement.engine.plan import may_have, shut_for, taken
-from lws_placement.engine.room import Fit, fit_in, why_no_room
 
 _MOST_TRIES = 256
 

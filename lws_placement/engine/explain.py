@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
-from lws_placement.engine.fit import amount_in_words
+from lws_placement.engine.fit.node_filters import amount_in_words
+from lws_placement.engine.fit.refusals import classes_of
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.values import (
     Demand,
@@ -24,7 +25,6 @@ from lws_placement.engine.model.values import (
     Why,
 )
 from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody
-from lws_placement.engine.refusals import classes_of
 from lws_placement.engine.victims import Victim
 
 ROOM_IS_HELD = "its room is held for a LeaderWorkerSet group with exclusive topology"

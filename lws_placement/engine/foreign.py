@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from lws_placement.engine.actions import Action, EndHold, TryEvictions, WriteHold
 from lws_placement.engine.budgets import why_not_evicted
-from lws_placement.engine.fit import why_not_node
+from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.snapshot import NodeView, Views

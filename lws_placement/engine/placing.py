@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from lws_placement.engine.compose import place_composed, plan_composed
-from lws_placement.engine.match import NoMatch
+from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.exclusivity import answered_as
 from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
 from lws_placement.engine.model.queue_order import turn_of

@@ -1,7 +1,7 @@
 """plan_group(): one domain for the whole group and a node for each member, or NoFit with a reason
 per domain.
 
-A domain is asked in two steps: do all members fit at the same time (`room.py`), and may the group
+A domain is asked in two steps: do all members fit at the same time (`domain_index.py`), and may the group
 have it (`_taken`: nobody else holds it, overlaps it or runs in it). The first answer depends only
 on the demands and on the domain's nodes, so it is kept in an index per shape of group, sorted by
 score: a plan takes in the domains that changed, and then asks the second question of candidates
@@ -15,7 +15,10 @@ both ways give the same answer.
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 from lws_placement.engine.base.lru import Lately
-from lws_placement.engine.match import NoMatch
+from lws_placement.engine.fit.assignment import NoMatch
+from lws_placement.engine.fit.domain_index import Fit, RoomIndex, fit_in, why_no_room
+from lws_placement.engine.fit.index_cache import Rooms
+from lws_placement.engine.fit.refusals import Refusals
 from lws_placement.engine.model.exclusivity import Claim, claim_of, is_opposed, opponents
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.queue_order import earlier_of
@@ -33,9 +36,6 @@ from lws_placement.engine.model.values import (
     Why,
 )
 from lws_placement.engine.preempt import PreemptionMemo
-from lws_placement.engine.refusals import Refusals
-from lws_placement.engine.room import Fit, RoomIndex, fit_in, why_no_room
-from lws_placement.engine.rooms import Rooms
 from lws_placement.engine.score import Candidate, best
 
 _NONE: Mapping[str, DomainView] = {}

@@ -25,8 +25,8 @@ from functools import cached_property
 from lws_placement.engine.base.lru import Lately
 from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.budgets import why_not_evicted
+from lws_placement.engine.fit.assignment import NoMatch, match
 from lws_placement.engine.least_cost import Bound, LeastCosts
-from lws_placement.engine.match import NoMatch, match
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.values import (

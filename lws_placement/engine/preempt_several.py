@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from lws_placement.engine.budgets import why_not_evicted
 from lws_placement.engine.clearing import Clearing
 from lws_placement.engine.compose import place_composed
-from lws_placement.engine.match import NoMatch
+from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.snapshot import Views
 from lws_placement.engine.model.values import Group, GroupId, NodeName, Placed, Pod

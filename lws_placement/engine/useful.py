@@ -2,7 +2,7 @@
 
 A plan over all of a large cluster costs tens of milliseconds, and most nodes cannot serve the
 group, or serve it no better than others that come first. Those are left out here, with what is
-known of each shape from indexes that follow the cluster (`room.py`, `node_room.py`): the plan on
+known of each shape from indexes that follow the cluster (`domain_index.py`, `node_index.py`): the plan on
 what is left (`compose.py`) is the one that would be made on the whole cluster.
 
 What is left, for a group of n subgroups:
@@ -11,7 +11,7 @@ What is left, for a group of n subgroups:
   best of them;
 - of domains for subgroups the best n + 1 in which one fits: the other subgroups take n - 1, and a
   member of no subgroup may be in the way in one;
-- of nodes for members of no subgroup the first ones in the order in which `match.py` takes them:
+- of nodes for members of no subgroup the first ones in the order in which `assignment.py` takes them:
   as many as there are members, and as other members may have taken. A group without domains that
   has to choose among regions goes where it leaves the fewest nodes over, so it needs all of them.
 
@@ -23,13 +23,13 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from lws_placement.engine.fit.domain_index import RoomIndex
+from lws_placement.engine.fit.index_cache import Rooms
 from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView, Views
 from lws_placement.engine.model.values import DomainName, Group, Member, NodeName
 from lws_placement.engine.part import Part
 from lws_placement.engine.plan import may_have, shut_for
-from lws_placement.engine.room import RoomIndex
-from lws_placement.engine.rooms import Rooms
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ to somebody, not by the planner.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.snapshot import DomainView, Views
 from lws_placement.engine.model.values import DomainName, Group, GroupId, NodeName, Occupant
-from lws_placement.engine.room import Fit, fit_in
 
 
 @dataclass(frozen=True, slots=True)

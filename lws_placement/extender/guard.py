@@ -4,7 +4,7 @@ Firm for guarded resources only (accelerators); cpu, memory and pod slots may be
 which the planner then repairs. A *guest* (a LeaderWorkerSet's pod without a domain of its own)
 stays out of held domains altogether. Members pass untouched: their check is `bind`. Of the
 nodes that are left, `prioritize` steers to domains that are broken up already
-(`engine/wholeness.py`).
+(`engine/fit/fragmentation.py`).
 
 Down, slow or not synced: kube-scheduler goes on without us (`ignorable: true`), so foreign pods
 never wait for us (P7); a group whose room is taken meanwhile is planned again. Texts are stable,
@@ -18,11 +18,11 @@ from typing import Protocol
 from lws_placement import metrics
 from lws_placement.cluster.decode import decode_pod
 from lws_placement.engine.explain import ROOM_IS_HELD
-from lws_placement.engine.kept_room import KeptRoom, Shape
+from lws_placement.engine.fit.fragmentation import FILLS, OUTSIDE, Scores, SteeringTable, fills
+from lws_placement.engine.fit.guard_index import KeptRoom, Shape
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import Changes, DomainSet, NodeView
 from lws_placement.engine.model.values import GroupId, Pod
-from lws_placement.engine.wholeness import FILLS, OUTSIDE, Scores, SteeringTable, fills
 from lws_placement.extender.wire import (
     FilterArgs,
     FilterResult,

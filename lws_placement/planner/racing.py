@@ -12,7 +12,7 @@ from collections.abc import Sequence, Set
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api
-from lws_placement.engine.fit import why_not_node
+from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.values import Demand, NodeName
 from lws_placement.errors import ConflictError

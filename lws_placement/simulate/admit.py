@@ -13,7 +13,7 @@ from typing import Any
 from lws_placement.cluster.decode_workload import admitted_spec, decode_lws
 from lws_placement.engine.admission.pod_gating import Owner, gate_or_pin, stamp
 from lws_placement.engine.base.json_copy import json_copy
-from lws_placement.engine.extended_resources import with_tolerations
+from lws_placement.engine.fit.extended_resources import with_tolerations
 from lws_placement.engine.lws.children import leader_set, owner_reference
 from lws_placement.engine.lws.defaults import with_defaults
 from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity

@@ -24,7 +24,7 @@ from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.actions import Action, EndHold, LeaveHold, TryEvictions, WriteHold
 from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.decide import decide
-from lws_placement.engine.extended_resources import depends_on_plugin
+from lws_placement.engine.fit.extended_resources import depends_on_plugin
 from lws_placement.engine.model.failure_history import Troubles
 from lws_placement.engine.model.placement_request import Ask
 from lws_placement.engine.model.reservation import HoldState

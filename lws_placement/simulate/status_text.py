@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lws_placement.engine.fit.fragmentation import DomainState
 from lws_placement.engine.model.reservation import HoldState
-from lws_placement.engine.wholeness import DomainState
 from lws_placement.simulate.overview import DomainLine, Holder, KeyOverview, Overview
 
 Json = dict[str, Any]

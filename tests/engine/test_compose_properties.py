@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.compose import plan_composed
-from lws_placement.engine.fit import why_not_node
-from lws_placement.engine.match import take
+from lws_placement.engine.fit.assignment import take
+from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
 from lws_placement.engine.model.reservation import Hold

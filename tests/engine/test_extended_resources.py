@@ -1,4 +1,4 @@
-"""Tolerations that the API server adds for extended resources (`engine/extended_resources.py`)."""
+"""Tolerations that the API server adds for extended resources (`engine/fit/extended_resources.py`)."""
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.cluster.decode_workload import admitted_spec, decode_templates
 from lws_placement.engine.admission.pod_gating import gate_or_pin
 from lws_placement.engine.base.json_copy import json_copy
-from lws_placement.engine.extended_resources import (
+from lws_placement.engine.fit.extended_resources import (
     depends_on_plugin,
     extended_resources,
     tolerating,

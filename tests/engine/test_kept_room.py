@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement.engine.kept_room import KeptRoom, Shape
+from lws_placement.engine.fit.guard_index import KeptRoom, Shape
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import Changes, NodeView

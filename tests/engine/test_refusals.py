@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lws_placement.engine.fit.refusals import Tally, classes_of
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
@@ -21,7 +22,6 @@ from lws_placement.engine.model.values import (
     Why,
 )
 from lws_placement.engine.plan import PlanMemo, plan_group
-from lws_placement.engine.refusals import Tally, classes_of
 
 KEY = "example.com/slice"
 OTHER = GroupId("ns", "other", "uid", "gk")

@@ -1,4 +1,4 @@
-"""What a refusing domain is said to lack, and for which member (`engine/shortfall.py`)."""
+"""What a refusing domain is said to lack, and for which member (`engine/fit/shortfall.py`)."""
 
 import pytest
 

@@ -9,7 +9,8 @@ from lws_placement.engine import placing
 from lws_placement.engine.backfill import RoomToCome
 from lws_placement.engine.compose import place_composed, plan_composed
 from lws_placement.engine.explain import gist, waiting_note
-from lws_placement.engine.match import NoMatch
+from lws_placement.engine.fit.assignment import NoMatch
+from lws_placement.engine.fit.index_cache import Rooms
 from lws_placement.engine.model.placement_request import Ask, Scope
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold
@@ -25,7 +26,6 @@ from lws_placement.engine.model.values import (
 )
 from lws_placement.engine.placing import is_room_for
 from lws_placement.engine.plan import PlanMemo
-from lws_placement.engine.rooms import Rooms
 from lws_placement.engine.useful import useful_part
 from lws_placement.engine.why_not import why_not_composed
 

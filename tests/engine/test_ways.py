@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.values import (
     Demand,
@@ -14,7 +15,6 @@ from lws_placement.engine.model.values import (
     Node,
     Occupant,
 )
-from lws_placement.engine.room import Fit, fit_in
 from lws_placement.engine.ways import NoWay, Way, way_into
 
 KEY = "example.com/slice"

@@ -10,7 +10,7 @@ from lws_placement.engine.base.keys import (
     RESTART_BUDGET,
 )
 from lws_placement.engine.base.whole_numbers import INT32, MOST_SIZE, whole_number
-from lws_placement.engine.fit import meets
+from lws_placement.engine.fit.node_filters import meets
 from lws_placement.engine.lws.restart_budget import budget_of
 from lws_placement.engine.lws.validation import problems_of, why_not_made
 from lws_placement.engine.model.placement_request import ask_of

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.fit.fragmentation import DomainState, SteeringTable, state_of, steering
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.values import Demand, DomainName, GroupId, Node, Occupant
-from lws_placement.engine.wholeness import DomainState, SteeringTable, state_of, steering
 
 KEY = "example.com/slice"
 GUARDED = frozenset({"google.com/tpu"})

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from lws_placement.engine.base.quantities import minus
-from lws_placement.engine.fit import why_not_node
+from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.snapshot import NodeView
 from lws_placement.engine.model.values import Demand, Member, NodeName, Rank
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from lws_placement.engine.base.keys import GUEST_MARKER, MEMBER_MARKER
-from lws_placement.engine.fit import is_tolerated
+from lws_placement.engine.fit.node_filters import is_tolerated
 from lws_placement.engine.model.values import Demand, Pod, Taint, Toleration
 from lws_placement.engine.model.workload import Templates
 

@@ -18,8 +18,8 @@ Of several refusals the commonest counts; of a resource, the node that has most 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from lws_placement.engine.fit import why_not_static, why_port_taken
-from lws_placement.engine.match import take, takes_two
+from lws_placement.engine.fit.assignment import take, takes_two
+from lws_placement.engine.fit.node_filters import why_not_static, why_port_taken
 from lws_placement.engine.model.snapshot import DomainView, NodeView
 from lws_placement.engine.model.values import Demand, Group, Member, Reason, Shortfall, Why
 

@@ -5,10 +5,10 @@ domains and of nodes.
 from collections.abc import Callable, Sequence
 
 from lws_placement.engine.base.lru import Lately
+from lws_placement.engine.fit.domain_index import RoomIndex
+from lws_placement.engine.fit.node_index import NodeRoom
 from lws_placement.engine.model.snapshot import DomainSet, NodeView, Views
 from lws_placement.engine.model.values import Group, Member
-from lws_placement.engine.node_room import NodeRoom
-from lws_placement.engine.room import RoomIndex
 
 
 class Rooms:

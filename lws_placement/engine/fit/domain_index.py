@@ -15,12 +15,12 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lws_placement.engine.fit import why_not_node
-from lws_placement.engine.match import NoMatch, match
+from lws_placement.engine.fit.assignment import NoMatch, match
+from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.refusals import Classes, Tally
+from lws_placement.engine.fit.shortfall import why_not_all
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.values import Demand, Group, NodeName, NoFit, Rank, Reason, Why
-from lws_placement.engine.refusals import Classes, Tally
-from lws_placement.engine.shortfall import why_not_all
 
 Shape = tuple[Demand, ...]
 """The demands of a group's members, by rank."""

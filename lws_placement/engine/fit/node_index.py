@@ -1,5 +1,5 @@
 """Which nodes could take a member of groups of one shape, in the order in which a plan takes them:
-an index that follows the changes of nodes, as `room.py` does those of domains.
+an index that follows the changes of nodes, as `domain_index.py` does those of domains.
 
 It is for members that may be on any node. A node that is somebody's alone in the whole cluster is
 left out at once; whose the others are, is asked of each candidate.
@@ -11,8 +11,8 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from lws_placement.engine.fit import why_not_node
-from lws_placement.engine.match import count, take
+from lws_placement.engine.fit.assignment import count, take
+from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import NodeView, Views
 from lws_placement.engine.model.values import Demand, NodeName
@@ -110,7 +110,7 @@ class _Order:
 
 
 def _scores(demands: Sequence[Demand]) -> list[Score]:
-    """The orders in which `match.py` takes nodes, if it has any: for members that are all alike,
+    """The orders in which `assignment.py` takes nodes, if it has any: for members that are all alike,
     and for all but one.
     """
     kinds = Counter(demands)
