@@ -31,7 +31,7 @@ from lws_placement.engine.fit.fragmentation import DomainState, state_of, steeri
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import DomainSet
 from lws_placement.engine.model.values import Demand, Group, GroupId, Member, Node, Occupant, Placed
-from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
+from lws_placement.engine.planning.single_domain import PlanMemo, plan_group, plan_in_domain
 
 KEY = "topology.example.com/slice"
 CHIPS = "google.com/tpu"

@@ -1,4 +1,4 @@
-"""Which of the groups that wait keep a place from later ones (`engine/backfill.py`).
+"""Which of the groups that wait keep a place from later ones (`engine/planning/backfill.py`).
 
 Only where domains are crossed: groups that all want whole domains of one key cannot take each
 other's place, since the first in order gets each domain that becomes free. A few at a time, the
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.actions import Action, Wait
-from lws_placement.engine.backfill import RoomToCome
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.planning.backfill import RoomToCome
 
 _MOST = 8
 

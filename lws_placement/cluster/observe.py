@@ -9,7 +9,7 @@ from functools import partial
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.names import name_of
 from lws_placement.engine.model.values import GroupId
-from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.seen import LeftPlace, Seen
 from lws_placement.engine.victims import Tenants
 

@@ -22,7 +22,7 @@ from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.snapshot import DomainView, Views
 from lws_placement.engine.model.values import Demand, DomainName, Group, GroupId, NodeName, Reason
 from lws_placement.engine.placing import has_shape, names_in
-from lws_placement.engine.plan import plan_in_domain
+from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.seen import Seen
 
 

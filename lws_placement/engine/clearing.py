@@ -1,7 +1,7 @@
 """The cluster as if some of those who are there had gone, as far as that matters to one group of
 several domains, of a region or of none.
 
-A trial of who has to go is a plan (`compose.py`) on such a cluster, and there are many trials, so
+A trial of who has to go is a plan (`multi_domain.py`) on such a cluster, and there are many trials, so
 each has only the nodes that can matter: those that could serve a member as they are, and those that
 somebody who goes had to do with, with all of their domains. A node that can serve nobody cannot
 begin to while nobody leaves it or its domain, so the plan is there exactly if it is in the whole
@@ -25,9 +25,9 @@ from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
 from lws_placement.engine.model.values import Group, GroupId, NodeName, Pod
-from lws_placement.engine.part import Part, rest_of
-from lws_placement.engine.plan import shut_for, taken
-from lws_placement.engine.useful import subgroup_shapes
+from lws_placement.engine.planning.candidates import subgroup_shapes
+from lws_placement.engine.planning.single_domain import shut_for, taken
+from lws_placement.engine.planning.subset import Part, rest_of
 from lws_placement.engine.victims import Barred, Tenants, Victim, VictimKey
 
 Uids = frozenset[str]

@@ -65,7 +65,7 @@ from lws_placement.engine.placing import (
     plan_again_in,
     plan_anywhere,
 )
-from lws_placement.engine.plan import plan_in_domain
+from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.repair import (
     Refusal,

@@ -1,6 +1,6 @@
 """A group's plan, whatever its shape, and the holds that stand for it.
 
-One domain for all members is `plan.py`'s fast path; everything else is `compose.py`. What a plan
+One domain for all members is `single_domain.py`'s fast path; everything else is `multi_domain.py`. What a plan
 takes becomes one hold per domain, and one more for members that may be anywhere; their ids and
 their number make them one promise (`reservation.py`).
 """
@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from lws_placement.engine.compose import place_composed, plan_composed
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.exclusivity import answered_as
 from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
@@ -27,10 +26,11 @@ from lws_placement.engine.model.values import (
     Rank,
     Reason,
 )
-from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
+from lws_placement.engine.planning.candidates import useful_part
+from lws_placement.engine.planning.infeasible import why_not_composed
+from lws_placement.engine.planning.multi_domain import place_composed, plan_composed
+from lws_placement.engine.planning.single_domain import PlanMemo, plan_group, plan_in_domain
 from lws_placement.engine.seen import Now, Seen
-from lws_placement.engine.useful import useful_part
-from lws_placement.engine.why_not import why_not_composed
 
 
 def plan_anywhere(

@@ -5,7 +5,7 @@ trial is the very plan that would be made if they were gone (`clearing.py`). Who
 what a budget forbids and what is cheaper is as for one domain (`preempt.py`), with one difference:
 also a group that it might be beside is asked to go, if its room is needed.
 
-What is exact, as far as the plan itself is (`compose.py`):
+What is exact, as far as the plan itself is (`multi_domain.py`):
 
 - nobody is evicted where it does not help: with the victims gone the group has a plan;
 - no victim is superfluous: without any one of them it has none;
@@ -28,11 +28,11 @@ from dataclasses import dataclass
 
 from lws_placement.engine.budgets import why_not_evicted
 from lws_placement.engine.clearing import Clearing
-from lws_placement.engine.compose import place_composed
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.snapshot import Views
 from lws_placement.engine.model.values import Group, GroupId, NodeName, Placed, Pod
+from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody, in_order
 from lws_placement.engine.sparing import Sparing, Victims
 from lws_placement.engine.victims import (

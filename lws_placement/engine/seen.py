@@ -19,7 +19,7 @@ from lws_placement.engine.model.values import (
     Rank,
 )
 from lws_placement.engine.model.workload import LwsInfo, Templates
-from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.victims import Tenants
 

@@ -18,14 +18,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lws_placement.engine.actions import Action, EndHold, LookAgain, WriteHold
-from lws_placement.engine.compose import place_composed
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise
 from lws_placement.engine.model.snapshot import NodeView, Views
 from lws_placement.engine.model.values import DomainName, Group, GroupId, NodeName, Placed, Pod
-from lws_placement.engine.part import Part, rest_of
 from lws_placement.engine.placing import has_shape, holds_for, names_in, plan_again_in
-from lws_placement.engine.plan import plan_in_domain
+from lws_placement.engine.planning.multi_domain import place_composed
+from lws_placement.engine.planning.single_domain import plan_in_domain
+from lws_placement.engine.planning.subset import Part, rest_of
 from lws_placement.engine.seen import LeftPlace, Now, Seen
 from lws_placement.engine.taking_over import still_suits
 

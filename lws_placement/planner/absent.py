@@ -12,7 +12,7 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.actions import Action, KeepHold, Wait
 from lws_placement.engine.held_back import is_held_back
 from lws_placement.engine.model.values import Group, GroupId
-from lws_placement.engine.questions import Questions
+from lws_placement.engine.planning.waiting import Questions
 from lws_placement.engine.seen import Seen, living_members
 
 

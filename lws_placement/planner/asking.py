@@ -1,7 +1,7 @@
 """Which of the groups that wait are worth planning again, now that there may be room.
 
-For shapes that want one domain that is a glance (`engine/questions.py`). For the others it is a
-plan on what may serve them (`engine/useful.py`), mostly below a millisecond, but tens of them for
+For shapes that want one domain that is a glance (`engine/planning/waiting.py`). For the others it is a
+plan on what may serve them (`engine/planning/candidates.py`), mostly below a millisecond, but tens of them for
 shapes that much may serve: these looks get a fifth of the planner's time, and what changed
 meanwhile is looked at together.
 """
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.placing import is_room_for
-from lws_placement.engine.plan import PlanMemo
-from lws_placement.engine.questions import Questions
+from lws_placement.engine.planning.single_domain import PlanMemo
+from lws_placement.engine.planning.waiting import Questions
 
 _PAUSE = 4.0
 """Times as long as the looks took."""

@@ -7,7 +7,7 @@ done the group is not looked at again.
 
 A group is looked at when something of it changed, and, while it is not wholly bound, whenever room
 became free or was taken under it: placement follows events, not back-off (P5). Of the groups that
-wait for a domain only those are looked at again for which there is one (`engine/questions.py`);
+wait for a domain only those are looked at again for which there is one (`engine/planning/waiting.py`);
 what the others are told of their domains is brought up to date a few at a time.
 
 What time alone will change (a pace, a back-off, a grace that ends) is looked at again at that time:
@@ -47,8 +47,8 @@ from lws_placement.engine.foreign import decide_for_pod, is_for_pod
 from lws_placement.engine.model.queue_order import Turn, turn_of_pods
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.values import GroupId, Pod
-from lws_placement.engine.plan import PlanMemo
-from lws_placement.engine.questions import Questions
+from lws_placement.engine.planning.single_domain import PlanMemo
+from lws_placement.engine.planning.waiting import Questions
 from lws_placement.engine.seen import Seen
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.absent import AbsentGroups

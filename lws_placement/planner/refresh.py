@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from lws_placement.engine.model.values import GroupId
-from lws_placement.engine.questions import Question, Questions
+from lws_placement.engine.planning.waiting import Question, Questions
 
 _EVERY_S = 2.0
 _SOME = 50

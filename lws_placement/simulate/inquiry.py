@@ -33,7 +33,7 @@ from lws_placement.engine.model.failure_history import Troubles
 from lws_placement.engine.model.queue_order import turn_of_pods
 from lws_placement.engine.model.reservation import HoldState, Promise, promises_of
 from lws_placement.engine.model.values import Group, GroupId, Pod
-from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preempt import Nobody
 from lws_placement.engine.seen import Now, Seen, living_members
 from lws_placement.engine.succession import inherited

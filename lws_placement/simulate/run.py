@@ -30,7 +30,7 @@ from lws_placement.engine.model.placement_request import Ask
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.model.values import Group, GroupId, Member, Reason
 from lws_placement.engine.placing import plan_again_in
-from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.seen import Now, Seen, living_members
 from lws_placement.errors import InvalidObjectError
 from lws_placement.simulate.admit import Admitted, Raw, Refused, admit, leader_pod

@@ -6,11 +6,11 @@ from engine.test_compose_properties import groups, worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement.engine.compose import plan_composed
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.values import GroupId, Placed
 from lws_placement.engine.placing import is_room_for, plan_anywhere
-from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.planning.multi_domain import plan_composed
+from lws_placement.engine.planning.single_domain import PlanMemo
 
 IDS = [
     GroupId(namespace, lws, uid, key)

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.compose import plan_composed
 from lws_placement.engine.fit.assignment import take
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.exclusivity import claim_of, opponents
@@ -22,6 +21,7 @@ from lws_placement.engine.model.values import (
     Occupant,
     Placed,
 )
+from lws_placement.engine.planning.multi_domain import plan_composed
 
 SLICE, RACK, ZONE = "example.com/slice", "example.com/rack", "example.com/zone"
 ME = GroupId("ns", "llm", "uid", "me")

@@ -23,7 +23,7 @@ from lws_placement.engine.model.values import (
     Occupant,
     Placed,
 )
-from lws_placement.engine.plan import PlanMemo, plan_group, plan_in_domain
+from lws_placement.engine.planning.single_domain import PlanMemo, plan_group, plan_in_domain
 
 KEY = "example.com/slice"
 ME = GroupId("ns", "llm", "uid", "me")

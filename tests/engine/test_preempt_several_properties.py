@@ -9,10 +9,10 @@ from tenants import ME, Town, a_budget, a_demand, a_group_id
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine import preempt_several as module
 from lws_placement.engine.budgets import why_not_evicted
-from lws_placement.engine.compose import plan_composed
 from lws_placement.engine.model.placement_request import Ask, Scope
 from lws_placement.engine.model.reservation import Hold, HoldState, place_of
 from lws_placement.engine.model.values import DomainName, Group, Member, Node, Occupant, Placed
+from lws_placement.engine.planning.multi_domain import plan_composed
 from lws_placement.engine.preempt import Preemption, WhyNobody
 from lws_placement.engine.preempt_several import preempt_several
 from lws_placement.engine.victims import Victim, as_victim, may_go

@@ -16,8 +16,8 @@ from lws_placement.engine.model.values import (
     Node,
     Placed,
 )
-from lws_placement.engine.plan import PlanMemo, plan_group
-from lws_placement.engine.questions import Questions
+from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
+from lws_placement.engine.planning.waiting import Questions
 
 KEY = "example.com/slice"
 

@@ -13,7 +13,7 @@ from lws_placement.engine.model.values import (
     Shortfall,
     Why,
 )
-from lws_placement.engine.plan import plan_in_domain
+from lws_placement.engine.planning.single_domain import plan_in_domain
 
 KEY = "example.com/slice"
 TPU = "google.com/tpu"

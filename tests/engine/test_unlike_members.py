@@ -15,7 +15,7 @@ from lws_placement.engine.model.values import (
     Toleration,
     Why,
 )
-from lws_placement.engine.plan import PlanMemo, plan_group
+from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
 
 KEY = "example.com/rack"
 

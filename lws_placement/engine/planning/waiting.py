@@ -18,7 +18,7 @@ from lws_placement.engine.model.exclusivity import answered_as
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.snapshot import DomainSet
 from lws_placement.engine.model.values import Group, GroupId
-from lws_placement.engine.plan import PlanMemo
+from lws_placement.engine.planning.single_domain import PlanMemo
 
 Question = tuple[Hashable, ...]
 """What a group asks for, and from whom it keeps away."""

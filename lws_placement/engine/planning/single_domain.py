@@ -35,8 +35,8 @@ from lws_placement.engine.model.values import (
     Reason,
     Why,
 )
+from lws_placement.engine.planning.score import Candidate, best
 from lws_placement.engine.preempt import PreemptionMemo
-from lws_placement.engine.score import Candidate, best
 
 _NONE: Mapping[str, DomainView] = {}
 

@@ -8,7 +8,7 @@ fit there, each node that could take it is tried first and the subgroups fitted 
 
 Exact, within `_MOST_TRIES` nodes for such a member; beyond it the answer is "not proven", never a
 wrong yes. O(subgroup shapes x domains) fits and the matching; nothing of that is kept between
-plans. So in a large cluster a plan is made on those nodes that can matter (`useful.py`), and groups
+plans. So in a large cluster a plan is made on those nodes that can matter (`candidates.py`), and groups
 that ask for the same in the same state share one (`placing.py`).
 """
 
@@ -35,7 +35,7 @@ from lws_placement.engine.model.values import (
     Shortfall,
     Why,
 )
-from lws_placement.engine.plan import may_have, shut_for, taken
+from lws_placement.engine.planning.single_domain import may_have, shut_for, taken
 
 _MOST_TRIES = 256
 

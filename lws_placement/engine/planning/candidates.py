@@ -3,7 +3,7 @@
 A plan over all of a large cluster costs tens of milliseconds, and most nodes cannot serve the
 group, or serve it no better than others that come first. Those are left out here, with what is
 known of each shape from indexes that follow the cluster (`domain_index.py`, `node_index.py`): the plan on
-what is left (`compose.py`) is the one that would be made on the whole cluster.
+what is left (`multi_domain.py`) is the one that would be made on the whole cluster.
 
 What is left, for a group of n subgroups:
 
@@ -28,8 +28,8 @@ from lws_placement.engine.fit.index_cache import Rooms
 from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView, Views
 from lws_placement.engine.model.values import DomainName, Group, Member, NodeName
-from lws_placement.engine.part import Part
-from lws_placement.engine.plan import may_have, shut_for
+from lws_placement.engine.planning.single_domain import may_have, shut_for
+from lws_placement.engine.planning.subset import Part
 
 
 @dataclass(frozen=True, slots=True)

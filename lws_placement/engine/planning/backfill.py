@@ -16,14 +16,14 @@ from dataclasses import replace
 from itertools import islice
 
 from lws_placement.engine.base.quantities import plus
-from lws_placement.engine.compose import place_composed
 from lws_placement.engine.fit.index_cache import Rooms
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
 from lws_placement.engine.model.values import DomainName, Group, NodeName, Placed
-from lws_placement.engine.part import Part
-from lws_placement.engine.useful import Whose, useful_nodes
+from lws_placement.engine.planning.candidates import Whose, useful_nodes
+from lws_placement.engine.planning.multi_domain import place_composed
+from lws_placement.engine.planning.subset import Part
 
 _MOST_TRIES = 64
 _MOST_WAITING = 8

@@ -1,6 +1,6 @@
 """Why a group of several domains or of a region finds no room, from the indexes of its shapes.
 
-The answer is that of the plan on the whole cluster (`compose.py`), where each domain refuses the
+The answer is that of the plan on the whole cluster (`multi_domain.py`), where each domain refuses the
 group, or one of its subgroups, for itself: at the cost of what changed since it was last asked for,
 not of asking all domains again.
 """
@@ -8,12 +8,12 @@ not of asking all domains again.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lws_placement.engine.compose import place_composed
 from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
 from lws_placement.engine.model.snapshot import Views
 from lws_placement.engine.model.values import Group, Member, NoFit, Placed, Rank
-from lws_placement.engine.plan import PlanMemo, refuse
-from lws_placement.engine.useful import part_of, subgroup_shapes, useful_part
+from lws_placement.engine.planning.candidates import part_of, subgroup_shapes, useful_part
+from lws_placement.engine.planning.multi_domain import place_composed
+from lws_placement.engine.planning.single_domain import PlanMemo, refuse
 
 
 def why_not_composed(group: Group, views: Views, memo: PlanMemo) -> NoFit | None:
