@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.budgets import Budget, BudgetName
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.values import (
@@ -19,6 +18,7 @@ from lws_placement.engine.model.values import (
     PodPhase,
     Requirement,
 )
+from lws_placement.engine.preemption.disruption_budgets import Budget, BudgetName
 
 KEY = "example.com/slice"
 ME = GroupId("ns", "urgent", "uid-urgent", "me")

@@ -10,8 +10,8 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.names import name_of
 from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.planning.single_domain import PlanMemo
+from lws_placement.engine.preemption.victims import Tenants
 from lws_placement.engine.seen import LeftPlace, Seen
-from lws_placement.engine.victims import Tenants
 
 
 def observe(

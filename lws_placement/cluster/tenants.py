@@ -5,9 +5,9 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.occupants import guest_group
-from lws_placement.engine.budgets import Budget
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.values import GroupId, NodeName, Pod
+from lws_placement.engine.preemption.disruption_budgets import Budget
 
 _SPARED_S = 30.0
 

@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.values import Group, GroupId, NodeName, NoFit, Pod, Rank
-from lws_placement.engine.preempt import Nobody
-from lws_placement.engine.victims import Victim
+from lws_placement.engine.preemption.search import Nobody
+from lws_placement.engine.preemption.victims import Victim
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ from lws_placement.engine.placing import (
     plan_anywhere,
 )
 from lws_placement.engine.planning.single_domain import plan_in_domain
-from lws_placement.engine.preempt import Nobody
+from lws_placement.engine.preemption.search import Nobody
 from lws_placement.engine.repair import (
     Refusal,
     leave_for_a_better,

@@ -24,8 +24,8 @@ from lws_placement.engine.model.values import (
     Shortfall,
     Why,
 )
-from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody
-from lws_placement.engine.victims import Victim
+from lws_placement.engine.preemption.search import Nobody, Preemption, WhyNobody
+from lws_placement.engine.preemption.victims import Victim
 
 ROOM_IS_HELD = "its room is held for a LeaderWorkerSet group with exclusive topology"
 """What a foreign pod is told of a node that it is kept off; also how such pods are recognised."""

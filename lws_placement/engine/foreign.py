@@ -12,13 +12,13 @@ a while after the victim is gone, and a pod is helped once.
 from collections.abc import Iterable
 
 from lws_placement.engine.actions import Action, EndHold, TryEvictions, WriteHold
-from lws_placement.engine.budgets import why_not_evicted
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.snapshot import NodeView, Views
 from lws_placement.engine.model.values import GroupId, NodeName, Pod
-from lws_placement.engine.victims import Tenants, Victim, as_victim
+from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
+from lws_placement.engine.preemption.victims import Tenants, Victim, as_victim
 
 
 def waits_for_room(pod: Pod) -> bool:

@@ -20,8 +20,8 @@ from lws_placement.engine.model.values import (
 )
 from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.planning.single_domain import PlanMemo
-from lws_placement.engine.preempt import Nobody
-from lws_placement.engine.victims import Tenants
+from lws_placement.engine.preemption.search import Nobody
+from lws_placement.engine.preemption.victims import Tenants
 
 
 @dataclass(frozen=True, slots=True)

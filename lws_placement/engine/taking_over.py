@@ -35,10 +35,10 @@ from lws_placement.engine.placing import (
     plan_again_in,
     plan_anywhere,
 )
-from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody, preempt
-from lws_placement.engine.preempt_several import preempt_several
+from lws_placement.engine.preemption.multi_domain_search import preempt_several
+from lws_placement.engine.preemption.search import Nobody, Preemption, WhyNobody, preempt
+from lws_placement.engine.preemption.victims import Tenants, Victim
 from lws_placement.engine.seen import Now, Seen
-from lws_placement.engine.victims import Tenants, Victim
 
 
 def begin(seen: Seen, now: Now, group: Group, views: Views) -> list[Action] | Nobody:

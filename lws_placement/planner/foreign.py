@@ -10,7 +10,7 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.actions import Action
 from lws_placement.engine.foreign import preempt_for_pod
 from lws_placement.engine.model.values import GroupId, Pod
-from lws_placement.engine.victims import Tenants
+from lws_placement.engine.preemption.victims import Tenants
 
 _MOST = 5
 

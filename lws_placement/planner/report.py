@@ -21,7 +21,7 @@ from lws_placement.engine.foreign import is_for_pod
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise
 from lws_placement.engine.model.values import GroupId, Pod
-from lws_placement.engine.victims import Victim
+from lws_placement.engine.preemption.victims import Victim
 from lws_placement.planner.condition import LeaderConditions
 
 

@@ -1,6 +1,6 @@
 """How often it is looked for who could be evicted for a group of several domains.
 
-In a large cluster one such search may take seconds (`engine/preempt_several.py`), and the planner
+In a large cluster one such search may take seconds (`engine/preemption/multi_domain_search.py`), and the planner
 decides nothing meanwhile. So all of them together get a tenth of its time: where one found nobody,
 that answer stands for a while. Whether there is room is still asked with every event. In memory: a
 new planner looks at once.
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from lws_placement.engine.actions import Action, LookAgain, Wait
 from lws_placement.engine.model.values import GroupId
-from lws_placement.engine.preempt import Nobody
+from lws_placement.engine.preemption.search import Nobody
 from lws_placement.engine.seen import Seen
 
 _PAUSE = 10.0

@@ -34,11 +34,11 @@ from lws_placement.engine.model.queue_order import turn_of_pods
 from lws_placement.engine.model.reservation import HoldState, Promise, promises_of
 from lws_placement.engine.model.values import Group, GroupId, Pod
 from lws_placement.engine.planning.single_domain import PlanMemo
-from lws_placement.engine.preempt import Nobody
+from lws_placement.engine.preemption.blockers import NoWay, Way
+from lws_placement.engine.preemption.search import Nobody
+from lws_placement.engine.preemption.victims import Victim
 from lws_placement.engine.seen import Now, Seen, living_members
 from lws_placement.engine.succession import inherited
-from lws_placement.engine.victims import Victim
-from lws_placement.engine.ways import NoWay, Way
 from lws_placement.simulate.misses import Miss, Misses
 
 NO_TROUBLES: Mapping[GroupId, Troubles] = {}

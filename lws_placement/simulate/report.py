@@ -6,7 +6,7 @@ from typing import Any
 
 from lws_placement.engine.explain import domain_in_words, preemption_note
 from lws_placement.engine.model.values import NodeName, Rank
-from lws_placement.engine.ways import NoWay, Way
+from lws_placement.engine.preemption.blockers import NoWay, Way
 from lws_placement.simulate.inquiry import Answer, Inquiry
 from lws_placement.simulate.misses import Miss
 from lws_placement.simulate.run import Outcome, SetOutcome

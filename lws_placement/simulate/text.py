@@ -10,8 +10,8 @@ from lws_placement.engine.explain import domain_in_words, preemption_note
 from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
 from lws_placement.engine.model.reservation import Hold, Promise
 from lws_placement.engine.model.values import GroupId
-from lws_placement.engine.preempt import WhyNobody
-from lws_placement.engine.ways import NoWay, Way
+from lws_placement.engine.preemption.blockers import NoWay, Way
+from lws_placement.engine.preemption.search import WhyNobody
 from lws_placement.simulate.inquiry import Answer, Inquiry, Standing
 from lws_placement.simulate.misses import Miss
 from lws_placement.simulate.run import Outcome, SetOutcome, Update

@@ -1,4 +1,4 @@
-"""Who is evicted for a group, and that it is nobody in vain (`engine/preempt.py`)."""
+"""Who is evicted for a group, and that it is nobody in vain (`engine/preemption/search.py`)."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.model.values import DomainName, PodPhase
-from lws_placement.engine.preempt import (
+from lws_placement.engine.preemption.search import (
     Nobody,
     Preemption,
     PreemptionMemo,

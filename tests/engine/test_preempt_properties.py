@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tenants import ME, Town, a_budget, a_demand, a_group, a_group_id
 
 from lws_placement.engine.model.reservation import HoldState
-from lws_placement.engine.preempt import Preemption, WhyNobody, preempt
+from lws_placement.engine.preemption.search import Preemption, WhyNobody, preempt
 
 OUTRANKS = 3
 

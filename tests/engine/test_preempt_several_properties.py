@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from tenants import ME, Town, a_budget, a_demand, a_group_id
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine import preempt_several as module
-from lws_placement.engine.budgets import why_not_evicted
 from lws_placement.engine.model.placement_request import Ask, Scope
 from lws_placement.engine.model.reservation import Hold, HoldState, place_of
 from lws_placement.engine.model.values import DomainName, Group, Member, Node, Occupant, Placed
 from lws_placement.engine.planning.multi_domain import plan_composed
-from lws_placement.engine.preempt import Preemption, WhyNobody
-from lws_placement.engine.preempt_several import preempt_several
-from lws_placement.engine.victims import Victim, as_victim, may_go
+from lws_placement.engine.preemption import multi_domain_search as module
+from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
+from lws_placement.engine.preemption.multi_domain_search import preempt_several
+from lws_placement.engine.preemption.search import Preemption, WhyNobody
+from lws_placement.engine.preemption.victims import Victim, as_victim, may_go
 
 SLICE, RACK, ZONE = "example.com/slice", "example.com/rack", "example.com/zone"
 OUTRANKS = 3

@@ -10,7 +10,7 @@ from lws_placement.engine.actions import EndHold, Evict, LeaveHold, Pin, TryEvic
 from lws_placement.engine.decide import decide
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.model.values import DomainName
-from lws_placement.engine.preempt import WhyNobody
+from lws_placement.engine.preemption.search import WhyNobody
 
 LOW = a_group_id("low")
 A = DomainName(KEY, "a")

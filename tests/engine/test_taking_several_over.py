@@ -13,7 +13,7 @@ from lws_placement.engine.foreign import is_for_pod
 from lws_placement.engine.model.placement_request import Ask, Scope
 from lws_placement.engine.model.reservation import HoldState, place_of
 from lws_placement.engine.model.values import DomainName
-from lws_placement.engine.preempt import WhyNobody
+from lws_placement.engine.preemption.search import WhyNobody
 
 LOW = a_group_id("low")
 TPUS = {"google.com/tpu": 4}

@@ -1,4 +1,4 @@
-"""What would have to end for a group to fit (`engine/ways.py`)."""
+"""What would have to end for a group to fit (`engine/preemption/blockers.py`)."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ from lws_placement.engine.model.values import (
     Node,
     Occupant,
 )
-from lws_placement.engine.ways import NoWay, Way, way_into
+from lws_placement.engine.preemption.blockers import NoWay, Way, way_into
 
 KEY = "example.com/slice"
 DOMAIN = DomainName(KEY, "a")

@@ -4,9 +4,9 @@ from engine.test_preempt_several_properties import fits_without, groups, towns
 from hypothesis import given, settings
 from tenants import ME
 
-from lws_placement.engine.victims import Victim
-from lws_placement.engine.ways import NoWay, Way
-from lws_placement.engine.ways_several import way_for
+from lws_placement.engine.preemption.blockers import NoWay, Way
+from lws_placement.engine.preemption.multi_domain_blockers import way_for
+from lws_placement.engine.preemption.victims import Victim
 
 
 def ended(way, town):

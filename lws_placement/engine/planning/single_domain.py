@@ -36,7 +36,7 @@ from lws_placement.engine.model.values import (
     Why,
 )
 from lws_placement.engine.planning.score import Candidate, best
-from lws_placement.engine.preempt import PreemptionMemo
+from lws_placement.engine.preemption.search import PreemptionMemo
 
 _NONE: Mapping[str, DomainView] = {}
 

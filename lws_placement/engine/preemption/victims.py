@@ -17,12 +17,12 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lws_placement.engine.budgets import Budget, budgets_asked
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.snapshot import DomainView
 from lws_placement.engine.model.values import Group, GroupId, NodeName, Pod
+from lws_placement.engine.preemption.disruption_budgets import Budget, budgets_asked
 
 VictimKey = GroupId | str
 """The group, or the pod's UID."""

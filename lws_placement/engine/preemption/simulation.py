@@ -28,7 +28,7 @@ from lws_placement.engine.model.values import Group, GroupId, NodeName, Pod
 from lws_placement.engine.planning.candidates import subgroup_shapes
 from lws_placement.engine.planning.single_domain import shut_for, taken
 from lws_placement.engine.planning.subset import Part, rest_of
-from lws_placement.engine.victims import Barred, Tenants, Victim, VictimKey
+from lws_placement.engine.preemption.victims import Barred, Tenants, Victim, VictimKey
 
 Uids = frozenset[str]
 _NO_UIDS: Uids = frozenset()

@@ -1,14 +1,14 @@
 """The cheapest victims in one domain such that a whole group fits: nobody is evicted in vain.
 
-Victims are whole (`victims.py`), and their budgets let all of them go together (`budgets.py`). Of
+Victims are whole (`victims.py`), and their budgets let all of them go together (`disruption_budgets.py`). Of
 two sets the one whose highest priority is lower is cheaper, then the one of fewer groups, of fewer
 pods, then the names of the domain and of the victims decide.
 
 In a domain, priorities are allowed in level by level, from the lowest on, until the group fits
-with budgets kept; within a level `sparing.py` finds the fewest that have to go. Where it reaches
+with budgets kept; within a level `reprieve.py` finds the fewest that have to go. Where it reaches
 its bound the answer says that it is not proven to be the cheapest; property tests hold the rest
 against brute force. Only the domains that can still be cheapest are searched, in the order of what
-they cost at least (`least_cost.py`).
+they cost at least (`cost_index.py`).
 
 Costs: trials (a `match` each) in few domains, and bounds of those that changed. `PreemptionMemo`
 spares equal groups the same answer. Without an index of bounds every domain is looked into, with
@@ -24,9 +24,7 @@ from functools import cached_property
 
 from lws_placement.engine.base.lru import Lately
 from lws_placement.engine.base.quantities import minus, total
-from lws_placement.engine.budgets import why_not_evicted
 from lws_placement.engine.fit.assignment import NoMatch, match
-from lws_placement.engine.least_cost import Bound, LeastCosts
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.values import (
@@ -38,8 +36,10 @@ from lws_placement.engine.model.values import (
     Pod,
     Rank,
 )
-from lws_placement.engine.sparing import Sparing, Victims
-from lws_placement.engine.victims import (
+from lws_placement.engine.preemption.cost_index import Bound, LeastCosts
+from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
+from lws_placement.engine.preemption.reprieve import Sparing, Victims
+from lws_placement.engine.preemption.victims import (
     Barred,
     Bystanders,
     InTheWay,

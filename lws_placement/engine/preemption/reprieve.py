@@ -10,7 +10,7 @@ always finished.
 
 from collections.abc import Callable, Hashable, Sequence
 
-from lws_placement.engine.victims import Victim
+from lws_placement.engine.preemption.victims import Victim
 
 Victims = tuple[Victim, ...]
 

@@ -1,7 +1,7 @@
 """What would have to end for a group that goes to several domains, stays within a region, or may be
-anywhere: as `ways.py` tells it of one domain, but of all of them at once.
+anywhere: as `blockers.py` tells it of one domain, but of all of them at once.
 
-The search is that of preemption (`preempt_several.py`), with neither priorities nor budgets:
+The search is that of preemption (`multi_domain_search.py`), with neither priorities nor budgets:
 anybody may end. So it is the fewest groups, then the fewest pods, where not too many are there, and
 in any case nobody of it can be left out. It costs as much, so it is asked when a person asks.
 """
@@ -9,14 +9,14 @@ in any case nobody of it can be left out. It costs as much, so it is asked when 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from lws_placement.engine.budgets import Budget
-from lws_placement.engine.clearing import Clearing
 from lws_placement.engine.model.snapshot import Views
 from lws_placement.engine.model.values import Group, GroupId, NodeName, Pod
-from lws_placement.engine.preempt import Preemption, WhyNobody
-from lws_placement.engine.preempt_several import TRIALS, Search
-from lws_placement.engine.victims import Barred, Tenants, Victim
-from lws_placement.engine.ways import NoWay, Way
+from lws_placement.engine.preemption.blockers import NoWay, Way
+from lws_placement.engine.preemption.disruption_budgets import Budget
+from lws_placement.engine.preemption.multi_domain_search import TRIALS, Search
+from lws_placement.engine.preemption.search import Preemption, WhyNobody
+from lws_placement.engine.preemption.simulation import Clearing
+from lws_placement.engine.preemption.victims import Barred, Tenants, Victim
 
 
 def way_for(
@@ -37,7 +37,7 @@ def way_for(
 
 @dataclass(frozen=True, slots=True)
 class _Anybody:
-    """As `clearing.Who`; everybody costs the same, and no budget counts."""
+    """As `simulation.Who`; everybody costs the same, and no budget counts."""
 
     me: GroupId
     tenants: Tenants

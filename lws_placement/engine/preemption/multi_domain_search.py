@@ -1,8 +1,8 @@
 """Victims for a group that goes to several domains, stays within a region, or may be anywhere.
 
 Which domains it would take is open, so the victims are looked for in the whole cluster at once; a
-trial is the very plan that would be made if they were gone (`clearing.py`). Who may be a victim,
-what a budget forbids and what is cheaper is as for one domain (`preempt.py`), with one difference:
+trial is the very plan that would be made if they were gone (`simulation.py`). Who may be a victim,
+what a budget forbids and what is cheaper is as for one domain (`search.py`), with one difference:
 also a group that it might be beside is asked to go, if its room is needed.
 
 What is exact, as far as the plan itself is (`multi_domain.py`):
@@ -26,16 +26,16 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lws_placement.engine.budgets import why_not_evicted
-from lws_placement.engine.clearing import Clearing
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.snapshot import Views
 from lws_placement.engine.model.values import Group, GroupId, NodeName, Placed, Pod
 from lws_placement.engine.planning.multi_domain import place_composed
-from lws_placement.engine.preempt import Nobody, Preemption, WhyNobody, in_order
-from lws_placement.engine.sparing import Sparing, Victims
-from lws_placement.engine.victims import (
+from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
+from lws_placement.engine.preemption.reprieve import Sparing, Victims
+from lws_placement.engine.preemption.search import Nobody, Preemption, WhyNobody, in_order
+from lws_placement.engine.preemption.simulation import Clearing
+from lws_placement.engine.preemption.victims import (
     Barred,
     Budgets,
     Tenants,
@@ -71,7 +71,7 @@ def preempt_several(
 
 @dataclass(frozen=True, slots=True)
 class _Outranked:
-    """As `clearing.Who`."""
+    """As `simulation.Who`."""
 
     outranks: int
     tenants: Tenants

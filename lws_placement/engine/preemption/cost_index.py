@@ -1,5 +1,5 @@
 """What a group would have to evict in a domain at least: an index that follows a `DomainSet`, so
-that `preempt.py` searches the few domains that can be cheapest.
+that `search.py` searches the few domains that can be cheapest.
 
 Of each domain the index keeps facts that are true whoever asks: the groups that run there, what
 would be free without groups and without those who are going, and what its foreign pods take, by
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from lws_placement.engine.base.quantities import total
 from lws_placement.engine.model.snapshot import DomainSet, DomainView
 from lws_placement.engine.model.values import Group, GroupId, Pod
-from lws_placement.engine.victims import Tenants, is_back_at_once
+from lws_placement.engine.preemption.victims import Tenants, is_back_at_once
 
 Bound = tuple[int, int, int, str]
 """Highest priority, groups, pods, domain value; less is cheaper."""
