@@ -18,9 +18,9 @@ from heapq import nlargest
 
 from lws_placement.cluster.asked import Asked
 from lws_placement.engine.fit.extended_resources import shows_plugin, tolerating
-from lws_placement.engine.larger import as_admitted
 from lws_placement.engine.model.values import GroupId, Pod
 from lws_placement.engine.model.workload import Templates
+from lws_placement.engine.reconcile.admitted_demand import as_admitted
 
 _WITNESSES = 3
 _REMEMBERED = 1000

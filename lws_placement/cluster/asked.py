@@ -7,8 +7,8 @@ any more, and learns it from the next pods.
 
 from dataclasses import dataclass, field
 
-from lws_placement.engine.larger import Admitted
 from lws_placement.engine.model.values import Demand, GroupId, Pod, Rank
+from lws_placement.engine.reconcile.admitted_demand import Admitted
 
 _SETS = 10_000
 _REVISIONS = 16

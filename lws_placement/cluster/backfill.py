@@ -8,10 +8,10 @@ first in order; when one of them has its room, the next is asked.
 from collections.abc import Sequence
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.actions import Action, Wait
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.planning.backfill import RoomToCome
+from lws_placement.engine.reconcile.actions import Action, Wait
 
 _MOST = 8
 

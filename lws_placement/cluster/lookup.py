@@ -20,7 +20,7 @@ from lws_placement.engine.base.quantities import first_lack
 from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.reservation import Promise
 from lws_placement.engine.model.values import GroupId, MemberInfo
-from lws_placement.engine.placing import has_shape, is_away, is_outside
+from lws_placement.engine.reconcile.placement import has_shape, is_away, is_outside
 
 _PLAN_S = 0.3
 _LOOK_S = 0.01

@@ -1,4 +1,4 @@
-"""One group as the cache has it: what `engine/decide.py` is asked about.
+"""One group as the cache has it: what `engine/reconcile/decide.py` is asked about.
 
 The planner and the verbs that explain its decisions look through the same eyes.
 """
@@ -11,7 +11,7 @@ from lws_placement.cluster.names import name_of
 from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preemption.victims import Tenants
-from lws_placement.engine.seen import LeftPlace, Seen
+from lws_placement.engine.reconcile.group_state import LeftPlace, Seen
 
 
 def observe(

@@ -26,7 +26,7 @@ from lws_placement.engine.model.exclusivity import Claim, opponents
 from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
 from lws_placement.engine.model.reservation import Hold, HoldState, place_of
 from lws_placement.engine.model.values import DomainName, GroupId, Pod
-from lws_placement.engine.placing import own_place
+from lws_placement.engine.reconcile.placement import own_place
 from lws_placement.errors import ApiError, ConflictError, InvalidObjectError, NotFoundError
 from lws_placement.extender.wire import BindArgs, BindResult, PreemptArgs, PreemptResult
 from lws_placement.metrics import Bind

@@ -1,4 +1,4 @@
-"""Groups that hold something and have no pod, and who waits while they do (`engine/absent.py`).
+"""Groups that hold something and have no pod, and who waits while they do (`engine/reconcile/vacant_holds.py`).
 
 Such a group is looked at when something of it changed, when somebody begins to wait who asks for
 what nobody asked for before, and, a few at a time, when room has changed. In memory: a new planner
@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.actions import Action, KeepHold, Wait
-from lws_placement.engine.held_back import is_held_back
 from lws_placement.engine.model.values import Group, GroupId
 from lws_placement.engine.planning.waiting import Questions
-from lws_placement.engine.seen import Seen, living_members
+from lws_placement.engine.reconcile.actions import Action, KeepHold, Wait
+from lws_placement.engine.reconcile.foreign_gates import is_held_back
+from lws_placement.engine.reconcile.group_state import Seen, living_members
 
 
 class AbsentGroups:

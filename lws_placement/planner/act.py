@@ -18,7 +18,11 @@ from lws_placement.cluster.decode import decode_pod
 from lws_placement.cluster.eviction import Evictions
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.trouble_store import Remembered, TroubleStore
-from lws_placement.engine.actions import (
+from lws_placement.engine.admission.pod_gating import pinned_affinity
+from lws_placement.engine.model.placement_request import EVERYWHERE
+from lws_placement.engine.model.reservation import Hold, HoldState, Promise
+from lws_placement.engine.model.values import GroupId, Pod
+from lws_placement.engine.reconcile.actions import (
     Action,
     Blocked,
     DeletePod,
@@ -35,11 +39,7 @@ from lws_placement.engine.actions import (
     Wait,
     WriteHold,
 )
-from lws_placement.engine.admission.pod_gating import pinned_affinity
-from lws_placement.engine.model.placement_request import EVERYWHERE
-from lws_placement.engine.model.reservation import Hold, HoldState, Promise
-from lws_placement.engine.model.values import GroupId, Pod
-from lws_placement.engine.seen import is_elsewhere, is_or_may_be_in
+from lws_placement.engine.reconcile.group_state import is_elsewhere, is_or_may_be_in
 from lws_placement.errors import (
     ApiError,
     ConflictError,

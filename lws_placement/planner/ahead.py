@@ -7,7 +7,7 @@ yet; only a hold can come of that, and pods that come before it is written are g
 
 Ahead of its pods a group has the last turn of all: it takes what nobody who waits can use, evicts
 nobody, and waits for nothing. It is planned ahead once: when its hold ends because no pod came and
-somebody else waits for the room (`engine/absent.py`), it is planned with its pods. Nothing is
+somebody else waits for the room (`engine/reconcile/vacant_holds.py`), it is planned with its pods. Nothing is
 planned ahead of a set whose groups have no ordinals, as nobody knows a key before its leader comes,
 nor while the set has several revisions, or one that is not what it says now, as it is not
 known what a new pod will carry; nor if its pods will carry scheduling gates of others, as nobody
@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.actions import Action, Pin, WriteHold
 from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.model.values import GroupId, MemberInfo, Pod
 from lws_placement.engine.model.workload import LwsInfo
-from lws_placement.engine.seen import Seen
+from lws_placement.engine.reconcile.actions import Action, Pin, WriteHold
+from lws_placement.engine.reconcile.group_state import Seen
 
 _LAST_PRIORITY = -(2**31)
 _MOST = 1000

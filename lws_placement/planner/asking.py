@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.model.values import GroupId
-from lws_placement.engine.placing import is_room_for
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.planning.waiting import Questions
+from lws_placement.engine.reconcile.placement import is_room_for
 
 _PAUSE = 4.0
 """Times as long as the looks took."""

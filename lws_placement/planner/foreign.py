@@ -1,16 +1,16 @@
 """Foreign pods that kube-scheduler has no room for: which of them groups are to be evicted for.
 
 A pod is looked at when it begins to wait and, a few at a time, when room has changed since; it is
-helped once (`engine/foreign.py`). Kept in memory: a new planner may help it once more.
+helped once (`engine/reconcile/foreign_preemption.py`). Kept in memory: a new planner may help it once more.
 """
 
 from collections.abc import Callable, Iterator
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.actions import Action
-from lws_placement.engine.foreign import preempt_for_pod
 from lws_placement.engine.model.values import GroupId, Pod
 from lws_placement.engine.preemption.victims import Tenants
+from lws_placement.engine.reconcile.actions import Action
+from lws_placement.engine.reconcile.foreign_preemption import preempt_for_pod
 
 _MOST = 5
 

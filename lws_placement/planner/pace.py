@@ -7,8 +7,8 @@ direction.
 
 from collections.abc import Callable, Sequence
 
-from lws_placement.engine.actions import Action, DeletePod, EndHold, KeepHold, LeaveHold
 from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.reconcile.actions import Action, DeletePod, EndHold, KeepHold, LeaveHold
 
 
 class Pace:

@@ -30,7 +30,12 @@ from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
-from lws_placement.engine.actions import (
+from lws_placement.engine.model.queue_order import Turn, turn_of_pods
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.values import GroupId, Pod
+from lws_placement.engine.planning.single_domain import PlanMemo
+from lws_placement.engine.planning.waiting import Questions
+from lws_placement.engine.reconcile.actions import (
     Action,
     Blocked,
     EndHold,
@@ -42,14 +47,9 @@ from lws_placement.engine.actions import (
     Wait,
     WriteHold,
 )
-from lws_placement.engine.decide import decide
-from lws_placement.engine.foreign import decide_for_pod, is_for_pod
-from lws_placement.engine.model.queue_order import Turn, turn_of_pods
-from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.values import GroupId, Pod
-from lws_placement.engine.planning.single_domain import PlanMemo
-from lws_placement.engine.planning.waiting import Questions
-from lws_placement.engine.seen import Seen
+from lws_placement.engine.reconcile.decide import decide
+from lws_placement.engine.reconcile.foreign_preemption import decide_for_pod, is_for_pod
+from lws_placement.engine.reconcile.group_state import Seen
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.absent import AbsentGroups
 from lws_placement.planner.act import Actor

@@ -14,14 +14,14 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.names import name_of
-from lws_placement.engine.actions import Blocked, Topic, Wait
 from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.explain import gist, victims_in_words, waiting_note
-from lws_placement.engine.foreign import is_for_pod
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise
 from lws_placement.engine.model.values import GroupId, Pod
 from lws_placement.engine.preemption.victims import Victim
+from lws_placement.engine.reconcile.actions import Blocked, Topic, Wait
+from lws_placement.engine.reconcile.foreign_preemption import is_for_pod
 from lws_placement.planner.condition import LeaderConditions
 
 

@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lws_placement.engine.actions import Action, LookAgain, Wait
 from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.preemption.search import Nobody
-from lws_placement.engine.seen import Seen
+from lws_placement.engine.reconcile.actions import Action, LookAgain, Wait
+from lws_placement.engine.reconcile.group_state import Seen
 
 _PAUSE = 10.0
 """Times as long as the search took, for each group that is searched for."""

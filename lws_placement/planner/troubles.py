@@ -21,12 +21,12 @@ from collections.abc import Callable, Iterable, Sequence
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.identity import leader_uid
 from lws_placement.cluster.trouble_store import Remembered
-from lws_placement.engine.actions import Action, LeaveHold
 from lws_placement.engine.model.failure_history import History, Policy, Troubles
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.values import DomainName, GroupId, Pod
-from lws_placement.engine.repair import failed_by_node
-from lws_placement.engine.seen import Seen, living_members
+from lws_placement.engine.reconcile.actions import Action, LeaveHold
+from lws_placement.engine.reconcile.group_state import Seen, living_members
+from lws_placement.engine.reconcile.repair import failed_by_node
 
 _NOTHING = History()
 

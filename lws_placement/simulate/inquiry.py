@@ -1,7 +1,7 @@
 """How a group stands, and why: the planner's own decision about it, asked without acting on it.
 
 The cache may be that of a real cluster, read once, or one that `run.py` filled from files; either
-way the answer comes from `engine/decide.py` on what `cluster/observe.py` sees, so it is what the
+way the answer comes from `engine/reconcile/decide.py` on what `cluster/observe.py` sees, so it is what the
 planner would do now.
 """
 
@@ -15,7 +15,17 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.names import name_of
 from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
-from lws_placement.engine.actions import (
+from lws_placement.engine.base.whole_numbers import whole_number
+from lws_placement.engine.explain import victims_in_words, waiting_note
+from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.queue_order import turn_of_pods
+from lws_placement.engine.model.reservation import HoldState, Promise, promises_of
+from lws_placement.engine.model.values import Group, GroupId, Pod
+from lws_placement.engine.planning.single_domain import PlanMemo
+from lws_placement.engine.preemption.blockers import NoWay, Way
+from lws_placement.engine.preemption.search import Nobody
+from lws_placement.engine.preemption.victims import Victim
+from lws_placement.engine.reconcile.actions import (
     Action,
     Blocked,
     DeletePod,
@@ -26,19 +36,9 @@ from lws_placement.engine.actions import (
     Wait,
     WriteHold,
 )
-from lws_placement.engine.base.whole_numbers import whole_number
-from lws_placement.engine.decide import decide
-from lws_placement.engine.explain import victims_in_words, waiting_note
-from lws_placement.engine.model.failure_history import Troubles
-from lws_placement.engine.model.queue_order import turn_of_pods
-from lws_placement.engine.model.reservation import HoldState, Promise, promises_of
-from lws_placement.engine.model.values import Group, GroupId, Pod
-from lws_placement.engine.planning.single_domain import PlanMemo
-from lws_placement.engine.preemption.blockers import NoWay, Way
-from lws_placement.engine.preemption.search import Nobody
-from lws_placement.engine.preemption.victims import Victim
-from lws_placement.engine.seen import Now, Seen, living_members
-from lws_placement.engine.succession import inherited
+from lws_placement.engine.reconcile.decide import decide
+from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
+from lws_placement.engine.reconcile.succession import inherited
 from lws_placement.simulate.misses import Miss, Misses
 
 NO_TROUBLES: Mapping[GroupId, Troubles] = {}

@@ -9,10 +9,10 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.explain import nearness
 from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
 from lws_placement.engine.model.values import DomainName, Group, NoFit, Reason
-from lws_placement.engine.placing import question_of
 from lws_placement.engine.preemption.blockers import NoWay, Way, way_into
 from lws_placement.engine.preemption.multi_domain_blockers import way_for
 from lws_placement.engine.preemption.victims import Tenants
+from lws_placement.engine.reconcile.placement import question_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,17 +21,23 @@ from lws_placement.cluster.decode import UNREADABLE
 from lws_placement.cluster.mirror import Intake
 from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
-from lws_placement.engine.actions import Action, EndHold, LeaveHold, TryEvictions, WriteHold
 from lws_placement.engine.base.group_names import group_key
-from lws_placement.engine.decide import decide
 from lws_placement.engine.fit.extended_resources import depends_on_plugin
 from lws_placement.engine.model.failure_history import Troubles
 from lws_placement.engine.model.placement_request import Ask
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.model.values import Group, GroupId, Member, Reason
-from lws_placement.engine.placing import plan_again_in
 from lws_placement.engine.planning.single_domain import PlanMemo
-from lws_placement.engine.seen import Now, Seen, living_members
+from lws_placement.engine.reconcile.actions import (
+    Action,
+    EndHold,
+    LeaveHold,
+    TryEvictions,
+    WriteHold,
+)
+from lws_placement.engine.reconcile.decide import decide
+from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
+from lws_placement.engine.reconcile.placement import plan_again_in
 from lws_placement.errors import InvalidObjectError
 from lws_placement.simulate.admit import Admitted, Raw, Refused, admit, leader_pod
 from lws_placement.simulate.documents import as_stored, by_kind

@@ -14,7 +14,7 @@ from lws_placement.cluster.eviction import Evictions
 from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.model.values import GroupId, Operator, Requirement
 from lws_placement.engine.preemption.disruption_budgets import Budget, BudgetName
-from lws_placement.engine.seen import Now, Seen, living_members
+from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
 from lws_placement.errors import ApiError, ConflictError
 
 

@@ -1,17 +1,17 @@
-"""What a group without a pod keeps, and for whom it gives it up (`engine/absent.py`)."""
+"""What a group without a pod keeps, and for whom it gives it up (`engine/reconcile/vacant_holds.py`)."""
 
 from dataclasses import replace
 
 import pytest
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.absent import without_pods
-from lws_placement.engine.actions import EndHold, KeepHold
 from lws_placement.engine.model.placement_request import Ask, Layout
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.values import Demand, DomainName, Group, GroupId, Member, Node
 from lws_placement.engine.model.workload import LwsInfo, Templates
-from lws_placement.engine.seen import Seen
+from lws_placement.engine.reconcile.actions import EndHold, KeepHold
+from lws_placement.engine.reconcile.group_state import Seen
+from lws_placement.engine.reconcile.vacant_holds import without_pods
 
 SLICE, RACK = "example.com/slice", "example.com/rack"
 CHIPS = Demand(resources=(("google.com/tpu", 4), ("pods", 1)))

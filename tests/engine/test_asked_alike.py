@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.values import GroupId, Placed
-from lws_placement.engine.placing import is_room_for, plan_anywhere
 from lws_placement.engine.planning.multi_domain import plan_composed
 from lws_placement.engine.planning.single_domain import PlanMemo
+from lws_placement.engine.reconcile.placement import is_room_for, plan_anywhere
 
 IDS = [
     GroupId(namespace, lws, uid, key)

@@ -6,7 +6,6 @@ import pytest
 
 from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.actions import Wait
 from lws_placement.engine.model.placement_request import Ask, Layout, Scope
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold, place_of
@@ -22,6 +21,7 @@ from lws_placement.engine.model.values import (
 )
 from lws_placement.engine.planning.backfill import RoomToCome
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
+from lws_placement.engine.reconcile.actions import Wait
 
 SLICE, RACK = "example.com/slice", "example.com/rack"
 CHIP = Demand(resources=(("tpu", 1),))

@@ -1,4 +1,4 @@
-"""What the planner does for one group, case by case (`engine/decide.py`)."""
+"""What the planner does for one group, case by case (`engine/reconcile/decide.py`)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,17 +6,6 @@ from dataclasses import replace
 import pytest
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.actions import (
-    Action,
-    Blocked,
-    DeletePod,
-    EndHold,
-    LeaveHold,
-    Pin,
-    Wait,
-    WriteHold,
-)
-from lws_placement.engine.decide import decide
 from lws_placement.engine.model.placement_request import Ask
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.values import (
@@ -29,7 +18,18 @@ from lws_placement.engine.model.values import (
     Pod,
 )
 from lws_placement.engine.model.workload import LwsInfo, Templates
-from lws_placement.engine.seen import Seen
+from lws_placement.engine.reconcile.actions import (
+    Action,
+    Blocked,
+    DeletePod,
+    EndHold,
+    LeaveHold,
+    Pin,
+    Wait,
+    WriteHold,
+)
+from lws_placement.engine.reconcile.decide import decide
+from lws_placement.engine.reconcile.group_state import Seen
 
 KEY = "example.com/slice"
 GROUP = GroupId("ns", "llm", "lws-uid", "key-0")

@@ -1,15 +1,20 @@
-"""Groups that are evicted whole for one foreign pod (`engine/foreign.py`)."""
+"""Groups that are evicted whole for one foreign pod (`engine/reconcile/foreign_preemption.py`)."""
 
 from dataclasses import replace
 
 import pytest
 from tenants import KEY, Town, a_budget, a_demand, a_group_id
 
-from lws_placement.engine.actions import EndHold, TryEvictions, WriteHold
-from lws_placement.engine.foreign import decide_for_pod, is_for_pod, preempt_for_pod, waits_for_room
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.values import DomainName, GroupId, Node
+from lws_placement.engine.reconcile.actions import EndHold, TryEvictions, WriteHold
+from lws_placement.engine.reconcile.foreign_preemption import (
+    decide_for_pod,
+    is_for_pod,
+    preempt_for_pod,
+    waits_for_room,
+)
 
 LOW = a_group_id("low")
 

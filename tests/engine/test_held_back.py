@@ -1,4 +1,4 @@
-"""Groups whose pods carry scheduling gates of others (`engine/held_back.py`)."""
+"""Groups whose pods carry scheduling gates of others (`engine/reconcile/foreign_gates.py`)."""
 
 from dataclasses import replace
 
@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lws_placement import keys
-from lws_placement.engine.actions import Blocked, DeletePod, EndHold, Hindrance, Pin
-from lws_placement.engine.decide import decide
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.model.values import Group, GroupId, Member
+from lws_placement.engine.reconcile.actions import Blocked, DeletePod, EndHold, Hindrance, Pin
+from lws_placement.engine.reconcile.decide import decide
 
 QUOTA = "kueue.x-k8s.io/admission"
 BOTH = {"gates": (QUOTA, keys.GATE)}

@@ -1,4 +1,4 @@
-"""What is expected of members whose like came out larger than their template (`engine/larger.py`,
+"""What is expected of members whose like came out larger than their template (`engine/reconcile/admitted_demand.py`,
 `cluster/asked.py`).
 """
 
@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lws_placement.cluster.asked import Asked
-from lws_placement.engine.actions import DeletePod, Pin, Tell, Topic, WriteHold
-from lws_placement.engine.decide import decide
-from lws_placement.engine.larger import Admitted, as_admitted, at_least
 from lws_placement.engine.model.reservation import promises_of
 from lws_placement.engine.model.values import Demand, HostPort, NodeTerm, Operator, Requirement
 from lws_placement.engine.model.workload import Templates
+from lws_placement.engine.reconcile.actions import DeletePod, Pin, Tell, Topic, WriteHold
+from lws_placement.engine.reconcile.admitted_demand import Admitted, as_admitted, at_least
+from lws_placement.engine.reconcile.decide import decide
 
 PORT = HostPort("0.0.0.0", "TCP", 80)
 

@@ -1,4 +1,4 @@
-"""Each step of taking a domain over, of the preemptor and of the victim (`taking_over.py`)."""
+"""Each step of taking a domain over, of the preemptor and of the victim (`handover.py`)."""
 
 from dataclasses import replace
 
@@ -6,11 +6,18 @@ import pytest
 from engine.test_decide import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, kinds
 from tenants import KEY, Town, a_budget, a_group_id
 
-from lws_placement.engine.actions import EndHold, Evict, LeaveHold, Pin, TryEvictions, WriteHold
-from lws_placement.engine.decide import decide
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.model.values import DomainName
 from lws_placement.engine.preemption.search import WhyNobody
+from lws_placement.engine.reconcile.actions import (
+    EndHold,
+    Evict,
+    LeaveHold,
+    Pin,
+    TryEvictions,
+    WriteHold,
+)
+from lws_placement.engine.reconcile.decide import decide
 
 LOW = a_group_id("low")
 A = DomainName(KEY, "a")

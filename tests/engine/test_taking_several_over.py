@@ -1,4 +1,4 @@
-"""Taking several domains over: their holds count only together (`taking_over.py`)."""
+"""Taking several domains over: their holds count only together (`handover.py`)."""
 
 from dataclasses import replace
 
@@ -7,13 +7,13 @@ from engine.test_decide import GROUP, WHOLE_NODE, a_hold, a_member, a_seen
 from tenants import KEY, Town, a_group_id
 
 from lws_placement.cluster.preempting import ComingHolds
-from lws_placement.engine.actions import EndHold, Evict, Pin, TryEvictions, WriteHold
-from lws_placement.engine.decide import decide
-from lws_placement.engine.foreign import is_for_pod
 from lws_placement.engine.model.placement_request import Ask, Scope
 from lws_placement.engine.model.reservation import HoldState, place_of
 from lws_placement.engine.model.values import DomainName
 from lws_placement.engine.preemption.search import WhyNobody
+from lws_placement.engine.reconcile.actions import EndHold, Evict, Pin, TryEvictions, WriteHold
+from lws_placement.engine.reconcile.decide import decide
+from lws_placement.engine.reconcile.foreign_preemption import is_for_pod
 
 LOW = a_group_id("low")
 TPUS = {"google.com/tpu": 4}

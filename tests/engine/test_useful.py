@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine import placing
 from lws_placement.engine.explain import gist, waiting_note
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.index_cache import Rooms
@@ -22,12 +21,13 @@ from lws_placement.engine.model.values import (
     Occupant,
     Placed,
 )
-from lws_placement.engine.placing import is_room_for
 from lws_placement.engine.planning.backfill import RoomToCome
 from lws_placement.engine.planning.candidates import useful_part
 from lws_placement.engine.planning.infeasible import why_not_composed
 from lws_placement.engine.planning.multi_domain import place_composed, plan_composed
 from lws_placement.engine.planning.single_domain import PlanMemo
+from lws_placement.engine.reconcile import placement as placing
+from lws_placement.engine.reconcile.placement import is_room_for
 
 NODES = 14
 EARLIER = GroupId("ns", "other", "uid2", "earlier")

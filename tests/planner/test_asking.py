@@ -5,7 +5,7 @@ import asyncio
 from evictions import told
 
 from lws_placement import keys
-from lws_placement.engine import placing
+from lws_placement.engine.reconcile import placement as placing
 
 GANGS = 20
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from bench.objects import a_member
 from bench.world import a_large_cluster
 
-from lws_placement.engine.actions import Pin, WriteHold
 from lws_placement.engine.model.failure_history import Policy
+from lws_placement.engine.reconcile.actions import Pin, WriteHold
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 from lws_placement.planner.troubles import TroubleBook

@@ -1,8 +1,8 @@
 """How often a group may be moved, and how long its domain is kept for it."""
 
-from lws_placement.engine.actions import DeletePod, EndHold
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.values import Demand, DomainName, GroupId, Pod
+from lws_placement.engine.reconcile.actions import DeletePod, EndHold
 from lws_placement.planner.pace import Pace
 
 GROUP = GroupId("ns", "llm", "uid", "key")

@@ -5,7 +5,7 @@ import asyncio
 from evictions import HIGH, forbid_evictions, low_has_the_only_slice, told
 
 from lws_placement import keys
-from lws_placement.engine import taking_over
+from lws_placement.engine.reconcile import handover as taking_over
 
 SEARCH_S = 2.0
 

@@ -4,7 +4,7 @@ A hold outlives every process, because it is an object in the API server; this m
 value and the questions asked of it. `ACTIVE` means the group's pods may be pinned and bound there;
 `LEAVING` means the group has been moved away but may still have pods there, so the domain stays
 shut until a quorum list shows none. `COMING` means that others are being evicted for the group
-(`taking_over.py`): nobody else gets the domain, and it becomes ACTIVE when they are gone.
+(`handover.py`): nobody else gets the domain, and it becomes ACTIVE when they are gone.
 
 A plan that takes several domains (subgroups) writes a hold on each, with the plan's id and how many
 there are; together they are a *promise*, which counts only while every one of them is there and

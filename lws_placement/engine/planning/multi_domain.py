@@ -9,7 +9,7 @@ fit there, each node that could take it is tried first and the subgroups fitted 
 Exact, within `_MOST_TRIES` nodes for such a member; beyond it the answer is "not proven", never a
 wrong yes. O(subgroup shapes x domains) fits and the matching; nothing of that is kept between
 plans. So in a large cluster a plan is made on those nodes that can matter (`candidates.py`), and groups
-that ask for the same in the same state share one (`placing.py`).
+that ask for the same in the same state share one (`placement.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -14,8 +14,8 @@ from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.reservation import Promise
 from lws_placement.engine.model.snapshot import Views
 from lws_placement.engine.model.values import Demand, NodeName, Rank
-from lws_placement.engine.placing import is_outside
-from lws_placement.engine.seen import Now
+from lws_placement.engine.reconcile.group_state import Now
+from lws_placement.engine.reconcile.placement import is_outside
 
 
 def why_not_kept(now: Now, promise: Promise, views: Views) -> str:

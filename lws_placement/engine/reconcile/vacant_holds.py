@@ -1,5 +1,5 @@
 """What becomes of the holds of a group that has no pod: planned ahead of its pods, or between two
-incarnations of them; or none that anybody could run (`held_back.py`).
+incarnations of them; or none that anybody could run (`foreign_gates.py`).
 
 Facts end them, not time. A group that is not to be any more (its LeaderWorkerSet is gone, is not
 ours any more, or was scaled below it) loses them at once. One that is wanted as it is held keeps
@@ -16,14 +16,14 @@ is: the price of a wrong yes is that the absent group is planned when its pods c
 from collections.abc import Iterator, Set
 from dataclasses import replace
 
-from lws_placement.engine.actions import Action, EndHold, KeepHold
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.snapshot import DomainView, Views
 from lws_placement.engine.model.values import Demand, DomainName, Group, GroupId, NodeName, Reason
-from lws_placement.engine.placing import has_shape, names_in
 from lws_placement.engine.planning.single_domain import plan_in_domain
-from lws_placement.engine.seen import Seen
+from lws_placement.engine.reconcile.actions import Action, EndHold, KeepHold
+from lws_placement.engine.reconcile.group_state import Seen
+from lws_placement.engine.reconcile.placement import has_shape, names_in
 
 
 def without_pods(seen: Seen, views: Views) -> list[Action]:

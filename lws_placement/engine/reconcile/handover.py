@@ -24,21 +24,28 @@ preemptor, in 3. and only as far as their room is needed by then.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lws_placement.engine.actions import Action, EndHold, Evict, LeaveHold, TryEvictions, WriteHold
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise
 from lws_placement.engine.model.snapshot import Views
 from lws_placement.engine.model.values import Group, GroupId, Placed
-from lws_placement.engine.placing import (
+from lws_placement.engine.preemption.multi_domain_search import preempt_several
+from lws_placement.engine.preemption.search import Nobody, Preemption, WhyNobody, preempt
+from lws_placement.engine.preemption.victims import Tenants, Victim
+from lws_placement.engine.reconcile.actions import (
+    Action,
+    EndHold,
+    Evict,
+    LeaveHold,
+    TryEvictions,
+    WriteHold,
+)
+from lws_placement.engine.reconcile.group_state import Now, Seen
+from lws_placement.engine.reconcile.placement import (
     has_shape,
     holds_for,
     names_in,
     plan_again_in,
     plan_anywhere,
 )
-from lws_placement.engine.preemption.multi_domain_search import preempt_several
-from lws_placement.engine.preemption.search import Nobody, Preemption, WhyNobody, preempt
-from lws_placement.engine.preemption.victims import Tenants, Victim
-from lws_placement.engine.seen import Now, Seen
 
 
 def begin(seen: Seen, now: Now, group: Group, views: Views) -> list[Action] | Nobody:

@@ -30,7 +30,7 @@ from lws_placement.engine.planning.candidates import useful_part
 from lws_placement.engine.planning.infeasible import why_not_composed
 from lws_placement.engine.planning.multi_domain import place_composed, plan_composed
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group, plan_in_domain
-from lws_placement.engine.seen import Now, Seen
+from lws_placement.engine.reconcile.group_state import Now, Seen
 
 
 def plan_anywhere(

@@ -5,7 +5,7 @@ is a new one: its leader has another name and another key, and mostly comes whil
 still Terminating. What the set wants back is the domain, where its weights are cached. So a group
 that waits takes over the hold of one of its set that is *over* (without a living leader):
 
-1. It writes its own hold there, COMING, beside the other's, as for a preemption (`taking_over.py`):
+1. It writes its own hold there, COMING, beside the other's, as for a preemption (`handover.py`):
    nobody else gets the domain meanwhile. Nobody is evicted for it: the old pods go by themselves,
    in their own time.
 2. When they are gone the old hold ends, and the new one becomes ACTIVE.
@@ -17,17 +17,17 @@ pods do not go: on a dead node, or `_PATIENCE_S` beyond their grace.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from lws_placement.engine.actions import Action, EndHold, LookAgain, WriteHold
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise
 from lws_placement.engine.model.snapshot import NodeView, Views
 from lws_placement.engine.model.values import DomainName, Group, GroupId, NodeName, Placed, Pod
-from lws_placement.engine.placing import has_shape, holds_for, names_in, plan_again_in
 from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.planning.subset import Part, rest_of
-from lws_placement.engine.seen import LeftPlace, Now, Seen
-from lws_placement.engine.taking_over import still_suits
+from lws_placement.engine.reconcile.actions import Action, EndHold, LookAgain, WriteHold
+from lws_placement.engine.reconcile.group_state import LeftPlace, Now, Seen
+from lws_placement.engine.reconcile.handover import still_suits
+from lws_placement.engine.reconcile.placement import has_shape, holds_for, names_in, plan_again_in
 
 _PATIENCE_S = 30.0
 

@@ -3,7 +3,7 @@
 kube-scheduler looks for victims node by node, and the extender drops every node on which they would
 be members of a group. What is left undone there is done here, for a pod that kube-scheduler finds
 no room for and evicts nobody for: the group of lowest priority goes whose going makes room for the
-pod on one node, budgets kept. The pod gets a hold as a preempting group does (`taking_over.py`):
+pod on one node, budgets kept. The pod gets a hold as a preempting group does (`handover.py`):
 COMING, beside the victim's, and it claims nothing. It keeps the room until kube-scheduler has bound
 the pod there, or anywhere; as placement models less than kube-scheduler checks, it does so only for
 a while after the victim is gone, and a pod is helped once.
@@ -11,7 +11,6 @@ a while after the victim is gone, and a pod is helped once.
 
 from collections.abc import Iterable
 
-from lws_placement.engine.actions import Action, EndHold, TryEvictions, WriteHold
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
 from lws_placement.engine.model.reservation import Hold, HoldState
@@ -19,6 +18,7 @@ from lws_placement.engine.model.snapshot import NodeView, Views
 from lws_placement.engine.model.values import GroupId, NodeName, Pod
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
 from lws_placement.engine.preemption.victims import Tenants, Victim, as_victim
+from lws_placement.engine.reconcile.actions import Action, EndHold, TryEvictions, WriteHold
 
 
 def waits_for_room(pod: Pod) -> bool:

@@ -3,7 +3,7 @@
 The cases, in the order they are asked:
 
 1. The group has no living pod, or has a key of its own and no leader any more: its holds are kept
-   or end (`absent.py`), once a quorum list shows that no pod is left.
+   or end (`vacant_holds.py`), once a quorum list shows that no pod is left.
 2. It has a promise for its revision and size: gated members are pinned to their reserved nodes; an
    unbound member that no longer fits there makes the group be *assigned again* within its domains.
 3. It has one for another revision, size or shape, or one that was not written to the end: assigned
@@ -13,8 +13,8 @@ The cases, in the order they are asked:
 5. Nothing bound: the group takes over what one of its set has left (`succession.py`), or it is
    planned, held and pinned, or others are evicted for it, or it waits with a verdict.
 
-A group that is evicted for another one gives way before anything else is asked (`taking_over.py`).
-One that others keep from running, and of which nothing is bound, is not planned (`held_back.py`).
+A group that is evicted for another one gives way before anything else is asked (`handover.py`).
+One that others keep from running, and of which nothing is bound, is not planned (`foreign_gates.py`).
 
 A group that cannot be assigned in its domains leaves them: at once if nothing of it is bound, else
 it is restarted whole, because a half-bound group at rest is what we promise not to leave behind
@@ -25,23 +25,6 @@ group with two valid assignments.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lws_placement.engine.absent import without_pods
-from lws_placement.engine.actions import (
-    Action,
-    Blocked,
-    DeletePod,
-    EndHold,
-    LeaveHold,
-    LookAgain,
-    Pin,
-    Release,
-    Tell,
-    Topic,
-    Wait,
-    WriteHold,
-)
-from lws_placement.engine.held_back import hold_back, waits_for_others
-from lws_placement.engine.keeping import why_larger, why_not_kept
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise, promises_of
 from lws_placement.engine.model.snapshot import Views
@@ -57,7 +40,32 @@ from lws_placement.engine.model.values import (
     Reason,
     Requirement,
 )
-from lws_placement.engine.placing import (
+from lws_placement.engine.planning.single_domain import plan_in_domain
+from lws_placement.engine.preemption.search import Nobody
+from lws_placement.engine.reconcile.actions import (
+    Action,
+    Blocked,
+    DeletePod,
+    EndHold,
+    LeaveHold,
+    LookAgain,
+    Pin,
+    Release,
+    Tell,
+    Topic,
+    Wait,
+    WriteHold,
+)
+from lws_placement.engine.reconcile.foreign_gates import hold_back, waits_for_others
+from lws_placement.engine.reconcile.group_state import (
+    Now,
+    Seen,
+    is_elsewhere,
+    is_or_may_be_in,
+    living_members,
+)
+from lws_placement.engine.reconcile.handover import begin, give_way, go_on
+from lws_placement.engine.reconcile.placement import (
     has_shape,
     holds_for,
     is_away,
@@ -65,17 +73,10 @@ from lws_placement.engine.placing import (
     plan_again_in,
     plan_anywhere,
 )
-from lws_placement.engine.planning.single_domain import plan_in_domain
-from lws_placement.engine.preemption.search import Nobody
-from lws_placement.engine.repair import (
-    Refusal,
-    leave_for_a_better,
-    refusal,
-    watch_over,
-)
-from lws_placement.engine.seen import Now, Seen, is_elsewhere, is_or_may_be_in, living_members
-from lws_placement.engine.succession import await_place, inherit, inherited
-from lws_placement.engine.taking_over import begin, give_way, go_on
+from lws_placement.engine.reconcile.repair import Refusal, leave_for_a_better, refusal, watch_over
+from lws_placement.engine.reconcile.succession import await_place, inherit, inherited
+from lws_placement.engine.reconcile.vacant_holds import without_pods
+from lws_placement.engine.reconcile.validity import why_larger, why_not_kept
 
 
 def decide(seen: Seen, views: Views) -> list[Action]:

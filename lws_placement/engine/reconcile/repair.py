@@ -9,7 +9,11 @@ forces the pod, so we do not. With the opt-in `force-delete-after` we do, after 
 
 from dataclasses import dataclass, replace
 
-from lws_placement.engine.actions import (
+from lws_placement.engine.explain import outside_note, stuck_note
+from lws_placement.engine.model.reservation import promises_of
+from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.values import Demand, DomainName, Placed, Pod, Rank
+from lws_placement.engine.reconcile.actions import (
     Action,
     DeletePod,
     ForceDelete,
@@ -18,12 +22,8 @@ from lws_placement.engine.actions import (
     Tell,
     Topic,
 )
-from lws_placement.engine.explain import outside_note, stuck_note
-from lws_placement.engine.model.reservation import promises_of
-from lws_placement.engine.model.snapshot import Views
-from lws_placement.engine.model.values import Demand, DomainName, Placed, Pod, Rank
-from lws_placement.engine.placing import has_shape, is_outside, plan_anywhere
-from lws_placement.engine.seen import Now, Seen, living_members, newest_members
+from lws_placement.engine.reconcile.group_state import Now, Seen, living_members, newest_members
+from lws_placement.engine.reconcile.placement import has_shape, is_outside, plan_anywhere
 
 _OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 

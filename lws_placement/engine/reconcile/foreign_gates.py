@@ -11,11 +11,11 @@ use the room. While a member is bound, what is held stays held, and the members 
 are pinned when these have let them go.
 """
 
-from lws_placement.engine.absent import kept_or_ended
-from lws_placement.engine.actions import Action, Blocked, DeletePod, EndHold, Hindrance
 from lws_placement.engine.explain import gate_note
 from lws_placement.engine.model.snapshot import Views
-from lws_placement.engine.seen import Now, Seen, living_members
+from lws_placement.engine.reconcile.actions import Action, Blocked, DeletePod, EndHold, Hindrance
+from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
+from lws_placement.engine.reconcile.vacant_holds import kept_or_ended
 
 
 def is_held_back(seen: Seen) -> bool:
