@@ -17,9 +17,9 @@ from typing import Protocol
 
 from lws_placement import metrics
 from lws_placement.cluster.decode import decode_pod
-from lws_placement.engine.explain import ROOM_IS_HELD
 from lws_placement.engine.fit.fragmentation import FILLS, OUTSIDE, Scores, SteeringTable, fills
 from lws_placement.engine.fit.guard_index import KeptRoom, Shape
+from lws_placement.engine.messages import ROOM_IS_HELD
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import Changes, DomainSet, NodeView
 from lws_placement.engine.model.values import GroupId, Pod

@@ -1,7 +1,7 @@
 """What users are told of their groups: events on the LeaderWorkerSet and on the leader pod, and a
 condition on a leader pod that waits.
 
-The words come from `engine/explain.py`; an unchanged text is not said twice.
+The words come from `engine/messages.py`; an unchanged text is not said twice.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from lws_placement.cluster.client import Raw
 from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.names import name_of
 from lws_placement.engine.base.group_names import is_keyed
-from lws_placement.engine.explain import gist, victims_in_words, waiting_note
+from lws_placement.engine.messages import gist, victims_in_words, waiting_note
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise
 from lws_placement.engine.model.values import GroupId, Pod

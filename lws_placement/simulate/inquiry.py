@@ -16,7 +16,7 @@ from lws_placement.cluster.names import name_of
 from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.base.whole_numbers import whole_number
-from lws_placement.engine.explain import victims_in_words, waiting_note
+from lws_placement.engine.messages import victims_in_words, waiting_note
 from lws_placement.engine.model.failure_history import Troubles
 from lws_placement.engine.model.queue_order import turn_of_pods
 from lws_placement.engine.model.reservation import HoldState, Promise, promises_of

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.explain import nearness
+from lws_placement.engine.messages import nearness
 from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
 from lws_placement.engine.model.values import DomainName, Group, NoFit, Reason
 from lws_placement.engine.preemption.blockers import NoWay, Way, way_into

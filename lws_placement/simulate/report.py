@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from lws_placement.engine.explain import domain_in_words, preemption_note
+from lws_placement.engine.messages import domain_in_words, preemption_note
 from lws_placement.engine.model.values import NodeName, Rank
 from lws_placement.engine.preemption.blockers import NoWay, Way
 from lws_placement.simulate.inquiry import Answer, Inquiry

@@ -1,12 +1,12 @@
 """Answers and outcomes as text: what `explain` and `simulate` print.
 
-Why a domain refuses a group is worded by `engine/explain.py`, as in events; this module only lays
+Why a domain refuses a group is worded by `engine/messages.py`, as in events; this module only lays
 the sentences out, one thing a line, so that the text can be searched and compared.
 """
 
 from collections.abc import Iterator, Sequence
 
-from lws_placement.engine.explain import domain_in_words, preemption_note
+from lws_placement.engine.messages import domain_in_words, preemption_note
 from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
 from lws_placement.engine.model.reservation import Hold, Promise
 from lws_placement.engine.model.values import GroupId

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.explain import summarise
+from lws_placement.engine.messages import summarise
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.explain import gist, waiting_note
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.index_cache import Rooms
+from lws_placement.engine.messages import gist, waiting_note
 from lws_placement.engine.model.placement_request import Ask, Scope
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold

@@ -1,4 +1,4 @@
-"""What a domain lacks for a group that does not fit in it: facts, which `explain.py` puts into
+"""What a domain lacks for a group that does not fit in it: facts, which `messages.py` puts into
 words.
 
 One member is named that finds no node, and what the nodes refuse it for. Which nodes are meant

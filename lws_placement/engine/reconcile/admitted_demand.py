@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from lws_placement.engine.base.quantities import greatest
-from lws_placement.engine.explain import larger_note, member_in_words, more_in_words
+from lws_placement.engine.messages import larger_note, member_in_words, more_in_words
 from lws_placement.engine.model.values import Demand
 from lws_placement.engine.model.workload import Templates
 

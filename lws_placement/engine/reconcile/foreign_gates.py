@@ -11,7 +11,7 @@ use the room. While a member is bound, what is held stays held, and the members 
 are pinned when these have let them go.
 """
 
-from lws_placement.engine.explain import gate_note
+from lws_placement.engine.messages import gate_note
 from lws_placement.engine.model.snapshot import Views
 from lws_placement.engine.reconcile.actions import Action, Blocked, DeletePod, EndHold, Hindrance
 from lws_placement.engine.reconcile.group_state import Now, Seen, living_members

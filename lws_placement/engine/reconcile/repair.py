@@ -9,7 +9,7 @@ forces the pod, so we do not. With the opt-in `force-delete-after` we do, after 
 
 from dataclasses import dataclass, replace
 
-from lws_placement.engine.explain import outside_note, stuck_note
+from lws_placement.engine.messages import outside_note, stuck_note
 from lws_placement.engine.model.reservation import promises_of
 from lws_placement.engine.model.snapshot import Views
 from lws_placement.engine.model.values import Demand, DomainName, Placed, Pod, Rank
