@@ -2,12 +2,12 @@
 yet.
 
 Whether admission plugin ExtendedResourceToleration is on is shown by each pod that carries our
-marker (`engine/fit/extended_resources.py`). A group's own pods are believed before all others, and it
-is gated, so there is one, before it is planned. What the pods of others say counts only for a group
-that is planned ahead of its pods: of the few namespaces that had a marked pod last the newest pod
-each, and only if all agree. So a user who writes such a toleration into a template deceives that
-set alone; at worst a group of somebody else is planned ahead once in vain, since its leader, as
-soon as it is there, is the one that is believed.
+marker (`engine/fit/extended_resources.py`). A group's own pods are believed before all others, and
+it is gated, so there is one, before it is planned. What the pods of others say counts only for a
+group that is planned ahead of its pods: of the few namespaces that had a marked pod last the newest
+pod each, and only if all agree. So a user who writes such a toleration into a template deceives
+that set alone; at worst a group of somebody else is planned ahead once in vain, since its leader,
+as soon as it is there, is the one that is believed.
 
 How much members ask for beyond their templates is shown by the members of the same set that were
 admitted before (`asked.py`).

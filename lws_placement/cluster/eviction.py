@@ -2,8 +2,8 @@
 dry run.
 
 A dry run asks about one pod alone; that all of several may go is reckoned before
-(`engine/preemption/disruption_budgets.py`). A refusal is an answer, not a failure: the caller says it to users and asks
-again later.
+(`engine/preemption/disruption_budgets.py`). A refusal is an answer, not a failure: the caller says
+it to users and asks again later.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """One LeaderWorkerSet: its revision, leader StatefulSet, shared Service and status.
 
 The leader StatefulSet is asked for one step of a rolling update after the other
-(`engine/lws/rollout.py`). A step that was decided on an old version of it is refused by the API server.
+(`engine/lws/rollout.py`). A step that was decided on an old version of it is refused by the API
+server.
 """
 
 import json

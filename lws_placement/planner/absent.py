@@ -1,4 +1,5 @@
-"""Groups that hold something and have no pod, and who waits while they do (`engine/reconcile/vacant_holds.py`).
+"""Groups that hold something and have no pod, and who waits while they do
+(`engine/reconcile/vacant_holds.py`).
 
 Such a group is looked at when something of it changed, when somebody begins to wait who asks for
 what nobody asked for before, and, a few at a time, when room has changed. In memory: a new planner

@@ -7,11 +7,11 @@ yet; only a hold can come of that, and pods that come before it is written are g
 
 Ahead of its pods a group has the last turn of all: it takes what nobody who waits can use, evicts
 nobody, and waits for nothing. It is planned ahead once: when its hold ends because no pod came and
-somebody else waits for the room (`engine/reconcile/vacant_holds.py`), it is planned with its pods. Nothing is
-planned ahead of a set whose groups have no ordinals, as nobody knows a key before its leader comes,
-nor while the set has several revisions, or one that is not what it says now, as it is not
-known what a new pod will carry; nor if its pods will carry scheduling gates of others, as nobody
-knows for how long.
+somebody else waits for the room (`engine/reconcile/vacant_holds.py`), it is planned with its pods.
+Nothing is planned ahead of a set whose groups have no ordinals, as nobody knows a key before its
+leader comes, nor while the set has several revisions, or one that is not what it says now, as it is
+not known what a new pod will carry; nor if its pods will carry scheduling gates of others, as
+nobody knows for how long.
 """
 
 import math

@@ -1,9 +1,9 @@
 """Which of the groups that wait are worth planning again, now that there may be room.
 
-For shapes that want one domain that is a glance (`engine/planning/waiting.py`). For the others it is a
-plan on what may serve them (`engine/planning/candidates.py`), mostly below a millisecond, but tens of them for
-shapes that much may serve: these looks get a fifth of the planner's time, and what changed
-meanwhile is looked at together.
+For shapes that want one domain that is a glance (`engine/planning/waiting.py`). For the others it
+is a plan on what may serve them (`engine/planning/candidates.py`), mostly below a millisecond, but
+tens of them for shapes that much may serve: these looks get a fifth of the planner's time, and what
+changed meanwhile is looked at together.
 """
 
 import asyncio

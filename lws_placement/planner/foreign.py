@@ -1,7 +1,8 @@
 """Foreign pods that kube-scheduler has no room for: which of them groups are to be evicted for.
 
 A pod is looked at when it begins to wait and, a few at a time, when room has changed since; it is
-helped once (`engine/reconcile/foreign_preemption.py`). Kept in memory: a new planner may help it once more.
+helped once (`engine/reconcile/foreign_preemption.py`). Kept in memory: a new planner may help it
+once more.
 """
 
 from collections.abc import Callable, Iterator

@@ -7,8 +7,9 @@ done the group is not looked at again.
 
 A group is looked at when something of it changed, and, while it is not wholly bound, whenever room
 became free or was taken under it: placement follows events, not back-off (P5). Of the groups that
-wait for a domain only those are looked at again for which there is one (`engine/planning/waiting.py`);
-what the others are told of their domains is brought up to date a few at a time.
+wait for a domain only those are looked at again for which there is one
+(`engine/planning/waiting.py`); what the others are told of their domains is brought up to date a
+few at a time.
 
 What time alone will change (a pace, a back-off, a grace that ends) is looked at again at that time:
 one alarm per group, the next that is due.

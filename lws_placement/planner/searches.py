@@ -1,9 +1,9 @@
 """How often it is looked for who could be evicted for a group of several domains.
 
-In a large cluster one such search may take seconds (`engine/preemption/multi_domain_search.py`), and the planner
-decides nothing meanwhile. So all of them together get a tenth of its time: where one found nobody,
-that answer stands for a while. Whether there is room is still asked with every event. In memory: a
-new planner looks at once.
+In a large cluster one such search may take seconds (`engine/preemption/multi_domain_search.py`),
+and the planner decides nothing meanwhile. So all of them together get a tenth of its time: where
+one found nobody, that answer stands for a while. Whether there is room is still asked with every
+event. In memory: a new planner looks at once.
 """
 
 import asyncio

@@ -1,4 +1,6 @@
-"""What a group without a pod keeps, and for whom it gives it up (`engine/reconcile/vacant_holds.py`)."""
+"""What a group without a pod keeps, and for whom it gives it up
+(`engine/reconcile/vacant_holds.py`).
+"""
 
 from dataclasses import replace
 

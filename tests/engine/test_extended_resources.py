@@ -1,4 +1,5 @@
-"""Tolerations that the API server adds for extended resources (`engine/fit/extended_resources.py`)."""
+"""Tolerations that the API server adds for extended resources (`engine/fit/extended_resources.py`).
+"""
 
 import pytest
 from hypothesis import given

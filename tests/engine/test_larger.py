@@ -1,5 +1,5 @@
-"""What is expected of members whose like came out larger than their template (`engine/reconcile/admitted_demand.py`,
-`cluster/asked.py`).
+"""What is expected of members whose like came out larger than their template
+(`engine/reconcile/admitted_demand.py`, `cluster/asked.py`).
 """
 
 from dataclasses import replace

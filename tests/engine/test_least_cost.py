@@ -1,4 +1,5 @@
-"""The index of what a domain costs at least (`engine/preemption/cost_index.py`) changes no answer."""
+"""The index of what a domain costs at least (`engine/preemption/cost_index.py`) changes no answer.
+"""
 
 from dataclasses import replace
 

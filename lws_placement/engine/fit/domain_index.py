@@ -2,8 +2,8 @@
 `DomainSet`.
 
 Room is what depends on the members' demands and on the nodes alone. Whose a domain is, is not asked
-here: `single_domain.py` asks it of each candidate in turn, so new kinds of ownership leave the index as it
-is.
+here: `single_domain.py` asks it of each candidate in turn, so new kinds of ownership leave the
+index as it is.
 
 Costs, for c changed domains of n: `follow` c fits and c insertions into a sorted list; the rest is
 reading. A refusal is not put into words until somebody reads it, and then once per state of a

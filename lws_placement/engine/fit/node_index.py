@@ -110,8 +110,8 @@ class _Order:
 
 
 def _scores(demands: Sequence[Demand]) -> list[Score]:
-    """The orders in which `assignment.py` takes nodes, if it has any: for members that are all alike,
-    and for all but one.
+    """The orders in which `assignment.py` takes nodes, if it has any: for members that are all
+    alike, and for all but one.
     """
     kinds = Counter(demands)
     if len(kinds) == 1:

@@ -78,9 +78,9 @@ class Hold:
     def covers(self, rank: Rank, demand: Demand) -> bool:
         """Is what `demand` takes no more than what is reserved for `rank`?
 
-        Whether the node suits it otherwise (selector, taints) is `node_filters.why_not_static`'s question:
-        admission adds tolerations, and LeaderWorkerSet a node selector for the domain, that no
-        template shows.
+        Whether the node suits it otherwise (selector, taints) is `node_filters.why_not_static`'s
+        question: admission adds tolerations, and LeaderWorkerSet a node selector for the domain,
+        that no template shows.
         """
         reserved = self.demands.get(rank)
         if reserved is None:

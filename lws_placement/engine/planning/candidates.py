@@ -2,8 +2,8 @@
 
 A plan over all of a large cluster costs tens of milliseconds, and most nodes cannot serve the
 group, or serve it no better than others that come first. Those are left out here, with what is
-known of each shape from indexes that follow the cluster (`domain_index.py`, `node_index.py`): the plan on
-what is left (`multi_domain.py`) is the one that would be made on the whole cluster.
+known of each shape from indexes that follow the cluster (`domain_index.py`, `node_index.py`): the
+plan on what is left (`multi_domain.py`) is the one that would be made on the whole cluster.
 
 What is left, for a group of n subgroups:
 
@@ -11,9 +11,10 @@ What is left, for a group of n subgroups:
   best of them;
 - of domains for subgroups the best n + 1 in which one fits: the other subgroups take n - 1, and a
   member of no subgroup may be in the way in one;
-- of nodes for members of no subgroup the first ones in the order in which `assignment.py` takes them:
-  as many as there are members, and as other members may have taken. A group without domains that
-  has to choose among regions goes where it leaves the fewest nodes over, so it needs all of them.
+- of nodes for members of no subgroup the first ones in the order in which `assignment.py` takes
+  them: as many as there are members, and as other members may have taken. A group without domains
+  that has to choose among regions goes where it leaves the fewest nodes over, so it needs all of
+  them.
 
 These are counted for each region, and each part of it that the group prefers. Domains come with
 all of their nodes. For groups that own nothing and have no member bound.

@@ -1,8 +1,8 @@
 """Why a group of several domains or of a region finds no room, from the indexes of its shapes.
 
-The answer is that of the plan on the whole cluster (`multi_domain.py`), where each domain refuses the
-group, or one of its subgroups, for itself: at the cost of what changed since it was last asked for,
-not of asking all domains again.
+The answer is that of the plan on the whole cluster (`multi_domain.py`), where each domain refuses
+the group, or one of its subgroups, for itself: at the cost of what changed since it was last asked
+for, not of asking all domains again.
 """
 
 from collections.abc import Sequence

@@ -1,15 +1,15 @@
 """Plans for groups that ask for more than one domain for all: subgroups, regions, gangs.
 
 The members of such a group go to several places at once (`values.Layout`). A place is decided like
-any group's domain, by `domain_index.fit_in`; what is added is the choice of a different domain for each
-subgroup, which is a bipartite matching of subgroups and domains, and a node for the members that
-may be anywhere, mostly the leader. That one is fitted to what the subgroups leave; if it does not
-fit there, each node that could take it is tried first and the subgroups fitted around it.
+any group's domain, by `domain_index.fit_in`; what is added is the choice of a different domain for
+each subgroup, which is a bipartite matching of subgroups and domains, and a node for the members
+that may be anywhere, mostly the leader. That one is fitted to what the subgroups leave; if it does
+not fit there, each node that could take it is tried first and the subgroups fitted around it.
 
 Exact, within `_MOST_TRIES` nodes for such a member; beyond it the answer is "not proven", never a
 wrong yes. O(subgroup shapes x domains) fits and the matching; nothing of that is kept between
-plans. So in a large cluster a plan is made on those nodes that can matter (`candidates.py`), and groups
-that ask for the same in the same state share one (`placement.py`).
+plans. So in a large cluster a plan is made on those nodes that can matter (`candidates.py`), and
+groups that ask for the same in the same state share one (`placement.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,10 +1,10 @@
 """plan_group(): one domain for the whole group and a node for each member, or NoFit with a reason
 per domain.
 
-A domain is asked in two steps: do all members fit at the same time (`domain_index.py`), and may the group
-have it (`_taken`: nobody else holds it, overlaps it or runs in it). The first answer depends only
-on the demands and on the domain's nodes, so it is kept in an index per shape of group, sorted by
-score: a plan takes in the domains that changed, and then asks the second question of candidates
+A domain is asked in two steps: do all members fit at the same time (`domain_index.py`), and may the
+group have it (`_taken`: nobody else holds it, overlaps it or runs in it). The first answer depends
+only on the demands and on the domain's nodes, so it is kept in an index per shape of group, sorted
+by score: a plan takes in the domains that changed, and then asks the second question of candidates
 from the best on, until one is free. 15 000 nodes in 3 750 domains cost a plan microseconds, not the
 walk.
 

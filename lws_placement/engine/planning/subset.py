@@ -1,5 +1,5 @@
-"""A part of the cluster, as what a plan is made on (`multi_domain.Where`): some of its nodes, without
-some of the groups that are there.
+"""A part of the cluster, as what a plan is made on (`multi_domain.Where`): some of its nodes,
+without some of the groups that are there.
 
 Whose a domain is stays what it is in the whole cluster, however few of its nodes are in the part.
 So a plan on a part is good in the whole cluster, too.

@@ -1,8 +1,8 @@
 """The cheapest victims in one domain such that a whole group fits: nobody is evicted in vain.
 
-Victims are whole (`victims.py`), and their budgets let all of them go together (`disruption_budgets.py`). Of
-two sets the one whose highest priority is lower is cheaper, then the one of fewer groups, of fewer
-pods, then the names of the domain and of the victims decide.
+Victims are whole (`victims.py`), and their budgets let all of them go together
+(`disruption_budgets.py`). Of two sets the one whose highest priority is lower is cheaper, then the
+one of fewer groups, of fewer pods, then the names of the domain and of the victims decide.
 
 In a domain, priorities are allowed in level by level, from the lowest on, until the group fits
 with budgets kept; within a level `reprieve.py` finds the fewest that have to go. Where it reaches

@@ -1,11 +1,11 @@
 """The cluster as if some of those who are there had gone, as far as that matters to one group of
 several domains, of a region or of none.
 
-A trial of who has to go is a plan (`multi_domain.py`) on such a cluster, and there are many trials, so
-each has only the nodes that can matter: those that could serve a member as they are, and those that
-somebody who goes had to do with, with all of their domains. A node that can serve nobody cannot
-begin to while nobody leaves it or its domain, so the plan is there exactly if it is in the whole
-cluster.
+A trial of who has to go is a plan (`multi_domain.py`) on such a cluster, and there are many trials,
+so each has only the nodes that can matter: those that could serve a member as they are, and those
+that somebody who goes had to do with, with all of their domains. A node that can serve nobody
+cannot begin to while nobody leaves it or its domain, so the plan is there exactly if it is in the
+whole cluster.
 
 Who is going anyway (`victims.py`) is gone from the beginning.
 

@@ -13,8 +13,8 @@ The cases, in the order they are asked:
 5. Nothing bound: the group takes over what one of its set has left (`succession.py`), or it is
    planned, held and pinned, or others are evicted for it, or it waits with a verdict.
 
-A group that is evicted for another one gives way before anything else is asked (`handover.py`).
-One that others keep from running, and of which nothing is bound, is not planned (`foreign_gates.py`).
+A group that is evicted for another one gives way before anything else is asked (`handover.py`). One
+that others keep from running, and of which nothing is bound, is not planned (`foreign_gates.py`).
 
 A group that cannot be assigned in its domains leaves them: at once if nothing of it is bound, else
 it is restarted whole, because a half-bound group at rest is what we promise not to leave behind

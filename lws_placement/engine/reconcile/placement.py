@@ -1,8 +1,8 @@
 """A group's plan, whatever its shape, and the holds that stand for it.
 
-One domain for all members is `single_domain.py`'s fast path; everything else is `multi_domain.py`. What a plan
-takes becomes one hold per domain, and one more for members that may be anywhere; their ids and
-their number make them one promise (`reservation.py`).
+One domain for all members is `single_domain.py`'s fast path; everything else is `multi_domain.py`.
+What a plan takes becomes one hold per domain, and one more for members that may be anywhere; their
+ids and their number make them one promise (`reservation.py`).
 """
 
 from bisect import bisect_left
