@@ -3,21 +3,11 @@
 from dataclasses import replace
 
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
+from lws_placement.engine.model.nodes import DomainName, Node, Operator, Requirement
 from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.pods import Demand, Pod, PodPhase
 from lws_placement.engine.model.reservation import Hold, HoldState
-from lws_placement.engine.model.values import (
-    Demand,
-    DomainName,
-    Group,
-    GroupId,
-    Member,
-    Node,
-    Occupant,
-    Operator,
-    Pod,
-    PodPhase,
-    Requirement,
-)
 from lws_placement.engine.preemption.disruption_budgets import Budget, BudgetName
 
 KEY = "example.com/slice"

@@ -10,8 +10,8 @@ from lws_placement.cli.connecting import connected, empty_cache
 from lws_placement.cli.reading import leader_problem, read_cluster, read_troubles
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.membership import why_no_member
-from lws_placement.engine.model.values import GroupId
 from lws_placement.errors import NotFoundError, SettingsError
 from lws_placement.settings import Settings, load_settings
 from lws_placement.simulate.inquiry import Answer, Inquiry, Standing

@@ -18,7 +18,7 @@ from lws_placement.cluster.lease import LEADER_LEASE, leader_of
 from lws_placement.cluster.mirror import read_once
 from lws_placement.cluster.trouble_store import fetch_troubles
 from lws_placement.engine.model.failure_history import Troubles
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.errors import ApiError, NotFoundError
 from lws_placement.settings import Settings
 

@@ -12,7 +12,7 @@ from lws_placement.cli.connecting import connected, empty_cache
 from lws_placement.cli.reading import progress, read_cluster, read_troubles
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.model.failure_history import Troubles
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.errors import InvalidObjectError
 from lws_placement.settings import Settings, Tolerations, load_settings
 from lws_placement.simulate.documents import Raw, load_files

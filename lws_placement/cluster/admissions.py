@@ -18,7 +18,8 @@ from heapq import nlargest
 
 from lws_placement.cluster.asked import Asked
 from lws_placement.engine.fit.extended_resources import shows_plugin, tolerating
-from lws_placement.engine.model.values import GroupId, Pod
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.workload import Templates
 from lws_placement.engine.reconcile.admitted_demand import as_admitted
 

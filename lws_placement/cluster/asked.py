@@ -7,7 +7,8 @@ any more, and learns it from the next pods.
 
 from dataclasses import dataclass, field
 
-from lws_placement.engine.model.values import Demand, GroupId, Pod, Rank
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import Demand, Pod, Rank
 from lws_placement.engine.reconcile.admitted_demand import Admitted
 
 _SETS = 10_000

@@ -8,8 +8,8 @@ first in order; when one of them has its room, the next is asked.
 from collections.abc import Sequence
 
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.queue_order import turn_of
-from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.planning.backfill import RoomToCome
 from lws_placement.engine.reconcile.actions import Action, Wait
 

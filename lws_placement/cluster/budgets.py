@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import checked_text, checked_texts
-from lws_placement.engine.model.values import Operator, Requirement
+from lws_placement.engine.model.nodes import Operator, Requirement
 from lws_placement.engine.preemption.disruption_budgets import Budget, BudgetName
 
 

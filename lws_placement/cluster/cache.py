@@ -23,9 +23,11 @@ from lws_placement.cluster.preempting import ComingHolds, Priorities
 from lws_placement.cluster.revisions import Revision, RevisionIndex
 from lws_placement.cluster.said_pods import SaidPods
 from lws_placement.cluster.unbound_pods import UnboundPods
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import EVERYWHERE
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, Promise, promises_of
-from lws_placement.engine.model.values import DomainName, GroupId, Pod
 from lws_placement.engine.model.workload import LwsInfo, Templates
 
 

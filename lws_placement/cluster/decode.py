@@ -15,16 +15,9 @@ from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode_demand import decode_demand, node_pin
 from lws_placement.engine.base.quantities import PODS, amount_available, amount_requested
 from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
+from lws_placement.engine.model.nodes import Node, Taint
 from lws_placement.engine.model.placement_request import ask_of
-from lws_placement.engine.model.values import (
-    UNRANKED,
-    Demand,
-    MemberInfo,
-    Node,
-    Pod,
-    PodPhase,
-    Taint,
-)
+from lws_placement.engine.model.pods import UNRANKED, Demand, MemberInfo, Pod, PodPhase
 from lws_placement.errors import InvalidObjectError
 
 UNREADABLE = (

@@ -13,15 +13,8 @@ from typing import Any
 
 from lws_placement.cluster.client import Raw
 from lws_placement.engine.base.quantities import PODS, amount_requested, greatest, total
-from lws_placement.engine.model.values import (
-    Demand,
-    HostPort,
-    NodeName,
-    NodeTerm,
-    Operator,
-    Requirement,
-    Toleration,
-)
+from lws_placement.engine.model.nodes import NodeName, NodeTerm, Operator, Requirement
+from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 from lws_placement.keys import NODE_NAME_FIELD, OUR_PREFIX
 
 

@@ -10,7 +10,7 @@ from lws_placement.engine.admission.pod_gating import gates_of_others
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.fit.extended_resources import extended_resources
 from lws_placement.engine.model.placement_request import Ask, ask_of
-from lws_placement.engine.model.values import Demand, Toleration
+from lws_placement.engine.model.pods import Demand, Toleration
 from lws_placement.engine.model.workload import DaemonSetInfo, LwsInfo, Templates
 from lws_placement.errors import InvalidObjectError
 

@@ -9,7 +9,7 @@ it to users and asks again later.
 from collections.abc import Callable
 
 from lws_placement.cluster.client import Api, Raw
-from lws_placement.engine.model.values import Pod
+from lws_placement.engine.model.pods import Pod
 from lws_placement.errors import ApiError, NotFoundError
 
 _REFUSALS = (429, 500)  # a budget is used up; the pod has more than one

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.cluster.hold_codec import decode_holds, encode_holds
 from lws_placement.engine.model.exclusivity import at_odds
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import Hold, lease_name
-from lws_placement.engine.model.values import DomainName
 from lws_placement.errors import ConflictError, NotFoundError
 from lws_placement.keys import HOLD_LABEL
 

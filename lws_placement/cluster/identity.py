@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from lws_placement.cluster.client import Raw
 from lws_placement.cluster.decode import controlling_owner
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.membership import Controller, is_where_members_are
-from lws_placement.engine.model.values import GroupId, MemberInfo, Pod
+from lws_placement.engine.model.pods import MemberInfo, Pod
 from lws_placement.engine.model.workload import LwsInfo
 
 Sets = Mapping[tuple[str, str], LwsInfo]

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 
 
 class Listener(Protocol):

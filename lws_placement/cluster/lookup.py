@@ -18,8 +18,9 @@ from lws_placement.cluster.owners import Owners
 from lws_placement.engine.admission.pod_gating import Owner, Pin, gates_of_others
 from lws_placement.engine.base.quantities import first_lack
 from lws_placement.engine.fit.node_filters import why_not_static
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import MemberInfo
 from lws_placement.engine.model.reservation import Promise
-from lws_placement.engine.model.values import GroupId, MemberInfo
 from lws_placement.engine.reconcile.placement import has_shape, is_away, is_outside
 
 _PLAN_S = 0.3

@@ -24,7 +24,7 @@ from lws_placement.cluster.decode_workload import decode_daemon_set, decode_lws,
 from lws_placement.cluster.hold_codec import decode_holds
 from lws_placement.cluster.hold_store import SELECTOR
 from lws_placement.cluster.watch import OnEvent, Watcher, shielded
-from lws_placement.engine.model.values import DomainName
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.workload import DaemonSetInfo
 from lws_placement.errors import InvalidObjectError, NotFoundError
 

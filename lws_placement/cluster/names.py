@@ -1,7 +1,7 @@
 """What people call a group: the namespace and name of its leader pod, not the hash in its id."""
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 
 
 def name_of(cache: ClusterCache, group: GroupId) -> str:

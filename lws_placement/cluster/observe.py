@@ -8,7 +8,7 @@ from functools import partial
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.names import name_of
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preemption.victims import Tenants
 from lws_placement.engine.reconcile.group_state import LeftPlace, Seen

@@ -1,7 +1,8 @@
 """What a pod takes from its node, and whose it is."""
 
+from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.placement_request import Scope
-from lws_placement.engine.model.values import GroupId, Occupant, Pod
+from lws_placement.engine.model.pods import Pod
 
 
 def occupant_of(pod: Pod, group: GroupId | None) -> Occupant:

@@ -15,7 +15,7 @@ from lws_placement.cluster.decode_workload import notes_for_pods
 from lws_placement.engine.admission.pod_gating import Owner
 from lws_placement.engine.base.lru import Lately
 from lws_placement.engine.model.membership import LWS, Controller, first_of, leads_on
-from lws_placement.engine.model.values import MemberInfo
+from lws_placement.engine.model.pods import MemberInfo
 from lws_placement.errors import ApiError, NotFoundError
 
 _LIVE_S = 1.5  # of the webhook's 5 s

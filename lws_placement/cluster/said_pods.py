@@ -6,7 +6,8 @@ its leader, whatever of it is still there: it never comes back by that key.
 
 from collections.abc import Iterator
 
-from lws_placement.engine.model.values import GroupId, Pod
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import Pod
 
 Lws = tuple[str, str]
 """Namespace and name."""

@@ -21,7 +21,8 @@ from typing import TypeVar
 from lws_placement import keys
 from lws_placement.cluster.client import Api, Raw
 from lws_placement.engine.model.failure_history import History, Refused
-from lws_placement.engine.model.values import DomainName, GroupId
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.errors import ConflictError, NotFoundError
 
 log = logging.getLogger(__name__)

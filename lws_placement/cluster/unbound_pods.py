@@ -1,7 +1,7 @@
 """Foreign pods that have no node yet, and what each of them waits for."""
 
 from lws_placement.engine.messages import ROOM_IS_HELD
-from lws_placement.engine.model.values import Pod
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.reconcile.foreign_preemption import waits_for_room
 
 

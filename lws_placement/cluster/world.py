@@ -10,9 +10,11 @@ from lws_placement.cluster.decode import decode_pod
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.mirror import Mirror
 from lws_placement.cluster.shared_reads import SharedReads
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import Changes, DomainSet, NodeView
-from lws_placement.engine.model.values import DomainName, GroupId, Pod
 from lws_placement.errors import NotFoundError
 
 _GATHER_S = 0.002

@@ -20,7 +20,7 @@ from lws_placement.engine.lws.children import replica_service, wants_shared_serv
 from lws_placement.engine.lws.restart import PodState, troubled
 from lws_placement.engine.lws.revision import spec_at
 from lws_placement.engine.lws.validation import why_not_made
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.errors import AlreadyExistsError, ApiError, LwsPlacementError
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ anyway.
 
 from typing import Protocol
 
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 
 
 class Nodes(Protocol):

@@ -12,18 +12,11 @@ from typing import TypeGuard
 
 from lws_placement.engine.fit.node_filters import amount_in_words
 from lws_placement.engine.fit.refusals import classes_of
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE
-from lws_placement.engine.model.values import (
-    Demand,
-    GroupId,
-    NodeName,
-    NoFit,
-    Pod,
-    Rank,
-    Reason,
-    Shortfall,
-    Why,
-)
+from lws_placement.engine.model.pods import Demand, Pod, Rank
+from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
 from lws_placement.engine.preemption.search import Nobody, Preemption, WhyNobody
 from lws_placement.engine.preemption.victims import Victim
 

@@ -20,9 +20,10 @@ from lws_placement.cluster.decode import decode_pod
 from lws_placement.engine.fit.fragmentation import FILLS, OUTSIDE, Scores, SteeringTable, fills
 from lws_placement.engine.fit.guard_index import KeptRoom, Shape
 from lws_placement.engine.messages import ROOM_IS_HELD
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import Changes, DomainSet, NodeView
-from lws_placement.engine.model.values import GroupId, Pod
 from lws_placement.extender.wire import (
     FilterArgs,
     FilterResult,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.model.values import Group, GroupId
+from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.planning.waiting import Questions
 from lws_placement.engine.reconcile.actions import Action, KeepHold, Wait
 from lws_placement.engine.reconcile.foreign_gates import is_held_back

@@ -19,9 +19,10 @@ from lws_placement.cluster.eviction import Evictions
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.trouble_store import Remembered, TroubleStore
 from lws_placement.engine.admission.pod_gating import pinned_affinity
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import EVERYWHERE
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise
-from lws_placement.engine.model.values import GroupId, Pod
 from lws_placement.engine.reconcile.actions import (
     Action,
     Blocked,

@@ -20,7 +20,8 @@ from dataclasses import replace
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.base.group_names import group_key
-from lws_placement.engine.model.values import GroupId, MemberInfo, Pod
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import MemberInfo, Pod
 from lws_placement.engine.model.workload import LwsInfo
 from lws_placement.engine.reconcile.actions import Action, Pin, WriteHold
 from lws_placement.engine.reconcile.group_state import Seen

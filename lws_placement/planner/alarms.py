@@ -5,7 +5,7 @@ is due.
 import asyncio
 from collections.abc import Callable
 
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 
 
 class Alarms:

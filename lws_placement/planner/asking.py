@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from lws_placement.cluster.domains import DomainIndex
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.planning.waiting import Questions
 from lws_placement.engine.reconcile.placement import is_room_for

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from lws_placement import keys
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api, Raw
-from lws_placement.engine.model.values import GroupId, Pod
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import Pod
 from lws_placement.errors import ApiError, NotLeaderError
 
 log = logging.getLogger(__name__)

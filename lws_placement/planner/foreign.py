@@ -8,7 +8,8 @@ once more.
 from collections.abc import Callable, Iterator
 
 from lws_placement.cluster.cache import ClusterCache
-from lws_placement.engine.model.values import GroupId, Pod
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.preemption.victims import Tenants
 from lws_placement.engine.reconcile.actions import Action
 from lws_placement.engine.reconcile.foreign_preemption import preempt_for_pod

@@ -7,7 +7,7 @@ direction.
 
 from collections.abc import Callable, Sequence
 
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.reconcile.actions import Action, DeletePod, EndHold, KeepHold, LeaveHold
 
 

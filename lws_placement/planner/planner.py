@@ -31,9 +31,10 @@ from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.observe import observe
 from lws_placement.cluster.tenants import ClusterTenants
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn, turn_of_pods
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.values import GroupId, Pod
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.planning.waiting import Questions
 from lws_placement.engine.reconcile.actions import (

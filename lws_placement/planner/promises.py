@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.cluster.cache import ClusterCache
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.reservation import Hold, HoldState
-from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.reconcile.actions import Action, EndHold, LeaveHold, WriteHold
 
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence, Set
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api
 from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.values import Demand, NodeName
 from lws_placement.errors import ConflictError
 
 _VISIBLE_S = 0.2  # extenders' watches, and a Binding that was under way

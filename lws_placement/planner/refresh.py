@@ -7,7 +7,7 @@ should not keep others from being placed. Who was not planned for the longest ti
 import asyncio
 from collections.abc import Callable, Iterable
 
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.planning.waiting import Question, Questions
 
 _EVERY_S = 2.0

@@ -16,9 +16,10 @@ from lws_placement.cluster.events import EventRecorder
 from lws_placement.cluster.names import name_of
 from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.messages import gist, victims_in_words, waiting_note
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import EVERYWHERE
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise
-from lws_placement.engine.model.values import GroupId, Pod
 from lws_placement.engine.preemption.victims import Victim
 from lws_placement.engine.reconcile.actions import Blocked, Topic, Wait
 from lws_placement.engine.reconcile.foreign_preemption import is_for_pod

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lws_placement.engine.model.values import GroupId
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.preemption.search import Nobody
 from lws_placement.engine.reconcile.actions import Action, LookAgain, Wait
 from lws_placement.engine.reconcile.group_state import Seen

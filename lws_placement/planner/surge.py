@@ -10,7 +10,8 @@ from collections.abc import Callable
 from lws_placement import keys
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.client import Api
-from lws_placement.engine.model.values import GroupId, Pod
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import Pod
 from lws_placement.errors import ConflictError, NotFoundError
 
 

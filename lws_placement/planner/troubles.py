@@ -22,8 +22,10 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.identity import leader_uid
 from lws_placement.cluster.trouble_store import Remembered
 from lws_placement.engine.model.failure_history import History, Policy, Troubles
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.values import DomainName, GroupId, Pod
 from lws_placement.engine.reconcile.actions import Action, LeaveHold
 from lws_placement.engine.reconcile.group_state import Seen, living_members
 from lws_placement.engine.reconcile.repair import failed_by_node

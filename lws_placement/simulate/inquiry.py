@@ -18,9 +18,10 @@ from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.engine.messages import victims_in_words, waiting_note
 from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import turn_of_pods
 from lws_placement.engine.model.reservation import HoldState, Promise, promises_of
-from lws_placement.engine.model.values import Group, GroupId, Pod
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preemption.blockers import NoWay, Way
 from lws_placement.engine.preemption.search import Nobody

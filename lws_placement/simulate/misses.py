@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.messages import nearness
+from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
-from lws_placement.engine.model.values import DomainName, Group, NoFit, Reason
+from lws_placement.engine.model.verdicts import NoFit, Reason
 from lws_placement.engine.preemption.blockers import NoWay, Way, way_into
 from lws_placement.engine.preemption.multi_domain_blockers import way_for
 from lws_placement.engine.preemption.victims import Tenants

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.engine.fit.fragmentation import DomainState, state_of
 from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.snapshot import DomainView, NodeView
-from lws_placement.engine.model.values import GroupId
 from lws_placement.simulate.inquiry import Answer, Inquiry
 
 

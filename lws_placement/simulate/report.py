@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 from lws_placement.engine.messages import domain_in_words, preemption_note
-from lws_placement.engine.model.values import NodeName, Rank
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.preemption.blockers import NoWay, Way
 from lws_placement.simulate.inquiry import Answer, Inquiry
 from lws_placement.simulate.misses import Miss

@@ -24,9 +24,10 @@ from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.fit.extended_resources import depends_on_plugin
 from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.placement_request import Ask
 from lws_placement.engine.model.reservation import HoldState
-from lws_placement.engine.model.values import Group, GroupId, Member, Reason
+from lws_placement.engine.model.verdicts import Reason
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.reconcile.actions import (
     Action,

@@ -7,9 +7,9 @@ the sentences out, one thing a line, so that the text can be searched and compar
 from collections.abc import Iterator, Sequence
 
 from lws_placement.engine.messages import domain_in_words, preemption_note
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
 from lws_placement.engine.model.reservation import Hold, Promise
-from lws_placement.engine.model.values import GroupId
 from lws_placement.engine.preemption.blockers import NoWay, Way
 from lws_placement.engine.preemption.search import WhyNobody
 from lws_placement.simulate.inquiry import Answer, Inquiry, Standing

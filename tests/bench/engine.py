@@ -16,8 +16,8 @@ from statistics import fmean
 
 from lws_placement.cluster.tenants import ClusterTenants
 from lws_placement.engine.model.failure_history import Policy
+from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.placement_request import ask_of
-from lws_placement.engine.model.values import Group, Member
 from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.planning.single_domain import plan_group
 from lws_placement.engine.preemption.search import PreemptionMemo, preempt

@@ -24,8 +24,8 @@ from lws_placement.cluster.client import Api
 from lws_placement.cluster.hold_codec import encode_holds
 from lws_placement.cluster.hold_store import HoldStore
 from lws_placement.cluster.world import ClusterWorld
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import lease_name
-from lws_placement.engine.model.values import DomainName
 from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members

@@ -5,9 +5,11 @@ from lws_placement.cluster.decode import decode_node
 from lws_placement.cluster.decode_demand import decode_demand
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.base.group_names import group_key
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.values import Demand, DomainName, GroupId
 from lws_placement.engine.model.workload import LwsInfo, Templates
 
 from .objects import CHIPS, KEY, NAMESPACE, PER_DOMAIN, a_filler, a_member, a_node, node_name

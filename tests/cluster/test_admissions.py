@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from lws_placement import keys
 from lws_placement.cluster.admissions import Admissions
-from lws_placement.engine.model.values import Demand, Pod, Toleration
+from lws_placement.engine.model.pods import Demand, Pod, Toleration
 
 MEMBER = Toleration(keys.MEMBER_MARKER, "Exists", effect="NoSchedule")
 GUEST = Toleration(keys.GUEST_MARKER, "Exists", effect="NoSchedule")

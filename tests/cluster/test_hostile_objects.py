@@ -26,8 +26,10 @@ from lws_placement.cluster.mirror import (
 from lws_placement.cluster.watch import Watcher
 from lws_placement.controller.observed import Observed
 from lws_placement.engine.base.json_copy import json_copy
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.values import Demand, DomainName, GroupId
 from lws_placement.errors import InvalidObjectError
 
 OURS = "lws-placement-system"

@@ -6,8 +6,10 @@ from lws_placement import keys
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.observe import observe
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold, HoldState
-from lws_placement.engine.model.values import Demand, DomainName, GroupId
 
 DOMAIN = DomainName("rack", "r0")
 

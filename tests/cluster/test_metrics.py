@@ -10,9 +10,11 @@ from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.figures import count_figures
 from lws_placement.cluster.watch import Watcher
+from lws_placement.engine.model.groups import Occupant
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import Ask
 from lws_placement.engine.model.reservation import HoldState
-from lws_placement.engine.model.values import DomainName, NoFit, Occupant, Reason, Why
+from lws_placement.engine.model.verdicts import NoFit, Reason, Why
 from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.reconcile.decide import decide
 from lws_placement.errors import ApiError, ExpiredError

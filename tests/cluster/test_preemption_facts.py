@@ -12,7 +12,8 @@ from lws_placement.cluster.decode import decode_pod
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.eviction import Evictions
 from lws_placement.cluster.tenants import ClusterTenants
-from lws_placement.engine.model.values import GroupId, Operator, Requirement
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import Operator, Requirement
 from lws_placement.engine.preemption.disruption_budgets import Budget, BudgetName
 from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
 from lws_placement.errors import ApiError, ConflictError

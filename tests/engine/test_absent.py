@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.model.groups import Group, GroupId, Member
+from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import Ask, Layout
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold, HoldState
-from lws_placement.engine.model.values import Demand, DomainName, Group, GroupId, Member, Node
 from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.reconcile.actions import EndHold, KeepHold
 from lws_placement.engine.reconcile.group_state import Seen

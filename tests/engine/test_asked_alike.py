@@ -6,8 +6,9 @@ from engine.test_compose_properties import groups, worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.queue_order import turn_of
-from lws_placement.engine.model.values import GroupId, Placed
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.multi_domain import plan_composed
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.reconcile.placement import is_room_for, plan_anywhere

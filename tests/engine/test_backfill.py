@@ -6,19 +6,13 @@ import pytest
 
 from lws_placement.cluster.backfill import Backfill
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
+from lws_placement.engine.model.nodes import Node
 from lws_placement.engine.model.placement_request import Ask, Layout, Scope
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold, place_of
-from lws_placement.engine.model.values import (
-    Demand,
-    Group,
-    GroupId,
-    Member,
-    Node,
-    Occupant,
-    Placed,
-    Why,
-)
+from lws_placement.engine.model.verdicts import Placed, Why
 from lws_placement.engine.planning.backfill import RoomToCome
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
 from lws_placement.engine.reconcile.actions import Wait

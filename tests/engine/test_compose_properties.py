@@ -9,18 +9,12 @@ from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.fit.assignment import take
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.exclusivity import claim_of, opponents
+from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
+from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.values import (
-    Demand,
-    DomainName,
-    Group,
-    GroupId,
-    Member,
-    Node,
-    Occupant,
-    Placed,
-)
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.multi_domain import plan_composed
 
 SLICE, RACK, ZONE = "example.com/slice", "example.com/rack", "example.com/zone"

@@ -6,17 +6,11 @@ from dataclasses import replace
 import pytest
 
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.model.groups import GroupId, Occupant
+from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.pods import Demand, MemberInfo, Pod
 from lws_placement.engine.model.reservation import Hold, HoldState
-from lws_placement.engine.model.values import (
-    Demand,
-    DomainName,
-    GroupId,
-    MemberInfo,
-    Node,
-    Occupant,
-    Pod,
-)
 from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.reconcile.actions import (
     Action,

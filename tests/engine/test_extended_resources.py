@@ -1,5 +1,4 @@
-"""Tolerations that the API server adds for extended resources (`engine/fit/extended_resources.py`).
-"""
+"""Tolerations that the API server adds for extended resources."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +15,7 @@ from lws_placement.engine.fit.extended_resources import (
     tolerating,
     with_tolerations,
 )
-from lws_placement.engine.model.values import Taint
+from lws_placement.engine.model.nodes import Taint
 
 TPU = "google.com/tpu"
 

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lws_placement import keys
+from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.reservation import HoldState
-from lws_placement.engine.model.values import Group, GroupId, Member
 from lws_placement.engine.reconcile.actions import Blocked, DeletePod, EndHold, Hindrance, Pin
 from lws_placement.engine.reconcile.decide import decide
 

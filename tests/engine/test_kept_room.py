@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 
 from lws_placement.engine.fit.guard_index import KeptRoom, Shape
 from lws_placement.engine.model.exclusivity import Claim
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import Node
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import Changes, NodeView
-from lws_placement.engine.model.values import GroupId, Node
 
 NAMES = ("a", "b", "c")
 GROUP = GroupId("ns", "llm", "uid", "gk")

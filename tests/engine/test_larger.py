@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lws_placement.cluster.asked import Asked
+from lws_placement.engine.model.nodes import NodeTerm, Operator, Requirement
+from lws_placement.engine.model.pods import Demand, HostPort
 from lws_placement.engine.model.reservation import promises_of
-from lws_placement.engine.model.values import Demand, HostPort, NodeTerm, Operator, Requirement
 from lws_placement.engine.model.workload import Templates
 from lws_placement.engine.reconcile.actions import DeletePod, Pin, Tell, Topic, WriteHold
 from lws_placement.engine.reconcile.admitted_demand import Admitted, as_admitted, at_least

@@ -1,5 +1,4 @@
-"""The index of what a domain costs at least (`engine/preemption/cost_index.py`) changes no answer.
-"""
+"""The index of what a domain costs at least changes no answer."""
 
 from dataclasses import replace
 
@@ -9,8 +8,8 @@ from hypothesis import strategies as st
 from tenants import KEY, Town, a_demand, a_group, a_group_id
 
 from lws_placement.cluster.occupants import takes_differently
+from lws_placement.engine.model.groups import Occupant
 from lws_placement.engine.model.reservation import HoldState
-from lws_placement.engine.model.values import Occupant
 from lws_placement.engine.preemption.cost_index import LeastCosts
 from lws_placement.engine.preemption.search import preempt
 

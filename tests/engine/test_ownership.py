@@ -3,8 +3,8 @@
 import pytest
 
 from lws_placement.engine.model.exclusivity import Claim, at_odds
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import Scope
-from lws_placement.engine.model.values import GroupId
 
 ONE = GroupId("ns", "llm", "u", "0")
 SISTER = GroupId("ns", "llm", "u", "1")

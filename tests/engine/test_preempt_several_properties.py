@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from tenants import ME, Town, a_budget, a_demand, a_group_id
 
 from lws_placement.cluster.domains import DomainIndex
+from lws_placement.engine.model.groups import Group, Member, Occupant
+from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import Ask, Scope
 from lws_placement.engine.model.reservation import Hold, HoldState, place_of
-from lws_placement.engine.model.values import DomainName, Group, Member, Node, Occupant, Placed
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.multi_domain import plan_composed
 from lws_placement.engine.preemption import multi_domain_search as module
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted

@@ -6,16 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.engine.model.exclusivity import claim_of
+from lws_placement.engine.model.groups import Group, GroupId, Member
+from lws_placement.engine.model.nodes import DomainName, Node
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
-from lws_placement.engine.model.values import (
-    Demand,
-    DomainName,
-    Group,
-    GroupId,
-    Member,
-    Node,
-    Placed,
-)
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
 from lws_placement.engine.planning.waiting import Questions
 

@@ -2,17 +2,11 @@
 
 import pytest
 
+from lws_placement.engine.model.groups import Group, GroupId, Member
+from lws_placement.engine.model.nodes import DomainName, Node
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import DomainView, NodeView
-from lws_placement.engine.model.values import (
-    Demand,
-    DomainName,
-    Group,
-    GroupId,
-    Member,
-    Node,
-    Shortfall,
-    Why,
-)
+from lws_placement.engine.model.verdicts import Shortfall, Why
 from lws_placement.engine.planning.single_domain import plan_in_domain
 
 KEY = "example.com/slice"

@@ -7,9 +7,9 @@ from engine.test_decide import GROUP, WHOLE_NODE, a_hold, a_member, a_seen
 from tenants import KEY, Town, a_group_id
 
 from lws_placement.cluster.preempting import ComingHolds
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import Ask, Scope
 from lws_placement.engine.model.reservation import HoldState, place_of
-from lws_placement.engine.model.values import DomainName
 from lws_placement.engine.preemption.search import WhyNobody
 from lws_placement.engine.reconcile.actions import EndHold, Evict, Pin, TryEvictions, WriteHold
 from lws_placement.engine.reconcile.decide import decide

@@ -8,19 +8,13 @@ from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.index_cache import Rooms
 from lws_placement.engine.messages import gist, waiting_note
+from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
+from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import Ask, Scope
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.values import (
-    Demand,
-    DomainName,
-    Group,
-    GroupId,
-    Member,
-    Node,
-    Occupant,
-    Placed,
-)
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.backfill import RoomToCome
 from lws_placement.engine.planning.candidates import useful_part
 from lws_placement.engine.planning.infeasible import why_not_composed

@@ -5,16 +5,10 @@ from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.fit.domain_index import Fit, fit_in
+from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
+from lws_placement.engine.model.nodes import DomainName, Node
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.values import (
-    Demand,
-    DomainName,
-    Group,
-    GroupId,
-    Member,
-    Node,
-    Occupant,
-)
 from lws_placement.engine.preemption.blockers import NoWay, Way, way_into
 
 KEY = "example.com/slice"

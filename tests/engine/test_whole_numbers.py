@@ -13,8 +13,8 @@ from lws_placement.engine.base.whole_numbers import INT32, MOST_SIZE, whole_numb
 from lws_placement.engine.fit.node_filters import meets
 from lws_placement.engine.lws.restart_budget import budget_of
 from lws_placement.engine.lws.validation import problems_of, why_not_made
+from lws_placement.engine.model.nodes import Operator, Requirement
 from lws_placement.engine.model.placement_request import ask_of
-from lws_placement.engine.model.values import Operator, Requirement
 
 NO_NUMBERS = [
     "",

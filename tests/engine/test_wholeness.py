@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.fit.fragmentation import DomainState, SteeringTable, state_of, steering
+from lws_placement.engine.model.groups import GroupId, Occupant
+from lws_placement.engine.model.nodes import DomainName, Node
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.values import Demand, DomainName, GroupId, Node, Occupant
 
 KEY = "example.com/slice"
 GUARDED = frozenset({"google.com/tpu"})

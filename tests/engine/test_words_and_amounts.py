@@ -6,7 +6,8 @@ import pytest
 
 from lws_placement.engine.base.quantities import amount_available, amount_requested
 from lws_placement.engine.messages import domain_in_words, gist, waiting_note
-from lws_placement.engine.model.values import GroupId, NoFit, Reason, Shortfall, Why
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
 from lws_placement.errors import InvalidObjectError
 
 

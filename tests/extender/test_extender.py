@@ -10,18 +10,12 @@ from scrape import moved, scrape
 
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.model.exclusivity import Claim
+from lws_placement.engine.model.groups import GroupId, Occupant
+from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.pods import Demand, MemberInfo, Pod
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.snapshot import Changes, DomainSet, DomainView, NodeView
-from lws_placement.engine.model.values import (
-    Demand,
-    DomainName,
-    GroupId,
-    MemberInfo,
-    Node,
-    Occupant,
-    Pod,
-)
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
 from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard

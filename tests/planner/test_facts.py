@@ -9,8 +9,8 @@ from virtual_time import run
 from lws_placement import keys
 from lws_placement.cluster.hold_codec import encode_holds
 from lws_placement.cluster.hold_store import HoldStore
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import lease_name
-from lws_placement.engine.model.values import DomainName
 
 
 def test_a_planner_whose_watch_stands_still_ends_no_hold_that_is_in_use():

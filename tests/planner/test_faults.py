@@ -4,8 +4,8 @@ import pytest
 from fake_cluster import KEY, FakeCluster
 from virtual_time import run
 
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import HoldState
-from lws_placement.engine.model.values import DomainName
 from lws_placement.planner import planner as planner_module
 
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.domains import DomainIndex
 from lws_placement.engine.model.failure_history import Policy
-from lws_placement.engine.model.values import Demand, Node, Occupant
+from lws_placement.engine.model.groups import Occupant
+from lws_placement.engine.model.nodes import Node
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.reconcile.actions import Wait, WriteHold
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner

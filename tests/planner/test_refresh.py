@@ -4,8 +4,9 @@ import asyncio
 
 from virtual_time import run
 
+from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.placement_request import Ask, Scope
-from lws_placement.engine.model.values import Demand, Group, GroupId, Member
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.planning.waiting import Questions
 from lws_placement.planner.refresh import Refresh
 

@@ -16,7 +16,7 @@ from lws_placement.cluster.domains import DomainIndex
 from lws_placement.cluster.mirror import read_once
 from lws_placement.cluster.trouble_store import fetch_troubles
 from lws_placement.engine.model.failure_history import Troubles
-from lws_placement.engine.model.values import DomainName
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.simulate.inquiry import Inquiry, Standing
 from lws_placement.simulate.run import Simulation
 

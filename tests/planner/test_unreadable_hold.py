@@ -4,8 +4,8 @@ from fake_cluster import KEY, OURS, FakeCluster
 from virtual_time import run
 
 from lws_placement import keys
+from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import lease_name
-from lws_placement.engine.model.values import DomainName
 
 BROKEN = {
     "metadata": {

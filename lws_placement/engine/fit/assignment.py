@@ -17,8 +17,10 @@ from enum import Enum
 
 from lws_placement.engine.base.quantities import minus
 from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.model.groups import Member
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import NodeView
-from lws_placement.engine.model.values import Demand, Member, NodeName, Rank
 
 SEARCH_BOUND = 20_000
 """Placements tried before the search gives up."""

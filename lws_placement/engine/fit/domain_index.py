@@ -19,8 +19,11 @@ from lws_placement.engine.fit.assignment import NoMatch, match
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.fit.refusals import Classes, Tally
 from lws_placement.engine.fit.shortfall import why_not_all
+from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
-from lws_placement.engine.model.values import Demand, Group, NodeName, NoFit, Rank, Reason, Why
+from lws_placement.engine.model.verdicts import NoFit, Reason, Why
 
 Shape = tuple[Demand, ...]
 """The demands of a group's members, by rank."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from lws_placement.engine.base.keys import GUEST_MARKER, MEMBER_MARKER
 from lws_placement.engine.fit.node_filters import is_tolerated
-from lws_placement.engine.model.values import Demand, Pod, Taint, Toleration
+from lws_placement.engine.model.nodes import Taint
+from lws_placement.engine.model.pods import Demand, Pod, Toleration
 from lws_placement.engine.model.workload import Templates
 
 Raw = dict[str, Any]

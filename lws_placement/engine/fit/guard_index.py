@@ -12,9 +12,10 @@ each shape when it is next asked about. The first question looks at every node.
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import Changes, NodeView
-from lws_placement.engine.model.values import GroupId, NodeName
 
 _MOST_SHAPES = 256
 

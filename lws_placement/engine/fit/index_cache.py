@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from lws_placement.engine.base.lru import Lately
 from lws_placement.engine.fit.domain_index import RoomIndex
 from lws_placement.engine.fit.node_index import NodeRoom
+from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.snapshot import DomainSet, NodeView, Views
-from lws_placement.engine.model.values import Group, Member
 
 
 class Rooms:

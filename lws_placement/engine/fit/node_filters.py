@@ -9,17 +9,9 @@ kube-scheduler still checks them, and the planner's repair handles its refusal (
 from collections.abc import Mapping
 
 from lws_placement.engine.base.whole_numbers import signed_number
+from lws_placement.engine.model.nodes import Node, NodeTerm, Operator, Requirement, Taint
+from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 from lws_placement.engine.model.snapshot import NodeView
-from lws_placement.engine.model.values import (
-    Demand,
-    HostPort,
-    Node,
-    NodeTerm,
-    Operator,
-    Requirement,
-    Taint,
-    Toleration,
-)
 
 _NAME_FIELD = "metadata.name"
 _UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")

@@ -13,9 +13,10 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from lws_placement.engine.fit.assignment import count, take
 from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import NodeView, Views
-from lws_placement.engine.model.values import Demand, NodeName
 
 _FEW = 64
 """Changes that are put in one by one; of more it is cheaper to sort all."""

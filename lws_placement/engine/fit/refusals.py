@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from lws_placement.engine.model.snapshot import DomainView
-from lws_placement.engine.model.values import Reason
+from lws_placement.engine.model.verdicts import Reason
 
 Classes = Mapping[Reason, int]
 """How many domains refuse for the same reason."""

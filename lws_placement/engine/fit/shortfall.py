@@ -20,8 +20,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lws_placement.engine.fit.assignment import take, takes_two
 from lws_placement.engine.fit.node_filters import why_not_static, why_port_taken
+from lws_placement.engine.model.groups import Group, Member
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import DomainView, NodeView
-from lws_placement.engine.model.values import Demand, Group, Member, Reason, Shortfall, Why
+from lws_placement.engine.model.verdicts import Reason, Shortfall, Why
 
 _Refusal = tuple[str, str] | None
 """(resource that is short, "") or ("", rule that is broken); None: the node takes the pod."""

@@ -10,8 +10,8 @@ its like, and nowhere else.
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
+from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.placement_request import Scope
-from lws_placement.engine.model.values import Group, GroupId
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -17,7 +17,7 @@ Time is an argument; what is too old to matter is dropped by `pruned`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from lws_placement.engine.model.values import DomainName
+from lws_placement.engine.model.nodes import DomainName
 
 _MOST_FAILURES = 10
 

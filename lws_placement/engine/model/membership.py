@@ -19,7 +19,7 @@ knows the first controller, and takes the LeaderWorkerSet of that name for the o
 
 from dataclasses import dataclass
 
-from lws_placement.engine.model.values import MemberInfo, Pod
+from lws_placement.engine.model.pods import MemberInfo, Pod
 
 LWS = "LeaderWorkerSet"
 

@@ -7,7 +7,8 @@ cannot differ.
 
 from collections.abc import Iterable, Sequence
 
-from lws_placement.engine.model.values import Group, GroupId, Pod
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.pods import Pod
 
 Turn = tuple[int, float, GroupId]
 """Sorts first whose turn comes first."""

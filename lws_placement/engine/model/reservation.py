@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lws_placement.engine.model.exclusivity import Claim
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
-from lws_placement.engine.model.values import Demand, DomainName, GroupId, NodeName, Rank
+from lws_placement.engine.model.pods import Demand, Rank
 
 
 class HoldState(StrEnum):

@@ -12,8 +12,10 @@ from typing import Protocol
 
 from lws_placement.engine.base.quantities import plus
 from lws_placement.engine.model.exclusivity import Claim
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName, Node, NodeName
+from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
-from lws_placement.engine.model.values import DomainName, GroupId, HostPort, Node, NodeName
 
 
 @dataclass(frozen=True, slots=True)

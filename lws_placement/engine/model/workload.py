@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lws_placement.engine.model.placement_request import Ask
-from lws_placement.engine.model.values import Demand, Rank
+from lws_placement.engine.model.pods import Demand, Rank
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,12 @@ from itertools import islice
 
 from lws_placement.engine.base.quantities import plus
 from lws_placement.engine.fit.index_cache import Rooms
+from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
-from lws_placement.engine.model.values import DomainName, Group, NodeName, Placed
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.candidates import Whose, useful_nodes
 from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.planning.subset import Part

@@ -26,9 +26,10 @@ from dataclasses import dataclass, replace
 
 from lws_placement.engine.fit.domain_index import RoomIndex
 from lws_placement.engine.fit.index_cache import Rooms
+from lws_placement.engine.model.groups import Group, Member
+from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView, Views
-from lws_placement.engine.model.values import DomainName, Group, Member, NodeName
 from lws_placement.engine.planning.single_domain import may_have, shut_for
 from lws_placement.engine.planning.subset import Part
 

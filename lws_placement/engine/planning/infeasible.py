@@ -8,9 +8,11 @@ for, not of asking all domains again.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
+from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.snapshot import Views
-from lws_placement.engine.model.values import Group, Member, NoFit, Placed, Rank
+from lws_placement.engine.model.verdicts import NoFit, Placed
 from lws_placement.engine.planning.candidates import part_of, subgroup_shapes, useful_part
 from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.planning.single_domain import PlanMemo, refuse

@@ -1,10 +1,11 @@
 """Plans for groups that ask for more than one domain for all: subgroups, regions, gangs.
 
-The members of such a group go to several places at once (`values.Layout`). A place is decided like
-any group's domain, by `domain_index.fit_in`; what is added is the choice of a different domain for
-each subgroup, which is a bipartite matching of subgroups and domains, and a node for the members
-that may be anywhere, mostly the leader. That one is fitted to what the subgroups leave; if it does
-not fit there, each node that could take it is tried first and the subgroups fitted around it.
+The members of such a group go to several places at once (`placement_request.Layout`). A place is
+decided like any group's domain, by `domain_index.fit_in`; what is added is the choice of a
+different domain for each subgroup, which is a bipartite matching of subgroups and domains, and a
+node for the members that may be anywhere, mostly the leader. That one is fitted to what the
+subgroups leave; if it does not fit there, each node that could take it is tried first and the
+subgroups fitted around it.
 
 Exact, within `_MOST_TRIES` nodes for such a member; beyond it the answer is "not proven", never a
 wrong yes. O(subgroup shapes x domains) fits and the matching; nothing of that is kept between
@@ -19,22 +20,13 @@ from typing import Protocol
 
 from lws_placement.engine.fit.assignment import NoMatch, match, take
 from lws_placement.engine.fit.domain_index import Fit, fit_in, why_no_room
+from lws_placement.engine.model.groups import Group, Member
+from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
+from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.reservation import place_of
 from lws_placement.engine.model.snapshot import DomainView, NodeView
-from lws_placement.engine.model.values import (
-    DomainName,
-    Group,
-    Member,
-    NodeName,
-    NoFit,
-    Placed,
-    Plan,
-    Rank,
-    Reason,
-    Shortfall,
-    Why,
-)
+from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason, Shortfall, Why
 from lws_placement.engine.planning.single_domain import may_have, shut_for, taken
 
 _MOST_TRIES = 256

@@ -20,21 +20,13 @@ from lws_placement.engine.fit.domain_index import Fit, RoomIndex, fit_in, why_no
 from lws_placement.engine.fit.index_cache import Rooms
 from lws_placement.engine.fit.refusals import Refusals
 from lws_placement.engine.model.exclusivity import Claim, claim_of, is_opposed, opponents
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
-from lws_placement.engine.model.values import (
-    DomainName,
-    Group,
-    GroupId,
-    NodeName,
-    NoFit,
-    Placed,
-    Plan,
-    Rank,
-    Reason,
-    Why,
-)
+from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason, Why
 from lws_placement.engine.planning.score import Candidate, best
 from lws_placement.engine.preemption.search import PreemptionMemo
 

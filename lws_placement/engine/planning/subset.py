@@ -8,9 +8,10 @@ So a plan on a part is good in the whole cluster, too.
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from lws_placement.engine.model.exclusivity import Claim
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
-from lws_placement.engine.model.values import DomainName, GroupId, NodeName
 
 
 class Part:

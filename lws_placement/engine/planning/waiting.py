@@ -15,9 +15,9 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 
 from lws_placement.engine.model.exclusivity import answered_as
+from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.snapshot import DomainSet
-from lws_placement.engine.model.values import Group, GroupId
 from lws_placement.engine.planning.single_domain import PlanMemo
 
 Question = tuple[Hashable, ...]

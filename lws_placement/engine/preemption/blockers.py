@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.model.exclusivity import claim_of, opponents
+from lws_placement.engine.model.groups import Group, GroupId, Occupant
+from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.snapshot import DomainView, Views
-from lws_placement.engine.model.values import DomainName, Group, GroupId, NodeName, Occupant
 
 
 @dataclass(frozen=True, slots=True)

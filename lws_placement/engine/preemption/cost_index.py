@@ -21,8 +21,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lws_placement.engine.base.quantities import total
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import DomainSet, DomainView
-from lws_placement.engine.model.values import Group, GroupId, Pod
 from lws_placement.engine.preemption.victims import Tenants, is_back_at_once
 
 Bound = tuple[int, int, int, str]

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lws_placement.engine.fit.node_filters import meets
-from lws_placement.engine.model.values import Pod, PodPhase, Requirement
+from lws_placement.engine.model.nodes import Requirement
+from lws_placement.engine.model.pods import Pod, PodPhase
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -9,8 +9,10 @@ in any case nobody of it can be left out. It costs as much, so it is asked when 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import Views
-from lws_placement.engine.model.values import Group, GroupId, NodeName, Pod
 from lws_placement.engine.preemption.blockers import NoWay, Way
 from lws_placement.engine.preemption.disruption_budgets import Budget
 from lws_placement.engine.preemption.multi_domain_search import TRIALS, Search

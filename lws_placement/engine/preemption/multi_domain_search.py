@@ -27,9 +27,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lws_placement.engine.fit.assignment import NoMatch
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import Views
-from lws_placement.engine.model.values import Group, GroupId, NodeName, Placed, Pod
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
 from lws_placement.engine.preemption.reprieve import Sparing, Victims

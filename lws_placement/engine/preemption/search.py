@@ -25,17 +25,11 @@ from functools import cached_property
 from lws_placement.engine.base.lru import Lately
 from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit.assignment import NoMatch, match
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.pods import HostPort, Pod, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
-from lws_placement.engine.model.values import (
-    DomainName,
-    Group,
-    GroupId,
-    HostPort,
-    NodeName,
-    Pod,
-    Rank,
-)
 from lws_placement.engine.preemption.cost_index import Bound, LeastCosts
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
 from lws_placement.engine.preemption.reprieve import Sparing, Victims
@@ -68,7 +62,7 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Preemption:
     """When the victims are gone, the group fits in the domain on these nodes. `proven`: no cheaper
-    set exists. `others`: as of a plan (`values.Placed`).
+    set exists. `others`: as of a plan (`verdicts.Placed`).
     """
 
     domain: DomainName

@@ -21,10 +21,12 @@ from typing import Protocol
 
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import why_not_node, why_not_static
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
-from lws_placement.engine.model.values import Group, GroupId, NodeName, Pod
 from lws_placement.engine.planning.candidates import subgroup_shapes
 from lws_placement.engine.planning.single_domain import shut_for, taken
 from lws_placement.engine.planning.subset import Part, rest_of

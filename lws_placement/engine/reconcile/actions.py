@@ -6,8 +6,11 @@ An action that fails ends the list: the group is observed again. Each is safe to
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.pods import Pod, Rank
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.values import Group, GroupId, NodeName, NoFit, Pod, Rank
+from lws_placement.engine.model.verdicts import NoFit
 from lws_placement.engine.preemption.search import Nobody
 from lws_placement.engine.preemption.victims import Victim
 

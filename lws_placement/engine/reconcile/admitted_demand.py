@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from lws_placement.engine.base.quantities import greatest
 from lws_placement.engine.messages import larger_note, member_in_words, more_in_words
-from lws_placement.engine.model.values import Demand
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.workload import Templates
 
 

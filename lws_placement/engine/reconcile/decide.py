@@ -26,20 +26,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.engine.model.exclusivity import claim_of, opponents
+from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.nodes import DomainName, NodeName, NodeTerm, Operator, Requirement
+from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise, promises_of
 from lws_placement.engine.model.snapshot import Views
-from lws_placement.engine.model.values import (
-    Demand,
-    DomainName,
-    Group,
-    NodeName,
-    NodeTerm,
-    Operator,
-    Placed,
-    Rank,
-    Reason,
-    Requirement,
-)
+from lws_placement.engine.model.verdicts import Placed, Reason
 from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.preemption.search import Nobody
 from lws_placement.engine.reconcile.actions import (

@@ -5,19 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.groups import Group, GroupId, Member
+from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.pods import UNRANKED, Demand, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Hold, HoldState
-from lws_placement.engine.model.values import (
-    UNRANKED,
-    Demand,
-    Group,
-    GroupId,
-    Member,
-    MemberInfo,
-    NodeName,
-    Pod,
-    Rank,
-)
 from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preemption.search import Nobody

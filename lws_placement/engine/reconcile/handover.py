@@ -24,9 +24,10 @@ preemptor, in 3. and only as far as their room is needed by then.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise
 from lws_placement.engine.model.snapshot import Views
-from lws_placement.engine.model.values import Group, GroupId, Placed
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.preemption.multi_domain_search import preempt_several
 from lws_placement.engine.preemption.search import Nobody, Preemption, WhyNobody, preempt
 from lws_placement.engine.preemption.victims import Tenants, Victim

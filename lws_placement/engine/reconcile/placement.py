@@ -11,21 +11,14 @@ from dataclasses import replace
 
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.exclusivity import answered_as
+from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
+from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold, Promise, place_of
 from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
-from lws_placement.engine.model.values import (
-    Demand,
-    DomainName,
-    Group,
-    NodeName,
-    NoFit,
-    Placed,
-    Plan,
-    Rank,
-    Reason,
-)
+from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason
 from lws_placement.engine.planning.candidates import useful_part
 from lws_placement.engine.planning.infeasible import why_not_composed
 from lws_placement.engine.planning.multi_domain import place_composed, plan_composed

@@ -10,9 +10,11 @@ forces the pod, so we do not. With the opt-in `force-delete-after` we do, after 
 from dataclasses import dataclass, replace
 
 from lws_placement.engine.messages import outside_note, stuck_note
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.pods import Demand, Pod, Rank
 from lws_placement.engine.model.reservation import promises_of
 from lws_placement.engine.model.snapshot import Views
-from lws_placement.engine.model.values import Demand, DomainName, Placed, Pod, Rank
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.reconcile.actions import (
     Action,
     DeletePod,

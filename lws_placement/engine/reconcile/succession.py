@@ -17,10 +17,13 @@ pods do not go: on a dead node, or `_PATIENCE_S` beyond their grace.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.nodes import DomainName, NodeName
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.reservation import Hold, HoldState, Promise
 from lws_placement.engine.model.snapshot import NodeView, Views
-from lws_placement.engine.model.values import DomainName, Group, GroupId, NodeName, Placed, Pod
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.planning.subset import Part, rest_of

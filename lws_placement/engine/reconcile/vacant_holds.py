@@ -17,9 +17,12 @@ from collections.abc import Iterator, Set
 from dataclasses import replace
 
 from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.nodes import DomainName, NodeName
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.snapshot import DomainView, Views
-from lws_placement.engine.model.values import Demand, DomainName, Group, GroupId, NodeName, Reason
+from lws_placement.engine.model.verdicts import Reason
 from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.reconcile.actions import Action, EndHold, KeepHold
 from lws_placement.engine.reconcile.group_state import Seen

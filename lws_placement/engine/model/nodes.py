@@ -1,0 +1,72 @@
+"""Nodes and domains as placement sees them: frozen values, free of JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+NodeName = str
+Labels = tuple[tuple[str, str], ...]
+"""Labels of an object, sorted."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DomainName:
+    """All nodes whose label `key` has the value `value`."""
+
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
+
+
+class Operator(StrEnum):
+    """Operators of node selector terms (core/v1 NodeSelectorOperator)."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+    GT = "Gt"
+    LT = "Lt"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    key: str
+    operator: Operator
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTerm:
+    """One nodeSelectorTerm: all expressions and all fields must hold; an empty term matches
+    nothing.
+    """
+
+    expressions: tuple[Requirement, ...] = ()
+    fields: tuple[Requirement, ...] = ()
+    """`matchFields`; only `metadata.name` exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    key: str
+    value: str
+    effect: str
+    """NoSchedule, PreferNoSchedule or NoExecute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node as the scheduler's filters see it."""
+
+    name: NodeName
+    labels: Mapping[str, str]
+    allocatable: Mapping[str, int]
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+    ready: bool = True
+
+    def __hash__(self) -> int:
+        return hash(self.name)

@@ -1,0 +1,159 @@
+"""Pods as placement sees them: frozen values, free of JSON.
+
+A *demand* is what one pod needs of a node; members of a group whose pods are alike share one
+`Demand` object or an equal one, and the planner's shortcuts rest on that equality.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lws_placement.engine.base.group_names import is_keyed
+from lws_placement.engine.base.keys import GATE
+from lws_placement.engine.model.nodes import Labels, NodeName, NodeTerm
+from lws_placement.engine.model.placement_request import Ask
+
+Rank = int
+"""Position of a member in its group: LeaderWorkerSet's worker index, 0 is the leader."""
+UNRANKED: Rank = -1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Toleration:
+    key: str = ""
+    """Empty with `operator` Exists tolerates everything."""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+    """Empty means every effect."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HostPort:
+    ip: str
+    protocol: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one pod asks of a node.
+
+    `resources` is a sorted tuple of (name, amount) pairs, `pods: 1` included, zero amounts left
+    out, computed as kube-scheduler does (largest of init containers and the sum of the rest,
+    sidecars, overhead, pod-level resources). `required` are the ORed node affinity terms; None
+    means no such demand, () matches nothing. The node-name pin that we put there ourselves is not
+    part of it.
+    """
+
+    resources: tuple[tuple[str, int], ...]
+    selector: tuple[tuple[str, str], ...] = ()
+    required: tuple[NodeTerm, ...] | None = None
+    tolerations: tuple[Toleration, ...] = ()
+    host_ports: tuple[HostPort, ...] = ()
+
+
+class PodPhase(StrEnum):
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """What a pod's labels and annotations say of its place in a group, and what that asks for."""
+
+    group_key: str
+    group_index: str
+    lws: str
+    lws_uid: str
+    """From our admission annotation; empty when the webhook did not see the pod or could not
+    tell.
+    """
+    rank: Rank
+    """UNRANKED for a pod of another kind of group that has no place in it yet."""
+    size: int
+    revision: str
+    ask: Ask
+    leader_name: str
+    """Name of the group's leader pod (the pod's own name for a leader)."""
+    foreign: bool = False
+    """Admission found that it only carries the labels."""
+
+    @property
+    def of_lws(self) -> bool:
+        return bool(self.group_key)
+
+    @property
+    def keyed(self) -> bool:
+        """Has the group a key of its own in place of an ordinal?"""
+        return is_keyed(self.group_index, self.group_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod as placement sees it."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    created_s: float
+    """creationTimestamp as seconds since the epoch."""
+    demand: Demand
+    node: NodeName | None = None
+    phase: PodPhase = PodPhase.PENDING
+    terminating: bool = False
+    gated: bool = False
+    """Carries our scheduling gate."""
+    gates: tuple[str, ...] = ()
+    """All scheduling gates it carries, ours included."""
+    marked: bool = False
+    """Carries the member marker, so that kube-scheduler asks us before binding it."""
+    guest: bool = False
+    """A LeaderWorkerSet's pod that asks for no domain of its own; kept out of held domains."""
+    pinned: NodeName | None = None
+    """The node that our node-name pin allows, if it has one."""
+    plan: str = ""
+    released: bool = False
+    """Its gate was taken off on purpose, without a plan."""
+    owner_uid: str = ""
+    """UID of the controlling owner (a StatefulSet for members)."""
+    owner_name: str = ""
+    owner_kind: str = ""
+    priority: int = 0
+    preempts: bool = True
+    """False: its `preemptionPolicy` is Never, nobody is evicted for it."""
+    ready: bool = False
+    """Its Ready condition is True."""
+    labels: Labels = ()
+    member: MemberInfo | None = None
+    nominated: NodeName = ""
+    """The node on which kube-scheduler makes room for it."""
+    unschedulable: str = ""
+    """Message of a PodScheduled=False condition with reason Unschedulable; empty otherwise."""
+    deleted_s: float = 0.0
+    """Of a Terminating pod: when its grace ends, seconds since the epoch."""
+    node_trouble: str = ""
+    """Why its node, not itself, ended it (evicted, refused by the kubelet); empty otherwise."""
+    unread: str = ""
+    """What of it could not be read, so that it counts only in part; empty otherwise."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def foreign_gates(self) -> tuple[str, ...]:
+        """Scheduling gates of others: nobody can bind it before they are gone."""
+        return tuple(gate for gate in self.gates if gate != GATE)
+
+    @property
+    def finished(self) -> bool:
+        """Takes no room any more (kube-scheduler ignores such pods too)."""
+        return self.phase in (PodPhase.SUCCEEDED, PodPhase.FAILED)
+
+    @property
+    def failed(self) -> bool:
+        return self.phase is PodPhase.FAILED
