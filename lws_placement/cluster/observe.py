@@ -9,9 +9,9 @@ from functools import partial
 from lws_placement.cluster.cache import ClusterCache
 from lws_placement.cluster.names import name_of
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preemption.victims import Tenants
 from lws_placement.engine.reconcile.group_state import LeftPlace, Seen
+from lws_placement.engine.reconcile.memo import Memo
 
 
 def observe(
@@ -19,7 +19,7 @@ def observe(
     group: GroupId,
     *,
     plan_id: str,
-    memo: PlanMemo | None = None,
+    memo: Memo | None = None,
     tenants: Tenants | None = None,
 ) -> Seen:
     """`plan_id`: for a plan that is made of it. `tenants`: who could be evicted for it."""

@@ -35,7 +35,6 @@ from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn, turn_of_pods
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.planning.waiting import Questions
 from lws_placement.engine.reconcile.actions import (
     Action,
@@ -52,6 +51,7 @@ from lws_placement.engine.reconcile.actions import (
 from lws_placement.engine.reconcile.decide import decide
 from lws_placement.engine.reconcile.foreign_preemption import decide_for_pod, is_for_pod
 from lws_placement.engine.reconcile.group_state import Seen
+from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.absent import AbsentGroups
 from lws_placement.planner.act import Actor
@@ -96,7 +96,7 @@ class Planner:
         self._ahead = Ahead(cache)
         self._absent = AbsentGroups(cache)
         self._new_plan_id = new_plan_id
-        self._memo = PlanMemo()
+        self._memo = Memo()
         self._tenants = ClusterTenants(cache)
         self._foreign = ForeignPods(cache, self._tenants, new_plan_id=new_plan_id)
         self._searches = VictimSearches()

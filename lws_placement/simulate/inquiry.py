@@ -22,7 +22,6 @@ from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import turn_of_pods
 from lws_placement.engine.model.reservation import HoldState, Promise, promises_of
-from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preemption.blockers import NoWay, Way
 from lws_placement.engine.preemption.search import Nobody
 from lws_placement.engine.preemption.victims import Victim
@@ -39,6 +38,7 @@ from lws_placement.engine.reconcile.actions import (
 )
 from lws_placement.engine.reconcile.decide import decide
 from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
+from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.engine.reconcile.succession import inherited
 from lws_placement.simulate.misses import Miss, Misses
 
@@ -106,7 +106,7 @@ class Inquiry:
     ) -> None:
         self._cache = cache
         self._troubles = troubles
-        self._memo = PlanMemo()
+        self._memo = Memo()
         self._tenants = ClusterTenants(cache)
         self._misses = Misses(cache, self._tenants, most=most)
 

@@ -28,7 +28,6 @@ from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.placement_request import Ask
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.model.verdicts import Reason
-from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.reconcile.actions import (
     Action,
     EndHold,
@@ -38,6 +37,7 @@ from lws_placement.engine.reconcile.actions import (
 )
 from lws_placement.engine.reconcile.decide import decide
 from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
+from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.engine.reconcile.placement import plan_again_in
 from lws_placement.errors import InvalidObjectError
 from lws_placement.simulate.admit import Admitted, Raw, Refused, admit, leader_pod
@@ -123,7 +123,7 @@ class Simulation:
         self._troubles = troubles
         self._priorities: dict[str, int] = {}
         self._adds_tolerations = False
-        self._memo = PlanMemo()
+        self._memo = Memo()
         self._tenants = ClusterTenants(cache)
         self._backfill = Backfill(cache.domains)
         self._decided: dict[GroupId, tuple[Seen, list[Action]]] = {}

@@ -28,19 +28,17 @@ from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason, Why
 from lws_placement.engine.planning.score import Candidate, best
-from lws_placement.engine.preemption.search import PreemptionMemo
 
 _NONE: Mapping[str, DomainView] = {}
 
 
 class PlanMemo:
-    """What was found out lately. `nobody`: for whom nobody is evicted. `composed`: of groups that
-    ask for more than one domain, by question: their plan or, not put into words, that there is
-    none, and the state of the cluster that it was made in.
+    """What plans found out lately. `composed`: of groups that ask for more than one domain, by
+    question: their plan or, not put into words, that there is none, and the state of the cluster
+    that it was made in.
     """
 
     def __init__(self) -> None:
-        self.nobody = PreemptionMemo()
         self.rooms = Rooms()
         self.composed: Lately[tuple[Hashable, Plan | NoMatch]] = Lately()
 

@@ -11,9 +11,9 @@ from lws_placement.engine.model.placement_request import Ask
 from lws_placement.engine.model.pods import UNRANKED, Demand, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.workload import LwsInfo, Templates
-from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preemption.search import Nobody
 from lws_placement.engine.preemption.victims import Tenants
+from lws_placement.engine.reconcile.memo import Memo
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Seen:
     """Revision -> templates."""
     plan_id: str
     """Id for a plan made now."""
-    memo: PlanMemo | None = None
+    memo: Memo | None = None
     tenants: Tenants | None = None
     """Who could be evicted for it; None: nobody is."""
     nobody: Nobody | None = None

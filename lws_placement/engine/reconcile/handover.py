@@ -75,7 +75,7 @@ def _preempt_anywhere(
     domains = views.domains(group.topology_key)
     if seen.memo is None or group.shun:
         return preempt(group, domains, tenants)
-    return seen.memo.nobody.ask(group, domains, tenants)
+    return seen.memo.preemption.ask(group, domains, tenants)
 
 
 def _preempt_in(
