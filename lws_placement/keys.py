@@ -110,14 +110,14 @@ FIELD_MANAGER = "lws-placement"
 """Server-side-apply and Event field manager of everything we write."""
 
 HOLD = OUR_PREFIX + "hold"
-"""Lease annotation: the hold itself, as versioned JSON (`cluster/hold_codec.py`)."""
+"""Lease annotation: the hold itself, as versioned JSON (`cluster/codec/hold_lease.py`)."""
 
 HOLD_LABEL = OUR_PREFIX + "kind"
 """Lease label with value `hold`: what our watches select; or `troubles`."""
 
 TROUBLES = OUR_PREFIX + "troubles"
 """Lease annotation: what went wrong for a group lately, as versioned JSON
-(`cluster/trouble_store.py`)."""
+(`cluster/stores/failure_store.py`)."""
 
 HISTORY_OF = OUR_PREFIX + "history-of"
 """Label of a ControllerRevision that is kept to go back to: name of its LeaderWorkerSet."""

@@ -16,15 +16,16 @@ from fake_server import FOREGROUND, STARTED, FakeServer
 from fakes import FakeApi
 
 from lws_placement import keys
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.decode import decode_member, decode_time
-from lws_placement.cluster.domains import DomainIndex
-from lws_placement.cluster.events import EventRecorder
-from lws_placement.cluster.hold_store import HoldStore
-from lws_placement.cluster.lookup import ClusterLookup
-from lws_placement.cluster.mirror import Mirror
-from lws_placement.cluster.trouble_store import TroubleStore, fetch_troubles
-from lws_placement.cluster.world import ClusterWorld
+from lws_placement.cluster.adapters.admission_lookup import ClusterLookup
+from lws_placement.cluster.adapters.extender_world import ClusterWorld
+from lws_placement.cluster.api.events import EventRecorder
+from lws_placement.cluster.api.timestamps import decode_time
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.informers import Mirror
+from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.codec.objects import decode_member
+from lws_placement.cluster.stores.failure_store import TroubleStore, fetch_troubles
+from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.admission.pod_gating import gate_or_pin, leave_alone, stamp
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.fit.extended_resources import with_tolerations
@@ -34,12 +35,12 @@ from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.extender.members import Members
 from lws_placement.extender.wire import BindArgs
-from lws_placement.planner.act import Actor
-from lws_placement.planner.condition import LeaderConditions
+from lws_placement.planner.event_reporter import Reporter
+from lws_placement.planner.executor import Actor
+from lws_placement.planner.failure_tracker import TroubleBook
+from lws_placement.planner.leader_annotations import LeaderConditions
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
-from lws_placement.planner.report import Reporter
-from lws_placement.planner.troubles import TroubleBook
 
 KEY = "example.com/slice"
 OURS = "lws-placement-system"

@@ -12,13 +12,13 @@ from contextlib import suppress
 from fake_server import matches, refused
 from write_kinds import kind_of
 
-from lws_placement.cluster.client import APPLY_PATCH, MERGE_PATCH
+from lws_placement.cluster.api.client import APPLY_PATCH, MERGE_PATCH
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.errors import ApiError
 
 
 class FakeApi:
-    """One process's client: the interface of `cluster.client.Api`."""
+    """One process's client: the interface of `cluster.api.client.Api`."""
 
     def __init__(self, server):
         self.server = server

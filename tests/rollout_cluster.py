@@ -9,9 +9,9 @@ from fake_controllers import label
 from fake_statefulsets import StatefulSets, is_ready
 
 from lws_placement import keys
-from lws_placement.cluster.events import EventRecorder
-from lws_placement.cluster.lookup import ClusterLookup
-from lws_placement.controller.run import Controller
+from lws_placement.cluster.adapters.admission_lookup import ClusterLookup
+from lws_placement.cluster.api.events import EventRecorder
+from lws_placement.controller.controller import Controller
 
 
 def a_controller(replica, nodes):

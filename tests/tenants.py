@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node, Operator, Requirement
 from lws_placement.engine.model.placement_request import Scope

@@ -12,7 +12,7 @@ from bench.http2_client import connected
 
 from certs.authority import Names, make
 from lws_placement.http2 import MOST_BYTES
-from lws_placement.serve import Server, ServerTls
+from lws_placement.http_server import Server, ServerTls
 
 
 class Calls:

@@ -10,7 +10,7 @@ import json
 from enum import StrEnum
 
 from lws_placement import keys
-from lws_placement.cluster.lease import LEADER_LEASE
+from lws_placement.cluster.api.leader_election import LEADER_LEASE
 
 
 class Kind(StrEnum):

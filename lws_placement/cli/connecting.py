@@ -6,10 +6,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from lws_placement.cluster.admissions import Admissions
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.client import Api, connect
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.api.client import Api, connect
+from lws_placement.cluster.cache.admissions import Admissions
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.settings import Settings
 
 

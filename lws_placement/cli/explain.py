@@ -8,15 +8,15 @@ import click
 
 from lws_placement.cli.connecting import connected, empty_cache
 from lws_placement.cli.reading import leader_problem, read_cluster, read_troubles
-from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.failure_history import Troubles
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.membership import why_no_member
 from lws_placement.errors import NotFoundError, SettingsError
+from lws_placement.inspect.inquiry import Answer, Inquiry, Standing
+from lws_placement.inspect.report import answer_json
+from lws_placement.inspect.text import answer_text, ask_in_words
 from lws_placement.settings import Settings, load_settings
-from lws_placement.simulate.inquiry import Answer, Inquiry, Standing
-from lws_placement.simulate.report import answer_json
-from lws_placement.simulate.text import answer_text, ask_in_words
 
 _KINDS = {"lws": "lws", "leaderworkerset": "lws", "pod": "pod", "po": "pod"}
 _PLANNER_MATTERS = (Standing.WAITS, Standing.NEXT, Standing.COMING, Standing.PREEMPTS)

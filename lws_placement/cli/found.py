@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from lws_placement.cli.connecting import connected
-from lws_placement.cluster.discovery import Found, LwsController, look_around
+from lws_placement.cluster.api.discovery import Found, LwsController, look_around
 from lws_placement.errors import ApiError, SettingsError
 from lws_placement.settings import Settings
 

@@ -5,7 +5,7 @@ with nothing of ours running.
 from collections.abc import Mapping
 
 from lws_placement import keys
-from lws_placement.cluster.client import Api, Raw, RawList
+from lws_placement.cluster.api.client import Api, Raw, RawList
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
 
 _MOST_WORDS = 5

@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.client import Api
-from lws_placement.cluster.lease import LEADER_LEASE, leader_of
-from lws_placement.cluster.mirror import read_once
-from lws_placement.cluster.trouble_store import fetch_troubles
+from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.leader_election import LEADER_LEASE, leader_of
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.informers import read_once
+from lws_placement.cluster.stores.failure_store import fetch_troubles
 from lws_placement.engine.model.failure_history import Troubles
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.errors import ApiError, NotFoundError

@@ -27,31 +27,31 @@ from lws_placement import log as logs
 from lws_placement.cli.connecting import empty_cache
 from lws_placement.cli.found import found_if_reached, found_lines
 from lws_placement.cli.options import settings_command
-from lws_placement.cluster.client import Api, connect
-from lws_placement.cluster.discovery import look_around
-from lws_placement.cluster.events import EventRecorder
-from lws_placement.cluster.figures import count_figures
-from lws_placement.cluster.hold_store import HoldStore
-from lws_placement.cluster.lease import LEADER_LEASE, Elector, Timing
-from lws_placement.cluster.lookup import ClusterLookup
-from lws_placement.cluster.mirror import Mirror
-from lws_placement.cluster.trouble_store import TroubleStore, fetch_troubles
-from lws_placement.cluster.world import ClusterWorld
-from lws_placement.controller.run import Controller
+from lws_placement.cluster.adapters.admission_lookup import ClusterLookup
+from lws_placement.cluster.adapters.extender_world import ClusterWorld
+from lws_placement.cluster.adapters.hold_counts import count_figures
+from lws_placement.cluster.api.client import Api, connect
+from lws_placement.cluster.api.discovery import look_around
+from lws_placement.cluster.api.events import EventRecorder
+from lws_placement.cluster.api.leader_election import LEADER_LEASE, Elector, Timing
+from lws_placement.cluster.cache.informers import Mirror
+from lws_placement.cluster.stores.failure_store import TroubleStore, fetch_troubles
+from lws_placement.cluster.stores.hold_store import HoldStore
+from lws_placement.controller.controller import Controller
 from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
 from lws_placement.extender.app import build_app as extender_app
 from lws_placement.extender.app import build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
 from lws_placement.garbage import collect_rarely
+from lws_placement.http_server import Health, Server, ServerTls, serve_on
 from lws_placement.metrics import figures_reported
-from lws_placement.planner.act import Actor
-from lws_placement.planner.condition import LeaderConditions
+from lws_placement.planner.event_reporter import Reporter
+from lws_placement.planner.executor import Actor
+from lws_placement.planner.failure_tracker import TroubleBook
+from lws_placement.planner.leader_annotations import LeaderConditions
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
-from lws_placement.planner.report import Reporter
-from lws_placement.planner.troubles import TroubleBook
-from lws_placement.serve import Health, Server, ServerTls, serve_on
 from lws_placement.settings import AffinityMode, Role, Settings
 from lws_placement.stopping import asked_to_stop, unless
 from webhook.app import build_app as webhook_app

@@ -10,16 +10,16 @@ import click
 
 from lws_placement.cli.connecting import connected, empty_cache
 from lws_placement.cli.reading import progress, read_cluster, read_troubles
-from lws_placement.cluster.cache import ClusterCache
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.failure_history import Troubles
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.errors import InvalidObjectError
+from lws_placement.inspect.documents import Raw, load_files
+from lws_placement.inspect.inquiry import NO_TROUBLES
+from lws_placement.inspect.report import outcome_json
+from lws_placement.inspect.run import LWS, Simulation
+from lws_placement.inspect.text import outcome_text
 from lws_placement.settings import Settings, Tolerations, load_settings
-from lws_placement.simulate.documents import Raw, load_files
-from lws_placement.simulate.inquiry import NO_TROUBLES
-from lws_placement.simulate.report import outcome_json
-from lws_placement.simulate.run import LWS, Simulation
-from lws_placement.simulate.text import outcome_text
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=False, path_type=Path)
 

@@ -14,13 +14,13 @@ from rich.text import Text
 from lws_placement.cli.connecting import connected, empty_cache
 from lws_placement.cli.found import found_json, found_lines
 from lws_placement.cli.reading import leader_problem, read_cluster, read_troubles
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.client import Api
-from lws_placement.cluster.discovery import Found, look_around
-from lws_placement.cluster.mirror import Mirror
+from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.discovery import Found, look_around
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.informers import Mirror
+from lws_placement.inspect.overview import Overview, overview
+from lws_placement.inspect.status_text import overview_json, overview_text
 from lws_placement.settings import Settings, load_settings
-from lws_placement.simulate.overview import Overview, overview
-from lws_placement.simulate.status_text import overview_json, overview_text
 
 _EVERY_S = 1.0
 

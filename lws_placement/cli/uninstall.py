@@ -16,7 +16,7 @@ import click
 
 from lws_placement.cli.scheduler_use import RESTORE, Use, scheduler_use
 from lws_placement.cli.uninstall_steps import Uninstaller, find_namespace
-from lws_placement.cluster.client import Api, connect
+from lws_placement.cluster.api.client import Api, connect
 from lws_placement.errors import ApiError, SettingsError
 
 

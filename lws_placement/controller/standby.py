@@ -11,7 +11,7 @@ What is older than a minute is forgotten: whoever led then has dealt with it in 
 
 from collections.abc import Callable
 
-from lws_placement.controller.observed import Observed
+from lws_placement.controller.informer_cache import Observed
 from lws_placement.controller.restarts import leader_to_delete
 from lws_placement.engine.lws.restart import PodState, troubled
 

@@ -16,7 +16,7 @@ from itertools import repeat
 from typing import Protocol
 
 from lws_placement import metrics
-from lws_placement.cluster.decode import decode_pod
+from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.fit.fragmentation import FILLS, OUTSIDE, Scores, SteeringTable, fills
 from lws_placement.engine.fit.guard_index import KeptRoom, Shape
 from lws_placement.engine.messages import ROOM_IS_HELD

@@ -9,7 +9,7 @@ changed meanwhile is looked at together.
 import asyncio
 from collections.abc import Callable
 
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.planning.waiting import Questions

@@ -27,10 +27,10 @@ from itertools import groupby
 from uuid import uuid4
 
 from lws_placement import metrics
-from lws_placement.cluster.backfill import Backfill
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.observe import observe
-from lws_placement.cluster.tenants import ClusterTenants
+from lws_placement.cluster.adapters.backfill import Backfill
+from lws_placement.cluster.adapters.group_state import observe
+from lws_placement.cluster.adapters.tenants import ClusterTenants
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn, turn_of_pods
@@ -53,18 +53,18 @@ from lws_placement.engine.reconcile.foreign_preemption import decide_for_pod, is
 from lws_placement.engine.reconcile.group_state import Seen
 from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
-from lws_placement.planner.absent import AbsentGroups
-from lws_placement.planner.act import Actor
-from lws_placement.planner.ahead import Ahead, holds_in
 from lws_placement.planner.alarms import Alarms
 from lws_placement.planner.asking import Asking
-from lws_placement.planner.foreign import ForeignPods
+from lws_placement.planner.assumed_holds import Promises
+from lws_placement.planner.executor import Actor
+from lws_placement.planner.failure_tracker import TroubleBook
+from lws_placement.planner.foreign_pods import ForeignPods
 from lws_placement.planner.pace import Pace, is_move
-from lws_placement.planner.promises import Promises
+from lws_placement.planner.preplan import Ahead, holds_in
 from lws_placement.planner.refresh import Refresh
 from lws_placement.planner.searches import VictimSearches
-from lws_placement.planner.troubles import TroubleBook
-from lws_placement.planner.waiting import WaitingGroups
+from lws_placement.planner.vacant_holds import AbsentGroups
+from lws_placement.planner.wait_metrics import WaitingGroups
 
 log = logging.getLogger(__name__)
 

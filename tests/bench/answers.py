@@ -9,14 +9,14 @@ import asyncio
 import json
 import time
 
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.domains import DomainIndex
-from lws_placement.cluster.hold_codec import encode_holds
-from lws_placement.cluster.mirror import read_once
-from lws_placement.simulate.inquiry import Inquiry
-from lws_placement.simulate.overview import overview
-from lws_placement.simulate.status_text import overview_text
-from lws_placement.simulate.text import answer_text
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.informers import read_once
+from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.codec.hold_lease import encode_holds
+from lws_placement.inspect.inquiry import Inquiry
+from lws_placement.inspect.overview import overview
+from lws_placement.inspect.status_text import overview_text
+from lws_placement.inspect.text import answer_text
 
 from .figures import Figure
 from .objects import CHIPS, NAMESPACE, PER_DOMAIN, a_filler, a_member, a_node, node_name

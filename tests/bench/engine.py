@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from statistics import fmean
 
-from lws_placement.cluster.tenants import ClusterTenants
+from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.placement_request import ask_of
@@ -22,9 +22,9 @@ from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.planning.single_domain import plan_group
 from lws_placement.engine.preemption.search import PreemptionMemo, preempt
 from lws_placement.engine.reconcile.actions import Pin, WriteHold
+from lws_placement.planner.failure_tracker import TroubleBook
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
-from lws_placement.planner.troubles import TroubleBook
 
 from .figures import Figure, percentile
 from .objects import ASKS, KEY, PER_DOMAIN, SEVERAL, a_member, domains_of

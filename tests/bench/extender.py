@@ -20,17 +20,17 @@ from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 
 from certs.authority import Names, make
-from lws_placement.cluster.client import Api
-from lws_placement.cluster.hold_codec import encode_holds
-from lws_placement.cluster.hold_store import HoldStore
-from lws_placement.cluster.world import ClusterWorld
+from lws_placement.cluster.adapters.extender_world import ClusterWorld
+from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.codec.hold_lease import encode_holds
+from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import lease_name
 from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
 from lws_placement.garbage import collect_rarely
-from lws_placement.serve import Server, ServerTls
+from lws_placement.http_server import Server, ServerTls
 
 from .caller import APART, Caller
 from .figures import Figure, percentile

@@ -18,9 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from lws_placement.cluster.client import connect
-from lws_placement.cluster.hold_store import SELECTOR
-from lws_placement.cluster.watch import Watcher
+from lws_placement.cluster.api.client import connect
+from lws_placement.cluster.api.watch import Watcher
+from lws_placement.cluster.stores.hold_store import SELECTOR
 from lws_placement.localcluster.binaries import find_or_build
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from lws_placement.cluster.client import connect
+from lws_placement.cluster.api.client import connect
 from lws_placement.errors import ConflictError
 
 AT_ONCE = 48

@@ -26,7 +26,7 @@ GOAL_S, GOAL_MB = 30, 1000
 
 _BASELINE = """
 import asyncio, json, resource, sys, time
-from lws_placement.cluster.client import connect
+from lws_placement.cluster.api.client import connect
 async def main():
     started = time.perf_counter()
     api = await connect(sys.argv[1], timeout_s=300)

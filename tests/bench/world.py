@@ -1,9 +1,9 @@
 """A large cluster in the cache, as our watches would have filled it; no API server."""
 
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.decode import decode_node
-from lws_placement.cluster.decode_demand import decode_demand
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.codec.objects import decode_node
+from lws_placement.cluster.codec.pod_requirements import decode_demand
 from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName

@@ -14,7 +14,7 @@ from aiohttp import web
 from virtual_time import run
 
 from certs.authority import Names, make
-from lws_placement.serve import Server, ServerTls, health_app, serve_on
+from lws_placement.http_server import Server, ServerTls, health_app, serve_on
 
 NAMES = Names(("x.svc",), ("127.0.0.1",))
 

@@ -1,9 +1,9 @@
-"""What admitted pods show of how the API server makes pods (`cluster/admissions.py`)."""
+"""What admitted pods show of how the API server makes pods (`cluster/cache/admissions.py`)."""
 
 from dataclasses import replace
 
 from lws_placement import keys
-from lws_placement.cluster.admissions import Admissions
+from lws_placement.cluster.cache.admissions import Admissions
 from lws_placement.engine.model.pods import Demand, Pod, Toleration
 
 MEMBER = Toleration(keys.MEMBER_MARKER, "Exists", effect="NoSchedule")

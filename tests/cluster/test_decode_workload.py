@@ -1,10 +1,10 @@
-"""Templates are decoded to what their pods will demand (`cluster/decode_workload.py`)."""
+"""Templates are decoded to what their pods will demand (`cluster/codec/workloads.py`)."""
 
 import pytest
 
 from lws_placement import keys
-from lws_placement.cluster.decode_demand import decode_demand
-from lws_placement.cluster.decode_workload import decode_lws, decode_templates
+from lws_placement.cluster.codec.pod_requirements import decode_demand
+from lws_placement.cluster.codec.workloads import decode_lws, decode_templates
 
 CONTAINERS = [{"name": "model", "resources": {"limits": {"google.com/tpu": "4"}}}]
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}

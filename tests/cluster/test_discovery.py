@@ -3,7 +3,7 @@
 import pytest
 
 from lws_placement.cli.found import found_json, found_lines
-from lws_placement.cluster.discovery import look_around
+from lws_placement.cluster.api.discovery import look_around
 from lws_placement.errors import ApiError, NotFoundError
 
 WEBHOOK = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/lws-placement-lws"

@@ -1,10 +1,10 @@
-"""Events are said once, and not again for numbers alone (`cluster/events.py`)."""
+"""Events are said once, and not again for numbers alone (`cluster/api/events.py`)."""
 
 import pytest
 from fake_server import FakeServer
 from fakes import FakeApi
 
-from lws_placement.cluster.events import EventRecorder
+from lws_placement.cluster.api.events import EventRecorder
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "ns", "uid": "u"}}
 

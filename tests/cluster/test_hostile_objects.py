@@ -10,11 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement import keys
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.decode import decode_pod
-from lws_placement.cluster.domains import DomainIndex
-from lws_placement.cluster.hold_codec import encode_holds
-from lws_placement.cluster.mirror import (
+from lws_placement.cluster.api.watch import Watcher
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.informers import (
     BUDGETS_PATH,
     LWS_PATH,
     PODS_PATH,
@@ -23,8 +21,10 @@ from lws_placement.cluster.mirror import (
     Mirror,
     read_once,
 )
-from lws_placement.cluster.watch import Watcher
-from lws_placement.controller.observed import Observed
+from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.codec.hold_lease import encode_holds
+from lws_placement.cluster.codec.objects import decode_pod
+from lws_placement.controller.informer_cache import Observed
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from scrape import scrape
 
-from lws_placement.cluster.lease import Elector, Leadership, Timing
+from lws_placement.cluster.api.leader_election import Elector, Leadership, Timing
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLeaderError
 
 QUICK = Timing(duration_s=0.4, renew_deadline_s=0.25, retry_s=0.03)

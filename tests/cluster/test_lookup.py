@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from bench.objects import NAMESPACE, a_member, node_name
 from bench.world import a_large_cluster, held
 
-from lws_placement.cluster.lookup import ClusterLookup
+from lws_placement.cluster.adapters.admission_lookup import ClusterLookup
 
 
 def a_lookup(cache):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from lws_placement.errors import ApiError, NotLeaderError
-from lws_placement.loop import KeyQueue, run_queue
+from lws_placement.work_queue import KeyQueue, run_queue
 
 
 async def test_a_key_that_waits_is_handled_once_and_one_added_meanwhile_again():

@@ -6,10 +6,10 @@ from dataclasses import replace
 from engine.test_decide import KEY, WHOLE_NODE, a_hold, a_member, a_seen, a_slice, bind, held
 from scrape import moved, scrape
 
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.domains import DomainIndex
-from lws_placement.cluster.figures import count_figures
-from lws_placement.cluster.watch import Watcher
+from lws_placement.cluster.adapters.hold_counts import count_figures
+from lws_placement.cluster.api.watch import Watcher
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.model.groups import Occupant
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import Ask
@@ -19,7 +19,7 @@ from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.reconcile.decide import decide
 from lws_placement.errors import ApiError, ExpiredError
 from lws_placement.metrics import Waiting, figures_reported, waiting_for
-from lws_placement.planner.waiting import WaitingGroups
+from lws_placement.planner.wait_metrics import WaitingGroups
 
 GUARDED = frozenset({"google.com/tpu"})
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from lws_placement import keys
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.decode import decode_pod
-from lws_placement.cluster.domains import DomainIndex
-from lws_placement.cluster.identity import identify
-from lws_placement.cluster.owners import Owners
+from lws_placement.cluster.adapters.owners import Owners
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.identity import identify
+from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.model.membership import why_no_member
 from lws_placement.errors import ApiError, NotFoundError
 

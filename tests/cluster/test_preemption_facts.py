@@ -6,12 +6,12 @@ from fakes import FakeApi
 from virtual_time import run
 
 from lws_placement import keys
-from lws_placement.cluster.budgets import BudgetIndex, decode_budget
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.decode import decode_pod
-from lws_placement.cluster.domains import DomainIndex
-from lws_placement.cluster.eviction import Evictions
-from lws_placement.cluster.tenants import ClusterTenants
+from lws_placement.cluster.adapters.tenants import ClusterTenants
+from lws_placement.cluster.api.eviction import Evictions
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.disruption_budgets import BudgetIndex, decode_budget
+from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import Operator, Requirement
 from lws_placement.engine.preemption.disruption_budgets import Budget, BudgetName

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lws_placement.cluster.client import resource_of
+from lws_placement.cluster.api.client import resource_of
 from lws_placement.errors import ApiError
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from lws_placement.cluster.shared_reads import SharedReads
+from lws_placement.cluster.api.coalesced_reads import SharedReads
 from lws_placement.errors import ApiError
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from lws_placement.cluster.watch import Watcher
+from lws_placement.cluster.api.watch import Watcher
 from lws_placement.errors import ApiError, ExpiredError
 
 
@@ -83,7 +83,7 @@ async def test_pages_that_expire_end_in_one_list_without_pages():
 
 
 async def test_a_list_that_breaks_off_forgets_nothing(monkeypatch):
-    monkeypatch.setattr("lws_placement.cluster.watch._RETRY_FIRST_S", 0)
+    monkeypatch.setattr("lws_placement.cluster.api.watch._RETRY_FIRST_S", 0)
     server = Server(
         [[an_object("a"), an_object("b")]],
         [[an_object("a")], ApiError("connection reset")],
@@ -98,7 +98,7 @@ async def test_a_watch_that_is_cut_goes_on_where_it_was_and_soon(monkeypatch):
     async def nap(delay_s):
         naps.append(delay_s)
 
-    monkeypatch.setattr("lws_placement.cluster.watch.asyncio.sleep", nap)
+    monkeypatch.setattr("lws_placement.cluster.api.watch.asyncio.sleep", nap)
     changes = [[{"type": "MODIFIED", "object": an_object("a", version=n)}] for n in (60, 70)]
     server = Server([[an_object("a")]], cut_after=[changes[0], [], [], changes[1]])
     await told(server)

@@ -20,8 +20,8 @@ from enum import StrEnum
 import aiohttp
 from aiohttp import web
 
-from lws_placement.cluster.client import resource_of
-from lws_placement.cluster.lease import LEADER_LEASE
+from lws_placement.cluster.api.client import resource_of
+from lws_placement.cluster.api.leader_election import LEADER_LEASE
 
 
 class Fault(StrEnum):

@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # as `python -m` has it
 from write_kinds import kind_of
 
 from lws_placement.cli.main import main
-from lws_placement.cluster.client import Api
-from lws_placement.cluster.lease import LEADER_LEASE
+from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.leader_election import LEADER_LEASE
 
 _LEASE = f"/apis/coordination.k8s.io/v1/namespaces/lws-placement-system/leases/{LEADER_LEASE}"
 

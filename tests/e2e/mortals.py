@@ -7,7 +7,7 @@ from e2e.resources import path_of
 from e2e.servers import launch, start
 
 from lws_placement import keys
-from lws_placement.cluster.lease import LEADER_LEASE
+from lws_placement.cluster.api.leader_election import LEADER_LEASE
 
 BOTH = pytest.mark.parametrize("when", ["before", "after"])
 LEASES = path_of("leases", "lws-placement-system")

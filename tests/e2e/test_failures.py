@@ -8,11 +8,11 @@ from e2e.resources import path_of
 from e2e.servers import start
 from e2e.stack import LWS
 
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.client import connect
-from lws_placement.cluster.domains import DomainIndex
-from lws_placement.cluster.lookup import ClusterLookup
-from lws_placement.cluster.mirror import Mirror
+from lws_placement.cluster.adapters.admission_lookup import ClusterLookup
+from lws_placement.cluster.api.client import connect
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.informers import Mirror
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.admission.pod_gating import Owner, gate_or_pin, stamp
 from lws_placement.errors import ConflictError
 from lws_placement.localcluster.install import NAMESPACE

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import Ask, Layout

@@ -4,8 +4,8 @@ is used.
 
 import pytest
 
-from lws_placement.cluster.backfill import Backfill
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.adapters.backfill import Backfill
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.nodes import Node
 from lws_placement.engine.model.placement_request import Ask, Layout, Scope

@@ -5,7 +5,7 @@ from itertools import permutations, product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.fit.assignment import take
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.exclusivity import claim_of, opponents

@@ -1,5 +1,5 @@
 """What is expected of members whose like came out larger than their template
-(`engine/reconcile/admitted_demand.py`, `cluster/asked.py`).
+(`engine/reconcile/admitted_demand.py`, `cluster/cache/admitted_requests.py`).
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ from engine.test_decide import kinds as kinds_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement.cluster.asked import Asked
+from lws_placement.cluster.cache.admitted_requests import Asked
 from lws_placement.engine.model.nodes import NodeTerm, Operator, Requirement
 from lws_placement.engine.model.pods import Demand, HostPort
 from lws_placement.engine.model.reservation import promises_of

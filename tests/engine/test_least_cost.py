@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenants import KEY, Town, a_demand, a_group, a_group_id
 
-from lws_placement.cluster.occupants import takes_differently
+from lws_placement.cluster.cache.occupants import takes_differently
 from lws_placement.engine.model.groups import Occupant
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.preemption.cost_index import LeastCosts

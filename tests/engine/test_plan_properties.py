@@ -7,7 +7,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.messages import summarise
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant

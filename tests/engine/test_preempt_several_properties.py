@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenants import ME, Town, a_budget, a_demand, a_group_id
 
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.model.groups import Group, Member, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import Ask, Scope

@@ -6,7 +6,7 @@ import pytest
 from engine.test_decide import GROUP, WHOLE_NODE, a_hold, a_member, a_seen
 from tenants import KEY, Town, a_group_id
 
-from lws_placement.cluster.preempting import ComingHolds
+from lws_placement.cluster.cache.preemption_facts import ComingHolds
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import Ask, Scope
 from lws_placement.engine.model.reservation import HoldState, place_of

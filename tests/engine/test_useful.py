@@ -4,7 +4,7 @@ from engine.test_compose_properties import ME, RACK, SLICE, ZONE, asks, demands
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.index_cache import Rooms
 from lws_placement.engine.messages import gist, waiting_note

@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from scrape import moved, scrape
 
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node

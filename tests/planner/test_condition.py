@@ -1,4 +1,6 @@
-"""A leader that waits carries the reason, until its gate is taken off (`planner/condition.py`)."""
+"""A leader that waits carries the reason, until its gate is taken off
+(`planner/leader_annotations.py`).
+"""
 
 import asyncio
 import json

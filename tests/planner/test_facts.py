@@ -7,8 +7,8 @@ from fake_cluster import KEY, a_cluster
 from virtual_time import run
 
 from lws_placement import keys
-from lws_placement.cluster.hold_codec import encode_holds
-from lws_placement.cluster.hold_store import HoldStore
+from lws_placement.cluster.codec.hold_lease import encode_holds
+from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import lease_name
 

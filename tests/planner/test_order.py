@@ -11,16 +11,16 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.domains import DomainIndex
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.topology_index import DomainIndex
 from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.model.groups import Occupant
 from lws_placement.engine.model.nodes import Node
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.reconcile.actions import Wait, WriteHold
+from lws_placement.planner.failure_tracker import TroubleBook
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
-from lws_placement.planner.troubles import TroubleBook
 
 KEY = "example.com/slice"
 P = "leaderworkerset.sigs.k8s.io"

@@ -11,14 +11,14 @@ from mishaps import fail_a_node, refuse
 from virtual_time import run
 
 from lws_placement import keys
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.domains import DomainIndex
-from lws_placement.cluster.mirror import read_once
-from lws_placement.cluster.trouble_store import fetch_troubles
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.informers import read_once
+from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.stores.failure_store import fetch_troubles
 from lws_placement.engine.model.failure_history import Troubles
 from lws_placement.engine.model.nodes import DomainName
-from lws_placement.simulate.inquiry import Inquiry, Standing
-from lws_placement.simulate.run import Simulation
+from lws_placement.inspect.inquiry import Inquiry, Standing
+from lws_placement.inspect.run import Simulation
 
 PASS_OVER_S = 60
 FAILURES = 3

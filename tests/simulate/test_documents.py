@@ -1,4 +1,4 @@
-"""Files of objects, and what is said of those that cannot be read (`simulate/documents.py`)."""
+"""Files of objects, and what is said of those that cannot be read (`inspect/documents.py`)."""
 
 import json
 
@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from lws_placement.cli.main import cli
 from lws_placement.errors import InvalidObjectError
-from lws_placement.simulate.documents import as_stored, load_text
+from lws_placement.inspect.documents import as_stored, load_text
 
 SET = """
 kind: LeaderWorkerSet

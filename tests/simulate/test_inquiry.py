@@ -1,4 +1,4 @@
-"""How groups stand in a cluster that was read once (`simulate/inquiry.py`, `overview.py`)."""
+"""How groups stand in a cluster that was read once (`inspect/inquiry.py`, `overview.py`)."""
 
 import json
 from datetime import UTC, datetime
@@ -11,16 +11,16 @@ from fakes import FakeApi
 from virtual_time import run
 
 from lws_placement.cli.reading import leader_problem
-from lws_placement.cluster.cache import ClusterCache
-from lws_placement.cluster.domains import DomainIndex
-from lws_placement.cluster.lease import LEADER_LEASE
-from lws_placement.cluster.mirror import read_once
+from lws_placement.cluster.api.leader_election import LEADER_LEASE
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.informers import read_once
+from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.inspect.inquiry import Inquiry, Standing
+from lws_placement.inspect.overview import overview
+from lws_placement.inspect.report import answer_json
+from lws_placement.inspect.status_text import overview_json, overview_text
+from lws_placement.inspect.text import answer_text
 from lws_placement.keys import GANG
-from lws_placement.simulate.inquiry import Inquiry, Standing
-from lws_placement.simulate.overview import overview
-from lws_placement.simulate.report import answer_json
-from lws_placement.simulate.status_text import overview_json, overview_text
-from lws_placement.simulate.text import answer_text
 
 OURS = "lws-placement-system"
 TPU = "google.com/tpu"

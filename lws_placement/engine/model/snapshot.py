@@ -1,9 +1,9 @@
 """What one decision sees: domains of one topology key, with what is used, held and occupied in
 them.
 
-Views are immutable. `cluster/domains.py` rebuilds a `NodeView` or `DomainView` only when something
-in it changed; a `DomainSet` says which those are, so that a reader who comes back looks at these
-alone and a plan for one group computes afresh only what changed since the last one.
+Views are immutable. `cluster/cache/topology_index.py` rebuilds a `NodeView` or `DomainView` only
+when something in it changed; a `DomainSet` says which those are, so that a reader who comes back
+looks at these alone and a plan for one group computes afresh only what changed since the last one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,0 +1,147 @@
+"""What admission and the built-in controller ask of the cluster.
+
+Whose a pod is, is read through its controllers (`owners.py`). A pin comes from the cached hold
+alone; a stale answer is caught by the extender, which reads the Lease live before it binds, so
+pinning here needs an extender.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+from lws_placement.cluster.adapters.owners import Owners
+from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.informers import Mirror
+from lws_placement.cluster.codec.objects import decode_member
+from lws_placement.cluster.codec.pod_requirements import decode_demand
+from lws_placement.engine.admission.pod_gating import Owner, Pin, gates_of_others
+from lws_placement.engine.base.quantities import first_lack
+from lws_placement.engine.fit.node_filters import why_not_static
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import MemberInfo
+from lws_placement.engine.model.reservation import Promise
+from lws_placement.engine.reconcile.placement import has_shape, is_away, is_outside
+
+_PLAN_S = 0.3
+_LOOK_S = 0.01
+
+
+class ClusterLookup:
+    def __init__(
+        self, api: Api, cache: ClusterCache, *, mirror: Mirror, extender_configured: bool
+    ) -> None:
+        self._owners = Owners(api, cache)
+        self._cache = cache
+        self._mirror = mirror
+        self._extender_configured = extender_configured
+
+    def ready(self) -> bool:
+        return self._mirror.synced
+
+    def topology_key_known(self, key: str) -> bool | None:
+        """Does any node carry the label? None: not known yet."""
+        return self._cache.domains.label_known(key) if self._mirror.synced else None
+
+    def label_of(self, node: str, key: str) -> str | None:
+        """The node's value of the label; None if it has none or is not known yet."""
+        found = self._cache.domains.node(node)
+        return found.labels.get(key) if found is not None else None
+
+    def is_planned(self, group: GroupId, node: str) -> bool:
+        """Does the group's promise keep this node for one of its members?"""
+        promise = self._cache.promise_of(group)
+        return promise is not None and node in promise.nodes.values()
+
+    async def owner_of(self, pod: Raw, namespace: str) -> Owner | None:
+        """The LeaderWorkerSet of which the pod is a member; None if of none. Raises ApiError if
+        there is no answer in time.
+        """
+        return await self._owners.of_member(pod, namespace)
+
+    async def owner_of_group_pod(self, pod: Raw, namespace: str) -> Owner:
+        """The topmost controller of a pod of another kind of group. Raises ApiError."""
+        return await self._owners.of_group_pod(pod, namespace)
+
+    async def pin_soon(self, pod: Raw, *, namespace: str) -> Pin | None:
+        """`pin_for`, given the planner a moment to plan a group ahead that is still unheard of: its
+        first pods come while the holds are written. Gating one costs a write more than its pin.
+        """
+        until = time.monotonic() + _PLAN_S
+        while (pin := self.pin_for(pod, namespace=namespace)) is None:
+            if time.monotonic() > until or not self._is_unheard_of(pod, namespace):
+                break
+            await asyncio.sleep(_LOOK_S)
+        return pin
+
+    def _is_unheard_of(self, pod: Raw, namespace: str) -> bool:
+        """Is it the leader of a group that has neither pods nor holds yet?"""
+        found = self._pinnable(pod, namespace)
+        if found is None or found[0].rank != 0 or self._cache.lws_of(found[1]) is None:
+            return False
+        if found[0].keyed:
+            return False  # its key is new: nothing can have been planned for it
+        return not self._cache.holds_of(found[1]) and not self._cache.group_pods(found[1])
+
+    def _pinnable(self, pod: Raw, namespace: str) -> tuple[MemberInfo, GroupId] | None:
+        """Which member of which group it is, if pods of that are pinned at all."""
+        if not self._extender_configured or not self._mirror.synced:
+            return None
+        if gates_of_others(pod["spec"]):
+            return None
+        meta: dict[str, Any] = {**pod["metadata"], "namespace": namespace}
+        member = decode_member(meta)
+        if member is None or not member.ask.places or not member.of_lws or not member.lws_uid:
+            return None
+        return member, GroupId(namespace, member.lws, member.lws_uid, member.group_key)
+
+    def pin_for(self, pod: Raw, *, namespace: str) -> Pin | None:
+        """The node that the group's promise keeps for this member, if nothing at all is in
+        doubt.
+        """
+        found = self._pinnable(pod, namespace)
+        if found is None:
+            return None
+        member, group = found
+        promise = self._cache.promise_of(group)
+        if self._cache.successor_of(group) is not None:
+            return None  # it is evicted from there for another group
+        if promise is None or not all(h.resource_version for h in promise.holds):
+            return None
+        if (promise.revision, promise.size) != (member.revision, member.size):
+            return None
+        if not has_shape(promise.holds, member.ask, member.size) or self._moving(promise):
+            return None
+        node = promise.nodes.get(member.rank)
+        demand = decode_demand(pod["spec"])
+        view = self._cache.domains.node_view(node) if node is not None else None
+        if view is None or node is None or not promise.covers(member.rank, demand):
+            return None
+        if member.rank == 0 and self._has_grown(promise):
+            return None
+        if is_outside(promise, member.ask, member.rank, view.node.labels):
+            return None
+        free = view.seen_by(group).free
+        if why_not_static(demand, view.node) or first_lack(dict(demand.resources), free):
+            return None
+        return Pin(node=node, plan=promise.plan)
+
+    def _has_grown(self, promise: Promise) -> bool:
+        """Will its workers ask for more than is reserved for them? It is planned again first."""
+        group, revision = promise.group, promise.revision
+        templates = self._cache.templates(group, revision)
+        if templates is None:
+            return False
+        expected = self._cache.admissions.expected(templates, group, revision)
+        ranks = range(1, promise.size) if expected.larger else ()
+        return not all(promise.covers(rank, expected.worker) for rank in ranks)
+
+    def _moving(self, promise: Promise) -> bool:
+        """Does the group still have old pods elsewhere? The planner waits until they are gone."""
+        return any(
+            pod.node is not None
+            and pod.member is not None
+            and pod.member.ask.ties(pod.member.rank)
+            and is_away(promise, pod.member.rank, pod.node, self._cache.domains)
+            for pod in self._cache.group_pods(promise.group)
+        )

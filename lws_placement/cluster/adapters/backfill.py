@@ -1,0 +1,48 @@
+"""Which of the groups that wait keep a place from later ones (`engine/planning/backfill.py`).
+
+Only where domains are crossed: groups that all want whole domains of one key cannot take each
+other's place, since the first in order gets each domain that becomes free. A few at a time, the
+first in order; when one of them has its room, the next is asked.
+"""
+
+from collections.abc import Sequence
+
+from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.queue_order import turn_of
+from lws_placement.engine.planning.backfill import RoomToCome
+from lws_placement.engine.reconcile.actions import Action, Wait
+
+_MOST = 8
+
+
+class Backfill:
+    def __init__(self, domains: DomainIndex) -> None:
+        self._domains = domains
+        self._room_to_come = RoomToCome()
+
+    def decided(self, group: GroupId, actions: Sequence[Action]) -> bool:
+        """True if places may have been opened for others."""
+        waiting = self._domains.awaiting()
+        known = next((turn for turn in waiting if turn[2] == group), None)
+        match actions:
+            case [*_, Wait(group=asked)] if asked is not None:
+                turn = turn_of(asked)
+                if not self._domains.are_crossed(asked.topology_key):
+                    nodes = frozenset[str]()
+                elif known is None and len(waiting) >= _MOST and turn > waiting[-1]:
+                    return False
+                else:
+                    nodes = self._room_to_come.of(asked, self._domains)
+                self._domains.await_room(turn, nodes)
+                if known is None and len(waiting) >= _MOST and nodes:
+                    self._domains.await_room(waiting[-1], frozenset())
+                return False
+            case _ if known is not None:
+                self._domains.await_room(known, frozenset())
+                return True
+        return False
+
+    def clear(self) -> None:
+        for turn in self._domains.awaiting():
+            self._domains.await_room(turn, frozenset())

@@ -1,0 +1,71 @@
+"""One group as the cache has it: what `engine/reconcile/decide.py` is asked about.
+
+The planner and the verbs that explain its decisions look through the same eyes.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from lws_placement.cluster.adapters.group_names import name_of
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.preemption.victims import Tenants
+from lws_placement.engine.reconcile.group_state import LeftPlace, Seen
+from lws_placement.engine.reconcile.memo import Memo
+
+
+def observe(
+    cache: ClusterCache,
+    group: GroupId,
+    *,
+    plan_id: str,
+    memo: Memo | None = None,
+    tenants: Tenants | None = None,
+) -> Seen:
+    """`plan_id`: for a plan that is made of it. `tenants`: who could be evicted for it."""
+    pods = tuple(cache.group_pods(group))
+    revisions = {p.member.revision for p in pods if p.member is not None}
+    stored = {r: cache.templates(group, r) for r in sorted(revisions)}
+    templates = {
+        r: cache.admissions.expected(t, group, r, pods=pods)
+        for r, t in stored.items()
+        if t is not None
+    }
+    holds = tuple(cache.holds_of(group))
+    held = {h.revision for h in holds}
+    seen = Seen(
+        id=group,
+        pods=pods,
+        holds=holds,
+        lws=cache.lws_of(group),
+        templates=templates,
+        plan_id=plan_id,
+        memo=memo,
+        tenants=tenants,
+        name_of=partial(name_of, cache),
+        yields_to=cache.successor_of(group),
+        current=frozenset(r for r in held if cache.is_current(group, r)),
+    )
+    return _with_its_set(cache, seen) if seen.keyed else seen
+
+
+def _with_its_set(cache: ClusterCache, seen: Seen) -> Seen:
+    """What a group without an ordinal has to know of the others of its set."""
+    if seen.active and not seen.is_over:
+        return seen
+    led, leaderless = cache.placed_in_set(seen.id)
+    if seen.is_over:
+        lacks = seen.lws is not None and len(led) < seen.lws.replicas
+        return replace(seen, lacks_groups=lacks)
+    left = (_left_by(cache, other, heir=seen.id) for other in leaderless)
+    return replace(seen, left=tuple(place for place in left if place is not None))
+
+
+def _left_by(cache: ClusterCache, other: GroupId, *, heir: GroupId) -> LeftPlace | None:
+    """None: somebody else takes it over, or the group was on its way out of there before."""
+    promise, pods = cache.promise_of(other), tuple(cache.group_pods(other))
+    holds = promise.holds if promise is not None else tuple(cache.holds_of(other))
+    claims = [h for hold in holds for h in cache.holds_in(hold.domain) if h.succeeds(hold)]
+    if any(hold.group != heir for hold in claims) or not (promise or claims):
+        return None
+    return LeftPlace(other, holds, pods)

@@ -1,0 +1,148 @@
+"""Whose a pod is, read through its controllers: from the cache if it is there, else live.
+
+The UID of the LeaderWorkerSet is stamped on the pod and must not be guessed from a name, as a set
+that was deleted and made again is another one.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from lws_placement import keys
+from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.codec.objects import controlling_owner, decode_member
+from lws_placement.cluster.codec.workloads import notes_for_pods
+from lws_placement.engine.admission.pod_gating import Owner
+from lws_placement.engine.base.lru import Lately
+from lws_placement.engine.model.membership import LWS, Controller, first_of, leads_on
+from lws_placement.engine.model.pods import MemberInfo
+from lws_placement.errors import ApiError, NotFoundError
+
+_LIVE_S = 1.5  # of the webhook's 5 s
+_LWS_PATH = "/apis/leaderworkerset.x-k8s.io/v1/namespaces/{}/leaderworkersets"
+_PATHS = {
+    "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
+    "Pod": "/api/v1/namespaces/{}/pods",
+    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+}
+_HAVE_OWNERS = {
+    "ReplicaSet": _PATHS["ReplicaSet"],
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
+}
+"""Kinds that pods are controlled by and that mostly have a controller of their own (Deployment,
+JobSet, CronJob)."""
+_NO_OBJECT: Raw = {"metadata": {}}
+
+
+class Owners:
+    def __init__(self, api: Api, cache: ClusterCache) -> None:
+        self._api = api
+        self._cache = cache
+        self._above_replica_sets: Lately[str] = Lately()
+        """UID of a ReplicaSet -> that of the LeaderWorkerSet above its Deployment: a new ReplicaSet
+        comes with each revision, and each makes many leaders.
+        """
+
+    async def of_member(self, pod: Raw, namespace: str) -> Owner | None:
+        """The LeaderWorkerSet of which the pod is a member, with what it asks; None if it is a
+        member of none. Raises ApiError if there is no answer in time.
+        """
+        member = decode_member({**pod["metadata"], "namespace": namespace})
+        if member is None:
+            return None
+        try:
+            async with asyncio.timeout(_LIVE_S):
+                uid = await self._lws_above(pod, member, namespace)
+                if not uid:
+                    return None
+                return Owner(uid, await self._notes_of(namespace, member.lws, uid))
+        except TimeoutError as e:
+            raise ApiError(f"no answer within {_LIVE_S} s", status=0) from e
+
+    async def of_group_pod(self, pod: Raw, namespace: str) -> Owner:
+        """The topmost controller of the kinds that have one above them in turn; itself, if it has
+        none. Raises ApiError if there is no answer in time.
+        """
+        owner = controlling_owner(pod)
+        try:
+            async with asyncio.timeout(_LIVE_S):
+                while owner.get("kind") in _HAVE_OWNERS:
+                    path = f"{_HAVE_OWNERS[owner['kind']].format(namespace)}/{owner['name']}"
+                    above = controlling_owner(await self._fetch(path, owner["uid"]) or _NO_OBJECT)
+                    if not above:
+                        break
+                    owner = above
+        except TimeoutError as e:
+            raise ApiError(f"no answer within {_LIVE_S} s", status=0) from e
+        return Owner(owner.get("uid", ""), uid_note=keys.OWNER_UID)
+
+    async def _lws_above(self, pod: Raw, member: MemberInfo, namespace: str) -> str:
+        """UID of the LeaderWorkerSet at the top of the controllers that members have; empty if
+        these are others.
+        """
+        below, above, replica_set = first_of(member), controller_of(pod), ""
+        while leads_on(below, above, member):
+            known = self._known(above, member)
+            if known:
+                return known
+            if above.kind == LWS:
+                if replica_set:
+                    self._above_replica_sets.put(replica_set, above.uid)
+                return above.uid
+            if above.kind == "ReplicaSet":
+                replica_set = above.uid
+            below, above = above.kind, await self._above(above, namespace)
+        return ""
+
+    def _known(self, above: Controller, member: MemberInfo) -> str:
+        """Was the answer found from here before?"""
+        if above.kind == "Pod":
+            return self._stamped(above.uid, member)
+        if above.kind == "ReplicaSet":
+            return self._above_replica_sets.get(above.uid) or ""
+        return ""
+
+    def _stamped(self, leader: str, member: MemberInfo) -> str:
+        """What was found of the leader, when it was admitted."""
+        known = self._cache.pod(leader)
+        if known is None or known.member is None or known.member.lws != member.lws:
+            return ""
+        return "" if known.member.foreign else known.member.lws_uid
+
+    async def _above(self, one: Controller, namespace: str) -> Controller:
+        """Nothing, if `one` is not there any more."""
+        if one.kind == "StatefulSet":
+            known = self._cache.stateful_set(one.uid)
+            if known is not None:
+                return controller_of(known)
+        pod = self._cache.pod(one.uid)
+        if pod is not None:
+            return Controller(pod.owner_kind, pod.owner_name, pod.owner_uid)
+        path = f"{_PATHS[one.kind].format(namespace)}/{one.name}"
+        return controller_of(await self._fetch(path, one.uid) or _NO_OBJECT)
+
+    async def _notes_of(self, namespace: str, name: str, uid: str) -> Mapping[str, str]:
+        """What the LeaderWorkerSet asks for its pods; nothing if it is gone."""
+        known = self._cache.lws(namespace, name)
+        if known is not None and known.uid == uid:
+            return known.notes
+        raw = await self._fetch(f"{_LWS_PATH.format(namespace)}/{name}", uid)
+        if raw is None:
+            return {}
+        spec = raw.get("spec") or {}
+        notes = raw["metadata"].get("annotations") or {}
+        return notes_for_pods(notes, spec.get("leaderWorkerTemplate") or {})
+
+    async def _fetch(self, path: str, uid: str) -> Raw | None:
+        """The object at `path`, if it still is the one with `uid`."""
+        try:
+            raw = await self._api.get(path)
+        except NotFoundError:
+            return None
+        return raw if raw["metadata"]["uid"] == uid else None
+
+
+def controller_of(raw: Raw) -> Controller:
+    owner = controlling_owner(raw)
+    return Controller(*(str(owner.get(part) or "") for part in ("kind", "name", "uid")))

@@ -1,0 +1,65 @@
+"""Whose pods are where, from the cache, as preemption asks it (`engine/victims.Tenants`)."""
+
+import time
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.occupants import guest_group
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.pods import Pod
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.preemption.disruption_budgets import Budget
+
+_SPARED_S = 30.0
+
+
+class ClusterTenants:
+    """`clock`: monotonic seconds."""
+
+    def __init__(self, cache: ClusterCache, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._spared: dict[str, float] = {}
+
+    @property
+    def version(self) -> Hashable:
+        now = self._clock()
+        spared = frozenset(uid for uid, until in self._spared.items() if until > now)
+        return self._cache.budgets.version, spared
+
+    def spare(self, pod: Pod) -> float:
+        """Its eviction was refused: not to be asked for again for that many seconds."""
+        now = self._clock()
+        self._spared = {uid: until for uid, until in self._spared.items() if until > now}
+        self._spared[pod.uid] = now + _SPARED_S
+        return _SPARED_S
+
+    def is_spared(self, pod: Pod) -> bool:
+        return self._spared.get(pod.uid, 0.0) > self._clock()
+
+    def yields(self, group: GroupId) -> bool:
+        return self._cache.successor_of(group) is not None
+
+    def all_that_go(self) -> Iterable[GroupId]:
+        return self._cache.going()
+
+    def lowest_priority(self) -> int | None:
+        return self._cache.lowest_priority()
+
+    def pods_on(self, node: NodeName) -> Sequence[Pod]:
+        found = (self._cache.pod(o.uid) for o in self._cache.domains.occupants_on(node))
+        return sorted((p for p in found if p is not None), key=lambda p: p.key)
+
+    def goes_with(self, pod: Pod) -> GroupId | None:
+        return self._cache.group_of(pod) or guest_group(pod)
+
+    def all_pods_of(self, group: GroupId) -> Sequence[Pod]:
+        pods = self._cache.group_pods(group) or self._cache.pods_that_say(group)
+        return [p for p in pods if self.goes_with(p) == group]
+
+    def holds_of(self, group: GroupId) -> Sequence[Hold]:
+        return self._cache.holds_of(group)
+
+    def budgets_of(self, namespace: str) -> Sequence[Budget]:
+        return self._cache.budgets.of(namespace)

@@ -1,0 +1,3 @@
+"""The API server: client, list and watch, events, evictions, leader election, discovery. Imports
+nothing else of `cluster`.
+"""

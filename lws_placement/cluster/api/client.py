@@ -1,0 +1,284 @@
+"""The calls we make to the API server, in raw JSON; HTTP errors become ours.
+
+Credentials and TLS are `kubernetes.aio`'s (kubeconfig, in-cluster token with refresh). The typed
+models are not used: decoding 60 000 pods into them costs minutes and gigabytes, and `objects.py`
+reads the few fields that placement needs; nor is its `request`, which costs a fifth of a call.
+Writes are never retried here: the caller observes again.
+
+Answers are asked for uncompressed: compressing lists costs the API server more than sending them
+does. A proxy is looked up in the environment once and not, as aiohttp would, in a thread of its own
+for every call.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import yaml
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from pydantic_core import from_json, to_json
+from yarl import URL
+
+from lws_placement import metrics
+from lws_placement.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    ExpiredError,
+    NotFoundError,
+    SettingsError,
+)
+from lws_placement.keys import FIELD_MANAGER
+
+Raw = dict[str, Any]
+RawList = list[Raw]
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+_BUFFER_BYTES = 2**21
+"""Of a response that are read ahead; a watch event may be larger than aiohttp's default."""
+_PAGE = "500"
+"""Objects of a list that are in memory as JSON at a time."""
+
+_NO_KUBECONFIG = (AttributeError, KeyError, TypeError, ValueError)
+"""What the library raises on files that are YAML, but not a kubeconfig."""
+
+_ERRORS: Mapping[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
+
+
+class Api:
+    """One connection pool to one API server. Paths are plain API paths, such as `/api/v1/nodes`."""
+
+    def __init__(self, configuration: Configuration, *, timeout_s: float = 30.0) -> None:
+        """On a running event loop."""
+        self._configuration = configuration
+        connector = aiohttp.TCPConnector(
+            limit=configuration.connection_pool_maxsize,
+            ssl=RESTClientObject(configuration).ssl_context,
+        )
+        self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_BUFFER_BYTES)
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def get(self, path: str, *, params: Mapping[str, str] | None = None) -> Raw:
+        return await self._call("GET", path, params=params)
+
+    async def list(self, path: str, **params: str) -> Raw:
+        """One page or the whole list: a quorum read unless `resourceVersion` is given."""
+        return await self._call("GET", path, params=params)
+
+    async def list_all(self, path: str, **params: str) -> tuple[RawList, str]:
+        """A quorum list as a whole: the objects and the list's resourceVersion."""
+        pages = [page async for page in self.pages(path, **params)]
+        return [raw for items, _ in pages for raw in items], pages[-1][1]
+
+    async def pages(self, path: str, **params: str) -> AsyncIterator[tuple[RawList, str]]:
+        """A quorum list page by page, each with the resourceVersion of the list.
+
+        All pages show the state at that one version. ExpiredError: the API server does not know it
+        any more, and what came so far is a part of nothing.
+        """
+        query = {"limit": _PAGE, **params}
+        while True:
+            page = await self._call("GET", path, params=query)
+            meta = page.get("metadata") or {}
+            yield page.get("items") or [], meta.get("resourceVersion", "")
+            if not meta.get("continue"):
+                return
+            query["continue"] = meta["continue"]
+
+    async def create(self, path: str, body: Raw, *, params: Mapping[str, str] | None = None) -> Raw:
+        return await self._call("POST", path, body=body, params=_managed(params))
+
+    async def replace(
+        self, path: str, body: Raw, *, params: Mapping[str, str] | None = None
+    ) -> Raw:
+        """PUT; a `metadata.resourceVersion` in the body makes it a compare-and-swap."""
+        return await self._call("PUT", path, body=body, params=_managed(params))
+
+    async def patch(
+        self,
+        path: str,
+        body: Raw | RawList,
+        *,
+        content_type: str = MERGE_PATCH,
+        params: Mapping[str, str] | None = None,
+    ) -> Raw:
+        return await self._call(
+            "PATCH", path, body=body, content_type=content_type, params=_managed(params)
+        )
+
+    async def delete(self, path: str, *, body: Raw | None = None) -> Raw:
+        """DELETE with `body` as DeleteOptions (preconditions, propagationPolicy)."""
+        return await self._call("DELETE", path, body=body)
+
+    async def watch(self, path: str, **params: str) -> AsyncIterator[Raw]:
+        """The watch events of `path`, one JSON object each, until the server ends the stream."""
+        query = {"watch": "1", "allowWatchBookmarks": "true", **params}
+        # The server ends a watch after timeoutSeconds; the margin catches a connection that died
+        # silently.
+        timeout = aiohttp.ClientTimeout(total=float(params.get("timeoutSeconds", "300")) + 30)
+        response = await self._send("GET", path, params=query, timeout=timeout)
+        try:
+            if response.status >= 400:
+                raise _error("GET", path, response.status, await response.read())
+            async for line in _lines(response):
+                yield _decoded(line)
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise ApiError(f"watch {path}: {e or type(e).__name__}") from e
+        finally:
+            response.close()
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Raw | RawList | None = None,
+        content_type: str = "application/json",
+    ) -> Raw:
+        response = await self._send(
+            method,
+            path,
+            params=params,
+            body=body,
+            content_type=content_type,
+            timeout=self._timeout,
+        )
+        try:
+            data = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise ApiError(f"{method} {path}: {e or type(e).__name__}") from e
+        finally:
+            response.release()
+        if response.status >= 400:
+            raise _error(method, path, response.status, data)
+        return _decoded(data)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        timeout: aiohttp.ClientTimeout,
+        body: Raw | RawList | None = None,
+        content_type: str = "application/json",
+    ) -> aiohttp.ClientResponse:
+        metrics.REQUESTS.labels(method, resource_of(path)).inc()
+        query = f"?{urlencode(params)}" if params else ""
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Content-Type": content_type,
+        }
+        for setting in (await self._configuration.auth_settings()).values():
+            headers[setting["key"]] = setting["value"]
+        try:
+            return await self._session.request(
+                method,
+                URL(f"{self._configuration.host}{path}{query}", encoded=True),
+                data=None if body is None else to_json(body),
+                headers=headers,
+                timeout=timeout,
+                proxy=self._configuration.proxy,
+                proxy_headers=self._configuration.proxy_headers,
+                server_hostname=self._configuration.tls_server_name,
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as e:
+            raise ApiError(f"{method} {path}: {e or type(e).__name__}") from e
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Lines of any length; aiohttp's own readline refuses lines over its buffer limit."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        parts = (rest + chunk).split(b"\n")
+        rest = parts.pop()
+        for part in parts:
+            if part:
+                yield part
+
+
+def _decoded(data: bytes) -> Raw:
+    """pydantic's parser takes two thirds of the time of the standard library's."""
+    try:
+        result: Raw = from_json(data, cache_strings="keys")
+    except ValueError as e:
+        raise ApiError(f"the answer is not JSON: {e}") from e
+    return result
+
+
+def resource_of(path: str) -> str:
+    """`pods`, `leaderworkersets/status`: what a path is about, without names."""
+    parts = path.strip("/").split("/")
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    if len(parts) > 2 and parts[0] == "namespaces":
+        parts = parts[2:]
+    return "/".join(parts[::2]) or "other"
+
+
+def _managed(params: Mapping[str, str] | None) -> dict[str, str]:
+    return {"fieldManager": FIELD_MANAGER, **(params or {})}
+
+
+def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
+    try:
+        body = json.loads(data)
+        message, reason = str(body.get("message", "")), str(body.get("reason", ""))
+    except (ValueError, AttributeError):
+        message, reason = data[:200].decode(errors="replace"), ""
+    kind = _ERRORS.get(status, ApiError)
+    if kind is ConflictError and reason == "AlreadyExists":
+        kind = AlreadyExistsError
+    return kind(f"{method} {path}: {status} {message}", status=status, reason=reason)
+
+
+async def connect(kubeconfig: str | None = None, *, timeout_s: float = 30.0) -> Api:
+    """Credentials from `kubeconfig`, else the pod's ServiceAccount, else the user's default
+    kubeconfig.
+    """
+    configuration = Configuration()
+    configuration.connection_pool_maxsize = 64
+    try:
+        if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            load_incluster_config(client_configuration=configuration)
+        else:
+            await load_kube_config(
+                config_file=kubeconfig, client_configuration=configuration, persist_config=False
+            )
+    except (ConfigException, OSError, yaml.YAMLError, *_NO_KUBECONFIG) as e:
+        raise SettingsError(f"no usable credentials for the API server: {e}") from e
+    configuration.proxy = configuration.proxy or _proxy_to(configuration.host)
+    return Api(configuration, timeout_s=timeout_s)
+
+
+def _proxy_to(server: str) -> str | None:
+    """What HTTPS_PROXY, HTTP_PROXY and NO_PROXY say of it."""
+    url = urlsplit(server)
+    if proxy_bypass(url.hostname or ""):
+        return None
+    return getproxies().get(url.scheme)
+
+
+async def server_answers(api: Api, *, timeout_s: float) -> bool:
+    """Does `/readyz` answer within `timeout_s`?"""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await api.get("/version")
+    except (ApiError, TimeoutError):
+        return False
+    return True

@@ -1,0 +1,185 @@
+"""Leader election on one `coordination.k8s.io/v1` Lease.
+
+`kubernetes.aio.leaderelection` judges expiry by the wall clock and cannot be asked "am I still the
+leader?"; a process that was stopped and continued must know, by the monotonic clock, that its time
+is over before it writes anything. Hence our own, after client-go's rules: a candidate counts the
+lease duration from when it *saw* the record change, the leader gives up `renew_deadline_s` after
+the start of its last successful renewal, which is shorter than the duration that others wait.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lws_placement import metrics
+from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.timestamps import decode_time, encode_now_micro
+from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLeaderError
+
+log = logging.getLogger(__name__)
+
+LEADER_LEASE = "lws-placement-leader"
+"""Whose holder plans, in our namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds; `renew_deadline_s` < `duration_s`, and `retry_s` well below both."""
+
+    duration_s: float = 15.0
+    renew_deadline_s: float = 10.0
+    retry_s: float = 2.0
+
+
+class Leadership:
+    """Whether this process leads, right now, by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._until: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        return time.monotonic() < self._until
+
+    def require(self) -> None:
+        """Raises NotLeaderError if leadership has lapsed. To be called before every write."""
+        if not self.holds:
+            raise NotLeaderError("leadership has lapsed; nothing was written")
+
+    def extend(self, until: float) -> None:
+        self._until = until
+
+    def drop(self) -> None:
+        self._until = 0.0
+
+
+class Elector:
+    """Runs `lead` while it holds the Lease; cancels it when the Lease is lost."""
+
+    def __init__(
+        self, api: Api, *, namespace: str, name: str, identity: str, timing: Timing | None = None
+    ) -> None:
+        self._api = api
+        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._name = name
+        self._namespace = namespace
+        self._identity = identity
+        self._timing = timing or Timing()
+        self._seen_version = ""
+        self._seen_at = 0.0
+        self.leadership = Leadership()
+
+    async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
+        """Until cancelled; on cancellation the Lease is given back so that the next one starts at
+        once.
+        """
+        while True:
+            while not await self._try():
+                await asyncio.sleep(self._timing.retry_s)
+            log.info("leading", extra={"identity": self._identity})
+            metrics.LEADER.set(1)
+            task = asyncio.ensure_future(lead())
+            try:
+                await self._keep(task)
+            finally:
+                self.leadership.drop()
+                metrics.LEADER.set(0)
+                task.cancel()
+                with suppress(asyncio.CancelledError, NotLeaderError):
+                    await task
+                await self._give_back()
+            log.warning("no longer leading", extra={"identity": self._identity})
+
+    async def _keep(self, task: asyncio.Future[None]) -> None:
+        while self.leadership.holds:
+            done, _ = await asyncio.wait([task], timeout=self._timing.retry_s)
+            if done:
+                error = task.exception()
+                if error is not None and not isinstance(error, NotLeaderError):
+                    log.error("leading failed, starting over", exc_info=error)
+                return
+            await self._try()
+
+    async def _try(self) -> bool:
+        """Acquire or renew. A failure to reach the API server counts as "not renewed"."""
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self._timing.renew_deadline_s / 2):
+                held = await self._acquire_or_renew(started)
+        except ConflictError:
+            held = False
+        except (ApiError, TimeoutError) as e:
+            log.warning("leader lease not reached", extra={"error": str(e)})
+            return False
+        if held:
+            self.leadership.extend(started + self._timing.renew_deadline_s)
+        else:
+            self.leadership.drop()
+        return held
+
+    async def _acquire_or_renew(self, now: float) -> bool:
+        path = f"{self._path}/{self._name}"
+        try:
+            lease = await self._api.get(path)
+        except NotFoundError:
+            await self._api.create(self._path, self._body({}, transitions=0))
+            return True
+        spec = lease.get("spec") or {}
+        version = lease["metadata"]["resourceVersion"]
+        if version != self._seen_version:
+            self._seen_version, self._seen_at = version, now
+        holder = spec.get("holderIdentity") or ""
+        mine = holder == self._identity
+        if holder and not mine:
+            wait_s = float(spec.get("leaseDurationSeconds") or self._timing.duration_s)
+            if now - self._seen_at < wait_s:
+                return False
+        transitions = int(spec.get("leaseTransitions") or 0) + (0 if mine else 1)
+        body = self._body(spec if mine else {}, transitions=transitions)
+        body["metadata"]["resourceVersion"] = version
+        written = await self._api.replace(path, body)
+        self._seen_version = written["metadata"]["resourceVersion"]
+        self._seen_at = now
+        return True
+
+    async def _give_back(self) -> None:
+        """Clear the holder if it is still us; best effort, a failure only costs the next one a
+        wait.
+        """
+        path = f"{self._path}/{self._name}"
+        try:
+            async with asyncio.timeout(2):
+                lease = await self._api.get(path)
+                if (lease.get("spec") or {}).get("holderIdentity") == self._identity:
+                    lease["spec"]["holderIdentity"] = ""
+                    await self._api.replace(path, lease)
+        except (ApiError, TimeoutError) as e:
+            log.info("leader lease not given back", extra={"error": str(e)})
+
+    def _body(self, spec: Raw, *, transitions: int) -> Raw:
+        now = encode_now_micro()
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": {
+                "holderIdentity": self._identity,
+                "leaseDurationSeconds": max(1, int(self._timing.duration_s)),
+                "acquireTime": spec.get("acquireTime") or now,
+                "renewTime": now,
+                "leaseTransitions": transitions,
+            },
+        }
+
+
+def leader_of(lease: Raw, *, now_s: float) -> tuple[str, float]:
+    """Who holds the Lease ("": nobody), and for how many seconds it has run out, by the wall clock:
+    for people, never to decide on.
+    """
+    spec = lease.get("spec") or {}
+    renewed_s = decode_time(spec.get("renewTime"))
+    late_s = now_s - renewed_s - float(spec.get("leaseDurationSeconds") or 0)
+    return str(spec.get("holderIdentity") or ""), max(late_s, 0.0)

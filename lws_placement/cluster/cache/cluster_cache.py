@@ -1,0 +1,402 @@
+"""The mutable state of the process: what the API server said last, indexed for placement.
+
+One writer, one event loop, no locks: watches and our own write responses come in through `put_*`
+and `drop_*`, which never wait; everyone else reads values. An older version of an object never
+replaces a newer one, so a write response and the watch may arrive in either order, and a response
+that comes after the object's deletion does not bring it back.
+"""
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+
+from lws_placement.cluster.api.client import Raw
+from lws_placement.cluster.cache.admissions import Admissions
+from lws_placement.cluster.cache.disruption_budgets import BudgetIndex
+from lws_placement.cluster.cache.hold_index import HoldIndex
+from lws_placement.cluster.cache.identity import identify
+from lws_placement.cluster.cache.labelled_pods import SaidPods
+from lws_placement.cluster.cache.listener import Listener
+from lws_placement.cluster.cache.occupants import occupant_of, takes_differently
+from lws_placement.cluster.cache.preemption_facts import ComingHolds, Priorities
+from lws_placement.cluster.cache.revisions import Revision, RevisionIndex
+from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.unbound_pods import UnboundPods
+from lws_placement.cluster.codec.objects import decode_pod
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.placement_request import EVERYWHERE
+from lws_placement.engine.model.pods import Pod
+from lws_placement.engine.model.reservation import Hold, Promise, promises_of
+from lws_placement.engine.model.workload import LwsInfo, Templates
+
+
+class ClusterCache:
+    def __init__(self, domains: DomainIndex, admissions: Admissions | None = None) -> None:
+        self.domains = domains
+        self.admissions = admissions or Admissions()
+        self.budgets = BudgetIndex()
+        self.listeners: list[Listener] = []
+        self.on_node_failure: list[Callable[[Pod], None]] = []
+        """Told, whoever leads, of a pod that its node has ended: it may be gone in a moment."""
+        self._pods: dict[str, Pod] = {}
+        self._affinity: dict[str, Raw] = {}
+        self._group_of: dict[str, GroupId] = {}
+        self._groups: dict[GroupId, set[str]] = {}
+        self._lws: dict[tuple[str, str], LwsInfo] = {}
+        self._said = SaidPods()
+        self._revisions = RevisionIndex()
+        self._stateful_sets: dict[str, Raw] = {}
+        self._holds = HoldIndex()
+        self._coming = ComingHolds()
+        self._priorities = Priorities()
+        self._gone: dict[str, int] = {}
+        self._unbound = UnboundPods()
+
+    # -- pods ------------------------------------------------------------------------------------
+
+    def put_pod(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        uid, version = meta["uid"], int(meta["resourceVersion"])
+        old = self._pods.get(uid)
+        if version <= self._gone.get(uid, -1):
+            return
+        if old is not None and int(old.resource_version) >= version:
+            return
+        pod = decode_pod(raw)
+        self._pods[uid] = pod
+        self._priorities.replace(old, pod)
+        if pod.gated:
+            self._affinity[uid] = (raw["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+        else:
+            self._affinity.pop(uid, None)
+        self._index_pod(old, pod)
+        self._note_unbound(pod)
+        if pod.node_trouble and (old is None or not old.node_trouble):
+            for tell in self.on_node_failure:
+                tell(pod)
+
+    def put_written_pod(self, raw: Raw) -> None:
+        """A write response: only for a pod that is still known."""
+        if raw["metadata"]["uid"] in self._pods:
+            self.put_pod(raw)
+
+    def drop_pod(self, uid: str, *, version: int = 0) -> None:
+        pod = self._pods.pop(uid, None)
+        self._affinity.pop(uid, None)
+        self._unbound.drop(uid)
+        self._gone[uid] = version
+        if len(self._gone) > 4096:
+            self._gone.pop(next(iter(self._gone)))
+        if pod is None:
+            return
+        self._priorities.replace(pod, None)
+        if pod.node is not None:
+            self.domains.drop_occupant(pod.node, uid)
+            self._capacity_changed()
+        self._leave_group(pod)
+        self._foreign_changed(pod)
+
+    def lowest_priority(self) -> int | None:
+        """Of all pods that exist; None if there is none."""
+        return self._priorities.lowest
+
+    def pod(self, uid: str) -> Pod | None:
+        return self._pods.get(uid)
+
+    def pod_named(self, namespace: str, name: str) -> Pod | None:
+        """O(pods)."""
+        of_name = (p for p in self._pods.values() if (p.namespace, p.name) == (namespace, name))
+        return next(of_name, None)
+
+    def refused(self) -> list[Pod]:
+        """Foreign pods that wait because the extender kept them off held room, first come first."""
+        found = [self._pods[uid] for uid in self._unbound.refused]
+        return sorted(found, key=lambda p: (-p.priority, p.created_s, p.key))
+
+    @property
+    def roomless(self) -> AbstractSet[str]:
+        """UIDs of foreign pods that wait for room."""
+        return self._unbound.roomless
+
+    def queued(self) -> list[Pod]:
+        """Foreign pods that kube-scheduler may bind any moment, in no order."""
+        return [self._pods[uid] for uid in self._unbound.queued]
+
+    def _note_unbound(self, pod: Pod) -> None:
+        self._foreign_changed(pod)
+        if self._unbound.put(pod, of_group=pod.uid in self._group_of):
+            for listener in self.listeners:
+                listener.pod_waits(pod.uid)
+
+    def _foreign_changed(self, pod: Pod) -> None:
+        """Others may have been evicted for it."""
+        if not self._coming:
+            return
+        group = GroupId.of_pod(pod.namespace, pod.name, pod.uid)
+        if group in self._holds.groups:
+            self._group_changed(group)
+
+    def node_affinity(self, uid: str) -> Raw:
+        """`spec.affinity.nodeAffinity` of a gated pod, as it is; `{}` if none."""
+        return self._affinity.get(uid, {})
+
+    def group_of(self, pod: Pod) -> GroupId | None:
+        return self._group_of.get(pod.uid)
+
+    def group_pods(self, group: GroupId) -> list[Pod]:
+        """All pods of the group that exist, Terminating ones included, by name."""
+        found = [self._pods[uid] for uid in self._groups.get(group, ())]
+        return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
+
+    def pods_that_say(self, group: GroupId) -> list[Pod]:
+        """All pods whose labels say that they are of this group, placed or not, by name."""
+        found = [self._pods[uid] for uid in self._said.of_group(group)]
+        return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
+
+    def groups(self) -> list[GroupId]:
+        """Every group that has a pod or a hold."""
+        return sorted(self._groups.keys() | self._holds.groups)
+
+    def _index_pod(self, old: Pod | None, pod: Pod) -> None:
+        group, known = identify(pod, self._lws, self._stateful_sets), self._group_of.get(pod.uid)
+        if old is not None and known != group:
+            self._leave_group(old)
+        if old is None or known != group:
+            self.admissions.put(pod, group)
+        if group is not None:
+            self._group_of[pod.uid] = group
+            self._groups.setdefault(group, set()).add(pod.uid)
+        if self._said.put(pod) and group is not None:
+            self._left_by(group)
+        if old is not None and old.node is not None and (old.node != pod.node or pod.finished):
+            self.domains.drop_occupant(old.node, pod.uid)
+            self._capacity_changed()
+        if pod.node is not None and not pod.finished and takes_differently(old, pod):
+            occupant = occupant_of(pod, group)
+            self.domains.put_occupant(pod.node, occupant, owner_uid=pod.owner_uid)
+            for listener in self.listeners:
+                listener.room_taken(pod.node)
+        if group is not None and (known != group or _differs(old, pod)):
+            self._group_changed(group)
+
+    def _leave_group(self, pod: Pod) -> None:
+        group = self._group_of.pop(pod.uid, None)
+        if self._said.drop(pod) and group is not None:
+            self._left_by(group)
+        if group is not None:
+            self._groups[group].discard(pod.uid)
+            if not self._groups[group]:
+                del self._groups[group]
+            self._group_changed(group)
+
+    def placed_in_set(self, group: GroupId) -> tuple[list[GroupId], list[GroupId]]:
+        """Keyed groups of the same set that hold something: those with a leader, those without."""
+        led = self._said.led_keys((group.namespace, group.lws))
+        found = sorted(self._holds.of_set(group))
+        having = [g for g in found if g.group_key in led]
+        return having, [g for g in found if g.group_key not in led]
+
+    def _left_by(self, group: GroupId) -> None:
+        """A keyed group is over, or nobody claims its place any more: another one may."""
+        for key in self._said.led_keys((group.namespace, group.lws)):
+            other = replace(group, group_key=key)
+            if not self._holds.of(other):
+                self._group_changed(other)
+
+    # -- LeaderWorkerSets and what they own ------------------------------------------------------
+
+    def put_lws(self, lws: LwsInfo) -> None:
+        name = (lws.namespace, lws.name)
+        if self._lws.get(name) == lws:
+            return  # its status changed, which happens with every pod
+        self._lws[name] = lws
+        self._lws_changed(name)
+
+    def drop_lws(self, namespace: str, name: str) -> None:
+        self._lws.pop((namespace, name), None)
+        self.admissions.asked.forget(namespace, name)
+        self._lws_changed((namespace, name))
+
+    def lws(self, namespace: str, name: str) -> LwsInfo | None:
+        return self._lws.get((namespace, name))
+
+    def all_lws(self) -> list[LwsInfo]:
+        return [self._lws[name] for name in sorted(self._lws)]
+
+    def topology_keys(self) -> list[str]:
+        """Keys that groups ask for or have: of LeaderWorkerSets, gated pods and holds."""
+        gated = (self._pods[uid].member for uid in self._affinity)
+        found = {key for lws in self._lws.values() for key in lws.ask.keys}
+        found |= {key for member in gated if member is not None for key in member.ask.keys}
+        found |= {domain.key for domain in self._holds.domains}
+        return sorted(found - {EVERYWHERE})
+
+    def lws_of(self, group: GroupId) -> LwsInfo | None:
+        """The living LeaderWorkerSet of the group: not one of the same name made later."""
+        lws = self._lws.get((group.namespace, group.lws))
+        return lws if lws is not None and lws.uid == group.lws_uid else None
+
+    def put_revision(self, name: Revision, templates: Templates) -> None:
+        if self._revisions.put(name, templates):
+            self._lws_changed(name[:2])
+
+    def drop_revision(self, name: Revision) -> None:
+        self._revisions.drop(name)
+        self.admissions.asked.forget(*name)
+
+    def templates(self, group: GroupId, revision: str) -> Templates | None:
+        """The templates that a revision of the group's LeaderWorkerSet stands for, else the live
+        ones.
+        """
+        found = self._revisions.get((group.namespace, group.lws, revision))
+        if found is not None:
+            return found
+        lws = self.lws_of(group)
+        return lws.templates if lws is not None else None
+
+    def is_current(self, group: GroupId, revision: str) -> bool:
+        """Is the revision known, and is it what the group's LeaderWorkerSet says now?"""
+        lws = self.lws_of(group)
+        found = self._revisions.get((group.namespace, group.lws, revision))
+        return lws is not None and found == lws.templates
+
+    def only_revision(self, group: GroupId) -> str | None:
+        """The one revision there is of the group's LeaderWorkerSet, if it is what that says now."""
+        lws = self.lws_of(group)
+        found = self._revisions.only_one_of(group.namespace, group.lws)
+        if lws is None or found is None or found[1] != lws.templates:
+            return None
+        return found[0]
+
+    def put_stateful_set(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        self._stateful_sets[meta["uid"]] = {
+            "metadata": {
+                "name": meta["name"],
+                "uid": meta["uid"],
+                "ownerReferences": meta.get("ownerReferences") or [],
+            }
+        }
+
+    def drop_stateful_set(self, uid: str) -> None:
+        self._stateful_sets.pop(uid, None)
+
+    def stateful_set(self, uid: str) -> Raw | None:
+        """Name, UID and owners of a StatefulSet."""
+        return self._stateful_sets.get(uid)
+
+    def _lws_changed(self, name: tuple[str, str]) -> None:
+        for uid in self._said.of_lws(name):
+            pod = self._pods[uid]
+            self._index_pod(pod, pod)
+        for group in [g for g in self._holds.groups if (g.namespace, g.lws) == name]:
+            self._group_changed(group)
+        for listener in self.listeners:
+            listener.lws_changed(*name)
+
+    # -- holds -----------------------------------------------------------------------------------
+
+    def put_holds(self, domain: DomainName, holds: Sequence[Hold]) -> None:
+        """What a Lease says: all holds of the domain."""
+        for hold in holds:
+            if self._holds.is_news(hold):
+                self.put_hold(hold)
+        for hold in self._holds.overruled(domain, holds):
+            self.drop_hold(domain, hold.group)
+
+    def put_hold(self, hold: Hold) -> None:
+        old = self._holds.put(hold)
+        self.domains.put_hold(hold)
+        self._claims_changed(old, hold, {hold.group})
+
+    def drop_hold(self, domain: DomainName, group: GroupId) -> None:
+        old = self._holds.drop(domain, group)
+        if old is None:
+            return
+        self.domains.drop_hold(domain, group)
+        beside = {hold.group for hold in self._holds.on(domain)}
+        self._claims_changed(old, None, {group, *beside})
+        self._capacity_changed()
+
+    def _claims_changed(self, old: Hold | None, new: Hold | None, groups: set[GroupId]) -> None:
+        victims = self._coming.replace(old, new)
+        for group in groups | victims:
+            self._group_changed(group)
+        for victim in victims:
+            self._left_by(victim)
+
+    def successor_of(self, group: GroupId) -> Hold | None:
+        """The hold that the group is evicted for: written, and its own group still waits."""
+        found = self._coming.for_which_goes(group)
+        return next((hold for hold in found if self._waits(hold.group)), None)
+
+    def going(self) -> set[GroupId]:
+        """Groups that leave a domain, or may be evicted for others now."""
+        return self._coming.going()
+
+    def _waits(self, group: GroupId) -> bool:
+        foreign = self._pods.get(group.lws_uid)
+        if foreign is not None:
+            return foreign.node is None and not foreign.terminating and not foreign.finished
+        return any(p.gated and not p.terminating for p in self.group_pods(group))
+
+    def hold(self, domain: DomainName, group: GroupId) -> Hold | None:
+        return self._holds.get(domain, group)
+
+    def holds_in(self, domain: DomainName) -> list[Hold]:
+        """One, or several where their scopes allow."""
+        return self._holds.on(domain)
+
+    def holds(self) -> list[Hold]:
+        return self._holds.all()
+
+    def anything_held(self) -> bool:
+        return bool(self._holds)
+
+    def holds_of(self, group: GroupId) -> list[Hold]:
+        return self._holds.of(group)
+
+    def promise_of(self, group: GroupId) -> Promise | None:
+        """The one promise of the group that counts; None if there is any doubt."""
+        found = promises_of(self.holds_of(group))
+        return found[0] if len(found) == 1 else None
+
+    def shut(self, lease: str) -> None:
+        """A hold's Lease that cannot be read."""
+        self.domains.shut(lease)
+
+    def open(self, lease: str) -> None:
+        """A hold's Lease that is read again, or gone."""
+        if self.domains.open(lease):
+            self._capacity_changed()
+
+    # -- listeners -------------------------------------------------------------------------------
+
+    def node_changed(self, relabelled: str = "") -> None:
+        """A node was put or dropped through `domains`; `relabelled`: its name, if that changed its
+        domains.
+        """
+        view = self.domains.node_view(relabelled)
+        for claim in sorted(view.groups) if view is not None else ():
+            self._group_changed(claim.group)
+        self._capacity_changed()
+
+    def budget_changed(self) -> None:
+        """Somebody may be evicted now who might not be before."""
+        self._capacity_changed()
+
+    def _group_changed(self, group: GroupId) -> None:
+        for listener in self.listeners:
+            listener.group_changed(group)
+
+    def _capacity_changed(self) -> None:
+        for listener in self.listeners:
+            listener.capacity_changed()
+
+
+def _differs(old: Pod | None, pod: Pod) -> bool:
+    """Is there anything new in it for placement? Not in most updates of a status."""
+    if old is None or old is pod:
+        return True
+    return replace(old, resource_version=pod.resource_version) != pod

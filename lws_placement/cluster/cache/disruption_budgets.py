@@ -1,0 +1,67 @@
+"""PodDisruptionBudgets: raw JSON -> engine values, and the known ones by namespace."""
+
+from collections.abc import Sequence
+
+from lws_placement.cluster.api.client import Raw
+from lws_placement.cluster.codec.objects import checked_text, checked_texts
+from lws_placement.engine.model.nodes import Operator, Requirement
+from lws_placement.engine.preemption.disruption_budgets import Budget, BudgetName
+
+
+class BudgetIndex:
+    """For one event loop."""
+
+    def __init__(self) -> None:
+        self._by_namespace: dict[str, dict[str, Budget]] = {}
+        self.version = 0
+        """Grows with every change."""
+
+    def put(self, budget: Budget) -> bool:
+        """Is anything new about it?"""
+        known = self._by_namespace.setdefault(budget.id.namespace, {})
+        if known.get(budget.id.name) == budget:
+            return False
+        known[budget.id.name] = budget
+        self.version += 1
+        return True
+
+    def drop(self, namespace: str, name: str) -> None:
+        known = self._by_namespace.get(namespace, {})
+        self.version += known.pop(name, None) is not None
+        if not known:
+            self._by_namespace.pop(namespace, None)
+
+    def of(self, namespace: str) -> Sequence[Budget]:
+        """By name."""
+        return [budget for _, budget in sorted(self._by_namespace.get(namespace, {}).items())]
+
+
+def decode_budget(raw: Raw) -> Budget:
+    """Of a status that is behind its spec nothing is allowed, as the eviction API has it."""
+    meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+    current = status.get("observedGeneration", 0) >= meta.get("generation", 0)
+    wanted = status.get("desiredHealthy", 0)
+    return Budget(
+        id=BudgetName(checked_text(meta["namespace"]), checked_text(meta["name"])),
+        selector=_selector(spec.get("selector")),
+        allowed=max(status.get("disruptionsAllowed", 0), 0) if current else 0,
+        enough_healthy=status.get("currentHealthy", 0) >= wanted > 0,
+        unhealthy_always=spec.get("unhealthyPodEvictionPolicy") == "AlwaysAllow",
+    )
+
+
+def _selector(raw: Raw | None) -> tuple[Requirement, ...] | None:
+    """policy/v1: an absent selector selects no pod, an empty one all."""
+    if raw is None:
+        return None
+    given = checked_texts(raw.get("matchLabels"))
+    labels = [Requirement(k, Operator.IN, (v,)) for k, v in given.items()]
+    expressions = [
+        Requirement(
+            checked_text(e["key"]),
+            Operator(e["operator"]),
+            tuple(checked_text(v) for v in e.get("values") or ()),
+        )
+        for e in raw.get("matchExpressions") or ()
+    ]
+    return tuple(sorted((*labels, *expressions), key=lambda r: (r.key, r.operator, r.values)))

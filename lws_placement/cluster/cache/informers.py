@@ -1,0 +1,280 @@
+"""Fills a `ClusterCache`: one Watcher per kind of object keeps it in step with the API server, or
+everything is read once.
+
+A list replaces what was known of its kind, object by object, so nothing that vanished during a gap
+survives.
+
+No object ends a watch, whatever is in it. One that cannot be decoded is said in the log, once for
+each thing that is wrong with it, and skipped: what was known of it before stays. Except that an
+unreadable hold keeps its domain shut (its Lease refuses every create, and the domain counts as
+somebody's), and that a pod whose node can be read takes room there (`decode_pod`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lws_placement import keys
+from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.watch import OnEvent, Watcher, shielded
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.disruption_budgets import decode_budget
+from lws_placement.cluster.codec.hold_lease import decode_holds
+from lws_placement.cluster.codec.objects import UNREADABLE, checked_text, decode_node
+from lws_placement.cluster.codec.workloads import decode_daemon_set, decode_lws, decode_revision
+from lws_placement.cluster.stores.hold_store import SELECTOR
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.workload import DaemonSetInfo
+from lws_placement.errors import InvalidObjectError, NotFoundError
+
+log = logging.getLogger(__name__)
+
+LWS_PATH = "/apis/leaderworkerset.x-k8s.io/v1/leaderworkersets"
+PODS_PATH = "/api/v1/pods"
+SETS_PATH = "/apis/apps/v1/statefulsets"
+REVISIONS_PATH = "/apis/apps/v1/controllerrevisions"
+BUDGETS_PATH = "/apis/policy/v1/poddisruptionbudgets"
+
+_MOST_TOLD = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the objects of one kind, those that `params` select, mean for the cache."""
+
+    path: str
+    put: Callable[[Raw], None]
+    """Raises one of UNREADABLE."""
+    drop: Callable[[Raw], None]
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    _told: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """UID -> what is wrong with the object, as far as it was said."""
+
+    def on_event(self, event: str, raw: Raw) -> None:
+        uid = raw["metadata"]["uid"]
+        try:
+            (self.drop if event == "DELETED" else self.put)(raw)
+        except UNREADABLE as e:
+            self._tell(raw["metadata"], uid, repr(e))
+        else:
+            self._told.pop(uid, None)
+
+    def _tell(self, meta: Raw, uid: str, error: str) -> None:
+        if self._told.get(uid) == error:
+            return
+        self._told[uid] = error
+        if len(self._told) > _MOST_TOLD:
+            self._told.pop(next(iter(self._told)))
+        where = f"{meta.get('namespace', '')}/{meta.get('name')}"
+        log.error("skipped", extra={"path": self.path, "object": where, "error": error[:1000]})
+
+
+class Intake:
+    """All kinds of objects that placement needs, for one cache."""
+
+    def __init__(self, cache: ClusterCache, *, namespace: str) -> None:
+        self._cache = cache
+        self._daemon_sets: dict[str, DaemonSetInfo] = {}
+        self._hold_domains: dict[str, DomainName] = {}
+        self._revision_names: dict[str, tuple[str, str, str]] = {}
+        leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        owned = {"labelSelector": keys.LWS_NAME}
+        self.nodes = Kind("/api/v1/nodes", self._put_node, self._drop_node)
+        self.holds = Kind(leases, self._put_hold, self._drop_hold, {"labelSelector": SELECTOR})
+        self.lws = Kind(LWS_PATH, self._put_lws, self._drop_lws)
+        self.revisions = Kind(REVISIONS_PATH, self._put_revision, self._drop_revision, owned)
+        self.stateful_sets = Kind(SETS_PATH, cache.put_stateful_set, self._drop_stateful_set, owned)
+        self.daemon_sets = Kind(
+            "/apis/apps/v1/daemonsets", self._put_daemon_set, self._drop_daemon_set
+        )
+        self.budgets = Kind(BUDGETS_PATH, self._put_budget, self._drop_budget)
+        self.pods = Kind(PODS_PATH, self._put_pod, self._drop_pod)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What others refer to comes first."""
+        return (
+            self.nodes,
+            self.holds,
+            self.lws,
+            self.revisions,
+            self.stateful_sets,
+            self.daemon_sets,
+            self.budgets,
+            self.pods,
+        )
+
+    def _put_node(self, raw: Raw) -> None:
+        node = decode_node(raw)
+        known = self._cache.domains.node(node.name)
+        if known == node:
+            return  # a heartbeat
+        self._cache.domains.put_node(node)
+        relabelled = known is not None and known.labels != node.labels
+        self._cache.node_changed(node.name if relabelled else "")
+
+    def _drop_node(self, raw: Raw) -> None:
+        self._cache.domains.drop_node(raw["metadata"]["name"])
+        self._cache.node_changed()
+
+    def _put_hold(self, raw: Raw) -> None:
+        name = checked_text(raw["metadata"]["name"])
+        try:
+            holds = decode_holds(raw)
+        except UNREADABLE:
+            self._cache.shut(name)
+            raise
+        self._cache.open(name)
+        domain = holds[0].domain
+        self._hold_domains[raw["metadata"]["uid"]] = domain
+        self._cache.put_holds(domain, holds)
+
+    def _drop_hold(self, raw: Raw) -> None:
+        self._cache.open(raw["metadata"]["name"])
+        uid = raw["metadata"]["uid"]
+        domain = self._hold_domains.pop(uid, None)
+        for hold in self._cache.holds_in(domain) if domain is not None else ():
+            if hold.uid == uid:
+                self._cache.drop_hold(hold.domain, hold.group)
+
+    def _put_lws(self, raw: Raw) -> None:
+        self._cache.put_lws(decode_lws(raw))
+
+    def _drop_lws(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        known = self._cache.lws(meta["namespace"], meta["name"])
+        if known is not None and known.uid == meta["uid"]:
+            self._cache.drop_lws(meta["namespace"], meta["name"])
+
+    def _put_revision(self, raw: Raw) -> None:
+        decoded = decode_revision(raw)
+        if decoded is not None:
+            name, templates = decoded
+            self._revision_names[raw["metadata"]["uid"]] = name
+            self._cache.put_revision(name, templates)
+
+    def _drop_revision(self, raw: Raw) -> None:
+        name = self._revision_names.pop(raw["metadata"]["uid"], None)
+        if name is not None and name not in self._revision_names.values():
+            self._cache.drop_revision(name)
+
+    def _drop_stateful_set(self, raw: Raw) -> None:
+        self._cache.drop_stateful_set(raw["metadata"]["uid"])
+
+    def _put_daemon_set(self, raw: Raw) -> None:
+        daemon = decode_daemon_set(raw)
+        if self._daemon_sets.get(daemon.uid) != daemon:
+            self._daemon_sets[daemon.uid] = daemon
+            self._daemon_sets_changed()
+
+    def _drop_daemon_set(self, raw: Raw) -> None:
+        self._daemon_sets.pop(raw["metadata"]["uid"], None)
+        self._daemon_sets_changed()
+
+    def _daemon_sets_changed(self) -> None:
+        self._cache.domains.set_daemon_sets(self._daemon_sets.values())
+        self._cache.node_changed()
+
+    def _put_budget(self, raw: Raw) -> None:
+        if self._cache.budgets.put(decode_budget(raw)):
+            self._cache.budget_changed()
+
+    def _drop_budget(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        self._cache.budgets.drop(meta["namespace"], meta["name"])
+        self._cache.budget_changed()
+
+    def _put_pod(self, raw: Raw) -> None:
+        self._cache.put_pod(raw)
+        pod = self._cache.pod(raw["metadata"]["uid"])
+        if pod is not None and pod.unread:
+            raise InvalidObjectError(f"counts on its node only in part: {pod.unread}")
+
+    def _drop_pod(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        self._cache.drop_pod(meta["uid"], version=int(meta.get("resourceVersion") or 0))
+
+
+class Mirror:
+    """Watchers for all that placement needs. `run()` until cancelled; `wait_synced()` before
+    deciding.
+    """
+
+    def __init__(self, api: Api, cache: ClusterCache, *, namespace: str) -> None:
+        intake = Intake(cache, namespace=namespace)
+        self._followers: dict[str, list[OnEvent]] = {kind.path: [] for kind in intake.kinds}
+        self._watchers = {
+            kind.path: Watcher(api, kind.path, on_event=self._teller(kind), params=kind.params)
+            for kind in intake.kinds
+        }
+        self._holds = self._watchers[intake.holds.path]
+
+    def follow(self, path: str, on_event: OnEvent) -> Watcher:
+        """Before `run()`: `on_event` is told of the objects under `path` as well, after the cache,
+        so that nobody has to watch and decode the same ones again. The watcher that tells.
+        """
+        self._followers[path].append(shielded(on_event, path=path))
+        return self._watchers[path]
+
+    def _teller(self, kind: Kind) -> OnEvent:
+        put, followers = shielded(kind.on_event, path=kind.path), self._followers[kind.path]
+
+        def tell(event: str, raw: Raw) -> None:
+            put(event, raw)
+            for follower in followers:
+                follower(event, raw)
+
+        return tell
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for watcher in self._watchers.values():
+                group.create_task(watcher.run())
+
+    @property
+    def synced(self) -> bool:
+        return all(watcher.synced.is_set() for watcher in self._watchers.values())
+
+    @property
+    def missing(self) -> str:
+        """What has not been listed yet, and why; empty once all has."""
+        waiting = [w for w in self._watchers.values() if not w.synced.is_set()]
+        troubles = [w.trouble for w in waiting if w.trouble]
+        if troubles:
+            return troubles[0]
+        return f"{waiting[0].path} has not been listed yet" if waiting else ""
+
+    async def wait_synced(self) -> None:
+        for watcher in self._watchers.values():
+            await watcher.synced.wait()
+
+    def take_holds(self, leases: list[Raw]) -> None:
+        """A quorum list of the hold Leases, read by a planner that has just become the leader."""
+        self._holds.take_list(leases)
+
+
+async def read_once(
+    api: Api,
+    cache: ClusterCache,
+    *,
+    namespace: str,
+    on_page: Callable[[str, int], None] = lambda path, number: None,
+) -> None:
+    """Everything as it is now into an empty cache, without watching it: for a program that answers
+    a question and ends. `on_page` hears how many objects of a kind have come.
+
+    Raises ApiError for what may not be read. A cluster without LeaderWorkerSets has none.
+    """
+    for kind in Intake(cache, namespace=namespace).kinds:
+        number, put = 0, shielded(kind.on_event, path=kind.path)
+        try:
+            async for items, _ in api.pages(kind.path, **kind.params):
+                for raw in items:
+                    put("ADDED", raw)
+                number += len(items)
+                on_page(kind.path, number)
+        except NotFoundError:
+            if kind.path != LWS_PATH:
+                raise

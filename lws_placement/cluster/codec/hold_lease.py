@@ -1,0 +1,170 @@
+"""A hold as a `coordination.k8s.io/v1` Lease, and back.
+
+The whole hold is one annotation of versioned JSON, with a list of holders: one, or several groups
+whose scopes let them share a domain. `holderIdentity` is for people who type `kubectl get leases`.
+A Lease that we cannot read is an error and its domain stays shut: reading it as "free"
+would break P2.
+"""
+
+import json
+from collections.abc import Sequence
+
+from lws_placement import keys
+from lws_placement.cluster.api.client import Raw
+from lws_placement.cluster.codec.objects import UNREADABLE, checked_text
+from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.pods import Demand, HostPort
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.errors import InvalidObjectError
+
+VERSION = "v1"
+
+
+def encode_holds(holds: Sequence[Hold], *, namespace: str) -> Raw:
+    """The Lease of the domain that all of `holds` are on; with the resourceVersion and UID of the
+    one that was written last.
+    """
+    first = holds[0]
+    body = {
+        "version": VERSION,
+        "topologyKey": first.domain.key,
+        "domain": first.domain.value,
+        "holders": [_encode_holder(hold) for hold in holds],
+    }
+    meta: Raw = {
+        "name": first.name,
+        "namespace": namespace,
+        "labels": {keys.HOLD_LABEL: "hold", "app.kubernetes.io/managed-by": keys.FIELD_MANAGER},
+        "annotations": {keys.HOLD: json.dumps(body, separators=(",", ":"))},
+    }
+    latest = max(holds, key=lambda h: int(h.resource_version or 0))
+    if latest.resource_version:
+        meta |= {"resourceVersion": latest.resource_version, "uid": latest.uid}
+    holder = ", ".join(f"{h.group.namespace}/{h.leader_name}" for h in holds)
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": meta,
+        "spec": {"holderIdentity": holder},
+    }
+
+
+def decode_holds(raw: Raw) -> list[Hold]:
+    """One at least. Raises InvalidObjectError for a Lease that is not one of a version we know."""
+    meta = raw["metadata"]
+    where = f"lease {meta.get('namespace')}/{meta.get('name')}"
+    try:
+        body = json.loads((meta.get("annotations") or {})[keys.HOLD])
+        if body["version"] != VERSION:
+            raise ValueError(f"hold version {str(body['version'])[:20]!r} is not {VERSION}")
+        domain = DomainName(checked_text(body["topologyKey"]), checked_text(body["domain"]))
+        holds = [_decode_holder(holder, domain=domain, meta=meta) for holder in body["holders"]]
+        if not holds:
+            raise ValueError("no holders")
+        return holds
+    except UNREADABLE as e:
+        raise InvalidObjectError(
+            f"{where}: annotation {keys.HOLD} is not a hold we can read ({e!r}); "
+            "its domain stays shut until the Lease is repaired or deleted"
+        ) from e
+
+
+def _encode_holder(hold: Hold) -> Raw:
+    return {
+        **_encode_group(hold.group),
+        "groupIndex": hold.group_index,
+        "leader": hold.leader_name,
+        "revision": hold.revision,
+        "size": hold.size,
+        "scope": hold.scope.value,
+        "plan": hold.plan,
+        "parts": hold.parts,
+        "state": hold.state.value,
+        **({"evicts": [_encode_group(g) for g in hold.evicts]} if hold.evicts else {}),
+        "nodes": {str(rank): hold.nodes[rank] for rank in sorted(hold.nodes)},
+        **_encode_demands(hold),
+    }
+
+
+def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
+    return Hold(
+        domain=domain,
+        group=_decode_group(holder),
+        group_index=checked_text(holder["groupIndex"]),
+        leader_name=checked_text(holder["leader"]),
+        revision=checked_text(holder["revision"]),
+        size=_number(holder["size"], most=MOST_SIZE),
+        plan=checked_text(holder["plan"]),
+        nodes={
+            _number(rank, most=MOST_SIZE): checked_text(node)
+            for rank, node in holder["nodes"].items()
+        },
+        demands=_decode_demands(holder),
+        scope=Scope(holder.get("scope", Scope.CLUSTER)),
+        parts=_number(holder.get("parts", 1), most=MOST_SIZE),
+        state=HoldState(holder["state"]),
+        evicts=tuple(_decode_group(g) for g in holder.get("evicts", ())),
+        resource_version=checked_text(meta.get("resourceVersion", "")),
+        uid=checked_text(meta.get("uid", "")),
+    )
+
+
+def _encode_group(group: GroupId) -> Raw:
+    return {
+        "namespace": group.namespace,
+        "lws": group.lws,
+        "lwsUid": group.lws_uid,
+        "groupKey": group.group_key,
+    }
+
+
+def _decode_group(raw: Raw) -> GroupId:
+    return GroupId(
+        *(checked_text(raw[part]) for part in ("namespace", "lws", "lwsUid", "groupKey"))
+    )
+
+
+def _encode_demands(hold: Hold) -> Raw:
+    """Few templates serve all ranks: each distinct reservation once, and per rank its index."""
+    distinct = list(dict.fromkeys(hold.demands[rank] for rank in sorted(hold.demands)))
+    return {
+        "reserved": [
+            {
+                "resources": dict(d.resources),
+                **(
+                    {"ports": [[p.ip, p.protocol, p.port] for p in d.host_ports]}
+                    if d.host_ports
+                    else {}
+                ),
+            }
+            for d in distinct
+        ],
+        "reservedFor": {str(r): distinct.index(hold.demands[r]) for r in sorted(hold.demands)},
+    }
+
+
+def _decode_demands(holder: Raw) -> dict[int, Demand]:
+    distinct = [
+        Demand(
+            resources=tuple(sorted((name, int(n)) for name, n in d["resources"].items())),
+            host_ports=tuple(
+                HostPort(checked_text(ip), checked_text(protocol), int(port))
+                for ip, protocol, port in d.get("ports", ())
+            ),
+        )
+        for d in holder["reserved"]
+    ]
+    return {
+        _number(rank, most=MOST_SIZE): distinct[index]
+        for rank, index in holder["reservedFor"].items()
+    }
+
+
+def _number(value: object, *, most: int) -> int:
+    number = whole_number(value, most=most)
+    if number is None:
+        raise ValueError(f"no whole number up to {most}")
+    return number

@@ -1,0 +1,291 @@
+"""Raw JSON -> engine values: the only reader of labels, annotations and specs of nodes and pods.
+
+Decoders of watched objects do not raise for what a user wrote: a pod whose group annotations are
+broken is decoded as a pod of no group (the webhook refuses such pods; these slipped past it). What
+they raise for an object that is not as the API says is one of UNREADABLE.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any, TypeVar
+
+from lws_placement import keys
+from lws_placement.cluster.api.client import Raw
+from lws_placement.cluster.api.timestamps import decode_time
+from lws_placement.cluster.codec.pod_requirements import decode_demand, node_pin
+from lws_placement.engine.base.quantities import PODS, amount_available, amount_requested
+from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
+from lws_placement.engine.model.nodes import Node, Taint
+from lws_placement.engine.model.placement_request import ask_of
+from lws_placement.engine.model.pods import UNRANKED, Demand, MemberInfo, Pod, PodPhase
+from lws_placement.errors import InvalidObjectError
+
+UNREADABLE = (
+    InvalidObjectError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What reading an object raises that is not as the API says."""
+
+T = TypeVar("T")
+
+_NODE_REASONS = (
+    "Evicted",
+    "NodeAffinity",
+    "NodeLost",
+    "NodeShutdown",
+    "OutOf",  # OutOfcpu, OutOfnvidia.com/gpu, ...
+    "Terminated",
+    "TopologyAffinityError",
+    "UnexpectedAdmissionError",
+)
+"""Beginnings of `status.reason` with which a kubelet fails a pod for its node's sake."""
+
+_NODE_DISRUPTIONS = ("DeletionByPodGC", "DeletionByTaintManager", "TerminationByKubelet")
+"""Reasons of the condition DisruptionTarget that a node is to blame for: not an eviction or a
+preemption, which somebody asked for."""
+
+
+def decode_node(raw: Raw) -> Node:
+    meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+    allocatable = status.get("allocatable") or {}
+    return Node(
+        name=checked_text(meta["name"]),
+        labels=checked_texts(meta.get("labels")),
+        allocatable={name: amount_available(name, q) for name, q in allocatable.items()},
+        taints=tuple(
+            Taint(
+                checked_text(t.get("key", "")),
+                checked_text(t.get("value") or ""),
+                checked_text(t.get("effect", "")),
+            )
+            for t in spec.get("taints") or ()
+        ),
+        unschedulable=bool(spec.get("unschedulable")),
+        ready=_is_ready(status) and not meta.get("deletionTimestamp"),
+    )
+
+
+def decode_pod(raw: Raw) -> Pod:
+    """A pod of which something cannot be read still counts, as far as can be known: its node and
+    phase, whether it is going, a pod slot and those of its containers' requests that can be read.
+    It is nobody's member, and `unread` says why.
+
+    Raises InvalidObjectError for one without namespace, name, UID or version.
+    """
+    try:
+        return _decode_pod(raw)
+    except UNREADABLE as e:
+        return _what_is_known(raw, why=repr(e)[:500])
+
+
+def _decode_pod(raw: Raw) -> Pod:
+    meta, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
+    notes, labels = checked_texts(meta.get("annotations")), checked_texts(meta.get("labels"))
+    owner = controlling_owner(raw)
+    pinned = node_pin(spec) if keys.PINNED_NODE in notes else None
+    gates = tuple(checked_text(g["name"]) for g in spec.get("schedulingGates") or ())
+    return Pod(
+        namespace=checked_text(meta["namespace"]),
+        name=checked_text(meta["name"]),
+        uid=checked_text(meta["uid"]),
+        resource_version=checked_text(meta["resourceVersion"]),
+        created_s=decode_time(meta.get("creationTimestamp")),
+        demand=decode_demand(spec, pinned=pinned),
+        node=checked_text(spec.get("nodeName") or "") or None,
+        phase=_phase(status.get("phase")),
+        terminating=bool(meta.get("deletionTimestamp")),
+        gated=keys.GATE in gates,
+        gates=gates,
+        marked=_asks_for(spec, keys.MEMBER_MARKER),
+        guest=_asks_for(spec, keys.GUEST_MARKER),
+        pinned=pinned,
+        plan=notes.get(keys.PLAN, ""),
+        released=keys.RELEASED in notes,
+        owner_uid=checked_text(owner.get("uid", "")),
+        owner_name=checked_text(owner.get("name", "")),
+        owner_kind=checked_text(owner.get("kind", "")),
+        priority=int(spec.get("priority") or 0),
+        preempts=spec.get("preemptionPolicy") != "Never",
+        ready=_is_ready(status),
+        labels=tuple(_label(k, v) for k, v in sorted(labels.items())),
+        member=decode_member(meta),
+        nominated=checked_text(status.get("nominatedNodeName") or ""),
+        unschedulable=_unschedulable(status),
+        deleted_s=decode_time(meta.get("deletionTimestamp")),
+        node_trouble=_node_trouble(status),
+    )
+
+
+def _what_is_known(raw: Raw, *, why: str) -> Pod:
+    meta, spec, status = (_object(raw.get(part)) for part in ("metadata", "spec", "status"))
+    return Pod(
+        namespace=checked_text(meta.get("namespace")),
+        name=checked_text(meta.get("name")),
+        uid=checked_text(meta.get("uid")),
+        resource_version=checked_text(meta.get("resourceVersion")),
+        created_s=_readable(lambda: decode_time(meta.get("creationTimestamp")), 0.0),
+        demand=_readable(lambda: _readable_demand(spec), Demand(((PODS, 1),))),
+        node=_readable(lambda: checked_text(spec.get("nodeName") or ""), "") or None,
+        phase=_readable(lambda: _phase(status.get("phase")), PodPhase.UNKNOWN),
+        terminating=bool(meta.get("deletionTimestamp")),
+        marked=_readable(lambda: _asks_for(spec, keys.MEMBER_MARKER), False),
+        priority=_readable(lambda: int(spec.get("priority") or 0), 0),
+        unread=why,
+    )
+
+
+def _readable_demand(spec: Raw) -> Demand:
+    """Of the containers alone, each resource by itself."""
+    amounts: dict[str, int] = {}
+    for container in spec["containers"]:
+        resources = _object(_object(container).get("resources"))
+        asked = {**_object(resources.get("limits")), **_object(resources.get("requests"))}
+        for name, quantity in asked.items():
+            amount = _readable(partial(amount_requested, name, quantity), 0)
+            amounts[name] = amounts.get(name, 0) + amount
+    kept = {n: a for n, a in amounts.items() if a > 0 and not n.startswith(keys.OUR_PREFIX)}
+    return Demand(tuple(sorted({**kept, PODS: 1}.items())))
+
+
+def _readable(read: Callable[[], T], otherwise: T) -> T:
+    try:
+        return read()
+    except UNREADABLE:
+        return otherwise
+
+
+def checked_text(value: object) -> str:
+    """Raises InvalidObjectError if it is none."""
+    if not isinstance(value, str):
+        raise InvalidObjectError(f"a field is of type {type(value).__name__}, not text")
+    return value
+
+
+def checked_texts(value: object) -> Mapping[str, str]:
+    """Labels or annotations. Raises InvalidObjectError for a value that is no text."""
+    found = value or {}
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise InvalidObjectError("labels or annotations are not text")
+    return found
+
+
+def _object(value: object) -> Raw:
+    return value if isinstance(value, dict) else {}
+
+
+def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:
+    """The group a pod says it belongs to, or None: not an LWS pod, or not one we can make sense
+    of.
+    """
+    labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
+    if labels.get(keys.GROUP) and not labels.get(keys.LWS_NAME):
+        return _decode_other_member(labels[keys.GROUP], notes)
+    name, group_key = labels.get(keys.LWS_NAME), labels.get(keys.LWS_GROUP_KEY)
+    size = whole_number(notes.get(keys.LWS_SIZE), least=1, most=MOST_SIZE)
+    if not name or not group_key or size is None:
+        return None
+    rank = whole_number(labels.get(keys.LWS_WORKER_INDEX), most=size - 1)
+    if rank is None:
+        return None
+    pod_name = meta.get("name", "")
+    return MemberInfo(
+        group_key=group_key,
+        group_index=labels.get(keys.LWS_GROUP_INDEX, ""),
+        lws=name,
+        lws_uid=notes.get(keys.LWS_UID, ""),
+        rank=rank,
+        size=size,
+        revision=labels.get(keys.LWS_REVISION, ""),
+        ask=ask_of(notes),
+        leader_name=pod_name
+        if rank == 0
+        else notes.get(keys.LWS_LEADER_NAME) or pod_name.rsplit("-", 1)[0],
+        foreign=notes.get(keys.ADMITTED) == keys.FOREIGN,
+    )
+
+
+def _decode_other_member(name: str, notes: Mapping[str, str]) -> MemberInfo | None:
+    """A pod of a group that is not a LeaderWorkerSet's. It must have been admitted by us: only
+    then is it known whose it is.
+    """
+    size = whole_number(notes.get(keys.GROUP_SIZE), least=1, most=MOST_SIZE)
+    if keys.ADMITTED not in notes or size is None:
+        return None
+    slot = whole_number(notes.get(keys.SLOT), most=size - 1)
+    return MemberInfo(
+        group_key="",
+        group_index=name,
+        lws=name,
+        lws_uid=notes.get(keys.OWNER_UID, ""),
+        rank=slot if slot is not None else UNRANKED,
+        size=size,
+        revision="",
+        ask=ask_of(notes),
+        leader_name=name,
+    )
+
+
+def controlling_owner(raw: Raw) -> Raw:
+    """The ownerReference with `controller: true`; `{}` if there is none."""
+    for reference in raw["metadata"].get("ownerReferences") or ():
+        if reference.get("controller"):
+            found: Raw = reference
+            return found
+    return {}
+
+
+def _is_ready(status: Raw) -> bool:
+    return any(
+        c.get("type") == "Ready" and c.get("status") == "True"
+        for c in status.get("conditions") or ()
+    )
+
+
+@lru_cache(maxsize=8192)
+def _label(key: str, value: str) -> tuple[str, str]:
+    """One object for a label that many pods carry."""
+    return key, value
+
+
+def _phase(text: str | None) -> PodPhase:
+    try:
+        return PodPhase(text or "Pending")
+    except ValueError:
+        return PodPhase.UNKNOWN
+
+
+def _asks_for(spec: Raw, resource: str) -> bool:
+    for container in (*spec.get("containers", ()), *(spec.get("initContainers") or ())):
+        resources = container.get("resources") or {}
+        if resource in (resources.get("requests") or ()) or resource in (
+            resources.get("limits") or ()
+        ):
+            return True
+    return False
+
+
+def _unschedulable(status: Raw) -> str:
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return (
+                str(condition.get("message", ""))
+                if condition.get("reason") == "Unschedulable"
+                else ""
+            )
+    return ""
+
+
+def _node_trouble(status: Raw) -> str:
+    reason = str(status.get("reason") or "")
+    if reason.startswith(_NODE_REASONS):
+        return reason
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            disruption = str(condition.get("reason", ""))
+            return disruption if disruption in _NODE_DISRUPTIONS else ""
+    return ""

@@ -1,0 +1,136 @@
+"""A pod spec (of a pod or of a template) -> what it demands of a node.
+
+Resources are reckoned as kube-scheduler's NodeResourcesFit does (`PodRequests` in
+component-helpers, KEP-753 for sidecars, KEP-2837 for pod-level resources): the larger of "all
+containers and sidecars" and "each init container with the sidecars started before it", then
+pod-level requests in place of the sum, then overhead. Requests absent from a template default to
+its limits, as the API server will do on creation.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from lws_placement.cluster.api.client import Raw
+from lws_placement.engine.base.quantities import PODS, amount_requested, greatest, total
+from lws_placement.engine.model.nodes import NodeName, NodeTerm, Operator, Requirement
+from lws_placement.engine.model.pods import Demand, HostPort, Toleration
+from lws_placement.keys import NODE_NAME_FIELD, OUR_PREFIX
+
+
+def decode_demand(spec: Raw, *, pinned: NodeName | None = None) -> Demand:
+    """`pinned`: the node-name pin we added, which is left out of `required`."""
+    resources = {**_requests(spec), PODS: 1}
+    kept = {n: a for n, a in resources.items() if a > 0 and not n.startswith(OUR_PREFIX)}
+    return _shared(
+        Demand(
+            resources=tuple(sorted(kept.items())),
+            selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
+            required=_required(spec, pinned),
+            # Their order means nothing, and the API server adds some: equal ones compare equal.
+            tolerations=tuple(sorted({_toleration(t) for t in spec.get("tolerations") or ()})),
+            host_ports=tuple(sorted(_host_ports(spec))),
+        )
+    )
+
+
+def node_pin(spec: Raw) -> NodeName | None:
+    """The one node that every required node affinity term names by `matchFields`, if there is
+    one.
+    """
+    found: set[str] = set()
+    terms = _terms(spec)
+    for term in terms:
+        names = [
+            f["values"][0]
+            for f in term.get("matchFields") or ()
+            if f.get("key") == NODE_NAME_FIELD
+            and f.get("operator") == "In"
+            and len(f.get("values") or ()) == 1
+        ]
+        if not names:
+            return None
+        found.update(names)
+    return found.pop() if len(found) == 1 else None
+
+
+@lru_cache(maxsize=65536)
+def _shared(demand: Demand) -> Demand:
+    """One object for equal demands: tens of thousands of pods come from few templates."""
+    return demand
+
+
+def _requests(spec: Raw) -> dict[str, int]:
+    running: dict[str, int] = total(_of(c) for c in spec.get("containers", ()))
+    sidecars: dict[str, int] = {}
+    starting: dict[str, int] = {}
+    for container in spec.get("initContainers") or ():
+        needs = _of(container)
+        if container.get("restartPolicy") == "Always":
+            sidecars = total((sidecars, needs))
+            starting = greatest(starting, sidecars)
+        else:
+            starting = greatest(starting, total((sidecars, needs)))
+    result = greatest(total((running, sidecars)), starting)
+    pod_level = spec.get("resources") or {}
+    result.update(
+        _amounts({**(pod_level.get("limits") or {}), **(pod_level.get("requests") or {})})
+    )
+    return total((result, _amounts(spec.get("overhead") or {})))
+
+
+def _of(container: Raw) -> dict[str, int]:
+    resources = container.get("resources") or {}
+    return _amounts({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
+
+
+def _amounts(quantities: Raw) -> dict[str, int]:
+    return {name: amount_requested(name, quantity) for name, quantity in quantities.items()}
+
+
+def _terms(spec: Raw) -> list[Raw]:
+    affinity: Any = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    terms: list[Raw] = required.get("nodeSelectorTerms") or []
+    return terms
+
+
+def _required(spec: Raw, pinned: NodeName | None) -> tuple[NodeTerm, ...] | None:
+    terms = _terms(spec)
+    if not terms:
+        return None
+    result = []
+    for raw in terms:
+        fields = tuple(_requirement(f) for f in raw.get("matchFields") or ())
+        if pinned is not None:
+            fields = tuple(f for f in fields if f.key != NODE_NAME_FIELD)
+        term = NodeTerm(tuple(_requirement(e) for e in raw.get("matchExpressions") or ()), fields)
+        if pinned is not None and term == NodeTerm():
+            return None  # only our pin was in it: without it, this ORed term takes every node
+        result.append(term)
+    return tuple(result)
+
+
+def _requirement(raw: Raw) -> Requirement:
+    return Requirement(raw["key"], Operator(raw["operator"]), tuple(raw.get("values") or ()))
+
+
+def _toleration(raw: Raw) -> Toleration:
+    return Toleration(
+        key=raw.get("key") or "",
+        operator=raw.get("operator") or "Equal",
+        value=raw.get("value") or "",
+        effect=raw.get("effect") or "",
+    )
+
+
+def _host_ports(spec: Raw) -> Iterable[HostPort]:
+    sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    for container in (*spec.get("containers", ()), *sidecars):
+        for port in container.get("ports") or ():
+            host_port = port.get("hostPort") or (
+                port.get("containerPort") if spec.get("hostNetwork") else 0
+            )
+            if host_port:
+                ip, protocol = port.get("hostIP") or "0.0.0.0", port.get("protocol") or "TCP"
+                yield HostPort(ip, protocol, host_port)

@@ -1,0 +1,169 @@
+"""LeaderWorkerSets, their ControllerRevisions and DaemonSets -> what placement needs of them."""
+
+from collections.abc import Mapping
+
+from lws_placement import keys
+from lws_placement.cluster.api.client import Raw
+from lws_placement.cluster.codec.objects import checked_text, checked_texts
+from lws_placement.cluster.codec.pod_requirements import decode_demand
+from lws_placement.engine.admission.pod_gating import gates_of_others
+from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
+from lws_placement.engine.fit.extended_resources import extended_resources
+from lws_placement.engine.model.placement_request import Ask, ask_of
+from lws_placement.engine.model.pods import Demand, Toleration
+from lws_placement.engine.model.workload import DaemonSetInfo, LwsInfo, Templates
+from lws_placement.errors import InvalidObjectError
+
+_SUSPENDED_BY_KUEUE = "kueue.x-k8s.io/pod-suspending-parent"
+_KUEUE_GATE = "kueue.x-k8s.io/admission"
+
+# What the DaemonSet controller adds to its pods (pkg/controller/daemon/util
+# AddOrUpdateDaemonPodTolerations).
+_DAEMON_TOLERATIONS = tuple(
+    Toleration(f"node.kubernetes.io/{name}", "Exists", effect=effect)
+    for name, effect in (
+        ("not-ready", "NoExecute"),
+        ("unreachable", "NoExecute"),
+        ("disk-pressure", "NoSchedule"),
+        ("memory-pressure", "NoSchedule"),
+        ("pid-pressure", "NoSchedule"),
+        ("unschedulable", "NoSchedule"),
+    )
+)
+
+
+_EXCLUSIVE = "ExclusiveTopology"
+
+
+def decode_lws(raw: Raw) -> LwsInfo:
+    meta, spec = raw["metadata"], raw["spec"]
+    notes, template = checked_texts(meta.get("annotations")), spec["leaderWorkerTemplate"]
+    return LwsInfo(
+        namespace=checked_text(meta["namespace"]),
+        name=checked_text(meta["name"]),
+        uid=checked_text(meta["uid"]),
+        replicas=_number(spec, "replicas", most=MOST_REPLICAS),
+        ask=ask_of_lws(notes, template),
+        templates=decode_templates(template),
+        notes=notes_for_pods(notes, template),
+        deleting=bool(meta.get("deletionTimestamp")),
+        keyed=spec.get("groupIdentity") == "Hash",
+    )
+
+
+def notes_for_pods(notes: Mapping[str, str], template: Raw) -> Mapping[str, str]:
+    """What the pods do not show by themselves: annotations of ours, and what typed fields say."""
+    ours = {k: v for k, v in notes.items() if k.startswith(keys.OUR_PREFIX)}
+    typed = _typed_placement(template)
+    return {**ours, **{key: value for key, value in typed.items() if not notes.get(key)}}
+
+
+def _typed_placement(template: Raw) -> dict[str, str]:
+    """`placementPolicy {type, topology}` of the group and of its subgroups (KEP-1064), as the
+    annotations that mean the same. It is there where a newer CustomResourceDefinition serves it.
+    """
+    found = {}
+    for key, holder in (
+        (keys.LWS_EXCLUSIVE_TOPOLOGY, template),
+        (keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, template.get("subGroupPolicy") or {}),
+    ):
+        policy = holder.get("placementPolicy") or {}
+        if policy.get("type") == _EXCLUSIVE and policy.get("topology"):
+            found[key] = checked_text(policy["topology"])
+    return found
+
+
+def ask_of_lws(notes: Mapping[str, str], template: Raw) -> Ask:
+    """The subgroup's part of it is annotations of the pods alone, made from the spec."""
+    notes = {**_typed_placement(template), **{k: v for k, v in notes.items() if v}}
+    policy = template.get("subGroupPolicy") or {}
+    size = whole_number(policy.get("subGroupSize"), most=MOST_SIZE)
+    if size:
+        kind = str(policy.get("subGroupPolicyType") or "LeaderWorker")
+        by_spec = {keys.LWS_SUBGROUP_SIZE: str(size), keys.LWS_SUBGROUP_POLICY_TYPE: kind}
+        notes = {**notes, **by_spec}
+    return ask_of(notes)
+
+
+def decode_templates(template: Raw) -> Templates:
+    """`spec.leaderWorkerTemplate`, of the live object or of a ControllerRevision's patch."""
+    worker = template["workerTemplate"]
+    leader = template.get("leaderTemplate") or worker
+    return Templates(
+        size=_number(template, "size", least=1, most=MOST_SIZE),
+        leader=_demand_of(leader),
+        worker=_demand_of(worker),
+        leader_extended=extended_resources(leader["spec"]),
+        worker_extended=extended_resources(worker["spec"]),
+        gates=tuple(sorted({*_gates_of(leader), *_gates_of(worker)})),
+    )
+
+
+def _gates_of(template: Raw) -> list[str]:
+    """Of others, on its pods: those it says itself, and the one that Kueue's pod webhook adds where
+    Kueue has marked the template of a set that it queues.
+    """
+    notes = checked_texts((template.get("metadata") or {}).get("annotations"))
+    kueue = [_KUEUE_GATE] if _SUSPENDED_BY_KUEUE in notes else []
+    return [*gates_of_others(template["spec"]), *kueue]
+
+
+def _number(raw: Raw, field: str, *, least: int = 0, most: int) -> int:
+    """1 if it is absent. Raises InvalidObjectError."""
+    number = whole_number(raw.get(field, 1), least=least, most=most)
+    if number is None:
+        raise InvalidObjectError(f"{field} is no whole number from {least} to {most}")
+    return number
+
+
+def _demand_of(template: Raw) -> Demand:
+    """As that of a pod that was made from it."""
+    return decode_demand(admitted_spec(template["spec"]))
+
+
+def admitted_spec(spec: Raw) -> Raw:
+    """A pod's spec with the two tolerations that the API server adds to it (plugin
+    DefaultTolerationSeconds), unless the pod tolerates such taints already.
+    """
+    given = spec.get("tolerations") or []
+    added = [
+        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+        for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+        if not any(_covers(toleration, key) for toleration in given)
+    ]
+    return {**spec, "tolerations": [*given, *added]} if added else spec
+
+
+def _covers(toleration: Raw, key: str) -> bool:
+    """As the plugin asks it: key and effect alone, each of which may be left out."""
+    effects, keys_ = ("NoExecute", "", None), (key, "", None)
+    return toleration.get("effect") in effects and toleration.get("key") in keys_
+
+
+def decode_revision(raw: Raw) -> tuple[tuple[str, str, str], Templates] | None:
+    """((namespace, LWS name, revision key), templates); None for a ControllerRevision of something
+    else.
+    """
+    labels = checked_texts(raw["metadata"].get("labels"))
+    name, revision = labels.get(keys.LWS_NAME), labels.get(keys.LWS_REVISION)
+    template = ((raw.get("data") or {}).get("spec") or {}).get("leaderWorkerTemplate")
+    if not name or not revision or not template:
+        return None
+    return (checked_text(raw["metadata"]["namespace"]), name, revision), decode_templates(template)
+
+
+def decode_daemon_set(raw: Raw) -> DaemonSetInfo:
+    spec = raw["spec"]["template"]["spec"]
+    tolerations = [
+        {"key": t.key, "operator": t.operator, "effect": t.effect} for t in _DAEMON_TOLERATIONS
+    ]
+    if spec.get("hostNetwork"):
+        tolerations.append(
+            {
+                "key": "node.kubernetes.io/network-unavailable",
+                "operator": "Exists",
+                "effect": "NoSchedule",
+            }
+        )
+    extended = {**spec, "tolerations": [*(spec.get("tolerations") or ()), *tolerations]}
+    return DaemonSetInfo(uid=raw["metadata"]["uid"], demand=decode_demand(extended))

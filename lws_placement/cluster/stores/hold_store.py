@@ -1,0 +1,78 @@
+"""Holds in the API server: read live, written with compare-and-swap, deleted with preconditions.
+
+The Lease name is the domain, so of two writers that want the same domain the API server lets one
+win. Every write asks `may_write` first (leadership by the monotonic clock) and carries the
+resourceVersion it was decided on; a ConflictError means: observe again.
+"""
+
+from collections.abc import Callable, Sequence
+
+from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.codec.hold_lease import decode_holds, encode_holds
+from lws_placement.engine.model.exclusivity import at_odds
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.reservation import Hold, lease_name
+from lws_placement.errors import ConflictError, NotFoundError
+from lws_placement.keys import HOLD_LABEL
+
+SELECTOR = f"{HOLD_LABEL}=hold"
+
+
+class HoldStore:
+    def __init__(self, api: Api, *, namespace: str, may_write: Callable[[], None]) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._may_write = may_write
+        self.path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+    async def fetch(self, domain: DomainName) -> list[Hold]:
+        """The holds on `domain` as the API server has them now (a quorum read); none if it is
+        free.
+        """
+        try:
+            return decode_holds(await self._api.get(f"{self.path}/{lease_name(domain)}"))
+        except NotFoundError:
+            return []
+
+    async def fetch_all(self) -> list[Raw]:
+        """Every hold Lease, by a quorum list."""
+        items, _ = await self._api.list_all(self.path, labelSelector=SELECTOR)
+        return items
+
+    async def write(self, hold: Hold, *, beside: Sequence[Hold] = ()) -> list[Hold]:
+        """Create the Lease, or replace the version it was decided on; all holds in it now.
+
+        `beside`: the other groups' holds on the domain. Nobody is written beside a group that it is
+        at odds with, whoever decided that (ConflictError), but one whose successor it is.
+        """
+        if any(_clash(hold, other) for other in beside):
+            raise ConflictError(f"{hold.domain} has been taken by another group", status=409)
+        body = encode_holds([hold, *beside], namespace=self._namespace)
+        self._may_write()
+        if "resourceVersion" in body["metadata"]:
+            return decode_holds(await self._api.replace(f"{self.path}/{hold.name}", body))
+        return decode_holds(await self._api.create(self.path, body))
+
+    async def end(self, hold: Hold, *, beside: Sequence[Hold] = ()) -> list[Hold]:
+        """Take it out of this version of the Lease, which goes with the last of its holds; gone
+        already is fine. The holds that are left.
+        """
+        preconditions = {"uid": hold.uid, "resourceVersion": hold.resource_version}
+        self._may_write()
+        try:
+            if beside:
+                body = encode_holds(beside, namespace=self._namespace)
+                return decode_holds(await self._api.replace(f"{self.path}/{hold.name}", body))
+            await self._api.delete(
+                f"{self.path}/{hold.name}",
+                body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions},
+            )
+        except NotFoundError:
+            pass
+        return []
+
+
+def _clash(one: Hold, other: Hold) -> bool:
+    if one.succeeds(other) or other.succeeds(one):
+        return False
+    return at_odds(one.claim, other.claim)

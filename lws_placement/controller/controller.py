@@ -1,0 +1,145 @@
+"""The built-in LeaderWorkerSet controller, for clusters that have none.
+
+It watches in every replica and acts where the leader Lease is held: a replica that takes over knows
+what went on meanwhile (`standby.py`), and needs no lists before it begins.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.events import EventRecorder
+from lws_placement.cluster.cache.informers import Mirror
+from lws_placement.controller.event_recorder import Say
+from lws_placement.controller.informer_cache import Name, Observed
+from lws_placement.controller.lws_reconciler import SetReconciler
+from lws_placement.controller.placement_lookup import Nodes
+from lws_placement.controller.pod_reconciler import GroupReconciler
+from lws_placement.controller.restarts import Restarts
+from lws_placement.controller.standby import Standby
+from lws_placement.engine.lws.restart import PodState
+from lws_placement.work_queue import KeyQueue, run_queue
+
+_WORKERS = 8
+_GATHER_S = 0.05
+_GATHER_EACH_S = 0.0005
+_GATHER_ASKED_S = 0.000005
+"""Changes of pods and StatefulSets that come within this time are looked at together, longer in a
+LeaderWorkerSet of more groups: a look costs some 0.05 ms for each that is there, and some 0.0005 ms
+for each that is asked for.
+"""
+
+
+class Controller:
+    """`watch()` runs as long as the process, `lead()` while it leads: again and again, perhaps.
+
+    To be made before the mirror, which it follows, runs.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        mirror: Mirror,
+        nodes: Nodes,
+        recorder: EventRecorder,
+        may_write: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._nodes = nodes
+        self._say = Say(recorder)
+        self._may_write = may_write
+        self._work: _Work | None = None
+        self._observed = Observed(
+            api, mirror, on_lws=self._on_lws, on_child=self._on_child, on_pod=self._on_pod
+        )
+        self._standby = Standby(self._observed, clock=clock)
+
+    async def watch(self) -> None:
+        """Until cancelled."""
+        await self._observed.run()
+
+    async def lead(self) -> None:
+        """Until cancelled, or NotLeaderError."""
+        await self._observed.wait_synced()
+        self._work = work = _Work()
+        try:
+            for name in self._observed.lws:
+                work.sets.add(name)
+            for pod in [*self._observed.all_pods(), *self._standby.take()]:
+                work.add_pod(pod)
+            await self._carry_out(work)
+        finally:
+            self._work = None
+            for pod in work.last.values():
+                self._standby.look(pod)
+
+    async def _carry_out(self, work: "_Work") -> None:
+        restarts = Restarts(
+            self._api,
+            self._observed,
+            say=self._say,
+            may_write=self._may_write,
+            look_again=lambda name, delay_s: work.sets.add(name, delay_s=delay_s),
+        )
+        sets = SetReconciler(
+            self._api,
+            self._observed,
+            nodes=self._nodes,
+            restarts=restarts,
+            say=self._say,
+            may_write=self._may_write,
+        )
+        groups = GroupReconciler(
+            self._api,
+            self._observed,
+            sets=sets,
+            restarts=restarts,
+            nodes=self._nodes,
+            say=self._say,
+            may_write=self._may_write,
+        )
+
+        async def handle_pod(uid: str) -> None:
+            state = work.last.get(uid)
+            if state is None:
+                return
+            await groups.reconcile(state)
+            living = self._observed.pod((state.namespace, state.name))
+            if work.last.get(uid) is state and (living is None or living.uid != uid):
+                del work.last[uid]
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(run_queue(work.sets, sets.reconcile, workers=_WORKERS))
+            tasks.create_task(run_queue(work.pods, handle_pod, workers=_WORKERS))
+
+    def _on_lws(self, name: Name) -> None:
+        if self._work is not None:
+            self._work.sets.add(name)
+
+    def _on_child(self, lws: Name) -> None:
+        if self._work is not None:
+            there, asked = self._observed.leaders_number(lws), self._observed.groups_asked(lws)
+            delay_s = _GATHER_S + _GATHER_EACH_S * there + _GATHER_ASKED_S * asked
+            self._work.sets.add(lws, delay_s=delay_s)
+
+    def _on_pod(self, state: PodState) -> None:
+        if self._work is not None:
+            self._work.add_pod(state)
+        else:
+            self._standby.look(state)
+
+
+class _Work:
+    """What is still to be looked at."""
+
+    def __init__(self) -> None:
+        self.sets: KeyQueue[Name] = KeyQueue()
+        self.pods: KeyQueue[str] = KeyQueue()
+        self.last: dict[str, PodState] = {}
+
+    def add_pod(self, state: PodState) -> None:
+        self.last[state.uid] = state
+        self.pods.add(state.uid)

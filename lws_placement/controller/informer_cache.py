@@ -1,0 +1,335 @@
+"""What the controller watches: LeaderWorkerSets and all that carries their name label.
+
+Pods are kept as small values (leaders also as much of the raw object as their worker StatefulSet is
+made from), the rest as raw objects. Handlers are told which LeaderWorkerSet or
+pod to look at; a deleted pod is looked at once more in its last state, so that a worker that went
+in an instant still restarts its group.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from lws_placement import keys
+from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.watch import Watcher
+from lws_placement.cluster.cache.informers import (
+    LWS_PATH,
+    PODS_PATH,
+    REVISIONS_PATH,
+    SETS_PATH,
+    Kind,
+    Mirror,
+)
+from lws_placement.cluster.codec.objects import UNREADABLE, checked_texts, controlling_owner
+from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
+from lws_placement.engine.lws.children import unversioned
+from lws_placement.engine.lws.restart import PodState
+
+K = TypeVar("K")
+
+Name = tuple[str, str]
+"""(namespace, name)."""
+
+_SERVICES_PATH = "/api/v1/services"
+
+
+class Observed:
+    """Told of changes, on the event loop, and must not wait: `on_lws(name)` of a LeaderWorkerSet,
+    `on_child(name)` of something that belongs to it, `on_pod(state)` of a pod.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        mirror: Mirror,
+        *,
+        on_lws: Callable[[Name], None],
+        on_child: Callable[[Name], None],
+        on_pod: Callable[[PodState], None],
+    ) -> None:
+        self._on_lws = on_lws
+        self._on_child = on_child
+        self._on_pod = on_pod
+        self.lws: dict[Name, Raw] = {}
+        self.sets: dict[Name, Raw] = {}
+        self.services: dict[Name, Raw] = {}
+        self._revisions: dict[Name, Raw] = {}
+        self._revisions_of: dict[Name, set[Name]] = {}
+        self._pods: dict[Name, PodState] = {}
+        self._leaders: dict[Name, Raw] = {}
+        self._of_group: dict[tuple[Name, str], set[Name]] = {}
+        self._leaders_of_lws: dict[Name, set[Name]] = {}
+        self._sets_by_uid: dict[str, Name] = {}
+        self._services = Watcher(
+            api,
+            _SERVICES_PATH,
+            on_event=Kind(_SERVICES_PATH, self._put_service, self._drop_service).on_event,
+            params={"labelSelector": keys.LWS_NAME},
+        )
+        self._watchers = [
+            self._services,
+            _follow(mirror, LWS_PATH, self._put_lws, self._drop_lws),
+            _follow(mirror, SETS_PATH, self._put_set, self._drop_set),
+            _follow(mirror, REVISIONS_PATH, self._put_revision, self._drop_revision),
+            _follow(mirror, PODS_PATH, self._put_pod, self._drop_pod),
+        ]
+
+    async def run(self) -> None:
+        """Services; what the mirror watches as well comes from there."""
+        await self._services.run()
+
+    async def wait_synced(self) -> None:
+        for watcher in self._watchers:
+            await watcher.synced.wait()
+
+    def pod(self, name: Name) -> PodState | None:
+        return self._pods.get(name)
+
+    def all_pods(self) -> list[PodState]:
+        return list(self._pods.values())
+
+    def leader(self, pod: PodState) -> Raw:
+        """Names, labels and resources of a leader that is known."""
+        return self._leaders[(pod.namespace, pod.name)]
+
+    def group_of(self, pod: PodState) -> list[PodState]:
+        """All pods that are there of its group, whatever their revision."""
+        return [self._pods[name] for name in sorted(self._of_group.get(_group_of(pod), ()))]
+
+    def leaders_of(self, lws: Name) -> list[PodState]:
+        """Leaders alone: of a large set a fraction of the pods."""
+        return [self._pods[name] for name in sorted(self._leaders_of_lws.get(lws, ()))]
+
+    def leaders_number(self, lws: Name) -> int:
+        return len(self._leaders_of_lws.get(lws, ()))
+
+    def groups_asked(self, lws: Name) -> int:
+        """How many groups its leader StatefulSet is to have; 0 if there is none."""
+        spec = self.sets.get(lws, {}).get("spec") or {}
+        return whole_number(spec.get("replicas"), most=MOST_REPLICAS) or 0
+
+    def revisions_of(self, lws: Raw) -> list[Raw]:
+        """Its ControllerRevisions; also those that belong to nobody."""
+        uid = lws["metadata"]["uid"]
+        names = sorted(self._revisions_of.get(_name(lws), ()))
+        found = [self._revisions[name] for name in names]
+        return [raw for raw in found if controlling_owner(raw).get("uid", uid) == uid]
+
+    def owner_of_set(self, uid: str) -> str | None:
+        """UID of the controlling owner of a StatefulSet; None if the StatefulSet is gone."""
+        name = self._sets_by_uid.get(uid)
+        return str(controlling_owner(self.sets[name]).get("uid", "")) if name else None
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _put_lws(self, raw: Raw) -> None:
+        known = self.lws.get(_name(raw))
+        if known is not None and _is_older(raw, known):
+            return  # than the answer to a write of ours
+        self.lws[_name(raw)] = raw
+        self._on_lws(_name(raw))
+        if known is not None and _asks_the_same(known, raw):
+            return  # its status, which says nothing new to the groups
+        for pod in self.leaders_of(_name(raw)):
+            self._on_pod(pod)
+
+    def _drop_lws(self, raw: Raw) -> None:
+        if self.lws.get(_name(raw), {}).get("metadata", {}).get("uid") == raw["metadata"]["uid"]:
+            del self.lws[_name(raw)]
+            self._on_lws(_name(raw))
+
+    def put_written_set(self, raw: Raw) -> bool:
+        """A write response: newer than what the watch has told so far, or older, as it happens.
+        True if it is news.
+        """
+        known = self.sets.get(_name(raw))
+        if known is not None and _is_older(raw, known):
+            return False
+        self._sets_by_uid[raw["metadata"]["uid"]] = _name(raw)
+        self.sets[_name(raw)] = raw
+        return True
+
+    def put_written_revision(self, raw: Raw) -> None:
+        """A write response; no news to anybody."""
+        self._revisions[_name(raw)] = raw
+        self._revisions_of.setdefault(_lws_of(raw), set()).add(_name(raw))
+
+    def _put_revision(self, raw: Raw) -> None:
+        """A StatefulSet's has its labels and is not for us: there is one for each group."""
+        if controlling_owner(raw).get("kind") == "StatefulSet":
+            return
+        self.put_written_revision(raw)
+        self._on_child(_lws_of(raw))
+
+    def _drop_revision(self, raw: Raw) -> None:
+        known = self._revisions.get(_name(raw))
+        if known is not None and known["metadata"]["uid"] == raw["metadata"]["uid"]:
+            _discard(self._revisions_of, _lws_of(known), _name(raw))
+            self._drop(self._revisions, raw)
+
+    def _put_set(self, raw: Raw) -> None:
+        if self.put_written_set(raw):
+            self._on_child(_lws_of(raw))
+
+    def _drop_set(self, raw: Raw) -> None:
+        self._sets_by_uid.pop(raw["metadata"]["uid"], None)
+        self._drop(self.sets, raw)
+        leader = self._pods.get(_name(raw))
+        if leader is not None:
+            self._on_pod(leader)
+
+    def _put_service(self, raw: Raw) -> None:
+        self.services[_name(raw)] = raw
+        self._on_child(_lws_of(raw))
+
+    def _drop_service(self, raw: Raw) -> None:
+        self._drop(self.services, raw)
+        leader = self._pods.get(_name(raw))
+        if leader is not None:
+            self._on_pod(leader)
+
+    def _drop(self, store: dict[Name, Raw], raw: Raw) -> None:
+        known = store.get(_name(raw))
+        if known is not None and known["metadata"]["uid"] == raw["metadata"]["uid"]:
+            del store[_name(raw)]
+            self._on_child(_lws_of(known))
+
+    def _put_pod(self, raw: Raw) -> None:
+        if not _lws_of(raw)[1]:
+            self._drop_pod(raw)  # the label may have been there before
+            return
+        state = pod_state(raw)
+        leader = _as_leader(raw) if state.is_leader else None
+        self._pods[_name(raw)] = state
+        if leader is not None:
+            self._leaders[_name(raw)] = leader
+            self._leaders_of_lws.setdefault((state.namespace, state.lws), set()).add(_name(raw))
+        self._of_group.setdefault(_group_of(state), set()).add(_name(raw))
+        self._on_pod(state)
+        self._on_child((state.namespace, state.lws))
+
+    def _drop_pod(self, raw: Raw) -> None:
+        known = self._pods.get(_name(raw))
+        if known is None or known.uid != raw["metadata"]["uid"]:
+            return
+        del self._pods[_name(raw)]
+        self._leaders.pop(_name(raw), None)
+        lws = (known.namespace, known.lws)
+        _discard(self._of_group, _group_of(known), _name(raw))
+        _discard(self._leaders_of_lws, lws, _name(raw))
+        last = _last_state(raw, known)
+        self._on_pod(replace(last, node=last.node or known.node, terminating=True))
+        self._on_child(lws)
+
+
+def _follow(
+    mirror: Mirror, path: str, put: Callable[[Raw], None], drop: Callable[[Raw], None]
+) -> Watcher:
+    return mirror.follow(path, Kind(path, put, drop).on_event)
+
+
+def _group_of(pod: PodState) -> tuple[Name, str]:
+    return (pod.namespace, pod.lws), pod.group_index
+
+
+def _discard(index: dict[K, set[Name]], key: K, name: Name) -> None:
+    names = index.get(key, set())
+    names.discard(name)
+    if not names:
+        index.pop(key, None)
+
+
+def _last_state(raw: Raw, known: PodState) -> PodState:
+    """All that is told of a pod that vanished during a gap is its name."""
+    try:
+        return pod_state(raw) if "spec" in raw else known
+    except UNREADABLE:
+        return known
+
+
+def pod_state(raw: Raw) -> PodState:
+    meta, status = raw["metadata"], raw.get("status") or {}
+    labels, notes = checked_texts(meta.get("labels")), checked_texts(meta.get("annotations"))
+    statuses = [
+        *(status.get("containerStatuses") or ()),
+        *(status.get("initContainerStatuses") or ()),
+    ]
+    return PodState(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        lws=labels.get(keys.LWS_NAME, ""),
+        worker_index=labels.get(keys.LWS_WORKER_INDEX, ""),
+        group_index=labels.get(keys.LWS_GROUP_INDEX, ""),
+        revision=labels.get(keys.LWS_REVISION, ""),
+        phase=status.get("phase", "Pending"),
+        ready=_is_true(status, "Ready"),
+        node=raw["spec"].get("nodeName", ""),
+        restarted=any(s.get("restartCount", 0) > 0 for s in statuses),
+        terminating=bool(meta.get("deletionTimestamp")),
+        owner_uid=str(controlling_owner(raw).get("uid", "")),
+        leader_name=meta["name"].rsplit("-", 1)[0],
+        has_leader_annotation=keys.LWS_LEADER_NAME in notes,
+        planned_node="" if _is_gated(raw) else notes.get(keys.PINNED_NODE, ""),
+        size=whole_number(notes.get(keys.LWS_SIZE), most=MOST_SIZE) or 0,
+        notes=unversioned(notes),
+        unplaceable=_found_no_room(raw),
+    )
+
+
+def _found_no_room(raw: Raw) -> bool:
+    if raw["spec"].get("nodeName"):
+        return False
+    if keys.NO_ROOM in (raw["metadata"].get("annotations") or {}):
+        return True
+    return any(
+        c.get("type") == "PodScheduled" and c.get("reason") == "Unschedulable"
+        for c in (raw.get("status") or {}).get("conditions") or ()
+    )
+
+
+def _asks_the_same(known: Raw, raw: Raw) -> bool:
+    one, other = known["metadata"], raw["metadata"]
+    return all(
+        one.get(part) == other.get(part)
+        for part in ("uid", "generation", "annotations", "labels", "deletionTimestamp")
+    )
+
+
+def _is_older(raw: Raw, known: Raw) -> bool:
+    """Is `raw` an earlier version of the same object?"""
+    one, other = raw["metadata"], known["metadata"]
+    return one["uid"] == other["uid"] and int(one["resourceVersion"]) < int(
+        other["resourceVersion"]
+    )
+
+
+def _is_gated(raw: Raw) -> bool:
+    return any(g["name"] == keys.GATE for g in raw["spec"].get("schedulingGates") or ())
+
+
+def _as_leader(raw: Raw) -> Raw:
+    kept = ("name", "namespace", "uid", "labels")
+    notes = dict(unversioned(raw["metadata"].get("annotations") or {}))
+    spec = {
+        kind: [{"resources": c.get("resources") or {}} for c in raw["spec"].get(kind) or ()]
+        for kind in ("containers", "initContainers")
+    }
+    meta = {k: raw["metadata"][k] for k in kept}
+    return {"metadata": {**meta, "annotations": notes}, "spec": spec}
+
+
+def _is_true(status: dict[str, Any], kind: str) -> bool:
+    return any(
+        c.get("type") == kind and c.get("status") == "True" for c in status.get("conditions") or ()
+    )
+
+
+def _name(raw: Raw) -> Name:
+    return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]
+
+
+def _lws_of(raw: Raw) -> Name:
+    meta = raw["metadata"]
+    return meta.get("namespace", ""), (meta.get("labels") or {}).get(keys.LWS_NAME, "")

@@ -1,0 +1,140 @@
+"""One pod of a LeaderWorkerSet: its trouble, and what a leader is given: workers and a Service.
+
+A worker StatefulSet is only ever created, never changed: changes reach workers by their leader
+being replaced, since it owns them. For a group on exclusive topology it is created once the leader
+is bound, or once placement has decided where it will be, with that domain as node selector.
+"""
+
+import logging
+from collections.abc import Callable
+
+from lws_placement import keys
+from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.controller.event_recorder import Say
+from lws_placement.controller.informer_cache import Observed
+from lws_placement.controller.lws_reconciler import SetReconciler
+from lws_placement.controller.placement_lookup import Nodes
+from lws_placement.controller.restarts import Restarts
+from lws_placement.controller.revisions import APPS, key_of
+from lws_placement.engine.lws.children import replica_service, wants_shared_service, worker_set
+from lws_placement.engine.lws.restart import PodState, troubled
+from lws_placement.engine.lws.revision import spec_at
+from lws_placement.engine.lws.validation import why_not_made
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.errors import AlreadyExistsError, ApiError, LwsPlacementError
+
+log = logging.getLogger(__name__)
+
+_STRICT = {"fieldValidation": "Strict"}
+"""A field that this version of Kubernetes does not have is refused, as it is in the leader's
+StatefulSet, which is applied; by default the API server drops it and says so to nobody who reads.
+"""
+
+
+class GroupReconciler:
+    def __init__(
+        self,
+        api: Api,
+        observed: Observed,
+        *,
+        sets: SetReconciler,
+        restarts: Restarts,
+        nodes: Nodes,
+        say: Say,
+        may_write: Callable[[], None],
+    ) -> None:
+        self._api = api
+        self._observed = observed
+        self._sets = sets
+        self._restarts = restarts
+        self._nodes = nodes
+        self._say = say
+        self._may_write = may_write
+
+    async def reconcile(self, pod: PodState) -> None:
+        """`pod` in the state that was seen last; gone already, if it was deleted."""
+        lws = self._observed.lws.get((pod.namespace, pod.lws))
+        if lws is None or lws["metadata"].get("deletionTimestamp"):
+            return
+        if troubled(pod):
+            await self._restarts.trouble(lws, pod)
+        living = self._observed.pod((pod.namespace, pod.name))
+        if living is not None and living.uid == pod.uid and living.is_leader:
+            await self._lead(lws, living)
+
+    # -- workers ---------------------------------------------------------------------------------
+
+    async def _lead(self, lws: Raw, pod: PodState) -> None:
+        if pod.has_leader_annotation:
+            note = f"pod {pod.name} is both leader and worker: StatefulSet ordinals are missing"
+            await self._say(lws, "FailedCreate", note, "Create", "Warning")
+            return
+        if pod.terminating or why_not_made(lws) is not None:
+            return
+        spec = lws["spec"]
+        needs_service = not wants_shared_service(lws)
+        size = pod.size or spec["leaderWorkerTemplate"].get("size", 1)  # its own, in a resize
+        if not needs_service and size == 1:
+            return
+        there = self._observed.sets.get((pod.namespace, pod.name))
+        needs_set = size > 1 and there is None
+        if needs_set and spec.get("startupPolicy") == "LeaderReady" and not pod.ready:
+            needs_set = False
+        topology = dict(pod.notes).get(keys.LWS_EXCLUSIVE_TOPOLOGY)
+        node = pod.node or self._planned_node(lws, pod)
+        if needs_set and topology and not node:
+            needs_set = False
+        leader = self._observed.leader(pod)
+        if needs_service:
+            await self._sets.create_service(lws, replica_service(lws, leader=leader))
+        if needs_set:
+            selector = await self._domain_of(topology, node) if topology else None
+            await self._create_workers(lws, leader, selector)
+
+    def _planned_node(self, lws: Raw, pod: PodState) -> str:
+        """Where placement will have the leader bound; empty if its pin is not what is held."""
+        key = self._observed.leader(pod)["metadata"]["labels"].get(keys.LWS_GROUP_KEY, "")
+        group = GroupId(pod.namespace, pod.lws, lws["metadata"]["uid"], key)
+        held = pod.planned_node and self._nodes.is_planned(group, pod.planned_node)
+        return pod.planned_node if held else ""
+
+    async def _create_workers(self, lws: Raw, leader: Raw, selector: dict[str, str] | None) -> None:
+        meta = leader["metadata"]
+        revision = meta["labels"].get(keys.LWS_REVISION, "")
+        stored = self._stored_revision(lws, revision)
+        if stored is None:
+            raise LwsPlacementError(
+                f"pod {meta['namespace']}/{meta['name']}: revision {revision} is not there (yet)"
+            )
+        at = spec_at(lws, stored["data"])
+        problem = why_not_made(at)
+        if problem is not None:
+            raise LwsPlacementError(
+                f"revision {revision} of {meta['namespace']}/{meta['name']}: {problem}"
+            )
+        body = worker_set(at, leader=leader, revision=revision, node_selector=selector)
+        self._may_write()
+        try:
+            path = f"{APPS}/{meta['namespace']}/statefulsets"
+            await self._api.create(path, body, params=_STRICT)
+        except AlreadyExistsError:
+            return  # or that of an earlier leader is: its deletion brings us back
+        except ApiError as e:
+            if e.is_refusal:
+                await self._say(lws, "FailedCreate", str(e), "Create", "Warning", topic=meta["uid"])
+            raise
+        note = f"Created worker statefulset for leader pod {meta['name']}"
+        await self._say(lws, "GroupsProgressing", note, "Create", topic=meta["uid"])
+
+    def _stored_revision(self, lws: Raw, revision: str) -> Raw | None:
+        mine = self._observed.revisions_of(lws)
+        return next((raw for raw in mine if key_of(raw) == revision), None)
+
+    async def _domain_of(self, topology: str, node: str) -> dict[str, str]:
+        value = self._nodes.label_of(node, topology)
+        if value is None:  # a node that our watch has not seen yet, or a label that it lacks
+            raw = await self._api.get(f"/api/v1/nodes/{node}")
+            value = (raw["metadata"].get("labels") or {}).get(topology)
+        if value is None:
+            raise LwsPlacementError(f"node {node} has no label {topology}")
+        return {topology: value}

@@ -1,0 +1,124 @@
+"""A LeaderWorkerSet from a file -> what the whole line would make of it: defaults, validation, the
+leader StatefulSet and its pods as admission lets them through, gated.
+
+Each step is the function that the webhook and the controller call. Workers have no pods here, as
+they have none in a cluster until their leader is bound: they are planned from the templates.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lws_placement.cluster.codec.workloads import admitted_spec, decode_lws
+from lws_placement.engine.admission.pod_gating import Owner, gate_or_pin, stamp
+from lws_placement.engine.base.json_copy import json_copy
+from lws_placement.engine.fit.extended_resources import with_tolerations
+from lws_placement.engine.lws.children import leader_set, owner_reference
+from lws_placement.engine.lws.defaults import with_defaults
+from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
+from lws_placement.engine.lws.revision import revision_data, revision_key
+from lws_placement.engine.lws.validation import problems_of, scaled
+from lws_placement.engine.model.workload import LwsInfo
+from lws_placement.errors import InvalidObjectError
+
+Raw = dict[str, Any]
+
+_MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Admission would not let the object, or its pods, through."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A LeaderWorkerSet that the API server would store."""
+
+    lws: Raw
+    info: LwsInfo
+    revision: str
+
+    @property
+    def surge(self) -> int:
+        """Groups that a rolling update may have in excess."""
+        replicas = self.info.replicas
+        return min(scaled(self._rolling("maxSurge", 0), replicas, round_up=True), replicas)
+
+    @property
+    def unavailable(self) -> int:
+        return scaled(self._rolling("maxUnavailable", 1), self.info.replicas, round_up=False)
+
+    def _rolling(self, name: str, default: int) -> Any:
+        rolling = self.lws["spec"]["rolloutStrategy"].get("rollingUpdateConfiguration") or {}
+        return rolling.get(name, default)
+
+
+def admit(raw: Raw, *, uid: str) -> Admitted | Refused:
+    try:
+        lws = with_defaults(raw)
+        problems = problems_of(lws)
+        if problems:
+            return Refused("; ".join(str(problem) for problem in problems))
+        lws["metadata"]["uid"] = uid
+        return Admitted(lws, decode_lws(lws), revision_key(revision_data(lws)))
+    except InvalidObjectError as e:
+        return Refused(str(e))
+    except _MALFORMED as e:
+        return Refused(f"a field is missing or of another type than the API allows: {e!r}")
+
+
+def leader_pod(
+    admitted: Admitted,
+    index: int,
+    *,
+    created_s: float,
+    priorities: Mapping[str, int],
+    adds_tolerations: bool,
+) -> Raw | Refused:
+    """The gated leader of group `index`. `priorities`: of the PriorityClasses that are known;
+    `adds_tolerations`: the API server does, for extended resources.
+    """
+    info = admitted.info
+    stateful_set = leader_set(
+        admitted.lws, revision=admitted.revision, replicas=info.replicas, partition=0
+    )
+    template = json_copy(stateful_set["spec"]["template"])
+    name = f"{info.name}-{index}"
+    owner = {**stateful_set["metadata"], "uid": f"{info.uid}-leaders"}
+    pod = {
+        **template,
+        "metadata": {
+            **template["metadata"],
+            "name": name,
+            "namespace": info.namespace,
+            "ownerReferences": [owner_reference("apps/v1", "StatefulSet", owner)],
+        },
+    }
+    try:
+        identified = add_lws_identity(pod, namespace=info.namespace)
+        if isinstance(identified, Denied):
+            return Refused(identified.message)
+        stamped = stamp(identified, Owner(info.uid, info.notes))
+        pod = gate_or_pin(stamped, pin=None, keep_affinity=True)
+    except _MALFORMED as e:
+        return Refused(f"its pods are malformed: {e!r}")
+    pod["spec"] = admitted_spec(pod["spec"])
+    if adds_tolerations:
+        pod["spec"] = with_tolerations(pod["spec"])
+    pod["spec"].setdefault("priority", _priority(pod["spec"], priorities))
+    created = datetime.fromtimestamp(created_s, UTC).isoformat()
+    pod["metadata"] |= {
+        "uid": f"{info.uid}-{index}",
+        "resourceVersion": "1",
+        "creationTimestamp": created,
+    }
+    return pod
+
+
+def _priority(spec: Raw, priorities: Mapping[str, int]) -> int:
+    """Of the class it names, else of the default class (kept under the empty name), else 0."""
+    return priorities.get(spec.get("priorityClassName") or "", 0)

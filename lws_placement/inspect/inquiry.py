@@ -1,0 +1,280 @@
+"""How a group stands, and why: the planner's own decision about it, asked without acting on it.
+
+The cache may be that of a real cluster, read once, or one that `run.py` filled from files; either
+way the answer comes from `engine/reconcile/decide.py` on what `cluster/adapters/group_state.py`
+sees, so it is what the planner would do now.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+
+from lws_placement.cluster.adapters.backfill import Backfill
+from lws_placement.cluster.adapters.group_names import name_of
+from lws_placement.cluster.adapters.group_state import observe
+from lws_placement.cluster.adapters.tenants import ClusterTenants
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.base.whole_numbers import whole_number
+from lws_placement.engine.messages import victims_in_words, waiting_note
+from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.pods import Pod
+from lws_placement.engine.model.queue_order import turn_of_pods
+from lws_placement.engine.model.reservation import HoldState, Promise, promises_of
+from lws_placement.engine.preemption.blockers import NoWay, Way
+from lws_placement.engine.preemption.search import Nobody
+from lws_placement.engine.preemption.victims import Victim
+from lws_placement.engine.reconcile.actions import (
+    Action,
+    Blocked,
+    DeletePod,
+    Evict,
+    LeaveHold,
+    Release,
+    TryEvictions,
+    Wait,
+    WriteHold,
+)
+from lws_placement.engine.reconcile.decide import decide
+from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
+from lws_placement.engine.reconcile.memo import Memo
+from lws_placement.engine.reconcile.succession import inherited
+from lws_placement.inspect.misses import Miss, Misses
+
+NO_TROUBLES: Mapping[GroupId, Troubles] = {}
+
+
+class Standing(StrEnum):
+    PLACED = "placed"
+    """It has a domain, and all its pods are bound there."""
+    COMING = "coming"
+    """It has a domain; pods are still on their way."""
+    PREEMPTS = "preempts"
+    """Others are to be evicted for it."""
+    NEXT = "next"
+    """There is a domain for it that the planner has not taken yet."""
+    WAITS = "waits"
+    BLOCKED = "blocked"
+    """Somebody has to act first."""
+    CHANGING = "changing"
+    """Pods of it are to be replaced, or it is to be moved."""
+    GONE = "gone"
+    """It has no pods; a domain may be kept for those to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one group stands. `note` is what its events say."""
+
+    group: GroupId
+    name: str
+    standing: Standing
+    note: str
+    pods: Sequence[Pod] = ()
+    """Living members, by rank."""
+    size: int = 0
+    priority: int = 0
+    promise: Promise | None = None
+    """What it has, or may have now."""
+    place: int = 0
+    """Of a group that waits: its place in the queue, from 1."""
+    before: str = ""
+    """The group right before it."""
+    misses: tuple[Miss, ...] = ()
+    """Nearest first; not all, if there are many."""
+    more: int = 0
+    """Domains that are left out of `misses`."""
+    way: Way | NoWay | None = None
+    """What would have to end for it, where that is no question of one domain."""
+    nobody: Nobody | None = None
+    """Why a group that waits has nobody evicted."""
+
+
+class Inquiry:
+    """Answers about the groups of one cache, for as long as nothing in it changes.
+
+    `most`: domains for which a refusal is told. `troubles`: what the planner remembers of groups.
+    """
+
+    def __init__(
+        self,
+        cache: ClusterCache,
+        *,
+        most: int = 8,
+        troubles: Mapping[GroupId, Troubles] = NO_TROUBLES,
+    ) -> None:
+        self._cache = cache
+        self._troubles = troubles
+        self._memo = Memo()
+        self._tenants = ClusterTenants(cache)
+        self._misses = Misses(cache, self._tenants, most=most)
+
+    def rehearse(self) -> None:
+        """Have those that wait keep the places that a planner remembers for them.
+
+        For a cache that was read from a cluster; asks each group in the queue once.
+        """
+        backfill = Backfill(self._cache.domains)
+        for group in self.queue:
+            backfill.decided(group, decide(self._observe(group), self._cache.domains))
+
+    def groups_of(self, namespace: str, name: str, *, kind: str = "") -> list[GroupId]:
+        """Groups of the LeaderWorkerSet of that name, or the group of the pod of that name.
+
+        `kind`: lws or pod, if it is known which is meant. Other groups count as sets of one.
+        """
+        groups = [g for g in self._cache.groups() if g.namespace == namespace]
+        found = [g for g in groups if g.lws == name and kind != "pod"]
+        if not found and kind != "lws":
+            found = [g for g in groups if any(p.name == name for p in self._cache.group_pods(g))]
+        return sorted(found, key=self._by_index)
+
+    @cached_property
+    def queue(self) -> tuple[GroupId, ...]:
+        """Groups that have no domain and want one, in the order in which they are planned."""
+        waiting = [g for g in self._cache.groups() if self._waits(g)]
+        return tuple(sorted(waiting, key=lambda g: turn_of_pods(g, self._cache.group_pods(g))))
+
+    @cached_property
+    def _places(self) -> Mapping[GroupId, int]:
+        return {group: place for place, group in enumerate(self.queue)}
+
+    def name_of(self, group: GroupId) -> str:
+        """As people know it: namespace and name of its leader pod."""
+        return name_of(self._cache, group)
+
+    def place_of(self, uid: str) -> str:
+        """A pod and its node, in words."""
+        pod = self._cache.pod(uid)
+        return f"pod {pod.key} on {pod.node}" if pod is not None else f"pod {uid}"
+
+    def about(self, group: GroupId) -> Answer:
+        seen = self._observe(group)
+        return self.answer(seen, decide(seen, self._cache.domains))
+
+    def answer(self, seen: Seen, actions: Sequence[Action]) -> Answer:
+        """How a group stands for which `actions` were decided."""
+        members = living_members(seen.pods)
+        if not members or seen.is_over:
+            return self._gone(seen)
+        for action in actions:
+            if isinstance(action, TryEvictions):
+                return self._preempting(seen, Promise(action.holds), action.victims)
+        if any(isinstance(a, WriteHold) for a in actions) and not seen.active:
+            found = Promise(tuple(a.hold for a in actions if isinstance(a, WriteHold)))
+            note = f"there is room in {found.where}, which the planner is about to take"
+            return self._of(seen, Standing.NEXT, note, promise=found)
+        for action in actions:
+            match action:
+                case Wait():
+                    return self._waiting(seen, action)
+                case Blocked(why):
+                    return self._of(seen, Standing.BLOCKED, why)
+                case DeletePod(pod, why, whole):
+                    what = "is to be restarted" if whole else f"pod {pod.name} is to be replaced"
+                    return self._of(seen, Standing.CHANGING, f"{what}: {why}")
+                case Evict(by=hold):
+                    note = f"is preempted by {self.name_of(hold.group)}"
+                    return self._of(seen, Standing.CHANGING, note)
+                case LeaveHold(hold, why):
+                    where = Promise((hold,)).where
+                    return self._of(seen, Standing.CHANGING, f"is to leave {where}: {why}")
+                case Release():
+                    return self._of(seen, Standing.CHANGING, "is left to kube-scheduler")
+                case _:
+                    continue
+        for coming in promises_of(seen.coming, HoldState.COMING):
+            return self._preempting(seen, coming, ())
+        return self._settled(seen)
+
+    def _observe(self, group: GroupId) -> Seen:
+        seen = observe(self._cache, group, plan_id="", memo=self._memo, tenants=self._tenants)
+        told = self._troubles.get(group) or self._troubles.get(group.of_set)
+        return replace(seen, troubles=told or seen.troubles)
+
+    # -- standings -------------------------------------------------------------------------------
+
+    def _settled(self, seen: Seen) -> Answer:
+        members = living_members(seen.pods)
+        bound = sum(p.node is not None for p in members.values())
+        promise = self._cache.promise_of(seen.id)
+        if promise is None:
+            return self._of(seen, Standing.CHANGING, "its pods come or go")
+        note = f"has {promise.where}, {bound} of {promise.size} pods are bound there"
+        standing = Standing.PLACED if bound == promise.size else Standing.COMING
+        return self._of(seen, standing, note, promise=promise)
+
+    def _preempting(self, seen: Seen, coming: Promise, victims: Sequence[Victim]) -> Answer:
+        left = inherited(seen, coming)
+        if left is not None:
+            note = (
+                f"takes {coming.where} over, once the pods of {self.name_of(left.group)} are gone"
+            )
+            return self._of(seen, Standing.COMING, note, promise=coming)
+        if victims:
+            others = victims_in_words(victims, self.name_of)
+        else:
+            others = ", ".join(self.name_of(g) for g in coming.evicts) or "foreign pods"
+        note = f"takes {coming.where} over from {others}"
+        return self._of(seen, Standing.PREEMPTS, note, promise=coming)
+
+    def _gone(self, seen: Seen) -> Answer:
+        note = "its pods are on their way out" if seen.pods else "has no pods"
+        if seen.active:
+            note += f"; {Promise(seen.active).where} is kept for those to come"
+        if seen.leaving:
+            note += (
+                f"; {Promise(seen.leaving).where} stays shut until it is certain that none is left"
+            )
+        return self._of(seen, Standing.GONE, note)
+
+    def _waiting(self, seen: Seen, wait: Wait) -> Answer:
+        place = self._places.get(seen.id, 0)
+        group = _as_planned(seen)
+        told = self._misses.of(group, wait.verdict)
+        note = waiting_note(wait.verdict, size=wait.size, nobody=wait.nobody, larger=wait.larger)
+        answer = self._of(seen, Standing.WAITS, note)
+        return replace(
+            answer,
+            size=wait.size,
+            place=place + 1,
+            before=self.name_of(self.queue[place - 1]) if place else "",
+            misses=told.misses,
+            more=len(wait.verdict.reasons) - len(told.misses),
+            way=told.way,
+            nobody=wait.nobody,
+        )
+
+    def _of(
+        self, seen: Seen, standing: Standing, note: str, *, promise: Promise | None = None
+    ) -> Answer:
+        members = living_members(seen.pods)
+        sizes = [p.member.size for p in members.values() if p.member is not None]
+        return Answer(
+            group=seen.id,
+            name=self.name_of(seen.id),
+            standing=standing,
+            note=note,
+            pods=tuple(members.values()),
+            size=sizes[0] if sizes else 0,
+            priority=max((p.priority for p in members.values()), default=0),
+            promise=promise,
+        )
+
+    def _waits(self, group: GroupId) -> bool:
+        gated = any(p.gated for p in self._cache.group_pods(group))
+        return gated and self._cache.promise_of(group) is None
+
+    def _by_index(self, group: GroupId) -> tuple[str, int, str]:
+        name = self.name_of(group)
+        stem, _, ordinal = name.rpartition("-")
+        index = whole_number(ordinal)
+        return (stem, index, name) if index is not None else (name, 0, name)
+
+
+def _as_planned(seen: Seen) -> Group | None:
+    """The group that was refused; None if its members are not all known."""
+    now = Now.of(seen, living_members(seen.pods))
+    demands = now.demands(())
+    return now.group(seen, demands) if demands is not None else None

@@ -1,0 +1,90 @@
+"""Why each domain refuses a group that waits, nearest miss first, and what would have to end for it
+to fit: in each domain where it needs one, in all of them together where it needs several.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.messages import nearness
+from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
+from lws_placement.engine.model.verdicts import NoFit, Reason
+from lws_placement.engine.preemption.blockers import NoWay, Way, way_into
+from lws_placement.engine.preemption.multi_domain_blockers import way_for
+from lws_placement.engine.preemption.victims import Tenants
+from lws_placement.engine.reconcile.placement import question_of
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A domain that refuses the group, and what would have to end there; None: that is no question
+    of this domain alone, or the group's members are not all known.
+    """
+
+    domain: str
+    reason: Reason
+    way: Way | NoWay | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`way`: for a group that needs several domains, what would have to end in all."""
+
+    misses: tuple[Miss, ...]
+    way: Way | NoWay | None = None
+
+
+class Misses:
+    """Of one cache, for as long as nothing in it changes. `most`: domains to tell of."""
+
+    def __init__(self, cache: ClusterCache, tenants: Tenants, *, most: int) -> None:
+        self._views = cache.domains
+        self._tenants = tenants
+        self._most = most
+        self._last: tuple[NoFit, Told] | None = None
+        self._composed: dict[Hashable, Told] = {}
+
+    def of(self, group: Group | None, verdict: NoFit) -> Told:
+        if group is not None and group.layout is not None:
+            return self._of_composed(group, group.layout, verdict)
+        if self._last is None or self._last[0] is not verdict:  # groups of one shape share it
+            key = verdict.topology_key
+            nearest = self._nearest(verdict)
+            misses = tuple(Miss(v, r, self._into(group, DomainName(key, v))) for v, r in nearest)
+            self._last = (verdict, Told(misses))
+        return self._last[1]
+
+    def _of_composed(self, group: Group, layout: Layout, verdict: NoFit) -> Told:
+        asked = question_of(group, self._views)
+        if asked not in self._composed:
+            self._composed[asked] = self._tell(group, layout, verdict)
+        return self._composed[asked]
+
+    def _tell(self, group: Group, layout: Layout, verdict: NoFit) -> Told:
+        nearest = self._nearest(verdict)
+        if not nearest:
+            return Told(())
+        if layout.outer != EVERYWHERE:
+            inside = ((v, r, DomainName(layout.outer, v)) for v, r in nearest)
+            return Told(tuple(Miss(v, r, self._around(group, domain)) for v, r, domain in inside))
+        way = way_for(group, self._views, self._tenants)
+        if layout.inner == EVERYWHERE:
+            return Told(tuple(Miss(v, r, way) for v, r in nearest))
+        return Told(tuple(Miss(v, r, None) for v, r in nearest), way)
+
+    def _nearest(self, verdict: NoFit) -> list[tuple[str, Reason]]:
+        reasons = dict(verdict.reasons)
+        nearest = sorted(reasons, key=lambda v: (nearness(reasons[v]), v))[: self._most]
+        return [(value, reasons[value]) for value in nearest]
+
+    def _into(self, group: Group | None, domain: DomainName) -> Way | NoWay | None:
+        view = self._views.domain(domain) if group is not None else None
+        if group is None or view is None:
+            return None
+        return way_into(group, view, views=self._views, occupants=self._views.occupants_on)
+
+    def _around(self, group: Group, domain: DomainName) -> Way | NoWay:
+        """Where the domain is around all of its members."""
+        return way_for(group, self._views, self._tenants, only=self._views.nodes_of(domain))

@@ -1,0 +1,113 @@
+"""Answers and outcomes as JSON: the facts, and the same sentences as the text."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from lws_placement.engine.messages import domain_in_words, preemption_note
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.pods import Rank
+from lws_placement.engine.preemption.blockers import NoWay, Way
+from lws_placement.inspect.inquiry import Answer, Inquiry
+from lws_placement.inspect.misses import Miss
+from lws_placement.inspect.run import Outcome, SetOutcome
+from lws_placement.inspect.text import ask_in_words
+
+Json = dict[str, Any]
+
+
+def answer_json(answer: Answer, inquiry: Inquiry) -> Json:
+    found: Json = {
+        "group": answer.name,
+        "standing": answer.standing.value,
+        "message": answer.note,
+        "size": answer.size,
+        "priority": answer.priority,
+        "pods": [{"name": p.name, "node": p.node} for p in answer.pods],
+    }
+    if answer.promise is not None:
+        found["domains"] = [
+            {"topologyKey": h.domain.key, "name": h.domain.value, "nodes": _by_rank(h.nodes)}
+            for h in answer.promise.holds
+        ]
+    if answer.place:
+        found["queue"] = {"place": answer.place, "of": len(inquiry.queue)}
+        found["misses"] = [_miss(miss, inquiry) for miss in answer.misses]
+        found["moreMisses"] = answer.more
+        found |= _way(answer.way, inquiry)
+    if answer.nobody is not None:
+        found["preemption"] = preemption_note(answer.nobody, inquiry.name_of)
+    return found
+
+
+def outcome_json(outcome: Outcome) -> Json:
+    found: Json = {
+        "topologyKeys": [
+            {"key": key, "domains": domains, "nodes": nodes} for key, domains, nodes in outcome.keys
+        ],
+        "leaderWorkerSets": [_set(one, outcome.inquiry) for one in outcome.sets],
+        "leftOut": dict(sorted(outcome.left_out.items())),
+    }
+    if outcome.adds_tolerations is not None:
+        found["assumed"] = {"extendedResourceToleration": outcome.adds_tolerations}
+    return found
+
+
+def _set(one: SetOutcome, inquiry: Inquiry) -> Json:
+    found: Json = {"name": one.name}
+    if one.refused:
+        return {**found, "refused": one.refused}
+    wants = ask_in_words(one.ask, groups=one.replicas)
+    found |= {"replicas": one.replicas, "size": one.size, "wants": wants}
+    found["groups"] = [answer_json(answer, inquiry) for answer in one.groups]
+    if one.update is not None:
+        words = partial(domain_in_words, name_of=inquiry.name_of)
+        found["rollingUpdate"] = {
+            "surge": [answer_json(answer, inquiry) for answer in one.update.surge],
+            "maxUnavailable": one.update.unavailable,
+            "leaving": [
+                {"group": name, "domain": where, "why": words(why)}
+                for name, where, why in one.update.moved
+            ],
+        }
+    return found
+
+
+def _miss(miss: Miss, inquiry: Inquiry) -> Json:
+    reason, lacks = miss.reason, miss.reason.shortfall
+    found: Json = {
+        "name": miss.domain,
+        "why": reason.why.name,
+        "message": domain_in_words(reason, inquiry.name_of),
+        "nodes": reason.nodes,
+        "nodesThatFit": reason.fit,
+    }
+    if lacks is not None:
+        found["member"] = lacks.rank
+        if lacks.resource:
+            found |= {
+                "resource": lacks.resource,
+                "asked": lacks.asked,
+                "largestFree": lacks.largest_free,
+            }
+        else:
+            found["rule"] = lacks.rule
+    return found | _way(miss.way, inquiry)
+
+
+def _way(way: Way | NoWay | None, inquiry: Inquiry) -> Json:
+    match way:
+        case Way(groups, pods):
+            ending = {
+                "groups": [inquiry.name_of(group) for group in groups],
+                "pods": [inquiry.place_of(pod) for pod in pods],
+            }
+            return {"fitsOnceEnded": ending}
+        case NoWay():
+            return {"fitsOnceEnded": "never"}
+        case None:
+            return {}
+
+
+def _by_rank(nodes: Mapping[Rank, NodeName]) -> Json:
+    return {str(rank): nodes[rank] for rank in sorted(nodes)}

@@ -1,0 +1,372 @@
+"""What would become of LeaderWorkerSets: planned like by the planner, on a cache that nobody else
+sees.
+
+The cache is filled from files or read from a cluster. The sets get their leader pods (`admit.py`),
+younger than all that is there and one after another in the order of the file. Then every group is
+decided about once, those that wait last and in their turn, and what would be written as a hold is
+put into the cache. One pass is enough, since placing a group never makes room for another.
+
+A rolling update asks for `maxSurge` groups more: they are planned last, and taken out again. Groups
+of a set that exists and whose templates change come back to their own domain if they still fit
+there.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from lws_placement.cluster.adapters.backfill import Backfill
+from lws_placement.cluster.adapters.group_state import observe
+from lws_placement.cluster.adapters.tenants import ClusterTenants
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.informers import Intake
+from lws_placement.cluster.codec.objects import UNREADABLE
+from lws_placement.engine.base.group_names import group_key
+from lws_placement.engine.fit.extended_resources import depends_on_plugin
+from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.groups import Group, GroupId, Member
+from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.verdicts import Reason
+from lws_placement.engine.reconcile.actions import (
+    Action,
+    EndHold,
+    LeaveHold,
+    TryEvictions,
+    WriteHold,
+)
+from lws_placement.engine.reconcile.decide import decide
+from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
+from lws_placement.engine.reconcile.memo import Memo
+from lws_placement.engine.reconcile.placement import plan_again_in
+from lws_placement.errors import InvalidObjectError
+from lws_placement.inspect.admit import Admitted, Raw, Refused, admit, leader_pod
+from lws_placement.inspect.documents import as_stored, by_kind
+from lws_placement.inspect.inquiry import NO_TROUBLES, Answer, Inquiry
+
+LWS = "LeaderWorkerSet"
+_NOTHING = Ask()
+_MOST_GROUPS = 10_000
+_MOST_MEMBERS = 100_000
+_TOO_MANY = (
+    f"not simulated: with the sets before it, more than {_MOST_GROUPS} groups or {_MOST_MEMBERS} "
+    "pods; lower spec.replicas"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a rolling update would find. `surge`: how the groups in excess would stand;
+    `unavailable`: how many it may take down at a time; `moved`: groups that would no longer fit
+    where they are, and why; `changed`: some group is not at these templates.
+    """
+
+    surge: tuple[Answer, ...]
+    unavailable: int
+    moved: tuple[tuple[str, str, Reason], ...] = ()
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetOutcome:
+    """One LeaderWorkerSet: refused, or a group for each replica."""
+
+    name: str
+    refused: str = ""
+    ask: Ask = _NOTHING
+    replicas: int = 0
+    size: int = 0
+    groups: tuple[Answer, ...] = ()
+    update: Update | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    sets: tuple[SetOutcome, ...]
+    inquiry: Inquiry
+    keys: tuple[tuple[str, int, int], ...]
+    """Topology keys that the sets ask for: how many domains and nodes there are of each."""
+    left_out: Mapping[str, int]
+    """Kinds of objects that say nothing about placement, and how many there were."""
+    adds_tolerations: bool | None = None
+    """What was assumed of the API server's plugin ExtendedResourceToleration, if it matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    name: str
+    admitted: Admitted | Refused
+
+
+class Simulation:
+    """One cluster, in memory. `now_s`: seconds since the epoch, later than anything in the cache.
+
+    `troubles`: what a planner remembers of groups that are there. `progress` hears how many groups
+    of how many have been decided about.
+    """
+
+    def __init__(
+        self,
+        cache: ClusterCache,
+        *,
+        namespace: str,
+        now_s: float,
+        progress: Callable[[int, int], None] = lambda done, of: None,
+        most: int = 8,
+        troubles: Mapping[GroupId, Troubles] = NO_TROUBLES,
+    ) -> None:
+        self._cache = cache
+        self._intake = Intake(cache, namespace=namespace)
+        self._now_s = now_s
+        self._progress = progress
+        self._most = most
+        self._troubles = troubles
+        self._priorities: dict[str, int] = {}
+        self._adds_tolerations = False
+        self._memo = Memo()
+        self._tenants = ClusterTenants(cache)
+        self._backfill = Backfill(cache.domains)
+        self._decided: dict[GroupId, tuple[Seen, list[Action]]] = {}
+        self._created = 0
+        self._groups = self._members = 0
+
+    def run(self, objects: Sequence[Raw]) -> Outcome:
+        """`objects`: sets to be placed, and what else is there besides what the cache has.
+
+        Raises InvalidObjectError for an object that cannot be understood.
+        """
+        found = by_kind(objects)
+        self._take_facts(found)
+        self._adds_tolerations = self._cache.admissions.adds_tolerations()
+        sets = [self._admit(raw) for raw in found.pop(LWS, [])]
+        queue = self._inquiry().queue
+        self._plan([*sorted(set(self._cache.groups()) - set(queue)), *queue])
+        inquiry = self._inquiry()
+        outcomes = tuple(self._outcome(one, inquiry) for one in sets)
+        left_out = {kind: len(raws) for kind, raws in found.items()}
+        return Outcome(
+            outcomes,
+            inquiry,
+            tuple(self._keys(outcomes)),
+            left_out,
+            adds_tolerations=self._adds_tolerations if self._is_for_plugin(sets) else None,
+        )
+
+    def _is_for_plugin(self, sets: Sequence[_Set]) -> bool:
+        """Does it matter whether the API server adds tolerations for extended resources?"""
+        taints = {t for view in self._cache.domains.node_views() for t in view.node.taints}
+        admitted = [one.admitted for one in sets if isinstance(one.admitted, Admitted)]
+        return any(depends_on_plugin(one.info.templates, taints) for one in admitted)
+
+    def _inquiry(self) -> Inquiry:
+        return Inquiry(self._cache, most=self._most, troubles=self._troubles)
+
+    def _keys(self, outcomes: Sequence[SetOutcome]) -> Iterator[tuple[str, int, int]]:
+        for key in sorted({key for one in outcomes for key in _keys_of(one.ask)}):
+            views = self._cache.domains.domains(key)
+            yield key, len(views), sum(len(view.nodes) for view in views)
+
+    # -- what is there ---------------------------------------------------------------------------
+
+    def _take_facts(self, found: dict[str, list[Raw]]) -> None:
+        kinds = {
+            "Node": self._intake.nodes,
+            "Lease": self._intake.holds,
+            "ControllerRevision": self._intake.revisions,
+            "StatefulSet": self._intake.stateful_sets,
+            "DaemonSet": self._intake.daemon_sets,
+            "PodDisruptionBudget": self._intake.budgets,
+            "Pod": self._intake.pods,
+        }
+        number = 0
+        for name, kind in kinds.items():
+            for raw in found.pop(name, []):
+                number += 1
+                with _named(raw):
+                    kind.put(as_stored(raw, number=number))
+        for raw in found.pop("PriorityClass", []):
+            self.add_priority_class(raw)
+
+    def add_priority_class(self, raw: Raw) -> None:
+        with _named(raw):
+            value = int(raw["value"])
+            self._priorities[raw["metadata"]["name"]] = value
+            if raw.get("globalDefault"):
+                self._priorities[""] = value
+
+    # -- what is to come -------------------------------------------------------------------------
+
+    def _admit(self, raw: Raw) -> _Set:
+        """A set that exists already, in the cluster or by its UID in the file, keeps its groups."""
+        given = raw["metadata"].get("uid")
+        raw = as_stored(raw, number=0)
+        namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
+        known = self._cache.lws(namespace, name)
+        uid = known.uid if known is not None else given or f"simulated-{namespace}-{name}"
+        one = _Set(f"{namespace}/{name}", admit(raw, uid=uid))
+        if isinstance(one.admitted, Admitted) and one.admitted.info.ask.places:
+            info = one.admitted.info
+            if self._too_many(one.admitted):
+                return _Set(one.name, Refused(_TOO_MANY))
+            self._cache.put_lws(info)
+            self._cache.put_revision((namespace, name, one.admitted.revision), info.templates)
+            for index in range(info.replicas):
+                refused = self._create(one.admitted, index)
+                if refused is not None:
+                    return _Set(one.name, refused)
+        return one
+
+    def _too_many(self, admitted: Admitted) -> bool:
+        groups = admitted.info.replicas + admitted.surge
+        self._groups += groups
+        self._members += groups * admitted.info.templates.size
+        return self._groups > _MOST_GROUPS or self._members > _MOST_MEMBERS
+
+    def _create(self, admitted: Admitted, index: int) -> Refused | None:
+        """The leader of a group that does not exist yet."""
+        group = _group_of(admitted, index)
+        if self._cache.group_pods(group) or self._cache.holds_of(group):
+            return None
+        self._created += 1
+        created_s = self._now_s + self._created
+        pod = leader_pod(
+            admitted,
+            index,
+            created_s=created_s,
+            priorities=self._priorities,
+            adds_tolerations=self._adds_tolerations,
+        )
+        if isinstance(pod, Refused):
+            return pod
+        self._cache.put_pod(pod)
+        return None
+
+    def _plan(self, groups: Sequence[GroupId]) -> None:
+        for number, group in enumerate(groups, start=1):
+            self._decided[group] = self._place(group)
+            self._progress(number, len(groups))
+
+    def _place(self, group: GroupId) -> tuple[Seen, list[Action]]:
+        seen = observe(
+            self._cache, group, plan_id="simulated", memo=self._memo, tenants=self._tenants
+        )
+        seen = replace(seen, troubles=self._troubles.get(group, seen.troubles))
+        actions = decide(seen, self._cache.domains)
+        for action in actions:
+            match action:
+                case WriteHold(hold):
+                    self._cache.put_hold(replace(hold, resource_version="1", uid="simulated"))
+                case LeaveHold(hold):
+                    self._cache.put_hold(replace(hold, state=HoldState.LEAVING))
+                case EndHold(hold, returning=False):
+                    self._cache.drop_hold(hold.domain, hold.group)
+                case _:
+                    continue
+        self._backfill.decided(group, actions)
+        return seen, actions
+
+    # -- what becomes of it ----------------------------------------------------------------------
+
+    def _outcome(self, one: _Set, inquiry: Inquiry) -> SetOutcome:
+        if isinstance(one.admitted, Refused):
+            return SetOutcome(one.name, refused=one.admitted.why)
+        info = one.admitted.info
+        size = info.templates.size
+        if not info.ask.places:
+            return SetOutcome(one.name, ask=info.ask, replicas=info.replicas, size=size)
+        groups = [_group_of(one.admitted, index) for index in range(info.replicas)]
+        return SetOutcome(
+            one.name,
+            ask=info.ask,
+            replicas=info.replicas,
+            size=size,
+            groups=tuple(self._answer(group, inquiry) for group in groups),
+            update=self._update(one.admitted, groups),
+        )
+
+    def _answer(self, group: GroupId, inquiry: Inquiry) -> Answer:
+        """How it stands in the end; whom it preempts is known only from when that was decided."""
+        decided = self._decided.get(group)
+        if decided is not None and any(isinstance(a, TryEvictions) for a in decided[1]):
+            return inquiry.answer(*decided)
+        return inquiry.about(group)
+
+    def _update(self, admitted: Admitted, groups: Sequence[GroupId]) -> Update | None:
+        """None if it asks for nothing: no group in excess, and all are what they would become; and
+        while some group waits anyhow.
+        """
+        moved = tuple(self._moved(admitted, groups))
+        changed = any(self._differs(admitted, group) for group in groups)
+        if not (admitted.surge or changed) or self._any_waits(groups):
+            return None
+        surge = self._surge(admitted)
+        return Update(surge, admitted.unavailable, moved, changed)
+
+    def _surge(self, admitted: Admitted) -> tuple[Answer, ...]:
+        replicas = admitted.info.replicas
+        more = [_group_of(admitted, replicas + n) for n in range(admitted.surge)]
+        answers = []
+        for number, group in enumerate(more):
+            self._create(admitted, replicas + number)
+            answers.append(self._inquiry().answer(*self._place(group)))
+        for group in more:
+            for hold in self._cache.holds_of(group):
+                self._cache.drop_hold(hold.domain, group)
+            for pod in self._cache.group_pods(group):
+                self._cache.drop_pod(pod.uid)
+        return tuple(answers)
+
+    def _any_waits(self, groups: Sequence[GroupId]) -> bool:
+        return any(self._cache.promise_of(group) is None for group in groups)
+
+    def _differs(self, admitted: Admitted, group: GroupId) -> bool:
+        pods = self._cache.group_pods(group)
+        return any(p.member and p.member.revision != admitted.revision for p in pods)
+
+    def _moved(
+        self, admitted: Admitted, groups: Sequence[GroupId]
+    ) -> Iterator[tuple[str, str, Reason]]:
+        """Groups that would not fit any more where they are, once they are at the new templates."""
+        info = admitted.info
+        for group in groups:
+            promise = self._cache.promise_of(group)
+            if promise is None or not self._differs(admitted, group):
+                continue
+            seen = observe(self._cache, group, plan_id="simulated")
+            now = Now.of(seen, living_members(seen.pods))
+            bound = [p for p in seen.pods if p.node is not None]
+            gone = replace(
+                now,
+                members={},
+                going=frozenset(p.uid for p in bound),
+                going_from=frozenset(p.node for p in bound if p.node is not None),
+            )
+            templates = self._cache.admissions.expected(
+                info.templates, group, admitted.revision, pods=seen.pods
+            )
+            members = tuple(Member(rank, templates.demand(rank)) for rank in range(templates.size))
+            layout, scope = info.ask.layout(info.templates.size), info.ask.claims
+            wanted = Group(group, info.ask.topology, members, layout=layout, scope=scope)
+            why = plan_again_in(promise.holds, wanted, gone, self._cache.domains)
+            if isinstance(why, Reason):
+                yield f"{group.namespace}/{promise.holds[0].leader_name}", promise.where, why
+
+
+def _keys_of(ask: Ask) -> Iterator[str]:
+    if ask.places:
+        yield from (*ask.keys, *filter(None, (ask.within, ask.near)))
+
+
+def _group_of(admitted: Admitted, index: int) -> GroupId:
+    info = admitted.info
+    key = group_key(info.namespace, f"{info.name}-{index}")
+    return GroupId(info.namespace, info.name, info.uid, key)
+
+
+@contextmanager
+def _named(raw: Raw) -> Iterator[None]:
+    try:
+        yield
+    except UNREADABLE as e:
+        name = raw["metadata"].get("name")
+        raise InvalidObjectError(f"{raw['kind']} {name}: cannot be understood: {e!r}") from e

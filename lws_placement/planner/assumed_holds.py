@@ -1,0 +1,50 @@
+"""Holds that were decided and are still to be written: in the cache at once, so that no two groups
+decided in one pass take the same room.
+
+What is not written in the end (a refusal, a fault, the end of leadership) is taken back, so the
+cache never keeps a hold that no Lease stands for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.reconcile.actions import Action, EndHold, LeaveHold, WriteHold
+
+
+class Promises:
+    def __init__(self, cache: ClusterCache) -> None:
+        self._cache = cache
+        self._made: dict[GroupId, list[tuple[Hold, Hold | None]]] = {}
+
+    def make(self, group: GroupId, actions: Sequence[Action]) -> None:
+        """Put them into the cache, and remember what was there before."""
+        made = self._made[group] = []
+        for action in actions:
+            match action:
+                case WriteHold(hold):
+                    promise = replace(hold)
+                case LeaveHold(hold):
+                    promise = replace(hold, state=HoldState.LEAVING)
+                case EndHold(hold) if hold.state is HoldState.COMING:
+                    promise = replace(hold, state=HoldState.LEAVING)
+                case _:
+                    continue
+            made.append((promise, self._cache.hold(promise.domain, group)))
+            self._cache.put_hold(promise)
+
+    def take_back(self, group: GroupId) -> None:
+        """Those that neither our write nor the watch has replaced by what is in the Lease."""
+        for promise, before in reversed(self._made.pop(group, [])):
+            if self._cache.hold(promise.domain, group) is not promise:
+                continue
+            if before is None:
+                self._cache.drop_hold(promise.domain, group)
+            else:
+                self._cache.put_hold(before)
+
+    def take_all_back(self) -> None:
+        for group in list(self._made):
+            self.take_back(group)

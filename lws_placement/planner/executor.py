@@ -1,0 +1,313 @@
+"""Actions -> API calls. Every write asks for leadership first, carries a precondition, and is safe
+to repeat.
+
+The write of a hold whose outcome is unknown (no answer) is settled before anything else is done for
+the group: the Lease is read until the API server tells what it holds, for pods must not be pinned
+on a promise that was never written, nor the domain given away on one that was.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from lws_placement import keys
+from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.eviction import Evictions
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.codec.objects import decode_pod
+from lws_placement.cluster.stores.failure_store import Remembered, TroubleStore
+from lws_placement.cluster.stores.hold_store import HoldStore
+from lws_placement.engine.admission.pod_gating import pinned_affinity
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.placement_request import EVERYWHERE
+from lws_placement.engine.model.pods import Pod
+from lws_placement.engine.model.reservation import Hold, HoldState, Promise
+from lws_placement.engine.reconcile.actions import (
+    Action,
+    Blocked,
+    DeletePod,
+    EndHold,
+    Evict,
+    ForceDelete,
+    KeepHold,
+    LeaveHold,
+    LookAgain,
+    Pin,
+    Release,
+    Tell,
+    TryEvictions,
+    Wait,
+    WriteHold,
+)
+from lws_placement.engine.reconcile.group_state import is_elsewhere, is_or_may_be_in
+from lws_placement.errors import (
+    ApiError,
+    ConflictError,
+    InvalidObjectError,
+    NotFoundError,
+    NotLeaderError,
+)
+from lws_placement.planner.event_reporter import Reporter
+from lws_placement.planner.inflight_bindings import RacingPods
+from lws_placement.planner.surge import SurgeNotes
+
+log = logging.getLogger(__name__)
+
+_SETTLE_S = 0.5
+_WAKE_AFTER_S = 0.5  # until the extenders' caches know that the hold is gone
+_WAKE_MOST = 50
+
+
+class Actor:
+    def __init__(
+        self,
+        api: Api,
+        cache: ClusterCache,
+        *,
+        store: HoldStore,
+        troubles: TroubleStore,
+        reporter: Reporter,
+        may_write: Callable[[], None],
+    ) -> None:
+        self._api = api
+        self._cache = cache
+        self._store = store
+        self._troubles = troubles
+        self._report = reporter
+        self._may_write = may_write
+        self._evictions = Evictions(api, may_write=may_write)
+        self._racing = RacingPods(api, cache)
+        self._surge = SurgeNotes(api, cache, may_write=may_write)
+        self._waking: asyncio.Task[None] | None = None
+
+    async def apply(self, group: GroupId, action: Action) -> None:
+        match action:
+            case WriteHold(hold):
+                await self._write(hold)
+                promise = self._cache.promise_of(group)
+                if promise is not None and all(h.resource_version for h in promise.holds):
+                    await self._report.placed(group, promise)
+                    if any(p.gated for p in self._cache.group_pods(group)):
+                        await self._racing.look_again(promise.holds)
+            case LeaveHold(hold, why, preempted_by):
+                await self._write(replace(hold, state=HoldState.LEAVING))
+                await self._report.leaving(group, hold, why, preempted=preempted_by is not None)
+            case TryEvictions() | Evict():
+                await self.evict(group, action)
+            case Pin():
+                await self._pin(action)
+            case Release(pod):
+                await self._release(pod)
+            case DeletePod(pod, why, whole):
+                await self._delete(pod, whole=whole)
+                await self._report.deleted(group, pod, why=why, whole=whole)
+            case ForceDelete(pod, why):
+                await self._delete(pod, force=True)
+                await self._report.forced(group, pod, why=why)
+            case Tell(topic, note):
+                await self._report.told(group, topic, note)
+            case LookAgain() | KeepHold():
+                pass  # the planner itself sees to it
+            case Wait():
+                await self._report.waiting(group, action)
+                await self._surge.tell(group)
+            case Blocked():
+                await self._report.blocked(group, action)
+            case EndHold():
+                await self.end_hold(action)
+
+    async def evict(self, group: GroupId, action: TryEvictions | Evict) -> tuple[Pod, str] | None:
+        """The pod whose eviction was refused, and why; None if none was."""
+        match action:
+            case TryEvictions(holds, victims):
+                pods = [pod for victim in victims for pod in victim.pods]
+                answers = await asyncio.gather(*map(self._evictions.why_refused, pods))
+                for pod, why in zip(pods, answers, strict=True):
+                    if why:
+                        await self._report.not_evicted(group, pod, why)
+                        return pod, why
+                if not any(hold.resource_version for hold in holds):
+                    await self._report.preempts(group, Promise(holds), victims)
+            case Evict(pod, by):
+                if why := await self._evictions.evict(pod):
+                    await self._report.not_evicted(by.group, pod, why)
+                    return pod, why
+                await self._report.evicted(pod, by)
+        return None
+
+    async def remember(self, troubles: Remembered) -> Remembered:
+        return await self._troubles.write(troubles)
+
+    async def recall(self, group: GroupId) -> Remembered:
+        return await self._troubles.fetch(group)
+
+    async def end_hold(self, action: EndHold) -> bool:
+        """False if a quorum list still shows a pod of the group in the domain.
+
+        The hold stops being good for binds *before* the list that counts: a pod that was pinned
+        after that list, from a stale cache, is refused by `bind`, and one that was let through
+        before is on the list. A COMING one never let anybody in.
+        """
+        hold = action.hold
+        if hold.state is not HoldState.COMING and await self._anyone_left(hold):
+            return False
+        if hold.state is HoldState.ACTIVE:
+            hold = await self._write(replace(hold, state=HoldState.LEAVING))
+            if await self._anyone_left(hold):
+                return False
+        try:
+            left = await self._store.end(hold, beside=self._beside(hold))
+        except ConflictError:
+            await self._settle(hold)
+            raise
+        self._cache.drop_hold(hold.domain, hold.group)
+        self._cache.put_holds(hold.domain, left)
+        self.wake_refused()
+        log.info("hold ended", extra={"domain": str(hold.domain), "group": str(hold.group)})
+        return True
+
+    def wake_refused(self) -> None:
+        """Have kube-scheduler look again at pods that were kept off held room (see `keys.WOKEN`).
+
+        When a hold has ended, and when this planner begins: the last one may have died over it. A
+        courtesy, without waiting; unwoken they are tried again with any other event, at the latest
+        after five minutes.
+        """
+        if self._cache.refused() and (self._waking is None or self._waking.done()):
+            self._waking = asyncio.create_task(self._wake())
+
+    async def _wake(self) -> None:
+        await asyncio.sleep(_WAKE_AFTER_S)
+        for pod in self._cache.refused()[:_WAKE_MOST]:
+            notes = {keys.WOKEN: pod.resource_version}
+            body: Raw = {"metadata": {"uid": pod.uid, "annotations": notes}}
+            try:
+                self._may_write()
+                await self._api.patch(_path(pod), body)
+            except (ApiError, NotLeaderError) as e:
+                log.info("pod not woken", extra={"pod": pod.key, "error": str(e)})
+
+    async def _anyone_left(self, hold: Hold) -> bool:
+        items, _ = await self._api.list_all(
+            f"/api/v1/namespaces/{hold.group.namespace}/pods",
+            labelSelector=selector_of(hold.group),
+        )
+        there = set(hold.nodes.values())
+        if hold.domain.key != EVERYWHERE:
+            there |= self._cache.domains.nodes_of(hold.domain)
+        pods = [decode_pod(raw) for raw in items]
+        holds = self._cache.holds_of(hold.group)
+        mine = [p for p in pods if not _asks_for_nothing(p) and not is_elsewhere(p, hold, holds)]
+        return any(is_or_may_be_in(p, there) for p in mine)
+
+    async def _write(self, hold: Hold) -> Hold:
+        try:
+            written = await self._store.write(hold, beside=self._beside(hold))
+        except (ConflictError, NotFoundError) as e:
+            await self._settle(hold)
+            raise ConflictError(str(e), status=409) from e
+        except ApiError as e:
+            log.warning(
+                "hold write unanswered", extra={"domain": str(hold.domain), "error": str(e)}
+            )
+            await self._settle(hold)
+            raise
+        self._cache.put_holds(hold.domain, written)
+        log.info(
+            "hold written",
+            extra={
+                "domain": str(hold.domain),
+                "group": str(hold.group),
+                "state": hold.state.value,
+                "plan": hold.plan,
+            },
+        )
+        return next(h for h in written if h.group == hold.group)
+
+    def _beside(self, hold: Hold) -> list[Hold]:
+        """What the Lease says of other groups, to be written with it again."""
+        others = self._cache.holds_in(hold.domain)
+        return [h for h in others if h.group != hold.group and h.resource_version]
+
+    async def _settle(self, hold: Hold) -> None:
+        """Put what the API server really has into the cache, however long it takes to ask."""
+        while True:
+            try:
+                real = await self._store.fetch(hold.domain)
+                break
+            except InvalidObjectError as e:
+                log.error("hold unreadable, its domain stays shut", extra={"error": str(e)})
+                real = [replace(hold, state=HoldState.LEAVING)]
+                break
+            except ApiError:
+                await asyncio.sleep(_SETTLE_S)
+        for known in self._cache.holds_in(hold.domain):
+            if known.group == hold.group or known.resource_version:
+                self._cache.drop_hold(known.domain, known.group)
+        for found in real:
+            self._cache.put_hold(found)
+
+    async def _release(self, pod: Pod) -> None:
+        await self._ungate(pod, notes={keys.RELEASED: "true"}, spec={})
+
+    async def _pin(self, pin: Pin) -> None:
+        pod = pin.pod
+        notes = {keys.PINNED_NODE: pin.node, keys.PLAN: pin.plan}
+        if pod.member is not None and not pod.member.of_lws:
+            notes[keys.SLOT] = str(pin.rank)
+        affinity = pinned_affinity(self._cache.node_affinity(pod.uid), pin.node)
+        await self._ungate(pod, notes=notes, spec={"affinity": {"nodeAffinity": affinity}})
+
+    async def _ungate(self, pod: Pod, *, notes: dict[str, str], spec: Raw) -> None:
+        body: Raw = {
+            "metadata": {
+                "uid": pod.uid,
+                "resourceVersion": pod.resource_version,
+                "annotations": {**notes, keys.CONDITION: None},
+            },
+            "spec": {
+                **spec,
+                "schedulingGates": [{"name": g} for g in pod.gates if g != keys.GATE],
+            },
+        }
+        self._may_write()
+        try:
+            written = await self._api.patch(_path(pod), body)
+        except NotFoundError:
+            return
+        self._cache.put_written_pod(written)
+
+    async def _delete(self, pod: Pod, *, whole: bool = False, force: bool = False) -> None:
+        preconditions = {"uid": pod.uid}
+        if pod.node is None:
+            # It must still be unbound: a bound member's deletion would restart its group.
+            preconditions["resourceVersion"] = pod.resource_version
+        body: Raw = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+        leads = pod.member is not None and pod.member.of_lws and pod.member.rank == 0
+        if whole or leads:
+            # A leader's workers are made for its domain: they go before its successor comes.
+            body["propagationPolicy"] = "Foreground"
+        if force:
+            body["gracePeriodSeconds"] = 0
+        self._may_write()
+        try:
+            await self._api.delete(_path(pod), body=body)
+        except NotFoundError:
+            return
+
+
+def selector_of(group: GroupId) -> str:
+    """Label selector of the group's pods in its namespace."""
+    if group.group_key:
+        return f"{keys.LWS_GROUP_KEY}={group.group_key}"
+    return f"{keys.GROUP}={group.lws}"
+
+
+def _asks_for_nothing(pod: Pod) -> bool:
+    """Of the same group by its labels, but made after the annotation was removed."""
+    return pod.member is not None and not pod.member.ask.places
+
+
+def _path(pod: Pod) -> str:
+    return f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"

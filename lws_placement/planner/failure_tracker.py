@@ -1,0 +1,182 @@
+"""What went wrong for each group lately: the memory behind `engine/model/failure_history.py`.
+
+Fed by what the planner sees each time it looks at a group, asked when it decides. What it knows is
+written to the API server before it is acted on (`cluster/stores/failure_store.py`), so that a
+planner that takes over passes over the same domains, and counts on. The same refusal or failure is
+counted once, whoever sees it again.
+
+A failed pod is deleted by its controller at once, and nothing on the API server tells of it then.
+So a replica that stands by notes failures as well: what a planner saw and did not live to write
+down, the next one has seen.
+
+Groups that have keys of their own in place of ordinals share what is known of their set: a group
+that restarts is a new one, and what it comes back to is the set's.
+
+Only since when kube-scheduler refuses a pod is kept in memory: the next planner gives it
+`refused-after-seconds` anew.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.identity import leader_uid
+from lws_placement.cluster.stores.failure_store import Remembered
+from lws_placement.engine.model.failure_history import History, Policy, Troubles
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.pods import Pod
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.reconcile.actions import Action, LeaveHold
+from lws_placement.engine.reconcile.group_state import Seen, living_members
+from lws_placement.engine.reconcile.repair import failed_by_node
+
+_NOTHING = History()
+
+
+class TroubleBook:
+    """`clock`: seconds since the epoch."""
+
+    def __init__(
+        self,
+        cache: ClusterCache,
+        *,
+        clock: Callable[[], float],
+        policy: Policy,
+    ) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._policy = policy
+        self._written: dict[GroupId, Remembered] = {}
+        self._histories: dict[GroupId, History] = {}
+        self._refused_since: dict[GroupId, dict[str, float]] = {}
+
+    def take_over(self, written: Iterable[Remembered]) -> None:
+        """From now on it is ours to write. `written`: what the API server has.
+
+        What we have seen ourselves is added to it, except refusals from when we led before: others
+        may have had the group since.
+        """
+        self._written.clear()
+        self._refused_since.clear()
+        for group, history in list(self._histories.items()):
+            self._keep(group, History(failed=history.failed))
+        for remembered in written:
+            self.found(remembered)
+
+    def groups(self) -> list[GroupId]:
+        """All that there is something to remember, or to forget, of."""
+        return sorted(self._histories.keys() | self._written.keys())
+
+    def node_failed(self, pod: Pod) -> None:
+        """At once: a failed pod is deleted by its controller, perhaps before the group is looked
+        at.
+        """
+        now, group = self._clock(), self._cache.group_of(pod)
+        if group is not None:
+            book = self._book_of(group)
+            history = self._histories.get(book, _NOTHING)
+            holds = self._cache.holds_of(group)
+            self._keep(book, self._with_failure(history, pod, holds, now=now))
+            self._drop_old(now)
+
+    def look(self, seen: Seen) -> Troubles:
+        """Note what is to be seen of the group now; what `decide` should know of it."""
+        now, book = self._clock(), self._book_of(seen.id)
+        history = self._histories.get(book, _NOTHING).pruned(self._policy, now=now)
+        for pod in seen.pods:
+            history = self._with_failure(history, pod, seen.holds, now=now)
+        if _is_whole(seen):
+            for hold in seen.active:
+                history = history.settled(hold.domain)
+        if not seen.pods and not seen.holds and seen.lws is None:
+            history = _NOTHING  # the group is no more, and will not be again
+        self._keep(book, history)
+        return Troubles(now, history, self._refusals(seen, now), self._policy)
+
+    def leaves(self, group: GroupId, actions: Iterable[Action]) -> None:
+        """These actions are about to be taken."""
+        book = self._book_of(group)
+        history = self._histories.get(book, _NOTHING)
+        for action in actions:
+            if isinstance(action, LeaveHold) and action.refused:
+                hold, now = action.hold, self._clock()
+                history = history.with_refusal(hold.domain, action.refused, plan=hold.plan, now=now)
+        self._keep(book, history)
+
+    def unwritten(self, group: GroupId) -> Remembered | None:
+        """What is to be written of the group; None: the API server has it."""
+        book = self._book_of(group)
+        history = self._histories.get(book, _NOTHING)
+        there = self._written.get(book)
+        if there is None:
+            return Remembered(book, history) if history != _NOTHING else None
+        if there.history.pruned(self._policy, now=self._clock()) == history != _NOTHING:
+            return None
+        return Remembered(book, history, there.resource_version, there.uid)
+
+    def was_written(self, remembered: Remembered) -> None:
+        if remembered.resource_version:
+            self._written[remembered.group] = remembered
+        else:
+            self._written.pop(remembered.group, None)
+
+    def found(self, remembered: Remembered) -> None:
+        """What the API server has, whoever wrote it."""
+        self.was_written(remembered)
+        history = self._histories.get(remembered.group, _NOTHING)
+        known = remembered.history.known_by(now=self._clock())
+        self._keep(remembered.group, known.with_all_of(history))
+
+    def forgets_after_s(self, group: GroupId) -> float | None:
+        """How long until something of the group is too old to matter."""
+        at_s = self._histories.get(self._book_of(group), _NOTHING).forgotten_s(self._policy)
+        return None if at_s is None else max(at_s - self._clock(), 0.0)
+
+    def _book_of(self, group: GroupId) -> GroupId:
+        """Under whose id it is remembered."""
+        lws = self._cache.lws_of(group)
+        return group.of_set if lws is not None and lws.keyed else group
+
+    def _with_failure(
+        self, history: History, pod: Pod, holds: Sequence[Hold], *, now: float
+    ) -> History:
+        domain = _domain_of(pod, holds) if failed_by_node(pod, self._cache.domains) else None
+        if domain is None:
+            return history
+        return history.with_failure(
+            domain, leader_uid(pod, self._cache.stateful_set(pod.owner_uid)), now=now
+        )
+
+    def _keep(self, group: GroupId, history: History) -> None:
+        """Last of all."""
+        self._histories.pop(group, None)
+        if history != _NOTHING:
+            self._histories[group] = history
+
+    def _drop_old(self, now: float) -> None:
+        """Where we stand by, nobody looks at the groups."""
+        while self._histories:
+            oldest = next(iter(self._histories))
+            if self._histories[oldest].pruned(self._policy, now=now) != _NOTHING:
+                return
+            del self._histories[oldest]
+
+    def _refusals(self, seen: Seen, now: float) -> dict[str, float]:
+        before = self._refused_since.pop(seen.id, {})
+        found = {
+            p.uid: before.get(p.uid, now)
+            for p in seen.pods
+            if p.node is None and p.unschedulable and not p.terminating and not p.finished
+        }
+        if found:
+            self._refused_since[seen.id] = found
+        return found
+
+
+def _domain_of(pod: Pod, holds: Sequence[Hold]) -> DomainName | None:
+    return next((h.domain for h in holds if pod.node in h.nodes.values()), None)
+
+
+def _is_whole(seen: Seen) -> bool:
+    bound = [p for p in living_members(seen.pods).values() if p.node is not None]
+    return bool(bound) and all(len(bound) == h.size for h in seen.active)

@@ -1,0 +1,62 @@
+"""Foreign pods that kube-scheduler has no room for: which of them groups are to be evicted for.
+
+A pod is looked at when it begins to wait and, a few at a time, when room has changed since; it is
+helped once (`engine/reconcile/foreign_preemption.py`). Kept in memory: a new planner may help it
+once more.
+"""
+
+from collections.abc import Callable, Iterator
+
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import Pod
+from lws_placement.engine.preemption.victims import Tenants
+from lws_placement.engine.reconcile.actions import Action
+from lws_placement.engine.reconcile.foreign_preemption import preempt_for_pod
+
+_MOST = 5
+
+
+class ForeignPods:
+    def __init__(
+        self, cache: ClusterCache, tenants: Tenants, *, new_plan_id: Callable[[], str]
+    ) -> None:
+        self._cache = cache
+        self._tenants = tenants
+        self._new_plan_id = new_plan_id
+        self._look_at: set[str] = set()
+        self._helped: set[str] = set()
+
+    def begins_to_wait(self, uid: str) -> None:
+        self._look_at.add(uid)
+
+    def look_again(self) -> None:
+        """At all that wait; room has changed."""
+        self._helped &= self._cache.roomless
+        self._look_at |= self._cache.roomless
+
+    def was_helped(self, uid: str) -> None:
+        self._helped.add(uid)
+
+    def to_help(self) -> Iterator[tuple[GroupId, list[Action]]]:
+        """The highest priority first, then the oldest."""
+        lowest = self._cache.lowest_priority()
+        waiting = sorted(self._take(), key=lambda p: (-p.priority, p.created_s, p.key))
+        for pod in waiting[:_MOST]:
+            group = GroupId.of_pod(pod.namespace, pod.name, pod.uid)
+            if lowest is None or pod.priority <= lowest or self._cache.holds_of(group):
+                continue
+            actions = preempt_for_pod(
+                pod,
+                self._cache.holds(),
+                self._cache.domains,
+                self._tenants,
+                plan_id=self._new_plan_id(),
+            )
+            if actions:
+                yield group, actions
+
+    def _take(self) -> list[Pod]:
+        uids, self._look_at = self._look_at, set()
+        found = (self._cache.pod(uid) for uid in uids & self._cache.roomless - self._helped)
+        return [pod for pod in found if pod is not None]

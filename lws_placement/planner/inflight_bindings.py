@@ -1,0 +1,62 @@
+"""Foreign pods that kube-scheduler has put on a node already while their Binding is on its way.
+
+They show on no node yet, and the guard let them pass because nothing was held there. So if a
+foreign pod is queued that asks for a device which a new hold reserves, and that would fit on its
+nodes, the nodes are read once more when the hold has been visible for a moment, and before anything
+is pinned: after that moment the guard keeps such pods off, and those that had passed it are bound.
+Otherwise nothing is read and nobody waits. One that is bound later still is repair's.
+"""
+
+import asyncio
+from collections.abc import Sequence, Set
+
+from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.pods import Demand
+from lws_placement.engine.model.reservation import Hold
+from lws_placement.errors import ConflictError
+
+_VISIBLE_S = 0.2  # extenders' watches, and a Binding that was under way
+_NO_DEVICES = frozenset({"cpu", "memory", "ephemeral-storage", "pods"})
+
+
+class RacingPods:
+    def __init__(self, api: Api, cache: ClusterCache) -> None:
+        self._api = api
+        self._cache = cache
+
+    async def look_again(self, holds: Sequence[Hold]) -> None:
+        """`holds`: of one plan, just written. Raises ConflictError if somebody is in their room."""
+        nodes = {node for hold in holds for node in hold.nodes.values()}
+        if not any(self._races(demand, holds) for demand in self._queued()):
+            return
+        before = self._occupants_on(nodes)
+        await asyncio.sleep(_VISIBLE_S)
+        await asyncio.gather(*map(self._read, sorted(nodes)))
+        if not self._occupants_on(nodes) <= before:
+            raise ConflictError(f"a pod was bound in {holds[0].domain} meanwhile", status=409)
+
+    def _queued(self) -> Set[Demand]:
+        return {pod.demand for pod in self._cache.queued()}
+
+    def _races(self, demand: Demand, holds: Sequence[Hold]) -> bool:
+        asked = {name for name, amount in demand.resources if amount} - _NO_DEVICES
+        for hold in holds:
+            views = [self._cache.domains.node_view(n) for n in sorted({*hold.nodes.values()})]
+            reserved = {name for d in hold.demands.values() for name, _ in d.resources}
+            if asked & reserved and any(
+                v is not None and why_not_node(demand, v.seen_by(hold.group)) is None for v in views
+            ):
+                return True
+        return False
+
+    def _occupants_on(self, nodes: Set[NodeName]) -> Set[str]:
+        return {o.uid for node in nodes for o in self._cache.domains.occupants_on(node)}
+
+    async def _read(self, node: NodeName) -> None:
+        where = {"fieldSelector": f"spec.nodeName={node}"}
+        items, _ = await self._api.list_all("/api/v1/pods", **where)
+        for raw in items:
+            self._cache.put_pod(raw)

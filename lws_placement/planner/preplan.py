@@ -1,0 +1,122 @@
+"""Groups that are planned before they have a pod, so that their pods are pinned at admission and
+need neither gate nor PATCH.
+
+A LeaderWorkerSet says all that a plan needs: which groups it should have, and their members. What
+is decided for such a group is what would be decided for its gated leader, a pod that does not exist
+yet; only a hold can come of that, and pods that come before it is written are gated as ever.
+
+Ahead of its pods a group has the last turn of all: it takes what nobody who waits can use, evicts
+nobody, and waits for nothing. It is planned ahead once: when its hold ends because no pod came and
+somebody else waits for the room (`engine/reconcile/vacant_holds.py`), it is planned with its pods.
+Nothing is planned ahead of a set whose groups have no ordinals, as nobody knows a key before its
+leader comes, nor while the set has several revisions, or one that is not what it says now, as it is
+not known what a new pod will carry; nor if its pods will carry scheduling gates of others, as
+nobody knows for how long.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.base.group_names import group_key
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import MemberInfo, Pod
+from lws_placement.engine.model.workload import LwsInfo
+from lws_placement.engine.reconcile.actions import Action, Pin, WriteHold
+from lws_placement.engine.reconcile.group_state import Seen
+
+_LAST_PRIORITY = -(2**31)
+_MOST = 1000
+
+
+class Ahead:
+    def __init__(self, cache: ClusterCache) -> None:
+        self._cache = cache
+        self._expected: dict[tuple[str, str], dict[GroupId, int]] = {}
+        self._begun: set[GroupId] = set()
+
+    def follow(self, namespace: str, name: str) -> list[GroupId]:
+        """Groups that this LeaderWorkerSet should have and that nothing is known of, by index."""
+        lws = self._cache.lws(namespace, name)
+        before = self._expected.pop((namespace, name), {})
+        wanted = _groups_of(lws) if lws is not None else {}
+        self._begun -= before.keys() - wanted.keys()
+        if wanted:
+            self._expected[namespace, name] = wanted
+        return [group for group in wanted if not self._is_known(group)]
+
+    def leader_of(self, group: GroupId) -> Pod | None:
+        """The leader that the group will have, if it is to be planned ahead of it."""
+        index = self._expected.get((group.namespace, group.lws), {}).get(group)
+        if index is None or self._is_known(group):
+            return None
+        lws = self._cache.lws_of(group)
+        revision = self._cache.only_revision(group)
+        if lws is None or revision is None or lws.templates.gates:
+            return None
+        expected = self._as_expected(lws, group, revision)
+        return _gated_leader(expected, group, index=index, revision=revision)
+
+    def with_leader(self, seen: Seen, leader: Pod) -> Seen:
+        """The group as it will be when its leader has come."""
+        revision = leader.member.revision if leader.member is not None else ""
+        if seen.lws is None:
+            return replace(seen, pods=(leader,), templates={})
+        expected = self._as_expected(seen.lws, seen.id, revision)
+        return replace(seen, pods=(leader,), templates={revision: expected.templates})
+
+    def _as_expected(self, lws: LwsInfo, group: GroupId, revision: str) -> LwsInfo:
+        expected = self._cache.admissions.expected(lws.templates, group, revision)
+        return replace(lws, templates=expected)
+
+    def _is_known(self, group: GroupId) -> bool:
+        """Does it have a pod or a hold, or has it ever had one?"""
+        if group in self._begun:
+            return True
+        if self._cache.group_pods(group) or self._cache.holds_of(group):
+            self._begun.add(group)
+        return group in self._begun
+
+
+def holds_in(actions: Sequence[Action]) -> list[Action]:
+    """The writes of holds, if nothing was decided but to place the group."""
+    if all(isinstance(action, WriteHold | Pin) for action in actions):
+        return [action for action in actions if isinstance(action, WriteHold)]
+    return []
+
+
+def _groups_of(lws: LwsInfo) -> dict[GroupId, int]:
+    if lws.deleting or lws.keyed or not lws.ask.places:
+        return {}
+    keys = (
+        group_key(lws.namespace, f"{lws.name}-{index}") for index in range(min(lws.replicas, _MOST))
+    )
+    return {GroupId(lws.namespace, lws.name, lws.uid, key): i for i, key in enumerate(keys)}
+
+
+def _gated_leader(lws: LwsInfo, group: GroupId, *, index: int, revision: str) -> Pod:
+    name = f"{lws.name}-{index}"
+    return Pod(
+        namespace=lws.namespace,
+        name=name,
+        uid="",
+        resource_version="0",
+        created_s=math.inf,
+        demand=lws.templates.leader,
+        gated=True,
+        marked=True,
+        priority=_LAST_PRIORITY,
+        preempts=False,
+        member=MemberInfo(
+            group_key=group.group_key,
+            group_index=str(index),
+            lws=lws.name,
+            lws_uid=lws.uid,
+            rank=0,
+            size=lws.templates.size,
+            revision=revision,
+            ask=lws.ask,
+            leader_name=name,
+        ),
+    )

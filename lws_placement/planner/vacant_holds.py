@@ -1,0 +1,53 @@
+"""Groups that hold something and have no pod, and who waits while they do
+(`engine/reconcile/vacant_holds.py`).
+
+Such a group is looked at when something of it changed, when somebody begins to wait who asks for
+what nobody asked for before, and, a few at a time, when room has changed. In memory: a new planner
+counts the hold time afresh.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.planning.waiting import Questions
+from lws_placement.engine.reconcile.actions import Action, KeepHold, Wait
+from lws_placement.engine.reconcile.foreign_gates import is_held_back
+from lws_placement.engine.reconcile.group_state import Seen, living_members
+
+
+class AbsentGroups:
+    def __init__(self, cache: ClusterCache) -> None:
+        self._cache = cache
+        self._waiting = Questions()
+        self._examples: tuple[Group, ...] | None = None
+        self._absent: set[GroupId] = set()
+
+    def __iter__(self) -> Iterator[GroupId]:
+        return iter(self._absent)
+
+    def with_who_waits(self, seen: Seen) -> Seen:
+        """What `decide` should know of others, of a group that holds something and has no pod, or
+        none that can run.
+        """
+        if not seen.holds or (living_members(seen.pods) and not is_held_back(seen)):
+            return seen
+        if self._examples is None:
+            self._examples = self._waiting.examples()
+        refused = dict.fromkeys(pod.demand for pod in self._cache.refused())
+        return replace(seen, waiting=self._examples, refused=tuple(refused))
+
+    def decided(self, group: GroupId, actions: Sequence[Action]) -> bool:
+        """True: somebody asks for what nobody asked for before."""
+        if any(isinstance(a, KeepHold) for a in actions):
+            self._absent.add(group)
+        else:
+            self._absent.discard(group)
+        asked = next((a.group for a in actions if isinstance(a, Wait)), None)
+        if asked is None:
+            if self._waiting.drop(group):
+                self._examples = None
+            return False
+        self._examples = None
+        return self._waiting.put(asked)
