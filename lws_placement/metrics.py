@@ -136,7 +136,7 @@ def waiting_for(verdict: NoFit) -> Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterFigures:
+class HoldCounts:
     """What is counted when somebody asks."""
 
     holds: Mapping[HoldState, int]
@@ -145,7 +145,7 @@ class ClusterFigures:
 
 
 @contextmanager
-def figures_reported(observe: Callable[[], ClusterFigures]) -> Iterator[None]:
+def figures_reported(observe: Callable[[], HoldCounts]) -> Iterator[None]:
     """Holds and domains are part of /metrics inside of this."""
     collector = _Figures(observe)
     REGISTRY.register(collector)
@@ -156,7 +156,7 @@ def figures_reported(observe: Callable[[], ClusterFigures]) -> Iterator[None]:
 
 
 class _Figures(Collector):
-    def __init__(self, observe: Callable[[], ClusterFigures]) -> None:
+    def __init__(self, observe: Callable[[], HoldCounts]) -> None:
         self._observe = observe
 
     def describe(self) -> list[Metric]:

@@ -22,7 +22,7 @@ _DOUBLINGS = 16
 """That get from the first to the most; after 1 100 there is no such float."""
 
 
-class KeyQueue(Generic[K]):
+class WorkQueue(Generic[K]):
     """Keys waiting to be handled. For one event loop."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class KeyQueue(Generic[K]):
 
 
 async def run_queue(
-    queue: KeyQueue[K], handle: Callable[[K], Awaitable[None]], *, workers: int = 1
+    queue: WorkQueue[K], handle: Callable[[K], Awaitable[None]], *, workers: int = 1
 ) -> None:
     """Handle keys until cancelled, or until `handle` raises NotLeaderError (which is passed on)."""
 

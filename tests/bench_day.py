@@ -26,7 +26,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.fit.fragmentation import DomainState, state_of, steering
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.nodes import Node
@@ -164,7 +164,7 @@ class Day:
     def __init__(self, choose: Choose, *, steered: bool, seed: int) -> None:
         self._choose = choose
         self._steered = steered
-        self._index = DomainIndex()
+        self._index = TopologyIndex()
         self._memo = PlanMemo()
         self._numbers = count()
         self._events: list[tuple[float, int, Callable[[float], None]]] = []

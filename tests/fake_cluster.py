@@ -16,15 +16,15 @@ from fake_server import FOREGROUND, STARTED, FakeServer
 from fakes import FakeApi
 
 from lws_placement import keys
-from lws_placement.cluster.adapters.admission_lookup import ClusterLookup
-from lws_placement.cluster.adapters.extender_world import ClusterWorld
+from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
+from lws_placement.cluster.adapters.extender_world import ExtenderWorld
 from lws_placement.cluster.api.events import EventRecorder
 from lws_placement.cluster.api.timestamps import decode_time
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import Mirror
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.informers import Informers
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_member
-from lws_placement.cluster.stores.failure_store import TroubleStore, fetch_troubles
+from lws_placement.cluster.stores.failure_store import FailureStore, fetch_troubles
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.admission.pod_gating import gate_or_pin, leave_alone, stamp
 from lws_placement.engine.base.json_copy import json_copy
@@ -35,10 +35,10 @@ from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.extender.members import Members
 from lws_placement.extender.wire import BindArgs
-from lws_placement.planner.event_reporter import Reporter
-from lws_placement.planner.executor import Actor
-from lws_placement.planner.failure_tracker import TroubleBook
-from lws_placement.planner.leader_annotations import LeaderConditions
+from lws_placement.planner.event_reporter import EventReporter
+from lws_placement.planner.executor import Executor
+from lws_placement.planner.failure_tracker import FailureTracker
+from lws_placement.planner.leader_annotations import LeaderAnnotations
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 
@@ -66,8 +66,8 @@ class Replica:
 
     def __init__(self, server):
         self.api = FakeApi(server)
-        self.cache = ClusterCache(DomainIndex())
-        self.mirror = Mirror(self.api, self.cache, namespace=OURS)
+        self.cache = ClusterCache(TopologyIndex())
+        self.mirror = Informers(self.api, self.cache, namespace=OURS)
         self.tasks = []
 
     async def start(self):
@@ -90,9 +90,9 @@ class Gate(Replica):
         self.adds_tolerations = False
         self.enlarge = lambda pod: None
         store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
-        world = ClusterWorld(self.api, self.cache, mirror=self.mirror, store=store)
+        world = ExtenderWorld(self.api, self.cache, mirror=self.mirror, store=store)
         self.members = Members(world)
-        self._lookup = ClusterLookup(
+        self._lookup = AdmissionLookup(
             self.api, self.cache, mirror=self.mirror, extender_configured=True
         )
 
@@ -121,16 +121,16 @@ class Brain(Replica):
         if not self.tasks:
             await self.stand_by()
         store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
-        remembered = TroubleStore(self.api, namespace=OURS, may_write=lambda: None)
+        remembered = FailureStore(self.api, namespace=OURS, may_write=lambda: None)
         self.mirror.take_holds(await store.fetch_all())
         recorder = EventRecorder(self.api, instance="test", controller="planner")
-        conditions = LeaderConditions(self.api, self.cache, may_write=lambda: None)
-        actor = Actor(
+        conditions = LeaderAnnotations(self.api, self.cache, may_write=lambda: None)
+        actor = Executor(
             self.api,
             self.cache,
             store=store,
             troubles=remembered,
-            reporter=Reporter(recorder, self.cache, conditions),
+            reporter=EventReporter(recorder, self.cache, conditions),
             may_write=lambda: None,
         )
         actor.wake_refused()
@@ -146,7 +146,7 @@ class Brain(Replica):
         """Only watch, until `start()`."""
         await super().start()
         clock = asyncio.get_running_loop().time
-        self.troubles = TroubleBook(
+        self.troubles = FailureTracker(
             self.cache, clock=lambda: _EPOCH_S + clock(), policy=self.policy
         )
         self.cache.on_node_failure.append(self.troubles.node_failed)

@@ -9,7 +9,7 @@ from fake_controllers import label
 from fake_statefulsets import StatefulSets, is_ready
 
 from lws_placement import keys
-from lws_placement.cluster.adapters.admission_lookup import ClusterLookup
+from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
 from lws_placement.cluster.api.events import EventRecorder
 from lws_placement.controller.controller import Controller
 
@@ -68,7 +68,7 @@ class StandingBy(Replica):
 
 class PlannerAndController(Brain):
     async def start(self):
-        lookup = ClusterLookup(self.api, self.cache, mirror=self.mirror, extender_configured=True)
+        lookup = AdmissionLookup(self.api, self.cache, mirror=self.mirror, extender_configured=True)
         controller = a_controller(self, lookup)
         await super().start()
         self.tasks += [asyncio.create_task(t) for t in (controller.watch(), controller.lead())]

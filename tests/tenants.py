@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node, Operator, Requirement
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Demand, Pod, PodPhase
 from lws_placement.engine.model.reservation import Hold, HoldState
-from lws_placement.engine.preemption.disruption_budgets import Budget, BudgetName
+from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
 
 KEY = "example.com/slice"
 ME = GroupId("ns", "urgent", "uid-urgent", "me")
@@ -29,14 +29,14 @@ def a_group(*demands, outranks=100):
 
 def a_budget(name, *, allowed=0, app="model", **fields):
     selector = (Requirement("app", Operator.IN, (app,)),)
-    return Budget(BudgetName("ns", name), selector, allowed, **fields)
+    return DisruptionBudget(BudgetName("ns", name), selector, allowed, **fields)
 
 
 class Town:
     """`pods_on`, `goes_with`, ...: what `victims.Tenants` asks."""
 
     def __init__(self):
-        self.index = DomainIndex()
+        self.index = TopologyIndex()
         self.pods = {}
         self.groups = {}
         self.holds = {}

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from lws_placement.cluster.api.client import Api, connect
 from lws_placement.cluster.cache.admissions import Admissions
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.settings import Settings
 
 
@@ -24,7 +24,7 @@ async def connected(settings: Settings) -> AsyncIterator[Api]:
 
 
 def empty_cache(settings: Settings) -> ClusterCache:
-    domains = DomainIndex(headroom=settings.headroom_amounts())
+    domains = TopologyIndex(headroom=settings.headroom_amounts())
     return ClusterCache(
         domains, Admissions(adds_tolerations=settings.extended_resource_toleration.known)
     )

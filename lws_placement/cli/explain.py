@@ -9,7 +9,7 @@ import click
 from lws_placement.cli.connecting import connected, empty_cache
 from lws_placement.cli.reading import leader_problem, read_cluster, read_troubles
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.membership import why_no_member
 from lws_placement.errors import NotFoundError, SettingsError
@@ -65,7 +65,9 @@ def _parsed(target: str) -> tuple[str, str]:
     return _KINDS.get(kind, ""), name
 
 
-async def _read(settings: Settings, cache: ClusterCache) -> tuple[dict[GroupId, Troubles], str]:
+async def _read(
+    settings: Settings, cache: ClusterCache
+) -> tuple[dict[GroupId, FailureHistory], str]:
     async with connected(settings) as api:
         await read_cluster(api, settings, cache)
         troubles = await read_troubles(api, settings)

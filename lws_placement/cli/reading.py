@@ -17,7 +17,7 @@ from lws_placement.cluster.api.leader_election import LEADER_LEASE, leader_of
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import read_once
 from lws_placement.cluster.stores.failure_store import fetch_troubles
-from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.errors import ApiError, NotFoundError
 from lws_placement.settings import Settings
@@ -49,7 +49,7 @@ async def read_cluster(api: Api, settings: Settings, cache: ClusterCache) -> lis
     return [{**raw, "kind": "PriorityClass"} for raw in classes]
 
 
-async def read_troubles(api: Api, settings: Settings) -> dict[GroupId, Troubles]:
+async def read_troubles(api: Api, settings: Settings) -> dict[GroupId, FailureHistory]:
     """What the planner remembers, weighed as our settings say, which may not be the planner's;
     nothing if we may not know.
     """
@@ -59,7 +59,8 @@ async def read_troubles(api: Api, settings: Settings) -> dict[GroupId, Troubles]
     except ApiError:
         return {}
     return {
-        one.group: Troubles(now, one.history.known_by(now=now), policy=policy) for one in remembered
+        one.group: FailureHistory(now, one.history.known_by(now=now), policy=policy)
+        for one in remembered
     }
 
 

@@ -27,15 +27,15 @@ from lws_placement import log as logs
 from lws_placement.cli.connecting import empty_cache
 from lws_placement.cli.found import found_if_reached, found_lines
 from lws_placement.cli.options import settings_command
-from lws_placement.cluster.adapters.admission_lookup import ClusterLookup
-from lws_placement.cluster.adapters.extender_world import ClusterWorld
+from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
+from lws_placement.cluster.adapters.extender_world import ExtenderWorld
 from lws_placement.cluster.adapters.hold_counts import count_figures
 from lws_placement.cluster.api.client import Api, connect
 from lws_placement.cluster.api.discovery import look_around
 from lws_placement.cluster.api.events import EventRecorder
 from lws_placement.cluster.api.leader_election import LEADER_LEASE, Elector, Timing
-from lws_placement.cluster.cache.informers import Mirror
-from lws_placement.cluster.stores.failure_store import TroubleStore, fetch_troubles
+from lws_placement.cluster.cache.informers import Informers
+from lws_placement.cluster.stores.failure_store import FailureStore, fetch_troubles
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.controller.controller import Controller
 from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
@@ -46,10 +46,10 @@ from lws_placement.extender.members import Members
 from lws_placement.garbage import collect_rarely
 from lws_placement.http_server import Health, Server, ServerTls, serve_on
 from lws_placement.metrics import figures_reported
-from lws_placement.planner.event_reporter import Reporter
-from lws_placement.planner.executor import Actor
-from lws_placement.planner.failure_tracker import TroubleBook
-from lws_placement.planner.leader_annotations import LeaderConditions
+from lws_placement.planner.event_reporter import EventReporter
+from lws_placement.planner.executor import Executor
+from lws_placement.planner.failure_tracker import FailureTracker
+from lws_placement.planner.leader_annotations import LeaderAnnotations
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 from lws_placement.settings import AffinityMode, Role, Settings
@@ -82,8 +82,8 @@ class Process:
         self._api = api
         self._identity = settings.identity or f"{socket.gethostname()}_{os.getpid()}"
         self._cache = empty_cache(settings)
-        self._mirror = Mirror(api, self._cache, namespace=settings.namespace)
-        self._lookup = ClusterLookup(
+        self._mirror = Informers(api, self._cache, namespace=settings.namespace)
+        self._lookup = AdmissionLookup(
             api,
             self._cache,
             mirror=self._mirror,
@@ -97,7 +97,9 @@ class Process:
         self._tls: list[ServerTls] = []
         self._elector = self._new_elector()
         self._may_write = self._elector.leadership.require
-        self._troubles = TroubleBook(self._cache, clock=time.time, policy=settings.trouble_policy())
+        self._troubles = FailureTracker(
+            self._cache, clock=time.time, policy=settings.trouble_policy()
+        )
         self._controller = self._new_controller() if Role.CONTROLLER in self._roles else None
         self._servers = self._new_servers()
         self._background: list[asyncio.Task[None]] = []
@@ -177,7 +179,7 @@ class Process:
             tls = self._new_tls(client_certificates=False)
             servers["webhook"] = Server(app, host=host, port=settings.webhook_port, tls=tls)
         if Role.EXTENDER in self._roles:
-            world = ClusterWorld(
+            world = ExtenderWorld(
                 self._api, self._cache, mirror=self._mirror, store=self._holds(_not_here)
             )
             guard = Guard(world, guarded=settings.guarded_resources)
@@ -293,16 +295,16 @@ class Process:
         store = self._holds(may_write)
         await self._mirror.wait_synced()
         self._mirror.take_holds(await store.fetch_all())
-        remembered = TroubleStore(
+        remembered = FailureStore(
             self._api, namespace=self._settings.namespace, may_write=may_write
         )
-        conditions = LeaderConditions(self._api, self._cache, may_write=may_write)
-        actor = Actor(
+        conditions = LeaderAnnotations(self._api, self._cache, may_write=may_write)
+        actor = Executor(
             self._api,
             self._cache,
             store=store,
             troubles=remembered,
-            reporter=Reporter(self._recorder("planner"), self._cache, conditions),
+            reporter=EventReporter(self._recorder("planner"), self._cache, conditions),
             may_write=may_write,
         )
         written = await fetch_troubles(self._api, namespace=self._settings.namespace)

@@ -11,7 +11,7 @@ import click
 from lws_placement.cli.connecting import connected, empty_cache
 from lws_placement.cli.reading import progress, read_cluster, read_troubles
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.errors import InvalidObjectError
 from lws_placement.inspect.documents import Raw, load_files
@@ -98,6 +98,6 @@ def simulate(
 
 async def _read(
     settings: Settings, cache: ClusterCache
-) -> tuple[list[Raw], Mapping[GroupId, Troubles]]:
+) -> tuple[list[Raw], Mapping[GroupId, FailureHistory]]:
     async with connected(settings) as api:
         return await read_cluster(api, settings, cache), await read_troubles(api, settings)

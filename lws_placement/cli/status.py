@@ -17,7 +17,7 @@ from lws_placement.cli.reading import leader_problem, read_cluster, read_trouble
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.discovery import Found, look_around
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import Mirror
+from lws_placement.cluster.cache.informers import Informers
 from lws_placement.inspect.overview import Overview, overview
 from lws_placement.inspect.status_text import overview_json, overview_text
 from lws_placement.settings import Settings, load_settings
@@ -72,7 +72,7 @@ async def _show(
 async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> None:
     """On a terminal in place, else a new text whenever it differs; until interrupted."""
     around = await look_around(api)
-    mirror = Mirror(api, cache, namespace=settings.namespace)
+    mirror = Informers(api, cache, namespace=settings.namespace)
     console = Console()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(mirror.run())

@@ -10,16 +10,16 @@ from collections.abc import Callable
 
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.events import EventRecorder
-from lws_placement.cluster.cache.informers import Mirror
+from lws_placement.cluster.cache.informers import Informers
 from lws_placement.controller.event_recorder import Say
 from lws_placement.controller.informer_cache import Name, Observed
-from lws_placement.controller.lws_reconciler import SetReconciler
+from lws_placement.controller.lws_reconciler import LwsReconciler
 from lws_placement.controller.placement_lookup import Nodes
-from lws_placement.controller.pod_reconciler import GroupReconciler
+from lws_placement.controller.pod_reconciler import PodReconciler
 from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.standby import Standby
 from lws_placement.engine.lws.restart import PodState
-from lws_placement.work_queue import KeyQueue, run_queue
+from lws_placement.work_queue import WorkQueue, run_queue
 
 _WORKERS = 8
 _GATHER_S = 0.05
@@ -41,7 +41,7 @@ class Controller:
         self,
         api: Api,
         *,
-        mirror: Mirror,
+        mirror: Informers,
         nodes: Nodes,
         recorder: EventRecorder,
         may_write: Callable[[], None],
@@ -84,7 +84,7 @@ class Controller:
             may_write=self._may_write,
             look_again=lambda name, delay_s: work.sets.add(name, delay_s=delay_s),
         )
-        sets = SetReconciler(
+        sets = LwsReconciler(
             self._api,
             self._observed,
             nodes=self._nodes,
@@ -92,7 +92,7 @@ class Controller:
             say=self._say,
             may_write=self._may_write,
         )
-        groups = GroupReconciler(
+        groups = PodReconciler(
             self._api,
             self._observed,
             sets=sets,
@@ -136,8 +136,8 @@ class _Work:
     """What is still to be looked at."""
 
     def __init__(self) -> None:
-        self.sets: KeyQueue[Name] = KeyQueue()
-        self.pods: KeyQueue[str] = KeyQueue()
+        self.sets: WorkQueue[Name] = WorkQueue()
+        self.pods: WorkQueue[str] = WorkQueue()
         self.last: dict[str, PodState] = {}
 
     def add_pod(self, state: PodState) -> None:

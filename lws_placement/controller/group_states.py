@@ -10,13 +10,13 @@ from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, whole_number
 from lws_placement.engine.lws.children import Notes
 from lws_placement.engine.lws.restart import PodState
 from lws_placement.engine.lws.rollout import Asked, Progress
-from lws_placement.engine.lws.status import GroupState, set_is_ready
+from lws_placement.engine.lws.status import GroupStatus, set_is_ready
 
 _WITH_WORKERS = 2
 _NOTHING = Progress()
 
 
-def groups_of(observed: Observed, lws: Name) -> list[GroupState]:
+def groups_of(observed: Observed, lws: Name) -> list[GroupStatus]:
     """Of all that have a leader pod, in the order of their names."""
     return [
         _group(observed, pod, index=index)
@@ -26,7 +26,7 @@ def groups_of(observed: Observed, lws: Name) -> list[GroupState]:
 
 
 def progress_of(
-    groups: Sequence[GroupState], *, replicas: int, revision: str, notes: Notes
+    groups: Sequence[GroupStatus], *, replicas: int, revision: str, notes: Notes
 ) -> list[Progress]:
     """Of groups 0 to `replicas` - 1, towards leaders of this revision with these annotations.
 
@@ -53,14 +53,14 @@ def asked_of(stateful_set: Raw) -> Asked:
     )
 
 
-def _group(observed: Observed, pod: PodState, *, index: int) -> GroupState:
+def _group(observed: Observed, pod: PodState, *, index: int) -> GroupStatus:
     """A group that was made without workers has them, so to speak, whatever its size is to be."""
     workers = observed.sets.get((pod.namespace, pod.name))
     if workers is not None and controlling_owner(workers).get("uid") != pod.uid:
         workers = None  # of the leader before; garbage collection takes it
     alone = pod.size == 1
     labels = workers["metadata"].get("labels") or {} if workers else {}
-    return GroupState(
+    return GroupStatus(
         index=index,
         leader_ready=pod.phase == "Running" and pod.ready and not pod.terminating,
         leader_revision=pod.revision,
@@ -72,7 +72,7 @@ def _group(observed: Observed, pod: PodState, *, index: int) -> GroupState:
     )
 
 
-def _progress(group: GroupState, revision: str, notes: Notes) -> Progress:
+def _progress(group: GroupStatus, revision: str, notes: Notes) -> Progress:
     carried = {group.leader_revision}
     if group.workers_exist:
         carried.add(group.workers_revision)

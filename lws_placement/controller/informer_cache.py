@@ -18,8 +18,8 @@ from lws_placement.cluster.cache.informers import (
     PODS_PATH,
     REVISIONS_PATH,
     SETS_PATH,
+    Informers,
     Kind,
-    Mirror,
 )
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_texts, controlling_owner
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
@@ -42,7 +42,7 @@ class Observed:
     def __init__(
         self,
         api: Api,
-        mirror: Mirror,
+        mirror: Informers,
         *,
         on_lws: Callable[[Name], None],
         on_child: Callable[[Name], None],
@@ -224,7 +224,7 @@ class Observed:
 
 
 def _follow(
-    mirror: Mirror, path: str, put: Callable[[Raw], None], drop: Callable[[Raw], None]
+    mirror: Informers, path: str, put: Callable[[Raw], None], drop: Callable[[Raw], None]
 ) -> Watcher:
     return mirror.follow(path, Kind(path, put, drop).on_event)
 

@@ -45,7 +45,7 @@ from lws_placement.engine.lws.rollout import (
     strategy_of,
 )
 from lws_placement.engine.lws.rollout_messages import surge_note, update_notes
-from lws_placement.engine.lws.status import GroupState, new_status, turned_true
+from lws_placement.engine.lws.status import GroupStatus, new_status, turned_true
 from lws_placement.engine.lws.validation import why_not_made
 from lws_placement.errors import AlreadyExistsError, ApiError
 
@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 _UPSTREAM_MANAGER = {"fieldManager": "lws", "force": "true"}
 
 
-class SetReconciler:
+class LwsReconciler:
     """`reconcile(name)` is level-triggered: safe to repeat, says nothing when all is well."""
 
     def __init__(
@@ -107,7 +107,7 @@ class SetReconciler:
                 await self._revisions.set_others_aside(lws, revision)
 
     async def _next_step(
-        self, lws: Raw, stateful_set: Raw | None, groups: list[GroupState], revision: str
+        self, lws: Raw, stateful_set: Raw | None, groups: list[GroupStatus], revision: str
     ) -> Step:
         """Also says what it will mean."""
         strategy = strategy_of(lws)
@@ -124,7 +124,7 @@ class SetReconciler:
         return next_step(strategy, asked, progress, changed=changed)
 
     def _progress(
-        self, lws: Raw, asked: Asked, groups: list[GroupState], revision: str
+        self, lws: Raw, asked: Asked, groups: list[GroupStatus], revision: str
     ) -> list[Progress]:
         return progress_of(
             groups, replicas=asked.replicas, revision=revision, notes=leader_notes(lws)
@@ -196,7 +196,7 @@ class SetReconciler:
         lws: Raw,
         stateful_set: Raw,
         revision: str,
-        groups: list[GroupState],
+        groups: list[GroupStatus],
         *,
         refused: Problem | None = None,
     ) -> None:

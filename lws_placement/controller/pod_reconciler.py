@@ -12,7 +12,7 @@ from lws_placement import keys
 from lws_placement.cluster.api.client import Api, Raw
 from lws_placement.controller.event_recorder import Say
 from lws_placement.controller.informer_cache import Observed
-from lws_placement.controller.lws_reconciler import SetReconciler
+from lws_placement.controller.lws_reconciler import LwsReconciler
 from lws_placement.controller.placement_lookup import Nodes
 from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.revisions import APPS, key_of
@@ -31,13 +31,13 @@ StatefulSet, which is applied; by default the API server drops it and says so to
 """
 
 
-class GroupReconciler:
+class PodReconciler:
     def __init__(
         self,
         api: Api,
         observed: Observed,
         *,
-        sets: SetReconciler,
+        sets: LwsReconciler,
         restarts: Restarts,
         nodes: Nodes,
         say: Say,

@@ -11,8 +11,8 @@ from lws_placement.controller.revisions import APPS
 from lws_placement.engine.lws.conditions import Problem
 from lws_placement.engine.lws.restart import PodState, why_no_restart
 from lws_placement.engine.lws.restart_budget import (
-    Budget,
-    Note,
+    RestartBudget,
+    RestartRecord,
     budget_of,
     crash_looping,
     decode_notes,
@@ -81,7 +81,7 @@ class Restarts:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    async def _may_restart(self, lws: Raw, budget: Budget, leader: PodState) -> bool:
+    async def _may_restart(self, lws: Raw, budget: RestartBudget, leader: PodState) -> bool:
         """Now; else it is noted for later, or the group has used its budget up."""
         name, now = _name(lws), self._clock()
         notes, group = self._notes(name), leader.group_index
@@ -99,12 +99,12 @@ class Restarts:
             self._look_again(name, note.at_s - now)
         return note.at_s <= now
 
-    def _notes(self, name: Name) -> dict[str, Note]:
+    def _notes(self, name: Name) -> dict[str, RestartRecord]:
         stateful_set = self._observed.sets.get(name)
         meta = stateful_set["metadata"] if stateful_set is not None else {}
         return decode_notes((meta.get("annotations") or {}).get(keys.RESTARTS, ""))
 
-    async def _write(self, notes: dict[str, Note], name: Name) -> None:
+    async def _write(self, notes: dict[str, RestartRecord], name: Name) -> None:
         """On the version of the StatefulSet that was read; a conflict means: look again."""
         stateful_set = self._observed.sets.get(name)
         if stateful_set is None:

@@ -17,7 +17,7 @@ from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Demand, Pod, Rank
 from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
-from lws_placement.engine.preemption.search import Nobody, Preemption, WhyNobody
+from lws_placement.engine.preemption.search import NoPreemption, Preemption, WhyNoPreemption
 from lws_placement.engine.preemption.victims import Victim
 
 ROOM_IS_HELD = "its room is held for a LeaderWorkerSet group with exclusive topology"
@@ -28,7 +28,7 @@ _CLASSES = 6
 
 
 def waiting_note(
-    verdict: NoFit, *, size: int, nobody: Nobody | None = None, larger: str = ""
+    verdict: NoFit, *, size: int, nobody: NoPreemption | None = None, larger: str = ""
 ) -> str:
     """Why a group of `size` pods waits: one sentence per class of domains, the nearest miss
     first; and the budget but for which others would be evicted for it (`nobody`), and what it asks
@@ -53,7 +53,7 @@ def _wanted(verdict: NoFit) -> str:
     return f"a whole domain of {verdict.topology_key}"
 
 
-def gist(verdict: NoFit, nobody: Nobody | None = None) -> str:
+def gist(verdict: NoFit, nobody: NoPreemption | None = None) -> str:
     """What a group that waits lacks, without how many domains and how much of it: equal for
     verdicts of which a person learns the same.
     """
@@ -62,18 +62,20 @@ def gist(verdict: NoFit, nobody: Nobody | None = None) -> str:
     return "; ".join([*lacks, nobody.why.value] if _is_kept_by_budget(nobody) else lacks)
 
 
-def _is_kept_by_budget(nobody: Nobody | None) -> TypeGuard[Nobody]:
-    return nobody is not None and nobody.why is WhyNobody.BUDGET
+def _is_kept_by_budget(nobody: NoPreemption | None) -> TypeGuard[NoPreemption]:
+    return nobody is not None and nobody.why is WhyNoPreemption.BUDGET
 
 
-def preemption_note(answer: Preemption | Nobody, name_of: Callable[[GroupId], str] = str) -> str:
+def preemption_note(
+    answer: Preemption | NoPreemption, name_of: Callable[[GroupId], str] = str
+) -> str:
     """What preemption would cost, or why it is out of the question: "would preempt group ns/llm:0
     (priority 0, 4 pods) in slice=a".
     """
     match answer:
         case Preemption(domain=domain, victims=victims):
             return _cut(f"would preempt {victims_in_words(victims, name_of)} in {domain}")
-        case Nobody(why=why, domain=domain, detail=detail):
+        case NoPreemption(why=why, domain=domain, detail=detail):
             facts = ": ".join(str(fact) for fact in (domain, detail) if fact)
             return _cut(f"preempts nobody: {why}{f' ({facts})' if facts else ''}")
 

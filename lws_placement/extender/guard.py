@@ -18,7 +18,7 @@ from typing import Protocol
 from lws_placement import metrics
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.fit.fragmentation import FILLS, OUTSIDE, Scores, SteeringTable, fills
-from lws_placement.engine.fit.guard_index import KeptRoom, Shape
+from lws_placement.engine.fit.guard_index import GuardIndex, Shape
 from lws_placement.engine.messages import ROOM_IS_HELD
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import Scope
@@ -57,7 +57,7 @@ class Guard:
     def __init__(self, world: World, *, guarded: Sequence[str]) -> None:
         self._world = world
         self._guarded = frozenset(guarded)
-        self._kept = KeptRoom(world.node_changes, world.node_view)
+        self._kept = GuardIndex(world.node_changes, world.node_view)
         self._tables: dict[str, SteeringTable] = {}
         self._scores: dict[tuple[tuple[str, int], ...], Scores] = {}
 

@@ -17,13 +17,13 @@ from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.engine.messages import victims_in_words, waiting_note
-from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import turn_of_pods
-from lws_placement.engine.model.reservation import HoldState, Promise, promises_of
-from lws_placement.engine.preemption.blockers import NoWay, Way
-from lws_placement.engine.preemption.search import Nobody
+from lws_placement.engine.model.reservation import HoldState, Reservation, promises_of
+from lws_placement.engine.preemption.blockers import Blockers, Infeasible
+from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.preemption.victims import Victim
 from lws_placement.engine.reconcile.actions import (
     Action,
@@ -37,12 +37,12 @@ from lws_placement.engine.reconcile.actions import (
     WriteHold,
 )
 from lws_placement.engine.reconcile.decide import decide
-from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
+from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
 from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.engine.reconcile.succession import inherited
 from lws_placement.inspect.misses import Miss, Misses
 
-NO_TROUBLES: Mapping[GroupId, Troubles] = {}
+NO_TROUBLES: Mapping[GroupId, FailureHistory] = {}
 
 
 class Standing(StrEnum):
@@ -75,7 +75,7 @@ class Answer:
     """Living members, by rank."""
     size: int = 0
     priority: int = 0
-    promise: Promise | None = None
+    promise: Reservation | None = None
     """What it has, or may have now."""
     place: int = 0
     """Of a group that waits: its place in the queue, from 1."""
@@ -85,9 +85,9 @@ class Answer:
     """Nearest first; not all, if there are many."""
     more: int = 0
     """Domains that are left out of `misses`."""
-    way: Way | NoWay | None = None
+    way: Blockers | Infeasible | None = None
     """What would have to end for it, where that is no question of one domain."""
-    nobody: Nobody | None = None
+    nobody: NoPreemption | None = None
     """Why a group that waits has nobody evicted."""
 
 
@@ -102,7 +102,7 @@ class Inquiry:
         cache: ClusterCache,
         *,
         most: int = 8,
-        troubles: Mapping[GroupId, Troubles] = NO_TROUBLES,
+        troubles: Mapping[GroupId, FailureHistory] = NO_TROUBLES,
     ) -> None:
         self._cache = cache
         self._troubles = troubles
@@ -153,16 +153,16 @@ class Inquiry:
         seen = self._observe(group)
         return self.answer(seen, decide(seen, self._cache.domains))
 
-    def answer(self, seen: Seen, actions: Sequence[Action]) -> Answer:
+    def answer(self, seen: GroupState, actions: Sequence[Action]) -> Answer:
         """How a group stands for which `actions` were decided."""
         members = living_members(seen.pods)
         if not members or seen.is_over:
             return self._gone(seen)
         for action in actions:
             if isinstance(action, TryEvictions):
-                return self._preempting(seen, Promise(action.holds), action.victims)
+                return self._preempting(seen, Reservation(action.holds), action.victims)
         if any(isinstance(a, WriteHold) for a in actions) and not seen.active:
-            found = Promise(tuple(a.hold for a in actions if isinstance(a, WriteHold)))
+            found = Reservation(tuple(a.hold for a in actions if isinstance(a, WriteHold)))
             note = f"there is room in {found.where}, which the planner is about to take"
             return self._of(seen, Standing.NEXT, note, promise=found)
         for action in actions:
@@ -178,7 +178,7 @@ class Inquiry:
                     note = f"is preempted by {self.name_of(hold.group)}"
                     return self._of(seen, Standing.CHANGING, note)
                 case LeaveHold(hold, why):
-                    where = Promise((hold,)).where
+                    where = Reservation((hold,)).where
                     return self._of(seen, Standing.CHANGING, f"is to leave {where}: {why}")
                 case Release():
                     return self._of(seen, Standing.CHANGING, "is left to kube-scheduler")
@@ -188,14 +188,14 @@ class Inquiry:
             return self._preempting(seen, coming, ())
         return self._settled(seen)
 
-    def _observe(self, group: GroupId) -> Seen:
+    def _observe(self, group: GroupId) -> GroupState:
         seen = observe(self._cache, group, plan_id="", memo=self._memo, tenants=self._tenants)
         told = self._troubles.get(group) or self._troubles.get(group.of_set)
         return replace(seen, troubles=told or seen.troubles)
 
     # -- standings -------------------------------------------------------------------------------
 
-    def _settled(self, seen: Seen) -> Answer:
+    def _settled(self, seen: GroupState) -> Answer:
         members = living_members(seen.pods)
         bound = sum(p.node is not None for p in members.values())
         promise = self._cache.promise_of(seen.id)
@@ -205,7 +205,9 @@ class Inquiry:
         standing = Standing.PLACED if bound == promise.size else Standing.COMING
         return self._of(seen, standing, note, promise=promise)
 
-    def _preempting(self, seen: Seen, coming: Promise, victims: Sequence[Victim]) -> Answer:
+    def _preempting(
+        self, seen: GroupState, coming: Reservation, victims: Sequence[Victim]
+    ) -> Answer:
         left = inherited(seen, coming)
         if left is not None:
             note = (
@@ -219,17 +221,16 @@ class Inquiry:
         note = f"takes {coming.where} over from {others}"
         return self._of(seen, Standing.PREEMPTS, note, promise=coming)
 
-    def _gone(self, seen: Seen) -> Answer:
+    def _gone(self, seen: GroupState) -> Answer:
         note = "its pods are on their way out" if seen.pods else "has no pods"
         if seen.active:
-            note += f"; {Promise(seen.active).where} is kept for those to come"
+            note += f"; {Reservation(seen.active).where} is kept for those to come"
         if seen.leaving:
-            note += (
-                f"; {Promise(seen.leaving).where} stays shut until it is certain that none is left"
-            )
+            where = Reservation(seen.leaving).where
+            note += f"; {where} stays shut until it is certain that none is left"
         return self._of(seen, Standing.GONE, note)
 
-    def _waiting(self, seen: Seen, wait: Wait) -> Answer:
+    def _waiting(self, seen: GroupState, wait: Wait) -> Answer:
         place = self._places.get(seen.id, 0)
         group = _as_planned(seen)
         told = self._misses.of(group, wait.verdict)
@@ -247,7 +248,7 @@ class Inquiry:
         )
 
     def _of(
-        self, seen: Seen, standing: Standing, note: str, *, promise: Promise | None = None
+        self, seen: GroupState, standing: Standing, note: str, *, promise: Reservation | None = None
     ) -> Answer:
         members = living_members(seen.pods)
         sizes = [p.member.size for p in members.values() if p.member is not None]
@@ -273,8 +274,8 @@ class Inquiry:
         return (stem, index, name) if index is not None else (name, 0, name)
 
 
-def _as_planned(seen: Seen) -> Group | None:
+def _as_planned(seen: GroupState) -> Group | None:
     """The group that was refused; None if its members are not all known."""
-    now = Now.of(seen, living_members(seen.pods))
+    now = MembersState.of(seen, living_members(seen.pods))
     demands = now.demands(())
     return now.group(seen, demands) if demands is not None else None

@@ -9,9 +9,9 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.messages import nearness
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
+from lws_placement.engine.model.placement_request import EVERYWHERE, TopologyRequest
 from lws_placement.engine.model.verdicts import NoFit, Reason
-from lws_placement.engine.preemption.blockers import NoWay, Way, way_into
+from lws_placement.engine.preemption.blockers import Blockers, Infeasible, way_into
 from lws_placement.engine.preemption.multi_domain_blockers import way_for
 from lws_placement.engine.preemption.victims import Tenants
 from lws_placement.engine.reconcile.placement import question_of
@@ -25,7 +25,7 @@ class Miss:
 
     domain: str
     reason: Reason
-    way: Way | NoWay | None
+    way: Blockers | Infeasible | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Told:
     """`way`: for a group that needs several domains, what would have to end in all."""
 
     misses: tuple[Miss, ...]
-    way: Way | NoWay | None = None
+    way: Blockers | Infeasible | None = None
 
 
 class Misses:
@@ -56,13 +56,13 @@ class Misses:
             self._last = (verdict, Told(misses))
         return self._last[1]
 
-    def _of_composed(self, group: Group, layout: Layout, verdict: NoFit) -> Told:
+    def _of_composed(self, group: Group, layout: TopologyRequest, verdict: NoFit) -> Told:
         asked = question_of(group, self._views)
         if asked not in self._composed:
             self._composed[asked] = self._tell(group, layout, verdict)
         return self._composed[asked]
 
-    def _tell(self, group: Group, layout: Layout, verdict: NoFit) -> Told:
+    def _tell(self, group: Group, layout: TopologyRequest, verdict: NoFit) -> Told:
         nearest = self._nearest(verdict)
         if not nearest:
             return Told(())
@@ -79,12 +79,12 @@ class Misses:
         nearest = sorted(reasons, key=lambda v: (nearness(reasons[v]), v))[: self._most]
         return [(value, reasons[value]) for value in nearest]
 
-    def _into(self, group: Group | None, domain: DomainName) -> Way | NoWay | None:
+    def _into(self, group: Group | None, domain: DomainName) -> Blockers | Infeasible | None:
         view = self._views.domain(domain) if group is not None else None
         if group is None or view is None:
             return None
         return way_into(group, view, views=self._views, occupants=self._views.occupants_on)
 
-    def _around(self, group: Group, domain: DomainName) -> Way | NoWay:
+    def _around(self, group: Group, domain: DomainName) -> Blockers | Infeasible:
         """Where the domain is around all of its members."""
         return way_for(group, self._views, self._tenants, only=self._views.nodes_of(domain))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.fit.fragmentation import DomainState, state_of
-from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.reservation import Hold, HoldState
@@ -56,7 +56,11 @@ class Overview:
 
 
 def overview(
-    cache: ClusterCache, *, guarded: Sequence[str], most: int, troubles: Mapping[GroupId, Troubles]
+    cache: ClusterCache,
+    *,
+    guarded: Sequence[str],
+    most: int,
+    troubles: Mapping[GroupId, FailureHistory],
 ) -> Overview:
     """Domains of the keys that groups ask for or have. O(nodes of these)."""
     inquiry = Inquiry(cache, troubles=troubles)

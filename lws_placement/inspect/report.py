@@ -7,7 +7,7 @@ from typing import Any
 from lws_placement.engine.messages import domain_in_words, preemption_note
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Rank
-from lws_placement.engine.preemption.blockers import NoWay, Way
+from lws_placement.engine.preemption.blockers import Blockers, Infeasible
 from lws_placement.inspect.inquiry import Answer, Inquiry
 from lws_placement.inspect.misses import Miss
 from lws_placement.inspect.run import Outcome, SetOutcome
@@ -95,15 +95,15 @@ def _miss(miss: Miss, inquiry: Inquiry) -> Json:
     return found | _way(miss.way, inquiry)
 
 
-def _way(way: Way | NoWay | None, inquiry: Inquiry) -> Json:
+def _way(way: Blockers | Infeasible | None, inquiry: Inquiry) -> Json:
     match way:
-        case Way(groups, pods):
+        case Blockers(groups, pods):
             ending = {
                 "groups": [inquiry.name_of(group) for group in groups],
                 "pods": [inquiry.place_of(pod) for pod in pods],
             }
             return {"fitsOnceEnded": ending}
-        case NoWay():
+        case Infeasible():
             return {"fitsOnceEnded": "never"}
         case None:
             return {}

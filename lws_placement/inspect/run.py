@@ -23,9 +23,9 @@ from lws_placement.cluster.cache.informers import Intake
 from lws_placement.cluster.codec.objects import UNREADABLE
 from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.fit.extended_resources import depends_on_plugin
-from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.model.verdicts import Reason
 from lws_placement.engine.reconcile.actions import (
@@ -36,7 +36,7 @@ from lws_placement.engine.reconcile.actions import (
     WriteHold,
 )
 from lws_placement.engine.reconcile.decide import decide
-from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
+from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
 from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.engine.reconcile.placement import plan_again_in
 from lws_placement.errors import InvalidObjectError
@@ -45,7 +45,7 @@ from lws_placement.inspect.documents import as_stored, by_kind
 from lws_placement.inspect.inquiry import NO_TROUBLES, Answer, Inquiry
 
 LWS = "LeaderWorkerSet"
-_NOTHING = Ask()
+_NOTHING = PlacementRequest()
 _MOST_GROUPS = 10_000
 _MOST_MEMBERS = 100_000
 _TOO_MANY = (
@@ -73,7 +73,7 @@ class SetOutcome:
 
     name: str
     refused: str = ""
-    ask: Ask = _NOTHING
+    ask: PlacementRequest = _NOTHING
     replicas: int = 0
     size: int = 0
     groups: tuple[Answer, ...] = ()
@@ -113,7 +113,7 @@ class Simulation:
         now_s: float,
         progress: Callable[[int, int], None] = lambda done, of: None,
         most: int = 8,
-        troubles: Mapping[GroupId, Troubles] = NO_TROUBLES,
+        troubles: Mapping[GroupId, FailureHistory] = NO_TROUBLES,
     ) -> None:
         self._cache = cache
         self._intake = Intake(cache, namespace=namespace)
@@ -126,7 +126,7 @@ class Simulation:
         self._memo = Memo()
         self._tenants = ClusterTenants(cache)
         self._backfill = Backfill(cache.domains)
-        self._decided: dict[GroupId, tuple[Seen, list[Action]]] = {}
+        self._decided: dict[GroupId, tuple[GroupState, list[Action]]] = {}
         self._created = 0
         self._groups = self._members = 0
 
@@ -246,7 +246,7 @@ class Simulation:
             self._decided[group] = self._place(group)
             self._progress(number, len(groups))
 
-    def _place(self, group: GroupId) -> tuple[Seen, list[Action]]:
+    def _place(self, group: GroupId) -> tuple[GroupState, list[Action]]:
         seen = observe(
             self._cache, group, plan_id="simulated", memo=self._memo, tenants=self._tenants
         )
@@ -333,7 +333,7 @@ class Simulation:
             if promise is None or not self._differs(admitted, group):
                 continue
             seen = observe(self._cache, group, plan_id="simulated")
-            now = Now.of(seen, living_members(seen.pods))
+            now = MembersState.of(seen, living_members(seen.pods))
             bound = [p for p in seen.pods if p.node is not None]
             gone = replace(
                 now,
@@ -352,7 +352,7 @@ class Simulation:
                 yield f"{group.namespace}/{promise.holds[0].leader_name}", promise.where, why
 
 
-def _keys_of(ask: Ask) -> Iterator[str]:
+def _keys_of(ask: PlacementRequest) -> Iterator[str]:
     if ask.places:
         yield from (*ask.keys, *filter(None, (ask.within, ask.near)))
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from lws_placement.engine.messages import domain_in_words, preemption_note
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
-from lws_placement.engine.model.reservation import Hold, Promise
-from lws_placement.engine.preemption.blockers import NoWay, Way
-from lws_placement.engine.preemption.search import WhyNobody
+from lws_placement.engine.model.placement_request import EVERYWHERE, PlacementRequest, Scope
+from lws_placement.engine.model.reservation import Hold, Reservation
+from lws_placement.engine.preemption.blockers import Blockers, Infeasible
+from lws_placement.engine.preemption.search import WhyNoPreemption
 from lws_placement.inspect.inquiry import Answer, Inquiry, Standing
 from lws_placement.inspect.misses import Miss
 from lws_placement.inspect.run import Outcome, SetOutcome, Update
@@ -137,7 +137,7 @@ def _members(answer: Answer) -> Iterator[str]:
         yield f"{_counted(absent, 'pod')} still to be created"
 
 
-def ask_in_words(ask: Ask, *, groups: int) -> str:
+def ask_in_words(ask: PlacementRequest, *, groups: int) -> str:
     """What a set of so many groups wants of placement."""
     if not ask.managed:
         return "not managed: kube-scheduler alone places them"
@@ -159,7 +159,7 @@ def ask_in_words(ask: Ask, *, groups: int) -> str:
     return ", ".join(parts)
 
 
-def _places(promise: Promise) -> str:
+def _places(promise: Reservation) -> str:
     """The domains, with the nodes of the members in order of rank; last those that lie in one of
     the others.
     """
@@ -186,7 +186,7 @@ def _misses(answer: Answer, inquiry: Inquiry) -> Iterator[str]:
         yield from _way(answer.way, (), inquiry)
     if answer.more:
         yield f"and {_counted(answer.more, 'domain')} more"
-    if answer.nobody is not None and answer.nobody.why is WhyNobody.FREEING:
+    if answer.nobody is not None and answer.nobody.why is WhyNoPreemption.FREEING:
         yield preemption_note(answer.nobody, inquiry.name_of)
 
 
@@ -196,13 +196,13 @@ def _miss(miss: Miss, inquiry: Inquiry) -> str:
 
 
 def _way(
-    way: Way | NoWay | None, named: tuple[GroupId | None, ...], inquiry: Inquiry
+    way: Blockers | Infeasible | None, named: tuple[GroupId | None, ...], inquiry: Inquiry
 ) -> Iterator[str]:
     """`named`: those who have been named before."""
     match way:
-        case NoWay():
+        case Infeasible():
             yield "would not fit even if nothing else were there"
-        case Way(groups, pods) if groups or pods:
+        case Blockers(groups, pods) if groups or pods:
             if groups == named and not pods:
                 yield "fits once it ends"
                 return

@@ -9,10 +9,10 @@ changed meanwhile is looked at together.
 import asyncio
 from collections.abc import Callable
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.planning.single_domain import PlanMemo
-from lws_placement.engine.planning.waiting import Questions
+from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.engine.reconcile.placement import is_room_for
 
 _PAUSE = 4.0
@@ -25,7 +25,12 @@ class Asking:
     """`again()`: have it asked once more, a little later."""
 
     def __init__(
-        self, questions: Questions, views: DomainIndex, memo: PlanMemo, *, again: Callable[[], None]
+        self,
+        questions: WaitingClasses,
+        views: TopologyIndex,
+        memo: PlanMemo,
+        *,
+        again: Callable[[], None],
     ) -> None:
         self._questions = questions
         self._views = views

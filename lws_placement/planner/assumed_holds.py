@@ -14,7 +14,7 @@ from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.reconcile.actions import Action, EndHold, LeaveHold, WriteHold
 
 
-class Promises:
+class AssumedHolds:
     def __init__(self, cache: ClusterCache) -> None:
         self._cache = cache
         self._made: dict[GroupId, list[tuple[Hold, Hold | None]]] = {}

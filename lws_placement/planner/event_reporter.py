@@ -19,16 +19,16 @@ from lws_placement.engine.messages import gist, victims_in_words, waiting_note
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.reservation import Hold, HoldState, Promise
+from lws_placement.engine.model.reservation import Hold, HoldState, Reservation
 from lws_placement.engine.preemption.victims import Victim
 from lws_placement.engine.reconcile.actions import Blocked, Topic, Wait
 from lws_placement.engine.reconcile.foreign_preemption import is_for_pod
-from lws_placement.planner.leader_annotations import LeaderConditions
+from lws_placement.planner.leader_annotations import LeaderAnnotations
 
 
-class Reporter:
+class EventReporter:
     def __init__(
-        self, recorder: EventRecorder, cache: ClusterCache, conditions: LeaderConditions
+        self, recorder: EventRecorder, cache: ClusterCache, conditions: LeaderAnnotations
     ) -> None:
         self._recorder = recorder
         self._cache = cache
@@ -36,7 +36,7 @@ class Reporter:
         self._name_of = partial(name_of, cache)
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def placed(self, group: GroupId, promise: Promise) -> None:
+    async def placed(self, group: GroupId, promise: Reservation) -> None:
         """Not of a group that is planned ahead, which is as everyone expects: its hold shows it."""
         self._conditions.placed(group)
         if not self._speakers(group):
@@ -52,7 +52,7 @@ class Reporter:
             metrics.REPAIRS.labels(metrics.Repair.MOVE).inc()
         elif not any(h.state is HoldState.ACTIVE for h in self._cache.holds_of(group)):
             metrics.PREEMPTIONS.labels(metrics.Preempted.GROUP).inc()
-        note = f"group {_index(hold)} leaves {Promise((hold,)).where}: {why}"
+        note = f"group {_index(hold)} leaves {Reservation((hold,)).where}: {why}"
         self._say(group, reason="Moving", note=note, action="Repair", type="Warning")
 
     async def deleted(self, group: GroupId, pod: Pod, *, why: str, whole: bool) -> None:
@@ -61,7 +61,9 @@ class Reporter:
         what = f"restarts the group of {pod.name}" if whole else f"replaces pod {pod.name}"
         self._say(group, reason="Repairing", note=f"{what}: {why}", action="Repair", type="Warning")
 
-    async def preempts(self, group: GroupId, coming: Promise, victims: Sequence[Victim]) -> None:
+    async def preempts(
+        self, group: GroupId, coming: Reservation, victims: Sequence[Victim]
+    ) -> None:
         hold = coming.holds[0]
         who = f"pod {hold.leader_name}" if is_for_pod(hold) else f"group {_index(hold)}"
         note = f"{who} takes {coming.where} over from {victims_in_words(victims, self._name_of)}"

@@ -16,13 +16,13 @@ from lws_placement.cluster.api.client import Api, Raw
 from lws_placement.cluster.api.eviction import Evictions
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.codec.objects import decode_pod
-from lws_placement.cluster.stores.failure_store import Remembered, TroubleStore
+from lws_placement.cluster.stores.failure_store import FailureStore, Remembered
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.admission.pod_gating import pinned_affinity
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.reservation import Hold, HoldState, Promise
+from lws_placement.engine.model.reservation import Hold, HoldState, Reservation
 from lws_placement.engine.reconcile.actions import (
     Action,
     Blocked,
@@ -48,8 +48,8 @@ from lws_placement.errors import (
     NotFoundError,
     NotLeaderError,
 )
-from lws_placement.planner.event_reporter import Reporter
-from lws_placement.planner.inflight_bindings import RacingPods
+from lws_placement.planner.event_reporter import EventReporter
+from lws_placement.planner.inflight_bindings import InflightBindings
 from lws_placement.planner.surge import SurgeNotes
 
 log = logging.getLogger(__name__)
@@ -59,15 +59,15 @@ _WAKE_AFTER_S = 0.5  # until the extenders' caches know that the hold is gone
 _WAKE_MOST = 50
 
 
-class Actor:
+class Executor:
     def __init__(
         self,
         api: Api,
         cache: ClusterCache,
         *,
         store: HoldStore,
-        troubles: TroubleStore,
-        reporter: Reporter,
+        troubles: FailureStore,
+        reporter: EventReporter,
         may_write: Callable[[], None],
     ) -> None:
         self._api = api
@@ -77,7 +77,7 @@ class Actor:
         self._report = reporter
         self._may_write = may_write
         self._evictions = Evictions(api, may_write=may_write)
-        self._racing = RacingPods(api, cache)
+        self._racing = InflightBindings(api, cache)
         self._surge = SurgeNotes(api, cache, may_write=may_write)
         self._waking: asyncio.Task[None] | None = None
 
@@ -128,7 +128,7 @@ class Actor:
                         await self._report.not_evicted(group, pod, why)
                         return pod, why
                 if not any(hold.resource_version for hold in holds):
-                    await self._report.preempts(group, Promise(holds), victims)
+                    await self._report.preempts(group, Reservation(holds), victims)
             case Evict(pod, by):
                 if why := await self._evictions.evict(pod):
                     await self._report.not_evicted(by.group, pod, why)

@@ -21,19 +21,19 @@ from collections.abc import Callable, Iterable, Sequence
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.identity import leader_uid
 from lws_placement.cluster.stores.failure_store import Remembered
-from lws_placement.engine.model.failure_history import History, Policy, Troubles
+from lws_placement.engine.model.failure_history import FailureHistory, History, Policy
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.reconcile.actions import Action, LeaveHold
-from lws_placement.engine.reconcile.group_state import Seen, living_members
+from lws_placement.engine.reconcile.group_state import GroupState, living_members
 from lws_placement.engine.reconcile.repair import failed_by_node
 
 _NOTHING = History()
 
 
-class TroubleBook:
+class FailureTracker:
     """`clock`: seconds since the epoch."""
 
     def __init__(
@@ -79,7 +79,7 @@ class TroubleBook:
             self._keep(book, self._with_failure(history, pod, holds, now=now))
             self._drop_old(now)
 
-    def look(self, seen: Seen) -> Troubles:
+    def look(self, seen: GroupState) -> FailureHistory:
         """Note what is to be seen of the group now; what `decide` should know of it."""
         now, book = self._clock(), self._book_of(seen.id)
         history = self._histories.get(book, _NOTHING).pruned(self._policy, now=now)
@@ -91,7 +91,7 @@ class TroubleBook:
         if not seen.pods and not seen.holds and seen.lws is None:
             history = _NOTHING  # the group is no more, and will not be again
         self._keep(book, history)
-        return Troubles(now, history, self._refusals(seen, now), self._policy)
+        return FailureHistory(now, history, self._refusals(seen, now), self._policy)
 
     def leaves(self, group: GroupId, actions: Iterable[Action]) -> None:
         """These actions are about to be taken."""
@@ -161,7 +161,7 @@ class TroubleBook:
                 return
             del self._histories[oldest]
 
-    def _refusals(self, seen: Seen, now: float) -> dict[str, float]:
+    def _refusals(self, seen: GroupState, now: float) -> dict[str, float]:
         before = self._refused_since.pop(seen.id, {})
         found = {
             p.uid: before.get(p.uid, now)
@@ -177,6 +177,6 @@ def _domain_of(pod: Pod, holds: Sequence[Hold]) -> DomainName | None:
     return next((h.domain for h in holds if pod.node in h.nodes.values()), None)
 
 
-def _is_whole(seen: Seen) -> bool:
+def _is_whole(seen: GroupState) -> bool:
     bound = [p for p in living_members(seen.pods).values() if p.node is not None]
     return bool(bound) and all(len(bound) == h.size for h in seen.active)

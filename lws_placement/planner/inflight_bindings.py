@@ -22,7 +22,7 @@ _VISIBLE_S = 0.2  # extenders' watches, and a Binding that was under way
 _NO_DEVICES = frozenset({"cpu", "memory", "ephemeral-storage", "pods"})
 
 
-class RacingPods:
+class InflightBindings:
     def __init__(self, api: Api, cache: ClusterCache) -> None:
         self._api = api
         self._cache = cache

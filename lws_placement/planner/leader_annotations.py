@@ -29,7 +29,7 @@ _MOST = 20
 _REMEMBERED = 20_000
 
 
-class LeaderConditions:
+class LeaderAnnotations:
     """`may_write` raises NotLeaderError if this planner has been deposed."""
 
     def __init__(self, api: Api, cache: ClusterCache, *, may_write: Callable[[], None]) -> None:

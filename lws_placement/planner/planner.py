@@ -35,7 +35,7 @@ from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn, turn_of_pods
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.planning.waiting import Questions
+from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.engine.reconcile.actions import (
     Action,
     Blocked,
@@ -50,20 +50,20 @@ from lws_placement.engine.reconcile.actions import (
 )
 from lws_placement.engine.reconcile.decide import decide
 from lws_placement.engine.reconcile.foreign_preemption import decide_for_pod, is_for_pod
-from lws_placement.engine.reconcile.group_state import Seen
+from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.alarms import Alarms
 from lws_placement.planner.asking import Asking
-from lws_placement.planner.assumed_holds import Promises
-from lws_placement.planner.executor import Actor
-from lws_placement.planner.failure_tracker import TroubleBook
+from lws_placement.planner.assumed_holds import AssumedHolds
+from lws_placement.planner.executor import Executor
+from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.foreign_pods import ForeignPods
 from lws_placement.planner.pace import Pace, is_move
-from lws_placement.planner.preplan import Ahead, holds_in
+from lws_placement.planner.preplan import Preplanner, holds_in
 from lws_placement.planner.refresh import Refresh
 from lws_placement.planner.searches import VictimSearches
-from lws_placement.planner.vacant_holds import AbsentGroups
+from lws_placement.planner.vacant_holds import VacantHolds
 from lws_placement.planner.wait_metrics import WaitingGroups
 
 log = logging.getLogger(__name__)
@@ -81,10 +81,10 @@ class Planner:
     def __init__(
         self,
         cache: ClusterCache,
-        actor: Actor,
+        actor: Executor,
         *,
         pace: Pace,
-        troubles: TroubleBook,
+        troubles: FailureTracker,
         plans_ahead: bool = False,
         new_plan_id: Callable[[], str] = lambda: uuid4().hex[:12],
     ) -> None:
@@ -93,19 +93,19 @@ class Planner:
         self._pace = pace
         self._troubles = troubles
         self._plans_ahead = plans_ahead
-        self._ahead = Ahead(cache)
-        self._absent = AbsentGroups(cache)
+        self._ahead = Preplanner(cache)
+        self._absent = VacantHolds(cache)
         self._new_plan_id = new_plan_id
         self._memo = Memo()
         self._tenants = ClusterTenants(cache)
         self._foreign = ForeignPods(cache, self._tenants, new_plan_id=new_plan_id)
         self._searches = VictimSearches()
         self._waiting = WaitingGroups()
-        self._promises = Promises(cache)
+        self._promises = AssumedHolds(cache)
         self._backfill = Backfill(cache.domains)
         self._dirty: set[GroupId] = set()
         self._unsettled: set[GroupId] = set()
-        self._questions = Questions()
+        self._questions = WaitingClasses()
         self._asking = Asking(self._questions, cache.domains, self._memo, again=self._ask_again)
         self._ask = False
         self._refresh = Refresh(self._questions, due=self._refresh_due)
@@ -251,7 +251,7 @@ class Planner:
         if actions or self._troubles.unwritten(group) is not None:
             self._begin(group, actions)
 
-    def _plan_ahead(self, group: GroupId, seen: Seen) -> None:
+    def _plan_ahead(self, group: GroupId, seen: GroupState) -> None:
         with metrics.PLAN_SECONDS.time():
             actions = holds_in(decide(seen, self._cache.domains))
         if actions:
@@ -273,7 +273,7 @@ class Planner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _note(self, group: GroupId, seen: Seen, actions: Sequence[Action]) -> None:
+    def _note(self, group: GroupId, seen: GroupState, actions: Sequence[Action]) -> None:
         self._refresh.discard(group)
         match actions:
             case [Wait(asked=asked)] if asked is not None and self._owns_nothing(seen):
@@ -287,7 +287,7 @@ class Planner:
             self._unsettled.discard(group)
 
     @staticmethod
-    def _owns_nothing(seen: Seen) -> bool:
+    def _owns_nothing(seen: GroupState) -> bool:
         return not seen.holds and not any(p.terminating for p in seen.pods)
 
     def _ask_again(self) -> None:

@@ -24,13 +24,13 @@ from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import MemberInfo, Pod
 from lws_placement.engine.model.workload import LwsInfo
 from lws_placement.engine.reconcile.actions import Action, Pin, WriteHold
-from lws_placement.engine.reconcile.group_state import Seen
+from lws_placement.engine.reconcile.group_state import GroupState
 
 _LAST_PRIORITY = -(2**31)
 _MOST = 1000
 
 
-class Ahead:
+class Preplanner:
     def __init__(self, cache: ClusterCache) -> None:
         self._cache = cache
         self._expected: dict[tuple[str, str], dict[GroupId, int]] = {}
@@ -58,7 +58,7 @@ class Ahead:
         expected = self._as_expected(lws, group, revision)
         return _gated_leader(expected, group, index=index, revision=revision)
 
-    def with_leader(self, seen: Seen, leader: Pod) -> Seen:
+    def with_leader(self, seen: GroupState, leader: Pod) -> GroupState:
         """The group as it will be when its leader has come."""
         revision = leader.member.revision if leader.member is not None else ""
         if seen.lws is None:

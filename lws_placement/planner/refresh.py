@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.planning.waiting import Question, Questions
+from lws_placement.engine.planning.waiting import Question, WaitingClasses
 
 _EVERY_S = 2.0
 _SOME = 50
@@ -19,7 +19,7 @@ _FEW = 4
 class Refresh:
     """`due(groups)`: called a while after `later()`, and again as long as groups are left."""
 
-    def __init__(self, questions: Questions, *, due: Callable[[list[GroupId]], None]) -> None:
+    def __init__(self, questions: WaitingClasses, *, due: Callable[[list[GroupId]], None]) -> None:
         self._questions = questions
         self._due = due
         self._stale: dict[GroupId, None] = {}

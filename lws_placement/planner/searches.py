@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.preemption.search import Nobody
+from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.reconcile.actions import Action, LookAgain, Wait
-from lws_placement.engine.reconcile.group_state import Seen
+from lws_placement.engine.reconcile.group_state import GroupState
 
 _PAUSE = 10.0
 """Times as long as the search took, for each group that is searched for."""
@@ -23,17 +23,17 @@ class VictimSearches:
     """`look` before a group is decided about and `decided` after it, on the event loop."""
 
     def __init__(self) -> None:
-        self._found: dict[GroupId, tuple[float, Nobody]] = {}
+        self._found: dict[GroupId, tuple[float, NoPreemption]] = {}
         """Until when the answer stands."""
         self._begun = 0.0
 
-    def look(self, seen: Seen) -> Seen:
+    def look(self, seen: GroupState) -> GroupState:
         """With the answer that still stands."""
         self._begun = _now()
         until, nobody = self._found.get(seen.id, (0.0, None))
         return replace(seen, nobody=nobody) if self._begun < until else seen
 
-    def decided(self, seen: Seen, actions: Sequence[Action]) -> Sequence[Action]:
+    def decided(self, seen: GroupState, actions: Sequence[Action]) -> Sequence[Action]:
         """The same; a group for which it might have been looked again is looked at later."""
         nobody = next((a.nobody for a in actions if isinstance(a, Wait) and _is_long(a)), None)
         if nobody is None:

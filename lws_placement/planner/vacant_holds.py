@@ -11,23 +11,23 @@ from dataclasses import replace
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import Group, GroupId
-from lws_placement.engine.planning.waiting import Questions
+from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.engine.reconcile.actions import Action, KeepHold, Wait
 from lws_placement.engine.reconcile.foreign_gates import is_held_back
-from lws_placement.engine.reconcile.group_state import Seen, living_members
+from lws_placement.engine.reconcile.group_state import GroupState, living_members
 
 
-class AbsentGroups:
+class VacantHolds:
     def __init__(self, cache: ClusterCache) -> None:
         self._cache = cache
-        self._waiting = Questions()
+        self._waiting = WaitingClasses()
         self._examples: tuple[Group, ...] | None = None
         self._absent: set[GroupId] = set()
 
     def __iter__(self) -> Iterator[GroupId]:
         return iter(self._absent)
 
-    def with_who_waits(self, seen: Seen) -> Seen:
+    def with_who_waits(self, seen: GroupState) -> GroupState:
         """What `decide` should know of others, of a group that holds something and has no pod, or
         none that can run.
         """

@@ -11,7 +11,7 @@ from lws_placement import metrics
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.reconcile.actions import Action, Blocked, Pin, Wait, WriteHold
-from lws_placement.engine.reconcile.group_state import Seen
+from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.metrics import Waiting
 
 
@@ -23,7 +23,7 @@ class WaitingGroups:
         self._since: dict[GroupId, float] = {}
         self._waits: dict[GroupId, Waiting] = {}
 
-    def decided(self, seen: Seen, actions: Sequence[Action]) -> None:
+    def decided(self, seen: GroupState, actions: Sequence[Action]) -> None:
         if not seen.active and any(pod.gated for pod in seen.pods):
             self._since.setdefault(seen.id, self._clock())
         elif not seen.active:

@@ -11,7 +11,7 @@ import time
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import read_once
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.hold_lease import encode_holds
 from lws_placement.inspect.inquiry import Inquiry
 from lws_placement.inspect.overview import overview
@@ -58,7 +58,7 @@ def measure(args, console):
 
 
 def _measure(nodes):
-    api, cache = Pages(_lists(nodes)), ClusterCache(DomainIndex())
+    api, cache = Pages(_lists(nodes)), ClusterCache(TopologyIndex())
     decoding_s = _cpu_s(api.decode)
     reading_s = _cpu_s(lambda: asyncio.run(read_once(api, cache, namespace=OURS)))
     status_s = _cpu_s(lambda: _status(cache))

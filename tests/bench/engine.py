@@ -22,7 +22,7 @@ from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.planning.single_domain import plan_group
 from lws_placement.engine.preemption.search import PreemptionMemo, preempt
 from lws_placement.engine.reconcile.actions import Pin, WriteHold
-from lws_placement.planner.failure_tracker import TroubleBook
+from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 
@@ -203,7 +203,7 @@ class _planning:
     async def __aenter__(self):
         actor = PromptActor(self._cache, self._asks)
         pace = Pace(clock=time.monotonic, hold_s=60)
-        troubles = TroubleBook(self._cache, clock=time.time, policy=Policy())
+        troubles = FailureTracker(self._cache, clock=time.time, policy=Policy())
         planner = Planner(self._cache, actor, pace=pace, troubles=troubles)
         self._task = asyncio.create_task(planner.run())
         await asyncio.sleep(0)

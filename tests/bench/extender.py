@@ -20,7 +20,7 @@ from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
 
 from certs.authority import Names, make
-from lws_placement.cluster.adapters.extender_world import ClusterWorld
+from lws_placement.cluster.adapters.extender_world import ExtenderWorld
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.codec.hold_lease import encode_holds
 from lws_placement.cluster.stores.hold_store import HoldStore
@@ -211,7 +211,7 @@ def _place_groups(cache):
     return leases
 
 
-class _World(ClusterWorld):
+class _World(ExtenderWorld):
     def __init__(self, api, cache):
         store = HoldStore(api, namespace=NAMESPACE, may_write=lambda: None)
         super().__init__(api, cache, mirror=None, store=store)

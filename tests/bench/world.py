@@ -1,13 +1,13 @@
 """A large cluster in the cache, as our watches would have filled it; no API server."""
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_node
 from lws_placement.cluster.codec.pod_requirements import decode_demand
 from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.workload import LwsInfo, Templates
@@ -19,11 +19,13 @@ WHOLE_NODE = decode_demand(a_member(0, 0)["spec"])
 
 
 def a_large_cluster(nodes):
-    cache = ClusterCache(DomainIndex())
+    cache = ClusterCache(TopologyIndex())
     for i in range(nodes):
         cache.domains.put_node(decode_node(a_node(i)))
     templates = Templates(PER_DOMAIN, leader=WHOLE_NODE, worker=WHOLE_NODE)
-    cache.put_lws(LwsInfo(NAMESPACE, "bench", LWS_UID, nodes, Ask(topology=KEY), templates))
+    cache.put_lws(
+        LwsInfo(NAMESPACE, "bench", LWS_UID, nodes, PlacementRequest(topology=KEY), templates)
+    )
     return cache
 
 

@@ -18,10 +18,10 @@ from lws_placement.cluster.cache.informers import (
     PODS_PATH,
     REVISIONS_PATH,
     SETS_PATH,
-    Mirror,
+    Informers,
     read_once,
 )
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.hold_lease import encode_holds
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.controller.informer_cache import Observed
@@ -186,8 +186,8 @@ class Told:
 
 async def take(*events):
     """The cache after all that follows the API server has been told."""
-    api, cache = Told(events), ClusterCache(DomainIndex())
-    mirror = Mirror(api, cache, namespace=OURS)
+    api, cache = Told(events), ClusterCache(TopologyIndex())
+    mirror = Informers(api, cache, namespace=OURS)
     observed = Observed(api, mirror, on_lws=ignore, on_child=ignore, on_pod=ignore)
     tasks = [asyncio.create_task(one.run()) for one in (mirror, observed)]
     done = asyncio.create_task(api.done.wait())
@@ -304,7 +304,7 @@ async def test_a_quantity_of_any_size_ends_nothing_and_the_next_pod_is_told(cpu)
 
 async def test_what_a_follower_raises_keeps_nobody_else_from_being_told():
     api = Told([(PODS_PATH, "ADDED", a_pod("a")), (PODS_PATH, "ADDED", a_pod("b"))])
-    mirror = Mirror(api, ClusterCache(DomainIndex()), namespace=OURS)
+    mirror = Informers(api, ClusterCache(TopologyIndex()), namespace=OURS)
     seen = []
 
     def broken(kind, raw):
@@ -331,7 +331,7 @@ class Listed:
 
 async def test_lists_are_read_on_behind_what_cannot_be_read():
     broken = [None, {}, {"metadata": {"name": "x"}}, {**a_pod("y"), "spec": None}]
-    cache = ClusterCache(DomainIndex())
+    cache = ClusterCache(TopologyIndex())
     await read_once(Listed(*broken, a_pod()), cache, namespace=OURS)
     assert cache.pod("uid-llm-0") is not None
     names = []

@@ -5,7 +5,7 @@ from dataclasses import replace
 from lws_placement import keys
 from lws_placement.cluster.adapters.group_state import observe
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Demand
@@ -62,7 +62,7 @@ class Told:
 
 def a_cache():
     """Group `old` has the domain; `new` waits."""
-    cache = ClusterCache(DomainIndex())
+    cache = ClusterCache(TopologyIndex())
     for key in ("old", "new"):
         cache.put_pod(a_leader(key))
     cache.put_hold(a_hold("old"))

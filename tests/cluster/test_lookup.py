@@ -6,12 +6,12 @@ from types import SimpleNamespace
 from bench.objects import NAMESPACE, a_member, node_name
 from bench.world import a_large_cluster, held
 
-from lws_placement.cluster.adapters.admission_lookup import ClusterLookup
+from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
 
 
 def a_lookup(cache):
     mirror = SimpleNamespace(synced=True)
-    return ClusterLookup(None, cache, mirror=mirror, extender_configured=True)
+    return AdmissionLookup(None, cache, mirror=mirror, extender_configured=True)
 
 
 async def test_a_leader_that_comes_before_its_hold_is_pinned():

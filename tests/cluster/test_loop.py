@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from lws_placement.errors import ApiError, NotLeaderError
-from lws_placement.work_queue import KeyQueue, run_queue
+from lws_placement.work_queue import WorkQueue, run_queue
 
 
 async def test_a_key_that_waits_is_handled_once_and_one_added_meanwhile_again():
-    queue = KeyQueue()
+    queue = WorkQueue()
     seen = []
     third = asyncio.Event()
 
@@ -30,7 +30,7 @@ async def test_a_key_that_waits_is_handled_once_and_one_added_meanwhile_again():
 
 
 async def test_a_failure_is_retried():
-    queue = KeyQueue()
+    queue = WorkQueue()
     tries = []
     done = asyncio.Event()
 
@@ -48,7 +48,7 @@ async def test_a_failure_is_retried():
 
 
 async def test_being_deposed_ends_the_loop():
-    queue = KeyQueue()
+    queue = WorkQueue()
 
     async def handle(key):
         raise NotLeaderError("lapsed")
@@ -60,7 +60,7 @@ async def test_being_deposed_ends_the_loop():
 
 
 async def test_a_key_that_has_failed_ten_thousand_times_is_retried_still():
-    queue = KeyQueue()
+    queue = WorkQueue()
     for _ in range(10_000):
         queue.add("a")
         queue.done(await queue.take(), failed=True)

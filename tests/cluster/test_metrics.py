@@ -9,10 +9,10 @@ from scrape import moved, scrape
 from lws_placement.cluster.adapters.hold_counts import count_figures
 from lws_placement.cluster.api.watch import Watcher
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Occupant
 from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.model.verdicts import NoFit, Reason, Why
 from lws_placement.engine.model.workload import LwsInfo, Templates
@@ -40,13 +40,20 @@ async def test_every_family_is_there_before_anything_happens():
 
 
 async def test_holds_and_domains_are_counted_by_state_while_somebody_leads():
-    index = DomainIndex()
+    index = TopologyIndex()
     cache = ClusterCache(index)
     for name in ("a", "b", "c", "d"):
         a_slice(index, name)
     index.put_occupant("b-0", Occupant("foreign", WHOLE_NODE), owner_uid="")
     cache.put_lws(
-        LwsInfo("ns", "llm", "u", 1, Ask(topology=KEY), Templates(2, WHOLE_NODE, WHOLE_NODE))
+        LwsInfo(
+            "ns",
+            "llm",
+            "u",
+            1,
+            PlacementRequest(topology=KEY),
+            Templates(2, WHOLE_NODE, WHOLE_NODE),
+        )
     )
     cache.put_hold(a_hold("a"))
     cache.put_hold(replace(a_hold("c"), state=HoldState.LEAVING))
@@ -63,7 +70,7 @@ async def test_holds_and_domains_are_counted_by_state_while_somebody_leads():
 async def test_a_group_is_counted_while_it_waits_and_its_wait_when_it_is_placed():
     now = [100.0]
     waiting = WaitingGroups(lambda: now[0])
-    index = DomainIndex()
+    index = TopologyIndex()
     a_slice(index, "a")
     index.put_occupant("a-0", Occupant("foreign", WHOLE_NODE), owner_uid="")
     seen = a_seen(a_member(0))
@@ -91,7 +98,7 @@ async def test_a_deposed_planner_leaves_no_waiting_groups_behind():
     waiting = WaitingGroups()
     start = await scrape()
     seen = a_seen(a_member(0))
-    waiting.decided(seen, decide(seen, DomainIndex()))
+    waiting.decided(seen, decide(seen, TopologyIndex()))
     assert moved(start, await scrape()) == {("lws_placement_waiting_groups", "no_domain"): 1}
     waiting.clear()
     assert moved(start, await scrape()) == {}
@@ -107,12 +114,14 @@ def test_what_a_group_waits_for():
 
 
 def test_keys_in_use_are_those_of_sets_waiting_pods_and_holds():
-    cache = ClusterCache(DomainIndex())
+    cache = ClusterCache(TopologyIndex())
     assert cache.topology_keys() == []
     cache.put_hold(a_hold(domain="a"))
     templates = Templates(2, WHOLE_NODE, WHOLE_NODE)
-    cache.put_lws(LwsInfo("ns", "x", "u", 1, Ask(topology="example.com/rack"), templates))
-    cache.put_lws(LwsInfo("ns", "y", "v", 1, Ask(), templates))
+    cache.put_lws(
+        LwsInfo("ns", "x", "u", 1, PlacementRequest(topology="example.com/rack"), templates)
+    )
+    cache.put_lws(LwsInfo("ns", "y", "v", 1, PlacementRequest(), templates))
     assert cache.topology_keys() == ["example.com/rack", KEY]
     cache.drop_hold(DomainName(KEY, "a"), a_hold("a").group)
     cache.drop_lws("ns", "x")

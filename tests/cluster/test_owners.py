@@ -8,7 +8,7 @@ from lws_placement import keys
 from lws_placement.cluster.adapters.owners import Owners
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.identity import identify
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.model.membership import why_no_member
 from lws_placement.errors import ApiError, NotFoundError
@@ -96,7 +96,7 @@ def orphaned(path, raw):
 
 
 async def owner(pod, objects=None, *, cached=()):
-    cache = ClusterCache(DomainIndex())
+    cache = ClusterCache(TopologyIndex())
     for raw in cached:
         put = cache.put_pod if "spec" in raw else cache.put_stateful_set
         put(raw)
@@ -127,7 +127,7 @@ NO_MEMBERS = {
 @pytest.mark.parametrize("pod", NO_MEMBERS.values(), ids=NO_MEMBERS)
 async def test_labels_alone_make_nobody_a_member_and_nothing_is_asked_for_it(pod):
     api = Api(None)
-    assert await Owners(api, ClusterCache(DomainIndex())).of_member(pod, "ns") is None
+    assert await Owners(api, ClusterCache(TopologyIndex())).of_member(pod, "ns") is None
     assert api.asked == 0
 
 
@@ -174,7 +174,7 @@ async def test_a_leader_without_an_ordinal_is_of_the_set_of_its_deployment():
 
 async def test_a_replica_set_is_asked_for_once():
     api = Api(KEYED)
-    owners = Owners(api, ClusterCache(DomainIndex()))
+    owners = Owners(api, ClusterCache(TopologyIndex()))
     leader = keyed(a_pod(above=("ReplicaSet", "llm-5c9f")))
     for _ in range(3):
         assert (await owners.of_member(leader, "ns")).uid == "LeaderWorkerSet-llm"
@@ -214,7 +214,7 @@ async def test_a_worker_of_a_leader_without_an_ordinal():
 
 async def test_what_cannot_be_read_is_an_error_not_a_no():
     with pytest.raises(ApiError):
-        await Owners(Api(None), ClusterCache(DomainIndex())).of_member(LEADER, "ns")
+        await Owners(Api(None), ClusterCache(TopologyIndex())).of_member(LEADER, "ns")
 
 
 async def test_a_worker_has_the_stamp_of_its_leader_and_none_of_a_foreign_one():
@@ -238,7 +238,7 @@ def test_what_admission_found_outlives_what_it_found_it_by():
 def test_a_pod_that_only_carries_the_labels_keeps_others_out_of_its_domain():
     pod = a_pod(above=("ReplicaSet", "web-1"))
     pod["spec"]["nodeName"] = "n0"
-    cache = ClusterCache(DomainIndex())
+    cache = ClusterCache(TopologyIndex())
     cache.domains.put_node(SimpleNamespace(name="n0", labels={"rack": "r0"}, allocatable={}))
     cache.put_pod(pod)
     assert cache.domains.node_view("n0").groups

@@ -10,12 +10,12 @@ from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.api.eviction import Evictions
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.disruption_budgets import BudgetIndex, decode_budget
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import Operator, Requirement
-from lws_placement.engine.preemption.disruption_budgets import Budget, BudgetName
-from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
+from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
+from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
 from lws_placement.errors import ApiError, ConflictError
 
 
@@ -52,11 +52,13 @@ APP = Requirement("app", Operator.IN, ("x",))
     ("raw", "expected"),
     [
         pytest.param(
-            a_raw_budget(), Budget(BudgetName("ns", "b"), (APP,), 2), id="what is allowed now"
+            a_raw_budget(),
+            DisruptionBudget(BudgetName("ns", "b"), (APP,), 2),
+            id="what is allowed now",
         ),
         pytest.param(
             a_raw_budget(generation=2),
-            Budget(BudgetName("ns", "b"), (APP,), 0),
+            DisruptionBudget(BudgetName("ns", "b"), (APP,), 0),
             id="a status behind the spec allows nothing",
         ),
         pytest.param(
@@ -65,7 +67,7 @@ APP = Requirement("app", Operator.IN, ("x",))
                 status={"currentHealthy": 3, "desiredHealthy": 3},
                 unhealthyPodEvictionPolicy="AlwaysAllow",
             ),
-            Budget(
+            DisruptionBudget(
                 BudgetName("ns", "b"),
                 (Requirement("app", Operator.EXISTS),),
                 2,
@@ -75,7 +77,7 @@ APP = Requirement("app", Operator.IN, ("x",))
             id="expressions and unhealthy pods",
         ),
         pytest.param(
-            a_raw_budget(selector={}), Budget(BudgetName("ns", "b"), (), 2), id="all pods"
+            a_raw_budget(selector={}), DisruptionBudget(BudgetName("ns", "b"), (), 2), id="all pods"
         ),
     ],
 )
@@ -128,12 +130,12 @@ def a_member(rank, **spec):
 )
 def test_whom_a_group_may_have_evicted(specs, outranks):
     pods = tuple(decode_pod(known(a_member(r, **s))) for r, s in enumerate(specs))
-    seen = Seen(GroupId("ns", "llm", "lws-uid", "k"), pods, (), None, {}, "plan")
-    assert Now.of(seen, living_members(pods)).outranks == outranks
+    seen = GroupState(GroupId("ns", "llm", "lws-uid", "k"), pods, (), None, {}, "plan")
+    assert MembersState.of(seen, living_members(pods)).outranks == outranks
 
 
 def test_a_group_without_a_domain_of_its_own_is_known_with_all_its_pods():
-    cache = ClusterCache(DomainIndex())
+    cache = ClusterCache(TopologyIndex())
     for rank, node in enumerate(["a", "b"]):
         cache.put_pod(known(a_member(rank, node=node)))
     cache.put_pod(known(a_raw_pod("foreign", node="a")))

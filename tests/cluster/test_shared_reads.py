@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from lws_placement.cluster.api.coalesced_reads import SharedReads
+from lws_placement.cluster.api.coalesced_reads import CoalescedReads
 from lws_placement.errors import ApiError
 
 
@@ -32,7 +32,7 @@ async def turns():
 
 async def test_who_asks_while_a_read_is_under_way_gets_the_next_one():
     store = Store()
-    reads = SharedReads(store.read, gather_s=0)
+    reads = CoalescedReads(store.read, gather_s=0)
     early = [asyncio.create_task(reads.fetch("a")) for _ in range(2)]
     await turns()
     store.value = "new"
@@ -46,7 +46,7 @@ async def test_who_asks_while_a_read_is_under_way_gets_the_next_one():
 
 async def test_other_keys_do_not_wait():
     store = Store()
-    reads = SharedReads(store.read, gather_s=0)
+    reads = CoalescedReads(store.read, gather_s=0)
     tasks = [asyncio.create_task(reads.fetch(key)) for key in "ab"]
     await turns()
     assert store.reads == 2
@@ -58,7 +58,7 @@ async def test_a_failure_is_told_to_all_and_the_next_one_reads_again():
     store = Store()
     store.value = ApiError("away")
     store.answer.set()
-    reads = SharedReads(store.read, gather_s=0)
+    reads = CoalescedReads(store.read, gather_s=0)
     failed = await asyncio.gather(*(reads.fetch("a") for _ in range(2)), return_exceptions=True)
     assert [type(e) for e in failed] == [ApiError, ApiError]
     store.value = "back"
@@ -67,7 +67,7 @@ async def test_a_failure_is_told_to_all_and_the_next_one_reads_again():
 
 async def test_one_who_gives_up_takes_the_answer_from_nobody():
     store = Store()
-    reads = SharedReads(store.read, gather_s=0)
+    reads = CoalescedReads(store.read, gather_s=0)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await reads.fetch("a")

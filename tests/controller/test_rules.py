@@ -10,7 +10,7 @@ from lws_placement.engine.lws.revision import (
     revision_key,
     same_content,
 )
-from lws_placement.engine.lws.status import GroupState, new_status
+from lws_placement.engine.lws.status import GroupStatus, new_status
 
 P = "leaderworkerset.sigs.k8s.io"
 
@@ -127,7 +127,7 @@ def test_the_worker_set_belongs_to_its_leader_pod_and_starts_at_one():
 
 
 def a_group(index, *, ready=True, revision="r"):
-    return GroupState(index, ready, revision, True, ready, revision)
+    return GroupStatus(index, ready, revision, True, ready, revision)
 
 
 def test_status_goes_from_progressing_to_available_and_keeps_old_words():

@@ -8,11 +8,11 @@ from e2e.resources import path_of
 from e2e.servers import start
 from e2e.stack import LWS
 
-from lws_placement.cluster.adapters.admission_lookup import ClusterLookup
+from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
 from lws_placement.cluster.api.client import connect
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import Mirror
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.informers import Informers
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.admission.pod_gating import Owner, gate_or_pin, stamp
 from lws_placement.errors import ConflictError
 from lws_placement.localcluster.install import NAMESPACE
@@ -72,14 +72,14 @@ def test_a_planner_that_was_stopped_and_continued_writes_nothing(scene):
 async def a_frozen_lookup(scene):
     """What admission asks, over a cache whose watches have ended."""
     api = await connect(str(scene.cluster.kubeconfig))
-    cache = ClusterCache(DomainIndex())
-    mirror = Mirror(api, cache, namespace=NAMESPACE)
+    cache = ClusterCache(TopologyIndex())
+    mirror = Informers(api, cache, namespace=NAMESPACE)
     watching = asyncio.create_task(mirror.run())
     await mirror.wait_synced()
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     await api.close()
-    return ClusterLookup(api, cache, mirror=mirror, extender_configured=True)
+    return AdmissionLookup(api, cache, mirror=mirror, extender_configured=True)
 
 
 async def test_a_pin_from_a_frozen_watch_is_refused_at_bind(scene):

@@ -6,22 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import Ask, Layout
+from lws_placement.engine.model.placement_request import PlacementRequest, TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.reconcile.actions import EndHold, KeepHold
-from lws_placement.engine.reconcile.group_state import Seen
+from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.engine.reconcile.vacant_holds import without_pods
 
 SLICE, RACK = "example.com/slice", "example.com/rack"
 CHIPS = Demand(resources=(("google.com/tpu", 4), ("pods", 1)))
 ABSENT = GroupId("ns", "absent", "uid", "key")
 OTHER = GroupId("ns", "other", "uid-2", "key-2")
-LWS = LwsInfo("ns", "absent", "uid", 1, Ask(topology=SLICE), Templates(2, CHIPS, CHIPS))
+LWS = LwsInfo(
+    "ns", "absent", "uid", 1, PlacementRequest(topology=SLICE), Templates(2, CHIPS, CHIPS)
+)
 HOLD = Hold(
     domain=DomainName(SLICE, "a"),
     group=ABSENT,
@@ -37,9 +39,9 @@ HOLD = Hold(
 )
 
 
-def an_index(*holds: Hold) -> DomainIndex:
+def an_index(*holds: Hold) -> TopologyIndex:
     """Slices a and b of two nodes in one rack."""
-    index = DomainIndex()
+    index = TopologyIndex()
     for value in ("a", "b"):
         for i in range(2):
             labels = {SLICE: value, RACK: "r"}
@@ -49,17 +51,17 @@ def an_index(*holds: Hold) -> DomainIndex:
     return index
 
 
-def a_seen(**fields: object) -> Seen:
-    seen = Seen(ABSENT, (), (HOLD,), LWS, {}, "plan-2", current=frozenset({"r1"}))
+def a_seen(**fields: object) -> GroupState:
+    seen = GroupState(ABSENT, (), (HOLD,), LWS, {}, "plan-2", current=frozenset({"r1"}))
     return replace(seen, **fields)  # type: ignore[arg-type]
 
 
-def who_waits(key: str = SLICE, *, size: int = 2, layout: Layout | None = None) -> Group:
+def who_waits(key: str = SLICE, *, size: int = 2, layout: TopologyRequest | None = None) -> Group:
     members = tuple(Member(rank, CHIPS) for rank in range(size))
     return Group(OTHER, key, members, layout=layout)
 
 
-ANYWHERE = Layout()
+ANYWHERE = TopologyRequest()
 KEPT, ENDS_IN_TIME, ENDS = KeepHold(HOLD), EndHold(HOLD, True), EndHold(HOLD, False)
 
 
@@ -100,7 +102,11 @@ def test_a_domain_is_kept_unless_a_foreign_pod_that_was_refused_would_fit_there(
         pytest.param({"lws": None}, ENDS, id="its set is gone"),
         pytest.param({"lws": replace(LWS, deleting=True)}, ENDS, id="its set is going"),
         pytest.param({"lws": replace(LWS, replicas=0)}, ENDS, id="its set was scaled below it"),
-        pytest.param({"lws": replace(LWS, ask=Ask())}, ENDS, id="its set wants no domain any more"),
+        pytest.param(
+            {"lws": replace(LWS, ask=PlacementRequest())},
+            ENDS,
+            id="its set wants no domain any more",
+        ),
         pytest.param({"yields_to": HOLD}, ENDS, id="it is preempted"),
         pytest.param({"current": frozenset()}, ENDS_IN_TIME, id="its template changed"),
         pytest.param(
@@ -109,7 +115,9 @@ def test_a_domain_is_kept_unless_a_foreign_pod_that_was_refused_would_fit_there(
             id="its size changed",
         ),
         pytest.param(
-            {"lws": replace(LWS, ask=Ask(topology=RACK))}, ENDS_IN_TIME, id="its key changed"
+            {"lws": replace(LWS, ask=PlacementRequest(topology=RACK))},
+            ENDS_IN_TIME,
+            id="its key changed",
         ),
     ],
 )

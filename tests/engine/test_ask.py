@@ -2,7 +2,13 @@
 
 import pytest
 
-from lws_placement.engine.model.placement_request import Ask, Layout, Scope, ask_of, problems_of_ask
+from lws_placement.engine.model.placement_request import (
+    PlacementRequest,
+    Scope,
+    TopologyRequest,
+    ask_of,
+    problems_of_ask,
+)
 
 LWS, OURS = "leaderworkerset.sigs.k8s.io", "lws-placement.dev"
 EXCLUSIVE = {f"{LWS}/exclusive-topology": "rack"}
@@ -17,32 +23,32 @@ EXCLUDED = {f"{LWS}/subgroup-policy-type": "LeaderExcluded"}
         pytest.param(
             SUBGROUPS,
             4,
-            Layout(inner="slice", subgroups=((0, 1), (2, 3))),
+            TopologyRequest(inner="slice", subgroups=((0, 1), (2, 3))),
             id="leader in first",
         ),
         pytest.param(
             SUBGROUPS,
             5,
-            Layout(inner="slice", subgroups=((0, 1, 2), (3, 4))),
+            TopologyRequest(inner="slice", subgroups=((0, 1, 2), (3, 4))),
             id="size - 1 divisible: the leader comes on top",
         ),
         pytest.param(
             SUBGROUPS | EXCLUDED,
             5,
-            Layout(inner="slice", subgroups=((1, 2), (3, 4))),
+            TopologyRequest(inner="slice", subgroups=((1, 2), (3, 4))),
             id="a leader outside of them may be anywhere",
         ),
         pytest.param(
             EXCLUSIVE | SUBGROUPS,
             4,
-            Layout(outer="rack", inner="slice", subgroups=((0, 1), (2, 3))),
+            TopologyRequest(outer="rack", inner="slice", subgroups=((0, 1), (2, 3))),
             id="subgroups inside the group's own domain",
         ),
-        pytest.param({f"{OURS}/gang": "true"}, 4, Layout(), id="a gang takes no domain"),
+        pytest.param({f"{OURS}/gang": "true"}, 4, TopologyRequest(), id="a gang takes no domain"),
         pytest.param(
             EXCLUSIVE | {f"{OURS}/within-topology": "zone"},
             2,
-            Layout(outer="rack", within="zone"),
+            TopologyRequest(outer="rack", within="zone"),
             id="a domain cut off at a region's border",
         ),
     ],
@@ -66,7 +72,7 @@ def test_only_exclusive_groups_claim_anything():
 
 def test_what_slipped_past_admission_counts_as_absent():
     odd = {f"{OURS}/scope": "Galaxy", f"{LWS}/subgroup-size": "many", f"{OURS}/gang": "yes"}
-    assert ask_of(EXCLUSIVE | odd) == Ask(topology="rack")
+    assert ask_of(EXCLUSIVE | odd) == PlacementRequest(topology="rack")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ is used.
 import pytest
 
 from lws_placement.cluster.adapters.backfill import Backfill
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.nodes import Node
-from lws_placement.engine.model.placement_request import Ask, Layout, Scope
+from lws_placement.engine.model.placement_request import PlacementRequest, Scope, TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold, place_of
@@ -24,7 +24,7 @@ RACKS, SLICES = 3, 4
 
 def a_cluster():
     """Racks r0, r1, ... of four slices of one node each."""
-    index = DomainIndex()
+    index = TopologyIndex()
     for r in range(RACKS):
         for s in range(SLICES):
             labels = {SLICE: f"r{r}s{s}", RACK: f"r{r}"}
@@ -145,10 +145,16 @@ def test_a_gang_names_the_nodes_it_would_have():
     index = a_cluster()
     gang = a_group("gang", key="", size=6)
     gang = Group(
-        gang.id, "", gang.members, scope=Scope.NOBODY, layout=Ask(gang=True, within=RACK).layout(6)
+        gang.id,
+        "",
+        gang.members,
+        scope=Scope.NOBODY,
+        layout=PlacementRequest(gang=True, within=RACK).layout(6),
     )
     assert RoomToCome().of(gang, index) == frozenset(), "no rack has six nodes"
-    small = Group(gang.id, "", gang.members[:3], scope=Scope.NOBODY, layout=Layout(within=RACK))
+    small = Group(
+        gang.id, "", gang.members[:3], scope=Scope.NOBODY, layout=TopologyRequest(within=RACK)
+    )
     other = GroupId("ns", "other", "u", "0")
     nodes = {0: "r0s0", 1: "r1s0", 2: "r2s0"}
     demands = dict.fromkeys(nodes, CHIP)
@@ -171,7 +177,7 @@ def test_a_place_is_open_again_when_nobody_waits_for_it(ending):
 
 
 def test_a_place_is_found_however_many_others_with_nobody_in_them_will_not_do():
-    index = DomainIndex()
+    index = TopologyIndex()
     for i in range(100):
         index.put_node(Node(f"cpu{i}", {RACK: f"cpu{i}"}, {"cpu": 64}))
     index.put_node(Node("tpu", {RACK: "tpu", SLICE: "s"}, {"tpu": 1}))

@@ -5,13 +5,13 @@ from itertools import permutations, product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.fit.assignment import take
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
+from lws_placement.engine.model.placement_request import EVERYWHERE, PlacementRequest, Scope
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.verdicts import Placed
@@ -29,19 +29,19 @@ demands = st.builds(
 )
 asks = st.one_of(
     st.builds(
-        lambda **a: Ask(subgroup_topology=SLICE, subgroup_size=2, **a),
+        lambda **a: PlacementRequest(subgroup_topology=SLICE, subgroup_size=2, **a),
         topology=st.sampled_from(["", RACK]),
         leader_excluded=st.booleans(),
         scope=st.sampled_from([Scope.CLUSTER, Scope.NAMESPACE, Scope.LWS]),
         within=st.sampled_from(["", ZONE]),
     ),
     st.builds(
-        lambda **a: Ask(topology=SLICE, **a),
+        lambda **a: PlacementRequest(topology=SLICE, **a),
         scope=st.sampled_from([Scope.CLUSTER, Scope.LWS]),
         within=st.just(ZONE),
     ),
     st.builds(
-        lambda **a: Ask(gang=True, **a),
+        lambda **a: PlacementRequest(gang=True, **a),
         within=st.sampled_from(["", RACK]),
         near=st.sampled_from(["", ZONE]),
     ),
@@ -50,7 +50,7 @@ asks = st.one_of(
 
 @st.composite
 def worlds(draw):
-    index = DomainIndex()
+    index = TopologyIndex()
     for i in range(draw(st.integers(2, 5))):
         labels = {
             SLICE: f"s{draw(st.integers(0, 3))}",

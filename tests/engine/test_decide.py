@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import Demand, MemberInfo, Pod
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.workload import LwsInfo, Templates
@@ -23,7 +23,7 @@ from lws_placement.engine.reconcile.actions import (
     WriteHold,
 )
 from lws_placement.engine.reconcile.decide import decide
-from lws_placement.engine.reconcile.group_state import Seen
+from lws_placement.engine.reconcile.group_state import GroupState
 
 KEY = "example.com/slice"
 GROUP = GroupId("ns", "llm", "lws-uid", "key-0")
@@ -31,7 +31,7 @@ WHOLE_NODE = Demand(resources=(("google.com/tpu", 4), ("pods", 1)))
 SMALL = Demand(resources=(("cpu", 1000), ("pods", 1)))
 
 
-def a_slice(index: DomainIndex, name: str, *, nodes: int = 2, cpu: int = 8000) -> None:
+def a_slice(index: TopologyIndex, name: str, *, nodes: int = 2, cpu: int = 8000) -> None:
     for i in range(nodes):
         index.put_node(
             Node(
@@ -42,8 +42,8 @@ def a_slice(index: DomainIndex, name: str, *, nodes: int = 2, cpu: int = 8000) -
         )
 
 
-def an_index(*slices: str) -> DomainIndex:
-    index = DomainIndex()
+def an_index(*slices: str) -> TopologyIndex:
+    index = TopologyIndex()
     for name in slices:
         a_slice(index, name)
     return index
@@ -59,7 +59,7 @@ def a_member(rank: int, *, demand: Demand = WHOLE_NODE, size: int = 2, **fields:
         rank=rank,
         size=size,
         revision=str(fields.pop("revision", "r1")),
-        ask=Ask(topology=KEY),
+        ask=PlacementRequest(topology=KEY),
         leader_name="llm-0",
     )
     pod = Pod(
@@ -76,10 +76,10 @@ def a_member(rank: int, *, demand: Demand = WHOLE_NODE, size: int = 2, **fields:
     return replace(pod, **fields)  # type: ignore[arg-type]
 
 
-def a_seen(*pods: Pod, holds: tuple[Hold, ...] = (), lws: bool = True, size: int = 2) -> Seen:
+def a_seen(*pods: Pod, holds: tuple[Hold, ...] = (), lws: bool = True, size: int = 2) -> GroupState:
     templates = Templates(size=size, leader=WHOLE_NODE, worker=WHOLE_NODE)
-    info = LwsInfo("ns", "llm", "lws-uid", 1, Ask(topology=KEY), templates)
-    return Seen(
+    info = LwsInfo("ns", "llm", "lws-uid", 1, PlacementRequest(topology=KEY), templates)
+    return GroupState(
         id=GROUP,
         pods=pods,
         holds=holds,
@@ -107,13 +107,13 @@ def a_hold(domain: str = "a", nodes: Mapping[int, str] | None = None, **fields: 
     return replace(hold, **fields)  # type: ignore[arg-type]
 
 
-def held(index: DomainIndex, *holds: Hold) -> tuple[Hold, ...]:
+def held(index: TopologyIndex, *holds: Hold) -> tuple[Hold, ...]:
     for hold in holds:
         index.put_hold(hold)
     return holds
 
 
-def bind(index: DomainIndex, *pods: Pod) -> None:
+def bind(index: TopologyIndex, *pods: Pod) -> None:
     for pod in pods:
         assert pod.node is not None
         index.put_occupant(pod.node, Occupant(pod.uid, pod.demand, GROUP), owner_uid="")

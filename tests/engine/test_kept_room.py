@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement.engine.fit.guard_index import KeptRoom, Shape
+from lws_placement.engine.fit.guard_index import GuardIndex, Shape
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import Node
@@ -35,7 +35,7 @@ asked = st.sampled_from(SHAPES)
 @given(st.lists(st.one_of(changed, asked, st.sampled_from(NAMES)), max_size=30))
 def test_answers_are_those_of_the_nodes_as_they_are(steps):
     nodes, changes = {}, Changes()
-    kept = KeptRoom(changes, nodes.get)
+    kept = GuardIndex(changes, nodes.get)
     for step in steps:
         if isinstance(step, Shape):
             right = {name for name, view in nodes.items() if closed(view, step)}

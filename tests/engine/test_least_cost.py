@@ -10,7 +10,7 @@ from tenants import KEY, Town, a_demand, a_group, a_group_id
 from lws_placement.cluster.cache.occupants import takes_differently
 from lws_placement.engine.model.groups import Occupant
 from lws_placement.engine.model.reservation import HoldState
-from lws_placement.engine.preemption.cost_index import LeastCosts
+from lws_placement.engine.preemption.cost_index import CostIndex
 from lws_placement.engine.preemption.search import preempt
 
 
@@ -66,7 +66,7 @@ CHANGES = [begins_to_go, is_gone, comes, leaves, gives_way]
 @settings(max_examples=500)
 @given(groups, groups, towns(), st.data())
 def test_the_answer_is_that_of_looking_into_every_domain(one, other, town, data):
-    costs = LeastCosts(town.index.domains(KEY))
+    costs = CostIndex(town.index.domains(KEY))
     for _ in range(data.draw(st.integers(1, 5))):
         for group in (one, other):
             domains = town.index.domains(KEY)
@@ -92,7 +92,7 @@ def test_few_domains_are_looked_into_and_only_those_that_changed_once_more():
         for k in range(4):
             town.add_pod(f"p-{i}-{k}", f"d{i:02}-0", priority=k)
     group = a_group(a_demand(gpu=3))
-    costs = LeastCosts(town.index.domains(KEY))
+    costs = CostIndex(town.index.domains(KEY))
     preempt(group, town.index.domains(KEY), town, costs=costs)
     first, town.looks = town.looks, 0
     answer = preempt(group, town.index.domains(KEY), town, costs=costs)

@@ -7,7 +7,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.messages import summarise
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
@@ -134,7 +134,7 @@ def change(index, what, *args):
 @settings(max_examples=300)
 @given(st.data())
 def test_after_any_changes_the_index_answers_as_if_it_were_built_anew(data):
-    index, memo, done, verdicts = DomainIndex(), PlanMemo(), [], []
+    index, memo, done, verdicts = TopologyIndex(), PlanMemo(), [], []
     shapes = data.draw(st.lists(groups(), min_size=1, max_size=2))
     for step in data.draw(st.lists(changes, min_size=1, max_size=25)):
         change(index, *step)
@@ -145,7 +145,7 @@ def test_after_any_changes_the_index_answers_as_if_it_were_built_anew(data):
             avoid=data.draw(st.sampled_from([frozenset(), frozenset({"d0"})])),
             prefer=data.draw(st.sampled_from([(), ("d1",)])),
         )
-        anew = DomainIndex()
+        anew = TopologyIndex()
         for earlier in done:
             change(anew, *earlier)
         plan = plan_group(group, index.domains(KEY), memo=memo)

@@ -12,10 +12,10 @@ from lws_placement.engine.model.pods import PodPhase
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.preemption.search import (
-    Nobody,
+    NoPreemption,
     Preemption,
     PreemptionMemo,
-    WhyNobody,
+    WhyNoPreemption,
     preempt,
 )
 
@@ -69,7 +69,7 @@ def test_nobody_is_evicted_where_it_does_not_help():
     for i in range(4):
         town.add_pod(f"high-{i}", f"a-{i}", gpu=6, priority=1000)
         town.add_pod(f"low-{i}", f"a-{i}", gpu=2)
-    assert preempted(town, FOUR) == Nobody(WhyNobody.NO_HELP)
+    assert preempted(town, FOUR) == NoPreemption(WhyNoPreemption.NO_HELP)
 
 
 def test_only_those_foreign_pods_go_whose_room_is_needed():
@@ -108,30 +108,30 @@ def test_foreign_pods_go_before_a_group_of_the_same_priority():
 def test_an_equal_or_higher_group_bars_its_domain(priority):
     town = Town()
     a_slice_of(town, "a", "other", priority=priority)
-    assert preempted(town, FOUR) == Nobody(WhyNobody.NO_HELP)
+    assert preempted(town, FOUR) == NoPreemption(WhyNoPreemption.NO_HELP)
 
 
 def test_one_member_of_higher_priority_protects_its_group():
     town = Town()
     group = a_slice_of(town, "a", "low", nodes=2)
     town.add_pod("low-2", None, group=group, priority=100)
-    assert preempted(town, ONE) == Nobody(WhyNobody.NO_HELP)
+    assert preempted(town, ONE) == NoPreemption(WhyNoPreemption.NO_HELP)
 
 
 def test_preemption_policy_never_evicts_nobody():
     town = Town()
     a_slice_of(town, "a", "low")
-    assert preempted(town, replace(FOUR, outranks=None)) == Nobody(WhyNobody.NEVER)
+    assert preempted(town, replace(FOUR, outranks=None)) == NoPreemption(WhyNoPreemption.NEVER)
 
 
 def test_a_group_that_is_coming_back_keeps_its_domain():
     town = Town()
     group = a_slice_of(town, "a", "low", nodes=1, terminating=True)
-    assert preempted(town, ONE) == Nobody(WhyNobody.NO_HELP)
+    assert preempted(town, ONE) == NoPreemption(WhyNoPreemption.NO_HELP)
     town.pods.clear()
     town.index.drop_occupant("a-0", "uid-low-0")
     assert town.holds_of(group)
-    assert preempted(town, ONE) == Nobody(WhyNobody.NO_HELP)
+    assert preempted(town, ONE) == NoPreemption(WhyNoPreemption.NO_HELP)
 
 
 def test_nobody_is_evicted_while_a_domain_is_being_left():
@@ -142,7 +142,7 @@ def test_nobody_is_evicted_while_a_domain_is_being_left():
     town.add_pod("leaving-0", "b-0", group=leaving, gpu=8, priority=1000)
     town.hold("b", leaving, state=HoldState.LEAVING)
     domain = DomainName(KEY, "b")
-    assert preempted(town, FOUR) == Nobody(WhyNobody.FREEING, domain)
+    assert preempted(town, FOUR) == NoPreemption(WhyNoPreemption.FREEING, domain)
 
 
 def test_nobody_is_evicted_where_pods_are_going_already():
@@ -151,7 +151,7 @@ def test_nobody_is_evicted_where_pods_are_going_already():
     town.add_pod("low", "a-0")
     town.add_domain("b", gpu=1)
     town.add_pod("going", "b-0", terminating=True, priority=1000)
-    assert preempted(town, ONE) == Nobody(WhyNobody.FREEING, DomainName(KEY, "b"))
+    assert preempted(town, ONE) == NoPreemption(WhyNoPreemption.FREEING, DomainName(KEY, "b"))
 
 
 @pytest.mark.parametrize("owner", ["DaemonSet", "Node"])
@@ -159,7 +159,7 @@ def test_pods_that_would_be_back_at_once_are_not_evicted(owner):
     town = Town()
     town.add_domain("a", gpu=1)
     town.add_pod("agent", "a-0", owner_kind=owner)
-    assert preempted(town, ONE) == Nobody(WhyNobody.NO_HELP)
+    assert preempted(town, ONE) == NoPreemption(WhyNoPreemption.NO_HELP)
 
 
 def test_a_group_without_a_domain_of_its_own_goes_with_its_pods_elsewhere():
@@ -185,7 +185,7 @@ def test_a_group_beside_which_it_may_be_is_left_alone():
     group = replace(ONE, scope=Scope.LWS)
     assert victims(preempted(town, group)) == ["ns/foreign"]
     both = replace(a_group(a_demand(gpu=2)), scope=Scope.LWS)
-    assert preempted(town, both) == Nobody(WhyNobody.NO_HELP)
+    assert preempted(town, both) == NoPreemption(WhyNoPreemption.NO_HELP)
 
 
 def test_a_budget_is_counted_over_all_pods_of_a_victim():
@@ -193,8 +193,8 @@ def test_a_budget_is_counted_over_all_pods_of_a_victim():
     a_slice_of(town, "a", "low")
     town.budgets = [a_budget("one-at-a-time", allowed=1)]
     answer = preempted(town, FOUR)
-    assert answer == Nobody(
-        WhyNobody.BUDGET,
+    assert answer == NoPreemption(
+        WhyNoPreemption.BUDGET,
         DomainName(KEY, "a"),
         "PodDisruptionBudget ns/one-at-a-time allows 1 of 4 evictions",
     )
@@ -236,7 +236,7 @@ def test_a_pod_in_two_budgets_is_never_evicted():
     town.add_pod("low", "a-0")
     town.budgets = [a_budget("b", allowed=9), a_budget("c", allowed=9)]
     answer = preempted(town, ONE)
-    assert answer.why is WhyNobody.BUDGET
+    assert answer.why is WhyNoPreemption.BUDGET
     assert "ns/b and PodDisruptionBudget ns/c" in answer.detail
 
 
@@ -265,13 +265,13 @@ def test_groups_of_one_shape_share_an_answer_until_something_changes():
         return memo.ask(group, town.index.domains(KEY), town)
 
     first = ask(ONE)
-    assert first.why is WhyNobody.BUDGET
+    assert first.why is WhyNoPreemption.BUDGET
     assert ask(replace(ONE, id=a_group_id("another"))) is first
-    assert ask(replace(ONE, outranks=0)) == Nobody(WhyNobody.NO_HELP)
+    assert ask(replace(ONE, outranks=0)) == NoPreemption(WhyNoPreemption.NO_HELP)
     town.budgets = []
     assert isinstance(ask(ONE), Preemption)
     town.add_pod("high", "a-0", priority=1000)
-    assert ask(ONE) == Nobody(WhyNobody.NO_HELP)
+    assert ask(ONE) == NoPreemption(WhyNoPreemption.NO_HELP)
 
 
 def test_answers_are_shared_only_while_no_group_waits_for_a_place():
@@ -286,7 +286,7 @@ def test_answers_are_shared_only_while_no_group_waits_for_a_place():
     assert ask(later) is ask(ONE)
     town.index.await_room(turn_of(ONE), frozenset({"a-0"}))
     assert victims(ask(ONE)) == ["ns/low"]
-    assert ask(later) == Nobody(WhyNobody.NO_HELP)
+    assert ask(later) == NoPreemption(WhyNoPreemption.NO_HELP)
     assert victims(ask(ONE)) == ["ns/low"], "whatever the later group was told"
 
 
@@ -294,7 +294,7 @@ def test_its_own_pods_are_no_victims():
     town = Town()
     town.add_domain("a", gpu=1)
     town.add_pod("urgent-0", "a-0", group=ME)
-    assert preempted(town, ONE) == Nobody(WhyNobody.NO_HELP)
+    assert preempted(town, ONE) == NoPreemption(WhyNoPreemption.NO_HELP)
 
 
 def test_what_preemption_costs_is_said_in_words():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tenants import ME, Town, a_budget, a_demand, a_group, a_group_id
 
 from lws_placement.engine.model.reservation import HoldState
-from lws_placement.engine.preemption.search import Preemption, WhyNobody, preempt
+from lws_placement.engine.preemption.search import Preemption, WhyNoPreemption, preempt
 
 OUTRANKS = 3
 
@@ -147,7 +147,7 @@ def by_brute_force(group, town):
         for must, some, going in sets_of_victims(group, domain, town):
             if not must and not some:
                 if fits_without(group, domain, town, going):
-                    return WhyNobody.FREEING
+                    return WhyNoPreemption.FREEING
                 continue
             cost, everyone = cost_of(must, some, domain, town)
             if not api_lets_go(everyone, town):
@@ -168,8 +168,8 @@ def test_the_victims_are_the_cheapest_that_make_the_group_fit(group, town):
         cost = answer.cost
         mine = (cost.priority, cost.groups, cost.pods, cost.domain, cost.victims)
         assert mine == expected
-    elif answer.why is WhyNobody.FREEING:
-        assert expected is WhyNobody.FREEING
+    elif answer.why is WhyNoPreemption.FREEING:
+        assert expected is WhyNoPreemption.FREEING
     else:
         assert expected is None
 

@@ -6,17 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenants import ME, Town, a_budget, a_demand, a_group_id
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, Member, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import Ask, Scope
+from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.reservation import Hold, HoldState, place_of
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.multi_domain import plan_composed
 from lws_placement.engine.preemption import multi_domain_search as module
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
 from lws_placement.engine.preemption.multi_domain_search import preempt_several
-from lws_placement.engine.preemption.search import Preemption, WhyNobody
+from lws_placement.engine.preemption.search import Preemption, WhyNoPreemption
 from lws_placement.engine.preemption.victims import Victim, as_victim, may_go
 
 SLICE, RACK, ZONE = "example.com/slice", "example.com/rack", "example.com/zone"
@@ -24,15 +24,15 @@ OUTRANKS = 3
 
 asks = st.one_of(
     st.builds(
-        lambda **a: Ask(subgroup_topology=SLICE, subgroup_size=2, **a),
+        lambda **a: PlacementRequest(subgroup_topology=SLICE, subgroup_size=2, **a),
         topology=st.sampled_from(["", "", RACK]),
         leader_excluded=st.booleans(),
         scope=st.sampled_from([Scope.CLUSTER, Scope.LWS]),
         within=st.sampled_from(["", "", ZONE]),
     ),
-    st.builds(lambda: Ask(topology=SLICE, within=ZONE)),
+    st.builds(lambda: PlacementRequest(topology=SLICE, within=ZONE)),
     st.builds(
-        lambda **a: Ask(gang=True, **a),
+        lambda **a: PlacementRequest(gang=True, **a),
         within=st.sampled_from(["", RACK]),
         near=st.sampled_from(["", ZONE]),
     ),
@@ -108,7 +108,7 @@ def world_without(town, victims, *, going):
     uids = {p.uid for v in victims for p in v.pods}
     owners = {*town.groups.values(), *town.holds}
     gone |= {g for g in owners if going and as_victim(g, OUTRANKS, town) is None}
-    index = DomainIndex()
+    index = TopologyIndex()
     for view in town.index.node_views():
         index.put_node(view.node)
     for pod in town.pods.values():
@@ -152,7 +152,7 @@ def cost(victims):
 def by_brute_force(group, town):
     """The least cost; None: no set does it; FREEING: nobody has to go."""
     if fits_without(group, town, ()):
-        return WhyNobody.FREEING
+        return WhyNoPreemption.FREEING
     may = everyone_who_may_go(town)
     sets = chain.from_iterable(combinations(may, n) for n in range(1, len(may) + 1))
     found = (s for s in sets if allowed(town, s) and fits_without(group, town, s))
@@ -166,8 +166,8 @@ def test_the_victims_are_the_cheapest_with_which_the_group_has_a_plan(group, tow
     if isinstance(answer, Preemption):
         assert answer.proven
         assert cost(answer.victims) == expected
-    elif answer.why is WhyNobody.FREEING:
-        assert expected is WhyNobody.FREEING
+    elif answer.why is WhyNoPreemption.FREEING:
+        assert expected is WhyNoPreemption.FREEING
     else:
         assert expected is None
 

@@ -12,7 +12,7 @@ from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
-from lws_placement.engine.planning.waiting import Questions
+from lws_placement.engine.planning.waiting import WaitingClasses
 
 KEY = "example.com/slice"
 
@@ -38,7 +38,7 @@ def place(group, domains, memo):
 
 
 def waiting(*groups):
-    questions = Questions()
+    questions = WaitingClasses()
     for group in groups:
         questions.put(group)
     return questions

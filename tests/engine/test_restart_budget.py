@@ -3,8 +3,8 @@
 import pytest
 
 from lws_placement.engine.lws.restart_budget import (
-    Budget,
-    Note,
+    RestartBudget,
+    RestartRecord,
     budget_of,
     crash_looping,
     decode_notes,
@@ -13,7 +13,7 @@ from lws_placement.engine.lws.restart_budget import (
     note_of,
 )
 
-BUDGET = Budget(restarts=3, first_wait_s=10.0)
+BUDGET = RestartBudget(restarts=3, first_wait_s=10.0)
 
 
 def an_lws(**notes):
@@ -29,7 +29,7 @@ def an_lws(**notes):
         (an_lws(backoff="5"), None),
         (an_lws(budget="many"), None),
         (an_lws(budget="3"), BUDGET),
-        (an_lws(budget="3", backoff="5"), Budget(3, 5.0)),
+        (an_lws(budget="3", backoff="5"), RestartBudget(3, 5.0)),
     ],
 )
 def test_there_is_no_budget_unless_asked_for(lws, budget):
@@ -43,10 +43,10 @@ def test_each_restart_in_a_row_waits_twice_as_long_up_to_five_minutes():
 
 def test_a_leader_that_has_its_note_keeps_it_until_another_comes():
     first = note_of(BUDGET, None, leader="a", revision="r", now_s=100.0)
-    assert first == Note(1, 100.0, "a", "r")
+    assert first == RestartRecord(1, 100.0, "a", "r")
     assert note_of(BUDGET, first, leader="a", revision="r", now_s=500.0) == first
     second = note_of(BUDGET, first, leader="b", revision="r", now_s=101.0)
-    assert second == Note(2, 110.0, "b", "r")
+    assert second == RestartRecord(2, 110.0, "b", "r")
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,17 @@ def test_a_leader_that_has_its_note_keeps_it_until_another_comes():
     ],
 )
 def test_when_a_restart_counts_as_one_in_a_row(revision, now_s, restart):
-    before = Note(2, 100.0, "a", "r")
+    before = RestartRecord(2, 100.0, "a", "r")
     made = note_of(BUDGET, before, leader="b", revision=revision, now_s=now_s)
     assert made.restart == restart
 
 
 def test_it_is_said_which_groups_restart_again_and_again():
-    notes = {"0": Note(1, 0.0, "a", "r"), "2": Note(2, 0.0, "b", "r"), "10": Note(4, 0.0, "c", "r")}
+    notes = {
+        "0": RestartRecord(1, 0.0, "a", "r"),
+        "2": RestartRecord(2, 0.0, "b", "r"),
+        "10": RestartRecord(4, 0.0, "c", "r"),
+    }
     spent = crash_looping(BUDGET, notes, leaders={"10": "c"}, now_s=1.0)
     assert (spent.reason, spent.message) == (
         "RestartBudgetSpent",
@@ -79,9 +83,9 @@ def test_it_is_said_which_groups_restart_again_and_again():
 
 
 def test_when_to_look_again():
-    assert next_look_s({"0": Note(2, 110.0, "a", "r")}, 100.0) == 10.0
-    assert next_look_s({"0": Note(2, 110.0, "a", "r")}, 110.0) == 600.0
-    assert next_look_s({"0": Note(2, 110.0, "a", "r")}, 710.0) is None
+    assert next_look_s({"0": RestartRecord(2, 110.0, "a", "r")}, 100.0) == 10.0
+    assert next_look_s({"0": RestartRecord(2, 110.0, "a", "r")}, 110.0) == 600.0
+    assert next_look_s({"0": RestartRecord(2, 110.0, "a", "r")}, 710.0) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"0": 1}', '{"0": {"restart": 1}}'])
@@ -90,5 +94,5 @@ def test_an_unreadable_annotation_is_no_note(text):
 
 
 def test_notes_survive_the_annotation():
-    notes = {"0": Note(2, 110.5, "a", "r"), "1": Note(1, 1.0, "b", "r")}
+    notes = {"0": RestartRecord(2, 110.5, "a", "r"), "1": RestartRecord(1, 1.0, "b", "r")}
     assert decode_notes(encode_notes(notes)) == notes

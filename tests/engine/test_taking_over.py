@@ -8,7 +8,7 @@ from tenants import KEY, Town, a_budget, a_group_id
 
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import HoldState
-from lws_placement.engine.preemption.search import WhyNobody
+from lws_placement.engine.preemption.search import WhyNoPreemption
 from lws_placement.engine.reconcile.actions import (
     EndHold,
     Evict,
@@ -60,8 +60,8 @@ def test_a_group_that_outranks_another_tries_the_evictions_and_then_claims_the_d
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        pytest.param({"priority": 0}, WhyNobody.NO_HELP, id="of no higher priority"),
-        pytest.param({"preempts": False}, WhyNobody.NEVER, id="preemptionPolicy Never"),
+        pytest.param({"priority": 0}, WhyNoPreemption.NO_HELP, id="of no higher priority"),
+        pytest.param({"preempts": False}, WhyNoPreemption.NEVER, id="preemptionPolicy Never"),
     ],
 )
 def test_a_group_that_must_not_preempt_waits_and_says_why(change, why):

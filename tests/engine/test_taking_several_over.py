@@ -8,17 +8,17 @@ from tenants import KEY, Town, a_group_id
 
 from lws_placement.cluster.cache.preemption_facts import ComingHolds
 from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import Ask, Scope
+from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.reservation import HoldState, place_of
-from lws_placement.engine.preemption.search import WhyNobody
+from lws_placement.engine.preemption.search import WhyNoPreemption
 from lws_placement.engine.reconcile.actions import EndHold, Evict, Pin, TryEvictions, WriteHold
 from lws_placement.engine.reconcile.decide import decide
 from lws_placement.engine.reconcile.foreign_preemption import is_for_pod
 
 LOW = a_group_id("low")
 TPUS = {"google.com/tpu": 4}
-SUBGROUPS = Ask(subgroup_topology=KEY, subgroup_size=2)
-GANG = Ask(gang=True)
+SUBGROUPS = PlacementRequest(subgroup_topology=KEY, subgroup_size=2)
+GANG = PlacementRequest(gang=True)
 
 
 def members(ask, size, **fields):
@@ -78,7 +78,7 @@ def test_a_group_that_would_still_lack_a_domain_evicts_nobody():
     town = Town()
     low_in(town, "a")
     (wait,) = decide(waiting(town), town.index)
-    assert wait.nobody.why is WhyNobody.NO_HELP
+    assert wait.nobody.why is WhyNoPreemption.NO_HELP
 
 
 def test_nobody_goes_for_holds_that_are_not_all_written():

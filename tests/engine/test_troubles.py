@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement.engine.model.failure_history import History, Policy, Troubles
+from lws_placement.engine.model.failure_history import FailureHistory, History, Policy
 from lws_placement.engine.model.nodes import DomainName
 
 A, B = DomainName("rack", "a"), DomainName("rack", "b")
@@ -20,10 +20,10 @@ def after_refusals(times: int) -> History:
 def test_a_domain_that_refused_is_passed_over_for_twice_as_long_each_time() -> None:
     for times, wait_s in ((1, 30), (2, 60), (3, 120), (9, 900)):
         history = after_refusals(times)
-        before = Troubles(1000 + wait_s - 1, history, policy=POLICY)
+        before = FailureHistory(1000 + wait_s - 1, history, policy=POLICY)
         assert before.passed_over == {A: "no volume"}
         assert before.until_retry_s() == 1
-        after = Troubles(1000 + wait_s, history, policy=POLICY)
+        after = FailureHistory(1000 + wait_s, history, policy=POLICY)
         assert after.passed_over == {}
         assert after.until_retry_s() is None
 
@@ -37,7 +37,7 @@ def test_many_pods_of_one_incarnation_are_one_failure() -> None:
     history = History()
     for incarnation in ("one", "one", "two", "two"):
         history = history.with_failure(A, incarnation, now=1000)
-    troubles = Troubles(1001, history, policy=POLICY)
+    troubles = FailureHistory(1001, history, policy=POLICY)
     assert troubles.failures_in(A) == 2
     assert troubles.last_choice == frozenset()
 
@@ -46,9 +46,9 @@ def test_a_domain_is_the_last_choice_until_its_failures_are_older_than_the_windo
     history = History()
     for at in (1000, 1100, 1200):
         history = history.with_failure(A, str(at), now=at)
-    assert Troubles(1200, history, policy=POLICY).last_choice == {A}
-    assert Troubles(1000 + 1799, history, policy=POLICY).last_choice == {A}
-    assert Troubles(1000 + 1800, history, policy=POLICY).last_choice == frozenset()
+    assert FailureHistory(1200, history, policy=POLICY).last_choice == {A}
+    assert FailureHistory(1000 + 1799, history, policy=POLICY).last_choice == {A}
+    assert FailureHistory(1000 + 1800, history, policy=POLICY).last_choice == frozenset()
 
 
 def test_a_refusal_that_is_told_again_of_the_same_plan_is_one() -> None:
@@ -86,8 +86,8 @@ def test_pruning_changes_no_answer(
         else:
             history = history.with_failure(domain, str(number), now=now)
     now += later_s
-    kept = Troubles(now, history.pruned(POLICY, now=now), policy=POLICY)
-    everything = Troubles(now, history, policy=POLICY)
+    kept = FailureHistory(now, history.pruned(POLICY, now=now), policy=POLICY)
+    everything = FailureHistory(now, history, policy=POLICY)
     assert kept.passed_over == everything.passed_over
     assert kept.last_choice == everything.last_choice
     assert kept.until_retry_s() == everything.until_retry_s()

@@ -4,13 +4,13 @@ from engine.test_compose_properties import ME, RACK, SLICE, ZONE, asks, demands
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.fit.assignment import NoMatch
-from lws_placement.engine.fit.index_cache import Rooms
+from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.messages import gist, waiting_note
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import Ask, Scope
+from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold
@@ -30,7 +30,7 @@ EARLIER = GroupId("ns", "other", "uid2", "earlier")
 @st.composite
 def towns(draw):
     """Mostly alike, so that there is more to choose from than a group needs."""
-    index = DomainIndex()
+    index = TopologyIndex()
     slices = draw(st.integers(3, 9))
     crossing = draw(st.booleans())
     for i in range(NODES):
@@ -84,7 +84,7 @@ def things_that_happen(draw, index):
 @settings(max_examples=500)
 @given(towns(), st.lists(large_groups(), min_size=1, max_size=2), st.data())
 def test_the_plan_is_that_of_the_whole_cluster(index, groups, data):
-    rooms = Rooms()
+    rooms = FitIndexCache()
     for _ in range(3):
         things_that_happen(data.draw, index)
         for group in groups:
@@ -110,14 +110,16 @@ def test_a_refusal_is_that_of_the_whole_cluster_word_for_word(index, groups, dat
 
 
 def test_nodes_that_serve_nobody_are_left_out_and_of_many_that_do_a_few_are_looked_at():
-    index = DomainIndex()
+    index = TopologyIndex()
     for i in range(100):
         index.put_node(Node(f"n{i:02}", {SLICE: f"s{i}"}, {"tpu": 1 if i % 2 else 0}))
     members = tuple(Member(rank, Demand((("tpu", 1),))) for rank in range(2))
-    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=Ask(gang=True).layout(2))
-    apart = Group(ME, "", members, layout=Ask(subgroup_topology=SLICE, subgroup_size=1).layout(2))
+    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=PlacementRequest(gang=True).layout(2))
+    apart = Group(
+        ME, "", members, layout=PlacementRequest(subgroup_topology=SLICE, subgroup_size=1).layout(2)
+    )
     for group in gang, apart:
-        part = useful_part(group, index, Rooms())
+        part = useful_part(group, index, FitIndexCache())
         names = {n.node.name for n in part.node_views()}
         assert names <= {f"n{i:02}" for i in range(1, 100, 2)}
         assert len(names) <= 5
@@ -146,7 +148,7 @@ NAMES = [f"n{i:02}" for i in range(NODES)]
 
 def without_groups(index, group):
     """The same nodes and foreign pods; what earlier groups wait for is away."""
-    empty = DomainIndex()
+    empty = TopologyIndex()
     for view in index.node_views():
         empty.put_node(view.node)
         for occupant in index.occupants_on(view.node.name):
@@ -166,9 +168,9 @@ def test_a_refusal_is_not_asked_for_twice_in_one_state(monkeypatch):
         return NoMatch.IMPOSSIBLE
 
     monkeypatch.setattr(placing, "place_composed", counting)
-    index = DomainIndex()
+    index = TopologyIndex()
     members = (Member(0, Demand((("tpu", 1),))),)
-    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=Ask(gang=True).layout(2))
+    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=PlacementRequest(gang=True).layout(2))
     memo = PlanMemo()
     assert not is_room_for(gang, index, memo)
     assert not is_room_for(gang, index, memo)

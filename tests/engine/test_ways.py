@@ -3,13 +3,13 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.preemption.blockers import NoWay, Way, way_into
+from lws_placement.engine.preemption.blockers import Blockers, Infeasible, way_into
 
 KEY = "example.com/slice"
 DOMAIN = DomainName(KEY, "a")
@@ -21,7 +21,7 @@ def tpus(amount):
 
 
 def an_index(nodes):
-    index = DomainIndex()
+    index = TopologyIndex()
     for i in range(nodes):
         index.put_node(Node(f"a-{i}", {KEY: "a"}, {"tpu": 4}))
     return index
@@ -49,7 +49,7 @@ def test_a_domain_that_is_held_is_free_once_its_holder_ends():
     hold(index, OTHER, {0: "a-0", 1: "a-1"})
     put(index, "a-0", "o0", 4, OTHER)
     put(index, "a-1", "o1", 4, OTHER)
-    assert way(index, a_group(2)) == Way(groups=(OTHER,))
+    assert way(index, a_group(2)) == Blockers(groups=(OTHER,))
 
 
 def test_only_foreign_pods_that_are_in_the_way_are_named():
@@ -57,11 +57,11 @@ def test_only_foreign_pods_that_are_in_the_way_are_named():
     put(index, "a-0", "small", 1)
     put(index, "a-0", "large", 3)
     put(index, "a-2", "whole", 4)
-    assert way(index, a_group(1)) == Way()
-    assert way(index, a_group(2)) == Way(pods=("whole",))
-    assert way(index, a_group(3)) == Way(pods=("large", "small", "whole"))
-    assert way(index, a_group(3, amount=1)) == Way()
-    assert way(index, a_group(9, amount=1)) == Way(pods=("small", "whole"))
+    assert way(index, a_group(1)) == Blockers()
+    assert way(index, a_group(2)) == Blockers(pods=("whole",))
+    assert way(index, a_group(3)) == Blockers(pods=("large", "small", "whole"))
+    assert way(index, a_group(3, amount=1)) == Blockers()
+    assert way(index, a_group(9, amount=1)) == Blockers(pods=("small", "whole"))
 
 
 def test_groups_and_foreign_pods_may_both_have_to_end():
@@ -69,12 +69,12 @@ def test_groups_and_foreign_pods_may_both_have_to_end():
     hold(index, OTHER, {0: "a-0"})
     put(index, "a-0", "o0", 4, OTHER)
     put(index, "a-1", "foreign", 2)
-    assert way(index, a_group(2)) == Way(groups=(OTHER,), pods=("foreign",))
+    assert way(index, a_group(2)) == Blockers(groups=(OTHER,), pods=("foreign",))
 
 
 def test_nothing_helps_a_group_that_is_too_large_for_the_domain():
-    assert isinstance(way(an_index(2), a_group(3)), NoWay)
-    assert isinstance(way(an_index(2), a_group(1, amount=5)), NoWay)
+    assert isinstance(way(an_index(2), a_group(3)), Infeasible)
+    assert isinstance(way(an_index(2), a_group(1, amount=5)), Infeasible)
 
 
 @settings(max_examples=200)
@@ -94,8 +94,8 @@ def test_what_is_named_suffices_and_none_of_it_could_stay(pods, size, amount):
         return isinstance(fit_in(group, index.domain_without(DOMAIN, frozenset(uids))), Fit)
 
     match way(index, group):
-        case NoWay():
+        case Infeasible():
             assert not fits_without(f"{n}-{i}" for n in range(3) for i in range(3))
-        case Way(pods=named):
+        case Blockers(pods=named):
             assert fits_without(named)
             assert not any(fits_without(set(named) - {one}) for one in named)

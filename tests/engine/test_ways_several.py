@@ -4,7 +4,7 @@ from engine.test_preempt_several_properties import fits_without, groups, towns
 from hypothesis import given, settings
 from tenants import ME
 
-from lws_placement.engine.preemption.blockers import NoWay, Way
+from lws_placement.engine.preemption.blockers import Blockers, Infeasible
 from lws_placement.engine.preemption.multi_domain_blockers import way_for
 from lws_placement.engine.preemption.victims import Victim
 
@@ -19,14 +19,14 @@ def ended(way, town):
 def everybody(town):
     owners = {*town.groups.values(), *town.holds}
     foreign = [p.uid for p in town.pods.values() if town.goes_with(p) is None]
-    return ended(Way(tuple(sorted(owners)), tuple(foreign)), town)
+    return ended(Blockers(tuple(sorted(owners)), tuple(foreign)), town)
 
 
 @settings(max_examples=300)
 @given(groups(), towns())
 def test_it_would_fit_once_they_end_and_not_while_one_of_them_stays(group, town):
     way = way_for(group, town.index, town)
-    if isinstance(way, NoWay):
+    if isinstance(way, Infeasible):
         assert not fits_without(group, town, everybody(town), going=False)
         return
     assert ME not in way.groups

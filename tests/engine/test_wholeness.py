@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.fit.fragmentation import DomainState, SteeringTable, state_of, steering
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node
@@ -50,7 +50,7 @@ def a_hold(value):
     ids=["at rest", "held", "chips taken", "cpu taken", "a guest", "not ready", "cordoned"],
 )
 def test_what_breaks_a_domain(happens, state):
-    index = DomainIndex()
+    index = TopologyIndex()
     for name in ("n0", "n1"):
         index.put_node(a_node(name, "a"))
     happens(index)
@@ -74,7 +74,7 @@ changes = st.one_of(
 @settings(max_examples=200)
 @given(st.lists(st.lists(changes, max_size=4), max_size=6))
 def test_the_table_knows_what_a_fresh_look_would_find(batches):
-    index = DomainIndex()
+    index = TopologyIndex()
     table = SteeringTable(index.domains(KEY), GUARDED)
     for batch in batches:
         for change in batch:

@@ -8,11 +8,11 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from scrape import moved, scrape
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import Demand, MemberInfo, Pod
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.snapshot import Changes, DomainSet, DomainView, NodeView
@@ -28,7 +28,9 @@ TPU = Demand(resources=(("google.com/tpu", 4), ("pods", 1)))
 
 def a_member(rank=0, *, node=None, demand=TPU, marked=True, revision="r1", size=2):
     name = f"llm-0-{rank}" if rank else "llm-0"
-    info = MemberInfo("gk", "0", "llm", "uid", rank, size, revision, Ask(topology=KEY), "llm-0")
+    info = MemberInfo(
+        "gk", "0", "llm", "uid", rank, size, revision, PlacementRequest(topology=KEY), "llm-0"
+    )
     return Pod("ns", name, f"uid-{rank}", "1", 0.0, demand, node=node, marked=marked, member=info)
 
 
@@ -91,7 +93,7 @@ class World:
                 return view
         bound = [p for p in self.pods.values() if p.node == node]
         room = {"google.com/tpu": self.free + 4 * len(bound), "pods": 110}
-        index = DomainIndex()
+        index = TopologyIndex()
         index.put_node(Node(node, self.node_labels(node), room))
         for pod in bound:
             group, rank = (GROUP, pod.member.rank) if pod.member else (None, None)

@@ -8,7 +8,7 @@ from bench.world import a_large_cluster
 
 from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.reconcile.actions import Pin, WriteHold
-from lws_placement.planner.failure_tracker import TroubleBook
+from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 
@@ -39,7 +39,7 @@ async def test_pins_of_one_group_do_not_wait_for_each_other():
         cache.put_pod(a_member(0, rank))
     actor = Slow(cache, size=4)
     pace = Pace(clock=asyncio.get_running_loop().time, hold_s=0)
-    troubles = TroubleBook(cache, clock=lambda: 0.0, policy=Policy())
+    troubles = FailureTracker(cache, clock=lambda: 0.0, policy=Policy())
     task = asyncio.create_task(Planner(cache, actor, pace=pace, troubles=troubles).run())
     await asyncio.wait_for(actor.all_under_way.wait(), 30)
     assert sorted(actor.pins) == ["bench-0", "bench-0-1", "bench-0-2", "bench-0-3"]

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.model.groups import Occupant
 from lws_placement.engine.model.nodes import Node
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.reconcile.actions import Wait, WriteHold
-from lws_placement.planner.failure_tracker import TroubleBook
+from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 
@@ -74,7 +74,7 @@ def a_pod(name, rank, *, size, priority, second):
 
 
 def a_cluster(asked, shapes):
-    index = DomainIndex()
+    index = TopologyIndex()
     cache = ClusterCache(index)
     for d, (nodes, taken) in enumerate(shapes):
         for n in range(nodes):
@@ -113,7 +113,7 @@ async def plan(asked, shapes):
     """Until every group has a hold or was told that it waits."""
     cache = a_cluster(asked, shapes)
     recorder = Recorder(cache)
-    troubles = TroubleBook(cache, clock=lambda: 0.0, policy=Policy())
+    troubles = FailureTracker(cache, clock=lambda: 0.0, policy=Policy())
     pace = Pace(clock=asyncio.get_running_loop().time, hold_s=0)
     task = asyncio.create_task(Planner(cache, recorder, pace=pace, troubles=troubles).run())
     async with asyncio.timeout(30):

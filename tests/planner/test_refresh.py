@@ -5,9 +5,9 @@ import asyncio
 from virtual_time import run
 
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.placement_request import Ask, Scope
+from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.pods import Demand
-from lws_placement.engine.planning.waiting import Questions
+from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.planner.refresh import Refresh
 
 MANY = 120
@@ -21,7 +21,7 @@ def a_group(number, *, ask, cpu=1):
 
 def told_while_room_keeps_changing(groups, *, seconds):
     """What is due, each time."""
-    questions, batches = Questions(), []
+    questions, batches = WaitingClasses(), []
     for group in groups:
         questions.put(group)
 
@@ -37,14 +37,14 @@ def told_while_room_keeps_changing(groups, *, seconds):
 
 
 def test_with_a_change_every_second_the_last_is_told_again_and_again_as_is_the_first():
-    groups = [a_group(i, ask=Ask(topology="rack")) for i in range(MANY)]
+    groups = [a_group(i, ask=PlacementRequest(topology="rack")) for i in range(MANY)]
     batches = told_while_room_keeps_changing(groups, seconds=30)
     times = [sum(g.id in batch for batch in batches) for g in groups]
     assert min(times) >= 4, "50 every two seconds, 120 in all"
 
 
 def test_of_groups_of_several_domains_only_those_that_ask_the_same_are_told_at_once():
-    gang = Ask(gang=True)
+    gang = PlacementRequest(gang=True)
     assert gang.claims is Scope.NOBODY
     groups = [a_group(i, ask=gang, cpu=1 + i % 3) for i in range(MANY)]
     batches = told_while_room_keeps_changing(groups, seconds=120)

@@ -13,9 +13,9 @@ from virtual_time import run
 from lws_placement import keys
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import read_once
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.stores.failure_store import fetch_troubles
-from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.inspect.inquiry import Inquiry, Standing
 from lws_placement.inspect.run import Simulation
@@ -86,7 +86,7 @@ def test_who_asks_why_a_group_waits_is_told_what_the_planner_remembers():
         cluster = await a_group_that_waits()
         (one,) = await fetch_troubles(cluster.brain.api, namespace=OURS)
         now = one.history.refused[DomainName(KEY, "a")].last_s
-        troubles = {one.group: Troubles(now, one.history)}
+        troubles = {one.group: FailureHistory(now, one.history)}
         answer = Inquiry(cluster.brain.cache, troubles=troubles).about(one.group)
         assert answer.standing is Standing.WAITS
         assert answer.note == cluster.said("WaitingForDomain")[-1]
@@ -101,11 +101,11 @@ def test_who_asks_what_would_become_of_a_set_is_told_what_the_planner_remembers(
     async def story():
         cluster = await a_group_that_waits()
         api = FakeApi(cluster.server)
-        cache = ClusterCache(DomainIndex())
+        cache = ClusterCache(TopologyIndex())
         await read_once(api, cache, namespace=OURS)
         (one,) = await fetch_troubles(api, namespace=OURS)
         now = one.history.refused[DomainName(KEY, "a")].last_s
-        troubles = {one.group: Troubles(now, one.history)}
+        troubles = {one.group: FailureHistory(now, one.history)}
         raw = cluster.server.find("leaderworkersets", "llm") | {"kind": "LeaderWorkerSet"}
         other = {**raw, "metadata": {**raw["metadata"], "name": "other", "uid": "another"}}
         simulation = Simulation(cache, namespace=OURS, now_s=now, troubles=troubles)

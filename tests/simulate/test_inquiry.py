@@ -14,7 +14,7 @@ from lws_placement.cli.reading import leader_problem
 from lws_placement.cluster.api.leader_election import LEADER_LEASE
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import read_once
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.inspect.inquiry import Inquiry, Standing
 from lws_placement.inspect.overview import overview
 from lws_placement.inspect.report import answer_json
@@ -44,7 +44,7 @@ def story(tell):
 
 
 async def read(cluster):
-    cache = ClusterCache(DomainIndex())
+    cache = ClusterCache(TopologyIndex())
     api = FakeApi(cluster.server)
     await read_once(api, cache, namespace=OURS)
     assert api.writes == [], "an answer writes nothing"

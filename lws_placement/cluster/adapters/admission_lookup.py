@@ -12,7 +12,7 @@ from typing import Any
 from lws_placement.cluster.adapters.owners import Owners
 from lws_placement.cluster.api.client import Api, Raw
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import Mirror
+from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.codec.objects import decode_member
 from lws_placement.cluster.codec.pod_requirements import decode_demand
 from lws_placement.engine.admission.pod_gating import Owner, Pin, gates_of_others
@@ -20,16 +20,16 @@ from lws_placement.engine.base.quantities import first_lack
 from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import MemberInfo
-from lws_placement.engine.model.reservation import Promise
+from lws_placement.engine.model.reservation import Reservation
 from lws_placement.engine.reconcile.placement import has_shape, is_away, is_outside
 
 _PLAN_S = 0.3
 _LOOK_S = 0.01
 
 
-class ClusterLookup:
+class AdmissionLookup:
     def __init__(
-        self, api: Api, cache: ClusterCache, *, mirror: Mirror, extender_configured: bool
+        self, api: Api, cache: ClusterCache, *, mirror: Informers, extender_configured: bool
     ) -> None:
         self._owners = Owners(api, cache)
         self._cache = cache
@@ -126,7 +126,7 @@ class ClusterLookup:
             return None
         return Pin(node=node, plan=promise.plan)
 
-    def _has_grown(self, promise: Promise) -> bool:
+    def _has_grown(self, promise: Reservation) -> bool:
         """Will its workers ask for more than is reserved for them? It is planned again first."""
         group, revision = promise.group, promise.revision
         templates = self._cache.templates(group, revision)
@@ -136,7 +136,7 @@ class ClusterLookup:
         ranks = range(1, promise.size) if expected.larger else ()
         return not all(promise.covers(rank, expected.worker) for rank in ranks)
 
-    def _moving(self, promise: Promise) -> bool:
+    def _moving(self, promise: Reservation) -> bool:
         """Does the group still have old pods elsewhere? The planner waits until they are gone."""
         return any(
             pod.node is not None

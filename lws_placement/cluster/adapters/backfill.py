@@ -7,7 +7,7 @@ first in order; when one of them has its room, the next is asked.
 
 from collections.abc import Sequence
 
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.planning.backfill import RoomToCome
@@ -17,7 +17,7 @@ _MOST = 8
 
 
 class Backfill:
-    def __init__(self, domains: DomainIndex) -> None:
+    def __init__(self, domains: TopologyIndex) -> None:
         self._domains = domains
         self._room_to_come = RoomToCome()
 

@@ -5,9 +5,9 @@ on it.
 from collections.abc import Mapping, Sequence
 
 from lws_placement.cluster.api.client import Api, Raw
-from lws_placement.cluster.api.coalesced_reads import SharedReads
+from lws_placement.cluster.api.coalesced_reads import CoalescedReads
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import Mirror
+from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.model.groups import GroupId
@@ -23,14 +23,16 @@ later shares the next read; to wait longer would cost each bind more than a read
 """
 
 
-class ClusterWorld:
+class ExtenderWorld:
     """The extender's world over the mirrored cache and the API server."""
 
-    def __init__(self, api: Api, cache: ClusterCache, *, mirror: Mirror, store: HoldStore) -> None:
+    def __init__(
+        self, api: Api, cache: ClusterCache, *, mirror: Informers, store: HoldStore
+    ) -> None:
         self._api = api
         self._cache = cache
         self._mirror = mirror
-        self._holds = SharedReads(store.fetch, gather_s=_GATHER_S)
+        self._holds = CoalescedReads(store.fetch, gather_s=_GATHER_S)
 
     def ready(self) -> bool:
         return self._mirror.synced

@@ -10,7 +10,7 @@ from lws_placement.cluster.adapters.group_names import name_of
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.preemption.victims import Tenants
-from lws_placement.engine.reconcile.group_state import LeftPlace, Seen
+from lws_placement.engine.reconcile.group_state import GroupState, LeftPlace
 from lws_placement.engine.reconcile.memo import Memo
 
 
@@ -21,7 +21,7 @@ def observe(
     plan_id: str,
     memo: Memo | None = None,
     tenants: Tenants | None = None,
-) -> Seen:
+) -> GroupState:
     """`plan_id`: for a plan that is made of it. `tenants`: who could be evicted for it."""
     pods = tuple(cache.group_pods(group))
     revisions = {p.member.revision for p in pods if p.member is not None}
@@ -33,7 +33,7 @@ def observe(
     }
     holds = tuple(cache.holds_of(group))
     held = {h.revision for h in holds}
-    seen = Seen(
+    seen = GroupState(
         id=group,
         pods=pods,
         holds=holds,
@@ -49,7 +49,7 @@ def observe(
     return _with_its_set(cache, seen) if seen.keyed else seen
 
 
-def _with_its_set(cache: ClusterCache, seen: Seen) -> Seen:
+def _with_its_set(cache: ClusterCache, seen: GroupState) -> GroupState:
     """What a group without an ordinal has to know of the others of its set."""
     if seen.active and not seen.is_over:
         return seen

@@ -8,14 +8,14 @@ from collections import Counter
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.fit.fragmentation import DomainState, state_of
-from lws_placement.metrics import ClusterFigures
+from lws_placement.metrics import HoldCounts
 
 
-def count_figures(cache: ClusterCache, *, guarded: frozenset[str]) -> ClusterFigures:
+def count_figures(cache: ClusterCache, *, guarded: frozenset[str]) -> HoldCounts:
     """Every state of every key in use is there, with 0 if no domain is in it."""
     domains = Counter[tuple[str, DomainState]]()
     for key in cache.topology_keys():
         domains.update({(key, state): 0 for state in DomainState})
         domains.update((key, state_of(view, guarded)) for view in cache.domains.domains(key))
     holds = Counter(hold.state for hold in cache.holds())
-    return ClusterFigures(holds=holds, domains=domains)
+    return HoldCounts(holds=holds, domains=domains)

@@ -13,7 +13,7 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.codec.objects import controlling_owner, decode_member
 from lws_placement.cluster.codec.workloads import notes_for_pods
 from lws_placement.engine.admission.pod_gating import Owner
-from lws_placement.engine.base.lru import Lately
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.membership import LWS, Controller, first_of, leads_on
 from lws_placement.engine.model.pods import MemberInfo
 from lws_placement.errors import ApiError, NotFoundError
@@ -39,7 +39,7 @@ class Owners:
     def __init__(self, api: Api, cache: ClusterCache) -> None:
         self._api = api
         self._cache = cache
-        self._above_replica_sets: Lately[str] = Lately()
+        self._above_replica_sets: LruCache[str] = LruCache()
         """UID of a ReplicaSet -> that of the LeaderWorkerSet above its Deployment: a new ReplicaSet
         comes with each revision, and each makes many leaders.
         """

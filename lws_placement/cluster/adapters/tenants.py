@@ -9,7 +9,7 @@ from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.preemption.disruption_budgets import Budget
+from lws_placement.engine.preemption.disruption_budgets import DisruptionBudget
 
 _SPARED_S = 30.0
 
@@ -61,5 +61,5 @@ class ClusterTenants:
     def holds_of(self, group: GroupId) -> Sequence[Hold]:
         return self._cache.holds_of(group)
 
-    def budgets_of(self, namespace: str) -> Sequence[Budget]:
+    def budgets_of(self, namespace: str) -> Sequence[DisruptionBudget]:
         return self._cache.budgets.of(namespace)

@@ -13,7 +13,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class SharedReads(Generic[K, V]):
+class CoalescedReads(Generic[K, V]):
     """`read(key)` for one event loop. What it raises is raised to all whom it was for."""
 
     def __init__(self, read: Callable[[K], Awaitable[V]], *, gather_s: float) -> None:

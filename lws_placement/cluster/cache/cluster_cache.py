@@ -15,24 +15,24 @@ from lws_placement.cluster.cache.admissions import Admissions
 from lws_placement.cluster.cache.disruption_budgets import BudgetIndex
 from lws_placement.cluster.cache.hold_index import HoldIndex
 from lws_placement.cluster.cache.identity import identify
-from lws_placement.cluster.cache.labelled_pods import SaidPods
+from lws_placement.cluster.cache.labelled_pods import LabelledPods
 from lws_placement.cluster.cache.listener import Listener
 from lws_placement.cluster.cache.occupants import occupant_of, takes_differently
 from lws_placement.cluster.cache.preemption_facts import ComingHolds, Priorities
 from lws_placement.cluster.cache.revisions import Revision, RevisionIndex
-from lws_placement.cluster.cache.topology_index import DomainIndex
+from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.cache.unbound_pods import UnboundPods
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.reservation import Hold, Promise, promises_of
+from lws_placement.engine.model.reservation import Hold, Reservation, promises_of
 from lws_placement.engine.model.workload import LwsInfo, Templates
 
 
 class ClusterCache:
-    def __init__(self, domains: DomainIndex, admissions: Admissions | None = None) -> None:
+    def __init__(self, domains: TopologyIndex, admissions: Admissions | None = None) -> None:
         self.domains = domains
         self.admissions = admissions or Admissions()
         self.budgets = BudgetIndex()
@@ -44,7 +44,7 @@ class ClusterCache:
         self._group_of: dict[str, GroupId] = {}
         self._groups: dict[GroupId, set[str]] = {}
         self._lws: dict[tuple[str, str], LwsInfo] = {}
-        self._said = SaidPods()
+        self._said = LabelledPods()
         self._revisions = RevisionIndex()
         self._stateful_sets: dict[str, Raw] = {}
         self._holds = HoldIndex()
@@ -357,7 +357,7 @@ class ClusterCache:
     def holds_of(self, group: GroupId) -> list[Hold]:
         return self._holds.of(group)
 
-    def promise_of(self, group: GroupId) -> Promise | None:
+    def promise_of(self, group: GroupId) -> Reservation | None:
         """The one promise of the group that counts; None if there is any doubt."""
         found = promises_of(self.holds_of(group))
         return found[0] if len(found) == 1 else None

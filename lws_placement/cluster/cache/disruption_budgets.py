@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from lws_placement.cluster.api.client import Raw
 from lws_placement.cluster.codec.objects import checked_text, checked_texts
 from lws_placement.engine.model.nodes import Operator, Requirement
-from lws_placement.engine.preemption.disruption_budgets import Budget, BudgetName
+from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
 
 
 class BudgetIndex:
     """For one event loop."""
 
     def __init__(self) -> None:
-        self._by_namespace: dict[str, dict[str, Budget]] = {}
+        self._by_namespace: dict[str, dict[str, DisruptionBudget]] = {}
         self.version = 0
         """Grows with every change."""
 
-    def put(self, budget: Budget) -> bool:
+    def put(self, budget: DisruptionBudget) -> bool:
         """Is anything new about it?"""
         known = self._by_namespace.setdefault(budget.id.namespace, {})
         if known.get(budget.id.name) == budget:
@@ -31,17 +31,17 @@ class BudgetIndex:
         if not known:
             self._by_namespace.pop(namespace, None)
 
-    def of(self, namespace: str) -> Sequence[Budget]:
+    def of(self, namespace: str) -> Sequence[DisruptionBudget]:
         """By name."""
         return [budget for _, budget in sorted(self._by_namespace.get(namespace, {}).items())]
 
 
-def decode_budget(raw: Raw) -> Budget:
+def decode_budget(raw: Raw) -> DisruptionBudget:
     """Of a status that is behind its spec nothing is allowed, as the eviction API has it."""
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     current = status.get("observedGeneration", 0) >= meta.get("generation", 0)
     wanted = status.get("desiredHealthy", 0)
-    return Budget(
+    return DisruptionBudget(
         id=BudgetName(checked_text(meta["namespace"]), checked_text(meta["name"])),
         selector=_selector(spec.get("selector")),
         allowed=max(status.get("disruptionsAllowed", 0), 0) if current else 0,

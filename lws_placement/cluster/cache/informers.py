@@ -197,7 +197,7 @@ class Intake:
         self._cache.drop_pod(meta["uid"], version=int(meta.get("resourceVersion") or 0))
 
 
-class Mirror:
+class Informers:
     """Watchers for all that placement needs. `run()` until cancelled; `wait_synced()` before
     deciding.
     """

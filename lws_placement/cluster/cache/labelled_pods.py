@@ -13,7 +13,7 @@ Lws = tuple[str, str]
 """Namespace and name."""
 
 
-class SaidPods:
+class LabelledPods:
     """Puts and drops cost O(1)."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ from lws_placement.engine.model.snapshot import Changes, DomainSet, DomainView, 
 from lws_placement.engine.model.workload import DaemonSetInfo
 
 
-class DomainIndex:
+class TopologyIndex:
     """For one event loop. `headroom` is kept free on every node, in addition to what pods ask
     for.
     """

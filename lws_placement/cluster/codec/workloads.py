@@ -9,7 +9,7 @@ from lws_placement.cluster.codec.pod_requirements import decode_demand
 from lws_placement.engine.admission.pod_gating import gates_of_others
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.fit.extended_resources import extended_resources
-from lws_placement.engine.model.placement_request import Ask, ask_of
+from lws_placement.engine.model.placement_request import PlacementRequest, ask_of
 from lws_placement.engine.model.pods import Demand, Toleration
 from lws_placement.engine.model.workload import DaemonSetInfo, LwsInfo, Templates
 from lws_placement.errors import InvalidObjectError
@@ -73,7 +73,7 @@ def _typed_placement(template: Raw) -> dict[str, str]:
     return found
 
 
-def ask_of_lws(notes: Mapping[str, str], template: Raw) -> Ask:
+def ask_of_lws(notes: Mapping[str, str], template: Raw) -> PlacementRequest:
     """The subgroup's part of it is annotations of the pods alone, made from the spec."""
     notes = {**_typed_placement(template), **{k: v for k, v in notes.items() if v}}
     policy = template.get("subGroupPolicy") or {}

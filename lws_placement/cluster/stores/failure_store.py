@@ -55,7 +55,7 @@ async def fetch_troubles(api: Api, *, namespace: str) -> list[Remembered]:
     return [one for one in found if one is not None]
 
 
-class TroubleStore:
+class FailureStore:
     """`may_write` raises NotLeaderError if this planner has been deposed."""
 
     def __init__(self, api: Api, *, namespace: str, may_write: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ A = TypeVar("A")
 _MOST = 64
 
 
-class Lately(Generic[A]):
+class LruCache(Generic[A]):
     """Of more than `most` (64) the one that was not asked for the longest time is forgotten."""
 
     def __init__(self, most: int | None = None) -> None:

@@ -39,7 +39,7 @@ class Fit:
     left_over: int
 
 
-class RoomIndex:
+class DomainFitIndex:
     """For groups of one shape, none of whose members is bound yet. `as_if`: what is looked at
     instead of a node.
     """

@@ -50,7 +50,7 @@ class _Closed:
     mark: int = 0
 
 
-class KeptRoom:
+class GuardIndex:
     """`changes`: names of nodes of which anything changed; `view_of`: the node as it is now."""
 
     def __init__(self, changes: Changes, view_of: Callable[[NodeName], NodeView | None]) -> None:

@@ -4,14 +4,14 @@ domains and of nodes.
 
 from collections.abc import Callable, Sequence
 
-from lws_placement.engine.base.lru import Lately
-from lws_placement.engine.fit.domain_index import RoomIndex
-from lws_placement.engine.fit.node_index import NodeRoom
+from lws_placement.engine.base.lru import LruCache
+from lws_placement.engine.fit.domain_index import DomainFitIndex
+from lws_placement.engine.fit.node_index import NodeFitIndex
 from lws_placement.engine.model.groups import Group, Member
-from lws_placement.engine.model.snapshot import DomainSet, NodeView, Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainSet, NodeView
 
 
-class Rooms:
+class FitIndexCache:
     """The indexes of the shapes asked about lately. `as_if`: what is looked at instead of a
     node.
     """
@@ -20,24 +20,24 @@ class Rooms:
         self, *, as_if: Callable[[NodeView], NodeView] | None = None, most: int | None = None
     ) -> None:
         self._as_if = as_if
-        self._domains: Lately[RoomIndex] = Lately(most)
-        self._nodes: Lately[NodeRoom] = Lately(most)
+        self._domains: LruCache[DomainFitIndex] = LruCache(most)
+        self._nodes: LruCache[NodeFitIndex] = LruCache(most)
 
-    def of(self, group: Group, domains: DomainSet) -> RoomIndex:
+    def of(self, group: Group, domains: DomainSet) -> DomainFitIndex:
         """Of domains for groups of this shape, in step with them."""
         shape = (group.topology_key, group.demands)
         found = self._domains.get(shape)
         if found is None or found.domains is not domains:
-            found = RoomIndex(group, domains, as_if=self._as_if)
+            found = DomainFitIndex(group, domains, as_if=self._as_if)
             self._domains.put(shape, found)
         found.follow()
         return found
 
-    def of_nodes(self, members: Sequence[Member], views: Views) -> NodeRoom:
+    def of_nodes(self, members: Sequence[Member], views: ClusterSnapshot) -> NodeFitIndex:
         shape = tuple(m.demand for m in members)
         found = self._nodes.get(shape)
         if found is None or found.views is not views:
-            found = NodeRoom(shape, views, as_if=self._as_if)
+            found = NodeFitIndex(shape, views, as_if=self._as_if)
             self._nodes.put(shape, found)
         found.follow()
         return found

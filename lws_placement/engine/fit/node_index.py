@@ -16,7 +16,7 @@ from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Demand
-from lws_placement.engine.model.snapshot import NodeView, Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 
 _FEW = 64
 """Changes that are put in one by one; of more it is cheaper to sort all."""
@@ -25,7 +25,7 @@ Score = Callable[[NodeView], int | None]
 """How much a node is to be preferred, least first; None: it takes no such member."""
 
 
-class NodeRoom:
+class NodeFitIndex:
     """For members with these demands, none of whom is bound. `as_if`: what is looked at instead of
     a node.
     """
@@ -33,7 +33,7 @@ class NodeRoom:
     def __init__(
         self,
         demands: Sequence[Demand],
-        views: Views,
+        views: ClusterSnapshot,
         *,
         as_if: Callable[[NodeView], NodeView] | None = None,
     ) -> None:

@@ -27,7 +27,7 @@ _LONGEST_WAIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RestartBudget:
     restarts: int
     first_wait_s: float
 
@@ -39,7 +39,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class RestartRecord:
     """The latest restart of a group: of this leader, at this time, the so manieth in a row."""
 
     restart: int
@@ -47,38 +47,38 @@ class Note:
     leader: str
     revision: str
 
-    def spent(self, budget: Budget) -> bool:
+    def spent(self, budget: RestartBudget) -> bool:
         return self.restart > budget.restarts
 
 
-Notes = Mapping[str, Note]
+Notes = Mapping[str, RestartRecord]
 """By group index."""
 
 
-def budget_of(lws: Raw) -> Budget | None:
+def budget_of(lws: Raw) -> RestartBudget | None:
     notes = lws["metadata"].get("annotations") or {}
     restarts = whole_number(notes.get(RESTART_BUDGET))
     if restarts is None:
         return None
     wait = whole_number(notes.get(RESTART_BACKOFF_SECONDS))
-    return Budget(restarts, float(wait) if wait is not None else _FIRST_WAIT_S)
+    return RestartBudget(restarts, float(wait) if wait is not None else _FIRST_WAIT_S)
 
 
 def note_of(
-    budget: Budget, before: Note | None, *, leader: str, revision: str, now_s: float
-) -> Note:
+    budget: RestartBudget, before: RestartRecord | None, *, leader: str, revision: str, now_s: float
+) -> RestartRecord:
     """What is to be done about a group in trouble; the note of before, if that says it."""
     if before is not None and before.leader == leader:
         return before
     if before is None or before.revision != revision or now_s - before.at_s > WELL_AFTER_S:
-        return Note(1, now_s, leader, revision)
+        return RestartRecord(1, now_s, leader, revision)
     restart = before.restart + 1
     at_s = max(now_s, before.at_s + budget.wait_s(restart))
-    return Note(restart, at_s, leader, revision)
+    return RestartRecord(restart, at_s, leader, revision)
 
 
 def crash_looping(
-    budget: Budget, notes: Notes, *, leaders: Mapping[str, str], now_s: float
+    budget: RestartBudget, notes: Notes, *, leaders: Mapping[str, str], now_s: float
 ) -> Problem | None:
     """Which groups restart again and again. `leaders`: group index -> UID of its leader."""
     spent = [g for g, n in notes.items() if n.spent(budget) and leaders.get(g) == n.leader]
@@ -103,10 +103,13 @@ def encode_notes(notes: Notes) -> str:
     return json.dumps({group: asdict(note) for group, note in sorted(notes.items())})
 
 
-def decode_notes(text: str) -> dict[str, Note]:
+def decode_notes(text: str) -> dict[str, RestartRecord]:
     """Nothing, if somebody has made the annotation unreadable."""
     try:
-        return {str(group): Note(**fields) for group, fields in json.loads(text or "{}").items()}
+        return {
+            str(group): RestartRecord(**fields)
+            for group, fields in json.loads(text or "{}").items()
+        }
     except (ValueError, TypeError, AttributeError):
         return {}
 

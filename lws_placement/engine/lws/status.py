@@ -26,7 +26,7 @@ _EXCLUDES = {AVAILABLE: (PROGRESSING, UPDATING), PROGRESSING: (AVAILABLE,), UPDA
 
 
 @dataclass(frozen=True, slots=True)
-class GroupState:
+class GroupStatus:
     """What is seen of one group. `workers_*`: of its worker StatefulSet, if it should have one."""
 
     index: int
@@ -58,7 +58,7 @@ def set_is_ready(stateful_set: Raw) -> bool:
 
 
 def new_status(
-    lws: Raw, *, leader_replicas: int, groups: Sequence[GroupState], revision: str, now: str
+    lws: Raw, *, leader_replicas: int, groups: Sequence[GroupStatus], revision: str, now: str
 ) -> Raw:
     """The whole `status`; equal to the old one if nothing changed. `now`: RFC 3339."""
     meta, spec = lws["metadata"], lws["spec"]
@@ -95,7 +95,7 @@ def turned_true(old: Raw, new: Raw) -> Raw | None:
 
 
 def _true_conditions(
-    spec: Raw, groups: Sequence[GroupState], *, revision: str, replicas: int
+    spec: Raw, groups: Sequence[GroupStatus], *, revision: str, replicas: int
 ) -> tuple[str, ...]:
     size = spec["leaderWorkerTemplate"].get("size", 1)
     rolling = (spec.get("rolloutStrategy") or {}).get("rollingUpdateConfiguration") or {}

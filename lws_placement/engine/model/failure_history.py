@@ -123,7 +123,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Troubles:
+class FailureHistory:
     """A group's history as `decide` reads it: at one moment, under one policy."""
 
     now_s: float = 0.0

@@ -7,7 +7,7 @@ from lws_placement.engine.model.nodes import (
     DomainName,
     NodeName,
 )
-from lws_placement.engine.model.placement_request import Layout, Scope
+from lws_placement.engine.model.placement_request import Scope, TopologyRequest
 from lws_placement.engine.model.pods import (
     Demand,
     Rank,
@@ -89,7 +89,7 @@ class Group:
     prefer: tuple[str, ...] = ()
     """Domain values to try first, in this order: where the group's weights are cached."""
     scope: Scope = Scope.CLUSTER
-    layout: Layout | None = None
+    layout: TopologyRequest | None = None
     """How its members are spread over several domains, or over none; None: one domain for all, of
     `topology_key`."""
 

@@ -34,12 +34,12 @@ class Scope(StrEnum):
     CLUSTER = "Cluster"
     NAMESPACE = "Namespace"
     LWS = "LeaderWorkerSet"
-    NOBODY = "Nobody"
+    NOBODY = "NoPreemption"
     """Not a value of the annotation: groups that claim nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TopologyRequest:
     """Where the members of a group go that asks for more than one domain for all.
 
     `outer`: key of the domain around all of them (EVERYWHERE: none). `inner`: key of the domains of
@@ -66,7 +66,7 @@ _BOOLEANS = ("true", "false")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PlacementRequest:
     """`topology`: the group alone in one domain of this key; `subgroup_topology`: each subgroup
     alone in one of its own. `within`, `near`: keys of a region that must, or should, hold all
     members. `gang`: all or none, anywhere.
@@ -101,11 +101,11 @@ class Ask:
         """Topology keys of the domains that it takes."""
         return tuple(k for k in (self.topology, self.subgroup_topology) if k)
 
-    def layout(self, size: int) -> Layout | None:
+    def layout(self, size: int) -> TopologyRequest | None:
         """None: one domain of `topology` for all, and nothing else."""
         if self.topology and not (self.subgroup_topology or self.within or self.near):
             return None
-        return Layout(
+        return TopologyRequest(
             outer=self.topology or EVERYWHERE,
             inner=self.subgroup_topology or EVERYWHERE,
             subgroups=self._subgroups(size) if self.subgroup_topology else (),
@@ -131,11 +131,11 @@ class Ask:
         return tuple(tuple(found[index]) for index in sorted(found))
 
 
-def ask_of(notes: Mapping[str, str]) -> Ask:
+def ask_of(notes: Mapping[str, str]) -> PlacementRequest:
     """From the annotations of a LeaderWorkerSet's pod, or of the pod of another group."""
     subgroup_size = whole_number(notes.get(LWS_SUBGROUP_SIZE), most=MOST_SIZE) or 0
     scope = notes.get(SCOPE)
-    return Ask(
+    return PlacementRequest(
         topology=notes.get(LWS_EXCLUSIVE_TOPOLOGY) or notes.get(GROUP_TOPOLOGY, ""),
         subgroup_topology=notes.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, "") if subgroup_size else "",
         subgroup_size=subgroup_size,

@@ -10,7 +10,7 @@ from enum import StrEnum
 from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.base.keys import GATE
 from lws_placement.engine.model.nodes import Labels, NodeName, NodeTerm
-from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.placement_request import PlacementRequest
 
 Rank = int
 """Position of a member in its group: LeaderWorkerSet's worker index, 0 is the leader."""
@@ -75,7 +75,7 @@ class MemberInfo:
     """UNRANKED for a pod of another kind of group that has no place in it yet."""
     size: int
     revision: str
-    ask: Ask
+    ask: PlacementRequest
     leader_name: str
     """Name of the group's leader pod (the pod's own name for a leader)."""
     foreign: bool = False

@@ -94,7 +94,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class Reservation:
     """All holds of one plan, in order of their domains; all in one state (ACTIVE, unless it is said
     otherwise), none missing.
     """
@@ -145,7 +145,9 @@ class Promise:
         return any(h.covers(rank, demand) for h in self.holds)
 
 
-def promises_of(holds: Iterable[Hold], state: HoldState = HoldState.ACTIVE) -> tuple[Promise, ...]:
+def promises_of(
+    holds: Iterable[Hold], state: HoldState = HoldState.ACTIVE
+) -> tuple[Reservation, ...]:
     """The promises of one group that count, or those that are COMING; holds of a plan that was not
     written to its end, or is being taken back, are in none.
     """
@@ -155,7 +157,7 @@ def promises_of(holds: Iterable[Hold], state: HoldState = HoldState.ACTIVE) -> t
             alone = hold.domain if hold.parts == 1 else None
             plans.setdefault((hold.plan, alone), []).append(hold)
     whole = (found for found in plans.values() if len(found) == found[0].parts)
-    promises = (Promise(tuple(sorted(found, key=lambda h: h.domain))) for found in whole)
+    promises = (Reservation(tuple(sorted(found, key=lambda h: h.domain))) for found in whole)
     return tuple(sorted(promises, key=lambda p: p.holds[0].domain))
 
 

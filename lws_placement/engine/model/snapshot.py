@@ -171,7 +171,7 @@ class DomainSet:
                 del self._owned[owner]
 
 
-class Views(Protocol):
+class ClusterSnapshot(Protocol):
     """Domains and nodes as they are, or as if some pods were gone already."""
 
     def domain(self, domain: DomainName) -> DomainView | None: ...

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import Demand, Rank
 
 
@@ -35,7 +35,7 @@ class LwsInfo:
     name: str
     uid: str
     replicas: int
-    ask: Ask
+    ask: PlacementRequest
     """What its annotations ask of placement."""
     templates: Templates
     notes: Mapping[str, str] = field(default_factory=dict)

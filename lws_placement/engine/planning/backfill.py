@@ -16,16 +16,16 @@ from dataclasses import replace
 from itertools import islice
 
 from lws_placement.engine.base.quantities import plus
-from lws_placement.engine.fit.index_cache import Rooms
+from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.queue_order import earlier_of
-from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.candidates import Whose, useful_nodes
 from lws_placement.engine.planning.multi_domain import place_composed
-from lws_placement.engine.planning.subset import Part
+from lws_placement.engine.planning.subset import SubsetSnapshot
 
 _MOST_TRIES = 64
 _MOST_WAITING = 8
@@ -37,9 +37,9 @@ class RoomToCome:
     """
 
     def __init__(self) -> None:
-        self._rooms = Rooms(as_if=_empty, most=_MOST_WAITING)
+        self._rooms = FitIndexCache(as_if=_empty, most=_MOST_WAITING)
 
-    def of(self, group: Group, views: Views) -> frozenset[NodeName]:
+    def of(self, group: Group, views: ClusterSnapshot) -> frozenset[NodeName]:
         """The nodes that the group waits for; none if no place would serve it even then.
 
         O(places that would serve it) to count who is where.
@@ -56,7 +56,7 @@ class RoomToCome:
         plan = place_composed(wide, _emptied(views, names))
         return _nodes_of(plan, views) if isinstance(plan, Placed) else frozenset()
 
-    def _of_domain(self, group: Group, views: Views) -> frozenset[NodeName]:
+    def _of_domain(self, group: Group, views: ClusterSnapshot) -> frozenset[NodeName]:
         """Of the domain with the fewest groups in it."""
         key = group.topology_key
         domains = views.domains(key)
@@ -77,7 +77,7 @@ def _may_come(group: Group, domain: DomainView) -> bool:
     return domain.name not in group.shun and not earlier_of(group, domain.awaited)
 
 
-def _nodes_of(plan: Placed, views: Views) -> frozenset[NodeName]:
+def _nodes_of(plan: Placed, views: ClusterSnapshot) -> frozenset[NodeName]:
     names = set(plan.nodes.values())
     for domain in (plan.domain, *(d for d, _ in plan.others)):
         view = views.domain(domain) if domain.key else None
@@ -90,13 +90,13 @@ def _empty(node: NodeView) -> NodeView:
     return NodeView(node.node, plus(node.free, node.of_groups), node.ports, awaited=node.awaited)
 
 
-def _emptied(views: Views, names: Iterable[NodeName]) -> "_Emptied":
+def _emptied(views: ClusterSnapshot, names: Iterable[NodeName]) -> "_Emptied":
     views_of = ((name, views.node_view(name)) for name in names)
     nodes = {name: _empty(view) for name, view in views_of if view is not None}
     return _Emptied(views, nodes, matter=nodes.keys())
 
 
-class _Emptied(Part):
+class _Emptied(SubsetSnapshot):
     """Nobody has any of it; earlier groups wait for it as they do."""
 
     def _domain(self, name: DomainName, nodes: Iterable[NodeView]) -> DomainView:

@@ -24,14 +24,14 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from lws_placement.engine.fit.domain_index import RoomIndex
-from lws_placement.engine.fit.index_cache import Rooms
+from lws_placement.engine.fit.domain_index import DomainFitIndex
+from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
-from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView, Views
+from lws_placement.engine.model.placement_request import EVERYWHERE, TopologyRequest
+from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainSet, DomainView, NodeView
 from lws_placement.engine.planning.single_domain import may_have, shut_for
-from lws_placement.engine.planning.subset import Part
+from lws_placement.engine.planning.subset import SubsetSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Whose:
     is_open: Callable[[NodeView], bool]
 
 
-def useful_part(group: Group, views: Views, rooms: Rooms) -> Part:
+def useful_part(group: Group, views: ClusterSnapshot, rooms: FitIndexCache) -> SubsetSnapshot:
     """As things are."""
     is_shut = shut_for(group)
     whose = Whose(lambda domain: may_have(group, domain), lambda node: not is_shut(node))
@@ -51,11 +51,11 @@ def useful_part(group: Group, views: Views, rooms: Rooms) -> Part:
         node = views.node_view(name)
         if node is not None:
             nodes[name] = node
-    return Part(views, nodes, matter=nodes.keys())
+    return SubsetSnapshot(views, nodes, matter=nodes.keys())
 
 
 def useful_nodes(
-    group: Group, views: Views, rooms: Rooms, *, whose: Whose, best: bool = True
+    group: Group, views: ClusterSnapshot, rooms: FitIndexCache, *, whose: Whose, best: bool = True
 ) -> set[NodeName]:
     """`best`: is the very plan wanted that would be made on all nodes? Else any will do."""
     layout = group.layout
@@ -72,7 +72,7 @@ def useful_nodes(
     return found
 
 
-def subgroup_shapes(group: Group, layout: Layout) -> list[tuple[Member, ...]]:
+def subgroup_shapes(group: Group, layout: TopologyRequest) -> list[tuple[Member, ...]]:
     """The members of one subgroup of each shape."""
     found: dict[object, tuple[Member, ...]] = {}
     of = {m.rank: m for m in group.members}
@@ -89,7 +89,13 @@ def part_of(group: Group, key: str, members: Sequence[Member]) -> Group:
 
 class _Looking:
     def __init__(
-        self, group: Group, layout: Layout, views: Views, *, rooms: Rooms, whose: Whose
+        self,
+        group: Group,
+        layout: TopologyRequest,
+        views: ClusterSnapshot,
+        *,
+        rooms: FitIndexCache,
+        whose: Whose,
     ) -> None:
         self._group = group
         self._layout = layout
@@ -125,7 +131,7 @@ class _Looking:
         return {n.node.name for d in domains if d is not None for n in d.nodes}
 
     def _first(
-        self, domains: DomainSet, index: RoomIndex, most: int | None
+        self, domains: DomainSet, index: DomainFitIndex, most: int | None
     ) -> Iterator[DomainView]:
         counts: Counter[Hashable] = Counter()
         for _, value in index.best_first:

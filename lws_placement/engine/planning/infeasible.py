@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.engine.model.groups import Group, Member
-from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
+from lws_placement.engine.model.placement_request import EVERYWHERE, TopologyRequest
 from lws_placement.engine.model.pods import Rank
-from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import NoFit, Placed
 from lws_placement.engine.planning.candidates import part_of, subgroup_shapes, useful_part
 from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.planning.single_domain import PlanMemo, refuse
 
 
-def why_not_composed(group: Group, views: Views, memo: PlanMemo) -> NoFit | None:
+def why_not_composed(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> NoFit | None:
     """For a group that owns nothing and fits nowhere. None: it cannot be told domain by domain."""
     layout = group.layout
     assert layout is not None
@@ -40,13 +40,15 @@ def why_not_composed(group: Group, views: Views, memo: PlanMemo) -> NoFit | None
 
 
 def _refused(
-    group: Group, key: str, members: Sequence[Member], *, views: Views, memo: PlanMemo
+    group: Group, key: str, members: Sequence[Member], *, views: ClusterSnapshot, memo: PlanMemo
 ) -> NoFit:
     part = part_of(group, key, members)
     return refuse(part, memo.rooms.of(part, views.domains(key)))
 
 
-def _hardest(group: Group, layout: Layout, *, views: Views, memo: PlanMemo) -> Sequence[Member]:
+def _hardest(
+    group: Group, layout: TopologyRequest, *, views: ClusterSnapshot, memo: PlanMemo
+) -> Sequence[Member]:
     """The members of the subgroup that fewest domains would take."""
     shapes = subgroup_shapes(group, layout)
     if len(shapes) == 1:
@@ -60,7 +62,7 @@ def _hardest(group: Group, layout: Layout, *, views: Views, memo: PlanMemo) -> S
     return min(shapes, key=takers)
 
 
-def _are_within(key: str, region: str, views: Views) -> bool:
+def _are_within(key: str, region: str, views: ClusterSnapshot) -> bool:
     """Is each of these domains in one region as a whole?"""
     if not region:
         return True

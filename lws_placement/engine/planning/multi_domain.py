@@ -1,7 +1,7 @@
 """Plans for groups that ask for more than one domain for all: subgroups, regions, gangs.
 
-The members of such a group go to several places at once (`placement_request.Layout`). A place is
-decided like any group's domain, by `domain_index.fit_in`; what is added is the choice of a
+The members of such a group go to several places at once (`placement_request.TopologyRequest`). A
+place is decided like any group's domain, by `domain_index.fit_in`; what is added is the choice of a
 different domain for each subgroup, which is a bipartite matching of subgroups and domains, and a
 node for the members that may be anywhere, mostly the leader. That one is fitted to what the
 subgroups leave; if it does not fit there, each node that could take it is tried first and the
@@ -22,7 +22,7 @@ from lws_placement.engine.fit.assignment import NoMatch, match, take
 from lws_placement.engine.fit.domain_index import Fit, fit_in, why_no_room
 from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE, Layout
+from lws_placement.engine.model.placement_request import EVERYWHERE, TopologyRequest
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.reservation import place_of
 from lws_placement.engine.model.snapshot import DomainView, NodeView
@@ -78,7 +78,7 @@ def place_composed(group: Group, views: Where) -> Placed | NoMatch:
     return NoMatch.NOT_PROVEN if unproven else NoMatch.IMPOSSIBLE
 
 
-def _plan(composer: "_Composer", layout: Layout) -> Plan:
+def _plan(composer: "_Composer", layout: TopologyRequest) -> Plan:
     regions = composer.regions()
     if not regions:
         return NoFit(layout.within)
@@ -94,7 +94,7 @@ class _Composer:
     def __init__(
         self,
         group: Group,
-        layout: Layout,
+        layout: TopologyRequest,
         views: Where,
         *,
         instead: Mapping[NodeName, NodeView],

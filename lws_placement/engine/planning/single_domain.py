@@ -14,10 +14,10 @@ both ways give the same answer.
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
-from lws_placement.engine.base.lru import Lately
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.assignment import NoMatch
-from lws_placement.engine.fit.domain_index import Fit, RoomIndex, fit_in, why_no_room
-from lws_placement.engine.fit.index_cache import Rooms
+from lws_placement.engine.fit.domain_index import DomainFitIndex, Fit, fit_in, why_no_room
+from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.fit.refusals import Refusals
 from lws_placement.engine.model.exclusivity import Claim, claim_of, is_opposed, opponents
 from lws_placement.engine.model.groups import Group, GroupId
@@ -39,8 +39,8 @@ class PlanMemo:
     """
 
     def __init__(self) -> None:
-        self.rooms = Rooms()
-        self.composed: Lately[tuple[Hashable, Plan | NoMatch]] = Lately()
+        self.rooms = FitIndexCache()
+        self.composed: LruCache[tuple[Hashable, Plan | NoMatch]] = LruCache()
 
     def free_domains(self, group: Group, domains: DomainSet, *, most: int = 0) -> int:
         """How many domains would take such a group, counted up to `most` if that is given."""
@@ -111,7 +111,7 @@ def _placed(group: Group, chosen: Candidate[Fit]) -> Placed:
     return Placed(DomainName(group.topology_key, chosen.domain), chosen.fit.nodes)
 
 
-def _free(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -> Iterator[str]:
+def _free(group: Group, index: DomainFitIndex, instead: Mapping[str, DomainView]) -> Iterator[str]:
     """Domains that have room and that the group may have, best first."""
     for _, value in index.best_first:
         view = index.domains.get(value)
@@ -119,7 +119,7 @@ def _free(group: Group, index: RoomIndex, instead: Mapping[str, DomainView]) -> 
             yield value
 
 
-def refuse(group: Group, index: RoomIndex, instead: Mapping[str, DomainView] = _NONE) -> NoFit:
+def refuse(group: Group, index: DomainFitIndex, instead: Mapping[str, DomainView] = _NONE) -> NoFit:
     """Why no domain will do, or too few of them will for its subgroups, each with the demands of
     `group`. The verdict is shared by all to whom every domain is somebody else's or nobody's.
     """

@@ -11,17 +11,17 @@ from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.queue_order import Turn
-from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
 
 
-class Part:
+class SubsetSnapshot:
     """The nodes that `matter`, and their domains; `nodes` as they are without the groups that are
     `gone`, those around in the same domains included.
     """
 
     def __init__(
         self,
-        views: Views,
+        views: ClusterSnapshot,
         nodes: Mapping[NodeName, NodeView],
         gone: frozenset[GroupId] = frozenset(),
         *,

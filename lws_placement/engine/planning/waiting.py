@@ -24,7 +24,7 @@ Question = tuple[Hashable, ...]
 """What a group asks for, and from whom it keeps away."""
 
 
-class Questions:
+class WaitingClasses:
     """`put` a group when its plan found no room, `drop` it when that is no longer so."""
 
     def __init__(self) -> None:

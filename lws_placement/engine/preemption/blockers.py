@@ -17,11 +17,11 @@ from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group, GroupId, Occupant
 from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.snapshot import DomainView, Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Blockers:
     """These groups and these foreign pods would have to end; neither: nothing has to."""
 
     groups: tuple[GroupId, ...] = ()
@@ -30,7 +30,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class NoWay:
+class Infeasible:
     """The group would not fit even if nothing else were there."""
 
 
@@ -38,9 +38,9 @@ def way_into(
     group: Group,
     domain: DomainView,
     *,
-    views: Views,
+    views: ClusterSnapshot,
     occupants: Callable[[NodeName], Sequence[Occupant]],
-) -> Way | NoWay:
+) -> Blockers | Infeasible:
     """For a group that wants one domain for all its members."""
     claims = domain.holders | domain.overlapping | domain.occupants
     ending = tuple(sorted(opponents(claim_of(group), claims)))
@@ -58,11 +58,11 @@ def way_into(
         return view is not None and isinstance(fit_in(group, view), Fit)
 
     if fits_without(frozenset()):
-        return Way(ending)
+        return Blockers(ending)
     away = frozenset(uid for uids in foreign.values() for uid in uids)
     if not fits_without(away):
-        return NoWay()
-    return Way(ending, tuple(sorted(_fewest(foreign, fits_without))))
+        return Infeasible()
+    return Blockers(ending, tuple(sorted(_fewest(foreign, fits_without))))
 
 
 def _fewest(
@@ -80,7 +80,9 @@ def _fewest(
     return away
 
 
-def _without(domain: DomainName, uids: frozenset[str], *, views: Views) -> DomainView | None:
+def _without(
+    domain: DomainName, uids: frozenset[str], *, views: ClusterSnapshot
+) -> DomainView | None:
     return views.domain_without(domain, uids) if uids else views.domain(domain)
 
 

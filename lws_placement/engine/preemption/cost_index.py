@@ -76,7 +76,7 @@ class _Shape:
     of: dict[str, Bound] = field(default_factory=dict)
 
 
-class LeastCosts:
+class CostIndex:
     """For groups that own nothing and are alone in the whole cluster."""
 
     def __init__(self, domains: DomainSet) -> None:

@@ -29,7 +29,7 @@ class BudgetName:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class DisruptionBudget:
     """A PodDisruptionBudget as its status has it now."""
 
     id: BudgetName
@@ -49,7 +49,7 @@ class Budget:
         return all(meets(labels, requirement) for requirement in self.selector)
 
 
-BudgetsOf = Callable[[str], Iterable[Budget]]
+BudgetsOf = Callable[[str], Iterable[DisruptionBudget]]
 """Namespace -> its budgets, in order of name."""
 
 
@@ -71,7 +71,7 @@ def why_not_evicted(pods: Iterable[Pod], budgets_of: BudgetsOf) -> str:
     return ""
 
 
-def budgets_asked(pod: Pod, budgets_of: BudgetsOf) -> Sequence[Budget]:
+def budgets_asked(pod: Pod, budgets_of: BudgetsOf) -> Sequence[DisruptionBudget]:
     """The budgets that have a say in the pod's eviction; each counts it as one disruption."""
     if pod.terminating or pod.finished or pod.phase is PodPhase.PENDING:
         return ()

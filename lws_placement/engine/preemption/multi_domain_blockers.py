@@ -12,18 +12,22 @@ from dataclasses import dataclass, replace
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.snapshot import Views
-from lws_placement.engine.preemption.blockers import NoWay, Way
-from lws_placement.engine.preemption.disruption_budgets import Budget
+from lws_placement.engine.model.snapshot import ClusterSnapshot
+from lws_placement.engine.preemption.blockers import Blockers, Infeasible
+from lws_placement.engine.preemption.disruption_budgets import DisruptionBudget
 from lws_placement.engine.preemption.multi_domain_search import TRIALS, Search
-from lws_placement.engine.preemption.search import Preemption, WhyNobody
+from lws_placement.engine.preemption.search import Preemption, WhyNoPreemption
 from lws_placement.engine.preemption.simulation import Clearing
 from lws_placement.engine.preemption.victims import Barred, Tenants, Victim
 
 
 def way_for(
-    group: Group, views: Views, tenants: Tenants, *, only: frozenset[NodeName] | None = None
-) -> Way | NoWay:
+    group: Group,
+    views: ClusterSnapshot,
+    tenants: Tenants,
+    *,
+    only: frozenset[NodeName] | None = None,
+) -> Blockers | Infeasible:
     """`only`: on no other nodes."""
     who = _Anybody(group.id, tenants)
     # What kube-scheduler refused there lately is told elsewhere; here it is about room.
@@ -33,8 +37,8 @@ def way_for(
     if isinstance(answer, Preemption):
         groups = (v.group for v in answer.victims if v.group is not None)
         pods = (v.pods[0].uid for v in answer.victims if v.group is None)
-        return Way(tuple(sorted(groups)), tuple(sorted(pods)))
-    return Way() if answer.why is WhyNobody.FREEING else NoWay()
+        return Blockers(tuple(sorted(groups)), tuple(sorted(pods)))
+    return Blockers() if answer.why is WhyNoPreemption.FREEING else Infeasible()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +59,5 @@ class _Anybody:
             return None
         return Victim(0, (pod,)) if group is None else Barred("is its group's")
 
-    def budgets_of(self, namespace: str) -> Iterable[Budget]:
+    def budgets_of(self, namespace: str) -> Iterable[DisruptionBudget]:
         return ()

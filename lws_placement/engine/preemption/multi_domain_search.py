@@ -31,12 +31,17 @@ from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
-from lws_placement.engine.preemption.reprieve import Sparing, Victims
-from lws_placement.engine.preemption.search import Nobody, Preemption, WhyNobody, in_order
+from lws_placement.engine.preemption.reprieve import Reprieve, Victims
+from lws_placement.engine.preemption.search import (
+    NoPreemption,
+    Preemption,
+    WhyNoPreemption,
+    in_order,
+)
 from lws_placement.engine.preemption.simulation import Clearing
 from lws_placement.engine.preemption.victims import (
     Barred,
@@ -56,17 +61,17 @@ _MANY = 256
 
 def preempt_several(
     group: Group,
-    views: Views,
+    views: ClusterSnapshot,
     tenants: Tenants,
     *,
     only: frozenset[NodeName] | None = None,
     trials: int = TRIALS,
-) -> Preemption | Nobody:
+) -> Preemption | NoPreemption:
     """For a group none of whose members is bound and that fits nowhere as things are. `only`: on no
     other nodes. Equal inputs give equal answers.
     """
     if group.outranks is None:
-        return Nobody(WhyNobody.NEVER)
+        return NoPreemption(WhyNoPreemption.NEVER)
     who = _Outranked(group.outranks, tenants)
     clearing = Clearing(group, views, tenants, who=who, only=only)
     return Search(group, clearing, tenants, views=views, trials=trials).run()
@@ -95,7 +100,13 @@ class Search:
     """Among those who may go. `budgets`: these say who may not."""
 
     def __init__(
-        self, group: Group, clearing: Clearing, budgets: Budgets, *, views: Views, trials: int
+        self,
+        group: Group,
+        clearing: Clearing,
+        budgets: Budgets,
+        *,
+        views: ClusterSnapshot,
+        trials: int,
     ) -> None:
         self._group = group
         self._clearing = clearing
@@ -105,16 +116,16 @@ class Search:
         self._proven = True
         self._lets_go: dict[VictimKey, bool] = {}
 
-    def run(self) -> Preemption | Nobody:
+    def run(self) -> Preemption | NoPreemption:
         free = self._place(())
         if isinstance(free, Placed):
             domain = free.domain if free.domain.key != EVERYWHERE else None
-            return Nobody(WhyNobody.FREEING, domain)
+            return NoPreemption(WhyNoPreemption.FREEING, domain)
         may = sorted(self._clearing.may, key=lambda v: (v.priority, v.name))
         levels = sorted({v.priority for v in may})
         span = range(len(levels))
         first = _first(span, lambda i: self._enough(_upto(may, levels[i])) is not None)
-        refusal = Nobody(WhyNobody.NO_HELP)
+        refusal = NoPreemption(WhyNoPreemption.NO_HELP)
         for level in levels[first:]:
             chosen = self._fewest(self._allowed(_upto(may, level)))
             placed = self._place(chosen) if chosen else None
@@ -125,9 +136,9 @@ class Search:
             refusal = self._forbidden(_upto(may, level))
         return refusal
 
-    def _forbidden(self, may: Sequence[Victim]) -> Nobody:
+    def _forbidden(self, may: Sequence[Victim]) -> NoPreemption:
         there = self._where_the_plan_is(may)
-        return Nobody(WhyNobody.BUDGET, None, self._why_not_evicted(there))
+        return NoPreemption(WhyNoPreemption.BUDGET, None, self._why_not_evicted(there))
 
     def _allowed(self, victims: Sequence[Victim]) -> Sequence[Victim]:
         for victim in victims:
@@ -140,7 +151,7 @@ class Search:
         if enough is None:
             return None
         self._proven &= len(pool) <= _EXACT
-        sparing = Sparing(
+        sparing = Reprieve(
             fits=self._fits,
             allowed=lambda victims: not self._why_not_evicted(victims),
             alike=lambda victim: kind_of(victim, self._budgets),

@@ -15,7 +15,7 @@ from lws_placement.engine.preemption.victims import Victim
 Victims = tuple[Victim, ...]
 
 
-class Sparing:
+class Reprieve:
     """`fits`: does it do to evict these? `allowed`: do budgets let them go all together? `alike`:
     equal for victims between which nothing but the name can tell.
     """

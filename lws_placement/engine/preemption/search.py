@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
-from lws_placement.engine.base.lru import Lately
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit.assignment import NoMatch, match
 from lws_placement.engine.model.groups import Group, GroupId
@@ -30,9 +30,9 @@ from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import HostPort, Pod, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
-from lws_placement.engine.preemption.cost_index import Bound, LeastCosts
+from lws_placement.engine.preemption.cost_index import Bound, CostIndex
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
-from lws_placement.engine.preemption.reprieve import Sparing, Victims
+from lws_placement.engine.preemption.reprieve import Reprieve, Victims
 from lws_placement.engine.preemption.victims import (
     Barred,
     Bystanders,
@@ -77,7 +77,7 @@ class Preemption:
         return replace(_least(self.victims, self.domain.value), victims=names)
 
 
-class WhyNobody(StrEnum):
+class WhyNoPreemption(StrEnum):
     """Why nobody is evicted for a group; the text follows "preempts nobody: "."""
 
     NEVER = "its preemptionPolicy is Never"
@@ -87,12 +87,12 @@ class WhyNobody(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Nobody:
+class NoPreemption:
     """Nobody is to be evicted. `domain`: for FREEING and BUDGET, of which domain that is said;
     `detail`: the budget.
     """
 
-    why: WhyNobody
+    why: WhyNoPreemption
     domain: DomainName | None = None
     detail: str = ""
 
@@ -103,15 +103,15 @@ def preempt(
     tenants: Tenants,
     *,
     trials: int = TRIALS,
-    costs: LeastCosts | None = None,
-) -> Preemption | Nobody:
+    costs: CostIndex | None = None,
+) -> Preemption | NoPreemption:
     """For a group none of whose members is bound and that fits in none of the domains as they are.
     `costs`: of the same domains; without them every domain is looked into.
 
     Equal inputs give equal answers.
     """
     if group.outranks is None:
-        return Nobody(WhyNobody.NEVER)
+        return NoPreemption(WhyNoPreemption.NEVER)
     looked_into: Iterable[DomainView] = domains
     bounded: Iterator[tuple[Bound, DomainView]] = iter(())
     if costs is not None:
@@ -127,7 +127,7 @@ def preempt(
         elif domain.least is not None:
             worth.append((domain.least, domain))
     if free:
-        return Nobody(WhyNobody.FREEING, min(free))
+        return NoPreemption(WhyNoPreemption.FREEING, min(free))
     more = (
         (Cost(*bound, ()), _domain_of(group, view, tenants, trials=trials))
         for bound, view in bounded
@@ -156,10 +156,10 @@ class PreemptionMemo:
     """
 
     def __init__(self) -> None:
-        self._known: Lately[tuple[Hashable, Preemption | Nobody]] = Lately()
-        self._costs: dict[str, LeastCosts] = {}
+        self._known: LruCache[tuple[Hashable, Preemption | NoPreemption]] = LruCache()
+        self._costs: dict[str, CostIndex] = {}
 
-    def ask(self, group: Group, domains: DomainSet, tenants: Tenants) -> Preemption | Nobody:
+    def ask(self, group: Group, domains: DomainSet, tenants: Tenants) -> Preemption | NoPreemption:
         if domains.has_owner(group.id):
             return preempt(group, domains, tenants)
         common = group.scope is Scope.CLUSTER
@@ -173,17 +173,17 @@ class PreemptionMemo:
             self._known.put(question, known)
         return known[1]
 
-    def _costs_in(self, key: str, domains: DomainSet) -> LeastCosts:
+    def _costs_in(self, key: str, domains: DomainSet) -> CostIndex:
         found = self._costs.get(key)
         if found is None or found.domains is not domains:
-            found = self._costs[key] = LeastCosts(domains)
+            found = self._costs[key] = CostIndex(domains)
         return found
 
 
-def _cheapest(worth: Iterable[tuple[Cost, "_Domain | None"]]) -> Preemption | Nobody:
+def _cheapest(worth: Iterable[tuple[Cost, "_Domain | None"]]) -> Preemption | NoPreemption:
     """`worth`: with what each costs at least, the least first."""
     best: Preemption | None = None
-    refused: list[tuple[Cost, Nobody]] = []
+    refused: list[tuple[Cost, NoPreemption]] = []
     proven = True
     for least, domain in worth:
         if best is not None and least > best.cost:
@@ -194,11 +194,11 @@ def _cheapest(worth: Iterable[tuple[Cost, "_Domain | None"]]) -> Preemption | No
         proven &= domain.proven
         if isinstance(answer, Preemption):
             best = answer if best is None or answer.cost < best.cost else best
-        elif answer.why is not WhyNobody.NO_HELP:
+        elif answer.why is not WhyNoPreemption.NO_HELP:
             refused.append((domain.least, answer))
     if best is not None:
         return replace(best, proven=proven)
-    return min(refused, key=_by_cost)[1] if refused else Nobody(WhyNobody.NO_HELP)
+    return min(refused, key=_by_cost)[1] if refused else NoPreemption(WhyNoPreemption.NO_HELP)
 
 
 def _least(victims: Sequence[Victim], domain: str) -> Cost:
@@ -252,8 +252,8 @@ class _Domain:
         """Do those who are going anyway make room enough?"""
         return not self._way.must and self._fits(())
 
-    def search(self) -> Preemption | Nobody:
-        must, refusal = self._way.must, Nobody(WhyNobody.NO_HELP)
+    def search(self) -> Preemption | NoPreemption:
+        must, refusal = self._way.must, NoPreemption(WhyNoPreemption.NO_HELP)
         for may in self._levels():
             if not self._fits((*must, *may)):
                 continue
@@ -264,7 +264,7 @@ class _Domain:
                 assert not isinstance(nodes, NoMatch)  # it was tried before
                 return Preemption(self._name, nodes, in_order(victims))
             detail = self._why_not_evicted((*must, *may))
-            refusal = Nobody(WhyNobody.BUDGET, self._name, detail)
+            refusal = NoPreemption(WhyNoPreemption.BUDGET, self._name, detail)
         return refusal
 
     def _levels(self) -> Iterator[Victims]:
@@ -277,7 +277,7 @@ class _Domain:
 
     def _fewest(self, may: Victims) -> Victims | None:
         must = self._way.must
-        sparing = Sparing(
+        sparing = Reprieve(
             fits=lambda victims: self._fits((*must, *victims)),
             allowed=lambda victims: not self._why_not_evicted((*must, *victims)),
             alike=lambda victim: kind_of(victim, self._tenants),

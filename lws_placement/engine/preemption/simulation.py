@@ -26,10 +26,10 @@ from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn
-from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
 from lws_placement.engine.planning.candidates import subgroup_shapes
 from lws_placement.engine.planning.single_domain import shut_for, taken
-from lws_placement.engine.planning.subset import Part, rest_of
+from lws_placement.engine.planning.subset import SubsetSnapshot, rest_of
 from lws_placement.engine.preemption.victims import Barred, Tenants, Victim, VictimKey
 
 Uids = frozenset[str]
@@ -66,7 +66,7 @@ class Clearing:
     def __init__(
         self,
         group: Group,
-        views: Views,
+        views: ClusterSnapshot,
         tenants: Tenants,
         *,
         who: Who,
@@ -88,7 +88,7 @@ class Clearing:
         self.may = (*self._groups(), *self._foreign())
         self._base = {name: self._cleared(name, _NO_UIDS, self._leaving) for name in self._names}
 
-    def without(self, victims: Iterable[Victim]) -> Part:
+    def without(self, victims: Iterable[Victim]) -> SubsetSnapshot:
         traces = [self._traces[v.key] for v in victims]
         gone = self._leaving | {t.group for t in traces if t.group is not None}
         uids: dict[NodeName, Uids] = {}
@@ -100,7 +100,7 @@ class Clearing:
             changed = name in uids
             nodes[name] = self._cleared(name, uids[name], gone) if changed else self._base[name]
         around = ChainMap(nodes, self._base)
-        return Part(self._views, around, gone, matter=nodes.keys())
+        return SubsetSnapshot(self._views, around, gone, matter=nodes.keys())
 
     def nodes_of(self, victim: Victim) -> frozenset[NodeName]:
         """All that it has to do with."""
@@ -173,7 +173,7 @@ class Clearing:
     @cached_property
     def _useful(self) -> frozenset[NodeName]:
         """Nodes that may serve a member though nobody else goes."""
-        base = Part(self._views, self._base, self._leaving, matter=self._base.keys())
+        base = SubsetSnapshot(self._views, self._base, self._leaving, matter=self._base.keys())
         layout, found = self._layout, set()
         inside = layout.in_subgroups
         loose = {m.demand for m in self._group.members if m.rank not in inside}

@@ -24,7 +24,7 @@ from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.snapshot import DomainView
-from lws_placement.engine.preemption.disruption_budgets import Budget, budgets_asked
+from lws_placement.engine.preemption.disruption_budgets import DisruptionBudget, budgets_asked
 
 VictimKey = GroupId | str
 """The group, or the pod's UID."""
@@ -33,7 +33,7 @@ _BACK_AT_ONCE = frozenset({"DaemonSet", "Node"})
 
 
 class Budgets(Protocol):
-    def budgets_of(self, namespace: str) -> Iterable[Budget]: ...
+    def budgets_of(self, namespace: str) -> Iterable[DisruptionBudget]: ...
 
 
 class Tenants(Budgets, Protocol):

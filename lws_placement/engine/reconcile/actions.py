@@ -11,7 +11,7 @@ from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod, Rank
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.verdicts import NoFit
-from lws_placement.engine.preemption.search import Nobody
+from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.preemption.victims import Victim
 
 
@@ -116,7 +116,7 @@ class Wait:
     verdict: NoFit
     size: int
     asked: Group | None = None
-    nobody: Nobody | None = None
+    nobody: NoPreemption | None = None
     group: Group | None = None
     """The group as it was planned, whatever it asks for."""
     larger: str = ""

@@ -29,11 +29,11 @@ from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName, NodeName, NodeTerm, Operator, Requirement
 from lws_placement.engine.model.pods import Demand, Rank
-from lws_placement.engine.model.reservation import Hold, HoldState, Promise, promises_of
-from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.reservation import Hold, HoldState, Reservation, promises_of
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed, Reason
 from lws_placement.engine.planning.single_domain import plan_in_domain
-from lws_placement.engine.preemption.search import Nobody
+from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.reconcile.actions import (
     Action,
     Blocked,
@@ -50,8 +50,8 @@ from lws_placement.engine.reconcile.actions import (
 )
 from lws_placement.engine.reconcile.foreign_gates import hold_back, waits_for_others
 from lws_placement.engine.reconcile.group_state import (
-    Now,
-    Seen,
+    GroupState,
+    MembersState,
     is_elsewhere,
     is_or_may_be_in,
     living_members,
@@ -71,19 +71,19 @@ from lws_placement.engine.reconcile.vacant_holds import without_pods
 from lws_placement.engine.reconcile.validity import why_larger, why_not_kept
 
 
-def decide(seen: Seen, views: Views) -> list[Action]:
+def decide(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
     """The actions for one group, in order; empty when all is as it should be."""
     return [*_place(seen, views), *watch_over(seen, views)]
 
 
-def _place(seen: Seen, views: Views) -> list[Action]:
+def _place(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
     leave = leave_for_a_better(seen, views)
     if leave:
         return leave
     members = living_members(seen.pods)
     if not members or seen.is_over:
         return without_pods(seen, views)
-    now = Now.of(seen, members)
+    now = MembersState.of(seen, members)
     if now.let_go:
         return [Release(p) for p in now.members.values() if p.gated]
     yielding = give_way(seen)
@@ -110,7 +110,9 @@ def _place(seen: Seen, views: Views) -> list[Action]:
     return [*vacated, *left, *_with_promise(seen, now, promise, views)]
 
 
-def _preference(promise: Promise, now: Now, views: Views) -> tuple[int, int, bool, DomainName]:
+def _preference(
+    promise: Reservation, now: MembersState, views: ClusterSnapshot
+) -> tuple[int, int, bool, DomainName]:
     """Least first: of two promises the one where the group is, or is on its way to, stays."""
     there = names_in(promise.holds, views)
     bound = sum(p.node in there for p in now.members.values())
@@ -118,7 +120,7 @@ def _preference(promise: Promise, now: Now, views: Views) -> tuple[int, int, boo
     return -bound, -pinned, not _suits(promise, now), promise.holds[0].domain
 
 
-def _begun(seen: Seen, now: Now) -> tuple[Hold, ...]:
+def _begun(seen: GroupState, now: MembersState) -> tuple[Hold, ...]:
     """What there is of a plan that was not written to the end. With holds that others were evicted
     for it may be all of it: the planner was killed while these became ACTIVE.
     """
@@ -126,12 +128,12 @@ def _begun(seen: Seen, now: Now) -> tuple[Hold, ...]:
     return together if has_shape(together, now.ask, now.info.size) else seen.active
 
 
-def _suits(promise: Promise, now: Now) -> bool:
+def _suits(promise: Reservation, now: MembersState) -> bool:
     same = (promise.revision, promise.size) == (now.info.revision, now.info.size)
     return same and has_shape(promise.holds, now.ask, now.info.size)
 
 
-def _anyone_in(seen: Seen, hold: Hold, views: Views) -> bool:
+def _anyone_in(seen: GroupState, hold: Hold, views: ClusterSnapshot) -> bool:
     names = names_in([hold], views)
     return any(
         is_or_may_be_in(p, names) and not is_elsewhere(p, hold, seen.active) for p in seen.pods
@@ -141,7 +143,9 @@ def _anyone_in(seen: Seen, hold: Hold, views: Views) -> bool:
 # -- with a promise ------------------------------------------------------------------------------
 
 
-def _with_promise(seen: Seen, now: Now, promise: Promise, views: Views) -> list[Action]:
+def _with_promise(
+    seen: GroupState, now: MembersState, promise: Reservation, views: ClusterSnapshot
+) -> list[Action]:
     if not _suits(promise, now):
         why = "its revision, size or shape has changed"
         return _assign_again(seen, now, promise.holds, views=views, why=why)
@@ -168,7 +172,7 @@ def _with_promise(seen: Seen, now: Now, promise: Promise, views: Views) -> list[
             ]
 
 
-def _settle(now: Now, promise: Promise, views: Views) -> list[Action]:
+def _settle(now: MembersState, promise: Reservation, views: ClusterSnapshot) -> list[Action]:
     """Bring each unbound member to the node that the promise assigns to it.
 
     Not while old pods of the group are Terminating elsewhere: a group is never in two domains, and
@@ -195,7 +199,7 @@ def _settle(now: Now, promise: Promise, views: Views) -> list[Action]:
 
 
 def _assign_again(
-    seen: Seen, now: Now, holds: Sequence[Hold], *, views: Views, why: str
+    seen: GroupState, now: MembersState, holds: Sequence[Hold], *, views: ClusterSnapshot, why: str
 ) -> list[Action]:
     """In the domains of `holds` if possible; else the group leaves them."""
     demands = now.demands(holds)
@@ -220,11 +224,11 @@ def _leave(hold: Hold, why: str) -> Action:
     return EndHold(hold, returning=False) if coming else LeaveHold(hold, why)
 
 
-def _write(promise: Promise) -> list[Action]:
+def _write(promise: Reservation) -> list[Action]:
     return [WriteHold(hold) for hold in promise.holds]
 
 
-def _staying(group: Group, now: Now) -> Group:
+def _staying(group: Group, now: MembersState) -> Group:
     """The group with its ungated members kept on the nodes they are pinned to: deleting pods is the
     last resort.
     """
@@ -243,7 +247,7 @@ def _only_on(demand: Demand, node: NodeName) -> Demand:
     return replace(demand, required=tuple(replace(t, fields=(*t.fields, pin)) for t in terms))
 
 
-def _clear_out(now: Now, why: str) -> list[Action]:
+def _clear_out(now: MembersState, why: str) -> list[Action]:
     """Let go of pods that cannot stay: all if something is bound (a restart of the whole group)."""
     leader = now.members.get(0)
     if now.bound and not now.info.of_lws:
@@ -256,7 +260,7 @@ def _clear_out(now: Now, why: str) -> list[Action]:
 # -- without a hold ------------------------------------------------------------------------------
 
 
-def _without_hold(seen: Seen, now: Now, views: Views) -> list[Action]:
+def _without_hold(seen: GroupState, now: MembersState, views: ClusterSnapshot) -> list[Action]:
     bound = now.bound
     if seen.coming:
         return _take_over(seen, now, views)
@@ -268,7 +272,7 @@ def _without_hold(seen: Seen, now: Now, views: Views) -> list[Action]:
     return _adopt(seen, now, views)
 
 
-def _adopt(seen: Seen, now: Now, views: Views) -> list[Action]:
+def _adopt(seen: GroupState, now: MembersState, views: ClusterSnapshot) -> list[Action]:
     """Hold the domains of a group that was running before us."""
     demands = now.demands(())
     if demands is None:
@@ -288,7 +292,9 @@ def _adopt(seen: Seen, now: Now, views: Views) -> list[Action]:
     return _write(holds_for(placed, seen, now, demands=demands))
 
 
-def _where_it_runs(seen: Seen, now: Now, group: Group, *, views: Views) -> Placed | str:
+def _where_it_runs(
+    seen: GroupState, now: MembersState, group: Group, *, views: ClusterSnapshot
+) -> Placed | str:
     key = group.topology_key
     values = set()
     for pod in now.bound.values():
@@ -311,11 +317,11 @@ def _where_it_runs(seen: Seen, now: Now, group: Group, *, views: Views) -> Place
     return Placed(domain, _bound_nodes(now) if isinstance(nodes, Reason) else nodes)
 
 
-def _bound_nodes(now: Now) -> dict[Rank, NodeName]:
+def _bound_nodes(now: MembersState) -> dict[Rank, NodeName]:
     return {rank: pod.node for rank, pod in now.bound.items() if pod.node is not None}
 
 
-def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
+def _plan(seen: GroupState, now: MembersState, views: ClusterSnapshot) -> list[Action]:
     loose = [p for p in now.members.values() if not p.gated and p.marked and not p.released]
     if loose:
         return [DeletePod(p, "no hold covers it any more") for p in loose]
@@ -333,7 +339,7 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
     plan = plan_anywhere(group, now, views, memo=seen.memo, owns=owns)
     if not isinstance(plan, Placed):
         evicting = begin(seen, now, group, views)
-        if not isinstance(evicting, Nobody):
+        if not isinstance(evicting, NoPreemption):
             return evicting
         asked = None if group.shun else group
         retry_s = seen.troubles.until_retry_s()
@@ -344,7 +350,7 @@ def _plan(seen: Seen, now: Now, views: Views) -> list[Action]:
     return [*_write(promise), *_settle(now, promise, views)]
 
 
-def _take_over(seen: Seen, now: Now, views: Views) -> list[Action]:
+def _take_over(seen: GroupState, now: MembersState, views: ClusterSnapshot) -> list[Action]:
     coming = promises_of(seen.coming, HoldState.COMING)[:1]
     others = [h for h in seen.coming if not coming or h not in coming[0].holds]
     if others or not coming:
@@ -364,7 +370,7 @@ def _take_over(seen: Seen, now: Now, views: Views) -> list[Action]:
     return [*_write(promise), *given_up, *_settle(now, promise, views)]
 
 
-def _unknown_templates(seen: Seen, now: Now) -> str:
+def _unknown_templates(seen: GroupState, now: MembersState) -> str:
     missing = [r for r in range(now.info.size) if r not in now.members]
     if not now.info.of_lws:
         return (

@@ -12,19 +12,19 @@ are pinned when these have let them go.
 """
 
 from lws_placement.engine.messages import gate_note
-from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.reconcile.actions import Action, Blocked, DeletePod, EndHold, Hindrance
-from lws_placement.engine.reconcile.group_state import Now, Seen, living_members
+from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
 from lws_placement.engine.reconcile.vacant_holds import kept_or_ended
 
 
-def is_held_back(seen: Seen) -> bool:
+def is_held_back(seen: GroupState) -> bool:
     """Does it wait for others, all of it?"""
     members = living_members(seen.pods).values()
     return any(p.foreign_gates for p in members) and all(p.node is None for p in members)
 
 
-def waits_for_others(now: Now) -> Blocked | None:
+def waits_for_others(now: MembersState) -> Blocked | None:
     """In words; None if no member does."""
     for pod in now.members.values():
         if pod.node is None and pod.foreign_gates:
@@ -33,7 +33,9 @@ def waits_for_others(now: Now) -> Blocked | None:
     return None
 
 
-def hold_back(seen: Seen, now: Now, waits: Blocked, views: Views) -> list[Action]:
+def hold_back(
+    seen: GroupState, now: MembersState, waits: Blocked, views: ClusterSnapshot
+) -> list[Action]:
     """Nothing of the group is bound."""
     if any(p.terminating and p.node is not None and not p.finished for p in seen.pods):
         return [waits]

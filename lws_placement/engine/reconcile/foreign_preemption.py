@@ -17,7 +17,7 @@ from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, HoldState
-from lws_placement.engine.model.snapshot import NodeView, Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
 from lws_placement.engine.preemption.victims import Tenants, Victim, as_victim
 from lws_placement.engine.reconcile.actions import Action, EndHold, TryEvictions, WriteHold
@@ -36,7 +36,7 @@ def is_for_pod(hold: Hold) -> bool:
 
 
 def preempt_for_pod(
-    pod: Pod, holds: Iterable[Hold], views: Views, tenants: Tenants, *, plan_id: str
+    pod: Pod, holds: Iterable[Hold], views: ClusterSnapshot, tenants: Tenants, *, plan_id: str
 ) -> list[Action]:
     """Empty: nobody is to be evicted for it. `holds`: all there are."""
     if not pod.preempts or any(_fits(pod, view) for view in views.node_views()):

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from lws_placement.engine.base.group_names import is_keyed
-from lws_placement.engine.model.failure_history import Troubles
+from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.placement_request import Ask
+from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import UNRANKED, Demand, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Hold, HoldState
 from lws_placement.engine.model.workload import LwsInfo, Templates
-from lws_placement.engine.preemption.search import Nobody
+from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.preemption.victims import Tenants
 from lws_placement.engine.reconcile.memo import Memo
 
@@ -28,7 +28,7 @@ class LeftPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class GroupState:
     """One group as observed. `lws` is the living LeaderWorkerSet it belongs to, `templates` its
     revision's.
     """
@@ -44,7 +44,7 @@ class Seen:
     memo: Memo | None = None
     tenants: Tenants | None = None
     """Who could be evicted for it; None: nobody is."""
-    nobody: Nobody | None = None
+    nobody: NoPreemption | None = None
     """What was found of them a moment ago, for a group of several domains: it stands for now."""
     yields_to: Hold | None = None
     """The COMING hold that it is evicted for."""
@@ -54,7 +54,7 @@ class Seen:
     """One group for each shape of those that wait for a domain."""
     refused: tuple[Demand, ...] = ()
     """What foreign pods ask for that are kept off held room."""
-    troubles: Troubles = field(default_factory=Troubles)
+    troubles: FailureHistory = field(default_factory=FailureHistory)
     name_of: Callable[[GroupId], str] = str
     """What people call another group."""
     left: tuple[LeftPlace, ...] = ()
@@ -141,7 +141,7 @@ def is_elsewhere(pod: Pod, hold: Hold, holds: Iterable[Hold]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class MembersState:
     """The group as its newest leader (or newest pod) describes it."""
 
     info: MemberInfo
@@ -152,11 +152,11 @@ class Now:
     tied_to: frozenset[tuple[Rank, NodeName]]
     """Where they keep the group, or their subgroup, in a domain."""
     templates: Templates | None
-    lws: Ask | None
+    lws: PlacementRequest | None
     """What the LeaderWorkerSet asks now."""
 
     @classmethod
-    def of(cls, seen: Seen, members: Mapping[Rank, Pod]) -> "Now":
+    def of(cls, seen: GroupState, members: Mapping[Rank, Pod]) -> "MembersState":
         speaker = members.get(0) or max(members.values(), key=lambda p: (p.created_s, p.name))
         info = speaker.member
         assert info is not None  # living_members keeps only pods of groups
@@ -176,7 +176,7 @@ class Now:
         return {r: p for r, p in self.members.items() if p.node is not None}
 
     @property
-    def ask(self) -> Ask:
+    def ask(self) -> PlacementRequest:
         """What the pods were admitted with; of what the pods of a LeaderWorkerSet do not show by
         themselves, what it says now.
         """
@@ -223,7 +223,7 @@ class Now:
             return None
         return min(p.priority for p in self.members.values())
 
-    def group(self, seen: Seen, demands: Mapping[Rank, Demand]) -> Group:
+    def group(self, seen: GroupState, demands: Mapping[Rank, Demand]) -> Group:
         bound = self.bound
         return Group(
             id=seen.id,

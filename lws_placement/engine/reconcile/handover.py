@@ -25,11 +25,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.engine.model.groups import Group, GroupId
-from lws_placement.engine.model.reservation import Hold, HoldState, Promise
-from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.reservation import Hold, HoldState, Reservation
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.preemption.multi_domain_search import preempt_several
-from lws_placement.engine.preemption.search import Nobody, Preemption, WhyNobody, preempt
+from lws_placement.engine.preemption.search import (
+    NoPreemption,
+    Preemption,
+    WhyNoPreemption,
+    preempt,
+)
 from lws_placement.engine.preemption.victims import Tenants, Victim
 from lws_placement.engine.reconcile.actions import (
     Action,
@@ -39,7 +44,7 @@ from lws_placement.engine.reconcile.actions import (
     TryEvictions,
     WriteHold,
 )
-from lws_placement.engine.reconcile.group_state import Now, Seen
+from lws_placement.engine.reconcile.group_state import GroupState, MembersState
 from lws_placement.engine.reconcile.placement import (
     has_shape,
     holds_for,
@@ -49,18 +54,20 @@ from lws_placement.engine.reconcile.placement import (
 )
 
 
-def begin(seen: Seen, now: Now, group: Group, views: Views) -> list[Action] | Nobody:
+def begin(
+    seen: GroupState, now: MembersState, group: Group, views: ClusterSnapshot
+) -> list[Action] | NoPreemption:
     """Steps 1 and 2, for a group that owns nothing and fits nowhere."""
     tenants = seen.tenants
     if tenants is None or group.outranks is None:
-        return Nobody(WhyNobody.NEVER)
+        return NoPreemption(WhyNoPreemption.NEVER)
     lowest = tenants.lowest_priority()
     if lowest is None or lowest >= group.outranks:
-        return Nobody(WhyNobody.NO_HELP)
+        return NoPreemption(WhyNoPreemption.NO_HELP)
     if seen.nobody is not None and group.layout is not None:
         return seen.nobody
     answer = _preempt_anywhere(seen, group, views, tenants)
-    if isinstance(answer, Nobody):
+    if isinstance(answer, NoPreemption):
         return answer
     placed = Placed(answer.domain, answer.nodes, answer.others)
     demands = {member.rank: member.demand for member in group.members}
@@ -68,8 +75,8 @@ def begin(seen: Seen, now: Now, group: Group, views: Views) -> list[Action] | No
 
 
 def _preempt_anywhere(
-    seen: Seen, group: Group, views: Views, tenants: Tenants
-) -> Preemption | Nobody:
+    seen: GroupState, group: Group, views: ClusterSnapshot, tenants: Tenants
+) -> Preemption | NoPreemption:
     if group.layout is not None:
         return preempt_several(group, views, tenants)
     domains = views.domains(group.topology_key)
@@ -79,8 +86,13 @@ def _preempt_anywhere(
 
 
 def _preempt_in(
-    coming: Promise, group: Group, now: Now, *, views: Views, tenants: Tenants
-) -> Preemption | Nobody:
+    coming: Reservation,
+    group: Group,
+    now: MembersState,
+    *,
+    views: ClusterSnapshot,
+    tenants: Tenants,
+) -> Preemption | NoPreemption:
     """Who still has to go where the group is coming to."""
     if group.layout is not None:
         there = frozenset(names_in(coming.holds, views))
@@ -90,14 +102,16 @@ def _preempt_in(
     return preempt(group, there_now, tenants)
 
 
-def _claim(promise: Promise, victims: Sequence[Victim]) -> list[Action]:
+def _claim(promise: Reservation, victims: Sequence[Victim]) -> list[Action]:
     groups = {v.group for v in victims if v.group is not None}
     evicts = tuple(sorted({*promise.evicts, *groups}))
     coming = tuple(replace(h, state=HoldState.COMING, evicts=evicts) for h in promise.holds)
     return [TryEvictions(coming, tuple(victims)), *(WriteHold(hold) for hold in coming)]
 
 
-def go_on(seen: Seen, now: Now, coming: Promise, views: Views) -> list[Action] | Placed:
+def go_on(
+    seen: GroupState, now: MembersState, coming: Reservation, views: ClusterSnapshot
+) -> list[Action] | Placed:
     """Steps 3 and 4 of the preemptor; `Placed`: its domains are free, or others are."""
     tenants = seen.tenants
     given_up: list[Action] = [EndHold(hold, returning=False) for hold in coming.holds]
@@ -121,13 +135,13 @@ def go_on(seen: Seen, now: Now, coming: Promise, views: Views) -> list[Action] |
             if not all(_is_touched(g, tenants) for g in yielding):
                 return []
             return [TryEvictions(coming.holds, victims), *_evict(victims, coming.holds[0])]
-        case Nobody(why=WhyNobody.FREEING):
+        case NoPreemption(why=WhyNoPreemption.FREEING):
             return []
-        case Nobody():
+        case NoPreemption():
             return given_up
 
 
-def still_suits(coming: Promise, now: Now) -> bool:
+def still_suits(coming: Reservation, now: MembersState) -> bool:
     """Does the group still wait, for what it asked for then?"""
     if now.bound or not any(p.gated for p in now.members.values()):
         return False
@@ -149,7 +163,7 @@ def _is_touched(group: GroupId, tenants: Tenants) -> bool:
     return not pods or any(p.terminating for p in pods)
 
 
-def give_way(seen: Seen) -> list[Action]:
+def give_way(seen: GroupState) -> list[Action]:
     """Step 3 of a victim; empty when there is nothing left to do, or it is none."""
     by = seen.yields_to
     if by is None:

@@ -13,21 +13,26 @@ from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.exclusivity import answered_as
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE, Ask, Scope
+from lws_placement.engine.model.placement_request import EVERYWHERE, PlacementRequest, Scope
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.queue_order import turn_of
-from lws_placement.engine.model.reservation import Hold, Promise, place_of
-from lws_placement.engine.model.snapshot import DomainView, NodeView, Views
+from lws_placement.engine.model.reservation import Hold, Reservation, place_of
+from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason
 from lws_placement.engine.planning.candidates import useful_part
 from lws_placement.engine.planning.infeasible import why_not_composed
 from lws_placement.engine.planning.multi_domain import place_composed, plan_composed
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group, plan_in_domain
-from lws_placement.engine.reconcile.group_state import Now, Seen
+from lws_placement.engine.reconcile.group_state import GroupState, MembersState
 
 
 def plan_anywhere(
-    group: Group, now: Now, views: Views, *, memo: PlanMemo | None, owns: bool = True
+    group: Group,
+    now: MembersState,
+    views: ClusterSnapshot,
+    *,
+    memo: PlanMemo | None,
+    owns: bool = True,
 ) -> Plan:
     """For a group that holds nothing. Its own Terminating pods count as gone. `owns`: might it have
     any, or holds on their way out? If not, it is refused what others of its shape were.
@@ -40,14 +45,14 @@ def plan_anywhere(
     return plan_group(group, views.domains(group.topology_key), memo=memo, instead=instead)
 
 
-def is_room_for(group: Group, views: Views, memo: PlanMemo) -> bool:
+def is_room_for(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> bool:
     """For a group that owns nothing and asks for more than one domain; what is found is the plan
     that it gets if it is planned next.
     """
     return isinstance(_place(group, views, memo), Placed)
 
 
-def _plan_as_others(group: Group, views: Views, memo: PlanMemo) -> Plan:
+def _plan_as_others(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Plan:
     known = _place(group, views, memo)
     if not isinstance(known, NoMatch):
         return known
@@ -60,7 +65,7 @@ def _plan_as_others(group: Group, views: Views, memo: PlanMemo) -> Plan:
     return plan
 
 
-def _place(group: Group, views: Views, memo: PlanMemo) -> Plan | NoMatch:
+def _place(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Plan | NoMatch:
     """What others that ask the same were told in this state, or the plan on what matters of it."""
     state, known = memo.composed.get(question_of(group, views)) or (None, None)
     if known is None or state != _state(views):
@@ -69,11 +74,11 @@ def _place(group: Group, views: Views, memo: PlanMemo) -> Plan | NoMatch:
     return known
 
 
-def _keep(group: Group, views: Views, memo: PlanMemo, plan: Plan | NoMatch) -> None:
+def _keep(group: Group, views: ClusterSnapshot, memo: PlanMemo, plan: Plan | NoMatch) -> None:
     memo.composed.put(question_of(group, views), (_state(views), plan))
 
 
-def question_of(group: Group, views: Views) -> Hashable:
+def question_of(group: Group, views: ClusterSnapshot) -> Hashable:
     """Groups that own nothing and ask for more than one domain get the same plan, in one state of
     the cluster, if this is equal.
     """
@@ -83,12 +88,12 @@ def question_of(group: Group, views: Views) -> Hashable:
     return group.layout, group.demands, answered_as(group), shun, earlier
 
 
-def _state(views: Views) -> Hashable:
+def _state(views: ClusterSnapshot) -> Hashable:
     return id(views.node_changes), views.node_changes.mark
 
 
 def plan_again_in(
-    holds: Sequence[Hold], group: Group, now: Now, views: Views
+    holds: Sequence[Hold], group: Group, now: MembersState, views: ClusterSnapshot
 ) -> Placed | Reason | None:
     """The group in the domains that it has, bound members where they are; None: they are gone."""
     if group.layout is not None:
@@ -102,7 +107,9 @@ def plan_again_in(
     return nodes if isinstance(nodes, Reason) else Placed(holds[0].domain, nodes)
 
 
-def holds_for(placed: Placed, seen: Seen, now: Now, *, demands: Mapping[Rank, Demand]) -> Promise:
+def holds_for(
+    placed: Placed, seen: GroupState, now: MembersState, *, demands: Mapping[Rank, Demand]
+) -> Reservation:
     """To be written; over what the group holds on the same domains already."""
     elsewhere = {rank for _, ranks in placed.others for rank in ranks}
     places = [(placed.domain, tuple(r for r in placed.nodes if r not in elsewhere))]
@@ -130,10 +137,10 @@ def holds_for(placed: Placed, seen: Seen, now: Now, *, demands: Mapping[Rank, De
                 uid=before.uid if before is not None else "",
             )
         )
-    return Promise(tuple(sorted(holds, key=lambda h: h.domain)))
+    return Reservation(tuple(sorted(holds, key=lambda h: h.domain)))
 
 
-def has_shape(holds: Iterable[Hold], ask: Ask, size: int) -> bool:
+def has_shape(holds: Iterable[Hold], ask: PlacementRequest, size: int) -> bool:
     """Are these holds what a group that asks this has, but for the choice of domains?"""
     found = sorted(h.domain.key for h in holds)
     layout = ask.layout(size)
@@ -146,7 +153,7 @@ def has_shape(holds: Iterable[Hold], ask: Ask, size: int) -> bool:
     return found == sorted(wanted)
 
 
-def own_place(ask: Ask, rank: Rank, labels: Mapping[str, str]) -> DomainName | None:
+def own_place(ask: PlacementRequest, rank: Rank, labels: Mapping[str, str]) -> DomainName | None:
     """The domain whose hold names a member that is to run on a node with these labels; None: the
     node is in none. The value is empty for a member that may be anywhere (`reservation.place_of`).
     """
@@ -156,7 +163,9 @@ def own_place(ask: Ask, rank: Rank, labels: Mapping[str, str]) -> DomainName | N
     return DomainName(key, labels[key]) if key in labels else None
 
 
-def is_outside(promise: Promise, ask: Ask, rank: Rank, labels: Mapping[str, str]) -> bool:
+def is_outside(
+    promise: Reservation, ask: PlacementRequest, rank: Rank, labels: Mapping[str, str]
+) -> bool:
     """Is a node with these labels in none of the domains that the promise has for the member?"""
     place = own_place(ask, rank, labels)
     if place is None:
@@ -164,7 +173,7 @@ def is_outside(promise: Promise, ask: Ask, rank: Rank, labels: Mapping[str, str]
     return place.key != EVERYWHERE and all(h.domain != place for h in promise.holds)
 
 
-def names_in(holds: Iterable[Hold], views: Views) -> set[NodeName]:
+def names_in(holds: Iterable[Hold], views: ClusterSnapshot) -> set[NodeName]:
     """Nodes of the domains, or those of the members that may be anywhere."""
     names: set[NodeName] = set()
     for hold in holds:
@@ -175,7 +184,7 @@ def names_in(holds: Iterable[Hold], views: Views) -> set[NodeName]:
     return names
 
 
-def is_away(promise: Promise, rank: Rank, node: NodeName, views: Views) -> bool:
+def is_away(promise: Reservation, rank: Rank, node: NodeName, views: ClusterSnapshot) -> bool:
     """Does a pod of that rank on that node keep the group, or its subgroup, in another domain than
     the promise gives it?
     """
@@ -187,13 +196,13 @@ def _first(plan: NoFit) -> Reason | None:
     return next((reason for _, reason in sorted(plan.reasons.items())), None)
 
 
-def _nodes_without(now: Now, views: Views) -> dict[NodeName, NodeView]:
+def _nodes_without(now: MembersState, views: ClusterSnapshot) -> dict[NodeName, NodeView]:
     """The nodes that the group's own Terminating pods are on, as if these were gone."""
     found = {name: views.node_view_without(name, now.going) for name in sorted(now.going_from)}
     return {name: view for name, view in found.items() if view is not None}
 
 
-def _domains_without(key: str, now: Now, views: Views) -> dict[str, DomainView]:
+def _domains_without(key: str, now: MembersState, views: ClusterSnapshot) -> dict[str, DomainView]:
     """The domains that the group's own Terminating pods are in, as if these were gone."""
     nodes = (views.node_view(name) for name in now.going_from)
     values = {n.node.labels[key] for n in nodes if n is not None and key in n.node.labels}

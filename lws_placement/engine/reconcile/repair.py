@@ -13,7 +13,7 @@ from lws_placement.engine.messages import outside_note, stuck_note
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Demand, Pod, Rank
 from lws_placement.engine.model.reservation import promises_of
-from lws_placement.engine.model.snapshot import Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.reconcile.actions import (
     Action,
@@ -24,7 +24,12 @@ from lws_placement.engine.reconcile.actions import (
     Tell,
     Topic,
 )
-from lws_placement.engine.reconcile.group_state import Now, Seen, living_members, newest_members
+from lws_placement.engine.reconcile.group_state import (
+    GroupState,
+    MembersState,
+    living_members,
+    newest_members,
+)
 from lws_placement.engine.reconcile.placement import has_shape, is_outside, plan_anywhere
 
 _OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
@@ -40,7 +45,7 @@ class Refusal:
     why: str
 
 
-def refusal(seen: Seen, now: Now) -> Refusal | LookAgain | None:
+def refusal(seen: GroupState, now: MembersState) -> Refusal | LookAgain | None:
     """Of members that by our model fit where they are pinned. Not while old pods of the group are
     Terminating: volumes and affinity then are a matter of time.
     """
@@ -60,7 +65,7 @@ def refusal(seen: Seen, now: Now) -> Refusal | LookAgain | None:
     return Refusal(rank, pod.unschedulable, why)
 
 
-def leave_for_a_better(seen: Seen, views: Views) -> list[Action]:
+def leave_for_a_better(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
     """Between two incarnations, and if there is somewhere to go: a domain whose nodes failed too
     often. For groups of one domain; subgroups stay where they are.
     """
@@ -78,14 +83,14 @@ def leave_for_a_better(seen: Seen, views: Views) -> list[Action]:
     return [LeaveHold(hold, why), *(DeletePod(p, why) for p in loose)]
 
 
-def _has_better(seen: Seen, domain: DomainName, views: Views) -> bool:
+def _has_better(seen: GroupState, domain: DomainName, views: ClusterSnapshot) -> bool:
     """Asked of the group's pods whatever their state, so that it is known before the successors
     are admitted.
     """
     newest = newest_members(seen.pods)
     if not newest:
         return False
-    now = Now.of(seen, newest)
+    now = MembersState.of(seen, newest)
     demands = now.demands(seen.active)
     if demands is None or now.ask.topology != domain.key:
         return False
@@ -104,7 +109,7 @@ def _anywhere(demand: Demand, domain: DomainName) -> Demand:
     return replace(demand, selector=kept)
 
 
-def watch_over(seen: Seen, views: Views) -> list[Action]:
+def watch_over(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
     """What a person should know, what may be forced, and when to look again."""
     found: list[Action] = []
     for pod in seen.pods:
@@ -113,7 +118,7 @@ def watch_over(seen: Seen, views: Views) -> list[Action]:
     return found
 
 
-def failed_by_node(pod: Pod, views: Views) -> bool:
+def failed_by_node(pod: Pod, views: ClusterSnapshot) -> bool:
     """Did this pod end for its node's sake, not its own?"""
     if pod.node is None:
         return False
@@ -122,12 +127,12 @@ def failed_by_node(pod: Pod, views: Views) -> bool:
     return (pod.terminating or pod.failed) and _is_dead(pod, views)
 
 
-def _is_dead(pod: Pod, views: Views) -> bool:
+def _is_dead(pod: Pod, views: ClusterSnapshot) -> bool:
     view = views.node_view(pod.node or "")
     return view is None or not view.node.ready
 
 
-def _stuck(pod: Pod, seen: Seen, views: Views) -> list[Action]:
+def _stuck(pod: Pod, seen: GroupState, views: ClusterSnapshot) -> list[Action]:
     if pod.node is None or pod.finished or not pod.terminating or not _is_dead(pod, views):
         return []
     now_s, force_after_s = seen.troubles.now_s, seen.troubles.policy.force_after_s
@@ -144,7 +149,7 @@ def _stuck(pod: Pod, seen: Seen, views: Views) -> list[Action]:
     return [Tell(Topic.STUCK, stuck_note(pod))]
 
 
-def _outside(seen: Seen, views: Views) -> list[Action]:
+def _outside(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
     """A running group is not stopped for a label, as nothing that runs is for its affinity; it says
     so.
     """
@@ -153,7 +158,7 @@ def _outside(seen: Seen, views: Views) -> list[Action]:
     if len(promises) != 1 or not members:
         return []
     (promise,) = promises
-    now = Now.of(seen, members)
+    now = MembersState.of(seen, members)
     if not has_shape(promise.holds, now.ask, now.info.size):
         return []  # it is planned anew
     nodes = set()

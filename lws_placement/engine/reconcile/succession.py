@@ -21,21 +21,23 @@ from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn
-from lws_placement.engine.model.reservation import Hold, HoldState, Promise
-from lws_placement.engine.model.snapshot import NodeView, Views
+from lws_placement.engine.model.reservation import Hold, HoldState, Reservation
+from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.planning.single_domain import plan_in_domain
-from lws_placement.engine.planning.subset import Part, rest_of
+from lws_placement.engine.planning.subset import SubsetSnapshot, rest_of
 from lws_placement.engine.reconcile.actions import Action, EndHold, LookAgain, WriteHold
-from lws_placement.engine.reconcile.group_state import LeftPlace, Now, Seen
+from lws_placement.engine.reconcile.group_state import GroupState, LeftPlace, MembersState
 from lws_placement.engine.reconcile.handover import still_suits
 from lws_placement.engine.reconcile.placement import has_shape, holds_for, names_in, plan_again_in
 
 _PATIENCE_S = 30.0
 
 
-def inherit(seen: Seen, now: Now, group: Group, views: Views) -> list[Action]:
+def inherit(
+    seen: GroupState, now: MembersState, group: Group, views: ClusterSnapshot
+) -> list[Action]:
     """Step 1, for a group that holds nothing; empty if there is no place for it."""
     for left in seen.left:
         if not has_shape(left.holds, now.ask, now.info.size):
@@ -51,7 +53,7 @@ def inherit(seen: Seen, now: Now, group: Group, views: Views) -> list[Action]:
     return []
 
 
-def inherited(seen: Seen, coming: Promise) -> LeftPlace | None:
+def inherited(seen: GroupState, coming: Reservation) -> LeftPlace | None:
     """The place that is being taken over so; None: the other group has gone by now, or it is a
     preemption.
     """
@@ -59,7 +61,12 @@ def inherited(seen: Seen, coming: Promise) -> LeftPlace | None:
 
 
 def await_place(
-    seen: Seen, now: Now, coming: Promise, *, left: LeftPlace, views: Views
+    seen: GroupState,
+    now: MembersState,
+    coming: Reservation,
+    *,
+    left: LeftPlace,
+    views: ClusterSnapshot,
 ) -> list[Action] | Placed:
     """Step 2; `Placed`: the domain is free."""
     given_up: list[Action] = [EndHold(hold, returning=False) for hold in coming.holds]
@@ -76,7 +83,12 @@ def await_place(
 
 
 def _as_if_gone(
-    seen: Seen, group: Group, holds: Sequence[Hold], *, left: LeftPlace, views: Views
+    seen: GroupState,
+    group: Group,
+    holds: Sequence[Hold],
+    *,
+    left: LeftPlace,
+    views: ClusterSnapshot,
 ) -> Placed | None:
     """The group there, once the other one has gone; None: it would not do, or that takes too
     long.
@@ -93,7 +105,7 @@ def _as_if_gone(
     return _in_domain(holds[0].domain, group, part)
 
 
-def _in_domain(name: DomainName, group: Group, part: Part) -> Placed | None:
+def _in_domain(name: DomainName, group: Group, part: SubsetSnapshot) -> Placed | None:
     for domain in part.domains(name.key):
         nodes = plan_in_domain(group, domain) if domain.name == name else None
         if isinstance(nodes, dict):
@@ -101,14 +113,16 @@ def _in_domain(name: DomainName, group: Group, part: Part) -> Placed | None:
     return None
 
 
-def _without(left: LeftPlace, holds: Sequence[Hold], views: Views, *, heir: GroupId) -> Part:
+def _without(
+    left: LeftPlace, holds: Sequence[Hold], views: ClusterSnapshot, *, heir: GroupId
+) -> SubsetSnapshot:
     names = sorted(names_in(holds, views) | set(_nodes_of(left.pods)))
     uids = frozenset(pod.uid for pod in left.pods)
     found = ((name, views.node_view_without(name, uids)) for name in names)
     nodes = {
         name: _seen_without(view.seen_by(heir), left) for name, view in found if view is not None
     }
-    return Part(views, nodes, frozenset((left.group,)), matter=nodes.keys())
+    return SubsetSnapshot(views, nodes, frozenset((left.group,)), matter=nodes.keys())
 
 
 def _seen_without(view: NodeView, left: LeftPlace) -> NodeView:
@@ -126,7 +140,7 @@ def _nodes_of(pods: Iterable[Pod]) -> Iterable[NodeName]:
     return (pod.node for pod in pods if pod.node is not None)
 
 
-def _is_stuck(seen: Seen, left: LeftPlace, views: Views) -> bool:
+def _is_stuck(seen: GroupState, left: LeftPlace, views: ClusterSnapshot) -> bool:
     going = [p for p in left.pods if p.terminating and not p.finished and p.node is not None]
     if any(seen.troubles.now_s > pod.deleted_s + _PATIENCE_S for pod in going):
         return True
@@ -134,7 +148,7 @@ def _is_stuck(seen: Seen, left: LeftPlace, views: Views) -> bool:
     return any(view is None or not view.node.ready for view in nodes)
 
 
-def _patience(seen: Seen, left: LeftPlace) -> list[Action]:
+def _patience(seen: GroupState, left: LeftPlace) -> list[Action]:
     """When it will be given up, as far as that is known."""
     ends = [pod.deleted_s for pod in left.pods if pod.terminating and not pod.finished]
     if not ends or not seen.troubles.now_s:

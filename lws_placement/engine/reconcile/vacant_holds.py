@@ -21,22 +21,22 @@ from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold, HoldState
-from lws_placement.engine.model.snapshot import DomainView, Views
+from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
 from lws_placement.engine.model.verdicts import Reason
 from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.reconcile.actions import Action, EndHold, KeepHold
-from lws_placement.engine.reconcile.group_state import Seen
+from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.engine.reconcile.placement import has_shape, names_in
 
 
-def without_pods(seen: Seen, views: Views) -> list[Action]:
+def without_pods(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
     """Of a group none of whose pods is alive; nothing is done while one is still Terminating."""
     if not all(p.finished for p in seen.pods):
         return []
     return kept_or_ended(seen, views)
 
 
-def kept_or_ended(seen: Seen, views: Views) -> list[Action]:
+def kept_or_ended(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
     """The holds of a group that nobody could run now."""
     kept = _is_as_held(seen) and not _is_wanted(seen, views)
     return [
@@ -45,7 +45,7 @@ def kept_or_ended(seen: Seen, views: Views) -> list[Action]:
     ]
 
 
-def _returns(seen: Seen, hold: Hold) -> bool:
+def _returns(seen: GroupState, hold: Hold) -> bool:
     """Will the group come (back)? Not if its LeaderWorkerSet is gone, or was scaled below it. One
     that has a key of its own never does; another one of its set may (`succession.py`).
     """
@@ -60,7 +60,7 @@ def _returns(seen: Seen, hold: Hold) -> bool:
     return not hold.group_index.isdecimal() or int(hold.group_index) < seen.lws.replicas
 
 
-def _is_as_held(seen: Seen) -> bool:
+def _is_as_held(seen: GroupState) -> bool:
     """Is what is held what the LeaderWorkerSet says now?"""
     if seen.lws is None:
         return False
@@ -69,7 +69,7 @@ def _is_as_held(seen: Seen) -> bool:
     return same and has_shape(seen.active, seen.lws.ask, size)
 
 
-def _is_wanted(seen: Seen, views: Views) -> bool:
+def _is_wanted(seen: GroupState, views: ClusterSnapshot) -> bool:
     """Does anybody wait who could use what it holds?"""
     names = names_in(seen.active, views)
     if any(_fits_somewhere(demand, names, seen.id, views=views) for demand in seen.refused):
@@ -77,7 +77,9 @@ def _is_wanted(seen: Seen, views: Views) -> bool:
     return any(_could_use(group, names, seen.id, views=views) for group in seen.waiting)
 
 
-def _could_use(group: Group, names: Set[NodeName], owner: GroupId, *, views: Views) -> bool:
+def _could_use(
+    group: Group, names: Set[NodeName], owner: GroupId, *, views: ClusterSnapshot
+) -> bool:
     if group.layout is not None:
         demands = {m.demand for m in group.members}
         return any(_fits_somewhere(d, names, owner, views=views) for d in demands)
@@ -87,7 +89,7 @@ def _could_use(group: Group, names: Set[NodeName], owner: GroupId, *, views: Vie
     )
 
 
-def _domains_of(key: str, names: Set[NodeName], views: Views) -> Iterator[DomainView]:
+def _domains_of(key: str, names: Set[NodeName], views: ClusterSnapshot) -> Iterator[DomainView]:
     found = (views.node_view(name) for name in names)
     values = {n.node.labels[key] for n in found if n is not None and key in n.node.labels}
     for value in sorted(values):
@@ -105,6 +107,8 @@ def _without(view: DomainView, owner: GroupId) -> DomainView:
     )
 
 
-def _fits_somewhere(demand: Demand, names: Set[NodeName], owner: GroupId, *, views: Views) -> bool:
+def _fits_somewhere(
+    demand: Demand, names: Set[NodeName], owner: GroupId, *, views: ClusterSnapshot
+) -> bool:
     found = (views.node_view(name) for name in names)
     return any(n is not None and why_not_node(demand, n.seen_by(owner)) is None for n in found)

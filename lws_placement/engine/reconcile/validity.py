@@ -13,13 +13,13 @@ from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.messages import larger_note, member_in_words, more_in_words
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Demand, Rank
-from lws_placement.engine.model.reservation import Promise
-from lws_placement.engine.model.snapshot import Views
-from lws_placement.engine.reconcile.group_state import Now
+from lws_placement.engine.model.reservation import Reservation
+from lws_placement.engine.model.snapshot import ClusterSnapshot
+from lws_placement.engine.reconcile.group_state import MembersState
 from lws_placement.engine.reconcile.placement import is_outside
 
 
-def why_not_kept(now: Now, promise: Promise, views: Views) -> str:
+def why_not_kept(now: MembersState, promise: Reservation, views: ClusterSnapshot) -> str:
     """Why the promise's assignment no longer serves the group; empty if it does."""
     nodes = promise.nodes
     outside = _why_outside(now, promise, views)
@@ -46,7 +46,7 @@ def why_not_kept(now: Now, promise: Promise, views: Views) -> str:
     return ""
 
 
-def why_larger(now: Now, promise: Promise) -> str:
+def why_larger(now: MembersState, promise: Reservation) -> str:
     """Which member asks for more than is reserved for it, or will, if any, in words."""
     asked = {rank: pod.demand for rank, pod in now.members.items() if pod.node is None}
     reserved = promise.demands
@@ -57,7 +57,7 @@ def why_larger(now: Now, promise: Promise) -> str:
     return ""
 
 
-def _why_outside(now: Now, promise: Promise, views: Views) -> str:
+def _why_outside(now: MembersState, promise: Reservation, views: ClusterSnapshot) -> str:
     """Which member of a group that is to be completed has a node of another domain, if any."""
     if len(now.bound) == len(now.members):
         return ""
@@ -69,7 +69,7 @@ def _why_outside(now: Now, promise: Promise, views: Views) -> str:
     return ""
 
 
-def _still_to_come(now: Now) -> dict[Rank, Demand]:
+def _still_to_come(now: MembersState) -> dict[Rank, Demand]:
     """Members without a pod that count already: all, as long as nothing is bound.
 
     A leader must not be bound where its workers no longer fit. Once it runs it is not restarted for
@@ -82,7 +82,12 @@ def _still_to_come(now: Now) -> dict[Rank, Demand]:
 
 
 def _why_not_there(
-    node: NodeName, demands: Sequence[Demand], now: Now, *, promise: Promise, views: Views
+    node: NodeName,
+    demands: Sequence[Demand],
+    now: MembersState,
+    *,
+    promise: Reservation,
+    views: ClusterSnapshot,
 ) -> str:
     view = views.node_view_without(node, now.going) if now.going else views.node_view(node)
     if view is None:
