@@ -329,11 +329,11 @@ class FakeCluster:
                 continue
             on.setdefault(node["metadata"]["name"], []).append(pod["metadata"]["name"])
             member = decode_member(pod["metadata"])
-            if not member.ask.exclusive or member.ask.scope is not Scope.CLUSTER:
+            if not member.request.exclusive or member.request.scope is not Scope.CLUSTER:
                 continue
             for key, topology in (
-                (keys.LWS_GROUP_KEY, member.ask.topology),
-                (keys.LWS_SUBGROUP_KEY, member.ask.subgroup_topology),
+                (keys.LWS_GROUP_KEY, member.request.topology),
+                (keys.LWS_SUBGROUP_KEY, member.request.subgroup_topology),
             ):
                 if topology:
                     group = (self._lws_uid(pod), pod["metadata"]["labels"][key])

@@ -31,7 +31,7 @@ from lws_placement.engine.lws.defaults import with_defaults
 from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
 from lws_placement.engine.lws.unsupported_fields import not_carried_out, without_effect
 from lws_placement.engine.lws.validation import problems_of, problems_of_placement
-from lws_placement.engine.model.placement_request import TOPOLOGY_NOTES, ask_of
+from lws_placement.engine.model.placement_request import TOPOLOGY_ANNOTATIONS, placement_request_of
 from lws_placement.errors import ApiError, InvalidObjectError
 from lws_placement.metrics import Admission
 from webhook.patch import json_patch
@@ -112,7 +112,10 @@ def build_app(
                 return leave_alone(pod)
             pod = stamp(pod, owner)
         except ApiError as e:
-            if labels.get(GROUP) or not ask_of(pod["metadata"]["annotations"]).exclusive:
+            if (
+                labels.get(GROUP)
+                or not placement_request_of(pod["metadata"]["annotations"]).exclusive
+            ):
                 return Denied(f"what the pod's owner asks could not be read ({e}); try again")
             log.warning("owner of a pod not read", extra={"error": str(e)})  # the gate is right
         pin = None if request.dry_run else await lookup.pin_soon(pod, namespace=namespace)
@@ -142,12 +145,12 @@ def build_app(
         return decide
 
     def _warnings(lws: Raw) -> list[str]:
-        notes = lws["metadata"].get("annotations") or {}
+        annotations = lws["metadata"].get("annotations") or {}
         return [
-            f"no node carries the label {notes[note]} ({note}), so groups will wait; "
+            f"no node carries the label {annotations[key]} ({key}), so groups will wait; "
             "kubectl get nodes --show-labels shows what there is"
-            for note in TOPOLOGY_NOTES
-            if notes.get(note) and lookup.topology_key_known(notes[note]) is False
+            for key in TOPOLOGY_ANNOTATIONS
+            if annotations.get(key) and lookup.topology_key_known(annotations[key]) is False
         ]
 
     app = web.Application(client_max_size=_MOST_BYTES)
@@ -197,13 +200,13 @@ def _outcome(old: Raw, admitted: Raw | Denied) -> Admission | None:
         return Admission.DENIED
     if admitted == old:
         return None
-    notes = admitted["metadata"].get("annotations") or {}
-    if ADMITTED not in notes:
+    annotations = admitted["metadata"].get("annotations") or {}
+    if ADMITTED not in annotations:
         return Admission.GUEST
     before = old["metadata"].get("annotations") or {}
-    if ADMITTED in before or ADMITTED not in notes:
+    if ADMITTED in before or ADMITTED not in annotations:
         return None
-    return Admission(notes[ADMITTED])
+    return Admission(annotations[ADMITTED])
 
 
 def _joined(problems: list[FieldError]) -> str:

@@ -15,7 +15,7 @@ from lws_placement.engine.model.membership import why_no_member
 from lws_placement.errors import NotFoundError, SettingsError
 from lws_placement.inspect.inquiry import Answer, Inquiry, Standing
 from lws_placement.inspect.report import answer_json
-from lws_placement.inspect.text import answer_text, ask_in_words
+from lws_placement.inspect.text import answer_text, request_in_words
 from lws_placement.settings import Settings, load_settings
 
 _KINDS = {"lws": "lws", "leaderworkerset": "lws", "pod": "pod", "po": "pod"}
@@ -94,6 +94,6 @@ def _answers(cache: ClusterCache, inquiry: Inquiry, asked: tuple[str, str, str])
         raise NotFoundError(
             f"no {what} {name} in namespace {namespace} that is placed by lws-placement", status=404
         )
-    wants = ask_in_words(lws.ask, groups=lws.replicas)
-    click.echo(f"{namespace}/{name}: {wants}{'; it has no pods yet' if lws.ask.places else ''}")
+    wants = request_in_words(lws.request, groups=lws.replicas)
+    click.echo(f"{namespace}/{name}: {wants}{'; it has no pods yet' if lws.request.places else ''}")
     return []

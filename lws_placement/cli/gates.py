@@ -31,16 +31,16 @@ def name_of(obj: Raw) -> str:
     return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
 
 
-async def take_gate_off(api: Api, pod: Raw, *, notes: Mapping[str, str]) -> None:
-    """Gates of others stay. `notes`: annotations that the pod gets. Raises ConflictError if it has
-    changed, NotFoundError if it is gone.
+async def take_gate_off(api: Api, pod: Raw, *, annotations: Mapping[str, str]) -> None:
+    """Gates of others stay. `annotations`: annotations that the pod gets. Raises ConflictError if
+    it has changed, NotFoundError if it is gone.
     """
     meta = pod["metadata"]
     body: Raw = {
         "metadata": {
             "uid": meta["uid"],
             "resourceVersion": meta["resourceVersion"],
-            "annotations": {**notes, keys.CONDITION: None},
+            "annotations": {**annotations, keys.CONDITION: None},
         },
         "spec": {"schedulingGates": [{"name": g} for g in gates_of(pod) if g != keys.GATE]},
     }
@@ -60,7 +60,7 @@ async def take_all_gates_off(api: Api) -> None:
         refused = []
         for pod in pods:
             try:
-                await take_gate_off(api, pod, notes={})
+                await take_gate_off(api, pod, annotations={})
             except (ConflictError, NotFoundError):
                 continue
             except ApiError as e:

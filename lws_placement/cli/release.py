@@ -60,7 +60,7 @@ async def _release(
         if ask:
             click.confirm("Let kube-scheduler place them one by one?", abort=True)
         for pod in pods:
-            await take_gate_off(api, pod, notes={keys.RELEASED: "true"})
+            await take_gate_off(api, pod, annotations={keys.RELEASED: "true"})
             click.echo(f"pod {name_of(pod)} released")
     finally:
         await api.close()

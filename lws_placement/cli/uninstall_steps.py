@@ -209,8 +209,8 @@ class Uninstaller:
 
     async def _helm_release(self) -> str:
         deployment = await self._get(deployment_path(self._namespace)) or {"metadata": {}}
-        notes = deployment["metadata"].get("annotations") or {}
-        return str(notes.get("meta.helm.sh/release-name", ""))
+        annotations = deployment["metadata"].get("annotations") or {}
+        return str(annotations.get("meta.helm.sh/release-name", ""))
 
     async def _running(self) -> RawList:
         return await self._all(self._pods_path, labelSelector=OUR_PODS, fieldSelector=_RUNNING)

@@ -7,7 +7,7 @@ from lws_placement.cluster.api.client import Raw
 from lws_placement.cluster.codec.objects import controlling_owner
 from lws_placement.controller.informer_cache import Name, Observed
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, whole_number
-from lws_placement.engine.lws.children import Notes
+from lws_placement.engine.lws.children import Annotations
 from lws_placement.engine.lws.restart import PodState
 from lws_placement.engine.lws.rollout import Asked, Progress
 from lws_placement.engine.lws.status import GroupStatus, set_is_ready
@@ -26,14 +26,14 @@ def groups_of(observed: Observed, lws: Name) -> list[GroupStatus]:
 
 
 def progress_of(
-    groups: Sequence[GroupStatus], *, replicas: int, revision: str, notes: Notes
+    groups: Sequence[GroupStatus], *, replicas: int, revision: str, annotations: Annotations
 ) -> list[Progress]:
     """Of groups 0 to `replicas` - 1, towards leaders of this revision with these annotations.
 
     No further than a LeaderWorkerSet and its surge reach: somebody may have scaled the StatefulSet
     by hand, to any number.
     """
-    found = {group.index: _progress(group, revision, notes) for group in groups}
+    found = {group.index: _progress(group, revision, annotations) for group in groups}
     return [found.get(index, _NOTHING) for index in range(min(replicas, 2 * MOST_REPLICAS))]
 
 
@@ -41,10 +41,10 @@ def asked_of(stateful_set: Raw) -> Asked:
     """What the leader StatefulSet is asked for. We always ask for a `maxUnavailable`: an API server
     whose feature gate is off has not kept it.
     """
-    spec, notes = stateful_set["spec"], stateful_set["metadata"].get("annotations") or {}
+    spec, annotations = stateful_set["spec"], stateful_set["metadata"].get("annotations") or {}
     rolling = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
     replicas = spec.get("replicas", 1)
-    noted = whole_number(notes.get(keys.LWS_REPLICAS))
+    noted = whole_number(annotations.get(keys.LWS_REPLICAS))
     return Asked(
         partition=rolling.get("partition", 0),
         replicas=replicas,
@@ -67,18 +67,18 @@ def _group(observed: Observed, pod: PodState, *, index: int) -> GroupStatus:
         workers_exist=alone or workers is not None,
         workers_ready=alone or (workers is not None and set_is_ready(workers)),
         workers_revision=pod.revision if alone else labels.get(keys.LWS_REVISION, ""),
-        notes=pod.notes,
+        annotations=pod.annotations,
         unplaceable=pod.unplaceable,
     )
 
 
-def _progress(group: GroupStatus, revision: str, notes: Notes) -> Progress:
+def _progress(group: GroupStatus, revision: str, annotations: Annotations) -> Progress:
     carried = {group.leader_revision}
     if group.workers_exist:
         carried.add(group.workers_revision)
     return Progress(
         ready=group.ready(_WITH_WORKERS),
-        updated=group.updated(_WITH_WORKERS, revision) and group.notes == notes,
-        old=carried != {revision} or group.notes != notes,
+        updated=group.updated(_WITH_WORKERS, revision) and group.annotations == annotations,
+        old=carried != {revision} or group.annotations != annotations,
         unplaceable=group.unplaceable,
     )

@@ -250,7 +250,7 @@ def _last_state(raw: Raw, known: PodState) -> PodState:
 
 def pod_state(raw: Raw) -> PodState:
     meta, status = raw["metadata"], raw.get("status") or {}
-    labels, notes = checked_texts(meta.get("labels")), checked_texts(meta.get("annotations"))
+    labels, annotations = checked_texts(meta.get("labels")), checked_texts(meta.get("annotations"))
     statuses = [
         *(status.get("containerStatuses") or ()),
         *(status.get("initContainerStatuses") or ()),
@@ -270,10 +270,10 @@ def pod_state(raw: Raw) -> PodState:
         terminating=bool(meta.get("deletionTimestamp")),
         owner_uid=str(controlling_owner(raw).get("uid", "")),
         leader_name=meta["name"].rsplit("-", 1)[0],
-        has_leader_annotation=keys.LWS_LEADER_NAME in notes,
-        planned_node="" if _is_gated(raw) else notes.get(keys.PINNED_NODE, ""),
-        size=whole_number(notes.get(keys.LWS_SIZE), most=MOST_SIZE) or 0,
-        notes=unversioned(notes),
+        has_leader_annotation=keys.LWS_LEADER_NAME in annotations,
+        planned_node="" if _is_gated(raw) else annotations.get(keys.PINNED_NODE, ""),
+        size=whole_number(annotations.get(keys.LWS_SIZE), most=MOST_SIZE) or 0,
+        annotations=unversioned(annotations),
         unplaceable=_found_no_room(raw),
     )
 
@@ -311,13 +311,13 @@ def _is_gated(raw: Raw) -> bool:
 
 def _as_leader(raw: Raw) -> Raw:
     kept = ("name", "namespace", "uid", "labels")
-    notes = dict(unversioned(raw["metadata"].get("annotations") or {}))
+    annotations = dict(unversioned(raw["metadata"].get("annotations") or {}))
     spec = {
         kind: [{"resources": c.get("resources") or {}} for c in raw["spec"].get(kind) or ()]
         for kind in ("containers", "initContainers")
     }
     meta = {k: raw["metadata"][k] for k in kept}
-    return {"metadata": {**meta, "annotations": notes}, "spec": spec}
+    return {"metadata": {**meta, "annotations": annotations}, "spec": spec}
 
 
 def _is_true(status: dict[str, Any], kind: str) -> bool:

@@ -21,8 +21,8 @@ from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.revisions import APPS, Revisions
 from lws_placement.engine.lws.children import (
     API_VERSION,
-    Notes,
-    leader_notes,
+    Annotations,
+    leader_annotations,
     leader_set,
     shared_service,
     unversioned,
@@ -44,7 +44,7 @@ from lws_placement.engine.lws.rollout import (
     next_step,
     strategy_of,
 )
-from lws_placement.engine.lws.rollout_messages import surge_note, update_notes
+from lws_placement.engine.lws.rollout_messages import surge_note, update_messages
 from lws_placement.engine.lws.status import GroupStatus, new_status, turned_true
 from lws_placement.engine.lws.validation import why_not_made
 from lws_placement.errors import AlreadyExistsError, ApiError
@@ -114,9 +114,9 @@ class LwsReconciler:
         if stateful_set is None:
             return next_step(strategy, None, (), changed=False)
         asked = asked_of(stateful_set)
-        changed = _revision_of(stateful_set) != revision or _notes_of(stateful_set) != leader_notes(
-            lws
-        )
+        changed = _revision_of(stateful_set) != revision or _annotations_of(
+            stateful_set
+        ) != leader_annotations(lws)
         progress = self._progress(lws, asked, groups, revision)
         note = surge_note(strategy, asked, progress, name=lws["metadata"]["name"])
         if note and not changed:
@@ -127,7 +127,7 @@ class LwsReconciler:
         self, lws: Raw, asked: Asked, groups: list[GroupStatus], revision: str
     ) -> list[Progress]:
         return progress_of(
-            groups, replicas=asked.replicas, revision=revision, notes=leader_notes(lws)
+            groups, replicas=asked.replicas, revision=revision, annotations=leader_annotations(lws)
         )
 
     # -- children --------------------------------------------------------------------------------
@@ -173,8 +173,8 @@ class LwsReconciler:
         return written
 
     async def _say_step(self, lws: Raw, known: Raw, step: Step, revision: str) -> None:
-        notes = update_notes(asked_of(known), step, name=lws["metadata"]["name"])
-        for reason, note in notes:
+        messages = update_messages(asked_of(known), step, name=lws["metadata"]["name"])
+        for reason, note in messages:
             await self._say(lws, reason, note, "Update", topic=f"{reason} {revision}")
 
     async def create_service(self, lws: Raw, body: Raw) -> None:
@@ -271,7 +271,7 @@ def _carries_metadata(stateful_set: Raw, wanted: Raw) -> bool:
     )
 
 
-def _notes_of(stateful_set: Raw) -> Notes:
+def _annotations_of(stateful_set: Raw) -> Annotations:
     """What its template has from the LeaderWorkerSet's annotations."""
     return unversioned(stateful_set["spec"]["template"]["metadata"].get("annotations") or {})
 

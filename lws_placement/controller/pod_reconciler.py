@@ -80,7 +80,7 @@ class PodReconciler:
         needs_set = size > 1 and there is None
         if needs_set and spec.get("startupPolicy") == "LeaderReady" and not pod.ready:
             needs_set = False
-        topology = dict(pod.notes).get(keys.LWS_EXCLUSIVE_TOPOLOGY)
+        topology = dict(pod.annotations).get(keys.LWS_EXCLUSIVE_TOPOLOGY)
         node = pod.node or self._planned_node(lws, pod)
         if needs_set and topology and not node:
             needs_set = False

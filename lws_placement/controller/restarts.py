@@ -15,10 +15,10 @@ from lws_placement.engine.lws.restart_budget import (
     RestartRecord,
     budget_of,
     crash_looping,
-    decode_notes,
-    encode_notes,
+    decode_records,
+    encode_records,
     next_look_s,
-    note_of,
+    record_of,
 )
 from lws_placement.errors import ConflictError, NotFoundError
 
@@ -60,14 +60,14 @@ class Restarts:
         if budget is None:
             return
         name, now = _name(lws), self._clock()
-        notes = self._notes(name)
+        records = self._records(name)
         for leader in self._leaders(name):
-            note = notes.get(leader.group_index)
-            if note is None or note.leader != leader.uid or leader.terminating:
+            record = records.get(leader.group_index)
+            if record is None or record.leader != leader.uid or leader.terminating:
                 continue
-            if not note.spent(budget) and note.at_s <= now:
+            if not record.spent(budget) and record.at_s <= now:
                 await self._delete(lws, leader, failed="a pod of the group")
-        later = next_look_s(notes, now)
+        later = next_look_s(records, now)
         if later is not None:
             self._look_again(name, later)
 
@@ -77,34 +77,34 @@ class Restarts:
         if budget is None:
             return None
         leaders = {pod.group_index: pod.uid for pod in self._leaders(name)}
-        return crash_looping(budget, self._notes(name), leaders=leaders, now_s=self._clock())
+        return crash_looping(budget, self._records(name), leaders=leaders, now_s=self._clock())
 
     # -- inside ----------------------------------------------------------------------------------
 
     async def _may_restart(self, lws: Raw, budget: RestartBudget, leader: PodState) -> bool:
         """Now; else it is noted for later, or the group has used its budget up."""
         name, now = _name(lws), self._clock()
-        notes, group = self._notes(name), leader.group_index
-        before = notes.get(group)
-        note = note_of(budget, before, leader=leader.uid, revision=leader.revision, now_s=now)
-        if note != before:
-            await self._write({**notes, group: note}, name)
-        if note.spent(budget):
+        records, group = self._records(name), leader.group_index
+        before = records.get(group)
+        record = record_of(budget, before, leader=leader.uid, revision=leader.revision, now_s=now)
+        if record != before:
+            await self._write({**records, group: record}, name)
+        if record.spent(budget):
             text = f"group {group} is left alone after {budget.restarts} restarts in a row"
             await self._say(
                 lws, "RestartBudgetSpent", text, "Update", "Warning", topic=f"budget {group}"
             )
             return False
-        if note.at_s > now:
-            self._look_again(name, note.at_s - now)
-        return note.at_s <= now
+        if record.at_s > now:
+            self._look_again(name, record.at_s - now)
+        return record.at_s <= now
 
-    def _notes(self, name: Name) -> dict[str, RestartRecord]:
+    def _records(self, name: Name) -> dict[str, RestartRecord]:
         stateful_set = self._observed.sets.get(name)
         meta = stateful_set["metadata"] if stateful_set is not None else {}
-        return decode_notes((meta.get("annotations") or {}).get(keys.RESTARTS, ""))
+        return decode_records((meta.get("annotations") or {}).get(keys.RESTARTS, ""))
 
-    async def _write(self, notes: dict[str, RestartRecord], name: Name) -> None:
+    async def _write(self, records: dict[str, RestartRecord], name: Name) -> None:
         """On the version of the StatefulSet that was read; a conflict means: look again."""
         stateful_set = self._observed.sets.get(name)
         if stateful_set is None:
@@ -114,7 +114,7 @@ class Restarts:
             "metadata": {
                 "uid": meta["uid"],
                 "resourceVersion": meta["resourceVersion"],
-                "annotations": {keys.RESTARTS: encode_notes(notes)},
+                "annotations": {keys.RESTARTS: encode_records(records)},
             }
         }
         self._may_write()
@@ -138,11 +138,11 @@ class Restarts:
             )
         except NotFoundError:
             return  # a conflict is no answer: it may be another leader, or a delete to repeat
-        note = (
+        message = (
             f"{failed} failed, deleted leader pod {leader.name} "
             f"to recreate group {leader.group_index}"
         )
-        await self._say(lws, "RecreateGroup", note, "Delete")
+        await self._say(lws, "RecreateGroup", message, "Delete")
 
 
 def leader_to_delete(observed: Observed, lws: Raw, pod: PodState) -> PodState | None:

@@ -103,9 +103,9 @@ class Members:
             return f"pod {pod.key} is no member of a group that is placed"
         if pod.released or pod.member is None or group is None:
             return self._why_not_alone(pod, group, node)
-        domain = own_place(pod.member.ask, pod.member.rank, self._world.node_labels(node))
+        domain = own_place(pod.member.request, pod.member.rank, self._world.node_labels(node))
         if domain is None:
-            keys = " or ".join(pod.member.ask.keys)
+            keys = " or ".join(pod.member.request.keys)
             return f"node {node} has no label {keys}"
         if domain.key == EVERYWHERE:
             domain = place_of(group)
@@ -117,7 +117,7 @@ class Members:
         out of what others hold.
         """
         if group is not None and pod.member is not None:
-            claim = Claim(group, pod.member.ask.claims)
+            claim = Claim(group, pod.member.request.claims)
         else:
             own = GroupId.of_pod(pod.namespace, pod.name, pod.uid)
             claim = Claim(own, Scope.NOBODY)

@@ -102,7 +102,7 @@ def leader_pod(
         identified = add_lws_identity(pod, namespace=info.namespace)
         if isinstance(identified, Denied):
             return Refused(identified.message)
-        stamped = stamp(identified, Owner(info.uid, info.notes))
+        stamped = stamp(identified, Owner(info.uid, info.annotations))
         pod = gate_or_pin(stamped, pin=None, keep_affinity=True)
     except _MALFORMED as e:
         return Refused(f"its pods are malformed: {e!r}")

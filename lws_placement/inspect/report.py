@@ -11,7 +11,7 @@ from lws_placement.engine.preemption.blockers import Blockers, Infeasible
 from lws_placement.inspect.inquiry import Answer, Inquiry
 from lws_placement.inspect.misses import Miss
 from lws_placement.inspect.run import Outcome, SetOutcome
-from lws_placement.inspect.text import ask_in_words
+from lws_placement.inspect.text import request_in_words
 
 Json = dict[str, Any]
 
@@ -57,7 +57,7 @@ def _set(one: SetOutcome, inquiry: Inquiry) -> Json:
     found: Json = {"name": one.name}
     if one.refused:
         return {**found, "refused": one.refused}
-    wants = ask_in_words(one.ask, groups=one.replicas)
+    wants = request_in_words(one.request, groups=one.replicas)
     found |= {"replicas": one.replicas, "size": one.size, "wants": wants}
     found["groups"] = [answer_json(answer, inquiry) for answer in one.groups]
     if one.update is not None:

@@ -73,7 +73,7 @@ class SetOutcome:
 
     name: str
     refused: str = ""
-    ask: PlacementRequest = _NOTHING
+    request: PlacementRequest = _NOTHING
     replicas: int = 0
     size: int = 0
     groups: tuple[Answer, ...] = ()
@@ -162,7 +162,7 @@ class Simulation:
         return Inquiry(self._cache, most=self._most, troubles=self._troubles)
 
     def _keys(self, outcomes: Sequence[SetOutcome]) -> Iterator[tuple[str, int, int]]:
-        for key in sorted({key for one in outcomes for key in _keys_of(one.ask)}):
+        for key in sorted({key for one in outcomes for key in _keys_of(one.request)}):
             views = self._cache.domains.domains(key)
             yield key, len(views), sum(len(view.nodes) for view in views)
 
@@ -204,7 +204,7 @@ class Simulation:
         known = self._cache.lws(namespace, name)
         uid = known.uid if known is not None else given or f"simulated-{namespace}-{name}"
         one = _Set(f"{namespace}/{name}", admit(raw, uid=uid))
-        if isinstance(one.admitted, Admitted) and one.admitted.info.ask.places:
+        if isinstance(one.admitted, Admitted) and one.admitted.info.request.places:
             info = one.admitted.info
             if self._too_many(one.admitted):
                 return _Set(one.name, Refused(_TOO_MANY))
@@ -272,12 +272,12 @@ class Simulation:
             return SetOutcome(one.name, refused=one.admitted.why)
         info = one.admitted.info
         size = info.templates.size
-        if not info.ask.places:
-            return SetOutcome(one.name, ask=info.ask, replicas=info.replicas, size=size)
+        if not info.request.places:
+            return SetOutcome(one.name, request=info.request, replicas=info.replicas, size=size)
         groups = [_group_of(one.admitted, index) for index in range(info.replicas)]
         return SetOutcome(
             one.name,
-            ask=info.ask,
+            request=info.request,
             replicas=info.replicas,
             size=size,
             groups=tuple(self._answer(group, inquiry) for group in groups),
@@ -345,16 +345,19 @@ class Simulation:
                 info.templates, group, admitted.revision, pods=seen.pods
             )
             members = tuple(Member(rank, templates.demand(rank)) for rank in range(templates.size))
-            layout, scope = info.ask.layout(info.templates.size), info.ask.claims
-            wanted = Group(group, info.ask.topology, members, layout=layout, scope=scope)
+            layout, scope = info.request.layout(info.templates.size), info.request.claims
+            wanted = Group(group, info.request.topology, members, layout=layout, scope=scope)
             why = plan_again_in(promise.holds, wanted, gone, self._cache.domains)
             if isinstance(why, Reason):
                 yield f"{group.namespace}/{promise.holds[0].leader_name}", promise.where, why
 
 
-def _keys_of(ask: PlacementRequest) -> Iterator[str]:
-    if ask.places:
-        yield from (*ask.keys, *filter(None, (ask.within, ask.near)))
+def _keys_of(request: PlacementRequest) -> Iterator[str]:
+    if request.places:
+        yield from (
+            *request.keys,
+            *filter(None, (request.required_topology, request.preferred_topology)),
+        )
 
 
 def _group_of(admitted: Admitted, index: int) -> GroupId:

@@ -61,7 +61,7 @@ def _set(one: SetOutcome, inquiry: Inquiry) -> Iterator[str]:
         yield f"{one.name}: refused at admission: {one.refused}"
         return
     what = f"{_counted(one.replicas, 'group')} of {_counted(one.size, 'pod')}"
-    yield f"{one.name}: {what}, {ask_in_words(one.ask, groups=one.replicas)}"
+    yield f"{one.name}: {what}, {request_in_words(one.request, groups=one.replicas)}"
     for answer in one.groups:
         yield from (f"  {line}" for line in _group(answer, inquiry))
     if one.update is not None:
@@ -137,25 +137,27 @@ def _members(answer: Answer) -> Iterator[str]:
         yield f"{_counted(absent, 'pod')} still to be created"
 
 
-def ask_in_words(ask: PlacementRequest, *, groups: int) -> str:
+def request_in_words(request: PlacementRequest, *, groups: int) -> str:
     """What a set of so many groups wants of placement."""
-    if not ask.managed:
+    if not request.managed:
         return "not managed: kube-scheduler alone places them"
-    if not ask.places:
+    if not request.places:
         return "without exclusive topology: kube-scheduler alone places them"
     each = "" if groups == 1 else "each "
-    among = "" if ask.scope is Scope.CLUSTER else f" among groups of its {_SCOPES[ask.scope]}"
+    among = (
+        "" if request.scope is Scope.CLUSTER else f" among groups of its {_SCOPES[request.scope]}"
+    )
     parts = []
-    if ask.topology:
-        parts.append(f"{each}alone{among} in a domain of {ask.topology}")
-    if ask.subgroup_topology:
-        parts.append(f"each subgroup alone{among} in a domain of {ask.subgroup_topology}")
-    if ask.gang:
+    if request.topology:
+        parts.append(f"{each}alone{among} in a domain of {request.topology}")
+    if request.subgroup_topology:
+        parts.append(f"each subgroup alone{among} in a domain of {request.subgroup_topology}")
+    if request.gang:
         parts.append(f"{each}all or none, anywhere")
-    if ask.within:
-        parts.append(f"within one {ask.within}")
-    if ask.near:
-        parts.append(f"within one {ask.near} if possible")
+    if request.required_topology:
+        parts.append(f"within one {request.required_topology}")
+    if request.preferred_topology:
+        parts.append(f"within one {request.preferred_topology} if possible")
     return ", ".join(parts)
 
 

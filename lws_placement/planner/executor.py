@@ -180,8 +180,8 @@ class Executor:
     async def _wake(self) -> None:
         await asyncio.sleep(_WAKE_AFTER_S)
         for pod in self._cache.refused()[:_WAKE_MOST]:
-            notes = {keys.WOKEN: pod.resource_version}
-            body: Raw = {"metadata": {"uid": pod.uid, "annotations": notes}}
+            annotations = {keys.WOKEN: pod.resource_version}
+            body: Raw = {"metadata": {"uid": pod.uid, "annotations": annotations}}
             try:
                 self._may_write()
                 await self._api.patch(_path(pod), body)
@@ -249,22 +249,24 @@ class Executor:
             self._cache.put_hold(found)
 
     async def _release(self, pod: Pod) -> None:
-        await self._ungate(pod, notes={keys.RELEASED: "true"}, spec={})
+        await self._ungate(pod, annotations={keys.RELEASED: "true"}, spec={})
 
     async def _pin(self, pin: Pin) -> None:
         pod = pin.pod
-        notes = {keys.PINNED_NODE: pin.node, keys.PLAN: pin.plan}
+        annotations = {keys.PINNED_NODE: pin.node, keys.PLAN: pin.plan}
         if pod.member is not None and not pod.member.of_lws:
-            notes[keys.SLOT] = str(pin.rank)
+            annotations[keys.SLOT] = str(pin.rank)
         affinity = pinned_affinity(self._cache.node_affinity(pod.uid), pin.node)
-        await self._ungate(pod, notes=notes, spec={"affinity": {"nodeAffinity": affinity}})
+        await self._ungate(
+            pod, annotations=annotations, spec={"affinity": {"nodeAffinity": affinity}}
+        )
 
-    async def _ungate(self, pod: Pod, *, notes: dict[str, str], spec: Raw) -> None:
+    async def _ungate(self, pod: Pod, *, annotations: dict[str, str], spec: Raw) -> None:
         body: Raw = {
             "metadata": {
                 "uid": pod.uid,
                 "resourceVersion": pod.resource_version,
-                "annotations": {**notes, keys.CONDITION: None},
+                "annotations": {**annotations, keys.CONDITION: None},
             },
             "spec": {
                 **spec,
@@ -306,7 +308,7 @@ def selector_of(group: GroupId) -> str:
 
 def _asks_for_nothing(pod: Pod) -> bool:
     """Of the same group by its labels, but made after the annotation was removed."""
-    return pod.member is not None and not pod.member.ask.places
+    return pod.member is not None and not pod.member.request.places
 
 
 def _path(pod: Pod) -> str:

@@ -87,7 +87,7 @@ def holds_in(actions: Sequence[Action]) -> list[Action]:
 
 
 def _groups_of(lws: LwsInfo) -> dict[GroupId, int]:
-    if lws.deleting or lws.keyed or not lws.ask.places:
+    if lws.deleting or lws.keyed or not lws.request.places:
         return {}
     keys = (
         group_key(lws.namespace, f"{lws.name}-{index}") for index in range(min(lws.replicas, _MOST))
@@ -116,7 +116,7 @@ def _gated_leader(lws: LwsInfo, group: GroupId, *, index: int, revision: str) ->
             rank=0,
             size=lws.templates.size,
             revision=revision,
-            ask=lws.ask,
+            request=lws.request,
             leader_name=name,
         ),
     )

@@ -54,13 +54,13 @@ def test_a_typed_placement_is_read_as_the_annotation_that_means_the_same(
     lws, topology, subgroup_topology
 ):
     info = decode_lws(lws)
-    assert (info.ask.topology, info.ask.subgroup_topology) == (topology, subgroup_topology)
+    assert (info.request.topology, info.request.subgroup_topology) == (topology, subgroup_topology)
     given = {
         keys.LWS_EXCLUSIVE_TOPOLOGY: topology,
         keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY: subgroup_topology,
     }
     annotated = lws["metadata"]["annotations"]
-    assert info.notes == {k: v for k, v in given.items() if v and k not in annotated}
+    assert info.annotations == {k: v for k, v in given.items() if v and k not in annotated}
 
 
 def test_groups_have_ordinals_unless_it_is_said_that_they_have_keys():

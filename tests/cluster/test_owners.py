@@ -110,7 +110,7 @@ async def owner(pod, objects=None, *, cached=()):
 async def test_a_member_is_the_lws_at_the_top_of_its_controllers(pod, cached):
     found = await owner(pod, cached=cached)
     assert found.uid == "LeaderWorkerSet-llm"
-    assert found.notes == {keys.SCOPE: "Namespace"}
+    assert found.annotations == {keys.SCOPE: "Namespace"}
 
 
 NO_MEMBERS = {

@@ -56,7 +56,7 @@ def test_a_set_that_is_put_right_is_carried_out():
 
 
 def test_a_stateful_set_that_was_scaled_by_hand_to_any_number_is_scaled_back():
-    progress = progress_of((), replicas=2_000_000_000, revision="r", notes=())
+    progress = progress_of((), replicas=2_000_000_000, revision="r", annotations=())
     assert len(progress) <= 2_000_000
     asked = Asked(partition=0, replicas=2_000_000_000, for_replicas=2)
     assert next_step(Strategy(replicas=2), asked, progress, changed=False) == Step(0, 2)

@@ -63,15 +63,17 @@ def test_while_a_group_that_waits_is_told_why_and_let_go(scene, kill_at, when):
     kill_at(when, Kind.WRITE_CONDITION, Kind.RELEASE_POD)
     scene.pool(1, nodes_each=2)
     scene.create(scene.lws(size=4))
-    scene.wait(lambda: keys.CONDITION in notes_of(scene, "llm-0"), "the leader carries the reason")
+    scene.wait(
+        lambda: keys.CONDITION in annotations_of(scene, "llm-0"), "the leader carries the reason"
+    )
     scene.kubectl("annotate", "lws", "llm", f"{keys.MANAGED}=false")
     scene.wait(lambda: len(scene.bound()) == 2, "the two that fit run")
     assert not any(scene.gated(p["metadata"]["name"]) for p in scene.members())
-    assert keys.CONDITION not in notes_of(scene, "llm-0")
+    assert keys.CONDITION not in annotations_of(scene, "llm-0")
     assert scene.holds() == []
 
 
-def notes_of(scene, pod):
+def annotations_of(scene, pod):
     found = [p["metadata"] for p in scene.members() if p["metadata"]["name"] == pod]
     return found[0].get("annotations", {}) if found else {}
 

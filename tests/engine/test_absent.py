@@ -103,7 +103,7 @@ def test_a_domain_is_kept_unless_a_foreign_pod_that_was_refused_would_fit_there(
         pytest.param({"lws": replace(LWS, deleting=True)}, ENDS, id="its set is going"),
         pytest.param({"lws": replace(LWS, replicas=0)}, ENDS, id="its set was scaled below it"),
         pytest.param(
-            {"lws": replace(LWS, ask=PlacementRequest())},
+            {"lws": replace(LWS, request=PlacementRequest())},
             ENDS,
             id="its set wants no domain any more",
         ),
@@ -115,7 +115,7 @@ def test_a_domain_is_kept_unless_a_foreign_pod_that_was_refused_would_fit_there(
             id="its size changed",
         ),
         pytest.param(
-            {"lws": replace(LWS, ask=PlacementRequest(topology=RACK))},
+            {"lws": replace(LWS, request=PlacementRequest(topology=RACK))},
             ENDS_IN_TIME,
             id="its key changed",
         ),

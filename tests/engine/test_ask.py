@@ -6,8 +6,8 @@ from lws_placement.engine.model.placement_request import (
     PlacementRequest,
     Scope,
     TopologyRequest,
-    ask_of,
-    problems_of_ask,
+    placement_request_of,
+    problems_of_request,
 )
 
 LWS, OURS = "leaderworkerset.sigs.k8s.io", "lws-placement.dev"
@@ -48,31 +48,33 @@ EXCLUDED = {f"{LWS}/subgroup-policy-type": "LeaderExcluded"}
         pytest.param(
             EXCLUSIVE | {f"{OURS}/within-topology": "zone"},
             2,
-            TopologyRequest(outer="rack", within="zone"),
+            TopologyRequest(outer="rack", required_topology="zone"),
             id="a domain cut off at a region's border",
         ),
     ],
 )
 def test_the_layout_of_a_group_follows_from_its_annotations(notes, size, layout):
-    ask = ask_of(notes)
+    ask = placement_request_of(notes)
     assert ask.places
     assert ask.layout(size) == layout
 
 
 def test_a_group_that_asks_for_nothing_or_is_not_managed_is_not_placed():
-    assert not ask_of({}).places
-    assert not ask_of(EXCLUSIVE | {f"{OURS}/managed": "false"}).places
+    assert not placement_request_of({}).places
+    assert not placement_request_of(EXCLUSIVE | {f"{OURS}/managed": "false"}).places
 
 
 def test_only_exclusive_groups_claim_anything():
-    assert ask_of(EXCLUSIVE).claims is Scope.CLUSTER
-    assert ask_of(EXCLUSIVE | {f"{OURS}/scope": "Namespace"}).claims is Scope.NAMESPACE
-    assert ask_of({f"{OURS}/gang": "true"}).claims is Scope.NOBODY
+    assert placement_request_of(EXCLUSIVE).claims is Scope.CLUSTER
+    assert (
+        placement_request_of(EXCLUSIVE | {f"{OURS}/scope": "Namespace"}).claims is Scope.NAMESPACE
+    )
+    assert placement_request_of({f"{OURS}/gang": "true"}).claims is Scope.NOBODY
 
 
 def test_what_slipped_past_admission_counts_as_absent():
     odd = {f"{OURS}/scope": "Galaxy", f"{LWS}/subgroup-size": "many", f"{OURS}/gang": "yes"}
-    assert ask_of(EXCLUSIVE | odd) == PlacementRequest(topology="rack")
+    assert placement_request_of(EXCLUSIVE | odd) == PlacementRequest(topology="rack")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_what_slipped_past_admission_counts_as_absent():
     ],
 )
 def test_what_cannot_be_meant_so_is_named_with_what_to_do(notes, about, why):
-    ((key, text),) = problems_of_ask(notes)
+    ((key, text),) = problems_of_request(notes)
     assert key == f"{OURS}/{about}"
     assert why in text
 
@@ -103,4 +105,4 @@ def test_what_makes_sense_has_no_problems():
         {f"{OURS}/gang": "true", f"{OURS}/within-topology": "zone"},
         {f"{OURS}/managed": "false"},
     ):
-        assert problems_of_ask(notes) == []
+        assert problems_of_request(notes) == []

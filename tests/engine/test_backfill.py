@@ -149,11 +149,15 @@ def test_a_gang_names_the_nodes_it_would_have():
         "",
         gang.members,
         scope=Scope.NOBODY,
-        layout=PlacementRequest(gang=True, within=RACK).layout(6),
+        layout=PlacementRequest(gang=True, required_topology=RACK).layout(6),
     )
     assert RoomToCome().of(gang, index) == frozenset(), "no rack has six nodes"
     small = Group(
-        gang.id, "", gang.members[:3], scope=Scope.NOBODY, layout=TopologyRequest(within=RACK)
+        gang.id,
+        "",
+        gang.members[:3],
+        scope=Scope.NOBODY,
+        layout=TopologyRequest(required_topology=RACK),
     )
     other = GroupId("ns", "other", "u", "0")
     nodes = {0: "r0s0", 1: "r1s0", 2: "r2s0"}

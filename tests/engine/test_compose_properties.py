@@ -33,17 +33,17 @@ asks = st.one_of(
         topology=st.sampled_from(["", RACK]),
         leader_excluded=st.booleans(),
         scope=st.sampled_from([Scope.CLUSTER, Scope.NAMESPACE, Scope.LWS]),
-        within=st.sampled_from(["", ZONE]),
+        required_topology=st.sampled_from(["", ZONE]),
     ),
     st.builds(
         lambda **a: PlacementRequest(topology=SLICE, **a),
         scope=st.sampled_from([Scope.CLUSTER, Scope.LWS]),
-        within=st.just(ZONE),
+        required_topology=st.just(ZONE),
     ),
     st.builds(
         lambda **a: PlacementRequest(gang=True, **a),
-        within=st.sampled_from(["", RACK]),
-        near=st.sampled_from(["", ZONE]),
+        required_topology=st.sampled_from(["", RACK]),
+        preferred_topology=st.sampled_from(["", ZONE]),
     ),
 )
 
@@ -96,9 +96,12 @@ def choices(group, index):
     layout = group.layout
     names = [v.node.name for v in index.node_views()]
     zones = [names]
-    if layout.within:
-        values = {index.node(n).labels[layout.within] for n in names}
-        zones = [[n for n in names if index.node(n).labels[layout.within] == v] for v in values]
+    if layout.required_topology:
+        values = {index.node(n).labels[layout.required_topology] for n in names}
+        zones = [
+            [n for n in names if index.node(n).labels[layout.required_topology] == v]
+            for v in values
+        ]
     for zone in zones:
         for around in arounds(group, index, zone):
             yield from in_region(group, index, around)

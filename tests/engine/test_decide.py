@@ -59,7 +59,7 @@ def a_member(rank: int, *, demand: Demand = WHOLE_NODE, size: int = 2, **fields:
         rank=rank,
         size=size,
         revision=str(fields.pop("revision", "r1")),
-        ask=PlacementRequest(topology=KEY),
+        request=PlacementRequest(topology=KEY),
         leader_name="llm-0",
     )
     pod = Pod(

@@ -28,13 +28,13 @@ asks = st.one_of(
         topology=st.sampled_from(["", "", RACK]),
         leader_excluded=st.booleans(),
         scope=st.sampled_from([Scope.CLUSTER, Scope.LWS]),
-        within=st.sampled_from(["", "", ZONE]),
+        required_topology=st.sampled_from(["", "", ZONE]),
     ),
-    st.builds(lambda: PlacementRequest(topology=SLICE, within=ZONE)),
+    st.builds(lambda: PlacementRequest(topology=SLICE, required_topology=ZONE)),
     st.builds(
         lambda **a: PlacementRequest(gang=True, **a),
-        within=st.sampled_from(["", RACK]),
-        near=st.sampled_from(["", ZONE]),
+        required_topology=st.sampled_from(["", RACK]),
+        preferred_topology=st.sampled_from(["", ZONE]),
     ),
 )
 

@@ -7,10 +7,10 @@ from lws_placement.engine.lws.restart_budget import (
     RestartRecord,
     budget_of,
     crash_looping,
-    decode_notes,
-    encode_notes,
+    decode_records,
+    encode_records,
     next_look_s,
-    note_of,
+    record_of,
 )
 
 BUDGET = RestartBudget(restarts=3, first_wait_s=10.0)
@@ -42,10 +42,10 @@ def test_each_restart_in_a_row_waits_twice_as_long_up_to_five_minutes():
 
 
 def test_a_leader_that_has_its_note_keeps_it_until_another_comes():
-    first = note_of(BUDGET, None, leader="a", revision="r", now_s=100.0)
+    first = record_of(BUDGET, None, leader="a", revision="r", now_s=100.0)
     assert first == RestartRecord(1, 100.0, "a", "r")
-    assert note_of(BUDGET, first, leader="a", revision="r", now_s=500.0) == first
-    second = note_of(BUDGET, first, leader="b", revision="r", now_s=101.0)
+    assert record_of(BUDGET, first, leader="a", revision="r", now_s=500.0) == first
+    second = record_of(BUDGET, first, leader="b", revision="r", now_s=101.0)
     assert second == RestartRecord(2, 110.0, "b", "r")
 
 
@@ -59,7 +59,7 @@ def test_a_leader_that_has_its_note_keeps_it_until_another_comes():
 )
 def test_when_a_restart_counts_as_one_in_a_row(revision, now_s, restart):
     before = RestartRecord(2, 100.0, "a", "r")
-    made = note_of(BUDGET, before, leader="b", revision=revision, now_s=now_s)
+    made = record_of(BUDGET, before, leader="b", revision=revision, now_s=now_s)
     assert made.restart == restart
 
 
@@ -90,9 +90,9 @@ def test_when_to_look_again():
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"0": 1}', '{"0": {"restart": 1}}'])
 def test_an_unreadable_annotation_is_no_note(text):
-    assert decode_notes(text) == {}
+    assert decode_records(text) == {}
 
 
 def test_notes_survive_the_annotation():
     notes = {"0": RestartRecord(2, 110.5, "a", "r"), "1": RestartRecord(1, 1.0, "b", "r")}
-    assert decode_notes(encode_notes(notes)) == notes
+    assert decode_records(encode_records(notes)) == notes

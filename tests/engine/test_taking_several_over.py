@@ -21,17 +21,17 @@ SUBGROUPS = PlacementRequest(subgroup_topology=KEY, subgroup_size=2)
 GANG = PlacementRequest(gang=True)
 
 
-def members(ask, size, **fields):
+def members(request, size, **fields):
     pods = [a_member(rank, size=size, priority=100, **fields) for rank in range(size)]
-    return [replace(p, member=replace(p.member, ask=ask)) for p in pods]
+    return [replace(p, member=replace(p.member, request=request)) for p in pods]
 
 
-def waiting(town, ask=SUBGROUPS, *, size=4, holds=(), **fields):
+def waiting(town, request=SUBGROUPS, *, size=4, holds=(), **fields):
     """What the preemptor sees: gated members of priority 100."""
     for hold in holds:
         town.put_hold(hold)
-    seen = a_seen(*members(ask, size, **fields), holds=tuple(holds), size=size)
-    return replace(seen, lws=replace(seen.lws, ask=ask), tenants=town)
+    seen = a_seen(*members(request, size, **fields), holds=tuple(holds), size=size)
+    return replace(seen, lws=replace(seen.lws, request=request), tenants=town)
 
 
 def low_in(town, *values, **fields):

@@ -14,7 +14,7 @@ from lws_placement.engine.fit.node_filters import meets
 from lws_placement.engine.lws.restart_budget import budget_of
 from lws_placement.engine.lws.validation import problems_of, why_not_made
 from lws_placement.engine.model.nodes import Operator, Requirement
-from lws_placement.engine.model.placement_request import ask_of
+from lws_placement.engine.model.placement_request import placement_request_of
 
 NO_NUMBERS = [
     "",
@@ -51,7 +51,7 @@ def test_what_is_no_number_is_none(value):
 @pytest.mark.parametrize("value", [value for value in NO_NUMBERS if not hasattr(value, "id")])
 def test_nothing_is_asked_by_what_is_no_number(value):
     notes = {LWS_SUBGROUP_SIZE: value, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY: "rack"}
-    assert not ask_of(notes).subgroup_topology
+    assert not placement_request_of(notes).subgroup_topology
     assert budget_of({"metadata": {"annotations": {RESTART_BUDGET: value}}}) is None
     given = {RESTART_BUDGET: "3", RESTART_BACKOFF_SECONDS: value}
     assert budget_of({"metadata": {"annotations": given}}).first_wait_s == 10

@@ -216,14 +216,14 @@ async def wait_and_be_let_go(cluster):
     cluster.add_slice("a", nodes=1)
     cluster.add_lws()
     await cluster.rest()
-    assert keys.CONDITION in notes_of(cluster, "llm-0")
+    assert keys.CONDITION in annotations_of(cluster, "llm-0")
     leave_alone = {keys.MANAGED: "false"}
     cluster.change(
         "leaderworkersets", "llm", lambda lws: lws["metadata"]["annotations"].update(leave_alone)
     )
     await cluster.rest()
     assert not cluster.server.find("pods", "llm-0")["spec"]["schedulingGates"]
-    assert keys.CONDITION not in notes_of(cluster, "llm-0")
+    assert keys.CONDITION not in annotations_of(cluster, "llm-0")
     cluster.delete("leaderworkersets", "llm")
     await cluster.rest()
 
@@ -236,10 +236,10 @@ async def wake_who_was_kept_off(cluster):
     cluster.server.create("pods", a_refused_pod(tpu="4"), namespace="ns")
     cluster.delete("leaderworkersets", "llm")
     await cluster.rest()
-    assert keys.WOKEN in notes_of(cluster, "foreign")
+    assert keys.WOKEN in annotations_of(cluster, "foreign")
 
 
-def notes_of(cluster, pod):
+def annotations_of(cluster, pod):
     return cluster.server.find("pods", pod)["metadata"].get("annotations", {})
 
 

@@ -91,7 +91,7 @@ class AdmissionLookup:
             return None
         meta: dict[str, Any] = {**pod["metadata"], "namespace": namespace}
         member = decode_member(meta)
-        if member is None or not member.ask.places or not member.of_lws or not member.lws_uid:
+        if member is None or not member.request.places or not member.of_lws or not member.lws_uid:
             return None
         return member, GroupId(namespace, member.lws, member.lws_uid, member.group_key)
 
@@ -110,7 +110,7 @@ class AdmissionLookup:
             return None
         if (promise.revision, promise.size) != (member.revision, member.size):
             return None
-        if not has_shape(promise.holds, member.ask, member.size) or self._moving(promise):
+        if not has_shape(promise.holds, member.request, member.size) or self._moving(promise):
             return None
         node = promise.nodes.get(member.rank)
         demand = decode_demand(pod["spec"])
@@ -119,7 +119,7 @@ class AdmissionLookup:
             return None
         if member.rank == 0 and self._has_grown(promise):
             return None
-        if is_outside(promise, member.ask, member.rank, view.node.labels):
+        if is_outside(promise, member.request, member.rank, view.node.labels):
             return None
         free = view.seen_by(group).free
         if why_not_static(demand, view.node) or first_lack(dict(demand.resources), free):
@@ -141,7 +141,7 @@ class AdmissionLookup:
         return any(
             pod.node is not None
             and pod.member is not None
-            and pod.member.ask.ties(pod.member.rank)
+            and pod.member.request.ties(pod.member.rank)
             and is_away(promise, pod.member.rank, pod.node, self._cache.domains)
             for pod in self._cache.group_pods(promise.group)
         )

@@ -11,7 +11,7 @@ from lws_placement import keys
 from lws_placement.cluster.api.client import Api, Raw
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.codec.objects import controlling_owner, decode_member
-from lws_placement.cluster.codec.workloads import notes_for_pods
+from lws_placement.cluster.codec.workloads import annotations_for_pods
 from lws_placement.engine.admission.pod_gating import Owner
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.membership import LWS, Controller, first_of, leads_on
@@ -56,7 +56,7 @@ class Owners:
                 uid = await self._lws_above(pod, member, namespace)
                 if not uid:
                     return None
-                return Owner(uid, await self._notes_of(namespace, member.lws, uid))
+                return Owner(uid, await self._annotations_of(namespace, member.lws, uid))
         except TimeoutError as e:
             raise ApiError(f"no answer within {_LIVE_S} s", status=0) from e
 
@@ -122,17 +122,17 @@ class Owners:
         path = f"{_PATHS[one.kind].format(namespace)}/{one.name}"
         return controller_of(await self._fetch(path, one.uid) or _NO_OBJECT)
 
-    async def _notes_of(self, namespace: str, name: str, uid: str) -> Mapping[str, str]:
+    async def _annotations_of(self, namespace: str, name: str, uid: str) -> Mapping[str, str]:
         """What the LeaderWorkerSet asks for its pods; nothing if it is gone."""
         known = self._cache.lws(namespace, name)
         if known is not None and known.uid == uid:
-            return known.notes
+            return known.annotations
         raw = await self._fetch(f"{_LWS_PATH.format(namespace)}/{name}", uid)
         if raw is None:
             return {}
         spec = raw.get("spec") or {}
-        notes = raw["metadata"].get("annotations") or {}
-        return notes_for_pods(notes, spec.get("leaderWorkerTemplate") or {})
+        annotations = raw["metadata"].get("annotations") or {}
+        return annotations_for_pods(annotations, spec.get("leaderWorkerTemplate") or {})
 
     async def _fetch(self, path: str, uid: str) -> Raw | None:
         """The object at `path`, if it still is the one with `uid`."""

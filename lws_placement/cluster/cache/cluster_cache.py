@@ -227,8 +227,8 @@ class ClusterCache:
     def topology_keys(self) -> list[str]:
         """Keys that groups ask for or have: of LeaderWorkerSets, gated pods and holds."""
         gated = (self._pods[uid].member for uid in self._affinity)
-        found = {key for lws in self._lws.values() for key in lws.ask.keys}
-        found |= {key for member in gated if member is not None for key in member.ask.keys}
+        found = {key for lws in self._lws.values() for key in lws.request.keys}
+        found |= {key for member in gated if member is not None for key in member.request.keys}
         found |= {domain.key for domain in self._holds.domains}
         return sorted(found - {EVERYWHERE})
 

@@ -19,7 +19,7 @@ def identify(pod: Pod, sets: Sets, stateful_sets: Mapping[str, Raw]) -> GroupId 
     The rule is that of `engine/model/membership.py`.
     """
     member = pod.member
-    if member is None or member.foreign or not member.ask.places:
+    if member is None or member.foreign or not member.request.places:
         return None
     if not member.of_lws:
         return GroupId(pod.namespace, member.lws, member.lws_uid, "")

@@ -10,7 +10,7 @@ def occupant_of(pod: Pod, group: GroupId | None) -> Occupant:
     if group is None:
         return Occupant(pod.uid, pod.demand, guest_group(pod), Scope.NOBODY)
     rank = pod.member.rank if pod.member is not None else None
-    scope = pod.member.ask.claims if pod.member is not None else Scope.NOBODY
+    scope = pod.member.request.claims if pod.member is not None else Scope.NOBODY
     return Occupant(pod.uid, pod.demand, group, scope, rank)
 
 

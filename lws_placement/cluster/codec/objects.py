@@ -16,7 +16,7 @@ from lws_placement.cluster.codec.pod_requirements import decode_demand, node_pin
 from lws_placement.engine.base.quantities import PODS, amount_available, amount_requested
 from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
 from lws_placement.engine.model.nodes import Node, Taint
-from lws_placement.engine.model.placement_request import ask_of
+from lws_placement.engine.model.placement_request import placement_request_of
 from lws_placement.engine.model.pods import UNRANKED, Demand, MemberInfo, Pod, PodPhase
 from lws_placement.errors import InvalidObjectError
 
@@ -85,9 +85,9 @@ def decode_pod(raw: Raw) -> Pod:
 
 def _decode_pod(raw: Raw) -> Pod:
     meta, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
-    notes, labels = checked_texts(meta.get("annotations")), checked_texts(meta.get("labels"))
+    annotations, labels = checked_texts(meta.get("annotations")), checked_texts(meta.get("labels"))
     owner = controlling_owner(raw)
-    pinned = node_pin(spec) if keys.PINNED_NODE in notes else None
+    pinned = node_pin(spec) if keys.PINNED_NODE in annotations else None
     gates = tuple(checked_text(g["name"]) for g in spec.get("schedulingGates") or ())
     return Pod(
         namespace=checked_text(meta["namespace"]),
@@ -104,8 +104,8 @@ def _decode_pod(raw: Raw) -> Pod:
         marked=_asks_for(spec, keys.MEMBER_MARKER),
         guest=_asks_for(spec, keys.GUEST_MARKER),
         pinned=pinned,
-        plan=notes.get(keys.PLAN, ""),
-        released=keys.RELEASED in notes,
+        plan=annotations.get(keys.PLAN, ""),
+        released=keys.RELEASED in annotations,
         owner_uid=checked_text(owner.get("uid", "")),
         owner_name=checked_text(owner.get("name", "")),
         owner_kind=checked_text(owner.get("kind", "")),
@@ -182,11 +182,11 @@ def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:
     """The group a pod says it belongs to, or None: not an LWS pod, or not one we can make sense
     of.
     """
-    labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     if labels.get(keys.GROUP) and not labels.get(keys.LWS_NAME):
-        return _decode_other_member(labels[keys.GROUP], notes)
+        return _decode_other_member(labels[keys.GROUP], annotations)
     name, group_key = labels.get(keys.LWS_NAME), labels.get(keys.LWS_GROUP_KEY)
-    size = whole_number(notes.get(keys.LWS_SIZE), least=1, most=MOST_SIZE)
+    size = whole_number(annotations.get(keys.LWS_SIZE), least=1, most=MOST_SIZE)
     if not name or not group_key or size is None:
         return None
     rank = whole_number(labels.get(keys.LWS_WORKER_INDEX), most=size - 1)
@@ -197,35 +197,35 @@ def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:
         group_key=group_key,
         group_index=labels.get(keys.LWS_GROUP_INDEX, ""),
         lws=name,
-        lws_uid=notes.get(keys.LWS_UID, ""),
+        lws_uid=annotations.get(keys.LWS_UID, ""),
         rank=rank,
         size=size,
         revision=labels.get(keys.LWS_REVISION, ""),
-        ask=ask_of(notes),
+        request=placement_request_of(annotations),
         leader_name=pod_name
         if rank == 0
-        else notes.get(keys.LWS_LEADER_NAME) or pod_name.rsplit("-", 1)[0],
-        foreign=notes.get(keys.ADMITTED) == keys.FOREIGN,
+        else annotations.get(keys.LWS_LEADER_NAME) or pod_name.rsplit("-", 1)[0],
+        foreign=annotations.get(keys.ADMITTED) == keys.FOREIGN,
     )
 
 
-def _decode_other_member(name: str, notes: Mapping[str, str]) -> MemberInfo | None:
+def _decode_other_member(name: str, annotations: Mapping[str, str]) -> MemberInfo | None:
     """A pod of a group that is not a LeaderWorkerSet's. It must have been admitted by us: only
     then is it known whose it is.
     """
-    size = whole_number(notes.get(keys.GROUP_SIZE), least=1, most=MOST_SIZE)
-    if keys.ADMITTED not in notes or size is None:
+    size = whole_number(annotations.get(keys.GROUP_SIZE), least=1, most=MOST_SIZE)
+    if keys.ADMITTED not in annotations or size is None:
         return None
-    slot = whole_number(notes.get(keys.SLOT), most=size - 1)
+    slot = whole_number(annotations.get(keys.SLOT), most=size - 1)
     return MemberInfo(
         group_key="",
         group_index=name,
         lws=name,
-        lws_uid=notes.get(keys.OWNER_UID, ""),
+        lws_uid=annotations.get(keys.OWNER_UID, ""),
         rank=slot if slot is not None else UNRANKED,
         size=size,
         revision="",
-        ask=ask_of(notes),
+        request=placement_request_of(annotations),
         leader_name=name,
     )
 

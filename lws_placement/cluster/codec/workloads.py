@@ -9,7 +9,7 @@ from lws_placement.cluster.codec.pod_requirements import decode_demand
 from lws_placement.engine.admission.pod_gating import gates_of_others
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.fit.extended_resources import extended_resources
-from lws_placement.engine.model.placement_request import PlacementRequest, ask_of
+from lws_placement.engine.model.placement_request import PlacementRequest, placement_request_of
 from lws_placement.engine.model.pods import Demand, Toleration
 from lws_placement.engine.model.workload import DaemonSetInfo, LwsInfo, Templates
 from lws_placement.errors import InvalidObjectError
@@ -37,25 +37,25 @@ _EXCLUSIVE = "ExclusiveTopology"
 
 def decode_lws(raw: Raw) -> LwsInfo:
     meta, spec = raw["metadata"], raw["spec"]
-    notes, template = checked_texts(meta.get("annotations")), spec["leaderWorkerTemplate"]
+    annotations, template = checked_texts(meta.get("annotations")), spec["leaderWorkerTemplate"]
     return LwsInfo(
         namespace=checked_text(meta["namespace"]),
         name=checked_text(meta["name"]),
         uid=checked_text(meta["uid"]),
         replicas=_number(spec, "replicas", most=MOST_REPLICAS),
-        ask=ask_of_lws(notes, template),
+        request=placement_request_of_lws(annotations, template),
         templates=decode_templates(template),
-        notes=notes_for_pods(notes, template),
+        annotations=annotations_for_pods(annotations, template),
         deleting=bool(meta.get("deletionTimestamp")),
         keyed=spec.get("groupIdentity") == "Hash",
     )
 
 
-def notes_for_pods(notes: Mapping[str, str], template: Raw) -> Mapping[str, str]:
+def annotations_for_pods(annotations: Mapping[str, str], template: Raw) -> Mapping[str, str]:
     """What the pods do not show by themselves: annotations of ours, and what typed fields say."""
-    ours = {k: v for k, v in notes.items() if k.startswith(keys.OUR_PREFIX)}
+    ours = {k: v for k, v in annotations.items() if k.startswith(keys.OUR_PREFIX)}
     typed = _typed_placement(template)
-    return {**ours, **{key: value for key, value in typed.items() if not notes.get(key)}}
+    return {**ours, **{key: value for key, value in typed.items() if not annotations.get(key)}}
 
 
 def _typed_placement(template: Raw) -> dict[str, str]:
@@ -73,16 +73,16 @@ def _typed_placement(template: Raw) -> dict[str, str]:
     return found
 
 
-def ask_of_lws(notes: Mapping[str, str], template: Raw) -> PlacementRequest:
+def placement_request_of_lws(annotations: Mapping[str, str], template: Raw) -> PlacementRequest:
     """The subgroup's part of it is annotations of the pods alone, made from the spec."""
-    notes = {**_typed_placement(template), **{k: v for k, v in notes.items() if v}}
+    annotations = {**_typed_placement(template), **{k: v for k, v in annotations.items() if v}}
     policy = template.get("subGroupPolicy") or {}
     size = whole_number(policy.get("subGroupSize"), most=MOST_SIZE)
     if size:
         kind = str(policy.get("subGroupPolicyType") or "LeaderWorker")
         by_spec = {keys.LWS_SUBGROUP_SIZE: str(size), keys.LWS_SUBGROUP_POLICY_TYPE: kind}
-        notes = {**notes, **by_spec}
-    return ask_of(notes)
+        annotations = {**annotations, **by_spec}
+    return placement_request_of(annotations)
 
 
 def decode_templates(template: Raw) -> Templates:
@@ -103,8 +103,8 @@ def _gates_of(template: Raw) -> list[str]:
     """Of others, on its pods: those it says itself, and the one that Kueue's pod webhook adds where
     Kueue has marked the template of a set that it queues.
     """
-    notes = checked_texts((template.get("metadata") or {}).get("annotations"))
-    kueue = [_KUEUE_GATE] if _SUSPENDED_BY_KUEUE in notes else []
+    annotations = checked_texts((template.get("metadata") or {}).get("annotations"))
+    kueue = [_KUEUE_GATE] if _SUSPENDED_BY_KUEUE in annotations else []
     return [*gates_of_others(template["spec"]), *kueue]
 
 

@@ -17,7 +17,7 @@ from lws_placement.engine.base.keys import (
 )
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 from lws_placement.engine.lws.pod_identity import Denied
-from lws_placement.engine.model.placement_request import ask_of, problems_of_ask
+from lws_placement.engine.model.placement_request import placement_request_of, problems_of_request
 
 Raw = dict[str, Any]
 
@@ -27,22 +27,24 @@ _SHOWN = 20
 def problem_of_group_pod(pod: Raw, *, most_size: int = DEFAULT_MOST_SIZE) -> Denied | None:
     """All that is wrong with the pod, in one text. `most_size`: pods that a group may have."""
     meta = pod["metadata"]
-    labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
-    problems = [f"metadata.annotations[{key}]: {why}" for key, why in problems_of_ask(notes)]
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+    problems = [
+        f"metadata.annotations[{key}]: {why}" for key, why in problems_of_request(annotations)
+    ]
     if labels.get(LWS_NAME):
         problems.append(
             f"metadata.labels[{GROUP}]: the pod is a LeaderWorkerSet's already; "
             "annotate the LeaderWorkerSet instead"
         )
-    size = notes.get(GROUP_SIZE)
+    size = annotations.get(GROUP_SIZE)
     if whole_number(size, least=1, most=most_size) is None:
         found = "is missing" if size is None else f"is {size[:_SHOWN]!r}"
         problems.append(
             f"metadata.annotations[{GROUP_SIZE}] {found}; say how many pods there are, "
             f"1 to {most_size}"
         )
-    ask = ask_of(notes)
-    if ask.managed and not ask.places:
+    request = placement_request_of(annotations)
+    if request.managed and not request.places:
         problems.append(
             f"metadata.annotations: {GROUP_TOPOLOGY} (a node label key) is missing, or "
             f'{GANG}: "true" for all or nothing anywhere; {MANAGED}: "false" leaves the pod alone'

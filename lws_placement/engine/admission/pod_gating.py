@@ -35,8 +35,8 @@ from lws_placement.engine.base.keys import (
     WITHIN_TOPOLOGY,
 )
 from lws_placement.engine.lws.pod_env import containers_of
-from lws_placement.engine.lws.pod_identity import drop_exclusive_terms, notes_of
-from lws_placement.engine.model.placement_request import Scope, ask_of
+from lws_placement.engine.lws.pod_identity import annotations_of, drop_exclusive_terms
+from lws_placement.engine.model.placement_request import Scope, placement_request_of
 
 Raw = dict[str, Any]
 
@@ -64,26 +64,26 @@ class Pin:
 class Owner:
     """Who a pod belongs to: the LeaderWorkerSet, or the topmost controller of another group's pod.
 
-    `uid` is empty where there is none. `notes`: its annotations. `uid_note`: the annotation that
-    takes the UID.
+    `uid` is empty where there is none. `annotations`: its annotations. `uid_note`: the annotation
+    that takes the UID.
     """
 
     uid: str
-    notes: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     uid_note: str = LWS_UID
 
 
 def stamp(pod: Raw, owner: Owner) -> Raw:
     """The pod with what its owner asks of placement and the pod does not show. A new pod."""
     pod = json_copy(pod)
-    notes = notes_of(pod)
+    annotations = annotations_of(pod)
     if not pod["spec"].get("nodeName"):
         if owner.uid:
-            notes[owner.uid_note] = owner.uid
-        notes |= {key: value for key, value in owner.notes.items() if key in STAMPED}
+            annotations[owner.uid_note] = owner.uid
+        annotations |= {key: value for key, value in owner.annotations.items() if key in STAMPED}
         for key in TYPED:
-            if owner.notes.get(key):
-                notes.setdefault(key, owner.notes[key])
+            if owner.annotations.get(key):
+                annotations.setdefault(key, owner.annotations[key])
     return pod
 
 
@@ -97,16 +97,16 @@ def leave_alone(pod: Raw) -> Raw:
     pod = json_copy(pod)
     if pod["spec"].get("nodeName"):
         return pod
-    notes, spec = notes_of(pod), pod["spec"]
+    annotations, spec = annotations_of(pod), pod["spec"]
     _drop_pin(pod)
     _unmark(spec)
     gates = [gate for gate in spec.pop("schedulingGates", None) or () if gate["name"] != GATE]
     if gates:
         spec["schedulingGates"] = gates
     for note in _OURS:
-        notes.pop(note, None)
-    notes[ADMITTED] = FOREIGN
-    if ask_of(notes).managed:
+        annotations.pop(note, None)
+    annotations[ADMITTED] = FOREIGN
+    if placement_request_of(annotations).managed:
         _mark(pod, GUEST_MARKER)
     return pod
 
@@ -114,28 +114,28 @@ def leave_alone(pod: Raw) -> Raw:
 def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> Raw:
     """Our edits, on a pod that has its identity and its owner's stamp. A new pod."""
     pod = json_copy(pod)
-    notes = notes_of(pod)
-    ask = ask_of(notes)
-    keep_affinity = keep_affinity and ask.scope is not Scope.LWS
+    annotations = annotations_of(pod)
+    request = placement_request_of(annotations)
+    keep_affinity = keep_affinity and request.scope is not Scope.LWS
     if _is_decided(pod) and not keep_affinity:
         _drop_terms(pod["spec"])  # put there again by a reinvocation
     if gates_of_others(pod["spec"]):
         pin = None
         _take_pin_back(pod)
-    if _is_decided(pod) or pod["spec"].get("nodeName") or not ask.managed:
+    if _is_decided(pod) or pod["spec"].get("nodeName") or not request.managed:
         return pod
-    if not ask.places:
+    if not request.places:
         _mark(pod, GUEST_MARKER)
         return pod
     _mark(pod, MEMBER_MARKER)
     if not keep_affinity:
         _drop_terms(pod["spec"])
     if pin is not None:
-        notes |= {ADMITTED: "pinned", PINNED_NODE: pin.node, PLAN: pin.plan}
+        annotations |= {ADMITTED: "pinned", PINNED_NODE: pin.node, PLAN: pin.plan}
         affinity = pod["spec"].setdefault("affinity", {})
         affinity["nodeAffinity"] = pinned_affinity(affinity.get("nodeAffinity") or {}, pin.node)
     else:
-        notes[ADMITTED] = "gated"
+        annotations[ADMITTED] = "gated"
         gates = pod["spec"].setdefault("schedulingGates", [])
         if not any(g["name"] == GATE for g in gates):
             gates.append({"name": GATE})
@@ -150,7 +150,12 @@ def to_scheduler(pod: Raw, name: str) -> Raw:
     nothing.
     """
     spec = pod["spec"]
-    if not name or ADMITTED not in notes_of(pod) or spec.get("nodeName") or not _is_marked(spec):
+    if (
+        not name
+        or ADMITTED not in annotations_of(pod)
+        or spec.get("nodeName")
+        or not _is_marked(spec)
+    ):
         return pod
     if (spec.get("schedulerName") or _DEFAULT_SCHEDULER) != _DEFAULT_SCHEDULER:
         return pod
@@ -166,9 +171,9 @@ def _is_decided(pod: Raw) -> bool:
     """By us, in this request: not if only the annotation is there, as in a template that was copied
     from a pod.
     """
-    notes, gates = notes_of(pod), pod["spec"].get("schedulingGates") or ()
-    held = PINNED_NODE in notes or any(gate["name"] == GATE for gate in gates)
-    return ADMITTED in notes and _is_marked(pod["spec"]) and held
+    annotations, gates = annotations_of(pod), pod["spec"].get("schedulingGates") or ()
+    held = PINNED_NODE in annotations or any(gate["name"] == GATE for gate in gates)
+    return ADMITTED in annotations and _is_marked(pod["spec"]) and held
 
 
 def gates_of_others(spec: Raw) -> list[str]:
@@ -180,20 +185,20 @@ def gates_of_others(spec: Raw) -> list[str]:
 
 def _take_pin_back(pod: Raw) -> None:
     """Of a pod that got a gate of others after we had pinned it: from a webhook called later."""
-    notes, spec = notes_of(pod), pod["spec"]
-    if notes.get(ADMITTED) != "pinned" or spec.get("nodeName"):
+    annotations, spec = annotations_of(pod), pod["spec"]
+    if annotations.get(ADMITTED) != "pinned" or spec.get("nodeName"):
         return
     for note in (ADMITTED, PLAN):
-        notes.pop(note, None)
+        annotations.pop(note, None)
     _drop_pin(pod)
 
 
 def _drop_pin(pod: Raw) -> None:
-    notes, spec = notes_of(pod), pod["spec"]
-    if PINNED_NODE not in notes:
+    annotations, spec = annotations_of(pod), pod["spec"]
+    if PINNED_NODE not in annotations:
         return
     affinity = spec.get("affinity") or {}
-    node = notes.pop(PINNED_NODE, "")
+    node = annotations.pop(PINNED_NODE, "")
     kept = _unpinned_affinity(affinity.get("nodeAffinity") or {}, node)
     affinity.pop("nodeAffinity", None)
     if kept:

@@ -29,7 +29,7 @@ from lws_placement.engine.lws.pod_env import requests_tpu
 from lws_placement.engine.lws.rollout import strategy_of
 
 Raw = dict[str, Any]
-Notes = tuple[tuple[str, str], ...]
+Annotations = tuple[tuple[str, str], ...]
 """Annotations, in the order of their names."""
 
 API_VERSION = "leaderworkerset.x-k8s.io/v1"
@@ -43,9 +43,9 @@ def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw
     at_once = max(1, strategy.unavailable + strategy.surge)
     parts = spec["leaderWorkerTemplate"]
     template = json_copy(parts.get("leaderTemplate") or parts["workerTemplate"])
-    notes = _template_notes(lws)
+    annotations = _template_annotations(lws)
     if _subdomain_policy(spec) == "UniquePerReplica":
-        notes[LWS_SUBDOMAIN_POLICY] = "UniquePerReplica"
+        annotations[LWS_SUBDOMAIN_POLICY] = "UniquePerReplica"
     labels = {LWS_NAME: name, LWS_WORKER_INDEX: "0", LWS_REVISION: revision}
     return {
         "apiVersion": "apps/v1",
@@ -54,7 +54,10 @@ def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw
             "name": name,
             "namespace": meta["namespace"],
             "labels": {**(meta.get("labels") or {}), LWS_NAME: name, LWS_REVISION: revision},
-            "annotations": {**_notes_for_sets(meta), LWS_REPLICAS: str(spec.get("replicas", 1))},
+            "annotations": {
+                **_annotations_for_sets(meta),
+                LWS_REPLICAS: str(spec.get("replicas", 1)),
+            },
             "ownerReferences": [owner_reference(API_VERSION, "LeaderWorkerSet", meta)],
         },
         "spec": {
@@ -66,26 +69,26 @@ def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw
                 "type": "RollingUpdate",
                 "rollingUpdate": {"partition": partition, "maxUnavailable": at_once},
             },
-            "template": _with(template, labels, notes),
+            "template": _with(template, labels, annotations),
             **_claims(parts),
         },
     }
 
 
-def unversioned(notes: Mapping[str, str]) -> Notes:
+def unversioned(annotations: Mapping[str, str]) -> Annotations:
     """Of a pod's annotations those that come from the LeaderWorkerSet's own: they are part of the
     template, and of no revision of it.
     """
     keys = (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
-    return tuple((key, notes[key]) for key in keys if notes.get(key))
+    return tuple((key, annotations[key]) for key in keys if annotations.get(key))
 
 
-def leader_notes(lws: Raw) -> Notes:
+def leader_annotations(lws: Raw) -> Annotations:
     """What `unversioned` says of leaders at the current template."""
     parts = lws["spec"]["leaderWorkerTemplate"]
     template = parts.get("leaderTemplate") or parts["workerTemplate"]
     own = (template.get("metadata") or {}).get("annotations") or {}
-    return unversioned({**own, **_template_notes(lws)})
+    return unversioned({**own, **_template_annotations(lws)})
 
 
 def worker_set(
@@ -101,12 +104,12 @@ def worker_set(
     meta, spec, parts = lws["metadata"], lws["spec"], lws["spec"]["leaderWorkerTemplate"]
     leader_meta = leader["metadata"]
     group = {k: leader_meta["labels"][k] for k in (LWS_GROUP_INDEX, LWS_GROUP_KEY)}
-    notes = _template_notes(lws, unversioned(leader_meta.get("annotations") or {}))
-    notes[LWS_LEADER_NAME] = leader_meta["name"]
+    annotations = _template_annotations(lws, unversioned(leader_meta.get("annotations") or {}))
+    annotations[LWS_LEADER_NAME] = leader_meta["name"]
     if requests_tpu(leader["spec"]):
-        notes[LWS_LEADER_REQUESTS_TPUS] = "true"
+        annotations[LWS_LEADER_REQUESTS_TPUS] = "true"
     labels = {LWS_NAME: meta["name"], **group, LWS_REVISION: revision}
-    template = _with(json_copy(parts["workerTemplate"]), labels, notes)
+    template = _with(json_copy(parts["workerTemplate"]), labels, annotations)
     if node_selector:
         selector = template["spec"].get("nodeSelector") or {}
         template["spec"]["nodeSelector"] = {**selector, **node_selector}
@@ -118,7 +121,7 @@ def worker_set(
             "name": leader_meta["name"],
             "namespace": meta["namespace"],
             "labels": {**(meta.get("labels") or {}), **labels},
-            "annotations": _notes_for_sets(meta),
+            "annotations": _annotations_for_sets(meta),
             "ownerReferences": [owner_reference("v1", "Pod", leader_meta)],
         },
         "spec": {
@@ -183,31 +186,33 @@ def _service(lws: Raw, name: str, *, selector: dict[str, str], owner: Raw) -> Ra
     }
 
 
-def _notes_for_sets(meta: Raw) -> dict[str, str]:
+def _annotations_for_sets(meta: Raw) -> dict[str, str]:
     """The user's annotations as the StatefulSets carry them: without kubectl's note to itself."""
-    notes = meta.get("annotations") or {}
-    return {key: value for key, value in notes.items() if key != LAST_APPLIED}
+    annotations = meta.get("annotations") or {}
+    return {key: value for key, value in annotations.items() if key != LAST_APPLIED}
 
 
-def _template_notes(lws: Raw, placement: Notes | None = None) -> dict[str, str]:
+def _template_annotations(lws: Raw, placement: Annotations | None = None) -> dict[str, str]:
     """Annotations that both pod templates carry. `placement`: others than the LeaderWorkerSet's."""
     if placement is None:
         placement = unversioned(lws["metadata"].get("annotations") or {})
     parts = lws["spec"]["leaderWorkerTemplate"]
-    notes = {LWS_SIZE: str(parts.get("size", 1)), **dict(placement)}
+    annotations = {LWS_SIZE: str(parts.get("size", 1)), **dict(placement)}
     subgroups = parts.get("subGroupPolicy")
     if subgroups:
-        notes[LWS_SUBGROUP_SIZE] = str(subgroups.get("subGroupSize"))
-        notes[LWS_SUBGROUP_POLICY_TYPE] = subgroups.get("subGroupPolicyType") or "LeaderWorker"
+        annotations[LWS_SUBGROUP_SIZE] = str(subgroups.get("subGroupSize"))
+        annotations[LWS_SUBGROUP_POLICY_TYPE] = (
+            subgroups.get("subGroupPolicyType") or "LeaderWorker"
+        )
     else:
-        notes.pop(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, None)
-    return notes
+        annotations.pop(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, None)
+    return annotations
 
 
-def _with(template: Raw, labels: dict[str, str], notes: dict[str, str]) -> Raw:
+def _with(template: Raw, labels: dict[str, str], annotations: dict[str, str]) -> Raw:
     meta = template.get("metadata") or {}
     meta["labels"] = {**(meta.get("labels") or {}), **labels}
-    meta["annotations"] = {**(meta.get("annotations") or {}), **notes}
+    meta["annotations"] = {**(meta.get("annotations") or {}), **annotations}
     template["metadata"] = meta
     return template
 

@@ -72,7 +72,7 @@ def add_lws_identity(
     if isinstance(size, Denied):
         return size
     subgroup_size = None
-    if LWS_SUBGROUP_SIZE in notes_of(pod):
+    if LWS_SUBGROUP_SIZE in annotations_of(pod):
         given = _positive(pod, LWS_SUBGROUP_SIZE, most=most_size)
         if isinstance(given, Denied):
             return given
@@ -132,7 +132,7 @@ def _selects_only(term: Raw, key: str) -> bool:
 
 
 def _lead(pod: Raw, *, namespace: str, subgroup_size: int | None) -> Denied | None:
-    meta, spec, notes = pod["metadata"], pod["spec"], notes_of(pod)
+    meta, spec, annotations = pod["metadata"], pod["spec"], annotations_of(pod)
     labels = meta["labels"]
     name = meta.get("name") or ""
     if LWS_GROUP_INDEX not in labels:
@@ -140,13 +140,13 @@ def _lead(pod: Raw, *, namespace: str, subgroup_size: int | None) -> Denied | No
         if split is None:
             return _unnamed(pod)
         labels[LWS_GROUP_INDEX] = str(split[1])
-    if notes.get(LWS_SUBDOMAIN_POLICY) == "UniquePerReplica" and name:
+    if annotations.get(LWS_SUBDOMAIN_POLICY) == "UniquePerReplica" and name:
         spec["subdomain"] = name
     key = labels.setdefault(LWS_GROUP_KEY, group_key(namespace, name))
-    topology = notes.get(LWS_EXCLUSIVE_TOPOLOGY)
+    topology = annotations.get(LWS_EXCLUSIVE_TOPOLOGY)
     if topology:
         add_exclusive_terms(spec, key=LWS_GROUP_KEY, value=key, topology=topology)
-    excluded = notes.get(LWS_SUBGROUP_POLICY_TYPE) == "LeaderExcluded"
+    excluded = annotations.get(LWS_SUBGROUP_POLICY_TYPE) == "LeaderExcluded"
     if subgroup_size is not None and LWS_SUBGROUP_INDEX not in labels and not excluded:
         _join_subgroup(pod, leader=name, index="0")
     return None
@@ -169,13 +169,13 @@ def _join_subgroup(pod: Raw, *, leader: str, index: str) -> None:
     labels = pod["metadata"]["labels"]
     key = subgroup_key(labels[LWS_GROUP_KEY] if _is_keyed(labels) else leader, index)
     labels[LWS_SUBGROUP_INDEX], labels[LWS_SUBGROUP_KEY] = index, key
-    topology = notes_of(pod).get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
+    topology = annotations_of(pod).get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
     if topology:
         add_exclusive_terms(pod["spec"], key=LWS_SUBGROUP_KEY, value=key, topology=topology)
 
 
 def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) -> Denied | None:
-    spec, notes = pod["spec"], notes_of(pod)
+    spec, annotations = pod["spec"], annotations_of(pod)
     worker = int(pod["metadata"]["labels"][LWS_WORKER_INDEX])
     leader, host = _leader_of(pod, worker)
     if tpu_env_bytes(spec, leader=leader, size=subgroup_size or size) > _MOST_ENV_BYTES:
@@ -184,7 +184,7 @@ def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) 
             "the group, the host lists that each is given are larger than an object may be"
         )
     leads_with_tpu = (
-        requests_tpu(spec) if worker == 0 else notes.get(LWS_LEADER_REQUESTS_TPUS) == "true"
+        requests_tpu(spec) if worker == 0 else annotations.get(LWS_LEADER_REQUESTS_TPUS) == "true"
     )
     if leader:
         add_tpu_env(
@@ -194,11 +194,11 @@ def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) 
             leader_has_tpu=leads_with_tpu,
             subgroup_size=subgroup_size,
         )
-    given = notes.get(LWS_LEADER_ADDRESS)
+    given = annotations.get(LWS_LEADER_ADDRESS)
     add_lws_env(
         spec,
         leader_address=given or f"{host}.{spec.get('subdomain', '')}.{namespace}",
-        size=notes[LWS_SIZE],
+        size=annotations[LWS_SIZE],
         worker_index=str(worker),
     )
     return None
@@ -210,7 +210,7 @@ def _leader_of(pod: Raw, worker: int) -> tuple[str, str]:
     A group with a key in place of an ordinal: its leader is still to be named when it comes, and
     its host name is made of the key; upstream's webhook has set it, and told the workers.
     """
-    labels, notes = pod["metadata"]["labels"], notes_of(pod)
+    labels, annotations = pod["metadata"]["labels"], annotations_of(pod)
     name = str(pod["metadata"].get("name") or "")
     if not _is_keyed(labels):
         by_index = f"{labels[LWS_NAME]}-{_index(pod)}"
@@ -220,7 +220,7 @@ def _leader_of(pod: Raw, worker: int) -> tuple[str, str]:
     if worker == 0:
         return name, pod["spec"].get("hostname") or host
     parent = parent_and_ordinal(name)
-    address = notes.get(LWS_LEADER_ADDRESS) or ""
+    address = annotations.get(LWS_LEADER_ADDRESS) or ""
     return parent[0] if parent else "", address.partition(".")[0] or host
 
 
@@ -239,7 +239,7 @@ def _index(pod: Raw) -> str:
 
 
 def _positive(pod: Raw, key: str, *, most: int) -> int | Denied:
-    value = notes_of(pod).get(key)
+    value = annotations_of(pod).get(key)
     number = whole_number(value, least=1, most=most)
     if number is not None:
         return number
@@ -265,6 +265,6 @@ def _unnamed(pod: Raw) -> Denied:
     )
 
 
-def notes_of(pod: Raw) -> dict[str, str]:
-    notes: dict[str, str] = pod["metadata"].setdefault("annotations", {})
-    return notes
+def annotations_of(pod: Raw) -> dict[str, str]:
+    annotations: dict[str, str] = pod["metadata"].setdefault("annotations", {})
+    return annotations

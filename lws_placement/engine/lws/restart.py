@@ -39,7 +39,7 @@ class PodState:
     """The node that placement keeps for this pod, where it waits for nothing but being bound."""
     size: int = 0
     """Of its group, as it was made; 0: not known."""
-    notes: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
     """Of its annotations those that come from the LeaderWorkerSet's own."""
     unplaceable: bool = False
     """It was looked at by planner or scheduler and found no room."""
@@ -74,8 +74,8 @@ def why_no_restart(
     policy = parts.get("restartPolicy", "RecreateGroupOnPodRestart")
     if policy not in _RECREATE:
         return "the policy is not to recreate"
-    notes = lws["metadata"].get("annotations") or {}
-    after_start = policy == "RecreateGroupAfterStart" or LWS_RECREATE_AFTER_START in notes
+    annotations = lws["metadata"].get("annotations") or {}
+    after_start = policy == "RecreateGroupAfterStart" or LWS_RECREATE_AFTER_START in annotations
     if after_start:
         if len(group) != parts.get("size", 1):
             return "not all pods of the group exist"

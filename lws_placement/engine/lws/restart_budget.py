@@ -51,20 +51,20 @@ class RestartRecord:
         return self.restart > budget.restarts
 
 
-Notes = Mapping[str, RestartRecord]
+RestartRecords = Mapping[str, RestartRecord]
 """By group index."""
 
 
 def budget_of(lws: Raw) -> RestartBudget | None:
-    notes = lws["metadata"].get("annotations") or {}
-    restarts = whole_number(notes.get(RESTART_BUDGET))
+    annotations = lws["metadata"].get("annotations") or {}
+    restarts = whole_number(annotations.get(RESTART_BUDGET))
     if restarts is None:
         return None
-    wait = whole_number(notes.get(RESTART_BACKOFF_SECONDS))
+    wait = whole_number(annotations.get(RESTART_BACKOFF_SECONDS))
     return RestartBudget(restarts, float(wait) if wait is not None else _FIRST_WAIT_S)
 
 
-def note_of(
+def record_of(
     budget: RestartBudget, before: RestartRecord | None, *, leader: str, revision: str, now_s: float
 ) -> RestartRecord:
     """What is to be done about a group in trouble; the note of before, if that says it."""
@@ -78,11 +78,11 @@ def note_of(
 
 
 def crash_looping(
-    budget: RestartBudget, notes: Notes, *, leaders: Mapping[str, str], now_s: float
+    budget: RestartBudget, records: RestartRecords, *, leaders: Mapping[str, str], now_s: float
 ) -> Problem | None:
     """Which groups restart again and again. `leaders`: group index -> UID of its leader."""
-    spent = [g for g, n in notes.items() if n.spent(budget) and leaders.get(g) == n.leader]
-    again = [g for g, n in notes.items() if n.restart > 1 and now_s < n.at_s + WELL_AFTER_S]
+    spent = [g for g, n in records.items() if n.spent(budget) and leaders.get(g) == n.leader]
+    again = [g for g, n in records.items() if n.restart > 1 and now_s < n.at_s + WELL_AFTER_S]
     if spent:
         return Problem(
             "RestartBudgetSpent",
@@ -93,17 +93,17 @@ def crash_looping(
     return None
 
 
-def next_look_s(notes: Notes, now_s: float) -> float | None:
+def next_look_s(records: RestartRecords, now_s: float) -> float | None:
     """Until a restart is due or a group counts as well again; None: nothing will come by itself."""
-    times = [t for n in notes.values() for t in (n.at_s, n.at_s + WELL_AFTER_S) if t > now_s]
+    times = [t for n in records.values() for t in (n.at_s, n.at_s + WELL_AFTER_S) if t > now_s]
     return min(times) - now_s if times else None
 
 
-def encode_notes(notes: Notes) -> str:
-    return json.dumps({group: asdict(note) for group, note in sorted(notes.items())})
+def encode_records(records: RestartRecords) -> str:
+    return json.dumps({group: asdict(record) for group, record in sorted(records.items())})
 
 
-def decode_notes(text: str) -> dict[str, RestartRecord]:
+def decode_records(text: str) -> dict[str, RestartRecord]:
     """Nothing, if somebody has made the annotation unreadable."""
     try:
         return {

@@ -8,7 +8,7 @@ UPDATING = "GroupsUpdating"
 PROGRESSING = "GroupsProgressing"
 
 
-def update_notes(asked: Asked, step: Step, *, name: str) -> list[tuple[str, str]]:
+def update_messages(asked: Asked, step: Step, *, name: str) -> list[tuple[str, str]]:
     """(reason, note) of what the leader StatefulSet is asked for now; upstream's words."""
     notes = []
     highest = min(asked.partition, step.replicas) - 1

@@ -35,7 +35,7 @@ class GroupStatus:
     workers_exist: bool
     workers_ready: bool
     workers_revision: str
-    notes: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
     """What its leader took from the LeaderWorkerSet's annotations; of no account in the status."""
     unplaceable: bool = False
 

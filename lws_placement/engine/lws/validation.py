@@ -28,7 +28,7 @@ from lws_placement.engine.base.whole_numbers import (
     whole_number,
 )
 from lws_placement.engine.lws.unsupported_fields import why_nothing_is_made
-from lws_placement.engine.model.placement_request import problems_of_ask
+from lws_placement.engine.model.placement_request import problems_of_request
 from lws_placement.errors import InvalidObjectError
 
 Raw = dict[str, Any]
@@ -203,14 +203,14 @@ def _int_or_percent(path: str, value: object) -> list[FieldError]:
 def _subgroups(lws: Raw, spec: Raw) -> list[FieldError]:
     template = _object(spec.get("leaderWorkerTemplate"))
     policy = template.get("subGroupPolicy")
-    notes = _object(_object(lws.get("metadata")).get("annotations"))
+    annotations = _object(_object(lws.get("metadata")).get("annotations"))
     if not isinstance(policy, dict):
-        if notes.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY) is None:
+        if annotations.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY) is None:
             return []
         return [
             FieldError(
                 f"metadata.annotations.{LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY}",
-                notes[LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY],
+                annotations[LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY],
                 "cannot have subgroup-exclusive-topology without subGroupSize set",
             )
         ]
@@ -267,20 +267,20 @@ def _room_in_names(lws: Raw, old: Raw | None) -> list[FieldError]:
 
 
 def _budget(lws: Raw) -> list[FieldError]:
-    notes = _object(_object(lws.get("metadata")).get("annotations"))
+    annotations = _object(_object(lws.get("metadata")).get("annotations"))
     return [
-        FieldError(f"metadata.annotations[{key}]", notes[key], "must be a positive number")
+        FieldError(f"metadata.annotations[{key}]", annotations[key], "must be a positive number")
         for key in (RESTART_BUDGET, RESTART_BACKOFF_SECONDS)
-        if key in notes and whole_number(notes[key], least=1) is None
+        if key in annotations and whole_number(annotations[key], least=1) is None
     ]
 
 
 def _topology_keys(lws: Raw, old: Raw | None) -> list[FieldError]:
-    notes = _object(_object(lws.get("metadata")).get("annotations"))
+    annotations = _object(_object(lws.get("metadata")).get("annotations"))
     before = _object(_object((old or {}).get("metadata")).get("annotations"))
     errors = []
     for key in (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY):
-        value = notes.get(key)
+        value = annotations.get(key)
         if value is None or (old is not None and before.get(key) == value):
             continue
         why = why_not_label_key(str(value))
@@ -294,13 +294,13 @@ def _topology_keys(lws: Raw, old: Raw | None) -> list[FieldError]:
 
 def _placement(lws: Raw, old: Raw | None) -> list[FieldError]:
     """Our own annotations: on creation, and when annotations change."""
-    notes = _object(_object(lws.get("metadata")).get("annotations"))
+    annotations = _object(_object(lws.get("metadata")).get("annotations"))
     before = _object(_object((old or {}).get("metadata")).get("annotations"))
-    if old is not None and notes == before:
+    if old is not None and annotations == before:
         return []
     return [
-        FieldError(f"metadata.annotations[{key}]", notes[key], detail)
-        for key, detail in problems_of_ask(notes)
+        FieldError(f"metadata.annotations[{key}]", annotations[key], detail)
+        for key, detail in problems_of_request(annotations)
     ]
 
 

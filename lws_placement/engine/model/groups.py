@@ -82,9 +82,9 @@ class Group:
     """It may have others evicted whose priority is below this; None: nobody is evicted for it."""
     since_s: float = 0.0
     """Since when it waits: creation of its oldest pod, seconds since the epoch."""
-    avoid: frozenset[str] = frozenset()
+    deprioritized: frozenset[str] = frozenset()
     """Domain values to take only if nothing else fits (they failed lately)."""
-    shun: Mapping[DomainName, str] = field(default_factory=dict)
+    excluded: Mapping[DomainName, str] = field(default_factory=dict)
     """Domains not to be taken now, with what kube-scheduler said when it refused them."""
     prefer: tuple[str, ...] = ()
     """Domain values to try first, in this order: where the group's weights are cached."""

@@ -1,7 +1,8 @@
 """What a group asks of placement: LeaderWorkerSet's annotations and ours, read and checked.
 
-`ask_of` is for objects that were admitted (a value that slipped past admission counts as absent);
-`problems_of_ask` is admission's: what is wrong with which annotation, and what to write instead.
+`placement_request_of` is for objects that were admitted (a value that slipped past admission counts
+as absent); `problems_of_request` is admission's: what is wrong with which annotation, and what to
+write instead.
 """
 
 from collections.abc import Mapping
@@ -44,14 +45,15 @@ class TopologyRequest:
 
     `outer`: key of the domain around all of them (EVERYWHERE: none). `inner`: key of the domains of
     which each of `subgroups` has one of its own. ints in no subgroup may be on any node, within
-    `outer`. `within`: key of a region that must hold them all, `near`: of one that should.
+    `outer`. `required_topology`: key of a region that must hold them all, `preferred_topology`: of
+    one that should.
     """
 
     outer: str = EVERYWHERE
     inner: str = EVERYWHERE
     subgroups: tuple[tuple[int, ...], ...] = ()
-    within: str = ""
-    near: str = ""
+    required_topology: str = ""
+    preferred_topology: str = ""
 
     @property
     def in_subgroups(self) -> frozenset[int]:
@@ -60,7 +62,7 @@ class TopologyRequest:
 
 
 _SCOPES = (Scope.CLUSTER, Scope.NAMESPACE, Scope.LWS)
-TOPOLOGY_NOTES = (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, WITHIN_TOPOLOGY)
+TOPOLOGY_ANNOTATIONS = (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, WITHIN_TOPOLOGY)
 """Annotations of a LeaderWorkerSet whose value must be a label that nodes carry."""
 _BOOLEANS = ("true", "false")
 
@@ -68,8 +70,8 @@ _BOOLEANS = ("true", "false")
 @dataclass(frozen=True, slots=True)
 class PlacementRequest:
     """`topology`: the group alone in one domain of this key; `subgroup_topology`: each subgroup
-    alone in one of its own. `within`, `near`: keys of a region that must, or should, hold all
-    members. `gang`: all or none, anywhere.
+    alone in one of its own. `required_topology`, `preferred_topology`: keys of a region that must,
+    or should, hold all members. `gang`: all or none, anywhere.
     """
 
     topology: str = ""
@@ -77,8 +79,8 @@ class PlacementRequest:
     subgroup_size: int = 0
     leader_excluded: bool = False
     scope: Scope = Scope.CLUSTER
-    within: str = ""
-    near: str = ""
+    required_topology: str = ""
+    preferred_topology: str = ""
     gang: bool = False
     managed: bool = True
 
@@ -103,14 +105,16 @@ class PlacementRequest:
 
     def layout(self, size: int) -> TopologyRequest | None:
         """None: one domain of `topology` for all, and nothing else."""
-        if self.topology and not (self.subgroup_topology or self.within or self.near):
+        if self.topology and not (
+            self.subgroup_topology or self.required_topology or self.preferred_topology
+        ):
             return None
         return TopologyRequest(
             outer=self.topology or EVERYWHERE,
             inner=self.subgroup_topology or EVERYWHERE,
             subgroups=self._subgroups(size) if self.subgroup_topology else (),
-            within=self.within,
-            near=self.near,
+            required_topology=self.required_topology,
+            preferred_topology=self.preferred_topology,
         )
 
     def ties(self, rank: int) -> bool:
@@ -131,52 +135,58 @@ class PlacementRequest:
         return tuple(tuple(found[index]) for index in sorted(found))
 
 
-def ask_of(notes: Mapping[str, str]) -> PlacementRequest:
+def placement_request_of(annotations: Mapping[str, str]) -> PlacementRequest:
     """From the annotations of a LeaderWorkerSet's pod, or of the pod of another group."""
-    subgroup_size = whole_number(notes.get(LWS_SUBGROUP_SIZE), most=MOST_SIZE) or 0
-    scope = notes.get(SCOPE)
+    subgroup_size = whole_number(annotations.get(LWS_SUBGROUP_SIZE), most=MOST_SIZE) or 0
+    scope = annotations.get(SCOPE)
     return PlacementRequest(
-        topology=notes.get(LWS_EXCLUSIVE_TOPOLOGY) or notes.get(GROUP_TOPOLOGY, ""),
-        subgroup_topology=notes.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, "") if subgroup_size else "",
+        topology=annotations.get(LWS_EXCLUSIVE_TOPOLOGY) or annotations.get(GROUP_TOPOLOGY, ""),
+        subgroup_topology=annotations.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, "")
+        if subgroup_size
+        else "",
         subgroup_size=subgroup_size,
-        leader_excluded=notes.get(LWS_SUBGROUP_POLICY_TYPE) == "LeaderExcluded",
+        leader_excluded=annotations.get(LWS_SUBGROUP_POLICY_TYPE) == "LeaderExcluded",
         scope=Scope(scope) if scope in _SCOPES else Scope.CLUSTER,
-        within=notes.get(WITHIN_TOPOLOGY, ""),
-        near=notes.get(PREFER_TOPOLOGY, ""),
-        gang=notes.get(GANG) == "true",
-        managed=notes.get(MANAGED) != "false",
+        required_topology=annotations.get(WITHIN_TOPOLOGY, ""),
+        preferred_topology=annotations.get(PREFER_TOPOLOGY, ""),
+        gang=annotations.get(GANG) == "true",
+        managed=annotations.get(MANAGED) != "false",
     )
 
 
-def problems_of_ask(notes: Mapping[str, str]) -> list[tuple[str, str]]:
+def problems_of_request(annotations: Mapping[str, str]) -> list[tuple[str, str]]:
     """(annotation, what is wrong with it) for each of ours that cannot be meant so."""
-    exclusive = notes.get(LWS_EXCLUSIVE_TOPOLOGY) or notes.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
-    exclusive = exclusive or notes.get(GROUP_TOPOLOGY)
-    gang = notes.get(GANG) == "true"
+    exclusive = annotations.get(LWS_EXCLUSIVE_TOPOLOGY) or annotations.get(
+        LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY
+    )
+    exclusive = exclusive or annotations.get(GROUP_TOPOLOGY)
+    gang = annotations.get(GANG) == "true"
     found = [
-        *_unknown(notes, SCOPE, _SCOPES),
-        *_unknown(notes, GANG, _BOOLEANS),
-        *_unknown(notes, MANAGED, _BOOLEANS),
+        *_unknown(annotations, SCOPE, _SCOPES),
+        *_unknown(annotations, GANG, _BOOLEANS),
+        *_unknown(annotations, MANAGED, _BOOLEANS),
     ]
     for key in (GROUP_TOPOLOGY, WITHIN_TOPOLOGY, PREFER_TOPOLOGY):
-        why = why_not_label_key(notes[key]) if key in notes else None
+        why = why_not_label_key(annotations[key]) if key in annotations else None
         if why is not None:
             found.append((key, f"must be the key of a node label: {why}"))
-    if GROUP_TOPOLOGY in notes and LWS_EXCLUSIVE_TOPOLOGY in notes:
+    if GROUP_TOPOLOGY in annotations and LWS_EXCLUSIVE_TOPOLOGY in annotations:
         found.append((GROUP_TOPOLOGY, f"not together with {LWS_EXCLUSIVE_TOPOLOGY}; keep one"))
     if gang and exclusive:
         found.append((GANG, "not together with an exclusive topology, which places whole already"))
-    if SCOPE in notes and not exclusive:
+    if SCOPE in annotations and not exclusive:
         found.append((SCOPE, "needs an exclusive topology: there is nothing to be alone in"))
     for key in (WITHIN_TOPOLOGY, PREFER_TOPOLOGY):
-        if key in notes and not exclusive and not gang:
+        if key in annotations and not exclusive and not gang:
             found.append((key, f'needs an exclusive topology or {GANG}: "true"'))
-        if key in notes and notes[key] == notes.get(LWS_EXCLUSIVE_TOPOLOGY):
+        if key in annotations and annotations[key] == annotations.get(LWS_EXCLUSIVE_TOPOLOGY):
             found.append((key, "is the exclusive topology itself; name a larger level"))
     return found
 
 
-def _unknown(notes: Mapping[str, str], key: str, allowed: tuple[str, ...]) -> list[tuple[str, str]]:
-    if key not in notes or notes[key] in allowed:
+def _unknown(
+    annotations: Mapping[str, str], key: str, allowed: tuple[str, ...]
+) -> list[tuple[str, str]]:
+    if key not in annotations or annotations[key] in allowed:
         return []
-    return [(key, f"{notes[key]!r} is none of {', '.join(allowed)}")]
+    return [(key, f"{annotations[key]!r} is none of {', '.join(allowed)}")]

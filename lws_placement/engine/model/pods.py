@@ -75,7 +75,7 @@ class MemberInfo:
     """UNRANKED for a pod of another kind of group that has no place in it yet."""
     size: int
     revision: str
-    ask: PlacementRequest
+    request: PlacementRequest
     leader_name: str
     """Name of the group's leader pod (the pod's own name for a leader)."""
     foreign: bool = False

@@ -35,10 +35,10 @@ class LwsInfo:
     name: str
     uid: str
     replicas: int
-    ask: PlacementRequest
+    request: PlacementRequest
     """What its annotations ask of placement."""
     templates: Templates
-    notes: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     """Its annotations of ours, as they are, and those that stand for typed fields of it."""
     deleting: bool = False
     keyed: bool = False

@@ -47,7 +47,7 @@ class RoomToCome:
         layout = group.layout
         if layout is None or layout.outer != EVERYWHERE:
             return self._of_domain(group, views)
-        wide = replace(group, layout=replace(layout, near=""))
+        wide = replace(group, layout=replace(layout, preferred_topology=""))
         whose = Whose(
             lambda domain: _may_come(group, domain),
             lambda node: not earlier_of(group, node.awaited),
@@ -74,7 +74,7 @@ class RoomToCome:
 
 
 def _may_come(group: Group, domain: DomainView) -> bool:
-    return domain.name not in group.shun and not earlier_of(group, domain.awaited)
+    return domain.name not in group.excluded and not earlier_of(group, domain.awaited)
 
 
 def _nodes_of(plan: Placed, views: ClusterSnapshot) -> frozenset[NodeName]:

@@ -67,7 +67,11 @@ def useful_nodes(
     found: set[NodeName] = set()
     for members in subgroup_shapes(group, layout):
         found |= looking.in_domains(layout.inner, members, len(layout.subgroups) + 1)
-    every = best and not layout.subgroups and bool(layout.within or layout.near)
+    every = (
+        best
+        and not layout.subgroups
+        and bool(layout.required_topology or layout.preferred_topology)
+    )
     found |= looking.loose(None if every else 2 * group.size + 1)
     return found
 
@@ -102,7 +106,7 @@ class _Looking:
         self._views = views
         self._rooms = rooms
         self._whose = whose
-        self._levels = [key for key in (layout.within, layout.near) if key]
+        self._levels = [key for key in (layout.required_topology, layout.preferred_topology) if key]
 
     def in_domains(self, key: str, members: Sequence[Member], most: int | None) -> set[NodeName]:
         part = part_of(self._group, key, members)

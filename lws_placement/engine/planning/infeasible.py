@@ -23,10 +23,10 @@ def why_not_composed(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> No
     layout = group.layout
     assert layout is not None
     if layout.outer != EVERYWHERE:
-        if layout.subgroups or not _are_within(layout.outer, layout.within, views):
+        if layout.subgroups or not _are_within(layout.outer, layout.required_topology, views):
             return None
         return _refused(group, layout.outer, group.members, views=views, memo=memo)
-    if not layout.subgroups or layout.within:
+    if not layout.subgroups or layout.required_topology:
         return None
     inside = layout.in_subgroups
     without_loose = replace(group, members=tuple(m for m in group.members if m.rank in inside))

@@ -81,10 +81,10 @@ def place_composed(group: Group, views: Where) -> Placed | NoMatch:
 def _plan(composer: "_Composer", layout: TopologyRequest) -> Plan:
     regions = composer.regions()
     if not regions:
-        return NoFit(layout.within)
-    if layout.near:
-        near = composer.parts_of(regions, layout.near)
-        plan = composer.without_words().best_of(near) if near else None
+        return NoFit(layout.required_topology)
+    if layout.preferred_topology:
+        preferred = composer.parts_of(regions, layout.preferred_topology)
+        plan = composer.without_words().best_of(preferred) if preferred else None
         if isinstance(plan, Placed):
             return plan
     return composer.best_of(regions)
@@ -122,11 +122,11 @@ class _Composer:
 
     def regions(self) -> list[list[NodeView]]:
         """The nodes to plan in, by region."""
-        if not self._layout.within:
+        if not self._layout.required_topology:
             nodes = self._views.node_views()
             changed = self._instead or any(n.promised for n in nodes)
             return [list(map(self._seen, nodes) if changed else nodes)]
-        return [list(self._of(d).nodes) for d in self._domains(self._layout.within)]
+        return [list(self._of(d).nodes) for d in self._domains(self._layout.required_topology)]
 
     def parts_of(self, regions: Iterable[list[NodeView]], key: str) -> list[list[NodeView]]:
         """The regions, each cut into those of a smaller or crossing level."""
@@ -223,7 +223,7 @@ class _Composer:
 
     def _solve(self, nodes: list[NodeView]) -> Solution | Reason:
         """Everybody on these nodes, whosever the domain around them is."""
-        if self._loose and place_of(self._group.id) in self._group.shun:
+        if self._loose and place_of(self._group.id) in self._group.excluded:
             return Reason(Why.REFUSED)
         if not self._subgroups:
             return self._all_loose(nodes)

@@ -24,13 +24,13 @@ class Candidate(Generic[F]):
 
 
 def best(
-    candidates: Sequence[Candidate[F]], *, prefer: Sequence[str], avoid: frozenset[str]
+    candidates: Sequence[Candidate[F]], *, prefer: Sequence[str], deprioritized: frozenset[str]
 ) -> Candidate[F]:
     """Raises ValueError if there is none."""
     wish = {domain: place for place, domain in enumerate(prefer)}
 
     def key(candidate: Candidate[F]) -> tuple[int, bool, int, str]:
         place = wish.get(candidate.domain, len(wish))
-        return place, candidate.domain in avoid, candidate.left_over, candidate.domain
+        return place, candidate.domain in deprioritized, candidate.left_over, candidate.domain
 
     return min(candidates, key=key)

@@ -68,11 +68,13 @@ def plan_group(
     if memo is None or bound or not isinstance(domains, DomainSet):
         return _plan_afresh(group, [instead.get(d.name.value, d) for d in domains])
     index = memo.rooms.of(group, domains)
-    if instead or group.prefer or group.avoid:
+    if instead or group.prefer or group.deprioritized:
         free = (_candidate(index.fit(value), value) for value in _free(group, index, instead))
         seen = [*free, *_candidates(group, instead.values())]
         if seen:
-            return _placed(group, best(seen, prefer=group.prefer, avoid=group.avoid))
+            return _placed(
+                group, best(seen, prefer=group.prefer, deprioritized=group.deprioritized)
+            )
     for value in _free(group, index, instead):
         return _placed(group, _candidate(index.fit(value), value))
     return refuse(group, index, instead)
@@ -91,7 +93,9 @@ def _plan_afresh(group: Group, views: Iterable[DomainView]) -> Plan:
     views = list(views)
     candidates = list(_candidates(group, views))
     if candidates:
-        return _placed(group, best(candidates, prefer=group.prefer, avoid=group.avoid))
+        return _placed(
+            group, best(candidates, prefer=group.prefer, deprioritized=group.deprioritized)
+        )
     reasons = {v.name.value: taken(group, v) or why_no_room(group, v) for v in views}
     return NoFit(group.topology_key, reasons)
 
@@ -125,7 +129,7 @@ def refuse(group: Group, index: DomainFitIndex, instead: Mapping[str, DomainView
     """
     common = (
         not instead
-        and not group.shun
+        and not group.excluded
         and group.scope is Scope.CLUSTER
         and not index.domains.has_owner(group.id)
         and not index.domains.awaited
@@ -160,7 +164,7 @@ def taken(group: Group, domain: DomainView) -> Reason | None:
 
 def may_have(group: Group, domain: DomainView) -> bool:
     """Is it not taken? Asked of every candidate of every plan, so no words are found here."""
-    if group.shun and domain.name in group.shun:
+    if group.excluded and domain.name in group.excluded:
         return False
     if not (domain.holders or domain.overlapping or domain.occupants or domain.awaited):
         return True
@@ -183,7 +187,7 @@ def shut_for(group: Group) -> Callable[[NodeView], bool]:
 
 
 def _whose(group: Group, domain: DomainView) -> tuple[Why, frozenset[GroupId]] | None:
-    if domain.name in group.shun:
+    if domain.name in group.excluded:
         return Why.REFUSED, frozenset()
     claim = claim_of(group)
     for why, owners in _owners(domain):

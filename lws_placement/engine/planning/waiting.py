@@ -110,6 +110,6 @@ def _question_of(group: Group) -> Question:
         group.topology_key,
         group.demands,
         group.layout,
-        frozenset(group.shun),
+        frozenset(group.excluded),
         answered_as(group),
     )

@@ -31,7 +31,7 @@ def way_for(
     """`only`: on no other nodes."""
     who = _Anybody(group.id, tenants)
     # What kube-scheduler refused there lately is told elsewhere; here it is about room.
-    asked = replace(group, shun={})
+    asked = replace(group, excluded={})
     clearing = Clearing(asked, views, tenants, who=who, only=only)
     answer = Search(asked, clearing, who, views=views, trials=TRIALS).run()
     if isinstance(answer, Preemption):

@@ -140,7 +140,7 @@ def _domain_of(
 ) -> "_Domain | None":
     """None: it is not to be had."""
     way = in_the_way(group, view, tenants)
-    if isinstance(way, Barred) or view.name in group.shun:
+    if isinstance(way, Barred) or view.name in group.excluded:
         return None
     return _Domain(group, view, way, tenants=tenants, trials=trials)
 

@@ -125,12 +125,12 @@ def _begun(seen: GroupState, now: MembersState) -> tuple[Hold, ...]:
     for it may be all of it: the planner was killed while these became ACTIVE.
     """
     together = (*seen.active, *seen.coming)
-    return together if has_shape(together, now.ask, now.info.size) else seen.active
+    return together if has_shape(together, now.request, now.info.size) else seen.active
 
 
 def _suits(promise: Reservation, now: MembersState) -> bool:
     same = (promise.revision, promise.size) == (now.info.revision, now.info.size)
-    return same and has_shape(promise.holds, now.ask, now.info.size)
+    return same and has_shape(promise.holds, now.request, now.info.size)
 
 
 def _anyone_in(seen: GroupState, hold: Hold, views: ClusterSnapshot) -> bool:
@@ -149,7 +149,7 @@ def _with_promise(
     if not _suits(promise, now):
         why = "its revision, size or shape has changed"
         return _assign_again(seen, now, promise.holds, views=views, why=why)
-    if promise.scope is not now.ask.claims:
+    if promise.scope is not now.request.claims:
         why = "its scope has changed"
         return _assign_again(seen, now, promise.holds, views=views, why=why)
     why = larger = why_larger(now, promise)
@@ -205,7 +205,7 @@ def _assign_again(
     demands = now.demands(holds)
     if demands is None:
         return [Blocked(_unknown_templates(seen, now))]
-    if has_shape(holds, now.ask, now.info.size):
+    if has_shape(holds, now.request, now.info.size):
         group = now.group(seen, demands)
         placed = plan_again_in(holds, _staying(group, now), now, views)
         if not isinstance(placed, Placed):
@@ -341,7 +341,7 @@ def _plan(seen: GroupState, now: MembersState, views: ClusterSnapshot) -> list[A
         evicting = begin(seen, now, group, views)
         if not isinstance(evicting, NoPreemption):
             return evicting
-        asked = None if group.shun else group
+        asked = None if group.excluded else group
         retry_s = seen.troubles.until_retry_s()
         again = [] if retry_s is None else [LookAgain(retry_s)]
         larger = now.templates.larger if now.templates is not None else ""

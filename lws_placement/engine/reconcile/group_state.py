@@ -168,7 +168,7 @@ class MembersState:
             going_from=frozenset(p.node for p in going if p.node is not None),
             tied_to=frozenset(_ties(going)),
             templates=seen.templates.get(info.revision),
-            lws=seen.lws.ask if seen.lws is not None else None,
+            lws=seen.lws.request if seen.lws is not None else None,
         )
 
     @property
@@ -176,14 +176,19 @@ class MembersState:
         return {r: p for r, p in self.members.items() if p.node is not None}
 
     @property
-    def ask(self) -> PlacementRequest:
+    def request(self) -> PlacementRequest:
         """What the pods were admitted with; of what the pods of a LeaderWorkerSet do not show by
         themselves, what it says now.
         """
-        mine, now = self.info.ask, self.lws
+        mine, now = self.info.request, self.lws
         if now is None or mine == now:
             return mine
-        return replace(mine, scope=now.scope, within=now.within, near=now.near)
+        return replace(
+            mine,
+            scope=now.scope,
+            required_topology=now.required_topology,
+            preferred_topology=now.preferred_topology,
+        )
 
     @property
     def let_go(self) -> bool:
@@ -227,7 +232,7 @@ class MembersState:
         bound = self.bound
         return Group(
             id=seen.id,
-            topology_key=self.ask.topology,
+            topology_key=self.request.topology,
             members=tuple(
                 Member(rank, demands[rank], bound[rank].node if rank in bound else None)
                 for rank in range(self.info.size)
@@ -236,16 +241,20 @@ class MembersState:
             priority=max(p.priority for p in self.members.values()),
             outranks=self.outranks,
             since_s=min(p.created_s for p in self.members.values()),
-            avoid=frozenset(
-                d.value for d in seen.troubles.last_choice if d.key == self.ask.topology
+            deprioritized=frozenset(
+                d.value for d in seen.troubles.last_choice if d.key == self.request.topology
             ),
-            shun=seen.troubles.passed_over,
-            scope=self.ask.claims,
-            layout=self.ask.layout(self.info.size),
+            excluded=seen.troubles.passed_over,
+            scope=self.request.claims,
+            layout=self.request.layout(self.info.size),
         )
 
 
 def _ties(going: Iterable[Pod]) -> Iterator[tuple[Rank, NodeName]]:
     for pod in going:
-        if pod.member is not None and pod.node is not None and pod.member.ask.ties(pod.member.rank):
+        if (
+            pod.member is not None
+            and pod.node is not None
+            and pod.member.request.ties(pod.member.rank)
+        ):
             yield pod.member.rank, pod.node

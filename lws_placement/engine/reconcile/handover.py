@@ -80,7 +80,7 @@ def _preempt_anywhere(
     if group.layout is not None:
         return preempt_several(group, views, tenants)
     domains = views.domains(group.topology_key)
-    if seen.memo is None or group.shun:
+    if seen.memo is None or group.excluded:
         return preempt(group, domains, tenants)
     return seen.memo.preemption.ask(group, domains, tenants)
 
@@ -145,7 +145,10 @@ def still_suits(coming: Reservation, now: MembersState) -> bool:
     """Does the group still wait, for what it asked for then?"""
     if now.bound or not any(p.gated for p in now.members.values()):
         return False
-    if not has_shape(coming.holds, now.ask, now.info.size) or coming.scope is not now.ask.claims:
+    if (
+        not has_shape(coming.holds, now.request, now.info.size)
+        or coming.scope is not now.request.claims
+    ):
         return False
     asked = (now.info.revision, now.info.size)
     return all((hold.revision, hold.size) == asked for hold in coming.holds)

@@ -59,7 +59,7 @@ def _plan_as_others(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Pla
     layout = group.layout
     assert layout is not None
     # What it would prefer is no reason for a refusal.
-    asked = replace(group, layout=replace(layout, near=""))
+    asked = replace(group, layout=replace(layout, preferred_topology=""))
     plan = why_not_composed(asked, views, memo) or plan_composed(asked, views, instead={})
     _keep(group, views, memo, plan)
     return plan
@@ -84,8 +84,8 @@ def question_of(group: Group, views: ClusterSnapshot) -> Hashable:
     """
     # What is awaited is closed to those whose turn comes later.
     earlier = bisect_left(views.awaiting(), turn_of(group))
-    shun = frozenset(group.shun.items())
-    return group.layout, group.demands, answered_as(group), shun, earlier
+    excluded = frozenset(group.excluded.items())
+    return group.layout, group.demands, answered_as(group), excluded, earlier
 
 
 def _state(views: ClusterSnapshot) -> Hashable:
@@ -131,7 +131,7 @@ def holds_for(
                 plan=seen.plan_id,
                 nodes={rank: placed.nodes[rank] for rank in ranks},
                 demands={rank: demands[rank] for rank in ranks},
-                scope=Scope.NOBODY if anywhere else now.ask.claims,
+                scope=Scope.NOBODY if anywhere else now.request.claims,
                 parts=len(places),
                 resource_version=before.resource_version if before is not None else "",
                 uid=before.uid if before is not None else "",
@@ -140,12 +140,12 @@ def holds_for(
     return Reservation(tuple(sorted(holds, key=lambda h: h.domain)))
 
 
-def has_shape(holds: Iterable[Hold], ask: PlacementRequest, size: int) -> bool:
+def has_shape(holds: Iterable[Hold], request: PlacementRequest, size: int) -> bool:
     """Are these holds what a group that asks this has, but for the choice of domains?"""
     found = sorted(h.domain.key for h in holds)
-    layout = ask.layout(size)
+    layout = request.layout(size)
     if layout is None:
-        return found == [ask.topology]
+        return found == [request.topology]
     wanted = [layout.inner] * len(layout.subgroups)
     loose = size > len(layout.in_subgroups)
     if layout.outer != EVERYWHERE or loose:
@@ -153,21 +153,23 @@ def has_shape(holds: Iterable[Hold], ask: PlacementRequest, size: int) -> bool:
     return found == sorted(wanted)
 
 
-def own_place(ask: PlacementRequest, rank: Rank, labels: Mapping[str, str]) -> DomainName | None:
+def own_place(
+    request: PlacementRequest, rank: Rank, labels: Mapping[str, str]
+) -> DomainName | None:
     """The domain whose hold names a member that is to run on a node with these labels; None: the
     node is in none. The value is empty for a member that may be anywhere (`reservation.place_of`).
     """
-    if not ask.ties(rank):
+    if not request.ties(rank):
         return DomainName(EVERYWHERE, "")
-    key = ask.topology or ask.subgroup_topology
+    key = request.topology or request.subgroup_topology
     return DomainName(key, labels[key]) if key in labels else None
 
 
 def is_outside(
-    promise: Reservation, ask: PlacementRequest, rank: Rank, labels: Mapping[str, str]
+    promise: Reservation, request: PlacementRequest, rank: Rank, labels: Mapping[str, str]
 ) -> bool:
     """Is a node with these labels in none of the domains that the promise has for the member?"""
-    place = own_place(ask, rank, labels)
+    place = own_place(request, rank, labels)
     if place is None:
         return True
     return place.key != EVERYWHERE and all(h.domain != place for h in promise.holds)

@@ -92,7 +92,7 @@ def _has_better(seen: GroupState, domain: DomainName, views: ClusterSnapshot) ->
         return False
     now = MembersState.of(seen, newest)
     demands = now.demands(seen.active)
-    if demands is None or now.ask.topology != domain.key:
+    if demands is None or now.request.topology != domain.key:
         return False
     group = now.group(seen, demands)
     members = (replace(m, fixed=None, demand=_anywhere(m.demand, domain)) for m in group.members)
@@ -159,11 +159,11 @@ def _outside(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
         return []
     (promise,) = promises
     now = MembersState.of(seen, members)
-    if not has_shape(promise.holds, now.ask, now.info.size):
+    if not has_shape(promise.holds, now.request, now.info.size):
         return []  # it is planned anew
     nodes = set()
     for rank, pod in members.items():
         view = views.node_view(pod.node) if pod.node is not None else None
-        if view is not None and is_outside(promise, now.ask, rank, view.node.labels):
+        if view is not None and is_outside(promise, now.request, rank, view.node.labels):
             nodes.add(view.node.name)
     return [Tell(Topic.OUTSIDE, outside_note(sorted(nodes), promise.where))] if nodes else []

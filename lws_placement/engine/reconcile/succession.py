@@ -40,7 +40,7 @@ def inherit(
 ) -> list[Action]:
     """Step 1, for a group that holds nothing; empty if there is no place for it."""
     for left in seen.left:
-        if not has_shape(left.holds, now.ask, now.info.size):
+        if not has_shape(left.holds, now.request, now.info.size):
             continue
         placed = _as_if_gone(seen, group, left.holds, left=left, views=views)
         if placed is not None:
@@ -96,7 +96,7 @@ def _as_if_gone(
     domains = {hold.domain for hold in holds}
     if _is_stuck(seen, left, views):
         return None
-    if domains & seen.troubles.last_choice or domains & group.shun.keys():
+    if domains & seen.troubles.last_choice or domains & group.excluded.keys():
         return None
     part = _without(left, holds, views, heir=seen.id)
     if group.layout is not None:

@@ -53,7 +53,7 @@ def _returns(seen: GroupState, hold: Hold) -> bool:
         return False
     if seen.yields_to is not None:
         return False
-    if not seen.lws.ask.places:
+    if not seen.lws.request.places:
         return False
     if seen.keyed:
         return seen.lacks_groups
@@ -66,7 +66,7 @@ def _is_as_held(seen: GroupState) -> bool:
         return False
     size = seen.lws.templates.size
     same = all(h.size == size and h.revision in seen.current for h in seen.active)
-    return same and has_shape(seen.active, seen.lws.ask, size)
+    return same and has_shape(seen.active, seen.lws.request, size)
 
 
 def _is_wanted(seen: GroupState, views: ClusterSnapshot) -> bool:

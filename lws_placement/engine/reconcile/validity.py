@@ -64,7 +64,7 @@ def _why_outside(now: MembersState, promise: Reservation, views: ClusterSnapshot
     ranks = now.members.keys() | _still_to_come(now).keys()
     for rank in sorted(ranks & promise.nodes.keys()):
         view = views.node_view(promise.nodes[rank])
-        if view is not None and is_outside(promise, now.ask, rank, view.node.labels):
+        if view is not None and is_outside(promise, now.request, rank, view.node.labels):
             return f"node {view.node.name} is not in {promise.where} any more"
     return ""
 
