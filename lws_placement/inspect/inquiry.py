@@ -75,7 +75,7 @@ class Answer:
     """Living members, by rank."""
     size: int = 0
     priority: int = 0
-    promise: Reservation | None = None
+    reservation: Reservation | None = None
     """What it has, or may have now."""
     place: int = 0
     """Of a group that waits: its place in the queue, from 1."""
@@ -150,92 +150,92 @@ class Inquiry:
         return f"pod {pod.key} on {pod.node}" if pod is not None else f"pod {uid}"
 
     def about(self, group: GroupId) -> Answer:
-        seen = self._observe(group)
-        return self.answer(seen, decide(seen, self._cache.domains))
+        observed = self._observe(group)
+        return self.answer(observed, decide(observed, self._cache.domains))
 
-    def answer(self, seen: GroupState, actions: Sequence[Action]) -> Answer:
+    def answer(self, observed: GroupState, actions: Sequence[Action]) -> Answer:
         """How a group stands for which `actions` were decided."""
-        members = living_members(seen.pods)
-        if not members or seen.is_over:
-            return self._gone(seen)
+        members = living_members(observed.pods)
+        if not members or observed.is_over:
+            return self._gone(observed)
         for action in actions:
             if isinstance(action, TryEvictions):
-                return self._preempting(seen, Reservation(action.holds), action.victims)
-        if any(isinstance(a, WriteHold) for a in actions) and not seen.active:
+                return self._preempting(observed, Reservation(action.holds), action.victims)
+        if any(isinstance(a, WriteHold) for a in actions) and not observed.active:
             found = Reservation(tuple(a.hold for a in actions if isinstance(a, WriteHold)))
             note = f"there is room in {found.where}, which the planner is about to take"
-            return self._of(seen, Standing.NEXT, note, promise=found)
+            return self._of(observed, Standing.NEXT, note, reservation=found)
         for action in actions:
             match action:
                 case Wait():
-                    return self._waiting(seen, action)
+                    return self._waiting(observed, action)
                 case Blocked(why):
-                    return self._of(seen, Standing.BLOCKED, why)
+                    return self._of(observed, Standing.BLOCKED, why)
                 case DeletePod(pod, why, whole):
                     what = "is to be restarted" if whole else f"pod {pod.name} is to be replaced"
-                    return self._of(seen, Standing.CHANGING, f"{what}: {why}")
+                    return self._of(observed, Standing.CHANGING, f"{what}: {why}")
                 case Evict(by=hold):
                     note = f"is preempted by {self.name_of(hold.group)}"
-                    return self._of(seen, Standing.CHANGING, note)
+                    return self._of(observed, Standing.CHANGING, note)
                 case LeaveHold(hold, why):
                     where = Reservation((hold,)).where
-                    return self._of(seen, Standing.CHANGING, f"is to leave {where}: {why}")
+                    return self._of(observed, Standing.CHANGING, f"is to leave {where}: {why}")
                 case Release():
-                    return self._of(seen, Standing.CHANGING, "is left to kube-scheduler")
+                    return self._of(observed, Standing.CHANGING, "is left to kube-scheduler")
                 case _:
                     continue
-        for coming in promises_of(seen.coming, HoldState.COMING):
-            return self._preempting(seen, coming, ())
-        return self._settled(seen)
+        for coming in promises_of(observed.coming, HoldState.COMING):
+            return self._preempting(observed, coming, ())
+        return self._settled(observed)
 
     def _observe(self, group: GroupId) -> GroupState:
-        seen = observe(self._cache, group, plan_id="", memo=self._memo, tenants=self._tenants)
+        observed = observe(self._cache, group, plan_id="", memo=self._memo, tenants=self._tenants)
         told = self._troubles.get(group) or self._troubles.get(group.of_set)
-        return replace(seen, troubles=told or seen.troubles)
+        return replace(observed, troubles=told or observed.troubles)
 
     # -- standings -------------------------------------------------------------------------------
 
-    def _settled(self, seen: GroupState) -> Answer:
-        members = living_members(seen.pods)
+    def _settled(self, observed: GroupState) -> Answer:
+        members = living_members(observed.pods)
         bound = sum(p.node is not None for p in members.values())
-        promise = self._cache.promise_of(seen.id)
-        if promise is None:
-            return self._of(seen, Standing.CHANGING, "its pods come or go")
-        note = f"has {promise.where}, {bound} of {promise.size} pods are bound there"
-        standing = Standing.PLACED if bound == promise.size else Standing.COMING
-        return self._of(seen, standing, note, promise=promise)
+        reservation = self._cache.promise_of(observed.id)
+        if reservation is None:
+            return self._of(observed, Standing.CHANGING, "its pods come or go")
+        note = f"has {reservation.where}, {bound} of {reservation.size} pods are bound there"
+        standing = Standing.PLACED if bound == reservation.size else Standing.COMING
+        return self._of(observed, standing, note, reservation=reservation)
 
     def _preempting(
-        self, seen: GroupState, coming: Reservation, victims: Sequence[Victim]
+        self, observed: GroupState, coming: Reservation, victims: Sequence[Victim]
     ) -> Answer:
-        left = inherited(seen, coming)
+        left = inherited(observed, coming)
         if left is not None:
             note = (
                 f"takes {coming.where} over, once the pods of {self.name_of(left.group)} are gone"
             )
-            return self._of(seen, Standing.COMING, note, promise=coming)
+            return self._of(observed, Standing.COMING, note, reservation=coming)
         if victims:
             others = victims_in_words(victims, self.name_of)
         else:
             others = ", ".join(self.name_of(g) for g in coming.evicts) or "foreign pods"
         note = f"takes {coming.where} over from {others}"
-        return self._of(seen, Standing.PREEMPTS, note, promise=coming)
+        return self._of(observed, Standing.PREEMPTS, note, reservation=coming)
 
-    def _gone(self, seen: GroupState) -> Answer:
-        note = "its pods are on their way out" if seen.pods else "has no pods"
-        if seen.active:
-            note += f"; {Reservation(seen.active).where} is kept for those to come"
-        if seen.leaving:
-            where = Reservation(seen.leaving).where
+    def _gone(self, observed: GroupState) -> Answer:
+        note = "its pods are on their way out" if observed.pods else "has no pods"
+        if observed.active:
+            note += f"; {Reservation(observed.active).where} is kept for those to come"
+        if observed.leaving:
+            where = Reservation(observed.leaving).where
             note += f"; {where} stays shut until it is certain that none is left"
-        return self._of(seen, Standing.GONE, note)
+        return self._of(observed, Standing.GONE, note)
 
-    def _waiting(self, seen: GroupState, wait: Wait) -> Answer:
-        place = self._places.get(seen.id, 0)
-        group = _as_planned(seen)
+    def _waiting(self, observed: GroupState, wait: Wait) -> Answer:
+        place = self._places.get(observed.id, 0)
+        group = _as_planned(observed)
         told = self._misses.of(group, wait.verdict)
         note = waiting_note(wait.verdict, size=wait.size, nobody=wait.nobody, larger=wait.larger)
-        answer = self._of(seen, Standing.WAITS, note)
+        answer = self._of(observed, Standing.WAITS, note)
         return replace(
             answer,
             size=wait.size,
@@ -248,19 +248,24 @@ class Inquiry:
         )
 
     def _of(
-        self, seen: GroupState, standing: Standing, note: str, *, promise: Reservation | None = None
+        self,
+        observed: GroupState,
+        standing: Standing,
+        note: str,
+        *,
+        reservation: Reservation | None = None,
     ) -> Answer:
-        members = living_members(seen.pods)
+        members = living_members(observed.pods)
         sizes = [p.member.size for p in members.values() if p.member is not None]
         return Answer(
-            group=seen.id,
-            name=self.name_of(seen.id),
+            group=observed.id,
+            name=self.name_of(observed.id),
             standing=standing,
             note=note,
             pods=tuple(members.values()),
             size=sizes[0] if sizes else 0,
             priority=max((p.priority for p in members.values()), default=0),
-            promise=promise,
+            reservation=reservation,
         )
 
     def _waits(self, group: GroupId) -> bool:
@@ -274,8 +279,8 @@ class Inquiry:
         return (stem, index, name) if index is not None else (name, 0, name)
 
 
-def _as_planned(seen: GroupState) -> Group | None:
+def _as_planned(observed: GroupState) -> Group | None:
     """The group that was refused; None if its members are not all known."""
-    now = MembersState.of(seen, living_members(seen.pods))
-    demands = now.demands(())
-    return now.group(seen, demands) if demands is not None else None
+    current = MembersState.of(observed, living_members(observed.pods))
+    demands = current.demands(())
+    return current.group(observed, demands) if demands is not None else None

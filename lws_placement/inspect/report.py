@@ -25,10 +25,10 @@ def answer_json(answer: Answer, inquiry: Inquiry) -> Json:
         "priority": answer.priority,
         "pods": [{"name": p.name, "node": p.node} for p in answer.pods],
     }
-    if answer.promise is not None:
+    if answer.reservation is not None:
         found["domains"] = [
             {"topologyKey": h.domain.key, "name": h.domain.value, "nodes": _by_rank(h.nodes)}
-            for h in answer.promise.holds
+            for h in answer.reservation.holds
         ]
     if answer.place:
         found["queue"] = {"place": answer.place, "of": len(inquiry.queue)}

@@ -247,11 +247,11 @@ class Simulation:
             self._progress(number, len(groups))
 
     def _place(self, group: GroupId) -> tuple[GroupState, list[Action]]:
-        seen = observe(
+        observed = observe(
             self._cache, group, plan_id="simulated", memo=self._memo, tenants=self._tenants
         )
-        seen = replace(seen, troubles=self._troubles.get(group, seen.troubles))
-        actions = decide(seen, self._cache.domains)
+        observed = replace(observed, troubles=self._troubles.get(group, observed.troubles))
+        actions = decide(observed, self._cache.domains)
         for action in actions:
             match action:
                 case WriteHold(hold):
@@ -263,7 +263,7 @@ class Simulation:
                 case _:
                     continue
         self._backfill.decided(group, actions)
-        return seen, actions
+        return observed, actions
 
     # -- what becomes of it ----------------------------------------------------------------------
 
@@ -329,27 +329,31 @@ class Simulation:
         """Groups that would not fit any more where they are, once they are at the new templates."""
         info = admitted.info
         for group in groups:
-            promise = self._cache.promise_of(group)
-            if promise is None or not self._differs(admitted, group):
+            reservation = self._cache.promise_of(group)
+            if reservation is None or not self._differs(admitted, group):
                 continue
-            seen = observe(self._cache, group, plan_id="simulated")
-            now = MembersState.of(seen, living_members(seen.pods))
-            bound = [p for p in seen.pods if p.node is not None]
+            observed = observe(self._cache, group, plan_id="simulated")
+            current = MembersState.of(observed, living_members(observed.pods))
+            bound = [p for p in observed.pods if p.node is not None]
             gone = replace(
-                now,
+                current,
                 members={},
                 going=frozenset(p.uid for p in bound),
                 going_from=frozenset(p.node for p in bound if p.node is not None),
             )
             templates = self._cache.admissions.expected(
-                info.templates, group, admitted.revision, pods=seen.pods
+                info.templates, group, admitted.revision, pods=observed.pods
             )
             members = tuple(Member(rank, templates.demand(rank)) for rank in range(templates.size))
             layout, scope = info.request.layout(info.templates.size), info.request.claims
             wanted = Group(group, info.request.topology, members, layout=layout, scope=scope)
-            why = plan_again_in(promise.holds, wanted, gone, self._cache.domains)
+            why = plan_again_in(reservation.holds, wanted, gone, self._cache.domains)
             if isinstance(why, Reason):
-                yield f"{group.namespace}/{promise.holds[0].leader_name}", promise.where, why
+                yield (
+                    f"{group.namespace}/{reservation.holds[0].leader_name}",
+                    reservation.where,
+                    why,
+                )
 
 
 def _keys_of(request: PlacementRequest) -> Iterator[str]:

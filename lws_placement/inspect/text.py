@@ -70,8 +70,8 @@ def _set(one: SetOutcome, inquiry: Inquiry) -> Iterator[str]:
 
 def _group(answer: Answer, inquiry: Inquiry) -> Iterator[str]:
     name = answer.name.partition("/")[2]
-    if answer.standing in (*_HAS_DOMAIN, Standing.NEXT) and answer.promise is not None:
-        yield f"{name}: {_places(answer.promise)}"
+    if answer.standing in (*_HAS_DOMAIN, Standing.NEXT) and answer.reservation is not None:
+        yield f"{name}: {_places(answer.reservation)}"
         return
     yield f"{name}: {answer.note}"
     if len(inquiry.queue) > 1:
@@ -87,14 +87,14 @@ def _update(update: Update, inquiry: Inquiry) -> Iterator[str]:
         yield "rolling update: every group comes back to its own domain"
     if not update.surge:
         return
-    room = [a.promise for a in update.surge if a.promise is not None]
+    room = [a.reservation for a in update.surge if a.reservation is not None]
     more = f"{_counted(len(update.surge), 'group')} more (maxSurge)"
     if len(room) == len(update.surge):
-        where = ", ".join(_value(hold) for promise in room for hold in promise.holds)
+        where = ", ".join(_value(hold) for reservation in room for hold in reservation.holds)
         yield f"rolling update: room for {more} in {where}"
         return
     yield f"rolling update: {f'room for {len(room)} of' if room else 'no room for'} {more}"
-    waits = next(a for a in update.surge if a.promise is None)
+    waits = next(a for a in update.surge if a.reservation is None)
     yield from (f"  {line}" for line in list(_misses(waits, inquiry))[:1])
     if update.unavailable:
         down = _counted(update.unavailable, "group")
@@ -161,13 +161,13 @@ def request_in_words(request: PlacementRequest, *, groups: int) -> str:
     return ", ".join(parts)
 
 
-def _places(promise: Reservation) -> str:
+def _places(reservation: Reservation) -> str:
     """The domains, with the nodes of the members in order of rank; last those that lie in one of
     the others.
     """
-    full = sorted((h for h in promise.holds if h.nodes), key=lambda h: min(h.nodes))
+    full = sorted((h for h in reservation.holds if h.nodes), key=lambda h: min(h.nodes))
     parts = [f"{_value(h)} ({' '.join(h.nodes[r] for r in sorted(h.nodes))})" for h in full]
-    inside = [h.domain.value for h in promise.holds if not h.nodes]
+    inside = [h.domain.value for h in reservation.holds if not h.nodes]
     return ", ".join(parts) + (f", in it {_and(inside)}" if inside else "")
 
 

@@ -25,23 +25,23 @@ class AssumedHolds:
         for action in actions:
             match action:
                 case WriteHold(hold):
-                    promise = replace(hold)
+                    reservation = replace(hold)
                 case LeaveHold(hold):
-                    promise = replace(hold, state=HoldState.LEAVING)
+                    reservation = replace(hold, state=HoldState.LEAVING)
                 case EndHold(hold) if hold.state is HoldState.COMING:
-                    promise = replace(hold, state=HoldState.LEAVING)
+                    reservation = replace(hold, state=HoldState.LEAVING)
                 case _:
                     continue
-            made.append((promise, self._cache.hold(promise.domain, group)))
-            self._cache.put_hold(promise)
+            made.append((reservation, self._cache.hold(reservation.domain, group)))
+            self._cache.put_hold(reservation)
 
     def take_back(self, group: GroupId) -> None:
         """Those that neither our write nor the watch has replaced by what is in the Lease."""
-        for promise, before in reversed(self._made.pop(group, [])):
-            if self._cache.hold(promise.domain, group) is not promise:
+        for reservation, before in reversed(self._made.pop(group, [])):
+            if self._cache.hold(reservation.domain, group) is not reservation:
                 continue
             if before is None:
-                self._cache.drop_hold(promise.domain, group)
+                self._cache.drop_hold(reservation.domain, group)
             else:
                 self._cache.put_hold(before)
 

@@ -36,13 +36,13 @@ class EventReporter:
         self._name_of = partial(name_of, cache)
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def placed(self, group: GroupId, promise: Reservation) -> None:
+    async def placed(self, group: GroupId, reservation: Reservation) -> None:
         """Not of a group that is planned ahead, which is as everyone expects: its hold shows it."""
         self._conditions.placed(group)
         if not self._speakers(group):
             return
-        first = promise.holds[0]
-        note = f"group {_index(first)} has {promise.where} for its {first.size} pods"
+        first = reservation.holds[0]
+        note = f"group {_index(first)} has {reservation.where} for its {first.size} pods"
         self._say(group, reason="Placed", note=note, action="Plan")
 
     async def leaving(

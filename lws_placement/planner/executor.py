@@ -85,11 +85,11 @@ class Executor:
         match action:
             case WriteHold(hold):
                 await self._write(hold)
-                promise = self._cache.promise_of(group)
-                if promise is not None and all(h.resource_version for h in promise.holds):
-                    await self._report.placed(group, promise)
+                reservation = self._cache.promise_of(group)
+                if reservation is not None and all(h.resource_version for h in reservation.holds):
+                    await self._report.placed(group, reservation)
                     if any(p.gated for p in self._cache.group_pods(group)):
-                        await self._racing.look_again(promise.holds)
+                        await self._racing.look_again(reservation.holds)
             case LeaveHold(hold, why, preempted_by):
                 await self._write(replace(hold, state=HoldState.LEAVING))
                 await self._report.leaving(group, hold, why, preempted=preempted_by is not None)

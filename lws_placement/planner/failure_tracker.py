@@ -79,19 +79,19 @@ class FailureTracker:
             self._keep(book, self._with_failure(history, pod, holds, now=now))
             self._drop_old(now)
 
-    def look(self, seen: GroupState) -> FailureHistory:
+    def look(self, observed: GroupState) -> FailureHistory:
         """Note what is to be seen of the group now; what `decide` should know of it."""
-        now, book = self._clock(), self._book_of(seen.id)
+        now, book = self._clock(), self._book_of(observed.id)
         history = self._histories.get(book, _NOTHING).pruned(self._policy, now=now)
-        for pod in seen.pods:
-            history = self._with_failure(history, pod, seen.holds, now=now)
-        if _is_whole(seen):
-            for hold in seen.active:
+        for pod in observed.pods:
+            history = self._with_failure(history, pod, observed.holds, now=now)
+        if _is_whole(observed):
+            for hold in observed.active:
                 history = history.settled(hold.domain)
-        if not seen.pods and not seen.holds and seen.lws is None:
+        if not observed.pods and not observed.holds and observed.lws is None:
             history = _NOTHING  # the group is no more, and will not be again
         self._keep(book, history)
-        return FailureHistory(now, history, self._refusals(seen, now), self._policy)
+        return FailureHistory(now, history, self._refusals(observed, now), self._policy)
 
     def leaves(self, group: GroupId, actions: Iterable[Action]) -> None:
         """These actions are about to be taken."""
@@ -161,15 +161,15 @@ class FailureTracker:
                 return
             del self._histories[oldest]
 
-    def _refusals(self, seen: GroupState, now: float) -> dict[str, float]:
-        before = self._refused_since.pop(seen.id, {})
+    def _refusals(self, observed: GroupState, now: float) -> dict[str, float]:
+        before = self._refused_since.pop(observed.id, {})
         found = {
             p.uid: before.get(p.uid, now)
-            for p in seen.pods
+            for p in observed.pods
             if p.node is None and p.unschedulable and not p.terminating and not p.finished
         }
         if found:
-            self._refused_since[seen.id] = found
+            self._refused_since[observed.id] = found
         return found
 
 
@@ -177,6 +177,6 @@ def _domain_of(pod: Pod, holds: Sequence[Hold]) -> DomainName | None:
     return next((h.domain for h in holds if pod.node in h.nodes.values()), None)
 
 
-def _is_whole(seen: GroupState) -> bool:
-    bound = [p for p in living_members(seen.pods).values() if p.node is not None]
-    return bool(bound) and all(len(bound) == h.size for h in seen.active)
+def _is_whole(observed: GroupState) -> bool:
+    bound = [p for p in living_members(observed.pods).values() if p.node is not None]
+    return bool(bound) and all(len(bound) == h.size for h in observed.active)

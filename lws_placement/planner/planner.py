@@ -215,24 +215,24 @@ class Planner:
         if holds and all(is_for_pod(h) for h in holds):
             self._decide_for_pod(group, holds)
             return
-        seen = observe(
+        observed = observe(
             self._cache,
             group,
             plan_id=self._new_plan_id(),
             memo=self._memo,
             tenants=self._tenants,
         )
-        seen = self._absent.with_who_waits(seen)
-        seen = self._searches.look(replace(seen, troubles=self._troubles.look(seen)))
+        observed = self._absent.with_who_waits(observed)
+        observed = self._searches.look(replace(observed, troubles=self._troubles.look(observed)))
         forgets_after_s = self._troubles.forgets_after_s(group)
         if forgets_after_s is not None:
             self._alarms.set(group, forgets_after_s)
         leader = self._ahead.leader_of(group)
         if leader is not None:
-            self._plan_ahead(group, self._ahead.with_leader(seen, leader))
+            self._plan_ahead(group, self._ahead.with_leader(observed, leader))
             return
         with metrics.PLAN_SECONDS.time():
-            decided = self._searches.decided(seen, decide(seen, self._cache.domains))
+            decided = self._searches.decided(observed, decide(observed, self._cache.domains))
         wait_s = self._pace.wait_s(group, decided)
         actions = [a for a in decided if not isinstance(a, LookAgain | KeepHold)]
         for later in decided:
@@ -241,19 +241,19 @@ class Planner:
         if self._absent.decided(group, decided):
             for absent in self._absent:
                 self.group_changed(absent)
-        self._waiting.decided(seen, actions)
+        self._waiting.decided(observed, actions)
         if self._backfill.decided(group, actions):
             self.capacity_changed()
-        self._note(group, seen, actions)
+        self._note(group, observed, actions)
         if wait_s > 0:
             self._alarms.set(group, wait_s)
             actions = [a for a in actions if isinstance(a, Blocked)]
         if actions or self._troubles.unwritten(group) is not None:
             self._begin(group, actions)
 
-    def _plan_ahead(self, group: GroupId, seen: GroupState) -> None:
+    def _plan_ahead(self, group: GroupId, observed: GroupState) -> None:
         with metrics.PLAN_SECONDS.time():
-            actions = holds_in(decide(seen, self._cache.domains))
+            actions = holds_in(decide(observed, self._cache.domains))
         if actions:
             self._begin(group, actions)
 
@@ -273,22 +273,22 @@ class Planner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _note(self, group: GroupId, seen: GroupState, actions: Sequence[Action]) -> None:
+    def _note(self, group: GroupId, observed: GroupState, actions: Sequence[Action]) -> None:
         self._refresh.discard(group)
         match actions:
-            case [Wait(asked=asked)] if asked is not None and self._owns_nothing(seen):
+            case [Wait(asked=asked)] if asked is not None and self._owns_nothing(observed):
                 self._questions.put(asked)
             case _ if self._questions.drop(group):
                 # The domain that it was asked for, and perhaps did not take, may serve the next.
                 self._ask_again()
-        if any((p.node is None or p.terminating) and not p.finished for p in seen.pods):
+        if any((p.node is None or p.terminating) and not p.finished for p in observed.pods):
             self._unsettled.add(group)
         else:
             self._unsettled.discard(group)
 
     @staticmethod
-    def _owns_nothing(seen: GroupState) -> bool:
-        return not seen.holds and not any(p.terminating for p in seen.pods)
+    def _owns_nothing(observed: GroupState) -> bool:
+        return not observed.holds and not any(p.terminating for p in observed.pods)
 
     def _ask_again(self) -> None:
         self._ask = True

@@ -58,13 +58,13 @@ class Preplanner:
         expected = self._as_expected(lws, group, revision)
         return _gated_leader(expected, group, index=index, revision=revision)
 
-    def with_leader(self, seen: GroupState, leader: Pod) -> GroupState:
+    def with_leader(self, observed: GroupState, leader: Pod) -> GroupState:
         """The group as it will be when its leader has come."""
         revision = leader.member.revision if leader.member is not None else ""
-        if seen.lws is None:
-            return replace(seen, pods=(leader,), templates={})
-        expected = self._as_expected(seen.lws, seen.id, revision)
-        return replace(seen, pods=(leader,), templates={revision: expected.templates})
+        if observed.lws is None:
+            return replace(observed, pods=(leader,), templates={})
+        expected = self._as_expected(observed.lws, observed.id, revision)
+        return replace(observed, pods=(leader,), templates={revision: expected.templates})
 
     def _as_expected(self, lws: LwsInfo, group: GroupId, revision: str) -> LwsInfo:
         expected = self._cache.admissions.expected(lws.templates, group, revision)

@@ -27,23 +27,23 @@ class VictimSearches:
         """Until when the answer stands."""
         self._begun = 0.0
 
-    def look(self, seen: GroupState) -> GroupState:
+    def look(self, observed: GroupState) -> GroupState:
         """With the answer that still stands."""
         self._begun = _now()
-        until, nobody = self._found.get(seen.id, (0.0, None))
-        return replace(seen, nobody=nobody) if self._begun < until else seen
+        until, nobody = self._found.get(observed.id, (0.0, None))
+        return replace(observed, nobody=nobody) if self._begun < until else observed
 
-    def decided(self, seen: GroupState, actions: Sequence[Action]) -> Sequence[Action]:
+    def decided(self, observed: GroupState, actions: Sequence[Action]) -> Sequence[Action]:
         """The same; a group for which it might have been looked again is looked at later."""
         nobody = next((a.nobody for a in actions if isinstance(a, Wait) and _is_long(a)), None)
         if nobody is None:
-            self._found.pop(seen.id, None)
+            self._found.pop(observed.id, None)
             return actions
-        if seen.nobody is not None:
-            return [*actions, LookAgain(self._found[seen.id][0] - self._begun)]
-        groups = len(self._found.keys() | {seen.id})
+        if observed.nobody is not None:
+            return [*actions, LookAgain(self._found[observed.id][0] - self._begun)]
+        groups = len(self._found.keys() | {observed.id})
         now = _now()
-        self._found[seen.id] = now + _PAUSE * groups * (now - self._begun), nobody
+        self._found[observed.id] = now + _PAUSE * groups * (now - self._begun), nobody
         return actions
 
 

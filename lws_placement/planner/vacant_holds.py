@@ -27,16 +27,16 @@ class VacantHolds:
     def __iter__(self) -> Iterator[GroupId]:
         return iter(self._absent)
 
-    def with_who_waits(self, seen: GroupState) -> GroupState:
+    def with_who_waits(self, observed: GroupState) -> GroupState:
         """What `decide` should know of others, of a group that holds something and has no pod, or
         none that can run.
         """
-        if not seen.holds or (living_members(seen.pods) and not is_held_back(seen)):
-            return seen
+        if not observed.holds or (living_members(observed.pods) and not is_held_back(observed)):
+            return observed
         if self._examples is None:
             self._examples = self._waiting.examples()
         refused = dict.fromkeys(pod.demand for pod in self._cache.refused())
-        return replace(seen, waiting=self._examples, refused=tuple(refused))
+        return replace(observed, waiting=self._examples, refused=tuple(refused))
 
     def decided(self, group: GroupId, actions: Sequence[Action]) -> bool:
         """True: somebody asks for what nobody asked for before."""

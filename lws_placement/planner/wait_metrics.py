@@ -23,12 +23,12 @@ class WaitingGroups:
         self._since: dict[GroupId, float] = {}
         self._waits: dict[GroupId, Waiting] = {}
 
-    def decided(self, seen: GroupState, actions: Sequence[Action]) -> None:
-        if not seen.active and any(pod.gated for pod in seen.pods):
-            self._since.setdefault(seen.id, self._clock())
-        elif not seen.active:
-            self._since.pop(seen.id, None)
-        self._set(seen.id, Waiting.EVICTING if seen.coming else _why(actions))
+    def decided(self, observed: GroupState, actions: Sequence[Action]) -> None:
+        if not observed.active and any(pod.gated for pod in observed.pods):
+            self._since.setdefault(observed.id, self._clock())
+        elif not observed.active:
+            self._since.pop(observed.id, None)
+        self._set(observed.id, Waiting.EVICTING if observed.coming else _why(actions))
 
     def placed(self, group: GroupId, actions: Sequence[Action]) -> None:
         """All of `actions` were taken."""

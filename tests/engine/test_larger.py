@@ -199,8 +199,8 @@ def test_what_workers_will_ask_for_is_reserved_before_their_leader_is_bound():
     write, pin, _ = decide(seen, index)
     assert isinstance(write, WriteHold)
     assert isinstance(pin, Pin)
-    (promise,) = promises_of([write.hold])
-    assert promise.covers(1, larger(4000))
+    (reservation,) = promises_of([write.hold])
+    assert reservation.covers(1, larger(4000))
 
 
 def test_a_leader_that_runs_is_not_restarted_for_workers_that_may_come_larger():

@@ -111,7 +111,7 @@ def test_who_asks_what_would_become_of_a_set_is_told_what_the_planner_remembers(
         simulation = Simulation(cache, namespace=OURS, now_s=now, troubles=troubles)
         known, new = simulation.run([raw, other]).sets
         assert known.groups[0].note == cluster.said("WaitingForDomain")[-1]
-        assert new.groups[0].promise.where == f"{KEY}=a"
+        assert new.groups[0].reservation.where == f"{KEY}=a"
         await cluster.stop()
 
     run(story())

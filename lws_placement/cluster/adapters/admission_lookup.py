@@ -50,8 +50,8 @@ class AdmissionLookup:
 
     def is_planned(self, group: GroupId, node: str) -> bool:
         """Does the group's promise keep this node for one of its members?"""
-        promise = self._cache.promise_of(group)
-        return promise is not None and node in promise.nodes.values()
+        reservation = self._cache.promise_of(group)
+        return reservation is not None and node in reservation.nodes.values()
 
     async def owner_of(self, pod: Raw, namespace: str) -> Owner | None:
         """The LeaderWorkerSet of which the pod is a member; None if of none. Raises ApiError if
@@ -103,45 +103,47 @@ class AdmissionLookup:
         if found is None:
             return None
         member, group = found
-        promise = self._cache.promise_of(group)
+        reservation = self._cache.promise_of(group)
         if self._cache.successor_of(group) is not None:
             return None  # it is evicted from there for another group
-        if promise is None or not all(h.resource_version for h in promise.holds):
+        if reservation is None or not all(h.resource_version for h in reservation.holds):
             return None
-        if (promise.revision, promise.size) != (member.revision, member.size):
+        if (reservation.revision, reservation.size) != (member.revision, member.size):
             return None
-        if not has_shape(promise.holds, member.request, member.size) or self._moving(promise):
+        if not has_shape(reservation.holds, member.request, member.size) or self._moving(
+            reservation
+        ):
             return None
-        node = promise.nodes.get(member.rank)
+        node = reservation.nodes.get(member.rank)
         demand = decode_demand(pod["spec"])
         view = self._cache.domains.node_view(node) if node is not None else None
-        if view is None or node is None or not promise.covers(member.rank, demand):
+        if view is None or node is None or not reservation.covers(member.rank, demand):
             return None
-        if member.rank == 0 and self._has_grown(promise):
+        if member.rank == 0 and self._has_grown(reservation):
             return None
-        if is_outside(promise, member.request, member.rank, view.node.labels):
+        if is_outside(reservation, member.request, member.rank, view.node.labels):
             return None
         free = view.seen_by(group).free
         if why_not_static(demand, view.node) or first_lack(dict(demand.resources), free):
             return None
-        return Pin(node=node, plan=promise.plan)
+        return Pin(node=node, plan=reservation.plan)
 
-    def _has_grown(self, promise: Reservation) -> bool:
+    def _has_grown(self, reservation: Reservation) -> bool:
         """Will its workers ask for more than is reserved for them? It is planned again first."""
-        group, revision = promise.group, promise.revision
+        group, revision = reservation.group, reservation.revision
         templates = self._cache.templates(group, revision)
         if templates is None:
             return False
         expected = self._cache.admissions.expected(templates, group, revision)
-        ranks = range(1, promise.size) if expected.larger else ()
-        return not all(promise.covers(rank, expected.worker) for rank in ranks)
+        ranks = range(1, reservation.size) if expected.larger else ()
+        return not all(reservation.covers(rank, expected.worker) for rank in ranks)
 
-    def _moving(self, promise: Reservation) -> bool:
+    def _moving(self, reservation: Reservation) -> bool:
         """Does the group still have old pods elsewhere? The planner waits until they are gone."""
         return any(
             pod.node is not None
             and pod.member is not None
             and pod.member.request.ties(pod.member.rank)
-            and is_away(promise, pod.member.rank, pod.node, self._cache.domains)
-            for pod in self._cache.group_pods(promise.group)
+            and is_away(reservation, pod.member.rank, pod.node, self._cache.domains)
+            for pod in self._cache.group_pods(reservation.group)
         )

@@ -33,7 +33,7 @@ def observe(
     }
     holds = tuple(cache.holds_of(group))
     held = {h.revision for h in holds}
-    seen = GroupState(
+    observed = GroupState(
         id=group,
         pods=pods,
         holds=holds,
@@ -46,26 +46,26 @@ def observe(
         yields_to=cache.successor_of(group),
         current=frozenset(r for r in held if cache.is_current(group, r)),
     )
-    return _with_its_set(cache, seen) if seen.keyed else seen
+    return _with_its_set(cache, observed) if observed.keyed else observed
 
 
-def _with_its_set(cache: ClusterCache, seen: GroupState) -> GroupState:
+def _with_its_set(cache: ClusterCache, observed: GroupState) -> GroupState:
     """What a group without an ordinal has to know of the others of its set."""
-    if seen.active and not seen.is_over:
-        return seen
-    led, leaderless = cache.placed_in_set(seen.id)
-    if seen.is_over:
-        lacks = seen.lws is not None and len(led) < seen.lws.replicas
-        return replace(seen, lacks_groups=lacks)
-    left = (_left_by(cache, other, heir=seen.id) for other in leaderless)
-    return replace(seen, left=tuple(place for place in left if place is not None))
+    if observed.active and not observed.is_over:
+        return observed
+    led, leaderless = cache.placed_in_set(observed.id)
+    if observed.is_over:
+        lacks = observed.lws is not None and len(led) < observed.lws.replicas
+        return replace(observed, lacks_groups=lacks)
+    left = (_left_by(cache, other, heir=observed.id) for other in leaderless)
+    return replace(observed, left=tuple(place for place in left if place is not None))
 
 
 def _left_by(cache: ClusterCache, other: GroupId, *, heir: GroupId) -> LeftPlace | None:
     """None: somebody else takes it over, or the group was on its way out of there before."""
-    promise, pods = cache.promise_of(other), tuple(cache.group_pods(other))
-    holds = promise.holds if promise is not None else tuple(cache.holds_of(other))
+    reservation, pods = cache.promise_of(other), tuple(cache.group_pods(other))
+    holds = reservation.holds if reservation is not None else tuple(cache.holds_of(other))
     claims = [h for hold in holds for h in cache.holds_in(hold.domain) if h.succeeds(hold)]
-    if any(hold.group != heir for hold in claims) or not (promise or claims):
+    if any(hold.group != heir for hold in claims) or not (reservation or claims):
         return None
     return LeftPlace(other, holds, pods)

@@ -18,15 +18,15 @@ from lws_placement.engine.reconcile.group_state import GroupState, MembersState,
 from lws_placement.engine.reconcile.vacant_holds import kept_or_ended
 
 
-def is_held_back(seen: GroupState) -> bool:
+def is_held_back(observed: GroupState) -> bool:
     """Does it wait for others, all of it?"""
-    members = living_members(seen.pods).values()
+    members = living_members(observed.pods).values()
     return any(p.foreign_gates for p in members) and all(p.node is None for p in members)
 
 
-def waits_for_others(now: MembersState) -> Blocked | None:
+def waits_for_others(current: MembersState) -> Blocked | None:
     """In words; None if no member does."""
-    for pod in now.members.values():
+    for pod in current.members.values():
         if pod.node is None and pod.foreign_gates:
             gate = pod.foreign_gates[0]
             return Blocked(gate_note(gate, pod), Hindrance.GATED, gist=gate)
@@ -34,15 +34,15 @@ def waits_for_others(now: MembersState) -> Blocked | None:
 
 
 def hold_back(
-    seen: GroupState, now: MembersState, waits: Blocked, views: ClusterSnapshot
+    observed: GroupState, current: MembersState, waits: Blocked, views: ClusterSnapshot
 ) -> list[Action]:
     """Nothing of the group is bound."""
-    if any(p.terminating and p.node is not None and not p.finished for p in seen.pods):
+    if any(p.terminating and p.node is not None and not p.finished for p in observed.pods):
         return [waits]
-    holds = kept_or_ended(seen, views)
+    holds = kept_or_ended(observed, views)
     actions: list[Action] = [waits]
-    if not seen.active or any(isinstance(a, EndHold) for a in holds):
+    if not observed.active or any(isinstance(a, EndHold) for a in holds):
         # What was let go for a plan that does not count any more must not be bound by it.
-        loose = [p for p in now.members.values() if p.marked and not p.gated and not p.released]
+        loose = [p for p in current.members.values() if p.marked and not p.gated and not p.released]
         actions += [DeletePod(p, "no hold covers it any more") for p in loose]
     return [*actions, *holds]

@@ -156,19 +156,21 @@ class MembersState:
     """What the LeaderWorkerSet asks now."""
 
     @classmethod
-    def of(cls, seen: GroupState, members: Mapping[Rank, Pod]) -> "MembersState":
+    def of(cls, observed: GroupState, members: Mapping[Rank, Pod]) -> "MembersState":
         speaker = members.get(0) or max(members.values(), key=lambda p: (p.created_s, p.name))
         info = speaker.member
         assert info is not None  # living_members keeps only pods of groups
-        going = [p for p in seen.pods if p.terminating and p.node is not None and not p.finished]
+        going = [
+            p for p in observed.pods if p.terminating and p.node is not None and not p.finished
+        ]
         return cls(
             info=info,
             members={r: p for r, p in members.items() if r < info.size},
             going=frozenset(p.uid for p in going),
             going_from=frozenset(p.node for p in going if p.node is not None),
             tied_to=frozenset(_ties(going)),
-            templates=seen.templates.get(info.revision),
-            lws=seen.lws.request if seen.lws is not None else None,
+            templates=observed.templates.get(info.revision),
+            lws=observed.lws.request if observed.lws is not None else None,
         )
 
     @property
@@ -180,14 +182,14 @@ class MembersState:
         """What the pods were admitted with; of what the pods of a LeaderWorkerSet do not show by
         themselves, what it says now.
         """
-        mine, now = self.info.request, self.lws
-        if now is None or mine == now:
+        mine, current = self.info.request, self.lws
+        if current is None or mine == current:
             return mine
         return replace(
             mine,
-            scope=now.scope,
-            required_topology=now.required_topology,
-            preferred_topology=now.preferred_topology,
+            scope=current.scope,
+            required_topology=current.required_topology,
+            preferred_topology=current.preferred_topology,
         )
 
     @property
@@ -228,10 +230,10 @@ class MembersState:
             return None
         return min(p.priority for p in self.members.values())
 
-    def group(self, seen: GroupState, demands: Mapping[Rank, Demand]) -> Group:
+    def group(self, observed: GroupState, demands: Mapping[Rank, Demand]) -> Group:
         bound = self.bound
         return Group(
-            id=seen.id,
+            id=observed.id,
             topology_key=self.request.topology,
             members=tuple(
                 Member(rank, demands[rank], bound[rank].node if rank in bound else None)
@@ -242,9 +244,9 @@ class MembersState:
             outranks=self.outranks,
             since_s=min(p.created_s for p in self.members.values()),
             deprioritized=frozenset(
-                d.value for d in seen.troubles.last_choice if d.key == self.request.topology
+                d.value for d in observed.troubles.last_choice if d.key == self.request.topology
             ),
-            excluded=seen.troubles.passed_over,
+            excluded=observed.troubles.passed_over,
             scope=self.request.claims,
             layout=self.request.layout(self.info.size),
         )

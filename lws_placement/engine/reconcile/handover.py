@@ -55,40 +55,40 @@ from lws_placement.engine.reconcile.placement import (
 
 
 def begin(
-    seen: GroupState, now: MembersState, group: Group, views: ClusterSnapshot
+    observed: GroupState, current: MembersState, group: Group, views: ClusterSnapshot
 ) -> list[Action] | NoPreemption:
     """Steps 1 and 2, for a group that owns nothing and fits nowhere."""
-    tenants = seen.tenants
+    tenants = observed.tenants
     if tenants is None or group.outranks is None:
         return NoPreemption(WhyNoPreemption.NEVER)
     lowest = tenants.lowest_priority()
     if lowest is None or lowest >= group.outranks:
         return NoPreemption(WhyNoPreemption.NO_HELP)
-    if seen.nobody is not None and group.layout is not None:
-        return seen.nobody
-    answer = _preempt_anywhere(seen, group, views, tenants)
+    if observed.nobody is not None and group.layout is not None:
+        return observed.nobody
+    answer = _preempt_anywhere(observed, group, views, tenants)
     if isinstance(answer, NoPreemption):
         return answer
     placed = Placed(answer.domain, answer.nodes, answer.others)
     demands = {member.rank: member.demand for member in group.members}
-    return _claim(holds_for(placed, seen, now, demands=demands), answer.victims)
+    return _claim(holds_for(placed, observed, current, demands=demands), answer.victims)
 
 
 def _preempt_anywhere(
-    seen: GroupState, group: Group, views: ClusterSnapshot, tenants: Tenants
+    observed: GroupState, group: Group, views: ClusterSnapshot, tenants: Tenants
 ) -> Preemption | NoPreemption:
     if group.layout is not None:
         return preempt_several(group, views, tenants)
     domains = views.domains(group.topology_key)
-    if seen.memo is None or group.excluded:
+    if observed.memo is None or group.excluded:
         return preempt(group, domains, tenants)
-    return seen.memo.preemption.ask(group, domains, tenants)
+    return observed.memo.preemption.ask(group, domains, tenants)
 
 
 def _preempt_in(
     coming: Reservation,
     group: Group,
-    now: MembersState,
+    current: MembersState,
     *,
     views: ClusterSnapshot,
     tenants: Tenants,
@@ -97,37 +97,37 @@ def _preempt_in(
     if group.layout is not None:
         there = frozenset(names_in(coming.holds, views))
         return preempt_several(group, views, tenants, only=there)
-    view = views.domain_without(coming.holds[0].domain, now.going)
+    view = views.domain_without(coming.holds[0].domain, current.going)
     there_now = [] if view is None else [view.seen_by(group.id)]
     return preempt(group, there_now, tenants)
 
 
-def _claim(promise: Reservation, victims: Sequence[Victim]) -> list[Action]:
+def _claim(reservation: Reservation, victims: Sequence[Victim]) -> list[Action]:
     groups = {v.group for v in victims if v.group is not None}
-    evicts = tuple(sorted({*promise.evicts, *groups}))
-    coming = tuple(replace(h, state=HoldState.COMING, evicts=evicts) for h in promise.holds)
+    evicts = tuple(sorted({*reservation.evicts, *groups}))
+    coming = tuple(replace(h, state=HoldState.COMING, evicts=evicts) for h in reservation.holds)
     return [TryEvictions(coming, tuple(victims)), *(WriteHold(hold) for hold in coming)]
 
 
 def go_on(
-    seen: GroupState, now: MembersState, coming: Reservation, views: ClusterSnapshot
+    observed: GroupState, current: MembersState, coming: Reservation, views: ClusterSnapshot
 ) -> list[Action] | Placed:
     """Steps 3 and 4 of the preemptor; `Placed`: its domains are free, or others are."""
-    tenants = seen.tenants
+    tenants = observed.tenants
     given_up: list[Action] = [EndHold(hold, returning=False) for hold in coming.holds]
-    demands = now.demands(coming.holds)
-    if tenants is None or demands is None or not still_suits(coming, now):
+    demands = current.demands(coming.holds)
+    if tenants is None or demands is None or not still_suits(coming, current):
         return given_up
-    group = now.group(seen, demands)
-    placed = plan_again_in(coming.holds, group, now, views)
+    group = current.group(observed, demands)
+    placed = plan_again_in(coming.holds, group, current, views)
     if isinstance(placed, Placed):
         return placed
     yielding = [g for g in coming.evicts if tenants.holds_of(g)]
     if not any(_is_touched(g, tenants) for g in coming.evicts):
-        plan = plan_anywhere(group, now, views, memo=seen.memo)
+        plan = plan_anywhere(group, current, views, memo=observed.memo)
         if isinstance(plan, Placed):
             return plan
-    match _preempt_in(coming, group, now, views=views, tenants=tenants):
+    match _preempt_in(coming, group, current, views=views, tenants=tenants):
         case Preemption(victims=victims):
             others = {v.group for v in victims if v.group is not None} - {*coming.evicts}
             if any(tenants.holds_of(g) for g in others):
@@ -141,16 +141,16 @@ def go_on(
             return given_up
 
 
-def still_suits(coming: Reservation, now: MembersState) -> bool:
+def still_suits(coming: Reservation, current: MembersState) -> bool:
     """Does the group still wait, for what it asked for then?"""
-    if now.bound or not any(p.gated for p in now.members.values()):
+    if current.bound or not any(p.gated for p in current.members.values()):
         return False
     if (
-        not has_shape(coming.holds, now.request, now.info.size)
-        or coming.scope is not now.request.claims
+        not has_shape(coming.holds, current.request, current.info.size)
+        or coming.scope is not current.request.claims
     ):
         return False
-    asked = (now.info.revision, now.info.size)
+    asked = (current.info.revision, current.info.size)
     return all((hold.revision, hold.size) == asked for hold in coming.holds)
 
 
@@ -166,14 +166,16 @@ def _is_touched(group: GroupId, tenants: Tenants) -> bool:
     return not pods or any(p.terminating for p in pods)
 
 
-def give_way(seen: GroupState) -> list[Action]:
+def give_way(observed: GroupState) -> list[Action]:
     """Step 3 of a victim; empty when there is nothing left to do, or it is none."""
-    by = seen.yields_to
+    by = observed.yields_to
     if by is None:
         return []
-    running = [p for p in seen.pods if p.node is not None and not p.terminating and not p.finished]
+    running = [
+        p for p in observed.pods if p.node is not None and not p.terminating and not p.finished
+    ]
     why = f"it is preempted by {by.owner}"
     return [
         *(Evict(pod, by) for pod in running),
-        *(LeaveHold(hold, why, preempted_by=by.group) for hold in seen.active),
+        *(LeaveHold(hold, why, preempted_by=by.group) for hold in observed.active),
     ]

@@ -28,7 +28,7 @@ from lws_placement.engine.reconcile.group_state import GroupState, MembersState
 
 def plan_anywhere(
     group: Group,
-    now: MembersState,
+    current: MembersState,
     views: ClusterSnapshot,
     *,
     memo: PlanMemo | None,
@@ -40,8 +40,8 @@ def plan_anywhere(
     if group.layout is not None:
         if memo is not None and not owns:
             return _plan_as_others(group, views, memo)
-        return plan_composed(group, views, instead=_nodes_without(now, views))
-    instead = _domains_without(group.topology_key, now, views)
+        return plan_composed(group, views, instead=_nodes_without(current, views))
+    instead = _domains_without(group.topology_key, current, views)
     return plan_group(group, views.domains(group.topology_key), memo=memo, instead=instead)
 
 
@@ -93,14 +93,14 @@ def _state(views: ClusterSnapshot) -> Hashable:
 
 
 def plan_again_in(
-    holds: Sequence[Hold], group: Group, now: MembersState, views: ClusterSnapshot
+    holds: Sequence[Hold], group: Group, current: MembersState, views: ClusterSnapshot
 ) -> Placed | Reason | None:
     """The group in the domains that it has, bound members where they are; None: they are gone."""
     if group.layout is not None:
         own = frozenset(h.domain for h in holds)
-        plan = plan_composed(group, views, instead=_nodes_without(now, views), only=own)
+        plan = plan_composed(group, views, instead=_nodes_without(current, views), only=own)
         return plan if isinstance(plan, Placed) else _first(plan)
-    view = views.domain_without(holds[0].domain, now.going)
+    view = views.domain_without(holds[0].domain, current.going)
     if view is None:
         return None
     nodes = plan_in_domain(group, view.seen_by(group.id))
@@ -108,30 +108,30 @@ def plan_again_in(
 
 
 def holds_for(
-    placed: Placed, seen: GroupState, now: MembersState, *, demands: Mapping[Rank, Demand]
+    placed: Placed, observed: GroupState, current: MembersState, *, demands: Mapping[Rank, Demand]
 ) -> Reservation:
     """To be written; over what the group holds on the same domains already."""
     elsewhere = {rank for _, ranks in placed.others for rank in ranks}
     places = [(placed.domain, tuple(r for r in placed.nodes if r not in elsewhere))]
     places += placed.others
-    known = {h.domain: h for h in seen.holds}
+    known = {h.domain: h for h in observed.holds}
     holds = []
     for asked, ranks in places:
         anywhere = asked.key == EVERYWHERE
-        domain = place_of(seen.id) if anywhere else asked
+        domain = place_of(observed.id) if anywhere else asked
         before = known.get(domain)
         holds.append(
             Hold(
                 domain=domain,
-                group=seen.id,
-                group_index=now.info.group_index,
-                leader_name=now.info.leader_name,
-                revision=now.info.revision,
-                size=now.info.size,
-                plan=seen.plan_id,
+                group=observed.id,
+                group_index=current.info.group_index,
+                leader_name=current.info.leader_name,
+                revision=current.info.revision,
+                size=current.info.size,
+                plan=observed.plan_id,
                 nodes={rank: placed.nodes[rank] for rank in ranks},
                 demands={rank: demands[rank] for rank in ranks},
-                scope=Scope.NOBODY if anywhere else now.request.claims,
+                scope=Scope.NOBODY if anywhere else current.request.claims,
                 parts=len(places),
                 resource_version=before.resource_version if before is not None else "",
                 uid=before.uid if before is not None else "",
@@ -166,13 +166,13 @@ def own_place(
 
 
 def is_outside(
-    promise: Reservation, request: PlacementRequest, rank: Rank, labels: Mapping[str, str]
+    reservation: Reservation, request: PlacementRequest, rank: Rank, labels: Mapping[str, str]
 ) -> bool:
     """Is a node with these labels in none of the domains that the promise has for the member?"""
     place = own_place(request, rank, labels)
     if place is None:
         return True
-    return place.key != EVERYWHERE and all(h.domain != place for h in promise.holds)
+    return place.key != EVERYWHERE and all(h.domain != place for h in reservation.holds)
 
 
 def names_in(holds: Iterable[Hold], views: ClusterSnapshot) -> set[NodeName]:
@@ -186,27 +186,31 @@ def names_in(holds: Iterable[Hold], views: ClusterSnapshot) -> set[NodeName]:
     return names
 
 
-def is_away(promise: Reservation, rank: Rank, node: NodeName, views: ClusterSnapshot) -> bool:
+def is_away(reservation: Reservation, rank: Rank, node: NodeName, views: ClusterSnapshot) -> bool:
     """Does a pod of that rank on that node keep the group, or its subgroup, in another domain than
     the promise gives it?
     """
-    own = [h for h in promise.holds if rank in h.nodes]
-    return node not in names_in(own or promise.holds[: len(promise.holds) == 1], views)
+    own = [h for h in reservation.holds if rank in h.nodes]
+    return node not in names_in(own or reservation.holds[: len(reservation.holds) == 1], views)
 
 
 def _first(plan: NoFit) -> Reason | None:
     return next((reason for _, reason in sorted(plan.reasons.items())), None)
 
 
-def _nodes_without(now: MembersState, views: ClusterSnapshot) -> dict[NodeName, NodeView]:
+def _nodes_without(current: MembersState, views: ClusterSnapshot) -> dict[NodeName, NodeView]:
     """The nodes that the group's own Terminating pods are on, as if these were gone."""
-    found = {name: views.node_view_without(name, now.going) for name in sorted(now.going_from)}
+    found = {
+        name: views.node_view_without(name, current.going) for name in sorted(current.going_from)
+    }
     return {name: view for name, view in found.items() if view is not None}
 
 
-def _domains_without(key: str, now: MembersState, views: ClusterSnapshot) -> dict[str, DomainView]:
+def _domains_without(
+    key: str, current: MembersState, views: ClusterSnapshot
+) -> dict[str, DomainView]:
     """The domains that the group's own Terminating pods are in, as if these were gone."""
-    nodes = (views.node_view(name) for name in now.going_from)
+    nodes = (views.node_view(name) for name in current.going_from)
     values = {n.node.labels[key] for n in nodes if n is not None and key in n.node.labels}
-    found = {v: views.domain_without(DomainName(key, v), now.going) for v in sorted(values)}
+    found = {v: views.domain_without(DomainName(key, v), current.going) for v in sorted(values)}
     return {value: view for value, view in found.items() if view is not None}

@@ -45,60 +45,62 @@ class Refusal:
     why: str
 
 
-def refusal(seen: GroupState, now: MembersState) -> Refusal | LookAgain | None:
+def refusal(observed: GroupState, current: MembersState) -> Refusal | LookAgain | None:
     """Of members that by our model fit where they are pinned. Not while old pods of the group are
     Terminating: volumes and affinity then are a matter of time.
     """
-    since = seen.troubles.refused_since
+    since = observed.troubles.refused_since
     refused = [
         (since[pod.uid], rank, pod)
-        for rank, pod in now.members.items()
+        for rank, pod in current.members.items()
         if pod.node is None and pod.pinned is not None and not pod.gated and pod.uid in since
     ]
-    if not refused or now.going:
+    if not refused or current.going:
         return None
     since_s, rank, pod = min(refused, key=lambda found: found[:2])
-    left_s = since_s + seen.troubles.policy.refused_after_s - seen.troubles.now_s
+    left_s = since_s + observed.troubles.policy.refused_after_s - observed.troubles.now_s
     if left_s > 0:
         return LookAgain(left_s)
     why = f"kube-scheduler refuses {pod.name} on {pod.pinned}: {pod.unschedulable}"
     return Refusal(rank, pod.unschedulable, why)
 
 
-def leave_for_a_better(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
+def leave_for_a_better(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     """Between two incarnations, and if there is somewhere to go: a domain whose nodes failed too
     often. For groups of one domain; subgroups stay where they are.
     """
-    promises = promises_of(seen.active)
-    members = living_members(seen.pods)
+    promises = promises_of(observed.active)
+    members = living_members(observed.pods)
     leader = members.get(0)
     between = leader is None or all(p.node is None for p in members.values())
     if len(promises) != 1 or len(promises[0].holds) != 1 or not between:
         return []
     (hold,) = promises[0].holds
-    if hold.domain not in seen.troubles.last_choice or not _has_better(seen, hold.domain, views):
+    if hold.domain not in observed.troubles.last_choice or not _has_better(
+        observed, hold.domain, views
+    ):
         return []
-    why = f"its nodes failed {seen.troubles.failures_in(hold.domain)} times lately"
+    why = f"its nodes failed {observed.troubles.failures_in(hold.domain)} times lately"
     loose = [p for p in members.values() if p.node is None and not p.gated]
     return [LeaveHold(hold, why), *(DeletePod(p, why) for p in loose)]
 
 
-def _has_better(seen: GroupState, domain: DomainName, views: ClusterSnapshot) -> bool:
+def _has_better(observed: GroupState, domain: DomainName, views: ClusterSnapshot) -> bool:
     """Asked of the group's pods whatever their state, so that it is known before the successors
     are admitted.
     """
-    newest = newest_members(seen.pods)
+    newest = newest_members(observed.pods)
     if not newest:
         return False
-    now = MembersState.of(seen, newest)
-    demands = now.demands(seen.active)
-    if demands is None or now.request.topology != domain.key:
+    current = MembersState.of(observed, newest)
+    demands = current.demands(observed.active)
+    if demands is None or current.request.topology != domain.key:
         return False
-    group = now.group(seen, demands)
+    group = current.group(observed, demands)
     members = (replace(m, fixed=None, demand=_anywhere(m.demand, domain)) for m in group.members)
     group = replace(group, members=tuple(members))
-    plan = plan_anywhere(group, now, views, memo=seen.memo)
-    return isinstance(plan, Placed) and plan.domain not in seen.troubles.last_choice
+    plan = plan_anywhere(group, current, views, memo=observed.memo)
+    return isinstance(plan, Placed) and plan.domain not in observed.troubles.last_choice
 
 
 def _anywhere(demand: Demand, domain: DomainName) -> Demand:
@@ -109,12 +111,12 @@ def _anywhere(demand: Demand, domain: DomainName) -> Demand:
     return replace(demand, selector=kept)
 
 
-def watch_over(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
+def watch_over(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     """What a person should know, what may be forced, and when to look again."""
     found: list[Action] = []
-    for pod in seen.pods:
-        found.extend(_stuck(pod, seen, views))
-    found.extend(_outside(seen, views))
+    for pod in observed.pods:
+        found.extend(_stuck(pod, observed, views))
+    found.extend(_outside(observed, views))
     return found
 
 
@@ -132,10 +134,10 @@ def _is_dead(pod: Pod, views: ClusterSnapshot) -> bool:
     return view is None or not view.node.ready
 
 
-def _stuck(pod: Pod, seen: GroupState, views: ClusterSnapshot) -> list[Action]:
+def _stuck(pod: Pod, observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     if pod.node is None or pod.finished or not pod.terminating or not _is_dead(pod, views):
         return []
-    now_s, force_after_s = seen.troubles.now_s, seen.troubles.policy.force_after_s
+    now_s, force_after_s = observed.troubles.now_s, observed.troubles.policy.force_after_s
     if now_s < pod.deleted_s:
         return [LookAgain(pod.deleted_s - now_s)]
     if force_after_s is not None:
@@ -149,21 +151,21 @@ def _stuck(pod: Pod, seen: GroupState, views: ClusterSnapshot) -> list[Action]:
     return [Tell(Topic.STUCK, stuck_note(pod))]
 
 
-def _outside(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
+def _outside(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     """A running group is not stopped for a label, as nothing that runs is for its affinity; it says
     so.
     """
-    promises = promises_of(seen.active)
-    members = living_members(seen.pods)
+    promises = promises_of(observed.active)
+    members = living_members(observed.pods)
     if len(promises) != 1 or not members:
         return []
-    (promise,) = promises
-    now = MembersState.of(seen, members)
-    if not has_shape(promise.holds, now.request, now.info.size):
+    (reservation,) = promises
+    current = MembersState.of(observed, members)
+    if not has_shape(reservation.holds, current.request, current.info.size):
         return []  # it is planned anew
     nodes = set()
     for rank, pod in members.items():
         view = views.node_view(pod.node) if pod.node is not None else None
-        if view is not None and is_outside(promise, now.request, rank, view.node.labels):
+        if view is not None and is_outside(reservation, current.request, rank, view.node.labels):
             nodes.add(view.node.name)
-    return [Tell(Topic.OUTSIDE, outside_note(sorted(nodes), promise.where))] if nodes else []
+    return [Tell(Topic.OUTSIDE, outside_note(sorted(nodes), reservation.where))] if nodes else []

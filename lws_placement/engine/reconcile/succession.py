@@ -36,33 +36,33 @@ _PATIENCE_S = 30.0
 
 
 def inherit(
-    seen: GroupState, now: MembersState, group: Group, views: ClusterSnapshot
+    observed: GroupState, current: MembersState, group: Group, views: ClusterSnapshot
 ) -> list[Action]:
     """Step 1, for a group that holds nothing; empty if there is no place for it."""
-    for left in seen.left:
-        if not has_shape(left.holds, now.request, now.info.size):
+    for left in observed.left:
+        if not has_shape(left.holds, current.request, current.info.size):
             continue
-        placed = _as_if_gone(seen, group, left.holds, left=left, views=views)
+        placed = _as_if_gone(observed, group, left.holds, left=left, views=views)
         if placed is not None:
             demands = {member.rank: member.demand for member in group.members}
-            promise = holds_for(placed, seen, now, demands=demands)
+            reservation = holds_for(placed, observed, current, demands=demands)
             coming = (
-                replace(h, state=HoldState.COMING, evicts=(left.group,)) for h in promise.holds
+                replace(h, state=HoldState.COMING, evicts=(left.group,)) for h in reservation.holds
             )
-            return [*(WriteHold(hold) for hold in coming), *_patience(seen, left)]
+            return [*(WriteHold(hold) for hold in coming), *_patience(observed, left)]
     return []
 
 
-def inherited(seen: GroupState, coming: Reservation) -> LeftPlace | None:
+def inherited(observed: GroupState, coming: Reservation) -> LeftPlace | None:
     """The place that is being taken over so; None: the other group has gone by now, or it is a
     preemption.
     """
-    return next((left for left in seen.left if left.group in coming.evicts), None)
+    return next((left for left in observed.left if left.group in coming.evicts), None)
 
 
 def await_place(
-    seen: GroupState,
-    now: MembersState,
+    observed: GroupState,
+    current: MembersState,
     coming: Reservation,
     *,
     left: LeftPlace,
@@ -70,20 +70,20 @@ def await_place(
 ) -> list[Action] | Placed:
     """Step 2; `Placed`: the domain is free."""
     given_up: list[Action] = [EndHold(hold, returning=False) for hold in coming.holds]
-    demands = now.demands(coming.holds)
-    if demands is None or not still_suits(coming, now):
+    demands = current.demands(coming.holds)
+    if demands is None or not still_suits(coming, current):
         return given_up
-    group = now.group(seen, demands)
-    placed = plan_again_in(coming.holds, group, now, views)
+    group = current.group(observed, demands)
+    placed = plan_again_in(coming.holds, group, current, views)
     if isinstance(placed, Placed):
         return placed
-    if _as_if_gone(seen, group, coming.holds, left=left, views=views) is None:
+    if _as_if_gone(observed, group, coming.holds, left=left, views=views) is None:
         return given_up
-    return _patience(seen, left)
+    return _patience(observed, left)
 
 
 def _as_if_gone(
-    seen: GroupState,
+    observed: GroupState,
     group: Group,
     holds: Sequence[Hold],
     *,
@@ -94,11 +94,11 @@ def _as_if_gone(
     long.
     """
     domains = {hold.domain for hold in holds}
-    if _is_stuck(seen, left, views):
+    if _is_stuck(observed, left, views):
         return None
-    if domains & seen.troubles.last_choice or domains & group.excluded.keys():
+    if domains & observed.troubles.last_choice or domains & group.excluded.keys():
         return None
-    part = _without(left, holds, views, heir=seen.id)
+    part = _without(left, holds, views, heir=observed.id)
     if group.layout is not None:
         plan = place_composed(group, part)
         return plan if isinstance(plan, Placed) else None
@@ -140,17 +140,17 @@ def _nodes_of(pods: Iterable[Pod]) -> Iterable[NodeName]:
     return (pod.node for pod in pods if pod.node is not None)
 
 
-def _is_stuck(seen: GroupState, left: LeftPlace, views: ClusterSnapshot) -> bool:
+def _is_stuck(observed: GroupState, left: LeftPlace, views: ClusterSnapshot) -> bool:
     going = [p for p in left.pods if p.terminating and not p.finished and p.node is not None]
-    if any(seen.troubles.now_s > pod.deleted_s + _PATIENCE_S for pod in going):
+    if any(observed.troubles.now_s > pod.deleted_s + _PATIENCE_S for pod in going):
         return True
     nodes = (views.node_view(name) for name in _nodes_of(going))
     return any(view is None or not view.node.ready for view in nodes)
 
 
-def _patience(seen: GroupState, left: LeftPlace) -> list[Action]:
+def _patience(observed: GroupState, left: LeftPlace) -> list[Action]:
     """When it will be given up, as far as that is known."""
     ends = [pod.deleted_s for pod in left.pods if pod.terminating and not pod.finished]
-    if not ends or not seen.troubles.now_s:
+    if not ends or not observed.troubles.now_s:
         return []
-    return [LookAgain(max(min(ends) + _PATIENCE_S - seen.troubles.now_s, 0.0) + 0.1)]
+    return [LookAgain(max(min(ends) + _PATIENCE_S - observed.troubles.now_s, 0.0) + 0.1)]

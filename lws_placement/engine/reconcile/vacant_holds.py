@@ -29,52 +29,52 @@ from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.engine.reconcile.placement import has_shape, names_in
 
 
-def without_pods(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
+def without_pods(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     """Of a group none of whose pods is alive; nothing is done while one is still Terminating."""
-    if not all(p.finished for p in seen.pods):
+    if not all(p.finished for p in observed.pods):
         return []
-    return kept_or_ended(seen, views)
+    return kept_or_ended(observed, views)
 
 
-def kept_or_ended(seen: GroupState, views: ClusterSnapshot) -> list[Action]:
+def kept_or_ended(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     """The holds of a group that nobody could run now."""
-    kept = _is_as_held(seen) and not _is_wanted(seen, views)
+    kept = _is_as_held(observed) and not _is_wanted(observed, views)
     return [
         KeepHold(hold) if kept and back else EndHold(hold, returning=back)
-        for hold, back in ((h, _returns(seen, h)) for h in seen.holds)
+        for hold, back in ((h, _returns(observed, h)) for h in observed.holds)
     ]
 
 
-def _returns(seen: GroupState, hold: Hold) -> bool:
+def _returns(observed: GroupState, hold: Hold) -> bool:
     """Will the group come (back)? Not if its LeaderWorkerSet is gone, or was scaled below it. One
     that has a key of its own never does; another one of its set may (`succession.py`).
     """
-    if seen.lws is None or seen.lws.deleting or hold.state is not HoldState.ACTIVE:
+    if observed.lws is None or observed.lws.deleting or hold.state is not HoldState.ACTIVE:
         return False
-    if seen.yields_to is not None:
+    if observed.yields_to is not None:
         return False
-    if not seen.lws.request.places:
+    if not observed.lws.request.places:
         return False
-    if seen.keyed:
-        return seen.lacks_groups
-    return not hold.group_index.isdecimal() or int(hold.group_index) < seen.lws.replicas
+    if observed.keyed:
+        return observed.lacks_groups
+    return not hold.group_index.isdecimal() or int(hold.group_index) < observed.lws.replicas
 
 
-def _is_as_held(seen: GroupState) -> bool:
+def _is_as_held(observed: GroupState) -> bool:
     """Is what is held what the LeaderWorkerSet says now?"""
-    if seen.lws is None:
+    if observed.lws is None:
         return False
-    size = seen.lws.templates.size
-    same = all(h.size == size and h.revision in seen.current for h in seen.active)
-    return same and has_shape(seen.active, seen.lws.request, size)
+    size = observed.lws.templates.size
+    same = all(h.size == size and h.revision in observed.current for h in observed.active)
+    return same and has_shape(observed.active, observed.lws.request, size)
 
 
-def _is_wanted(seen: GroupState, views: ClusterSnapshot) -> bool:
+def _is_wanted(observed: GroupState, views: ClusterSnapshot) -> bool:
     """Does anybody wait who could use what it holds?"""
-    names = names_in(seen.active, views)
-    if any(_fits_somewhere(demand, names, seen.id, views=views) for demand in seen.refused):
+    names = names_in(observed.active, views)
+    if any(_fits_somewhere(demand, names, observed.id, views=views) for demand in observed.refused):
         return True
-    return any(_could_use(group, names, seen.id, views=views) for group in seen.waiting)
+    return any(_could_use(group, names, observed.id, views=views) for group in observed.waiting)
 
 
 def _could_use(

@@ -19,10 +19,10 @@ from lws_placement.engine.reconcile.group_state import MembersState
 from lws_placement.engine.reconcile.placement import is_outside
 
 
-def why_not_kept(now: MembersState, promise: Reservation, views: ClusterSnapshot) -> str:
+def why_not_kept(now: MembersState, reservation: Reservation, views: ClusterSnapshot) -> str:
     """Why the promise's assignment no longer serves the group; empty if it does."""
-    nodes = promise.nodes
-    outside = _why_outside(now, promise, views)
+    nodes = reservation.nodes
+    outside = _why_outside(now, reservation, views)
     if outside:
         return outside
     taking: dict[NodeName, list[Demand]] = {}
@@ -40,32 +40,32 @@ def why_not_kept(now: MembersState, promise: Reservation, views: ClusterSnapshot
             return f"member {rank} has no node assigned"
         taking.setdefault(nodes[rank], []).append(demand)
     for node, demands in sorted(taking.items()):
-        why = _why_not_there(node, demands, now, promise=promise, views=views)
+        why = _why_not_there(node, demands, now, reservation=reservation, views=views)
         if why:
             return why
     return ""
 
 
-def why_larger(now: MembersState, promise: Reservation) -> str:
+def why_larger(now: MembersState, reservation: Reservation) -> str:
     """Which member asks for more than is reserved for it, or will, if any, in words."""
     asked = {rank: pod.demand for rank, pod in now.members.items() if pod.node is None}
-    reserved = promise.demands
+    reserved = reservation.demands
     for rank, demand in {**asked, **_still_to_come(now)}.items():
-        if rank in promise.nodes and not promise.covers(rank, demand):
+        if rank in reservation.nodes and not reservation.covers(rank, demand):
             given = reserved.get(rank, Demand(()))
             return larger_note([more_in_words(member_in_words(rank), demand, given)])
     return ""
 
 
-def _why_outside(now: MembersState, promise: Reservation, views: ClusterSnapshot) -> str:
+def _why_outside(now: MembersState, reservation: Reservation, views: ClusterSnapshot) -> str:
     """Which member of a group that is to be completed has a node of another domain, if any."""
     if len(now.bound) == len(now.members):
         return ""
     ranks = now.members.keys() | _still_to_come(now).keys()
-    for rank in sorted(ranks & promise.nodes.keys()):
-        view = views.node_view(promise.nodes[rank])
-        if view is not None and is_outside(promise, now.request, rank, view.node.labels):
-            return f"node {view.node.name} is not in {promise.where} any more"
+    for rank in sorted(ranks & reservation.nodes.keys()):
+        view = views.node_view(reservation.nodes[rank])
+        if view is not None and is_outside(reservation, now.request, rank, view.node.labels):
+            return f"node {view.node.name} is not in {reservation.where} any more"
     return ""
 
 
@@ -86,7 +86,7 @@ def _why_not_there(
     demands: Sequence[Demand],
     now: MembersState,
     *,
-    promise: Reservation,
+    reservation: Reservation,
     views: ClusterSnapshot,
 ) -> str:
     view = views.node_view_without(node, now.going) if now.going else views.node_view(node)
@@ -96,6 +96,6 @@ def _why_not_there(
         refusal = why_not_static(demand, view.node)
         if refusal is not None:
             return f"node {node}: {refusal}"
-    free = view.seen_by(promise.group).free
+    free = view.seen_by(reservation.group).free
     lack = first_lack(total(dict(d.resources) for d in demands), free)
     return f"node {node} has too little {lack} left" if lack else ""
