@@ -4,11 +4,10 @@ left alone.
 
 import base64
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import NotFoundError
-
-Raw = dict[str, Any]
 
 _FOLDER = "/apis/admissionregistration.k8s.io/v1"
 _JSON_PATCH = "application/json-patch+json"

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from certs.authority import Material, Names, check, make, renewed
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import ConflictError, InvalidObjectError, NotFoundError
-
-Raw = dict[str, Any]
 
 SECRET = "lws-placement-certs"
 CLIENT_SECRET = "lws-placement-scheduler-client"

@@ -18,11 +18,10 @@ from typing import Any
 
 import yaml
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import SettingsError
 from lws_placement.scheduler_config import CONFIGURATION
 from lws_placement.yaml_lines import Lines, member, members, read_mapping
-
-Raw = dict[str, Any]
 
 FOLDER = "/etc/kubernetes/lws-placement"
 PATCH_NAME = "kube-scheduler+strategic.yaml"

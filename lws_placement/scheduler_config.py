@@ -15,14 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import SettingsError
-
-Raw = dict[str, Any]
 
 BASE = Path(__file__).with_name("scheduler-config.yaml")
 SERVICE = "lws-placement-extender"

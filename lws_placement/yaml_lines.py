@@ -9,13 +9,11 @@ few lines of them stand for more than any memory holds.
 """
 
 from collections.abc import Collection
-from typing import Any
 
 import yaml
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import SettingsError
-
-Raw = dict[str, Any]
 
 MOST_BYTES = 65536
 _DEEPEST = 50

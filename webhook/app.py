@@ -10,7 +10,7 @@ is written for it.
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
@@ -26,6 +26,7 @@ from lws_placement.engine.admission.pod_gating import (
 )
 from lws_placement.engine.base.field_error import FieldError
 from lws_placement.engine.base.keys import ADMITTED, GROUP, LWS_NAME
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE
 from lws_placement.engine.lws.defaults import with_defaults
 from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
@@ -39,7 +40,6 @@ from webhook.wire import AdmissionRequest, allow, deny, parse_review
 
 log = logging.getLogger(__name__)
 
-Raw = dict[str, Any]
 
 _MOST_BYTES = 8 * 2**20
 """etcd holds objects of 1.5 MB; a review holds two of them, escaped."""

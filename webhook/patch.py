@@ -5,9 +5,7 @@ list that another webhook may have changed in between is a worse promise than th
 parent that is missing is added whole, so no operation ever points into nothing.
 """
 
-from typing import Any
-
-Raw = dict[str, Any]
+from lws_placement.engine.base.raw import Raw
 
 
 def json_patch(old: Raw, new: Raw) -> list[Raw]:

@@ -4,13 +4,12 @@
 
 import base64
 import json
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import InvalidObjectError
-
-Raw = dict[str, Any]
 
 
 class Wire(BaseModel):

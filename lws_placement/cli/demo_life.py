@@ -5,16 +5,14 @@ autoscaler, a killed worker, an update to a new image and the way back.
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from lws_placement.cli.demo_map import Seen
 from lws_placement.cli.demo_stage import BLOCK, NODE_POOL, RACK, Stage
 from lws_placement.cli.demo_story import gpu_nodes, tpu_nodes
+from lws_placement.engine.base.raw import Raw
 from lws_placement.keys import HOLD_LABEL
 from lws_placement.localcluster.install import NAMESPACE
 from lws_placement.localcluster.metrics_api import MetricsApi
-
-Raw = dict[str, Any]
 
 _KEYS = (NODE_POOL, RACK, BLOCK)
 _TPU = "tpu-v5e-16"

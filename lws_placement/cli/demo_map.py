@@ -5,7 +5,6 @@ Drawn from what the API server says of nodes and pods, not from our own cache or
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.columns import Columns
 from rich.console import Group as Stack
@@ -13,9 +12,8 @@ from rich.console import RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.keys import LWS_GROUP_INDEX, LWS_NAME, LWS_SIZE
-
-Raw = dict[str, Any]
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_red", "bright_green", "white")
 

@@ -8,18 +8,16 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from lws_placement.cli.demo_map import Seen, draw, look
+from lws_placement.engine.base.raw import Raw
 from lws_placement.keys import LWS_NAME
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import MANIFESTS, Installation
-
-Raw = dict[str, Any]
 
 SLICE = "topology.example.com/slice"
 NODE_POOL = "cloud.google.com/gke-nodepool"

@@ -4,13 +4,11 @@ killed worker.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from lws_placement.cli.demo_map import Seen
 from lws_placement.cli.demo_stage import BLOCK, NODE_POOL, RACK, SLICE, Stage
+from lws_placement.engine.base.raw import Raw
 from lws_placement.localcluster.nodes import a_simulated_node
-
-Raw = dict[str, Any]
 
 _PLAIN_SCHEDULER = {
     "apiVersion": "kubescheduler.config.k8s.io/v1",

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,12 +16,11 @@ from lws_placement.cluster.api.leader_election import LEADER_LEASE, leader_of
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import read_once
 from lws_placement.cluster.stores.failure_store import fetch_troubles
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.errors import ApiError, NotFoundError
 from lws_placement.settings import Settings
-
-Raw = dict[str, Any]
 
 _LATE_S = 5.0
 """Clocks of two machines differ by less."""

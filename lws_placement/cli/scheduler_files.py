@@ -11,7 +11,8 @@ import click
 import yaml
 
 from certs.store import CLIENT_SECRET, ClientMaterial, read_client
-from lws_placement.cluster.api.client import Api, Raw, connect
+from lws_placement.cluster.api.client import Api, connect
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import LwsPlacementError, NotFoundError, SettingsError
 from lws_placement.scheduler_config import (
     CONFIGURATION,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.discovery import SCHEDULER_LABEL, SCHEDULERS
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import ApiError, NotFoundError
 from lws_placement.kubeadm import FOLDER, PATCH_NAME, names_us
 from lws_placement.scheduler_config import SERVICE

@@ -11,10 +11,11 @@ import click
 from lws_placement.cli.connecting import connected, empty_cache
 from lws_placement.cli.reading import progress, read_cluster, read_troubles
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.errors import InvalidObjectError
-from lws_placement.inspect.documents import Raw, load_files
+from lws_placement.inspect.documents import load_files
 from lws_placement.inspect.inquiry import NO_TROUBLES
 from lws_placement.inspect.report import outcome_json
 from lws_placement.inspect.run import LWS, Simulation

@@ -30,8 +30,9 @@ from lws_placement.cli.our_objects import (
     all_but_webhooks,
 )
 from lws_placement.cli.scheduler_use import deployment_path, member_scheduler
-from lws_placement.cluster.api.client import Api, Raw, RawList
+from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.informers import LWS_PATH, PODS_PATH
+from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, SettingsError
 from lws_placement.kubeadm import FOLDER
 

@@ -8,7 +8,7 @@ Enumerations of core types are left out, so that a value of a newer Kubernetes i
 from collections.abc import Mapping
 from typing import Any
 
-Raw = dict[str, Any]
+from lws_placement.engine.base.raw import Raw
 
 NAME = "leaderworkersets.leaderworkerset.x-k8s.io"
 

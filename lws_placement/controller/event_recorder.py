@@ -1,7 +1,7 @@
 """Events on a LeaderWorkerSet, in the words that LeaderWorkerSet has for them."""
 
-from lws_placement.cluster.api.client import Raw
 from lws_placement.cluster.api.events import EventRecorder
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.children import API_VERSION
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from lws_placement import keys
-from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.watch import Watcher
 from lws_placement.cluster.cache.informers import (
     LWS_PATH,
@@ -22,6 +22,7 @@ from lws_placement.cluster.cache.informers import (
     Kind,
 )
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_texts, controlling_owner
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.lws.children import unversioned
 from lws_placement.engine.lws.restart import PodState

@@ -4,7 +4,7 @@ The Go structs carry no JSON tags, so outer names are PascalCase; lists and maps
 arrive as `null`. Only what a `nodeCacheCapable` extender gets is read: node names, never nodes.
 """
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -15,9 +15,8 @@ from pydantic import (
     ValidationError,
 )
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import InvalidObjectError
-
-Raw = dict[str, Any]
 
 _NullAsEmptyList = BeforeValidator(lambda value: [] if value is None else value)
 _NullAsEmptyMap = BeforeValidator(lambda value: {} if value is None else value)

@@ -13,6 +13,7 @@ from typing import Any
 from lws_placement.cluster.codec.workloads import admitted_spec, decode_lws
 from lws_placement.engine.admission.pod_gating import Owner, gate_or_pin, stamp
 from lws_placement.engine.base.json_copy import json_copy
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.extended_resources import with_tolerations
 from lws_placement.engine.lws.children import leader_set, owner_reference
 from lws_placement.engine.lws.defaults import with_defaults
@@ -21,8 +22,6 @@ from lws_placement.engine.lws.revision import revision_data, revision_key
 from lws_placement.engine.lws.validation import problems_of, scaled
 from lws_placement.engine.model.workload import LwsInfo
 from lws_placement.errors import InvalidObjectError
-
-Raw = dict[str, Any]
 
 _MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
 

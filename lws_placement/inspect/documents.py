@@ -16,14 +16,12 @@ A `kind: List`, as `kubectl get nodes -o yaml` prints it, counts as its items.
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.errors import InvalidObjectError
-
-Raw = dict[str, Any]
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _POOL_FIELDS = {

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.messages import domain_in_words, preemption_note
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Rank
@@ -13,11 +13,9 @@ from lws_placement.inspect.misses import Miss
 from lws_placement.inspect.run import Outcome, SetOutcome
 from lws_placement.inspect.text import request_in_words
 
-Json = dict[str, Any]
 
-
-def answer_json(answer: Answer, inquiry: Inquiry) -> Json:
-    found: Json = {
+def answer_json(answer: Answer, inquiry: Inquiry) -> Raw:
+    found: Raw = {
         "group": answer.name,
         "standing": answer.standing.value,
         "message": answer.note,
@@ -40,8 +38,8 @@ def answer_json(answer: Answer, inquiry: Inquiry) -> Json:
     return found
 
 
-def outcome_json(outcome: Outcome) -> Json:
-    found: Json = {
+def outcome_json(outcome: Outcome) -> Raw:
+    found: Raw = {
         "topologyKeys": [
             {"key": key, "domains": domains, "nodes": nodes} for key, domains, nodes in outcome.keys
         ],
@@ -53,8 +51,8 @@ def outcome_json(outcome: Outcome) -> Json:
     return found
 
 
-def _set(one: SetOutcome, inquiry: Inquiry) -> Json:
-    found: Json = {"name": one.name}
+def _set(one: SetOutcome, inquiry: Inquiry) -> Raw:
+    found: Raw = {"name": one.name}
     if one.refused:
         return {**found, "refused": one.refused}
     wants = request_in_words(one.request, groups=one.replicas)
@@ -73,9 +71,9 @@ def _set(one: SetOutcome, inquiry: Inquiry) -> Json:
     return found
 
 
-def _miss(miss: Miss, inquiry: Inquiry) -> Json:
+def _miss(miss: Miss, inquiry: Inquiry) -> Raw:
     reason, lacks = miss.reason, miss.reason.shortfall
-    found: Json = {
+    found: Raw = {
         "name": miss.domain,
         "why": reason.why.name,
         "message": domain_in_words(reason, inquiry.name_of),
@@ -95,7 +93,7 @@ def _miss(miss: Miss, inquiry: Inquiry) -> Json:
     return found | _way(miss.way, inquiry)
 
 
-def _way(way: Blockers | Infeasible | None, inquiry: Inquiry) -> Json:
+def _way(way: Blockers | Infeasible | None, inquiry: Inquiry) -> Raw:
     match way:
         case Blockers(groups, pods):
             ending = {
@@ -109,5 +107,5 @@ def _way(way: Blockers | Infeasible | None, inquiry: Inquiry) -> Json:
             return {}
 
 
-def _by_rank(nodes: Mapping[Rank, NodeName]) -> Json:
+def _by_rank(nodes: Mapping[Rank, NodeName]) -> Raw:
     return {str(rank): nodes[rank] for rank in sorted(nodes)}

@@ -22,6 +22,7 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Intake
 from lws_placement.cluster.codec.objects import UNREADABLE
 from lws_placement.engine.base.group_names import group_key
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.extended_resources import depends_on_plugin
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId, Member
@@ -40,7 +41,7 @@ from lws_placement.engine.reconcile.group_state import GroupState, MembersState,
 from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.engine.reconcile.placement import plan_again_in
 from lws_placement.errors import InvalidObjectError
-from lws_placement.inspect.admit import Admitted, Raw, Refused, admit, leader_pod
+from lws_placement.inspect.admit import Admitted, Refused, admit, leader_pod
 from lws_placement.inspect.documents import as_stored, by_kind
 from lws_placement.inspect.inquiry import NO_TROUBLES, Answer, Inquiry
 

@@ -1,13 +1,11 @@
 """An overview as text and as JSON."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.fragmentation import DomainState
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.inspect.overview import DomainLine, Holder, KeyOverview, Overview
-
-Json = dict[str, Any]
 
 _HEAD = ("DOMAIN", "STATE", "NODES", "FREE", "HELD BY")
 
@@ -28,7 +26,7 @@ def overview_text(found: Overview, *, most: int) -> list[str]:
     return lines
 
 
-def overview_json(found: Overview) -> Json:
+def overview_json(found: Overview) -> Raw:
     return {
         "topologyKeys": [
             {"key": one.key, "domains": [_domain_json(domain) for domain in one.domains]}
@@ -70,7 +68,7 @@ def _holder(holder: Holder) -> str:
     return f"{holder.name} ({holder.bound} of {holder.size} pods bound{state})"
 
 
-def _domain_json(domain: DomainLine) -> Json:
+def _domain_json(domain: DomainLine) -> Raw:
     return {
         "name": domain.name,
         "state": domain.state.value,
@@ -81,7 +79,7 @@ def _domain_json(domain: DomainLine) -> Json:
     }
 
 
-def _holder_json(holder: Holder) -> Json:
+def _holder_json(holder: Holder) -> Raw:
     return {
         "group": holder.name,
         "hold": holder.state.value,

@@ -6,15 +6,13 @@ a small machine is more than all that is looked at.
 
 import json
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import LocalClusterError
-
-Raw = dict[str, Any]
 
 _TIMEOUT_S = 60.0
 _TIMEOUT_READY_S = 2.0

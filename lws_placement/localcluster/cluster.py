@@ -16,10 +16,10 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.admin import AdminApi
 from lws_placement.localcluster.binaries import Binaries
@@ -33,8 +33,6 @@ of heaps that are small.
 """
 _STAGES = Path(__file__).parent / "stages.yaml"
 _KWOK_POLICY = Path(__file__).parent / "kwok-policy.yaml"
-
-Raw = dict[str, Any]
 
 
 class LocalCluster:

@@ -11,12 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import yaml
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.cluster import LocalCluster, free_ports
 from lws_placement.localcluster.process import Process
@@ -28,8 +28,6 @@ from lws_placement.scheduler_config import (
     read_base,
     write_files,
 )
-
-Raw = dict[str, Any]
 
 NAMESPACE = "lws-placement-system"
 ACCOUNT = "lws-placement"

@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 from urllib.parse import parse_qs, urlparse
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.localcluster.cluster import LocalCluster
-
-Raw = dict[str, Any]
 
 _GROUP = "metrics.k8s.io/v1beta1"
 _API_SERVICE = "v1beta1.metrics.k8s.io"

@@ -1,9 +1,8 @@
 """Simulated nodes: raw Node objects that KWOK brings to Ready."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-Raw = dict[str, Any]
+from lws_placement.engine.base.raw import Raw
 
 _ROOM = {"cpu": "64", "memory": "256Gi", "pods": "110", "ephemeral-storage": "100Gi"}
 

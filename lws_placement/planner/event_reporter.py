@@ -11,10 +11,10 @@ from typing import Any
 
 from lws_placement import metrics
 from lws_placement.cluster.adapters.group_names import name_of
-from lws_placement.cluster.api.client import Raw
 from lws_placement.cluster.api.events import EventRecorder
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base.group_names import is_keyed
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.messages import gist, victims_in_words, waiting_note
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import EVERYWHERE

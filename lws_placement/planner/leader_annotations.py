@@ -15,9 +15,10 @@ import logging
 from collections.abc import Callable
 
 from lws_placement import keys
-from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.timestamps import encode_now
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.errors import ApiError, NotLeaderError

@@ -14,9 +14,8 @@ from typing import Any
 
 import yaml
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.settings import Settings
-
-Raw = dict[str, Any]
 
 MANIFESTS = Path(__file__).parents[1]
 CHART = Path(__file__).parent / "lws-placement"

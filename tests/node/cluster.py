@@ -25,8 +25,6 @@ from lws_placement.localcluster.binaries import wanted_version
 from lws_placement.localcluster.go_build import Progress
 from lws_placement.localcluster.process import Process, uninterrupted
 
-Raw = dict[str, Any]
-
 NAME = "node-1"
 FAKE = "kwok.x-k8s.io/node"
 """Annotation and taint of nodes that KWOK keeps."""

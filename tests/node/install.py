@@ -5,15 +5,13 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from node.cluster import PRODUCT
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import LocalClusterError
-
-Raw = dict[str, Any]
 
 NAMESPACE = "lws-placement-system"
 FILES = "/etc/kubernetes/lws-placement"

@@ -10,13 +10,14 @@ import time
 from typing import Any
 
 from lws_placement.cluster.adapters.owners import Owners
-from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.codec.objects import decode_member
 from lws_placement.cluster.codec.pod_requirements import decode_demand
 from lws_placement.engine.admission.pod_gating import Owner, Pin, gates_of_others
 from lws_placement.engine.base.quantities import first_lack
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import MemberInfo

@@ -4,12 +4,13 @@ on it.
 
 from collections.abc import Mapping, Sequence
 
-from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.coalesced_reads import CoalescedReads
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.cluster.stores.hold_store import HoldStore
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Pod

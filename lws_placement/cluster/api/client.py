@@ -14,7 +14,6 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -27,6 +26,7 @@ from pydantic_core import from_json, to_json
 from yarl import URL
 
 from lws_placement import metrics
+from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.errors import (
     AlreadyExistsError,
     ApiError,
@@ -36,9 +36,6 @@ from lws_placement.errors import (
     SettingsError,
 )
 from lws_placement.keys import FIELD_MANAGER
-
-Raw = dict[str, Any]
-RawList = list[Raw]
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"

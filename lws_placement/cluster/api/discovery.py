@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.client import Api
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import ApiError, NotFoundError
 
 OLDEST = (1, 34)

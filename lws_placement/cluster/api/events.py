@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
 
-from lws_placement.cluster.api.client import Raw
 from lws_placement.cluster.api.timestamps import encode_now_micro
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import ApiError
 from lws_placement.keys import FIELD_MANAGER
 

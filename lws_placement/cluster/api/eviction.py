@@ -8,7 +8,8 @@ it to users and asks again later.
 
 from collections.abc import Callable
 
-from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.client import Api
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.pods import Pod
 from lws_placement.errors import ApiError, NotFoundError
 

@@ -15,8 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from lws_placement import metrics
-from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.timestamps import decode_time, encode_now_micro
+from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLeaderError
 
 log = logging.getLogger(__name__)

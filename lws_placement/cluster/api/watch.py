@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lws_placement import metrics
-from lws_placement.cluster.api.client import Api, Raw, RawList
+from lws_placement.cluster.api.client import Api
+from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.errors import ApiError, ExpiredError
 from lws_placement.metrics import Reconnect
 

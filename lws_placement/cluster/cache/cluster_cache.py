@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from lws_placement.cluster.api.client import Raw
 from lws_placement.cluster.cache.admissions import Admissions
 from lws_placement.cluster.cache.disruption_budgets import BudgetIndex
 from lws_placement.cluster.cache.hold_index import HoldIndex
@@ -23,6 +22,7 @@ from lws_placement.cluster.cache.revisions import Revision, RevisionIndex
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.cache.unbound_pods import UnboundPods
 from lws_placement.cluster.codec.objects import decode_pod
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import EVERYWHERE

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from lws_placement.cluster.api.client import Raw
 from lws_placement.cluster.codec.objects import checked_text, checked_texts
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.nodes import Operator, Requirement
 from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
 

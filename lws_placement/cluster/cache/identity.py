@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from lws_placement.cluster.api.client import Raw
 from lws_placement.cluster.codec.objects import controlling_owner
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.membership import Controller, is_where_members_are
 from lws_placement.engine.model.pods import MemberInfo, Pod

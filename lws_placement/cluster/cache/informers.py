@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lws_placement import keys
-from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.watch import OnEvent, Watcher, shielded
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.disruption_budgets import decode_budget
@@ -24,6 +24,7 @@ from lws_placement.cluster.codec.hold_lease import decode_holds
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_text, decode_node
 from lws_placement.cluster.codec.workloads import decode_daemon_set, decode_lws, decode_revision
 from lws_placement.cluster.stores.hold_store import SELECTOR
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.workload import DaemonSetInfo
 from lws_placement.errors import InvalidObjectError, NotFoundError

@@ -10,8 +10,8 @@ import json
 from collections.abc import Sequence
 
 from lws_placement import keys
-from lws_placement.cluster.api.client import Raw
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_text
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName

@@ -19,7 +19,8 @@ from heapq import nlargest
 from typing import TypeVar
 
 from lws_placement import keys
-from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.client import Api
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.failure_history import History, Refused
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName

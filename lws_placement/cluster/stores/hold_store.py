@@ -7,8 +7,9 @@ resourceVersion it was decided on; a ConflictError means: observe again.
 
 from collections.abc import Callable, Sequence
 
-from lws_placement.cluster.api.client import Api, Raw
+from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.codec.hold_lease import decode_holds, encode_holds
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.exclusivity import at_odds
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import Hold, lease_name

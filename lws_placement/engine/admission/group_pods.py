@@ -5,8 +5,6 @@ Such pods say themselves what their group is: label `lws-placement.dev/group`, a
 with the field and what to write instead.
 """
 
-from typing import Any
-
 from lws_placement.engine.base.keys import (
     GANG,
     GROUP,
@@ -15,11 +13,10 @@ from lws_placement.engine.base.keys import (
     LWS_NAME,
     MANAGED,
 )
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 from lws_placement.engine.lws.pod_identity import Denied
 from lws_placement.engine.model.placement_request import placement_request_of, problems_of_request
-
-Raw = dict[str, Any]
 
 _SHOWN = 20
 

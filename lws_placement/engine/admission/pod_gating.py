@@ -8,7 +8,6 @@ carries our `admitted` annotation with marker and gate or pin), is not gated.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.base.keys import (
@@ -34,11 +33,10 @@ from lws_placement.engine.base.keys import (
     SLOT,
     WITHIN_TOPOLOGY,
 )
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.pod_env import containers_of
 from lws_placement.engine.lws.pod_identity import annotations_of, drop_exclusive_terms
 from lws_placement.engine.model.placement_request import Scope, placement_request_of
-
-Raw = dict[str, Any]
 
 STAMPED = (SCOPE, WITHIN_TOPOLOGY, PREFER_TOPOLOGY, GANG, MANAGED)
 """Annotations of a LeaderWorkerSet that its pods do not get from LeaderWorkerSet itself."""

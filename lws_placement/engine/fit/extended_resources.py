@@ -10,15 +10,13 @@ marked shows whether the plugin was on when the pod was admitted.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from lws_placement.engine.base.keys import GUEST_MARKER, MEMBER_MARKER
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.node_filters import is_tolerated
 from lws_placement.engine.model.nodes import Taint
 from lws_placement.engine.model.pods import Demand, Pod, Toleration
 from lws_placement.engine.model.workload import Templates
-
-Raw = dict[str, Any]
 
 _EFFECT = "NoSchedule"
 

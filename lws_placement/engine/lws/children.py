@@ -5,7 +5,6 @@ the other's objects without restarting a pod.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.base.keys import (
@@ -25,10 +24,10 @@ from lws_placement.engine.base.keys import (
     LWS_SUBGROUP_SIZE,
     LWS_WORKER_INDEX,
 )
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.pod_env import requests_tpu
 from lws_placement.engine.lws.rollout import strategy_of
 
-Raw = dict[str, Any]
 Annotations = tuple[tuple[str, str], ...]
 """Annotations, in the order of their names."""
 

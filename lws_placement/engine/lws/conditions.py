@@ -6,12 +6,10 @@ it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lws_placement.engine.base.keys import LWS_EXCLUSIVE_TOPOLOGY
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.validation import why_name_is_too_long, why_not_made
-
-Raw = dict[str, Any]
 
 BLOCKED = "Blocked"
 """Somebody has to act, or groups will be missing for ever."""

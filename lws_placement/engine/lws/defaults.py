@@ -2,11 +2,8 @@
 others).
 """
 
-from typing import Any
-
 from lws_placement.engine.base.json_copy import json_copy
-
-Raw = dict[str, Any]
+from lws_placement.engine.base.raw import Raw
 
 _ROLLING = {"maxUnavailable": 1, "maxSurge": 0, "partition": 0}
 

@@ -6,11 +6,9 @@ Edits raw pod specs in place; callers pass a copy.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from lws_placement.engine.base.group_names import subgroup_index
-
-Raw = dict[str, Any]
+from lws_placement.engine.base.raw import Raw
 
 TPU = "google.com/tpu"
 _FIRST_PORT = 8476

@@ -6,7 +6,6 @@ pair for that topology, environment is rebuilt.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from lws_placement.engine.base.group_names import (
     group_key,
@@ -32,6 +31,7 @@ from lws_placement.engine.base.keys import (
     LWS_SUBGROUP_SIZE,
     LWS_WORKER_INDEX,
 )
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 from lws_placement.engine.lws.pod_env import (
     GroupHosts,
@@ -40,8 +40,6 @@ from lws_placement.engine.lws.pod_env import (
     requests_tpu,
     tpu_env_bytes,
 )
-
-Raw = dict[str, Any]
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _SHOWN = 20

@@ -6,11 +6,9 @@ it. Phase Failed is trouble by itself, whatever becomes of the pod.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lws_placement.engine.base.keys import LWS_RECREATE_AFTER_START
-
-Raw = dict[str, Any]
+from lws_placement.engine.base.raw import Raw
 
 _RECREATE = ("RecreateGroupOnPodRestart", "RecreateGroupAfterStart")
 

@@ -12,13 +12,11 @@ StatefulSet), so a restart that waits survives the process that decided it.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from lws_placement.engine.base.keys import RESTART_BACKOFF_SECONDS, RESTART_BUDGET
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.engine.lws.conditions import Problem
-
-Raw = dict[str, Any]
 
 CRASH_LOOPING = "CrashLooping"
 WELL_AFTER_S = 600.0

@@ -12,8 +12,7 @@ from typing import Any
 
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.base.quantities import parse_quantity
-
-Raw = dict[str, Any]
+from lws_placement.engine.base.raw import Raw
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _KEPT_EMPTY = frozenset({"metadata", "resources", "status"})

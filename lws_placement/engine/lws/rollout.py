@@ -26,11 +26,9 @@ up, and in that update none is asked for again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.validation import scaled
-
-Raw = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,10 @@
 """How far a rollout is, from a LeaderWorkerSet's own status, in one line for a person."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.rollout import strategy_of
 from lws_placement.engine.lws.status import AVAILABLE, PROGRESSING, UPDATING
-
-Raw = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

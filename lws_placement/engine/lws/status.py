@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lws_placement.engine.base.keys import LWS_NAME, LWS_WORKER_INDEX
-
-Raw = dict[str, Any]
+from lws_placement.engine.base.raw import Raw
 
 AVAILABLE = "Available"
 PROGRESSING = "Progressing"

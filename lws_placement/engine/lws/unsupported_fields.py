@@ -16,8 +16,7 @@ from lws_placement.engine.base.keys import (
     LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
     RESTART_BUDGET,
 )
-
-Raw = dict[str, Any]
+from lws_placement.engine.base.raw import Raw
 
 _LEAF: Mapping[str, Any] = {}
 KNOWN: Mapping[str, Any] = {

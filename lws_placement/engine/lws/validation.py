@@ -20,6 +20,7 @@ from lws_placement.engine.base.keys import (
 )
 from lws_placement.engine.base.label_keys import why_not_label_key
 from lws_placement.engine.base.quantities import parse_quantity
+from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import (
     DEFAULT_MOST_SIZE,
     INT32,
@@ -30,8 +31,6 @@ from lws_placement.engine.base.whole_numbers import (
 from lws_placement.engine.lws.unsupported_fields import why_nothing_is_made
 from lws_placement.engine.model.placement_request import problems_of_request
 from lws_placement.errors import InvalidObjectError
-
-Raw = dict[str, Any]
 
 _LABEL_VALUE = 63
 _REVISION_HASH = len("-4294967295")

@@ -1,0 +1,6 @@
+"""An object of the API server, or a part of one, as `json.loads` returns it."""
+
+from typing import Any
+
+Raw = dict[str, Any]
+RawList = list[Raw]
