@@ -143,7 +143,6 @@ def test_after_any_changes_the_index_answers_as_if_it_were_built_anew(data):
             data.draw(st.sampled_from(shapes)),
             id=data.draw(st.sampled_from([ME, OTHER, THIRD])),
             deprioritized=data.draw(st.sampled_from([frozenset(), frozenset({"d0"})])),
-            prefer=data.draw(st.sampled_from([(), ("d1",)])),
         )
         anew = TopologyIndex()
         for earlier in done:

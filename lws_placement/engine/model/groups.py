@@ -86,8 +86,6 @@ class Group:
     """Domain values to take only if nothing else fits (they failed lately)."""
     excluded: Mapping[DomainName, str] = field(default_factory=dict)
     """Domains not to be taken now, with what kube-scheduler said when it refused them."""
-    prefer: tuple[str, ...] = ()
-    """Domain values to try first, in this order: where the group's weights are cached."""
     scope: Scope = Scope.CLUSTER
     layout: TopologyRequest | None = None
     """How its members are spread over several domains, or over none; None: one domain for all, of

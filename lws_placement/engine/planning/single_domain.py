@@ -12,7 +12,8 @@ Without an index (a group with bound members, an index that was not given) every
 both ways give the same answer.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.assignment import NoMatch
@@ -27,9 +28,24 @@ from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason, Why
-from lws_placement.engine.planning.score import Candidate, best
 
 _NONE: Mapping[str, DomainView] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A domain that fits, and how many nodes it leaves unused that another member could use."""
+
+    domain: str
+    left_over: int
+    fit: Fit
+
+
+def _best(candidates: Sequence[_Candidate], deprioritized: Set[str]) -> _Candidate:
+    """The one that leaves the least behind; of those that failed lately only if there is no other.
+    Equal inputs give equal choices. Raises ValueError if there is none.
+    """
+    return min(candidates, key=lambda c: (c.domain in deprioritized, c.left_over, c.domain))
 
 
 class PlanMemo:
@@ -68,13 +84,11 @@ def plan_group(
     if memo is None or bound or not isinstance(domains, DomainSet):
         return _plan_afresh(group, [instead.get(d.name.value, d) for d in domains])
     index = memo.rooms.of(group, domains)
-    if instead or group.prefer or group.deprioritized:
+    if instead or group.deprioritized:
         free = (_candidate(index.fit(value), value) for value in _free(group, index, instead))
         seen = [*free, *_candidates(group, instead.values())]
         if seen:
-            return _placed(
-                group, best(seen, prefer=group.prefer, deprioritized=group.deprioritized)
-            )
+            return _placed(group, _best(seen, group.deprioritized))
     for value in _free(group, index, instead):
         return _placed(group, _candidate(index.fit(value), value))
     return refuse(group, index, instead)
@@ -93,25 +107,23 @@ def _plan_afresh(group: Group, views: Iterable[DomainView]) -> Plan:
     views = list(views)
     candidates = list(_candidates(group, views))
     if candidates:
-        return _placed(
-            group, best(candidates, prefer=group.prefer, deprioritized=group.deprioritized)
-        )
+        return _placed(group, _best(candidates, group.deprioritized))
     reasons = {v.name.value: taken(group, v) or why_no_room(group, v) for v in views}
     return NoFit(group.topology_key, reasons)
 
 
-def _candidates(group: Group, views: Iterable[DomainView]) -> Iterator[Candidate[Fit]]:
+def _candidates(group: Group, views: Iterable[DomainView]) -> Iterator[_Candidate]:
     for view in views:
         fit = fit_in(group, view) if may_have(group, view) else None
         if isinstance(fit, Fit):
             yield _candidate(fit, view.name.value)
 
 
-def _candidate(fit: Fit, value: str) -> Candidate[Fit]:
-    return Candidate(value, fit.left_over, fit)
+def _candidate(fit: Fit, value: str) -> _Candidate:
+    return _Candidate(value, fit.left_over, fit)
 
 
-def _placed(group: Group, chosen: Candidate[Fit]) -> Placed:
+def _placed(group: Group, chosen: _Candidate) -> Placed:
     return Placed(DomainName(group.topology_key, chosen.domain), chosen.fit.nodes)
 
 
