@@ -52,7 +52,6 @@ def test_a_group_spread_over_a_slice_goes_whole_for_one_that_outranks_it():
     assert [p.name for p in answer.victims[0].pods] == ["low-0", "low-1", "low-2", "low-3"]
     assert answer.domain == DomainName(KEY, "a")
     assert answer.nodes == {i: f"a-{i}" for i in range(4)}
-    assert answer.proven
 
 
 def test_a_group_goes_whole_though_one_of_its_nodes_would_do():
@@ -240,7 +239,7 @@ def test_a_pod_in_two_budgets_is_never_evicted():
     assert "ns/b and PodDisruptionBudget ns/c" in answer.detail
 
 
-def test_at_the_bound_the_answer_is_valid_and_says_that_it_is_not_proven():
+def test_at_the_bound_the_answer_is_valid_and_may_cost_more():
     town = Town()
     town.add_domain("a", nodes=4, gpu=8)
     for i in range(4):
@@ -249,8 +248,6 @@ def test_at_the_bound_the_answer_is_valid_and_says_that_it_is_not_proven():
     group = a_group(*[a_demand(gpu=5)] * 3)
     exact = preempt(group, town.domains(), town, trials=10_000)
     quick = preempt(group, town.domains(), town, trials=1)
-    assert exact.proven
-    assert not quick.proven
     assert exact.cost <= quick.cost
 
 

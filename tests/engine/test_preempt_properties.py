@@ -164,7 +164,6 @@ def by_brute_force(group, town):
 def test_the_victims_are_the_cheapest_that_make_the_group_fit(group, town):
     answer, expected = preempt(group, town.domains(), town), by_brute_force(group, town)
     if isinstance(answer, Preemption):
-        assert answer.proven
         cost = answer.cost
         mine = (cost.priority, cost.groups, cost.pods, cost.domain, cost.victims)
         assert mine == expected

@@ -11,7 +11,7 @@ What is exact, as far as the plan itself is (`multi_domain.py`):
 - no victim is superfluous: without any one of them it has none;
 - no set whose highest priority is lower would do.
 
-That it is the fewest groups, and then the fewest pods, at that priority is certain (`proven`) where
+That it is the fewest groups, and then the fewest pods, at that priority is certain where
 at most `_EXACT` might go and the search has not reached its bound. Where there are more, domains
 (or nodes) are cleared, the cheapest first, until the group fits, and the search goes on among those
 who are where the plan then is. A set that budgets allow may be missed so; the group waits.
@@ -113,7 +113,6 @@ class Search:
         self._budgets = budgets
         self._views = views
         self._trials = trials
-        self._proven = True
         self._lets_go: dict[VictimKey, bool] = {}
 
     def run(self) -> Preemption | NoPreemption:
@@ -130,9 +129,7 @@ class Search:
             chosen = self._fewest(self._allowed(_upto(may, level)))
             placed = self._place(chosen) if chosen else None
             if chosen and isinstance(placed, Placed):
-                return Preemption(
-                    placed.domain, placed.nodes, in_order(chosen), self._proven, placed.others
-                )
+                return Preemption(placed.domain, placed.nodes, in_order(chosen), placed.others)
             refusal = self._forbidden(_upto(may, level))
         return refusal
 
@@ -150,16 +147,13 @@ class Search:
         enough = self._enough(pool)
         if enough is None:
             return None
-        self._proven &= len(pool) <= _EXACT
         sparing = Reprieve(
             fits=self._fits,
             allowed=lambda victims: not self._why_not_evicted(victims),
             alike=lambda victim: kind_of(victim, self._budgets),
             most=self._trials,
         )
-        chosen = sparing.run(tuple(enough))
-        self._proven &= sparing.proven
-        return chosen
+        return sparing.run(tuple(enough))
 
     def _enough(self, pool: Sequence[Victim]) -> Sequence[Victim] | None:
         """Of a large pool those who are where the plan is if the cheapest places are cleared, so
@@ -206,9 +200,7 @@ class Search:
         return isinstance(self._place(victims), Placed)
 
     def _place(self, victims: Sequence[Victim]) -> Placed | NoMatch:
-        found = place_composed(self._group, self._clearing.without(victims))
-        self._proven &= found is not NoMatch.NOT_PROVEN
-        return found
+        return place_composed(self._group, self._clearing.without(victims))
 
     def _why_not_evicted(self, victims: Sequence[Victim]) -> str:
         return why_not_evicted((p for v in victims for p in v.pods), self._budgets.budgets_of)

@@ -34,11 +34,9 @@ class Reprieve:
         self._most = most
         self._trials = 0
         self._best: Victims | None = None
-        self.proven = True
-        """Is what was found the best there is?"""
 
     def run(self, may: Victims) -> Victims | None:
-        """None: no set that fits is allowed (or, if not `proven`, none was found)."""
+        """None: no set that fits is allowed, or none was found within `most` trials."""
         kinds: dict[Hashable, list[Victim]] = {}
         for victim in sorted(may, key=lambda v: v.name):
             kinds.setdefault(self._alike(victim), []).append(victim)
@@ -59,7 +57,6 @@ class Reprieve:
         least = self._least(evicted, kind, later)
         for number in range(least, len(kind) + 1):
             if number > least and self._trials >= self._most:
-                self.proven = False
                 return
             now = (*evicted, *kind[:number])
             if self._best is not None and _cost(now)[:2] > _cost(self._best)[:2]:

@@ -6,8 +6,8 @@ one of fewer groups, of fewer pods, then the names of the domain and of the vict
 
 In a domain, priorities are allowed in level by level, from the lowest on, until the group fits
 with budgets kept; within a level `reprieve.py` finds the fewest that have to go. Where it reaches
-its bound the answer says that it is not proven to be the cheapest; property tests hold the rest
-against brute force. Only the domains that can still be cheapest are searched, in the order of what
+its bound the answer is valid and may not be the cheapest; property tests hold the rest against
+brute force. Only the domains that can still be cheapest are searched, in the order of what
 they cost at least (`cost_index.py`).
 
 Costs: trials (a `match` each) in few domains, and bounds of those that changed. `PreemptionMemo`
@@ -61,14 +61,13 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Preemption:
-    """When the victims are gone, the group fits in the domain on these nodes. `proven`: no cheaper
-    set exists. `others`: as of a plan (`verdicts.Placed`).
+    """When the victims are gone, the group fits in the domain on these nodes. `others`: as of a
+    plan (`verdicts.Placed`).
     """
 
     domain: DomainName
     nodes: Mapping[Rank, NodeName]
     victims: Victims
-    proven: bool = True
     others: tuple[tuple[DomainName, tuple[Rank, ...]], ...] = ()
 
     @property
@@ -184,20 +183,18 @@ def _cheapest(worth: Iterable[tuple[Cost, "_Domain | None"]]) -> Preemption | No
     """`worth`: with what each costs at least, the least first."""
     best: Preemption | None = None
     refused: list[tuple[Cost, NoPreemption]] = []
-    proven = True
     for least, domain in worth:
         if best is not None and least > best.cost:
             break
         if domain is None or domain.least is None:
             continue
         answer = domain.search()
-        proven &= domain.proven
         if isinstance(answer, Preemption):
             best = answer if best is None or answer.cost < best.cost else best
         elif answer.why is not WhyNoPreemption.NO_HELP:
             refused.append((domain.least, answer))
     if best is not None:
-        return replace(best, proven=proven)
+        return best
     return min(refused, key=_by_cost)[1] if refused else NoPreemption(WhyNoPreemption.NO_HELP)
 
 
@@ -218,7 +215,6 @@ class _Domain:
     def __init__(
         self, group: Group, view: DomainView, way: InTheWay, *, tenants: Tenants, trials: int
     ) -> None:
-        self.proven = True
         self._group = group
         self._name = view.name
         self._view = view
@@ -283,17 +279,13 @@ class _Domain:
             alike=lambda victim: kind_of(victim, self._tenants),
             most=self._trials,
         )
-        chosen = sparing.run(may)
-        self.proven &= sparing.proven
-        return chosen
+        return sparing.run(may)
 
     def _why_not_evicted(self, victims: Victims) -> str:
         return why_not_evicted((p for v in victims for p in v.pods), self._tenants.budgets_of)
 
     def _fits(self, victims: Victims) -> bool:
-        found = self._match(victims)
-        self.proven &= found is not NoMatch.NOT_PROVEN
-        return not isinstance(found, NoMatch)
+        return not isinstance(self._match(victims), NoMatch)
 
     def _match(self, victims: Victims) -> Mapping[Rank, NodeName] | NoMatch:
         gone: dict[int, list[Pod]] = defaultdict(list)
