@@ -17,6 +17,7 @@ from typing import Protocol
 
 from lws_placement import metrics
 from lws_placement.cluster.codec.objects import decode_pod
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.fragmentation import FILLS, OUTSIDE, Scores, SteeringTable, fills
 from lws_placement.engine.fit.guard_index import GuardIndex, Shape
 from lws_placement.engine.messages import ROOM_IS_HELD
@@ -59,7 +60,7 @@ class Guard:
         self._guarded = frozenset(guarded)
         self._kept = GuardIndex(world.node_changes, world.node_view)
         self._tables: dict[str, SteeringTable] = {}
-        self._scores: dict[tuple[tuple[str, int], ...], Scores] = {}
+        self._scores: LruCache[tuple[tuple[str, int], ...], Scores] = LruCache(_MOST_SHAPES)
 
     def filter(self, args: FilterArgs) -> FilterResult:
         """O(nodes asked about), a set look-up each, and O(nodes that changed since the last)."""
@@ -115,13 +116,11 @@ class Guard:
         return group or GroupId.of_pod(pod.namespace, pod.name, pod.uid)
 
     def _scores_for(self, shape: Shape, tables: Sequence[SteeringTable]) -> Mapping[str, int]:
-        known = self._scores.pop(shape.asked, None)
+        known = self._scores.get(shape.asked)
         if known is None or known.tables != tables:
             known = Scores(dict(shape.asked), tables)
         known.follow()
-        self._scores[shape.asked] = known
-        while len(self._scores) > _MOST_SHAPES:
-            self._scores.pop(next(iter(self._scores)))
+        self._scores.put(shape.asked, known)
         return known.of
 
     def _outside(self, shape: Shape, node: str) -> int:

@@ -18,6 +18,7 @@ from lws_placement import keys
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.timestamps import encode_now
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
@@ -38,7 +39,7 @@ class LeaderAnnotations:
         self._cache = cache
         self._may_write = may_write
         self._pending: dict[GroupId, Raw] = {}
-        self._written: dict[str, str] = {}
+        self._written: LruCache[str, str] = LruCache(_REMEMBERED)
         """UID of a leader -> gist of what it carries."""
         self._task: asyncio.Task[None] | None = None
 
@@ -94,6 +95,4 @@ class LeaderAnnotations:
         self._may_write()
         path = f"/api/v1/namespaces/{leader.namespace}/pods/{leader.name}"
         self._cache.put_written_pod(await self._api.patch(path, body))
-        self._written[leader.uid] = condition["gist"]
-        if len(self._written) > _REMEMBERED:
-            self._written.pop(next(iter(self._written)))
+        self._written.put(leader.uid, condition["gist"])

@@ -40,7 +40,7 @@ class Owners:
     def __init__(self, api: Api, cache: ClusterCache) -> None:
         self._api = api
         self._cache = cache
-        self._above_replica_sets: LruCache[str] = LruCache()
+        self._above_replica_sets: LruCache[str, str] = LruCache()
         """UID of a ReplicaSet -> that of the LeaderWorkerSet above its Deployment: a new ReplicaSet
         comes with each revision, and each makes many leaders.
         """

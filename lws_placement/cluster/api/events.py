@@ -8,13 +8,13 @@ that cannot be written is logged and forgotten: explaining never stops placing.
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
 
 from lws_placement.cluster.api.timestamps import encode_now_micro
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import ApiError
 from lws_placement.keys import FIELD_MANAGER
@@ -53,7 +53,7 @@ class EventRecorder:
         self._instance = instance
         self._controller = controller
         self._clock = clock
-        self._said: OrderedDict[tuple[str, str], _Said] = OrderedDict()
+        self._said: LruCache[tuple[str, str], _Said] = LruCache(_REMEMBERED)
 
     async def emit(
         self,
@@ -75,10 +75,7 @@ class EventRecorder:
         key = (str(meta.get("uid", "")), topic or reason)
         if self._is_known(key, note, gist):
             return
-        self._said[key] = _Said(note, gist, self._clock())
-        self._said.move_to_end(key)
-        while len(self._said) > _REMEMBERED:
-            self._said.popitem(last=False)
+        self._said.put(key, _Said(note, gist, self._clock()))
         namespace = meta.get("namespace") or "default"
         body = {
             "apiVersion": "events.k8s.io/v1",
@@ -102,7 +99,7 @@ class EventRecorder:
         try:
             await self._api.create(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", body)
         except ApiError as e:
-            self._said.pop(key, None)
+            self._said.drop(key)
             log.warning("event not written", extra={"reason": reason, "error": str(e)})
 
     def _is_known(self, key: tuple[str, str], note: str, gist: str) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from heapq import nlargest
 
 from lws_placement.cluster.cache.admitted_requests import Asked
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.extended_resources import shows_plugin, tolerating
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
@@ -33,7 +34,7 @@ class Admissions:
     def __init__(self, *, adds_tolerations: bool | None = None) -> None:
         self._known = adds_tolerations
         self.asked = Asked()
-        self._shown: dict[str, tuple[float, bool]] = {}
+        self._shown: LruCache[str, tuple[float, bool]] = LruCache(_REMEMBERED)
         """Namespace -> creation of its newest marked pod, and what that shows."""
         self._agreed: bool | None = None
         """What the newest agree on; None: to be asked anew."""
@@ -49,10 +50,7 @@ class Admissions:
         if last is not None and last[0] > pod.created_s:
             return
         self._agreed = None
-        self._shown.pop(pod.namespace, None)
-        self._shown[pod.namespace] = (pod.created_s, shows)
-        if len(self._shown) > _REMEMBERED:
-            del self._shown[next(iter(self._shown))]
+        self._shown.put(pod.namespace, (pod.created_s, shows))
 
     def adds_tolerations(self, pods: Iterable[Pod] = ()) -> bool:
         """Does the API server add tolerations for extended resources? `pods`: of the group that is

@@ -7,6 +7,7 @@ any more, and learns it from the next pods.
 
 from dataclasses import dataclass, field
 
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Demand, Pod, Rank
 from lws_placement.engine.reconcile.admitted_demand import Admitted
@@ -56,7 +57,7 @@ class Asked:
     """Bounded: of many sets, or revisions of one, those that had a new pod last are kept."""
 
     def __init__(self) -> None:
-        self._sets: dict[Set, dict[Revision, _Roles]] = {}
+        self._sets: LruCache[Set, LruCache[Revision, _Roles]] = LruCache(_SETS)
 
     def put(self, group: GroupId, pod: Pod) -> None:
         """A pod that is known to be of this group, as it was admitted."""
@@ -64,21 +65,17 @@ class Asked:
         if member is None or not member.of_lws:
             return
         name, revision = (group.namespace, group.lws), (group.lws_uid, member.revision)
-        revisions = self._sets.pop(name, {})
-        self._sets[name] = revisions
-        roles = revisions.pop(revision, None) or _Roles()
-        revisions[revision] = roles
+        revisions = self._sets.get(name) or LruCache(_REVISIONS)
+        self._sets.put(name, revisions)
+        roles = revisions.get(revision) or _Roles()
+        revisions.put(revision, roles)
         which = roles.leader if member.rank == 0 else roles.worker
         which.add(group.group_key, member.rank, pod)
-        if len(revisions) > _REVISIONS:
-            del revisions[next(iter(revisions))]
-        if len(self._sets) > _SETS:
-            del self._sets[next(iter(self._sets))]
 
     def of(self, group: GroupId, revision: str) -> Admitted:
         """Of members of the group's set."""
-        revisions = self._sets.get((group.namespace, group.lws), {})
-        roles = revisions.get((group.lws_uid, revision))
+        revisions = self._sets.get((group.namespace, group.lws))
+        roles = revisions.get((group.lws_uid, revision)) if revisions is not None else None
         if roles is None:
             return Admitted()
         return Admitted(roles.leader.demands, roles.worker.demands)
@@ -86,8 +83,8 @@ class Asked:
     def forget(self, namespace: str, lws: str, revision: str | None = None) -> None:
         """The set, or one revision of it, is gone."""
         if revision is None:
-            self._sets.pop((namespace, lws), None)
+            self._sets.drop((namespace, lws))
             return
-        revisions = self._sets.get((namespace, lws), {})
+        revisions = self._sets.get((namespace, lws)) or LruCache()
         for known in [known for known in revisions if known[1] == revision]:
-            del revisions[known]
+            revisions.drop(known)

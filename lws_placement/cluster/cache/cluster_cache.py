@@ -22,6 +22,7 @@ from lws_placement.cluster.cache.revisions import Revision, RevisionIndex
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.cache.unbound_pods import UnboundPods
 from lws_placement.cluster.codec.objects import decode_pod
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
@@ -50,7 +51,7 @@ class ClusterCache:
         self._holds = HoldIndex()
         self._coming = ComingHolds()
         self._priorities = Priorities()
-        self._gone: dict[str, int] = {}
+        self._gone: LruCache[str, int] = LruCache(4096)
         self._unbound = UnboundPods()
 
     # -- pods ------------------------------------------------------------------------------------
@@ -59,7 +60,8 @@ class ClusterCache:
         meta = raw["metadata"]
         uid, version = meta["uid"], int(meta["resourceVersion"])
         old = self._pods.get(uid)
-        if version <= self._gone.get(uid, -1):
+        gone = self._gone.get(uid)
+        if gone is not None and version <= gone:
             return
         if old is not None and int(old.resource_version) >= version:
             return
@@ -85,9 +87,7 @@ class ClusterCache:
         pod = self._pods.pop(uid, None)
         self._affinity.pop(uid, None)
         self._unbound.drop(uid)
-        self._gone[uid] = version
-        if len(self._gone) > 4096:
-            self._gone.pop(next(iter(self._gone)))
+        self._gone.put(uid, version)
         if pod is None:
             return
         self._priorities.replace(pod, None)

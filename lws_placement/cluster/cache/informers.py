@@ -24,6 +24,7 @@ from lws_placement.cluster.codec.hold_lease import decode_holds
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_text, decode_node
 from lws_placement.cluster.codec.workloads import decode_daemon_set, decode_lws, decode_revision
 from lws_placement.cluster.stores.hold_store import SELECTOR
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.workload import DaemonSetInfo
@@ -50,7 +51,9 @@ class Kind:
     drop: Callable[[Raw], None]
     params: Mapping[str, str] = field(default_factory=dict)
 
-    _told: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    _told: LruCache[str, str] = field(
+        default_factory=lambda: LruCache(_MOST_TOLD), compare=False, repr=False
+    )
     """UID -> what is wrong with the object, as far as it was said."""
 
     def on_event(self, event: str, raw: Raw) -> None:
@@ -60,14 +63,12 @@ class Kind:
         except UNREADABLE as e:
             self._tell(raw["metadata"], uid, repr(e))
         else:
-            self._told.pop(uid, None)
+            self._told.drop(uid)
 
     def _tell(self, meta: Raw, uid: str, error: str) -> None:
         if self._told.get(uid) == error:
             return
-        self._told[uid] = error
-        if len(self._told) > _MOST_TOLD:
-            self._told.pop(next(iter(self._told)))
+        self._told.put(uid, error)
         where = f"{meta.get('namespace', '')}/{meta.get('name')}"
         log.error("skipped", extra={"path": self.path, "object": where, "error": error[:1000]})
 

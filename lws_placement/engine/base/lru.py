@@ -1,28 +1,37 @@
-"""What was asked for lately: the answers to the last few questions, each as good as its state."""
+"""A bounded map: of more than `most` entries the one that was not used for the longest time goes."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
-A = TypeVar("A")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
-_MOST = 64
 
+class LruCache(Generic[K, V]):
+    """Each call costs O(1). `functools.lru_cache` cannot replace or drop an entry."""
 
-class LruCache(Generic[A]):
-    """Of more than `most` (64) the one that was not asked for the longest time is forgotten."""
+    def __init__(self, most: int = 64) -> None:
+        self._most = most
+        self._entries: dict[K, V] = {}
 
-    def __init__(self, most: int | None = None) -> None:
-        self._most = most or _MOST
-        self._answers: dict[Hashable, A] = {}
-
-    def get(self, question: Hashable) -> A | None:
-        if question not in self._answers:
+    def get(self, key: K) -> V | None:
+        if key not in self._entries:
             return None
-        answer = self._answers[question] = self._answers.pop(question)
-        return answer
+        value = self._entries[key] = self._entries.pop(key)
+        return value
 
-    def put(self, question: Hashable, answer: A) -> None:
-        self._answers.pop(question, None)
-        if len(self._answers) >= self._most:
-            del self._answers[next(iter(self._answers))]
-        self._answers[question] = answer
+    def put(self, key: K, value: V) -> None:
+        self._entries.pop(key, None)
+        self._entries[key] = value
+        if len(self._entries) > self._most:
+            del self._entries[next(iter(self._entries))]
+
+    def drop(self, key: K) -> None:
+        self._entries.pop(key, None)
+
+    def __iter__(self) -> Iterator[K]:
+        """Keys, from the one that was not used for the longest time on."""
+        return iter(self._entries)
+
+    def values(self) -> Iterator[V]:
+        return iter(self._entries.values())

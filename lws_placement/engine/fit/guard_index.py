@@ -12,6 +12,7 @@ each shape when it is next asked about. The first question looks at every node.
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import Scope
@@ -59,16 +60,14 @@ class GuardIndex:
         self._mark = 0
         self._left: dict[NodeName, _Left] = {}
         self._changes = Changes()
-        self._closed: dict[Shape, _Closed] = {}
+        self._closed: LruCache[Shape, _Closed] = LruCache(_MOST_SHAPES)
         self._promised: dict[GroupId, set[NodeName]] = {}
 
     def closed_to(self, shape: Shape, group: GroupId) -> Set[NodeName]:
         """`group`: the pod itself. Not to be changed, and good until the next question."""
         self._follow()
-        closed = self._closed.pop(shape, None) or _Closed()
-        self._closed[shape] = closed
-        while len(self._closed) > _MOST_SHAPES:
-            self._closed.pop(next(iter(self._closed)))
+        closed = self._closed.get(shape) or _Closed()
+        self._closed.put(shape, closed)
         for name in self._changes.since(closed.mark):
             left = self._left.get(name)
             if left is not None and left.closed_to(shape):

@@ -2,7 +2,7 @@
 domains and of nodes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.domain_index import DomainFitIndex
@@ -17,11 +17,11 @@ class FitIndexCache:
     """
 
     def __init__(
-        self, *, as_if: Callable[[NodeView], NodeView] | None = None, most: int | None = None
+        self, *, as_if: Callable[[NodeView], NodeView] | None = None, most: int = 64
     ) -> None:
         self._as_if = as_if
-        self._domains: LruCache[DomainFitIndex] = LruCache(most)
-        self._nodes: LruCache[NodeFitIndex] = LruCache(most)
+        self._domains: LruCache[Hashable, DomainFitIndex] = LruCache(most)
+        self._nodes: LruCache[Hashable, NodeFitIndex] = LruCache(most)
 
     def of(self, group: Group, domains: DomainSet) -> DomainFitIndex:
         """Of domains for groups of this shape, in step with them."""

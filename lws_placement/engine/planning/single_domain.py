@@ -56,7 +56,7 @@ class PlanMemo:
 
     def __init__(self) -> None:
         self.rooms = FitIndexCache()
-        self.composed: LruCache[tuple[Hashable, Plan | NoMatch]] = LruCache()
+        self.composed: LruCache[Hashable, tuple[Hashable, Plan | NoMatch]] = LruCache()
 
     def free_domains(self, group: Group, domains: DomainSet, *, most: int = 0) -> int:
         """How many domains would take such a group, counted up to `most` if that is given."""

@@ -17,9 +17,10 @@ group that asks again. A shape that never asked costs that for every domain, 10 
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.quantities import total
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.pods import Pod
@@ -83,7 +84,7 @@ class CostIndex:
         self.domains = domains
         self._mark = 0
         self._facts: dict[str, _Facts] = {}
-        self._shapes: dict[tuple[object, int], _Shape] = {}
+        self._shapes: LruCache[tuple[Hashable, int], _Shape] = LruCache(_MOST_SHAPES)
 
     def cheapest_first(
         self, group: Group, outranks: int, tenants: Tenants
@@ -115,10 +116,8 @@ class CostIndex:
     def _shape(self, group: Group, outranks: int) -> _Shape:
         wanted = total(dict(m.demand.resources) for m in group.members)
         asked = tuple(sorted(wanted.items())), outranks
-        shape = self._shapes.pop(asked, None) or _Shape()
-        if len(self._shapes) >= _MOST_SHAPES:
-            self._shapes.pop(next(iter(self._shapes)))
-        self._shapes[asked] = shape
+        shape = self._shapes.get(asked) or _Shape()
+        self._shapes.put(asked, shape)
         changed = self.domains.changes.since(shape.mark)
         for value in changed:
             old = shape.of.pop(value, None)

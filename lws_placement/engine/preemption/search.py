@@ -155,7 +155,7 @@ class PreemptionMemo:
     """
 
     def __init__(self) -> None:
-        self._known: LruCache[tuple[Hashable, Preemption | NoPreemption]] = LruCache()
+        self._known: LruCache[Hashable, tuple[Hashable, Preemption | NoPreemption]] = LruCache()
         self._costs: dict[str, CostIndex] = {}
 
     def ask(self, group: Group, domains: DomainSet, tenants: Tenants) -> Preemption | NoPreemption:
