@@ -21,7 +21,7 @@ from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import turn_of_pods
-from lws_placement.engine.model.reservation import HoldState, Reservation, promises_of
+from lws_placement.engine.model.reservation import HoldState, Reservation, reservations_of
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible
 from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.preemption.victims import Victim
@@ -184,7 +184,7 @@ class Inquiry:
                     return self._of(observed, Standing.CHANGING, "is left to kube-scheduler")
                 case _:
                     continue
-        for coming in promises_of(observed.coming, HoldState.COMING):
+        for coming in reservations_of(observed.coming, HoldState.COMING):
             return self._preempting(observed, coming, ())
         return self._settled(observed)
 

@@ -26,6 +26,11 @@ GO_VERSION = (1, 26)
 
 Progress = Callable[[str], None]
 """Called with one line for a person."""
+_DOWNLOAD_TRIES = 3
+_BROKEN_OFF = re.compile(
+    r"dial tcp|i/o timeout|connection reset|handshake timeout|unexpected EOF|: 50[234] "
+)
+"""What Go says of a module proxy that cannot be reached for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +91,27 @@ def build_missing(
         for number, program in enumerate(missing, 1):
             started = time.monotonic()
             progress(f"[{number}/{len(missing)}] {program.name} …")
-            _build(go, program, folder)
+            _build(go, program, folder, progress)
             took = time.monotonic() - started
             progress(f"[{number}/{len(missing)}] {program.name} built in {took:.0f} s")
 
 
-def _build(go: str, program: GoProgram, folder: Path) -> None:
+def _build(go: str, program: GoProgram, folder: Path, progress: Progress) -> None:
+    """A download that breaks off is tried again; what has come is kept in Go's module cache."""
     env = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
     # Beside its final place, so that it can be renamed; Go's own drafts go with the folder, too.
     with tempfile.TemporaryDirectory(prefix=f".{program.name}.", dir=folder) as drafts:
         target = Path(drafts) / program.name
         command = [go, "build", "-mod=readonly", "-ldflags", program.ldflags, "-o", str(target)]
-        done = run_whole(
-            [*command, program.package], cwd=program.module, env=env | {"GOTMPDIR": drafts}
-        )
-        if done.returncode != 0:
-            raise LocalClusterError(f"building {program.name} failed: {done.stdout[-1500:]}")
+        for tries_left in reversed(range(_DOWNLOAD_TRIES)):
+            done = run_whole(
+                [*command, program.package], cwd=program.module, env=env | {"GOTMPDIR": drafts}
+            )
+            if done.returncode == 0:
+                break
+            if not tries_left or not _BROKEN_OFF.search(done.stdout):
+                raise LocalClusterError(f"building {program.name} failed: {done.stdout[-1500:]}")
+            progress(f"{program.name}: a download broke off, trying again")
         target.rename(folder / program.name)
 
 

@@ -1,4 +1,4 @@
-"""kind's cluster as the README has it, as far as it goes without a container engine: kubeadm's part
+"""kind's cluster as `manifests/README.md` has it, as far as it goes without a container engine: kubeadm's part
 on the real kubeadm, and the README's own commands.
 """
 
@@ -26,8 +26,8 @@ NEED_CONTAINERS = ("kind", "docker")
 
 
 def commands():
-    """Of the README, one by one and as they are."""
-    text = (ROOT / "README.md").read_text()
+    """Of `manifests/README.md`, one by one and as they are."""
+    text = (ROOT / "manifests" / "README.md").read_text()
     block = text[text.index("**kind,** from nothing") :]
     lines = re.findall(r"^    (\S.*)$", block[: block.index("\n**", 2)], re.MULTILINE)
     return [re.sub(r"\s{2,}#.*", "", line) for line in lines]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lws_placement.cluster.cache.admitted_requests import Asked
 from lws_placement.engine.model.nodes import NodeTerm, Operator, Requirement
 from lws_placement.engine.model.pods import Demand, HostPort
-from lws_placement.engine.model.reservation import promises_of
+from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.workload import Templates
 from lws_placement.engine.reconcile.actions import DeletePod, Pin, Tell, Topic, WriteHold
 from lws_placement.engine.reconcile.admitted_demand import Admitted, as_admitted, at_least
@@ -199,7 +199,7 @@ def test_what_workers_will_ask_for_is_reserved_before_their_leader_is_bound():
     write, pin, _ = decide(seen, index)
     assert isinstance(write, WriteHold)
     assert isinstance(pin, Pin)
-    (reservation,) = promises_of([write.hold])
+    (reservation,) = reservations_of([write.hold])
     assert reservation.covers(1, larger(4000))
 
 

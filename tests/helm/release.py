@@ -55,7 +55,7 @@ class Release:
 
     def install_as_readme_says(self):
         """By its one command, to the letter."""
-        lines = (MANIFESTS.parent / "README.md").read_text().splitlines()
+        lines = (MANIFESTS / "README.md").read_text().splitlines()
         (command,) = [line.split() for line in lines if line.strip().startswith("helm install ")]
         return self._helm(*command[1:])
 

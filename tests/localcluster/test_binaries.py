@@ -107,6 +107,26 @@ def test_a_failed_build_says_what_the_compiler_said_and_leaves_no_file(build, tm
     assert made(tmp_path) == set()
 
 
+UNREACHABLE = 'print("go: m: dial tcp: lookup proxy: i/o timeout"); sys.exit(1)'
+UNREACHABLE_ONCE = f"""
+tried = Path(__file__).parent / "tried"
+if not tried.exists():
+    tried.touch()
+    {UNREACHABLE}
+"""
+
+
+def test_a_download_that_breaks_off_is_tried_again(build):
+    build(UNREACHABLE_ONCE)
+    assert sum("a download broke off, trying again" in line for line in build.said) == 1
+
+
+def test_downloads_that_always_break_off_end_with_gos_words(build):
+    with pytest.raises(LocalClusterError, match="i/o timeout"):
+        build(UNREACHABLE)
+    assert sum("trying again" in line for line in build.said) == 2
+
+
 def test_every_program_appears_once_it_is_complete(build, tmp_path):
     found = build("")
     assert made(tmp_path) == set(PROGRAMS) == set(found.paths)

@@ -26,8 +26,8 @@ _OURS = (
 
 
 def readme_commands(root: Path, *words: str) -> list[list[str]]:
-    """The commands in the README that hold all of `words`, as their arguments."""
-    lines = (root / "README.md").read_text().splitlines()
+    """The commands in `manifests/README.md` that hold all of `words`, as their arguments."""
+    lines = (root / "manifests" / "README.md").read_text().splitlines()
     shown = [line.partition("#")[0].strip() for line in lines if line.startswith("    ")]
     found = [shlex.split(line) for line in shown if all(word in line for word in words)]
     assert found, f"the README has no command with {words}"

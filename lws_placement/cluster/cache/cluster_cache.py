@@ -28,7 +28,7 @@ from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.reservation import Hold, Reservation, promises_of
+from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
 from lws_placement.engine.model.workload import LwsInfo, Templates
 
 
@@ -359,7 +359,7 @@ class ClusterCache:
 
     def promise_of(self, group: GroupId) -> Reservation | None:
         """The one promise of the group that counts; None if there is any doubt."""
-        found = promises_of(self.holds_of(group))
+        found = reservations_of(self.holds_of(group))
         return found[0] if len(found) == 1 else None
 
     def shut(self, lease: str) -> None:

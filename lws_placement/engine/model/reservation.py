@@ -145,7 +145,7 @@ class Reservation:
         return any(h.covers(rank, demand) for h in self.holds)
 
 
-def promises_of(
+def reservations_of(
     holds: Iterable[Hold], state: HoldState = HoldState.ACTIVE
 ) -> tuple[Reservation, ...]:
     """The promises of one group that count, or those that are COMING; holds of a plan that was not

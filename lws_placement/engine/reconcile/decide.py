@@ -29,7 +29,7 @@ from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName, NodeName, NodeTerm, Operator, Requirement
 from lws_placement.engine.model.pods import Demand, Rank
-from lws_placement.engine.model.reservation import Hold, HoldState, Reservation, promises_of
+from lws_placement.engine.model.reservation import Hold, HoldState, Reservation, reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed, Reason
 from lws_placement.engine.planning.single_domain import plan_in_domain
@@ -97,7 +97,7 @@ def _place(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     ]
     if not observed.active:
         return [*vacated, *_without_hold(observed, current, views)]
-    promises = promises_of(observed.active)
+    promises = reservations_of(observed.active)
     if not promises:
         why = "its plan was not written to the end"
         known = _begun(observed, current)
@@ -109,7 +109,7 @@ def _place(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
         reservation = min(promises, key=lambda p: _preference(p, current, views))
     others = [h for h in observed.active if h not in reservation.holds]
     left = [LeaveHold(h, f"the group has {reservation.where} already") for h in others]
-    return [*vacated, *left, *_with_promise(observed, current, reservation, views)]
+    return [*vacated, *left, *_with_reservation(observed, current, reservation, views)]
 
 
 def _preference(
@@ -146,7 +146,7 @@ def _anyone_in(observed: GroupState, hold: Hold, views: ClusterSnapshot) -> bool
 # -- with a promise ------------------------------------------------------------------------------
 
 
-def _with_promise(
+def _with_reservation(
     observed: GroupState, current: MembersState, reservation: Reservation, views: ClusterSnapshot
 ) -> list[Action]:
     if not _suits(reservation, current):
@@ -365,7 +365,7 @@ def _plan(observed: GroupState, current: MembersState, views: ClusterSnapshot) -
 
 
 def _take_over(observed: GroupState, current: MembersState, views: ClusterSnapshot) -> list[Action]:
-    coming = promises_of(observed.coming, HoldState.COMING)[:1]
+    coming = reservations_of(observed.coming, HoldState.COMING)[:1]
     others = [h for h in observed.coming if not coming or h not in coming[0].holds]
     if others or not coming:
         return [EndHold(h, returning=False) for h in others]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from lws_placement.engine.messages import outside_note, stuck_note
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Demand, Pod, Rank
-from lws_placement.engine.model.reservation import promises_of
+from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.reconcile.actions import (
@@ -69,7 +69,7 @@ def leave_for_a_better(observed: GroupState, views: ClusterSnapshot) -> list[Act
     """Between two incarnations, and if there is somewhere to go: a domain whose nodes failed too
     often. For groups of one domain; subgroups stay where they are.
     """
-    promises = promises_of(observed.active)
+    promises = reservations_of(observed.active)
     members = living_members(observed.pods)
     leader = members.get(0)
     between = leader is None or all(p.node is None for p in members.values())
@@ -155,7 +155,7 @@ def _outside(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     """A running group is not stopped for a label, as nothing that runs is for its affinity; it says
     so.
     """
-    promises = promises_of(observed.active)
+    promises = reservations_of(observed.active)
     members = living_members(observed.pods)
     if len(promises) != 1 or not members:
         return []

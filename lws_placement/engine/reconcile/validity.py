@@ -19,14 +19,14 @@ from lws_placement.engine.reconcile.group_state import MembersState
 from lws_placement.engine.reconcile.placement import is_outside
 
 
-def why_not_kept(now: MembersState, reservation: Reservation, views: ClusterSnapshot) -> str:
+def why_not_kept(current: MembersState, reservation: Reservation, views: ClusterSnapshot) -> str:
     """Why the promise's assignment no longer serves the group; empty if it does."""
     nodes = reservation.nodes
-    outside = _why_outside(now, reservation, views)
+    outside = _why_outside(current, reservation, views)
     if outside:
         return outside
     taking: dict[NodeName, list[Demand]] = {}
-    for rank, pod in now.members.items():
+    for rank, pod in current.members.items():
         node = nodes.get(rank)
         if node is None:
             return f"member {rank} has no node assigned"
@@ -35,61 +35,61 @@ def why_not_kept(now: MembersState, reservation: Reservation, views: ClusterSnap
                 return f"member {rank} runs on {pod.node}, not on {node}"
             continue
         taking.setdefault(node, []).append(pod.demand)
-    for rank, demand in _still_to_come(now).items():
+    for rank, demand in _still_to_come(current).items():
         if rank not in nodes:
             return f"member {rank} has no node assigned"
         taking.setdefault(nodes[rank], []).append(demand)
     for node, demands in sorted(taking.items()):
-        why = _why_not_there(node, demands, now, reservation=reservation, views=views)
+        why = _why_not_there(node, demands, current, reservation=reservation, views=views)
         if why:
             return why
     return ""
 
 
-def why_larger(now: MembersState, reservation: Reservation) -> str:
+def why_larger(current: MembersState, reservation: Reservation) -> str:
     """Which member asks for more than is reserved for it, or will, if any, in words."""
-    asked = {rank: pod.demand for rank, pod in now.members.items() if pod.node is None}
+    asked = {rank: pod.demand for rank, pod in current.members.items() if pod.node is None}
     reserved = reservation.demands
-    for rank, demand in {**asked, **_still_to_come(now)}.items():
+    for rank, demand in {**asked, **_still_to_come(current)}.items():
         if rank in reservation.nodes and not reservation.covers(rank, demand):
             given = reserved.get(rank, Demand(()))
             return larger_note([more_in_words(member_in_words(rank), demand, given)])
     return ""
 
 
-def _why_outside(now: MembersState, reservation: Reservation, views: ClusterSnapshot) -> str:
+def _why_outside(current: MembersState, reservation: Reservation, views: ClusterSnapshot) -> str:
     """Which member of a group that is to be completed has a node of another domain, if any."""
-    if len(now.bound) == len(now.members):
+    if len(current.bound) == len(current.members):
         return ""
-    ranks = now.members.keys() | _still_to_come(now).keys()
+    ranks = current.members.keys() | _still_to_come(current).keys()
     for rank in sorted(ranks & reservation.nodes.keys()):
         view = views.node_view(reservation.nodes[rank])
-        if view is not None and is_outside(reservation, now.request, rank, view.node.labels):
+        if view is not None and is_outside(reservation, current.request, rank, view.node.labels):
             return f"node {view.node.name} is not in {reservation.where} any more"
     return ""
 
 
-def _still_to_come(now: MembersState) -> dict[Rank, Demand]:
+def _still_to_come(current: MembersState) -> dict[Rank, Demand]:
     """Members without a pod that count already: all, as long as nothing is bound.
 
     A leader must not be bound where its workers no longer fit. Once it runs it is not restarted for
     a member that may come when the node is well again.
     """
-    if now.bound or now.templates is None:
+    if current.bound or current.templates is None:
         return {}
-    absent = (rank for rank in range(now.info.size) if rank not in now.members)
-    return {rank: now.templates.demand(rank) for rank in absent}
+    absent = (rank for rank in range(current.info.size) if rank not in current.members)
+    return {rank: current.templates.demand(rank) for rank in absent}
 
 
 def _why_not_there(
     node: NodeName,
     demands: Sequence[Demand],
-    now: MembersState,
+    current: MembersState,
     *,
     reservation: Reservation,
     views: ClusterSnapshot,
 ) -> str:
-    view = views.node_view_without(node, now.going) if now.going else views.node_view(node)
+    view = views.node_view_without(node, current.going) if current.going else views.node_view(node)
     if view is None:
         return f"node {node} is gone"
     for demand in demands:
