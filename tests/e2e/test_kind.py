@@ -1,5 +1,5 @@
-"""kind's cluster as `manifests/README.md` has it, as far as it goes without a container engine: kubeadm's part
-on the real kubeadm, and the README's own commands.
+"""kind's cluster as `manifests/README.md` has it, as far as it goes without a container engine:
+kubeadm's part on the real kubeadm, and the README's own commands.
 """
 
 import os

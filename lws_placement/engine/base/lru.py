@@ -1,4 +1,5 @@
-"""A bounded map: of more than `most` entries the one that was not used for the longest time goes."""
+"""A bounded map: of more than `most` entries the one that was not used for the longest time goes.
+"""
 
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
