@@ -1,5 +1,4 @@
-"""A bounded map: of more than `most` entries the one that was not used for the longest time goes.
-"""
+"""A bounded map that forgets the entry that was not used for the longest time."""
 
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
