@@ -5,17 +5,8 @@ what it promises is put into the cache before it looks at the next group, so two
 one pass never take the same room. The writes of a group run as a task of its own; until they are
 done the group is not looked at again.
 
-A group is looked at when something of it changed, and, while it is not wholly bound, whenever room
-became free or was taken under it: placement follows events, not back-off (P5). Of the groups that
-wait for a domain only those are looked at again for which there is one
-(`engine/planning/waiting.py`); what the others are told of their domains is brought up to date a
-few at a time.
-
-What time alone will change (a pace, a back-off, a grace that ends) is looked at again at that time:
-one alarm per group, the next that is due.
-
-A group whose writes failed rests a moment before it is looked at again, one in which we have a
-fault longer each time; all others are planned meanwhile.
+Which groups are planned, and when, is up to the queue (`scheduling_queue.py`): placement follows
+events, not back-off (P5). A group that fails backs off; all others are planned meanwhile.
 """
 
 import asyncio
@@ -31,11 +22,10 @@ from lws_placement.cluster.adapters.backfill import Backfill
 from lws_placement.cluster.adapters.group_state import observe
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn, turn_of_pods
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.engine.reconcile.actions import (
     Action,
     Blocked,
@@ -53,25 +43,22 @@ from lws_placement.engine.reconcile.foreign_preemption import decide_for_pod, is
 from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
-from lws_placement.planner.alarms import Alarms
-from lws_placement.planner.asking import Asking
 from lws_placement.planner.assumed_holds import AssumedHolds
 from lws_placement.planner.executor import Executor
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.foreign_pods import ForeignPods
 from lws_placement.planner.pace import Pace, is_move
 from lws_placement.planner.preplan import Preplanner, holds_in
-from lws_placement.planner.refresh import Refresh
+from lws_placement.planner.scheduling_queue import SchedulingQueue
 from lws_placement.planner.searches import VictimSearches
 from lws_placement.planner.vacant_holds import VacantHolds
 from lws_placement.planner.wait_metrics import WaitingGroups
 
 log = logging.getLogger(__name__)
 
-_BATCH_S = 0.005  # lets a burst of events become one pass
 _SLICE_S = 0.02  # then the event loop gets a turn
 _RETRY_S = 0.5
-_RETRY_MOST_S = 60.0
+_CONFLICT_S = 0.05
 _REFUSED_S = 2.0
 
 
@@ -103,48 +90,31 @@ class Planner:
         self._waiting = WaitingGroups()
         self._promises = AssumedHolds(cache)
         self._backfill = Backfill(cache.domains)
-        self._dirty: set[GroupId] = set()
-        self._unsettled: set[GroupId] = set()
-        self._questions = WaitingClasses()
-        self._asking = Asking(self._questions, cache.domains, self._memo, again=self._ask_again)
-        self._ask = False
-        self._refresh = Refresh(self._questions, due=self._refresh_due)
-        self._in_flight: set[GroupId] = set()
-        self._wake = asyncio.Event()
-        self._room = False
+        self._queue = SchedulingQueue(
+            cache, self._memo, vacant=self._absent, refreshed=self._foreign.look_again
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: NotLeaderError | None = None
-        self._resting: set[GroupId] = set()
-        self._faults: dict[GroupId, int] = {}
-        self._alarms = Alarms(self.group_changed)
 
     # -- told by the cache -----------------------------------------------------------------------
 
     def group_changed(self, group: GroupId) -> None:
-        self._dirty.add(group)
-        self._asking.changed(group)
-        self._wake.set()
+        self._queue.add(group)
 
     def pod_waits(self, uid: str) -> None:
         self._foreign.begins_to_wait(uid)
-        self._refresh.add(self._absent)
-        self._refresh_later()
-        self._wake.set()
+        self._queue.refresh_vacant()
 
     def lws_changed(self, namespace: str, name: str) -> None:
         if self._plans_ahead:
             for group in self._ahead.follow(namespace, name):
-                self.group_changed(group)
+                self._queue.add(group)
 
     def capacity_changed(self) -> None:
-        if self._unsettled or self._cache.roomless:
-            self._room = True
-            self._wake.set()
+        self._queue.capacity_changed()
 
     def room_taken(self, node: str) -> None:
-        for hold in self._cache.domains.holds_on(node):
-            if hold.group in self._unsettled:
-                self.group_changed(hold.group)
+        self._queue.room_taken(node)
 
     # -- the loop --------------------------------------------------------------------------------
 
@@ -152,14 +122,12 @@ class Planner:
         self._cache.listeners.append(self)
         try:
             for group in (*self._cache.groups(), *self._troubles.groups()):
-                self.group_changed(group)
+                self._queue.add(group)
             for lws in self._cache.all_lws():
                 self.lws_changed(lws.namespace, lws.name)
             self._foreign.look_again()
             while True:
-                await self._wake.wait()
-                await asyncio.sleep(_BATCH_S)
-                self._wake.clear()
+                await self._queue.wait()
                 if self._failure is not None:
                     raise self._failure
                 await self._pass()
@@ -169,27 +137,13 @@ class Planner:
             self._backfill.clear()
             for task in self._tasks:
                 task.cancel()
-            self._alarms.clear()
-            self._asking.stop()
+            self._queue.stop()
             self._promises.take_all_back()
 
     async def _pass(self) -> None:
-        if self._room:
-            self._room = False
-            self._ask = True
-            self._dirty |= {g for g in self._unsettled if g not in self._questions}
-            self._refresh.add((*self._questions, *self._absent))
-            self._refresh_later()
-        if self._ask:
-            self._ask = False
-            self._dirty |= self._asking.worth_asking(besides=self._dirty)
-        batch = sorted(self._dirty - self._in_flight - self._resting, key=self._turn)
         until = time.monotonic() + _SLICE_S
-        for group in batch:
-            if group in self._in_flight:
-                continue
-            self._dirty.discard(group)
-            if self._asking.is_in_vain(group):
+        for group in self._queue.begin_pass(self._turn):
+            if not self._queue.take(group):
                 continue
             try:
                 self._decide(group)
@@ -198,10 +152,10 @@ class Planner:
             if time.monotonic() > until:
                 await asyncio.sleep(0)
                 until = time.monotonic() + _SLICE_S
-                if self._room:
+                if self._queue.room_changed:
                     break  # those for whom there is room now come before the rest
         for group, actions in self._foreign.to_help():
-            if group not in self._resting | self._in_flight:
+            if group not in self._queue.blocked:
                 self._begin(group, actions)
 
     def _turn(self, group: GroupId) -> Turn:
@@ -226,7 +180,7 @@ class Planner:
         observed = self._searches.look(replace(observed, troubles=self._troubles.look(observed)))
         forgets_after_s = self._troubles.forgets_after_s(group)
         if forgets_after_s is not None:
-            self._alarms.set(group, forgets_after_s)
+            self._queue.add_after(group, forgets_after_s)
         leader = self._ahead.leader_of(group)
         if leader is not None:
             self._plan_ahead(group, self._ahead.with_leader(observed, leader))
@@ -237,16 +191,18 @@ class Planner:
         actions = [a for a in decided if not isinstance(a, LookAgain | KeepHold)]
         for later in decided:
             if isinstance(later, LookAgain):
-                self._alarms.set(group, later.after_s)
+                self._queue.add_after(group, later.after_s)
         if self._absent.decided(group, decided):
             for absent in self._absent:
-                self.group_changed(absent)
+                self._queue.add(absent)
         self._waiting.decided(observed, actions)
         if self._backfill.decided(group, actions):
-            self.capacity_changed()
-        self._note(group, observed, actions)
+            self._queue.capacity_changed()
+        self._queue.decided(
+            group, waits_as=_waits_as(observed, actions), settled=_is_settled(observed)
+        )
         if wait_s > 0:
-            self._alarms.set(group, wait_s)
+            self._queue.add_after(group, wait_s)
             actions = [a for a in actions if isinstance(a, Blocked)]
         if actions or self._troubles.unwritten(group) is not None:
             self._begin(group, actions)
@@ -262,47 +218,16 @@ class Planner:
         actions = [a for h in holds for a in decide_for_pod(h, pod, self._tenants)]
         wait_s = self._pace.wait_s(group, actions)
         if wait_s > 0:
-            self._alarms.set(group, wait_s)
+            self._queue.add_after(group, wait_s)
         elif actions:
             self._begin(group, actions)
 
     def _begin(self, group: GroupId, actions: Sequence[Action]) -> None:
         self._promises.make(group, actions)
-        self._in_flight.add(group)
+        self._queue.begin_flight(group)
         task = asyncio.create_task(self._act(group, actions))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _note(self, group: GroupId, observed: GroupState, actions: Sequence[Action]) -> None:
-        self._refresh.discard(group)
-        match actions:
-            case [Wait(asked=asked)] if asked is not None and self._owns_nothing(observed):
-                self._questions.put(asked)
-            case _ if self._questions.drop(group):
-                # The domain that it was asked for, and perhaps did not take, may serve the next.
-                self._ask_again()
-        if any((p.node is None or p.terminating) and not p.finished for p in observed.pods):
-            self._unsettled.add(group)
-        else:
-            self._unsettled.discard(group)
-
-    @staticmethod
-    def _owns_nothing(observed: GroupState) -> bool:
-        return not observed.holds and not any(p.terminating for p in observed.pods)
-
-    def _ask_again(self) -> None:
-        self._ask = True
-        self._wake.set()
-
-    def _refresh_later(self) -> None:
-        if self._refresh or self._cache.roomless:
-            self._refresh.later()
-
-    def _refresh_due(self, groups: Sequence[GroupId]) -> None:
-        self._foreign.look_again()
-        self._wake.set()
-        for group in groups:
-            self.group_changed(group)
 
     async def _act(self, group: GroupId, actions: Sequence[Action]) -> None:
         try:
@@ -312,25 +237,25 @@ class Planner:
                     await self._at_once(group, some)
                 elif not await self._one_by_one(group, some):
                     return
-            self._faults.pop(group, None)
+            self._queue.succeeded(group)
             if any(isinstance(a, WriteHold) and is_for_pod(a.hold) for a in actions):
                 self._foreign.was_helped(group.lws_uid)
             self._waiting.placed(group, actions)
         except ConflictError as e:
             log.debug("conflict, observing again", extra={"group": str(group), "error": str(e)})
-            self._rest(group, 0.05)
+            self._queue.back_off(group, _CONFLICT_S)
         except ApiError as e:
             log.warning("write failed, will retry", extra={"group": str(group), "error": str(e)})
-            self._rest(group, _RETRY_S)
+            self._queue.back_off(group)
         except NotLeaderError as e:
             self._failure = e
         except Exception:
             self._faulted(group)
         finally:
             self._promises.take_back(group)
-            self._in_flight.discard(group)
-            if group in self._dirty or self._failure is not None:
-                self._wake.set()
+            self._queue.end_flight(group)
+            if self._failure is not None:
+                self._queue.wake()
 
     async def _remember(self, group: GroupId, actions: Sequence[Action]) -> None:
         """Before these actions are taken, so that a planner that dies over them forgets nothing.
@@ -348,7 +273,7 @@ class Planner:
             raise
         except ApiError as e:
             log.warning("troubles not written", extra={"group": str(group), "error": str(e)})
-            self._alarms.set(group, _RETRY_S)
+            self._queue.add_after(group, _RETRY_S)
 
     async def _at_once(self, group: GroupId, pins: Iterable[Action]) -> None:
         """A pin is good without the others; the first failure is told when all are done."""
@@ -370,7 +295,7 @@ class Planner:
                     return False
             elif isinstance(action, EndHold):
                 if not await self._actor.end_hold(action):
-                    self._alarms.set(group, _RETRY_S)
+                    self._queue.add_after(group, _RETRY_S)
             else:
                 await self._actor.apply(group, action)
             begun.append(action)
@@ -382,21 +307,24 @@ class Planner:
         """What was decided cannot be done now; others may be evicted, or the same ones later."""
         log.info("eviction refused", extra={"group": str(group), "pod": pod.key, "why": why})
         spared_s = self._tenants.spare(pod)
-        self._rest(group, _REFUSED_S)
-        self._alarms.set(group, spared_s)
+        self._queue.back_off(group, _REFUSED_S)
+        self._queue.add_after(group, spared_s)
 
     def _faulted(self, group: GroupId) -> None:
         """A fault of ours; to be called where it is caught."""
-        faults = self._faults.get(group, 0)
-        self._faults[group] = faults + 1
         log.exception("planning failed, will retry", extra={"group": str(group)})
-        self._rest(group, min(_RETRY_S * 2**faults, _RETRY_MOST_S))
+        self._queue.faulted(group)
 
-    def _rest(self, group: GroupId, delay_s: float) -> None:
-        """Not to be looked at before `delay_s`, whatever happens to it."""
-        self._resting.add(group)
-        asyncio.get_running_loop().call_later(delay_s, self._rested, group)
 
-    def _rested(self, group: GroupId) -> None:
-        self._resting.discard(group)
-        self.group_changed(group)
+def _waits_as(observed: GroupState, actions: Sequence[Action]) -> Group | None:
+    """What a group asks for that waits for a domain, and owns nothing that others lack."""
+    owns = observed.holds or any(p.terminating for p in observed.pods)
+    match actions:
+        case [Wait(asked=asked)] if not owns:
+            return asked
+    return None
+
+
+def _is_settled(observed: GroupState) -> bool:
+    """All of its pods are bound, and none is going."""
+    return all((p.node is not None and not p.terminating) or p.finished for p in observed.pods)
