@@ -37,3 +37,9 @@ async def test_a_leader_of_a_group_that_is_known_to_wait_is_gated_at_once():
     await asyncio.sleep(0)
     assert asked.done()
     assert asked.result() is None
+
+
+async def test_nothing_is_left_of_those_who_waited_in_vain():
+    lookup = a_lookup(a_large_cluster(8))
+    await asyncio.gather(*(lookup.pin_soon(a_member(0, 0), namespace=NAMESPACE) for _ in range(3)))
+    assert lookup._changes._waiting == {}

@@ -6,13 +6,13 @@ pinning here needs an extender.
 """
 
 import asyncio
-import time
 from typing import Any
 
 from lws_placement.cluster.adapters.owners import Owners
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Informers
+from lws_placement.cluster.cache.listener import GroupChanges
 from lws_placement.cluster.codec.objects import decode_member
 from lws_placement.cluster.codec.pod_requirements import decode_demand
 from lws_placement.engine.admission.pod_gating import Owner, Pin, gates_of_others
@@ -25,7 +25,6 @@ from lws_placement.engine.model.reservation import Reservation
 from lws_placement.engine.reconcile.placement import has_shape, is_away, is_outside
 
 _PLAN_S = 0.3
-_LOOK_S = 0.01
 
 
 class AdmissionLookup:
@@ -36,6 +35,8 @@ class AdmissionLookup:
         self._cache = cache
         self._mirror = mirror
         self._extender_configured = extender_configured
+        self._changes = GroupChanges()
+        cache.listeners.append(self._changes)
 
     def ready(self) -> bool:
         return self._mirror.synced
@@ -68,21 +69,26 @@ class AdmissionLookup:
         """`pin_for`, given the planner a moment to plan a group ahead that is still unheard of: its
         first pods come while the holds are written. Gating one costs a write more than its pin.
         """
-        until = time.monotonic() + _PLAN_S
-        while (pin := self.pin_for(pod, namespace=namespace)) is None:
-            if time.monotonic() > until or not self._is_unheard_of(pod, namespace):
-                break
-            await asyncio.sleep(_LOOK_S)
+        pin = self.pin_for(pod, namespace=namespace)
+        found = self._pinnable(pod, namespace)
+        if pin is not None or found is None:
+            return pin
+        try:
+            async with asyncio.timeout(_PLAN_S):
+                while pin is None and self._is_unheard_of(*found):
+                    await self._changes.next_of(found[1])
+                    pin = self.pin_for(pod, namespace=namespace)
+        except TimeoutError:
+            pass
         return pin
 
-    def _is_unheard_of(self, pod: Raw, namespace: str) -> bool:
+    def _is_unheard_of(self, member: MemberInfo, group: GroupId) -> bool:
         """Is it the leader of a group that has neither pods nor holds yet?"""
-        found = self._pinnable(pod, namespace)
-        if found is None or found[0].rank != 0 or self._cache.lws_of(found[1]) is None:
+        if member.rank != 0 or self._cache.lws_of(group) is None:
             return False
-        if found[0].keyed:
+        if member.keyed:
             return False  # its key is new: nothing can have been planned for it
-        return not self._cache.holds_of(found[1]) and not self._cache.group_pods(found[1])
+        return not self._cache.holds_of(group) and not self._cache.group_pods(group)
 
     def _pinnable(self, pod: Raw, namespace: str) -> tuple[MemberInfo, GroupId] | None:
         """Which member of which group it is, if pods of that are pinned at all."""

@@ -1,23 +1,53 @@
-"""Who is told of changes in the cache: the planner, where it leads."""
+"""Who is told of changes in the cache: the planner, where it leads, and who waits for a group."""
 
+import asyncio
 from typing import Protocol
 
 from lws_placement.engine.model.groups import GroupId
 
 
 class Listener(Protocol):
-    """Told what may have changed; called on the event loop, must not wait."""
+    """Told what may have changed; called on the event loop, must not wait. One that is derived from
+    this heeds what it overrides.
+    """
 
     def group_changed(self, group: GroupId) -> None: ...
 
     def pod_waits(self, uid: str) -> None:
         """kube-scheduler has no room for a foreign pod."""
+        return
 
     def lws_changed(self, namespace: str, name: str) -> None:
         """The groups that it should have, or what they are made of."""
+        return
 
     def capacity_changed(self) -> None:
         """Room may have become free: waiting groups are worth another look."""
+        return
 
     def room_taken(self, node: str) -> None:
         """A pod was bound there, or takes more than before."""
+        return
+
+
+class GroupChanges(Listener):
+    """Lets coroutines wait until something of a group changes."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[GroupId, set[asyncio.Future[None]]] = {}
+
+    async def next_of(self, group: GroupId) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(group, set()).add(future)
+        try:
+            await future
+        finally:
+            others = self._waiting.get(group, set())
+            others.discard(future)
+            if not others:
+                self._waiting.pop(group, None)
+
+    def group_changed(self, group: GroupId) -> None:
+        for future in self._waiting.pop(group, ()):
+            if not future.done():
+                future.set_result(None)
