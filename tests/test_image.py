@@ -6,9 +6,9 @@ import subprocess
 import sys
 from importlib.metadata import requires
 
-import image_env
 import pytest
 from packaging.requirements import Requirement
+from support import image_env
 
 from lws_placement.cli.main import _VERBS
 

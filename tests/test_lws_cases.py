@@ -1,6 +1,6 @@
 """No case of LeaderWorkerSet's own tests is without a test of ours."""
 
-from lws_cases import CASES, TABLE, find_tests, table
+from support.lws_cases import CASES, TABLE, find_tests, table
 
 
 def test_every_case_has_a_test():
@@ -12,5 +12,5 @@ def test_tests_name_no_case_that_does_not_exist():
 
 
 def test_the_table_is_up_to_date():
-    """`python -m tests.lws_cases` writes it."""
+    """`python -m tests.support.lws_cases` writes it."""
     assert TABLE.read_text() == table()

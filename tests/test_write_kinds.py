@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from write_kinds import Kind, UnknownWriteError, kind_of
+from support.write_kinds import Kind, UnknownWriteError, kind_of
 
 KILLS = sorted((Path(__file__).parent / "e2e").glob("test_killed_*.py"))
 

@@ -1,8 +1,8 @@
 """Our gate comes off all pods that wait, whatever happens to one of them."""
 
 import pytest
-from fake_server import FakeServer
-from fakes import FakeApi
+from support.fake_server import FakeServer
+from support.fakes import FakeApi
 
 from lws_placement import keys
 from lws_placement.cli.gates import gated_pods, gates_of, take_all_gates_off

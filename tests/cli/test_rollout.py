@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 from click.testing import CliRunner
-from rollout_cluster import RolloutCluster
-from virtual_time import run
+from support.rollout_cluster import RolloutCluster
+from support.virtual_time import run
 
 from lws_placement.cli.main import cli
 from lws_placement.cli.rollout_client import Rollout, numbered, previous

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 from aiohttp import web
-from virtual_time import run
+from support.virtual_time import run
 
 from certs.authority import Names, make
 from lws_placement.http_server import Server, ServerTls, health_app, serve_on

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from serving import serving
+from support.serving import serving
 
 from lws_placement.localcluster.cluster import free_ports
 

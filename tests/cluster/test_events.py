@@ -1,8 +1,8 @@
 """Events are said once, and not again for numbers alone (`cluster/api/events.py`)."""
 
 import pytest
-from fake_server import FakeServer
-from fakes import FakeApi
+from support.fake_server import FakeServer
+from support.fakes import FakeApi
 
 from lws_placement.cluster.api.events import EventRecorder
 

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from scrape import scrape
+from support.scrape import scrape
 
 from lws_placement.cluster.api.leader_election import Elector, Leadership, Timing
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLeaderError

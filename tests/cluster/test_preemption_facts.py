@@ -1,9 +1,9 @@
 """What preemption is decided on, as it is read from the API server, and evictions."""
 
 import pytest
-from fake_server import FakeServer
-from fakes import FakeApi
-from virtual_time import run
+from support.fake_server import FakeServer
+from support.fakes import FakeApi
+from support.virtual_time import run
 
 from lws_placement import keys
 from lws_placement.cluster.adapters.tenants import ClusterTenants

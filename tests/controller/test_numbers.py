@@ -3,8 +3,8 @@ them, and nothing as large as they say.
 """
 
 import pytest
-from rollout_cluster import RolloutCluster
-from virtual_time import run
+from support.rollout_cluster import RolloutCluster
+from support.virtual_time import run
 
 from lws_placement.controller.group_states import progress_of
 from lws_placement.engine.lws.rollout import Asked, Progress, Step, Strategy, next_step

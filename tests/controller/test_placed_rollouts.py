@@ -4,11 +4,11 @@ from functools import partial
 from itertools import count
 
 import pytest
-from fake_cluster import KEY
-from fake_controllers import label
-from fakes import FakeApi
-from rollout_cluster import PlacedRolloutCluster
-from virtual_time import run
+from support.fake_cluster import KEY
+from support.fake_controllers import label
+from support.fakes import FakeApi
+from support.rollout_cluster import PlacedRolloutCluster
+from support.virtual_time import run
 
 from lws_placement import keys
 

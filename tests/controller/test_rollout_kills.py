@@ -7,9 +7,9 @@ from functools import partial
 from itertools import count
 
 import pytest
-from fakes import FakeApi
-from rollout_cluster import RolloutCluster
-from virtual_time import run
+from support.fakes import FakeApi
+from support.rollout_cluster import RolloutCluster
+from support.virtual_time import run
 
 
 async def roll(cluster):

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from fakes import FakeApi
-from rollout_cluster import RolloutCluster
-from virtual_time import run
+from support.fakes import FakeApi
+from support.rollout_cluster import RolloutCluster
+from support.virtual_time import run
 
 ONE, TWO = ["one"], ["two"]
 

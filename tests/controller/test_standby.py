@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from rollout_cluster import RolloutCluster, StandingBy
-from virtual_time import run
+from support.rollout_cluster import RolloutCluster, StandingBy
+from support.virtual_time import run
 
 
 def play(story, **more):

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest has it
 sys.path.insert(0, str(Path(__file__).parents[2]))  # as `python -m` has it
 
-from write_kinds import kind_of
+from support.write_kinds import kind_of
 
 from lws_placement.cli.main import main
 from lws_placement.cluster.api.client import Api

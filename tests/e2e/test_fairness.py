@@ -7,7 +7,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 from e2e.resources import path_of
 from e2e.stack import CHIPS, LWS
-from scrape import samples
+from support.scrape import samples
 
 BUSY = {"cpu": "48", "memory": "128Gi"}
 

@@ -1,8 +1,8 @@
 """What is left of the packages in the image is enough to serve a real cluster."""
 
-import image_env
 import pytest
 from e2e.servers import start
+from support import image_env
 
 
 @pytest.fixture(scope="module")

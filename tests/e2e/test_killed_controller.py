@@ -8,7 +8,7 @@ single write against one in memory.
 import pytest
 from e2e.mortals import BOTH, states, whole
 from e2e.rollouts import images, is_done, revisions, rollout, set_image
-from write_kinds import Kind
+from support.write_kinds import Kind
 
 from lws_placement import keys
 

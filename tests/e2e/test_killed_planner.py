@@ -14,7 +14,7 @@ from e2e.stack import LWS, MODEL
 from e2e.test_ahead import no_pods
 from e2e.test_repair_groups import MOUNTED, a_claim, a_volume_in, fail_a_worker
 from e2e.test_shapes import by_subgroup
-from write_kinds import Kind
+from support.write_kinds import Kind
 
 from lws_placement import keys
 

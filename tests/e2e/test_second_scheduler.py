@@ -12,7 +12,7 @@ import yaml
 from e2e.health import wait_healthy
 from e2e.servers import HASTY
 from e2e.stack import Scene
-from scrape import samples
+from support.scrape import samples
 
 from lws_placement.localcluster.cluster import LocalCluster, free_ports
 from lws_placement.localcluster.install import MANIFESTS, NAMESPACE, Installation

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tenants import KEY, Town, a_budget, a_demand, a_group_id
+from support.tenants import KEY, Town, a_budget, a_demand, a_group_id
 
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName, Node

@@ -5,7 +5,7 @@ from dataclasses import replace
 from engine.test_preempt_properties import groups, towns
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tenants import KEY, Town, a_demand, a_group, a_group_id
+from support.tenants import KEY, Town, a_demand, a_group, a_group_id
 
 from lws_placement.cluster.cache.occupants import takes_differently
 from lws_placement.engine.model.groups import Occupant

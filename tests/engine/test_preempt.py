@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tenants import KEY, ME, Town, a_budget, a_demand, a_group, a_group_id
+from support.tenants import KEY, ME, Town, a_budget, a_demand, a_group, a_group_id
 
 from lws_placement.engine.messages import preemption_note
 from lws_placement.engine.model.nodes import DomainName

@@ -4,7 +4,7 @@ from itertools import chain, combinations, product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tenants import ME, Town, a_budget, a_demand, a_group, a_group_id
+from support.tenants import ME, Town, a_budget, a_demand, a_group, a_group_id
 
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.preemption.search import Preemption, WhyNoPreemption, preempt

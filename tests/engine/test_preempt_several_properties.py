@@ -4,7 +4,7 @@ from itertools import chain, combinations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tenants import ME, Town, a_budget, a_demand, a_group_id
+from support.tenants import ME, Town, a_budget, a_demand, a_group_id
 
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, Member, Occupant

@@ -1,7 +1,7 @@
 """The steps of rolling updates: upstream's, state by state, and where ours are safer."""
 
 import pytest
-from rollout_world import RolloutWorld
+from support.rollout_world import RolloutWorld
 
 from lws_placement.engine.lws.rollout import (
     Asked,

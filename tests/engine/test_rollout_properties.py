@@ -2,7 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rollout_world import RolloutWorld
+from support.rollout_world import RolloutWorld
 
 from lws_placement.engine.lws.rollout import Strategy
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from engine.test_decide import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, kinds
-from tenants import KEY, Town, a_budget, a_group_id
+from support.tenants import KEY, Town, a_budget, a_group_id
 
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import HoldState

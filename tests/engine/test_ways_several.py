@@ -2,7 +2,7 @@
 
 from engine.test_preempt_several_properties import fits_without, groups, towns
 from hypothesis import given, settings
-from tenants import ME
+from support.tenants import ME
 
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible
 from lws_placement.engine.preemption.multi_domain_blockers import way_for

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from scrape import moved, scrape
+from support.scrape import moved, scrape
 
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.exclusivity import Claim

@@ -3,11 +3,11 @@ nothing by it."""
 
 import asyncio
 
-import fake_cluster
 import pytest
-from fake_cluster import a_cluster
-from mishaps import a_refused_pod
-from virtual_time import run
+from support import fake_cluster
+from support.fake_cluster import a_cluster
+from support.mishaps import a_refused_pod
+from support.virtual_time import run
 
 from lws_placement import keys
 

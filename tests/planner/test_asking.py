@@ -2,7 +2,7 @@
 
 import asyncio
 
-from evictions import told
+from support.evictions import told
 
 from lws_placement import keys
 from lws_placement.engine.reconcile import placement as placing

@@ -5,8 +5,8 @@
 import asyncio
 import json
 
-from fake_cluster import FakeCluster
-from virtual_time import run
+from support.fake_cluster import FakeCluster
+from support.virtual_time import run
 
 from lws_placement import keys
 

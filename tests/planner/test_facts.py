@@ -3,8 +3,8 @@
 import asyncio
 import json
 
-from fake_cluster import KEY, a_cluster
-from virtual_time import run
+from support.fake_cluster import KEY, a_cluster
+from support.virtual_time import run
 
 from lws_placement import keys
 from lws_placement.cluster.codec.hold_lease import encode_holds

@@ -1,8 +1,8 @@
 """What the planner does when something of its own fails, or when others wrote behind its back."""
 
 import pytest
-from fake_cluster import KEY, FakeCluster
-from virtual_time import run
+from support.fake_cluster import KEY, FakeCluster
+from support.virtual_time import run
 
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import HoldState

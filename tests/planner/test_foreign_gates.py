@@ -3,11 +3,10 @@
 import asyncio
 import json
 
-import fake_cluster
-import fake_server
 import pytest
-from fake_cluster import a_cluster
-from virtual_time import run
+from support import fake_cluster, fake_server
+from support.fake_cluster import a_cluster
+from support.virtual_time import run
 
 from lws_placement import keys
 

@@ -1,10 +1,10 @@
 """Groups that have a key of their own for each incarnation, in place of an ordinal."""
 
 import pytest
-from fake_cluster import KEY
-from keyed_sets import KeyedCluster, a_keyed_cluster
-from killing import kill_at_every_write
-from virtual_time import run
+from support.fake_cluster import KEY
+from support.keyed_sets import KeyedCluster, a_keyed_cluster
+from support.killing import kill_at_every_write
+from support.virtual_time import run
 
 from lws_placement import keys
 

@@ -6,9 +6,9 @@ every write); at the end every group is whole and has one hold, and no other hol
 """
 
 import pytest
-from fake_cluster import KEY
-from killing import answer_every_write, kill_at_every_write
-from mishaps import a_refused_pod
+from support.fake_cluster import KEY
+from support.killing import answer_every_write, kill_at_every_write
+from support.mishaps import a_refused_pod
 
 from lws_placement import keys
 from lws_placement.engine.lws.pod_identity import add_lws_identity

@@ -6,11 +6,11 @@ import asyncio
 import math
 from dataclasses import replace
 
-import fake_cluster
 import pytest
-from fake_cluster import a_cluster
-from fake_controllers import label
-from virtual_time import run
+from support import fake_cluster
+from support.fake_cluster import a_cluster
+from support.fake_controllers import label
+from support.virtual_time import run
 
 from lws_placement import keys
 

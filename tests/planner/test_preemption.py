@@ -1,7 +1,7 @@
 """Preemption by the planner: whole groups, and nobody in vain."""
 
 import pytest
-from evictions import HIGH, forbid_evictions, low_has_the_only_slice, states, told
+from support.evictions import HIGH, forbid_evictions, low_has_the_only_slice, states, told
 
 
 def test_the_victim_waits_and_has_no_right_of_return():

@@ -1,8 +1,8 @@
 """Every write of the planner answered with an error, or not at all, while groups are preempted."""
 
 import pytest
-from killing import answer_every_write
-from preemption_stories import STORIES
+from support.killing import answer_every_write
+from support.preemption_stories import STORIES
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)

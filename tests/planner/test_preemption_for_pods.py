@@ -1,8 +1,8 @@
 """A foreign pod that outranks a group has it evicted, whole."""
 
 import pytest
-from evictions import HIGH, a_foreign_pod, low_has_the_only_slice, states, told
-from killing import kill_at_every_write
+from support.evictions import HIGH, a_foreign_pod, low_has_the_only_slice, states, told
+from support.killing import kill_at_every_write
 
 
 def add_an_urgent_pod(cluster):

@@ -1,8 +1,8 @@
 """The planner killed between any two of its writes while groups are preempted."""
 
 import pytest
-from killing import kill_at_every_write
-from preemption_stories import STORIES
+from support.killing import kill_at_every_write
+from support.preemption_stories import STORIES
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)

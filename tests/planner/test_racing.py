@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from fake_cluster import KEY, FakeCluster
-from fake_server import matches
-from virtual_time import run
+from support.fake_cluster import KEY, FakeCluster
+from support.fake_server import matches
+from support.virtual_time import run
 
 from lws_placement import keys
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from virtual_time import run
+from support.virtual_time import run
 
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.placement_request import PlacementRequest, Scope

@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
-from fake_cluster import KEY, OURS, POLICY, Brain, FakeCluster, a_cluster
-from fakes import FakeApi
-from killing import answer_every_write, kill_at_every_write
-from mishaps import fail_a_node, refuse
-from virtual_time import run
+from support.fake_cluster import KEY, OURS, POLICY, Brain, FakeCluster, a_cluster
+from support.fakes import FakeApi
+from support.killing import answer_every_write, kill_at_every_write
+from support.mishaps import fail_a_node, refuse
+from support.virtual_time import run
 
 from lws_placement import keys
 from lws_placement.cluster.cache.cluster_cache import ClusterCache

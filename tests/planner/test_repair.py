@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import replace
 
-from fake_cluster import KEY, POLICY, Brain, a_cluster
-from mishaps import OUT_OF_REACH, fail_a_node, fail_a_worker, refuse
-from virtual_time import run
+from support.fake_cluster import KEY, POLICY, Brain, a_cluster
+from support.mishaps import OUT_OF_REACH, fail_a_node, fail_a_worker, refuse
+from support.virtual_time import run
 
 
 def test_a_domain_where_kube_scheduler_refuses_a_member_is_left_for_another():

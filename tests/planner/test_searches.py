@@ -2,7 +2,7 @@
 
 import asyncio
 
-from evictions import HIGH, forbid_evictions, low_has_the_only_slice, told
+from support.evictions import HIGH, forbid_evictions, low_has_the_only_slice, told
 
 from lws_placement import keys
 from lws_placement.engine.reconcile import handover as taking_over

@@ -4,9 +4,9 @@ planned with them, and others are not deceived by it.
 
 import asyncio
 
-import fake_cluster
-from fake_cluster import a_cluster
-from virtual_time import run
+from support import fake_cluster
+from support.fake_cluster import a_cluster
+from support.virtual_time import run
 
 from lws_placement import keys
 

@@ -1,7 +1,7 @@
 """A hold that cannot be read keeps its domain shut, and nobody takes it for free."""
 
-from fake_cluster import KEY, OURS, FakeCluster
-from virtual_time import run
+from support.fake_cluster import KEY, OURS, FakeCluster
+from support.virtual_time import run
 
 from lws_placement import keys
 from lws_placement.engine.model.nodes import DomainName

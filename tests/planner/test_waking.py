@@ -1,8 +1,8 @@
 """Nothing that kube-scheduler watches tells it of a hold that has ended, so we do."""
 
-from fake_cluster import FakeCluster
-from mishaps import a_refused_pod
-from virtual_time import run
+from support.fake_cluster import FakeCluster
+from support.mishaps import a_refused_pod
+from support.virtual_time import run
 
 from lws_placement import keys
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from functools import wraps
 
 import pytest
-from fake_cluster import FakeCluster
-from fake_server import FakeServer
-from fakes import FakeApi
-from virtual_time import run
+from support.fake_cluster import FakeCluster
+from support.fake_server import FakeServer
+from support.fakes import FakeApi
+from support.virtual_time import run
 
 from lws_placement.cli.reading import leader_problem
 from lws_placement.cluster.api.leader_election import LEADER_LEASE

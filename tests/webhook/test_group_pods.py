@@ -3,7 +3,7 @@ domain or for none, at admission.
 """
 
 import pytest
-from admission import OURS, Lookup, a_pod, a_review, admit, call
+from support.admission import OURS, Lookup, a_pod, a_review, admit, call
 
 from lws_placement.engine.admission.pod_gating import Owner
 from lws_placement.engine.base.keys import OWNER_UID

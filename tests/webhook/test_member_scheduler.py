@@ -1,8 +1,8 @@
 """Members are left to a second scheduler, where there is one; nobody else is."""
 
 import pytest
-from admission import OURS, Lookup, P, a_pod, admit
 from click.testing import CliRunner
+from support.admission import OURS, Lookup, P, a_pod, admit
 
 from lws_placement.cli.main import cli
 from lws_placement.engine.admission.pod_gating import Owner, Pin

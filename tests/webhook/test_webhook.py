@@ -4,8 +4,8 @@ import copy
 import json
 
 import pytest
-from admission import OURS, Lookup, P, a_pod, a_review, admit, call, patched
-from scrape import moved, scrape
+from support.admission import OURS, Lookup, P, a_pod, a_review, admit, call, patched
+from support.scrape import moved, scrape
 
 from lws_placement.engine.admission.pod_gating import Owner, Pin
 from webhook.patch import json_patch

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / "manifests" / "image"
 BUILD_TOOLS = {"setuptools", "wheel", "packaging"}
 """They make the wheel, and are taken out, or needed by these alone."""

@@ -11,9 +11,9 @@ import json
 from contextlib import suppress
 from functools import partial
 
-from fake_controllers import Controllers, label, node_of, owned_by
-from fake_server import FOREGROUND, STARTED, FakeServer
-from fakes import FakeApi
+from support.fake_controllers import Controllers, label, node_of, owned_by
+from support.fake_server import FOREGROUND, STARTED, FakeServer
+from support.fakes import FakeApi
 
 from lws_placement import keys
 from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup

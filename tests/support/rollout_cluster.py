@@ -4,9 +4,9 @@ kubelets and garbage collector; with placement or without. It may be killed at a
 
 import asyncio
 
-from fake_cluster import KEY, Brain, FakeCluster, Replica, node_of
-from fake_controllers import label
-from fake_statefulsets import StatefulSets, is_ready
+from support.fake_cluster import KEY, Brain, FakeCluster, Replica, node_of
+from support.fake_controllers import label
+from support.fake_statefulsets import StatefulSets, is_ready
 
 from lws_placement import keys
 from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup

@@ -6,8 +6,8 @@ import asyncio
 import hashlib
 from datetime import UTC, datetime
 
-from fake_cluster import _EPOCH_S, FakeCluster, node_of
-from fake_controllers import Controllers, label, owned_by
+from support.fake_cluster import _EPOCH_S, FakeCluster, node_of
+from support.fake_controllers import Controllers, label, owned_by
 
 from lws_placement import keys
 from lws_placement.engine.base.json_copy import json_copy

@@ -7,9 +7,9 @@ A story is a coroutine of a `FakeCluster`. At every instant no group is split an
 from functools import partial
 from itertools import count
 
-from fake_cluster import FakeCluster
-from fakes import FakeApi
-from virtual_time import run
+from support.fake_cluster import FakeCluster
+from support.fakes import FakeApi
+from support.virtual_time import run
 
 
 async def play(story, *, prepare=lambda api: None, brain_away=0, new_cluster=FakeCluster):

@@ -2,7 +2,7 @@
 each.
 
 A test names its cases in the brackets that open its docstring (`[ctl-1, ctl-2]: ...`) or in the id
-of a parameter (`id="wh-lws-12"`). `python -m tests.lws_cases` writes the table from these names to
+of a parameter (`id="wh-lws-12"`). `python -m tests.support.lws_cases` writes the table from these names to
 `lws_cases.md`; `test_lws_cases.py` fails when a case has no test or the table is old.
 """
 
@@ -10,7 +10,7 @@ import ast
 import re
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1]
 TABLE = FOLDER / "lws_cases.md"
 
 CASES = {
@@ -201,7 +201,7 @@ def table():
     lines = [
         "# LeaderWorkerSet's own test cases, and ours",
         "",
-        "Written by `python -m tests.lws_cases`. e2e: whole cluster; ctl: controller;",
+        "Written by `python -m tests.support.lws_cases`. e2e: whole cluster; ctl: controller;",
         "wh: admission. All run against a real API server (`tests/e2e`).",
         "",
         "| case | what | tests |",

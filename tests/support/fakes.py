@@ -9,8 +9,8 @@ answer, or have its watches stand still. Every write must be of a kind that is k
 import asyncio
 from contextlib import suppress
 
-from fake_server import matches, refused
-from write_kinds import kind_of
+from support.fake_server import matches, refused
+from support.write_kinds import kind_of
 
 from lws_placement.cluster.api.client import APPLY_PATCH, MERGE_PATCH
 from lws_placement.engine.base.json_copy import json_copy

@@ -1,7 +1,7 @@
 """Stories of preemption, for tests that kill or hinder the planner in the middle of them."""
 
-from evictions import HIGH, a_foreign_pod, low_has_the_only_slice, states
-from fake_cluster import KEY
+from support.evictions import HIGH, a_foreign_pod, low_has_the_only_slice, states
+from support.fake_cluster import KEY
 
 from lws_placement import keys
 

@@ -1,7 +1,7 @@
 """Who evicts whom, in the stories of preemption."""
 
-from killing import play
-from virtual_time import run
+from support.killing import play
+from support.virtual_time import run
 
 HIGH = 1000
 

@@ -6,7 +6,7 @@ Without a maxUnavailable as before Kubernetes 1.37: each pod has to be ready for
 import hashlib
 import json
 
-from fake_controllers import owned_by
+from support.fake_controllers import owned_by
 
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.lws.children import owner_reference
