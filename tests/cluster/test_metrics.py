@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from engine.test_decide import KEY, WHOLE_NODE, a_hold, a_member, a_seen, a_slice, bind, held
+from support.decisions import KEY, WHOLE_NODE, a_hold, a_member, a_seen, a_slice, bind, held
 from support.scrape import moved, scrape
 
 from lws_placement.cluster.adapters.hold_counts import count_figures

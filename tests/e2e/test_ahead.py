@@ -1,6 +1,7 @@
 """Groups that are held before they have a pod: all of them pinned at admission, none gated."""
 
 import pytest
+from e2e.group_facts import no_pods
 
 
 @pytest.mark.upstream_too
@@ -28,15 +29,6 @@ def test_a_group_without_pods_yields_its_domain_to_one_that_waits(scene, other_s
     other_scene.wait(lambda: other_scene.notes("WaitingForDomain"), "the other one waits")
     other_scene.wait_bound(4)
     assert [h["lws"] for hold in scene.holds() for h in hold["holders"]] == ["waits"]
-
-
-def no_pods(scene):
-    return {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "no-pods", "namespace": scene.namespace},
-        "spec": {"hard": {"pods": "0"}},
-    }
 
 
 def admitted(pod):

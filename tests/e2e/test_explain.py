@@ -6,19 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
+from e2e.verbs import ask
 
 from lws_placement import keys
-from lws_placement.cli.main import cli
 from lws_placement.errors import ApiError, NotFoundError
-
-
-def ask(kubeconfig, *args):
-    done = CliRunner().invoke(cli, [*args, f"--kubeconfig={kubeconfig}"])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import signal
 
 import pytest
-from e2e.resources import path_of
+from e2e.leaders import leader_of, make_lead
 from e2e.servers import start
 from e2e.stack import LWS
 
@@ -16,20 +16,6 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.admission.pod_gating import Owner, gate_or_pin, stamp
 from lws_placement.errors import ConflictError
 from lws_placement.localcluster.install import NAMESPACE
-
-
-def leader_of(scene):
-    lease = scene.cluster.api.get(path_of("leases", NAMESPACE, "lws-placement-leader"))
-    return lease["spec"].get("holderIdentity") or ""
-
-
-def make_lead(scene, name):
-    """Let `name` hold the leader Lease: the other one is stopped until it does."""
-    other = "brain-b" if name == "brain-a" else "brain-a"
-    if leader_of(scene) != name:
-        scene.installation.stop_server(other)
-        scene.wait(lambda: leader_of(scene) == name, f"{name} leads")
-        start(scene.installation, other)
 
 
 def test_the_other_replica_takes_over_after_kill_9(scene):

@@ -9,7 +9,7 @@ from e2e.groups import environment
 from e2e.keyed_upstream import KeyedSet, PodWebhook, address_of, key_of
 from e2e.servers import launch
 from e2e.stack import LWS, Scene
-from e2e.test_explain import ask
+from e2e.verbs import ask
 
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import MANIFESTS, Installation

@@ -9,11 +9,10 @@ import json
 from contextlib import contextmanager
 
 from e2e.dead_nodes import dead
+from e2e.failing import MOUNTED, a_claim, a_volume_in, fail_a_worker
+from e2e.group_facts import by_subgroup, no_pods
 from e2e.mortals import BOTH, LEASES, states, whole
 from e2e.stack import LWS, MODEL
-from e2e.test_ahead import no_pods
-from e2e.test_repair_groups import MOUNTED, a_claim, a_volume_in, fail_a_worker
-from e2e.test_shapes import by_subgroup
 from support.write_kinds import Kind
 
 from lws_placement import keys

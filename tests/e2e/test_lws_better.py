@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from e2e.leaders import leader_of
 from e2e.servers import start
 from e2e.stack import CHIPS, LWS
-from e2e.test_failures import leader_of
 
 SMALL = {"cpu": "1"}
 

@@ -1,5 +1,6 @@
 """Rolling updates while our processes and the API server die."""
 
+from e2e.leaders import leader_of
 from e2e.rollouts import (
     History,
     condition,
@@ -12,7 +13,6 @@ from e2e.rollouts import (
     wait_done,
 )
 from e2e.servers import start
-from e2e.test_failures import leader_of
 
 
 def kill_who_leads(scene):

@@ -10,9 +10,9 @@ import json
 
 import pytest
 from e2e.faults import Fault, Faults
+from e2e.leaders import leader_of
 from e2e.rollouts import History, images, revisions, rollout, set_image, uids, wait_done
 from e2e.servers import start
-from e2e.test_failures import leader_of
 
 from lws_placement.localcluster.install import ACCOUNT, NAMESPACE
 

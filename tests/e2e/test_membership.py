@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from e2e.stack import CHIPS, LWS
-from e2e.test_explain import ask
+from e2e.verbs import ask
 
 OURS = "lws-placement.dev"
 

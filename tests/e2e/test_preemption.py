@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from e2e.leaders import leader_of, make_lead
 from e2e.servers import start
 from e2e.stack import LWS
-from e2e.test_failures import leader_of, make_lead
 
 GPUS = {"nvidia.com/gpu": "8"}
 

@@ -4,9 +4,10 @@ import json
 from contextlib import contextmanager
 
 import pytest
+from e2e.failing import MOUNTED, a_claim, a_volume_in, fail_a_worker, patch
 from e2e.mortals import goes
 from e2e.stack import CHIPS, LWS, MODEL
-from e2e.test_explain import ask
+from e2e.verbs import ask
 
 GROUP = ("llm", "0")
 
@@ -14,10 +15,6 @@ GROUP = ("llm", "0")
 def domain(scene, lws="llm"):
     (found,) = scene.places()[(lws, "0")]
     return found
-
-
-def patch(scene, kind, name, body, *more):
-    scene.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(body), *more)
 
 
 def annotate(scene, value):
@@ -104,41 +101,6 @@ def _at_rest(scene):
 
 
 # -- kube-scheduler refuses what we do not model ---------------------------------------------------
-
-
-def a_claim(scene):
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "data", "namespace": scene.namespace},
-        "spec": {
-            "accessModes": ["ReadWriteMany"],
-            "storageClassName": "",
-            "volumeName": scene.namespace,
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    }
-
-
-def a_volume_in(scene, value):
-    """Reachable from the nodes of one domain alone."""
-    where = {"key": scene.key, "operator": "In", "values": [value]}
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": scene.namespace},
-        "spec": {
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteMany"],
-            "storageClassName": "",
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": "/data"},
-            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [where]}]}},
-        },
-    }
-
-
-MOUNTED = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
 
 
 @pytest.mark.upstream_too
@@ -232,11 +194,6 @@ def test_a_domain_whose_nodes_fail_again_and_again_becomes_the_last_choice(scene
     assert domain(scene) != old
     assert "its nodes failed 2 times lately" in scene.notes("Moving")[0]
     assert scene.broken_promises() == []
-
-
-def fail_a_worker(scene):
-    status = {"phase": "Failed", "reason": "UnexpectedAdmissionError"}
-    patch(scene, "pod", "llm-0-1", {"status": status}, "--subresource=status")
 
 
 @contextmanager

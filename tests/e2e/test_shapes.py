@@ -7,16 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from e2e.group_facts import by_subgroup
 from e2e.other_groups import OURS, a_group_job, group_pods, leases_of, node_domains
 from e2e.stack import CHIPS, LWS
-
-
-def by_subgroup(scene, lws="llm"):
-    found = {}
-    for pod in scene.bound(lws):
-        index = pod["metadata"]["labels"].get(f"{LWS}/subgroup-index", "")
-        found.setdefault(index, []).append(pod)
-    return {index: node_domains(scene, pods) for index, pods in found.items()}
 
 
 def with_subgroups(lws, size, kind="LeaderWorker"):

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from engine.test_compose_properties import groups, worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.multi_domain_strategies import groups, worlds
 
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.queue_order import turn_of

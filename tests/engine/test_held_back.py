@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from engine.test_decide import (
+from hypothesis import given
+from hypothesis import strategies as st
+from support.decisions import (
     KEY,
     WHOLE_NODE,
     a_hold,
@@ -14,8 +16,6 @@ from engine.test_decide import (
     held,
     kinds,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lws_placement import keys
 from lws_placement.engine.model.groups import Group, GroupId, Member

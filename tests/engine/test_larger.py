@@ -5,10 +5,10 @@
 from dataclasses import replace
 
 import pytest
-from engine.test_decide import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, an_index, bind, held
-from engine.test_decide import kinds as kinds_of
 from hypothesis import given
 from hypothesis import strategies as st
+from support.decisions import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, an_index, bind, held
+from support.decisions import kinds as kinds_of
 
 from lws_placement.cluster.cache.admitted_requests import Asked
 from lws_placement.engine.model.nodes import NodeTerm, Operator, Requirement

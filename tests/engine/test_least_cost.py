@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from engine.test_preempt_properties import groups, towns
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.preemption_strategies import groups, towns
 from support.tenants import KEY, Town, a_demand, a_group, a_group_id
 
 from lws_placement.cluster.cache.occupants import takes_differently

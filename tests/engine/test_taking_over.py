@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from engine.test_decide import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, kinds
+from support.decisions import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, kinds
 from support.tenants import KEY, Town, a_budget, a_group_id
 
 from lws_placement.engine.model.nodes import DomainName

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from engine.test_decide import GROUP, WHOLE_NODE, a_hold, a_member, a_seen
+from support.decisions import GROUP, WHOLE_NODE, a_hold, a_member, a_seen
 from support.tenants import KEY, Town, a_group_id
 
 from lws_placement.cluster.cache.preemption_facts import ComingHolds

@@ -1,8 +1,8 @@
 """The plan on the nodes that can matter is the plan on the whole cluster."""
 
-from engine.test_compose_properties import ME, RACK, SLICE, ZONE, asks, demands
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.multi_domain_strategies import ME, RACK, SLICE, ZONE, asks, demands
 
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.fit.assignment import NoMatch
@@ -107,6 +107,24 @@ def test_a_refusal_is_that_of_the_whole_cluster_word_for_word(index, groups, dat
                 assert told == alone
                 assert waiting_note(told, size=group.size) == waiting_note(alone, size=group.size)
                 assert gist(told) == gist(alone)
+
+
+def test_a_refusal_names_the_groups_own_member_though_another_group_asks_for_as_much():
+    index = TopologyIndex()
+    index.put_node(Node("n0", {SLICE: "s0"}, {"cpu": 2}))
+    worker = Demand(resources=(("cpu", 1), ("tpu", 1)))
+
+    def a_group_of(size, *, leader_excluded):
+        ask = PlacementRequest(
+            subgroup_topology=SLICE, subgroup_size=2, leader_excluded=leader_excluded
+        )
+        members = tuple(Member(rank, worker) for rank in range(size))
+        return Group(ME, "", members, scope=ask.claims, layout=ask.layout(size))
+
+    memo = PlanMemo()
+    for size, leader_excluded, rank in ((2, False, 0), (3, True, 1), (2, False, 0)):
+        told = why_not_composed(a_group_of(size, leader_excluded=leader_excluded), index, memo)
+        assert told.reasons["s0"].shortfall.rank == rank
 
 
 def test_nodes_that_serve_nobody_are_left_out_and_of_many_that_do_a_few_are_looked_at():

@@ -1,7 +1,7 @@
 """What would have to end for a group of several domains, of a region or of none."""
 
-from engine.test_preempt_several_properties import fits_without, groups, towns
 from hypothesis import given, settings
+from support.multi_domain_preemption_strategies import fits_without, groups, towns
 from support.tenants import ME
 
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible

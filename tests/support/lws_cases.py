@@ -2,8 +2,8 @@
 each.
 
 A test names its cases in the brackets that open its docstring (`[ctl-1, ctl-2]: ...`) or in the id
-of a parameter (`id="wh-lws-12"`). `python -m tests.support.lws_cases` writes the table from these names to
-`lws_cases.md`; `test_lws_cases.py` fails when a case has no test or the table is old.
+of a parameter (`id="wh-lws-12"`). `python -m tests.support.lws_cases` writes the table from these
+names to `lws_cases.md`; `test_lws_cases.py` fails when a case has no test or the table is old.
 """
 
 import ast

@@ -52,6 +52,8 @@ class DomainFitIndex:
         as_if: Callable[[NodeView], NodeView] | None = None,
     ) -> None:
         self.domains = domains
+        self.ranks = tuple(m.rank for m in group.members)
+        """Of the group that it was made for, which refusals name."""
         self.refusal: tuple[int, NoFit] | None = None
         """What groups that own nothing were told, and the mark of the domains it was true at."""
         self._group = group

@@ -25,7 +25,19 @@ class FitIndexCache:
 
     def of(self, group: Group, domains: DomainSet) -> DomainFitIndex:
         """Of domains for groups of this shape, in step with them."""
-        shape = (group.topology_key, group.demands)
+        return self._in_step((group.topology_key, group.demands), group, domains)
+
+    def in_words(self, group: Group, domains: DomainSet) -> DomainFitIndex:
+        """The same, whose refusals name ranks of this group: a subgroup of another one with equal
+        demands may have other ranks.
+        """
+        found = self.of(group, domains)
+        ranks = tuple(m.rank for m in group.members)
+        if found.ranks == ranks:
+            return found
+        return self._in_step((group.topology_key, group.demands, ranks), group, domains)
+
+    def _in_step(self, shape: Hashable, group: Group, domains: DomainSet) -> DomainFitIndex:
         found = self._domains.get(shape)
         if found is None or found.domains is not domains:
             found = DomainFitIndex(group, domains, as_if=self._as_if)
