@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -193,3 +194,7 @@ def _remove_cgroups(groups: Sequence[Path]) -> None:
                 raise LocalClusterError(f"cgroup {top} cannot be removed")
             if top.is_dir():
                 time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    sys.exit(why_no_node() or None)
