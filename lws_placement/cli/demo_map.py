@@ -12,8 +12,8 @@ from rich.console import RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
+from lws_placement.engine.base.keys import LWS_GROUP_INDEX, LWS_NAME, LWS_SIZE
 from lws_placement.engine.base.raw import Raw
-from lws_placement.keys import LWS_GROUP_INDEX, LWS_NAME, LWS_SIZE
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_red", "bright_green", "white")
 

@@ -4,8 +4,8 @@ with nothing of ours running.
 
 from collections.abc import Mapping
 
-from lws_placement import keys
 from lws_placement.cluster.api.client import Api
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
 

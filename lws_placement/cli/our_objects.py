@@ -7,8 +7,8 @@ LeaderWorkerSets are their users', and end with it.
 
 from collections.abc import Sequence
 
-from lws_placement import keys
 from lws_placement.cluster.api.leader_election import LEADER_LEASE
+from lws_placement.engine.base import keys
 
 NAMESPACE = "lws-placement-system"
 FILES_NAMESPACE = "lws-placement-scheduler-files"

@@ -14,9 +14,9 @@ import click
 import yaml
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts
 
-from lws_placement import keys
 from lws_placement.cli.rollout_client import Rollout, is_live, numbered, previous
 from lws_placement.cluster.api.client import connect
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.revision import spec_at
 from lws_placement.engine.lws.rollout_report import Report, report_of

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from lws_placement import keys
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.codec.objects import controlling_owner
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.revision import revision_data, same_content, spec_at
 from lws_placement.engine.lws.rollout_report import Report, report_of

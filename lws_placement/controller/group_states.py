@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from lws_placement import keys
 from lws_placement.cluster.codec.objects import controlling_owner
 from lws_placement.controller.informer_cache import Name, Observed
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, whole_number
 from lws_placement.engine.lws.children import Annotations

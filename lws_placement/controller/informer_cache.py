@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from lws_placement import keys
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.watch import Watcher
 from lws_placement.cluster.cache.informers import (
@@ -22,6 +21,7 @@ from lws_placement.cluster.cache.informers import (
     Kind,
 )
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_texts, controlling_owner
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.lws.children import unversioned

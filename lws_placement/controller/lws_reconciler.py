@@ -9,7 +9,6 @@ import json
 import logging
 from collections.abc import Callable
 
-from lws_placement import keys
 from lws_placement.cluster.api.client import APPLY_PATCH, Api
 from lws_placement.cluster.api.timestamps import encode_now
 from lws_placement.cluster.codec.objects import controlling_owner
@@ -19,6 +18,7 @@ from lws_placement.controller.informer_cache import Name, Observed
 from lws_placement.controller.placement_lookup import Nodes
 from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.revisions import APPS, Revisions
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.children import (
     API_VERSION,

@@ -8,7 +8,6 @@ is bound, or once placement has decided where it will be, with that domain as no
 import logging
 from collections.abc import Callable
 
-from lws_placement import keys
 from lws_placement.cluster.api.client import Api
 from lws_placement.controller.event_recorder import Say
 from lws_placement.controller.informer_cache import Observed
@@ -16,6 +15,7 @@ from lws_placement.controller.lws_reconciler import LwsReconciler
 from lws_placement.controller.placement_lookup import Nodes
 from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.revisions import APPS, key_of
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.children import replica_service, wants_shared_service, worker_set
 from lws_placement.engine.lws.restart import PodState, troubled

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
-from lws_placement import keys
 from lws_placement.cluster.api.client import Api
 from lws_placement.controller.event_recorder import Say
 from lws_placement.controller.informer_cache import Name, Observed
 from lws_placement.controller.revisions import APPS
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.conditions import Problem
 from lws_placement.engine.lws.restart import PodState, why_no_restart

@@ -15,10 +15,10 @@ import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from lws_placement import keys
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.codec.objects import controlling_owner
 from lws_placement.controller.informer_cache import Observed
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.children import API_VERSION, owner_reference
 from lws_placement.engine.lws.revision import (

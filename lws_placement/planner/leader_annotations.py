@@ -14,10 +14,10 @@ import json
 import logging
 from collections.abc import Callable
 
-from lws_placement import keys
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.timestamps import encode_now
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId

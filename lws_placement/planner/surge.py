@@ -7,9 +7,9 @@ leader gets an annotation, once, and only where the group's index shows that it 
 
 from collections.abc import Callable
 
-from lws_placement import keys
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.errors import ConflictError, NotFoundError

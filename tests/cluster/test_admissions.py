@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from lws_placement import keys
 from lws_placement.cluster.cache.admissions import Admissions
+from lws_placement.engine.base import keys
 from lws_placement.engine.model.pods import Demand, Pod, Toleration
 
 MEMBER = Toleration(keys.MEMBER_MARKER, "Exists", effect="NoSchedule")

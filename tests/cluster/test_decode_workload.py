@@ -2,9 +2,9 @@
 
 import pytest
 
-from lws_placement import keys
 from lws_placement.cluster.codec.pod_requirements import decode_demand
 from lws_placement.cluster.codec.workloads import decode_lws, decode_templates
+from lws_placement.engine.base import keys
 
 CONTAINERS = [{"name": "model", "resources": {"limits": {"google.com/tpu": "4"}}}]
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement import keys
 from lws_placement.cluster.codec.hold_lease import decode_holds, encode_holds
+from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Demand, HostPort

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lws_placement import keys
 from lws_placement.cluster.api.watch import Watcher
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import (
@@ -25,6 +24,7 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.hold_lease import encode_holds
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.controller.informer_cache import Observed
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName

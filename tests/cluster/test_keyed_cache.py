@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from lws_placement import keys
 from lws_placement.cluster.adapters.group_state import observe
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.topology_index import TopologyIndex
+from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Demand

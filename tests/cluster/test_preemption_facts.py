@@ -5,13 +5,13 @@ from support.fake_server import FakeServer
 from support.fakes import FakeApi
 from support.virtual_time import run
 
-from lws_placement import keys
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.api.eviction import Evictions
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.disruption_budgets import BudgetIndex, decode_budget
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
+from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import Operator, Requirement
 from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget

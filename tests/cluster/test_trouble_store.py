@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement import keys
 from lws_placement.cluster.stores.failure_store import Remembered, decode_troubles, encode_troubles
+from lws_placement.engine.base import keys
 from lws_placement.engine.model.failure_history import History, Refused
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName

@@ -10,7 +10,7 @@ from support.fakes import FakeApi
 from support.rollout_cluster import PlacedRolloutCluster
 from support.virtual_time import run
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 ONE, TWO = ["one"], ["two"]
 SURGE = {"maxUnavailable": 0, "maxSurge": 1}

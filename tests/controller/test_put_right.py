@@ -14,7 +14,7 @@ from support.fakes import FakeApi
 from support.rollout_cluster import PlacedRolloutCluster
 from support.virtual_time import run
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 LATE_S = 1.5  # more than a round of everybody else
 

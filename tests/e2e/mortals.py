@@ -6,8 +6,8 @@ import pytest
 from e2e.resources import path_of
 from e2e.servers import launch, start
 
-from lws_placement import keys
 from lws_placement.cluster.api.leader_election import LEADER_LEASE
+from lws_placement.engine.base import keys
 
 BOTH = pytest.mark.parametrize("when", ["before", "after"])
 LEASES = path_of("leases", "lws-placement-system")

@@ -8,7 +8,7 @@ import sys
 import pytest
 from e2e.verbs import ask
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 from lws_placement.errors import ApiError, NotFoundError
 
 

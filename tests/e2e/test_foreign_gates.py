@@ -2,7 +2,7 @@
 
 import json
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 QUOTA = "example.com/quota"
 GATED = {"schedulingGates": [{"name": QUOTA}]}

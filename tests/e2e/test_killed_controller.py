@@ -10,7 +10,7 @@ from e2e.mortals import BOTH, states, whole
 from e2e.rollouts import images, is_done, revisions, rollout, set_image
 from support.write_kinds import Kind
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 # -- the extender --------------------------------------------------------------------------------
 

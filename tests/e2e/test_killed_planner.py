@@ -15,7 +15,7 @@ from e2e.mortals import BOTH, LEASES, states, whole
 from e2e.stack import LWS, MODEL
 from support.write_kinds import Kind
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 
 def troubles(scene):

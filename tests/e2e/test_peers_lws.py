@@ -5,7 +5,7 @@ DisaggregatedSet, made by hand as its controller would (this version has none).
 import pytest
 from e2e.rollouts import images, rollout, set_image, wait_done
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 pytestmark = pytest.mark.peers
 

@@ -6,7 +6,7 @@ import pytest
 from e2e.servers import start
 from e2e.stack import Scene
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
 

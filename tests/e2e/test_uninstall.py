@@ -11,10 +11,10 @@ from e2e.stack import CHIPS, Scene
 from helm.program import Helm, find_or_build_helm
 from helm.release import CHART, Release
 
-from lws_placement import keys
 from lws_placement.cli.our_objects import CRD, NAMESPACE, SECOND_SCHEDULER
 from lws_placement.cli.scheduler_use import deployment_path
 from lws_placement.cluster.api.client import Api
+from lws_placement.engine.base import keys
 from lws_placement.errors import ApiError
 from lws_placement.kubeadm import as_patch
 from lws_placement.localcluster.cluster import LocalCluster

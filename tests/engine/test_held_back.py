@@ -17,7 +17,7 @@ from support.decisions import (
     kinds,
 )
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.reconcile.actions import Blocked, DeletePod, EndHold, Hindrance, Pin

@@ -9,7 +9,7 @@ from support.fake_cluster import a_cluster
 from support.mishaps import a_refused_pod
 from support.virtual_time import run
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 HOLD_S = 60
 

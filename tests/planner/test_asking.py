@@ -4,7 +4,7 @@ import asyncio
 
 from support.evictions import told
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 from lws_placement.engine.reconcile import placement as placing
 
 GANGS = 20

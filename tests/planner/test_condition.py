@@ -8,7 +8,7 @@ import json
 from support.fake_cluster import FakeCluster
 from support.virtual_time import run
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 
 def story(tell):

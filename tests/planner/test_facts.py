@@ -6,9 +6,9 @@ import json
 from support.fake_cluster import KEY, a_cluster
 from support.virtual_time import run
 
-from lws_placement import keys
 from lws_placement.cluster.codec.hold_lease import encode_holds
 from lws_placement.cluster.stores.hold_store import HoldStore
+from lws_placement.engine.base import keys
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import lease_name
 

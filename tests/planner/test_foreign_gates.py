@@ -8,7 +8,7 @@ from support import fake_cluster, fake_server
 from support.fake_cluster import a_cluster
 from support.virtual_time import run
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 QUOTA = "example.com/quota"
 GATED = {"schedulingGates": [{"name": QUOTA}]}

@@ -6,7 +6,7 @@ from support.keyed_sets import KeyedCluster, a_keyed_cluster
 from support.killing import kill_at_every_write
 from support.virtual_time import run
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 
 def told(story):

@@ -10,7 +10,7 @@ from support.fake_cluster import KEY
 from support.killing import answer_every_write, kill_at_every_write
 from support.mishaps import a_refused_pod
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 from lws_placement.engine.lws.pod_identity import add_lws_identity
 
 

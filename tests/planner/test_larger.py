@@ -12,7 +12,7 @@ from support.fake_cluster import a_cluster
 from support.fake_controllers import label
 from support.virtual_time import run
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 LARGER = "pods ask for more than their template: worker 1 for 12 cpu instead of 1 cpu"
 

@@ -7,7 +7,7 @@ from support.fake_cluster import KEY, FakeCluster
 from support.fake_server import matches
 from support.virtual_time import run
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 HOLDS = f"{keys.HOLD_LABEL}=hold"
 

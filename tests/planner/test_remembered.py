@@ -10,11 +10,11 @@ from support.killing import answer_every_write, kill_at_every_write
 from support.mishaps import fail_a_node, refuse
 from support.virtual_time import run
 
-from lws_placement import keys
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import read_once
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.stores.failure_store import fetch_troubles
+from lws_placement.engine.base import keys
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.inspect.inquiry import Inquiry, Standing

@@ -4,7 +4,7 @@ import asyncio
 
 from support.evictions import HIGH, forbid_evictions, low_has_the_only_slice, told
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 from lws_placement.engine.reconcile import handover as taking_over
 
 SEARCH_S = 2.0

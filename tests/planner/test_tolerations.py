@@ -8,7 +8,7 @@ from support import fake_cluster
 from support.fake_cluster import a_cluster
 from support.virtual_time import run
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 TAINT = {"key": "google.com/tpu", "value": "present", "effect": "NoSchedule"}
 LIE = {"key": keys.MEMBER_MARKER, "operator": "Exists", "effect": "NoSchedule"}

@@ -3,7 +3,7 @@
 from support.fake_cluster import KEY, OURS, FakeCluster
 from support.virtual_time import run
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import lease_name
 

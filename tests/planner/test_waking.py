@@ -4,7 +4,7 @@ from support.fake_cluster import FakeCluster
 from support.mishaps import a_refused_pod
 from support.virtual_time import run
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 
 async def held_from_a_foreign_pod():

@@ -15,12 +15,12 @@ from lws_placement.cluster.api.leader_election import LEADER_LEASE
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import read_once
 from lws_placement.cluster.cache.topology_index import TopologyIndex
+from lws_placement.engine.base.keys import GANG
 from lws_placement.inspect.inquiry import Inquiry, Standing
 from lws_placement.inspect.overview import overview
 from lws_placement.inspect.report import answer_json
 from lws_placement.inspect.status_text import overview_json, overview_text
 from lws_placement.inspect.text import answer_text
-from lws_placement.keys import GANG
 
 OURS = "lws-placement-system"
 TPU = "google.com/tpu"

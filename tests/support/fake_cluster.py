@@ -15,7 +15,6 @@ from support.fake_controllers import Controllers, label, node_of, owned_by
 from support.fake_server import FOREGROUND, STARTED, FakeServer
 from support.fakes import FakeApi
 
-from lws_placement import keys
 from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
 from lws_placement.cluster.adapters.extender_world import ExtenderWorld
 from lws_placement.cluster.api.events import EventRecorder
@@ -27,6 +26,7 @@ from lws_placement.cluster.codec.objects import decode_member
 from lws_placement.cluster.stores.failure_store import FailureStore, fetch_troubles
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.admission.pod_gating import gate_or_pin, leave_alone, stamp
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.fit.extended_resources import with_tolerations
 from lws_placement.engine.fit.node_filters import why_not_node

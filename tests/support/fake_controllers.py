@@ -5,8 +5,8 @@ With the project's own rules for what a LeaderWorkerSet makes and when its group
 
 from dataclasses import replace
 
-from lws_placement import keys
 from lws_placement.controller.informer_cache import pod_state
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.lws.children import leader_set, owner_reference, worker_set
 from lws_placement.engine.lws.restart import troubled, why_no_restart

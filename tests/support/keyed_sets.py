@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from support.fake_cluster import _EPOCH_S, FakeCluster, node_of
 from support.fake_controllers import Controllers, label, owned_by
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.lws.children import leader_set, owner_reference
 

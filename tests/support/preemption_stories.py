@@ -3,7 +3,7 @@
 from support.evictions import HIGH, a_foreign_pod, low_has_the_only_slice, states
 from support.fake_cluster import KEY
 
-from lws_placement import keys
+from lws_placement.engine.base import keys
 
 RACK = "example.com/rack"
 

@@ -8,10 +8,10 @@ from support.fake_cluster import KEY, Brain, FakeCluster, Replica, node_of
 from support.fake_controllers import label
 from support.fake_statefulsets import StatefulSets, is_ready
 
-from lws_placement import keys
 from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
 from lws_placement.cluster.api.events import EventRecorder
 from lws_placement.controller.controller import Controller
+from lws_placement.engine.base import keys
 
 
 def a_controller(replica, nodes):

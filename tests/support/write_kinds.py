@@ -9,8 +9,8 @@ forgotten; and `test_write_kinds.py` asks of each kind that it is killed at on t
 import json
 from enum import StrEnum
 
-from lws_placement import keys
 from lws_placement.cluster.api.leader_election import LEADER_LEASE
+from lws_placement.engine.base import keys
 
 
 class Kind(StrEnum):

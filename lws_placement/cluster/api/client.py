@@ -26,6 +26,7 @@ from pydantic_core import from_json, to_json
 from yarl import URL
 
 from lws_placement import metrics
+from lws_placement.engine.base.keys import FIELD_MANAGER
 from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.errors import (
     AlreadyExistsError,
@@ -35,7 +36,6 @@ from lws_placement.errors import (
     NotFoundError,
     SettingsError,
 )
-from lws_placement.keys import FIELD_MANAGER
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"

@@ -14,10 +14,10 @@ from typing import Protocol
 from uuid import uuid4
 
 from lws_placement.cluster.api.timestamps import encode_now_micro
+from lws_placement.engine.base.keys import FIELD_MANAGER
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import ApiError
-from lws_placement.keys import FIELD_MANAGER
 
 log = logging.getLogger(__name__)
 

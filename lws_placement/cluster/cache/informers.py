@@ -15,7 +15,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from lws_placement import keys
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.watch import OnEvent, Watcher, shielded
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
@@ -24,6 +23,7 @@ from lws_placement.cluster.codec.hold_lease import decode_holds
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_text, decode_node
 from lws_placement.cluster.codec.workloads import decode_daemon_set, decode_lws, decode_revision
 from lws_placement.cluster.stores.hold_store import SELECTOR
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.nodes import DomainName

@@ -9,8 +9,8 @@ would break P2.
 import json
 from collections.abc import Sequence
 
-from lws_placement import keys
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_text
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
 from lws_placement.engine.model.groups import GroupId

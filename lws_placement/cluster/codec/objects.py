@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
-from lws_placement import keys
 from lws_placement.cluster.api.timestamps import decode_time
 from lws_placement.cluster.codec.pod_requirements import decode_demand, node_pin
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.quantities import PODS, amount_available, amount_requested
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number

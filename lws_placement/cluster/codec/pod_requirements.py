@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from lws_placement.engine.base.keys import NODE_NAME_FIELD, OUR_PREFIX
 from lws_placement.engine.base.quantities import PODS, amount_requested, greatest, total
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.nodes import NodeName, NodeTerm, Operator, Requirement
 from lws_placement.engine.model.pods import Demand, HostPort, Toleration
-from lws_placement.keys import NODE_NAME_FIELD, OUR_PREFIX
 
 
 def decode_demand(spec: Raw, *, pinned: NodeName | None = None) -> Demand:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from lws_placement import keys
 from lws_placement.cluster.codec.objects import checked_text, checked_texts
 from lws_placement.cluster.codec.pod_requirements import decode_demand
 from lws_placement.engine.admission.pod_gating import gates_of_others
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.fit.extended_resources import extended_resources

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import TypeVar
 
-from lws_placement import keys
 from lws_placement.cluster.api.client import Api
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.failure_history import History, Refused
 from lws_placement.engine.model.groups import GroupId

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.codec.hold_lease import decode_holds, encode_holds
+from lws_placement.engine.base.keys import HOLD_LABEL
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.exclusivity import at_odds
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import Hold, lease_name
 from lws_placement.errors import ConflictError, NotFoundError
-from lws_placement.keys import HOLD_LABEL
 
 SELECTOR = f"{HOLD_LABEL}=hold"
 

@@ -1,7 +1,6 @@
-"""LeaderWorkerSet's own label and annotation keys, and those of ours that pure rules need.
+"""Every label, annotation, gate, resource and field-manager name we read or write.
 
-They live in the engine because pure rules (admission edits, desired objects) need them; everyone
-else imports them from `keys.py`.
+`LWS_*` names are LeaderWorkerSet's (API `leaderworkerset.x-k8s.io/v1`); the rest are ours.
 """
 
 LWS_PREFIX = "leaderworkerset.sigs.k8s.io/"
@@ -99,3 +98,30 @@ RESTARTS = OUR_PREFIX + "restarts"
 """Annotation of the leader StatefulSet: the restarts that count against each group's budget."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """kubectl's own note of what was applied to an object: true of no other object."""
+
+FIELD_MANAGER = "lws-placement"
+"""Server-side-apply and Event field manager of everything we write."""
+
+HOLD = OUR_PREFIX + "hold"
+"""Lease annotation: the hold itself, as versioned JSON (`cluster/codec/hold_lease.py`)."""
+
+HOLD_LABEL = OUR_PREFIX + "kind"
+"""Lease label with value `hold`: what our watches select; or `troubles`."""
+
+TROUBLES = OUR_PREFIX + "troubles"
+"""Lease annotation: what went wrong for a group lately, as versioned JSON
+(`cluster/stores/failure_store.py`)."""
+
+HISTORY_OF = OUR_PREFIX + "history-of"
+"""Label of a ControllerRevision that is kept to go back to: name of its LeaderWorkerSet."""
+
+NO_ROOM = OUR_PREFIX + "no-room"
+"""Pod annotation on the gated leader of a surge group that waits for a domain: why. The controller
+that asked for the group can do without it, and has to know."""
+
+CONDITION = OUR_PREFIX + "condition"
+"""Pod annotation on a gated leader: why its group waits, as JSON in the form of a condition."""
+
+WOKEN = OUR_PREFIX + "woken"
+"""Pod annotation on a foreign pod that we kept off held room: written when room became free, since
+nothing that kube-scheduler watches tells it of a hold that has ended."""

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
+from lws_placement.engine.base.matching import maximum_matching
 from lws_placement.engine.base.quantities import minus
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import Member
@@ -113,27 +114,13 @@ def takes_two(kinds: Sequence[Demand], node: NodeView) -> bool:
 
 
 def _one_each(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
-    """Kuhn's algorithm; groups and domains are small, so its O(members x edges) is enough."""
-    edges = {
-        m.rank: [i for i, n in enumerate(nodes) if why_not_node(m.demand, n) is None]
-        for m in members
-    }
-    holder: dict[int, Rank] = {}
-
-    def place(rank: Rank, seen: set[int]) -> bool:
-        for i in edges[rank]:
-            if i in seen:
-                continue
-            seen.add(i)
-            if i not in holder or place(holder[i], seen):
-                holder[i] = rank
-                return True
-        return False
-
-    for member in members:
-        if not place(member.rank, set()):
-            return NoMatch.IMPOSSIBLE
-    return {rank: nodes[i].node.name for i, rank in sorted(holder.items(), key=lambda h: h[1])}
+    """A node for each; groups and domains are small, so O(members x edges) is enough."""
+    owner = maximum_matching(
+        [[n.node.name for n in nodes if why_not_node(m.demand, n) is None] for m in members]
+    )
+    if len(owner) < len(members):
+        return NoMatch.IMPOSSIBLE
+    return {members[i].rank: name for name, i in sorted(owner.items(), key=lambda h: h[1])}
 
 
 class _Search:

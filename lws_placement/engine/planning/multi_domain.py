@@ -18,6 +18,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from lws_placement.engine.base.matching import maximum_matching
 from lws_placement.engine.fit.assignment import NoMatch, match, take
 from lws_placement.engine.fit.domain_index import Fit, fit_in, why_no_room
 from lws_placement.engine.model.groups import Group, Member
@@ -362,21 +363,8 @@ class _Composer:
 
 
 def _distinct(options: Sequence[Mapping[DomainName, Fit]]) -> list[DomainName]:
-    """A different domain for each, earlier options first where possible (Kuhn's algorithm); fewer,
-    as many as there can be, if there are not enough.
+    """A different domain for each, earlier options first where possible; fewer, as many as there
+    can be, if there are not enough.
     """
-    holder: dict[DomainName, int] = {}
-
-    def place(part: int, seen: set[DomainName]) -> bool:
-        for domain in options[part]:
-            if domain in seen:
-                continue
-            seen.add(domain)
-            if domain not in holder or place(holder[domain], seen):
-                holder[domain] = part
-                return True
-        return False
-
-    for part in range(len(options)):
-        place(part, set())
-    return sorted(holder, key=lambda domain: holder[domain])
+    owner = maximum_matching(options)
+    return sorted(owner, key=lambda domain: owner[domain])
