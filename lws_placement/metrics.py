@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from lws_placement.engine.fit.fragmentation import DomainState
 from lws_placement.engine.fit.refusals import classes_of
-from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.verdicts import NoFit, Why
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter, unused

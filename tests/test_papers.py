@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.pictures import PAPER, drawn
 
 ROOT = Path(__file__).parents[1]
 PAPERS = sorted(
@@ -55,7 +56,9 @@ def test_files_that_are_named_exist_and_define_what_is_named_with_them(paper):
 
 
 def names_in(path):
-    return {getattr(node, "name", "") for node in ast.parse(path.read_text()).body}
+    body = ast.parse(path.read_text()).body
+    named = {getattr(node, "name", "") for node in body}
+    return named | {getattr(getattr(node, "target", None), "id", "") for node in body}
 
 
 def test_the_readme_is_short():
@@ -68,3 +71,8 @@ def test_all_packages_of_the_engine_are_in_the_architecture():
     rooms = text("lws_placement/README.md").partition("| `engine/` |")[2].partition("\n")[0]
     packages = {p.parent.name for p in (ROOT / "lws_placement/engine").glob("*/__init__.py")}
     assert packages <= set(re.findall(r"`(\w+)`", rooms))
+
+
+def test_pictures_are_as_they_are_drawn_from_the_code():
+    """`python -m tests.support.pictures` draws them."""
+    assert PAPER.read_text() == drawn(PAPER.read_text())

@@ -19,9 +19,10 @@ from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.engine.messages import victims_in_words, waiting_note
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import turn_of_pods
-from lws_placement.engine.model.reservation import HoldState, Reservation, reservations_of
+from lws_placement.engine.model.reservation import Reservation, reservations_of
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible
 from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.preemption.victims import Victim

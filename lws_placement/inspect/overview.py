@@ -7,8 +7,9 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.fit.fragmentation import DomainState, state_of
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.placement_request import EVERYWHERE
-from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import DomainView, NodeView
 from lws_placement.inspect.inquiry import Answer, Inquiry
 

@@ -26,8 +26,8 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.extended_resources import depends_on_plugin
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId, Member
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.placement_request import PlacementRequest
-from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.model.verdicts import Reason
 from lws_placement.engine.reconcile.actions import (
     Action,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.fragmentation import DomainState
-from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.inspect.overview import DomainLine, Holder, KeyOverview, Overview
 
 _HEAD = ("DOMAIN", "STATE", "NODES", "FREE", "HELD BY")

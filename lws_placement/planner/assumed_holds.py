@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.hold_states import HoldState
+from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.reconcile.actions import Action, EndHold, LeaveHold, WriteHold
 
 

@@ -17,9 +17,10 @@ from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.messages import gist, victims_in_words, waiting_note
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.reservation import Hold, HoldState, Reservation
+from lws_placement.engine.model.reservation import Hold, Reservation
 from lws_placement.engine.preemption.victims import Victim
 from lws_placement.engine.reconcile.actions import Blocked, Topic, Wait
 from lws_placement.engine.reconcile.foreign_preemption import is_for_pod

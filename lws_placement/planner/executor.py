@@ -21,9 +21,10 @@ from lws_placement.engine.admission.pod_gating import pinned_affinity
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.reservation import Hold, HoldState, Reservation
+from lws_placement.engine.model.reservation import Hold, Reservation
 from lws_placement.engine.reconcile.actions import (
     Action,
     Blocked,

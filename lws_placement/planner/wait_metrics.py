@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from lws_placement import metrics
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.reconcile.actions import Action, Blocked, Pin, Wait, WriteHold
 from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.metrics import Waiting

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from lws_placement.cluster.codec.hold_lease import decode_holds, encode_holds
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Demand, HostPort
-from lws_placement.engine.model.reservation import Hold, HoldState, lease_name
+from lws_placement.engine.model.reservation import Hold, lease_name
 from lws_placement.errors import InvalidObjectError
 
 names = st.text(min_size=1, max_size=12)

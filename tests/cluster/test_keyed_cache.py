@@ -7,9 +7,10 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Demand
-from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.reservation import Hold
 
 DOMAIN = DomainName("rack", "r0")
 

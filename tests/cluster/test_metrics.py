@@ -11,9 +11,9 @@ from lws_placement.cluster.api.watch import Watcher
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Occupant
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import PlacementRequest
-from lws_placement.engine.model.reservation import HoldState
 from lws_placement.engine.model.verdicts import NoFit, Reason, Why
 from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.reconcile.decide import decide

@@ -19,7 +19,7 @@ from support.decisions import (
 
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.reconcile.actions import Blocked, DeletePod, EndHold, Hindrance, Pin
 from lws_placement.engine.reconcile.decide import decide
 

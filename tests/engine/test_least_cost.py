@@ -9,7 +9,7 @@ from support.tenants import KEY, Town, a_demand, a_group, a_group_id
 
 from lws_placement.cluster.cache.occupants import takes_differently
 from lws_placement.engine.model.groups import Occupant
-from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.preemption.cost_index import CostIndex
 from lws_placement.engine.preemption.search import preempt
 

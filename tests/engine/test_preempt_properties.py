@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.preemption_strategies import groups, towns
 from support.tenants import ME
 
-from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.preemption.search import Preemption, WhyNoPreemption, preempt
 
 

@@ -7,9 +7,10 @@ from support.decisions import GROUP, WHOLE_NODE, a_hold, a_member, a_seen
 from support.tenants import KEY, Town, a_group_id
 
 from lws_placement.cluster.cache.preemption_facts import ComingHolds
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import PlacementRequest, Scope
-from lws_placement.engine.model.reservation import HoldState, place_of
+from lws_placement.engine.model.reservation import place_of
 from lws_placement.engine.preemption.search import WhyNoPreemption
 from lws_placement.engine.reconcile.actions import EndHold, Evict, Pin, TryEvictions, WriteHold
 from lws_placement.engine.reconcile.decide import decide

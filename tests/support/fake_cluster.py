@@ -14,6 +14,7 @@ from functools import partial
 from support.fake_controllers import Controllers, label, node_of, owned_by
 from support.fake_server import FOREGROUND, STARTED, FakeServer
 from support.fakes import FakeApi
+from support.hold_law import against_the_law
 
 from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
 from lws_placement.cluster.adapters.extender_world import ExtenderWorld
@@ -175,6 +176,7 @@ class FakeCluster:
         self.brain_away = 0
         self._settled = {}
         self._looked_at = []
+        self._leases_seen = 0
         self.controllers = Controllers(self.server)
         self.server.after_write.append(self._look)
 
@@ -317,7 +319,10 @@ class FakeCluster:
     # -- promises --------------------------------------------------------------------------------
 
     def _look(self):
-        """P1, P2 at this instant; Terminating pods still count."""
+        """P1, P2 at this instant, Terminating pods still count; and the law of holds."""
+        changes = self.server.streams["leases"].changes
+        self.broken += [w for c in changes[self._leases_seen :] for w in against_the_law(c)]
+        self._leases_seen = len(changes)
         looked_at = [len(self.server.streams[kind].changes) for kind in _LOOKED_AT]
         if looked_at == self._looked_at:
             return  # something else was written

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from support.tenants import Town, a_budget, a_demand, a_group, a_group_id
 
-from lws_placement.engine.model.reservation import HoldState
+from lws_placement.engine.model.hold_states import HoldState
 
 OUTRANKS = 3
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, Node, Operator, Requirement
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Demand, Pod, PodPhase
-from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
 
 KEY = "example.com/slice"

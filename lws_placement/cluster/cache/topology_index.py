@@ -14,11 +14,12 @@ from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.exclusivity import Claim, unreadable
 from lws_placement.engine.model.groups import GroupId, Occupant
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
-from lws_placement.engine.model.reservation import Hold, HoldState, lease_name
+from lws_placement.engine.model.reservation import Hold, lease_name
 from lws_placement.engine.model.snapshot import Changes, DomainSet, DomainView, NodeView
 from lws_placement.engine.model.workload import DaemonSetInfo
 

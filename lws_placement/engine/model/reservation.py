@@ -1,10 +1,7 @@
 """Holds: domains promised to groups (design: one Lease per topology key and domain).
 
 A hold outlives every process, because it is an object in the API server; this module is only its
-value and the questions asked of it. `ACTIVE` means the group's pods may be pinned and bound there;
-`LEAVING` means the group has been moved away but may still have pods there, so the domain stays
-shut until a quorum list shows none. `COMING` means that others are being evicted for the group
-(`handover.py`): nobody else gets the domain, and it becomes ACTIVE when they are gone.
+value and the questions asked of it. `hold_states.py` has its life.
 
 A plan that takes several domains (subgroups) writes a hold on each, with the plan's id and how many
 there are; together they are a *promise*, which counts only while every one of them is there and
@@ -15,19 +12,13 @@ all of them are written.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
 from lws_placement.engine.model.pods import Demand, Rank
-
-
-class HoldState(StrEnum):
-    ACTIVE = "active"
-    LEAVING = "leaving"
-    COMING = "coming"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,10 @@ from dataclasses import replace
 
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, NodeName, NodeTerm, Operator, Requirement
 from lws_placement.engine.model.pods import Demand, Rank
-from lws_placement.engine.model.reservation import Hold, HoldState, Reservation, reservations_of
+from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed, Reason
 from lws_placement.engine.planning.single_domain import plan_in_domain

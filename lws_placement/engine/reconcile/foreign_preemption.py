@@ -13,10 +13,11 @@ from collections.abc import Iterable
 
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
 from lws_placement.engine.preemption.victims import Tenants, Victim, as_victim

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId, Member
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import UNRANKED, Demand, MemberInfo, Pod, Rank
-from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.preemption.victims import Tenants

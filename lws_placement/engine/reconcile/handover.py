@@ -25,7 +25,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.engine.model.groups import Group, GroupId
-from lws_placement.engine.model.reservation import Hold, HoldState, Reservation
+from lws_placement.engine.model.hold_states import HoldState
+from lws_placement.engine.model.reservation import Hold, Reservation
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.preemption.multi_domain_search import preempt_several

@@ -18,10 +18,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn
-from lws_placement.engine.model.reservation import Hold, HoldState, Reservation
+from lws_placement.engine.model.reservation import Hold, Reservation
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.multi_domain import place_composed

@@ -18,9 +18,10 @@ from dataclasses import replace
 
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.pods import Demand
-from lws_placement.engine.model.reservation import Hold, HoldState
+from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
 from lws_placement.engine.model.verdicts import Reason
 from lws_placement.engine.planning.single_domain import plan_in_domain
