@@ -202,7 +202,7 @@ def test_a_failure_that_a_dead_planner_did_not_write_down_has_been_seen_by_the_n
 @STORIES
 @pytest.mark.parametrize(("status", "took_effect"), [(409, False), (429, False), (0, True)])
 def test_nothing_is_counted_twice_whatever_a_write_is_answered(story, slow, status, took_effect):
-    answer_every_write(story, status=status, took_effect=took_effect)
+    assert answer_every_write(story, status=status, took_effect=took_effect) >= 2
 
 
 def test_failures_that_different_planners_saw_count_together():

@@ -43,10 +43,11 @@ def kill_at_every_write(story, *, brain_away, new_cluster=FakeCluster):
 
 
 def answer_every_write(story, *, status, took_effect):
-    """Each in turn with this status, whether or not it took effect."""
+    """Each in turn with this status, whether or not it took effect; the number of writes."""
     for number in count():
         answer = partial(FakeApi.answer_at, number=number, status=status, took_effect=took_effect)
         cluster, api = run(play(story, prepare=answer))
         check(cluster, f"write {number} was answered {status}, took effect: {took_effect}")
         if len(api.writes) <= number:
             break
+    return number

@@ -23,7 +23,6 @@ class HoldState(StrEnum):
 TRANSITIONS: Mapping[tuple[HoldState | None, HoldState | None], str] = {
     (None, HoldState.ACTIVE): "planned, or adopted where it runs",
     (None, HoldState.COMING): "planned; others go for it",
-    (HoldState.COMING, HoldState.COMING): "planned again in the domain",
     (HoldState.COMING, HoldState.ACTIVE): "all who had to go are gone",
     (HoldState.COMING, None): "not wanted any more, or in vain",
     (HoldState.ACTIVE, HoldState.ACTIVE): "members assigned again in the domain",
