@@ -4,7 +4,7 @@ nothing by it."""
 import asyncio
 
 import pytest
-from support import fake_cluster
+from support import replicas
 from support.fake_cluster import a_cluster
 from support.mishaps import a_refused_pod
 from support.virtual_time import run
@@ -16,7 +16,7 @@ HOLD_S = 60
 
 @pytest.fixture(autouse=True)
 def longer_than_the_cluster_takes_to_rest(monkeypatch):
-    monkeypatch.setattr(fake_cluster, "HOLD_S", HOLD_S)
+    monkeypatch.setattr(replicas, "HOLD_S", HOLD_S)
 
 
 def admitted(cluster):

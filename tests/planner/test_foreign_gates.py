@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from support import fake_cluster, fake_server
+from support import fake_cluster, fake_server, replicas
 from support.fake_cluster import a_cluster
 from support.virtual_time import run
 
@@ -17,7 +17,7 @@ HOLD_S = 30
 
 @pytest.fixture(autouse=True)
 def longer_than_the_cluster_takes_to_rest(monkeypatch):
-    monkeypatch.setattr(fake_cluster, "HOLD_S", HOLD_S)
+    monkeypatch.setattr(replicas, "HOLD_S", HOLD_S)
 
 
 def gates(pod):

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from support import fake_cluster
+from support import replicas
 from support.fake_cluster import a_cluster
 from support.fake_controllers import label
 from support.virtual_time import run
@@ -131,7 +131,7 @@ def test_groups_of_the_set_that_come_later_need_no_restart():
 def test_a_group_that_was_planned_ahead_too_small_is_planned_again_before_its_leader_starts(
     monkeypatch,
 ):
-    monkeypatch.setattr(fake_cluster, "HOLD_S", 60)
+    monkeypatch.setattr(replicas, "HOLD_S", 60)
 
     async def story():
         cluster = await small_and_large(small=2)

@@ -4,10 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
-from support.fake_cluster import KEY, OURS, POLICY, Brain, FakeCluster, a_cluster
+from support.fake_cluster import KEY, FakeCluster, a_cluster
 from support.fakes import FakeApi
 from support.killing import answer_every_write, kill_at_every_write
 from support.mishaps import fail_a_node, refuse
+from support.replicas import OURS, POLICY, Brain
 from support.virtual_time import run
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache

@@ -3,8 +3,9 @@
 import asyncio
 from dataclasses import replace
 
-from support.fake_cluster import KEY, POLICY, Brain, a_cluster
+from support.fake_cluster import KEY, a_cluster
 from support.mishaps import OUT_OF_REACH, fail_a_node, fail_a_worker, refuse
+from support.replicas import POLICY, Brain
 from support.virtual_time import run
 
 

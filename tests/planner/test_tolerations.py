@@ -4,7 +4,7 @@ planned with them, and others are not deceived by it.
 
 import asyncio
 
-from support import fake_cluster
+from support import replicas
 from support.fake_cluster import a_cluster
 from support.virtual_time import run
 
@@ -102,7 +102,7 @@ def test_a_template_that_pretends_to_it_keeps_nobody_elses_leader_running_alone(
         assert set(cluster.holds()) == {"a"}, "it is planned ahead in vain"
         cluster.controllers.without_pods = set()
         await cluster.rest()
-        await asyncio.sleep(fake_cluster.HOLD_S)
+        await asyncio.sleep(replicas.HOLD_S)
         await cluster.rest()
         assert cluster.places() == {}
         assert cluster.holds() == {}

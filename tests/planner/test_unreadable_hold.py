@@ -1,6 +1,7 @@
 """A hold that cannot be read keeps its domain shut, and nobody takes it for free."""
 
-from support.fake_cluster import KEY, OURS, FakeCluster
+from support.fake_cluster import KEY, FakeCluster
+from support.replicas import OURS
 from support.virtual_time import run
 
 from lws_placement.engine.base import keys

@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 from datetime import UTC, datetime
 
-from support.fake_cluster import _EPOCH_S, FakeCluster, node_of
+from support.fake_cluster import FakeCluster, node_of
 from support.fake_controllers import Controllers, label, owned_by
+from support.replicas import EPOCH_S
 
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
@@ -141,7 +142,7 @@ class KeyedCluster(FakeCluster):
         return problems
 
     def _end_of(self, grace_s):
-        now_s = _EPOCH_S + asyncio.get_running_loop().time() + grace_s
+        now_s = EPOCH_S + asyncio.get_running_loop().time() + grace_s
         return datetime.fromtimestamp(now_s, UTC).isoformat()
 
 

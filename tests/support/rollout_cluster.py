@@ -4,9 +4,10 @@ kubelets and garbage collector; with placement or without. It may be killed at a
 
 import asyncio
 
-from support.fake_cluster import KEY, Brain, FakeCluster, Replica, node_of
+from support.fake_cluster import KEY, FakeCluster, node_of
 from support.fake_controllers import label
 from support.fake_statefulsets import StatefulSets, is_ready
+from support.replicas import Brain, Replica
 
 from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
 from lws_placement.cluster.api.events import EventRecorder

@@ -106,13 +106,14 @@ class ClusterCache:
 
     def pod_named(self, namespace: str, name: str) -> Pod | None:
         """O(pods)."""
-        of_name = (p for p in self._pods.values() if (p.namespace, p.name) == (namespace, name))
-        return next(of_name, None)
+        return next(
+            (p for p in self._pods.values() if (p.namespace, p.name) == (namespace, name)), None
+        )
 
     def refused(self) -> list[Pod]:
         """Foreign pods that wait because the extender kept them off held room, first come first."""
-        found = [self._pods[uid] for uid in self._unbound.refused]
-        return sorted(found, key=lambda p: (-p.priority, p.created_s, p.key))
+        pods = (self._pods[uid] for uid in self._unbound.refused)
+        return sorted(pods, key=lambda p: (-p.priority, p.created_s, p.key))
 
     @property
     def roomless(self) -> AbstractSet[str]:
@@ -194,8 +195,9 @@ class ClusterCache:
         """Keyed groups of the same set that hold something: those with a leader, those without."""
         led = self._said.led_keys((group.namespace, group.lws))
         found = sorted(self._holds.of_set(group))
-        having = [g for g in found if g.group_key in led]
-        return having, [g for g in found if g.group_key not in led]
+        return [g for g in found if g.group_key in led], [
+            g for g in found if g.group_key not in led
+        ]
 
     def _left_by(self, group: GroupId) -> None:
         """A keyed group is over, or nobody claims its place any more: another one may."""
@@ -397,6 +399,4 @@ class ClusterCache:
 
 def _differs(old: Pod | None, pod: Pod) -> bool:
     """Is there anything new in it for placement? Not in most updates of a status."""
-    if old is None or old is pod:
-        return True
-    return replace(old, resource_version=pod.resource_version) != pod
+    return old is None or old is pod or replace(old, resource_version=pod.resource_version) != pod
