@@ -14,18 +14,19 @@ import click
 
 from lws_placement.errors import LwsPlacementError
 
-_VERBS = (
-    "demo",
-    "explain",
-    "release",
-    "rollout",
-    "scheduler-config",
-    "serve",
-    "simulate",
-    "status",
-    "uninstall",
-    "version",
-)
+_VERBS = {
+    "demo": "demo.command",
+    "explain": "explain",
+    "release": "leave.release",
+    "rollout": "rollout",
+    "scheduler-config": "scheduler.config",
+    "serve": "serve",
+    "simulate": "simulate",
+    "status": "status",
+    "uninstall": "leave.uninstall",
+    "version": "version",
+}
+"""Verb -> its module, which has a command of the verb's name."""
 
 
 class Verbs(click.Group):
@@ -37,8 +38,8 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _VERBS:
             return None
-        name = cmd_name.replace("-", "_")
-        verb: click.Command = getattr(import_module(f"lws_placement.cli.{name}"), name)
+        module = import_module(f"lws_placement.cli.{_VERBS[cmd_name]}")
+        verb: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return verb
 
 

@@ -1,6 +1,6 @@
 """The demo's map, and its eye for broken promises."""
 
-from lws_placement.cli.demo_map import look
+from lws_placement.cli.demo.domain_map import look
 
 P = "leaderworkerset.sigs.k8s.io"
 NODES = [{"metadata": {"name": f"{d}-{n}", "labels": {"rack": d}}} for d in "ab" for n in (0, 1)]

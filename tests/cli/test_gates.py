@@ -4,7 +4,7 @@ import pytest
 from support.fake_server import FakeServer
 from support.fakes import FakeApi
 
-from lws_placement.cli.gates import gated_pods, gates_of, take_all_gates_off
+from lws_placement.cli.leave.gates import gated_pods, gates_of, take_all_gates_off
 from lws_placement.engine.base import keys
 from lws_placement.errors import ApiError
 

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from lws_placement.cli.our_objects import (
+from lws_placement.cli.leave.our_objects import (
     CRD,
     FILES_NAMESPACE,
     NAMESPACE,

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from lws_placement.cli.scheduler_use import Use, judge, member_scheduler
+from lws_placement.cli.scheduler.use import Use, judge, member_scheduler
 from lws_placement.kubeadm import as_patch
 
 PLAIN = {

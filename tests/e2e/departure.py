@@ -7,8 +7,8 @@ import threading
 
 from click.testing import CliRunner
 
+from lws_placement.cli.leave.our_objects import NAMESPACE, OUR_PODS, WEBHOOKS, all_but_webhooks
 from lws_placement.cli.main import cli
-from lws_placement.cli.our_objects import NAMESPACE, OUR_PODS, WEBHOOKS, all_but_webhooks
 from lws_placement.engine.base import keys
 from lws_placement.errors import LocalClusterError, LwsPlacementError
 

@@ -11,8 +11,8 @@ from e2e.stack import CHIPS, Scene
 from helm.program import Helm, find_or_build_helm
 from helm.release import CHART, Release
 
-from lws_placement.cli.our_objects import CRD, NAMESPACE, SECOND_SCHEDULER
-from lws_placement.cli.scheduler_use import deployment_path
+from lws_placement.cli.leave.our_objects import CRD, NAMESPACE, SECOND_SCHEDULER
+from lws_placement.cli.scheduler.use import deployment_path
 from lws_placement.cluster.api.client import Api
 from lws_placement.engine.base import keys
 from lws_placement.errors import ApiError

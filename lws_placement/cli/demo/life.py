@@ -6,9 +6,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from lws_placement.cli.demo_map import Seen
-from lws_placement.cli.demo_stage import BLOCK, NODE_POOL, RACK, Stage
-from lws_placement.cli.demo_story import gpu_nodes, tpu_nodes
+from lws_placement.cli.demo.domain_map import Seen
+from lws_placement.cli.demo.stage import BLOCK, NODE_POOL, RACK, Stage
+from lws_placement.cli.demo.story import gpu_nodes, tpu_nodes
 from lws_placement.engine.base.keys import HOLD_LABEL
 from lws_placement.engine.base.raw import Raw
 from lws_placement.localcluster.install import NAMESPACE

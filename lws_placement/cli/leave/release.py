@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.gates import gated_pods, gates_of, name_of, take_gate_off
-from lws_placement.cli.our_objects import SECOND_SCHEDULER
-from lws_placement.cli.scheduler_use import RESTORE, Use, nobody_answers, scheduler_use
+from lws_placement.cli.leave.gates import gated_pods, gates_of, name_of, take_gate_off
+from lws_placement.cli.leave.our_objects import SECOND_SCHEDULER
+from lws_placement.cli.scheduler.use import RESTORE, Use, nobody_answers, scheduler_use
 from lws_placement.cluster.api.client import Api, connect
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import RawList

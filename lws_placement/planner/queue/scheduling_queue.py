@@ -20,9 +20,9 @@ from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.planning.waiting import WaitingClasses
-from lws_placement.planner.alarms import Alarms
-from lws_placement.planner.asking import Asking
-from lws_placement.planner.refresh import Refresh
+from lws_placement.planner.queue.alarms import Alarms
+from lws_placement.planner.queue.asking import Asking
+from lws_placement.planner.queue.refresh import Refresh
 
 _BATCH_S = 0.005  # lets a burst of events become one pass
 _RETRY_S = 0.5

@@ -5,8 +5,8 @@ killed worker.
 import time
 from collections.abc import Callable, Sequence
 
-from lws_placement.cli.demo_map import Seen
-from lws_placement.cli.demo_stage import BLOCK, NODE_POOL, RACK, SLICE, Stage
+from lws_placement.cli.demo.domain_map import Seen
+from lws_placement.cli.demo.stage import BLOCK, NODE_POOL, RACK, SLICE, Stage
 from lws_placement.engine.base.raw import Raw
 from lws_placement.localcluster.nodes import a_simulated_node
 

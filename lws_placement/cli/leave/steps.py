@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from lws_placement.cli.gates import gated_pods, name_of, take_all_gates_off
-from lws_placement.cli.our_objects import (
+from lws_placement.cli.leave.gates import gated_pods, name_of, take_all_gates_off
+from lws_placement.cli.leave.our_objects import (
     BINDING,
     BUILT_IN_CONTROLLER,
     CRD,
@@ -29,7 +29,7 @@ from lws_placement.cli.our_objects import (
     WEBHOOKS,
     all_but_webhooks,
 )
-from lws_placement.cli.scheduler_use import deployment_path, member_scheduler
+from lws_placement.cli.scheduler.use import deployment_path, member_scheduler
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.informers import LWS_PATH, PODS_PATH
 from lws_placement.engine.base.raw import Raw, RawList

@@ -16,9 +16,9 @@ from types import FrameType
 import click
 from rich.console import Console
 
-from lws_placement.cli.demo_life import tell_a_life
-from lws_placement.cli.demo_stage import Stage
-from lws_placement.cli.demo_story import tell_the_trap
+from lws_placement.cli.demo.life import tell_a_life
+from lws_placement.cli.demo.stage import Stage
+from lws_placement.cli.demo.story import tell_the_trap
 from lws_placement.localcluster.binaries import find_or_build
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from lws_placement.cli.scheduler_files import Order, keep, write_once
-from lws_placement.cli.static_pod import write_manifest, write_patch
+from lws_placement.cli.scheduler.files import Order, keep, write_once
+from lws_placement.cli.scheduler.static_pod import write_manifest, write_patch
 from lws_placement.errors import SettingsError
 from lws_placement.kubeadm import FOLDER, PATCH_NAME
 from lws_placement.scheduler_config import host_and_port

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from lws_placement.cli.demo_map import Seen, draw, look
+from lws_placement.cli.demo.domain_map import Seen, draw, look
 from lws_placement.engine.base.keys import LWS_NAME
 from lws_placement.engine.base.raw import Raw
 from lws_placement.localcluster.cluster import LocalCluster

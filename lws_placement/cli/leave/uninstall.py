@@ -14,8 +14,8 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.scheduler_use import RESTORE, Use, scheduler_use
-from lws_placement.cli.uninstall_steps import Uninstaller, find_namespace
+from lws_placement.cli.leave.steps import Uninstaller, find_namespace
+from lws_placement.cli.scheduler.use import RESTORE, Use, scheduler_use
 from lws_placement.cluster.api.client import Api, connect
 from lws_placement.errors import ApiError, SettingsError
 

@@ -1,0 +1,1 @@
+"""Taking groups out of our hands, and lws-placement off a cluster."""

@@ -1,0 +1,1 @@
+"""Which groups the planner looks at, and when."""
