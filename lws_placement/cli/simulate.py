@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.connecting import connected, empty_cache
+from lws_placement.cli.connecting import connected
 from lws_placement.cli.reading import progress, read_cluster, read_troubles
+from lws_placement.cluster.adapters.empty_cache import empty_cache
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.failure_history import FailureHistory

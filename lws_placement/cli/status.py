@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from lws_placement.cli.connecting import connected, empty_cache
-from lws_placement.cli.found import found_json, found_lines
+from lws_placement.cli.connecting import connected
 from lws_placement.cli.reading import leader_problem, read_cluster, read_troubles
+from lws_placement.cluster.adapters.empty_cache import empty_cache
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.discovery import Found, look_around
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Informers
+from lws_placement.inspect.found import found_json, found_lines
 from lws_placement.inspect.overview import Overview, overview
 from lws_placement.inspect.status_text import overview_json, overview_text
 from lws_placement.settings import Settings, load_settings

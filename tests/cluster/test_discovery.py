@@ -2,9 +2,9 @@
 
 import pytest
 
-from lws_placement.cli.found import found_json, found_lines
 from lws_placement.cluster.api.discovery import look_around
 from lws_placement.errors import ApiError, NotFoundError
+from lws_placement.inspect.found import found_json, found_lines
 
 WEBHOOK = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/lws-placement-lws"
 PODS = "/api/v1/namespaces/kube-system/pods"

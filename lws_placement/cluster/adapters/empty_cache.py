@@ -1,0 +1,13 @@
+"""A cache as the settings want it, with nothing in it."""
+
+from lws_placement.cluster.cache.admissions import Admissions
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.topology_index import TopologyIndex
+from lws_placement.settings import Settings
+
+
+def empty_cache(settings: Settings) -> ClusterCache:
+    domains = TopologyIndex(headroom=settings.headroom_amounts())
+    return ClusterCache(
+        domains, Admissions(adds_tolerations=settings.extended_resource_toleration.known)
+    )

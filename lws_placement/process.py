@@ -1,0 +1,366 @@
+"""What `lws-placement serve` runs: wires the roles of one process together, until SIGTERM.
+
+Webhook and extender answer in every replica; planner, controller and certificate renewal run where
+the leader Lease is held. Health is served before anything else is tried, so that kubelet lets a
+process live that waits for the API server. Nothing is answered from a cache that has not synced.
+SIGTERM is heeded at any moment: the Lease is given back, and the servers leave (`http_server.py`)
+for as long as kube-proxy may still send requests here; then they finish what they have begun.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+from certs.authority import Material, Names
+from certs.inject import inject, not_injected
+from certs.store import CertStore
+from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
+from lws_placement.cluster.adapters.empty_cache import empty_cache
+from lws_placement.cluster.adapters.extender_world import ExtenderWorld
+from lws_placement.cluster.adapters.hold_counts import count_figures
+from lws_placement.cluster.api.client import Api, connect
+from lws_placement.cluster.api.discovery import look_around
+from lws_placement.cluster.api.events import EventRecorder
+from lws_placement.cluster.api.leader_election import LEADER_LEASE, Elector, Timing
+from lws_placement.cluster.cache.informers import Informers
+from lws_placement.cluster.stores.failure_store import FailureStore, fetch_troubles
+from lws_placement.cluster.stores.hold_store import HoldStore
+from lws_placement.controller.controller import Controller
+from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
+from lws_placement.extender.app import build_app as extender_app
+from lws_placement.extender.app import build_calls
+from lws_placement.extender.guard import Guard
+from lws_placement.extender.members import Members
+from lws_placement.http_server import Health, Server, ServerTls, serve_on
+from lws_placement.inspect.found import found_lines
+from lws_placement.metrics import figures_reported
+from lws_placement.planner.event_reporter import EventReporter
+from lws_placement.planner.executor import Executor
+from lws_placement.planner.failure_tracker import FailureTracker
+from lws_placement.planner.leader_annotations import LeaderAnnotations
+from lws_placement.planner.pace import Pace
+from lws_placement.planner.planner import Planner
+from lws_placement.settings import AffinityMode, Role, Settings
+from lws_placement.stopping import asked_to_stop, unless
+from webhook.app import build_app as webhook_app
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_CONFIGURATIONS = (
+    "mutatingwebhookconfigurations/lws-placement-mutating",
+    "mutatingwebhookconfigurations/lws-placement-lws",
+    "validatingwebhookconfigurations/lws-placement-validating",
+    "validatingwebhookconfigurations/lws-placement-lws",
+)
+_CERTIFICATES_EVERY_S = 20.0
+_RETRY_S = 1.0
+_LEADING = {Role.PLANNER, Role.CONTROLLER, Role.CERTIFICATES}
+_SERVING = {Role.WEBHOOK, Role.EXTENDER}
+
+
+class Process:
+    """One `serve` process."""
+
+    def __init__(self, settings: Settings, api: Api, *, health: Health) -> None:
+        """`health` listens already."""
+        self._settings = settings
+        self._roles = set(settings.roles)
+        self._api = api
+        self._identity = settings.identity or f"{socket.gethostname()}_{os.getpid()}"
+        self._cache = empty_cache(settings)
+        self._mirror = Informers(api, self._cache, namespace=settings.namespace)
+        self._lookup = AdmissionLookup(
+            api,
+            self._cache,
+            mirror=self._mirror,
+            extender_configured=settings.extender_configured,
+        )
+        names = Names(
+            dns=tuple(f"{name}.{settings.namespace}.svc" for name in settings.service_names),
+            ips=settings.extra_addresses,
+        )
+        self._certs = CertStore(api, namespace=settings.namespace, names=names)
+        self._tls: list[ServerTls] = []
+        self._elector = self._new_elector()
+        self._may_write = self._elector.leadership.require
+        self._troubles = FailureTracker(
+            self._cache, clock=time.time, policy=settings.trouble_policy()
+        )
+        self._controller = self._new_controller() if Role.CONTROLLER in self._roles else None
+        self._servers = self._new_servers()
+        self._background: list[asyncio.Task[None]] = []
+        self._leading: asyncio.Task[None] | None = None
+        self._health = health
+        self._obstacle = "the API server has not answered yet"
+        health.why_not_ready = lambda: self._obstacle or self._mirror.missing
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set, or a part of it fails beyond repair."""
+        async with asyncio.TaskGroup() as tasks:
+            starting = tasks.create_task(self._start(tasks))
+            await stop.wait()
+            was_ready = not self._health.why_not_ready()
+            log.info("stopping")
+            starting.cancel()
+            await asyncio.wait([starting])
+            self._obstacle = "stopping"
+            await self._stop(was_ready=was_ready)
+
+    async def _start(self, tasks: asyncio.TaskGroup) -> None:
+        self._background.append(tasks.create_task(self._mirror.run()))
+        self._background.append(tasks.create_task(self._tell_what_is_found()))
+        if self._roles & _SERVING:
+            material = await _retried(self._certificates_in_use, told=self._keep_waiting)
+            self._background.append(tasks.create_task(self._follow_certificates(material)))
+        for server in self._servers.values():
+            await server.start()
+        self._write_ports()
+        if self._roles & _LEADING:
+            self._leading = tasks.create_task(self._lead())
+        if Role.CERTIFICATES in self._roles:
+            await self._wait_for_trust()
+        self._obstacle = ""
+
+    def _keep_waiting(self, why: str) -> None:
+        self._obstacle = why
+
+    async def _stop(self, *, was_ready: bool) -> None:
+        """A process that was never ready was never an endpoint of a Service: nobody will come."""
+        ending = []
+        if self._leading is not None:
+            self._leading.cancel()
+            ending.append(self._leading)
+        if self._servers and was_ready:
+            for server in self._servers.values():
+                server.leave()
+            delay_s = self._settings.shutdown_delay_seconds
+            serving_on = serve_on(self._servers.values(), delay_s=delay_s)
+            ending.append(asyncio.create_task(serving_on))
+        if ending:
+            await asyncio.wait(ending)
+        await asyncio.gather(*(server.stop() for server in self._servers.values()))
+        for task in self._background:
+            task.cancel()
+
+    async def _tell_what_is_found(self) -> None:
+        found = await _retried(partial(look_around, self._api))
+        versions, *wanting = found_lines(found)
+        log.info("found", extra={"cluster": versions})
+        for line in wanting:
+            log.warning("found wanting", extra={"cluster": line})
+
+    # -- servers ---------------------------------------------------------------------------------
+
+    def _new_servers(self) -> dict[str, Server]:
+        settings, host = self._settings, self._settings.bind_address
+        servers = {}
+        if Role.WEBHOOK in self._roles:
+            app = webhook_app(
+                self._lookup,
+                keep_affinity=settings.affinity is AffinityMode.ALWAYS,
+                placing=settings.placing,
+                max_group_size=settings.max_group_size,
+                member_scheduler=settings.member_scheduler,
+            )
+            tls = self._new_tls(client_certificates=False)
+            servers["webhook"] = Server(app, host=host, port=settings.webhook_port, tls=tls)
+        if Role.EXTENDER in self._roles:
+            world = ExtenderWorld(
+                self._api, self._cache, mirror=self._mirror, store=self._holds(_not_here)
+            )
+            guard = Guard(world, guarded=settings.guarded_resources)
+            calls = build_calls(Members(world), guard)
+            servers["extender"] = Server(
+                extender_app(calls),
+                host=host,
+                port=settings.extender_port,
+                tls=self._new_tls(client_certificates=True, http2=True),
+                calls=calls,
+            )
+        return servers
+
+    def _holds(self, may_write: Callable[[], None]) -> HoldStore:
+        return HoldStore(self._api, namespace=self._settings.namespace, may_write=may_write)
+
+    def _new_tls(self, *, client_certificates: bool, http2: bool = False) -> ServerTls:
+        tls = ServerTls(client_certificates=client_certificates, http2=http2)
+        self._tls.append(tls)
+        return tls
+
+    def _write_ports(self) -> None:
+        path = self._settings.ports_file
+        if path is not None:
+            servers = {"health": self._health.server, **self._servers}
+            ports = {name: server.bound_port for name, server in servers.items()}
+            draft = path.with_suffix(".draft")
+            draft.write_text(json.dumps(ports))
+            draft.rename(path)
+
+    # -- certificates ----------------------------------------------------------------------------
+
+    async def _certificates_in_use(self, before: Material | None = None) -> Material:
+        """What the Secret holds, loaded into all servers. Raises InvalidObjectError, ApiError."""
+        fresh = await self._certs.ensure(now=datetime.now(UTC))
+        if fresh != before:
+            for tls in self._tls:
+                tls.load(cert=fresh.tls_cert, key=fresh.tls_key, ca=fresh.ca)
+            log.info("certificates loaded")
+        return fresh
+
+    async def _follow_certificates(self, material: Material) -> None:
+        while True:
+            await asyncio.sleep(_CERTIFICATES_EVERY_S)
+            material = await _retried(partial(self._certificates_in_use, material))
+
+    async def _keep_certificates(self) -> None:
+        while True:
+            material = await _retried(lambda: self._certs.renew(now=datetime.now(UTC)))
+            await _retried(partial(inject, self._api, _CONFIGURATIONS, ca=material.ca))
+            await asyncio.sleep(_CERTIFICATES_EVERY_S)
+
+    async def _wait_for_trust(self) -> None:
+        """Who installs us lets users come once we are ready: not before whoever leads has written
+        the CA into our webhook configurations, which may take until a Lease of before has expired.
+        """
+        while lacking := await _retried(self._not_injected, told=self._keep_waiting):
+            self._obstacle = f"{lacking[0]} does not carry our CA yet"
+            await asyncio.sleep(_RETRY_S)
+
+    async def _not_injected(self) -> list[str]:
+        material = await self._certs.ensure(now=datetime.now(UTC))
+        return await not_injected(self._api, _CONFIGURATIONS, ca=material.ca)
+
+    # -- leading ---------------------------------------------------------------------------------
+
+    def _new_elector(self) -> Elector:
+        lease_s = self._settings.lease_seconds
+        return Elector(
+            self._api,
+            namespace=self._settings.namespace,
+            name=LEADER_LEASE,
+            identity=self._identity,
+            timing=Timing(lease_s, lease_s * 2 / 3, lease_s * 2 / 15),
+        )
+
+    async def _lead(self) -> None:
+        async def lead() -> None:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    if Role.CERTIFICATES in self._roles:
+                        tasks.create_task(self._keep_certificates())
+                    if self._controller is not None:
+                        tasks.create_task(self._controller.lead())
+                    if Role.PLANNER in self._roles:
+                        tasks.create_task(self._plan())
+            except* NotLeaderError:
+                log.info("deposed")
+
+        async with asyncio.TaskGroup() as tasks:
+            if self._controller is not None:
+                tasks.create_task(self._controller.watch())
+            if Role.PLANNER in self._roles:
+                tasks.create_task(self._note_failures())
+            await self._elector.run(lead)
+
+    def _new_controller(self) -> Controller:
+        return Controller(
+            self._api,
+            mirror=self._mirror,
+            nodes=self._lookup,
+            recorder=self._recorder("leaderworkerset"),
+            may_write=self._may_write,
+        )
+
+    async def _note_failures(self) -> None:
+        """Also while another replica leads: it may die before it has written them down."""
+        await self._mirror.wait_synced()  # else whose they are is not known
+        self._cache.on_node_failure.append(self._troubles.node_failed)
+
+    async def _plan(self) -> None:
+        may_write = self._may_write
+        store = self._holds(may_write)
+        await self._mirror.wait_synced()
+        self._mirror.take_holds(await store.fetch_all())
+        remembered = FailureStore(
+            self._api, namespace=self._settings.namespace, may_write=may_write
+        )
+        conditions = LeaderAnnotations(self._api, self._cache, may_write=may_write)
+        actor = Executor(
+            self._api,
+            self._cache,
+            store=store,
+            troubles=remembered,
+            reporter=EventReporter(self._recorder("planner"), self._cache, conditions),
+            may_write=may_write,
+        )
+        written = await fetch_troubles(self._api, namespace=self._settings.namespace)
+        self._troubles.take_over(written)
+        actor.wake_refused()
+        pins = self._settings.placing and self._settings.extender_configured
+        planner = Planner(
+            self._cache,
+            actor,
+            pace=self._pace(),
+            troubles=self._troubles,
+            plans_ahead=pins,
+        )
+        guarded = frozenset(self._settings.guarded_resources)
+        with figures_reported(lambda: count_figures(self._cache, guarded=guarded)):
+            await planner.run()
+
+    def _pace(self) -> Pace:
+        settings = self._settings
+        return Pace(
+            clock=asyncio.get_running_loop().time,
+            hold_s=settings.hold_seconds,
+            move_every_s=settings.move_seconds,
+        )
+
+    def _recorder(self, controller: str) -> EventRecorder:
+        return EventRecorder(self._api, instance=self._identity, controller=controller)
+
+
+async def _retried(
+    call: Callable[[], Awaitable[T]], *, told: Callable[[str], None] = lambda why: None
+) -> T:
+    """Until the API server has answered; what it refuses is tried again as well, and logged.
+    `told`: hears why it goes on.
+    """
+    while True:
+        try:
+            return await call()
+        except (ApiError, InvalidObjectError) as e:
+            told(e.summary if isinstance(e, ApiError) else str(e))
+            log.warning("will retry", extra={"error": str(e)})
+            await asyncio.sleep(_RETRY_S)
+
+
+def _not_here() -> None:
+    raise NotLeaderError("the extender never writes holds")
+
+
+async def run_process(settings: Settings) -> None:
+    """Until SIGTERM. Raises SettingsError for credentials that cannot be used."""
+    stop = asked_to_stop()
+    health = Health(host=settings.bind_address, port=settings.health_port)
+    await health.server.start()
+    try:
+        kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
+        api = await unless(stop, connect(kubeconfig))
+        if api is None:
+            return
+        try:
+            await Process(settings, api, health=health).run(stop)
+        finally:
+            await api.close()
+    finally:
+        await health.server.stop()
