@@ -39,6 +39,15 @@ def a_volume_in(scene, value):
     }
 
 
+def a_bound_volume_in(scene, value):
+    """With its claim, which is bound: kube-scheduler has nothing else to refuse a pod for."""
+    scene.create(a_volume_in(scene, value), a_claim(scene))
+    scene.wait(
+        lambda: scene.one("persistentvolumeclaim", "data")["status"].get("phase") == "Bound",
+        "the claim is bound",
+    )
+
+
 MOUNTED = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
 
 

@@ -9,7 +9,7 @@ import json
 from contextlib import contextmanager
 
 from e2e.dead_nodes import dead
-from e2e.failing import MOUNTED, a_claim, a_volume_in, fail_a_worker
+from e2e.failing import MOUNTED, a_bound_volume_in, fail_a_worker
 from e2e.group_facts import by_subgroup, no_pods
 from e2e.mortals import BOTH, LEASES, states, whole
 from e2e.stack import LWS, MODEL
@@ -143,7 +143,7 @@ def test_while_a_pod_is_forced_off_a_dead_node(scene, kill_at, when):
 def test_while_it_is_noted_and_forgotten_that_a_domain_refused_a_group(scene, kill_at, when):
     scene.pool(2)
     kill_at(when, Kind.REMEMBER_TROUBLES, Kind.FORGET_TROUBLES)
-    scene.create(a_volume_in(scene, "n01"), a_claim(scene))
+    a_bound_volume_in(scene, "n01")
     scene.create(scene.lws(size=3, pod=MOUNTED))
     scene.wait(lambda: scene.places() == {("llm", "0"): {"n01"}}, "it is where its volume is")
     whole(scene, 3)

@@ -4,7 +4,7 @@ import json
 from contextlib import contextmanager
 
 import pytest
-from e2e.failing import MOUNTED, a_claim, a_volume_in, fail_a_worker, patch
+from e2e.failing import MOUNTED, a_bound_volume_in, a_claim, a_volume_in, fail_a_worker, patch
 from e2e.mortals import goes
 from e2e.stack import CHIPS, LWS, MODEL
 from e2e.verbs import ask
@@ -107,7 +107,7 @@ def _at_rest(scene):
 @pytest.mark.parametrize("leader", [None, MODEL], ids=["leader refused", "worker refused"])
 def test_a_group_that_kube_scheduler_refuses_in_a_domain_moves_to_another(scene, leader):
     scene.pool(2)
-    scene.create(a_volume_in(scene, "n01"), a_claim(scene))
+    a_bound_volume_in(scene, "n01")
     more = {"leader": leader} if leader else {}
     scene.create(scene.lws(size=3, pod=MOUNTED, **more))
     scene.wait(lambda: len(scene.bound()) == 3 and domain(scene) == "n01", "it is whole in n01")
