@@ -5,6 +5,7 @@ from dataclasses import replace
 from lws_placement.cluster.codec.hold_lease import decode_holds
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.hold_states import TRANSITIONS
+from lws_placement.errors import InvalidObjectError
 
 
 def holds_of(lease):
@@ -13,7 +14,7 @@ def holds_of(lease):
         return {}
     try:
         return {hold.group: replace(hold, resource_version="") for hold in decode_holds(lease)}
-    except ValueError:
+    except InvalidObjectError:
         return {}
 
 
