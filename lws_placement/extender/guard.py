@@ -119,8 +119,8 @@ class Guard:
         known = self._scores.get(shape.asked)
         if known is None or known.tables != tables:
             known = Scores(dict(shape.asked), tables)
+            self._scores.put(shape.asked, known)
         known.follow()
-        self._scores.put(shape.asked, known)
         return known.of
 
     def _outside(self, shape: Shape, node: str) -> int:

@@ -141,8 +141,9 @@ class Planner:
             self._promises.take_all_back()
 
     async def _pass(self) -> None:
+        batch = self._queue.begin_pass(self._turn)
         until = time.monotonic() + _SLICE_S
-        for group in self._queue.begin_pass(self._turn):
+        for group in batch:
             if not self._queue.take(group):
                 continue
             try:

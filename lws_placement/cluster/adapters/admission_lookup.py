@@ -6,6 +6,7 @@ pinning here needs an extender.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from lws_placement.cluster.adapters.owners import Owners
@@ -69,17 +70,16 @@ class AdmissionLookup:
         """`pin_for`, given the planner a moment to plan a group ahead that is still unheard of: its
         first pods come while the holds are written. Gating one costs a write more than its pin.
         """
-        pin = self.pin_for(pod, namespace=namespace)
         found = self._pinnable(pod, namespace)
-        if pin is not None or found is None:
-            return pin
-        try:
+        if found is None:
+            return None
+        member, group = found
+        pin = self._pin(pod, member, group)
+        with suppress(TimeoutError):
             async with asyncio.timeout(_PLAN_S):
-                while pin is None and self._is_unheard_of(*found):
-                    await self._changes.next_of(found[1])
-                    pin = self.pin_for(pod, namespace=namespace)
-        except TimeoutError:
-            pass
+                while pin is None and self._is_unheard_of(member, group):
+                    await self._changes.next_of(group)
+                    pin = self._pin(pod, member, group)
         return pin
 
     def _is_unheard_of(self, member: MemberInfo, group: GroupId) -> bool:
@@ -107,9 +107,9 @@ class AdmissionLookup:
         doubt.
         """
         found = self._pinnable(pod, namespace)
-        if found is None:
-            return None
-        member, group = found
+        return self._pin(pod, *found) if found is not None else None
+
+    def _pin(self, pod: Raw, member: MemberInfo, group: GroupId) -> Pin | None:
         reservation = self._cache.promise_of(group)
         if self._cache.successor_of(group) is not None:
             return None  # it is evicted from there for another group

@@ -54,7 +54,9 @@ class _Roles:
 
 
 class Asked:
-    """Bounded: of many sets, or revisions of one, those that had a new pod last are kept."""
+    """Bounded: of many sets, or revisions of one, those that had a new pod, or were asked about,
+    last are kept.
+    """
 
     def __init__(self) -> None:
         self._sets: LruCache[Set, LruCache[Revision, _Roles]] = LruCache(_SETS)
@@ -65,10 +67,8 @@ class Asked:
         if member is None or not member.of_lws:
             return
         name, revision = (group.namespace, group.lws), (group.lws_uid, member.revision)
-        revisions = self._sets.get(name) or LruCache(_REVISIONS)
-        self._sets.put(name, revisions)
-        roles = revisions.get(revision) or _Roles()
-        revisions.put(revision, roles)
+        revisions = self._sets.get_or_make(name, lambda: LruCache(_REVISIONS))
+        roles = revisions.get_or_make(revision, _Roles)
         which = roles.leader if member.rank == 0 else roles.worker
         which.add(group.group_key, member.rank, pod)
 
@@ -85,6 +85,8 @@ class Asked:
         if revision is None:
             self._sets.drop((namespace, lws))
             return
-        revisions = self._sets.get((namespace, lws)) or LruCache()
+        revisions = self._sets.get((namespace, lws))
+        if revisions is None:
+            return
         for known in [known for known in revisions if known[1] == revision]:
             revisions.drop(known)

@@ -1,6 +1,6 @@
 """A bounded map that forgets the entry that was not used for the longest time."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -19,6 +19,14 @@ class LruCache(Generic[K, V]):
             return None
         value = self._entries[key] = self._entries.pop(key)
         return value
+
+    def get_or_make(self, key: K, make: Callable[[], V]) -> V:
+        """The known value, else a new one, which is kept."""
+        known = self.get(key)
+        if known is None:
+            known = make()
+            self.put(key, known)
+        return known
 
     def put(self, key: K, value: V) -> None:
         self._entries.pop(key, None)

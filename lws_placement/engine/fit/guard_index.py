@@ -66,8 +66,7 @@ class GuardIndex:
     def closed_to(self, shape: Shape, group: GroupId) -> Set[NodeName]:
         """`group`: the pod itself. Not to be changed, and good until the next question."""
         self._follow()
-        closed = self._closed.get(shape) or _Closed()
-        self._closed.put(shape, closed)
+        closed = self._closed.get_or_make(shape, _Closed)
         for name in self._changes.since(closed.mark):
             left = self._left.get(name)
             if left is not None and left.closed_to(shape):

@@ -116,8 +116,7 @@ class CostIndex:
     def _shape(self, group: Group, outranks: int) -> _Shape:
         wanted = total(dict(m.demand.resources) for m in group.members)
         asked = tuple(sorted(wanted.items())), outranks
-        shape = self._shapes.get(asked) or _Shape()
-        self._shapes.put(asked, shape)
+        shape = self._shapes.get_or_make(asked, _Shape)
         changed = self.domains.changes.since(shape.mark)
         for value in changed:
             old = shape.of.pop(value, None)
