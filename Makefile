@@ -55,11 +55,11 @@ unit: venv ## Unit tests alone: a few minutes, no control plane
 e2e: control-plane ## End-to-end tests alone
 	$(BIN)/pytest --e2e tests/e2e $(WORKERS) $(ARGS)
 
-peers: control-plane ## End-to-end tests beside the real LeaderWorkerSet, JobSet and Kueue (built once, 9 minutes)
+peers: control-plane ## End-to-end tests beside the real LeaderWorkerSet, JobSet and Kueue (built once, 7 minutes)
 	@$(BIN)/python tests/peers/programs.py
 	$(BIN)/pytest --e2e --peers -m peers tests/e2e $(WORKERS) $(ARGS)
 
-control-plane: venv ## Build etcd, kube-apiserver and the rest into the cache, once; 9 minutes; KUBERNETES=1.35.4
+control-plane: venv ## Build etcd, kube-apiserver and the rest into the cache, once; 10 minutes; KUBERNETES=1.35.4
 	@$(BIN)/python -m lws_placement.localcluster.binaries
 
 node: venv ## Tests on a real kubeadm node with kubelet and containerd (root, Debian); ARGS=--keep leaves it running

@@ -294,7 +294,7 @@ class Process:
             self._api, namespace=self._settings.namespace, may_write=may_write
         )
         conditions = LeaderAnnotations(self._api, self._cache, may_write=may_write)
-        actor = Executor(
+        executor = Executor(
             self._api,
             self._cache,
             store=store,
@@ -304,11 +304,11 @@ class Process:
         )
         written = await fetch_troubles(self._api, namespace=self._settings.namespace)
         self._troubles.take_over(written)
-        actor.wake_refused()
+        executor.wake_refused()
         pins = self._settings.placing and self._settings.extender_configured
         planner = Planner(
             self._cache,
-            actor,
+            executor,
             pace=self._pace(),
             troubles=self._troubles,
             plans_ahead=pins,

@@ -18,7 +18,6 @@ FILE = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|yaml|md|txt|toml))`(?: `(\w+)`
 OURS = ("", "lws_placement", "tests", "manifests")
 OF_OTHERS = {
     "scheduler-config.yaml",
-    "/etc/kubernetes/manifests/kube-scheduler.yaml",
     "model.yaml",
     "nodes.yaml",
     "values.yaml",

@@ -15,4 +15,4 @@ class Nodes(Protocol):
         """Does any node carry this label? None: not known."""
 
     def is_planned(self, group: GroupId, node: str) -> bool:
-        """Does the group's promise keep this node for one of its members?"""
+        """Does the group's reservation keep this node for one of its members?"""

@@ -199,7 +199,7 @@ class Inquiry:
     def _settled(self, observed: GroupState) -> Answer:
         members = living_members(observed.pods)
         bound = sum(p.node is not None for p in members.values())
-        reservation = self._cache.promise_of(observed.id)
+        reservation = self._cache.reservation_of(observed.id)
         if reservation is None:
             return self._of(observed, Standing.CHANGING, "its pods come or go")
         note = f"has {reservation.where}, {bound} of {reservation.size} pods are bound there"
@@ -271,7 +271,7 @@ class Inquiry:
 
     def _waits(self, group: GroupId) -> bool:
         gated = any(p.gated for p in self._cache.group_pods(group))
-        return gated and self._cache.promise_of(group) is None
+        return gated and self._cache.reservation_of(group) is None
 
     def _by_index(self, group: GroupId) -> tuple[str, int, str]:
         name = self.name_of(group)

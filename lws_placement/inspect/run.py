@@ -318,7 +318,7 @@ class Simulation:
         return tuple(answers)
 
     def _any_waits(self, groups: Sequence[GroupId]) -> bool:
-        return any(self._cache.promise_of(group) is None for group in groups)
+        return any(self._cache.reservation_of(group) is None for group in groups)
 
     def _differs(self, admitted: Admitted, group: GroupId) -> bool:
         pods = self._cache.group_pods(group)
@@ -330,7 +330,7 @@ class Simulation:
         """Groups that would not fit any more where they are, once they are at the new templates."""
         info = admitted.info
         for group in groups:
-            reservation = self._cache.promise_of(group)
+            reservation = self._cache.reservation_of(group)
             if reservation is None or not self._differs(admitted, group):
                 continue
             observed = observe(self._cache, group, plan_id="simulated")

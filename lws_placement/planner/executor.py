@@ -3,7 +3,7 @@ to repeat.
 
 The write of a hold whose outcome is unknown (no answer) is settled before anything else is done for
 the group: the Lease is read until the API server tells what it holds, for pods must not be pinned
-on a promise that was never written, nor the domain given away on one that was.
+on a reservation that was never written, nor the domain given away on one that was.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ class Executor:
         match action:
             case WriteHold(hold):
                 await self._write(hold)
-                reservation = self._cache.promise_of(group)
+                reservation = self._cache.reservation_of(group)
                 if reservation is not None and all(h.resource_version for h in reservation.holds):
                     await self._report.placed(group, reservation)
                     if any(p.gated for p in self._cache.group_pods(group)):

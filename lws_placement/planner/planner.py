@@ -68,7 +68,7 @@ class Planner:
     def __init__(
         self,
         cache: ClusterCache,
-        actor: Executor,
+        executor: Executor,
         *,
         pace: Pace,
         troubles: FailureTracker,
@@ -76,22 +76,22 @@ class Planner:
         new_plan_id: Callable[[], str] = lambda: uuid4().hex[:12],
     ) -> None:
         self._cache = cache
-        self._actor = actor
+        self._executor = executor
         self._pace = pace
         self._troubles = troubles
         self._plans_ahead = plans_ahead
-        self._ahead = Preplanner(cache)
-        self._absent = VacantHolds(cache)
+        self._preplanner = Preplanner(cache)
+        self._vacant = VacantHolds(cache)
         self._new_plan_id = new_plan_id
         self._memo = Memo()
         self._tenants = ClusterTenants(cache)
         self._foreign = ForeignPods(cache, self._tenants, new_plan_id=new_plan_id)
         self._searches = VictimSearches()
         self._waiting = WaitingGroups()
-        self._promises = AssumedHolds(cache)
+        self._assumed_holds = AssumedHolds(cache)
         self._backfill = Backfill(cache.domains)
         self._queue = SchedulingQueue(
-            cache, self._memo, vacant=self._absent, refreshed=self._foreign.look_again
+            cache, self._memo, vacant=self._vacant, refreshed=self._foreign.look_again
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: NotLeaderError | None = None
@@ -107,7 +107,7 @@ class Planner:
 
     def lws_changed(self, namespace: str, name: str) -> None:
         if self._plans_ahead:
-            for group in self._ahead.follow(namespace, name):
+            for group in self._preplanner.follow(namespace, name):
                 self._queue.add(group)
 
     def capacity_changed(self) -> None:
@@ -138,7 +138,7 @@ class Planner:
             for task in self._tasks:
                 task.cancel()
             self._queue.stop()
-            self._promises.take_all_back()
+            self._assumed_holds.take_all_back()
 
     async def _pass(self) -> None:
         batch = self._queue.begin_pass(self._turn)
@@ -161,7 +161,7 @@ class Planner:
 
     def _turn(self, group: GroupId) -> Turn:
         pods = self._cache.group_pods(group)
-        leader = None if pods else self._ahead.leader_of(group)
+        leader = None if pods else self._preplanner.leader_of(group)
         return turn_of_pods(group, pods if leader is None else [leader])
 
     def _decide(self, group: GroupId) -> None:
@@ -177,14 +177,14 @@ class Planner:
             memo=self._memo,
             tenants=self._tenants,
         )
-        observed = self._absent.with_who_waits(observed)
+        observed = self._vacant.with_who_waits(observed)
         observed = self._searches.look(replace(observed, troubles=self._troubles.look(observed)))
         forgets_after_s = self._troubles.forgets_after_s(group)
         if forgets_after_s is not None:
             self._queue.add_after(group, forgets_after_s)
-        leader = self._ahead.leader_of(group)
+        leader = self._preplanner.leader_of(group)
         if leader is not None:
-            self._plan_ahead(group, self._ahead.with_leader(observed, leader))
+            self._plan_ahead(group, self._preplanner.with_leader(observed, leader))
             return
         with metrics.PLAN_SECONDS.time():
             decided = self._searches.decided(observed, decide(observed, self._cache.domains))
@@ -193,8 +193,8 @@ class Planner:
         for later in decided:
             if isinstance(later, LookAgain):
                 self._queue.add_after(group, later.after_s)
-        if self._absent.decided(group, decided):
-            for absent in self._absent:
+        if self._vacant.decided(group, decided):
+            for absent in self._vacant:
                 self._queue.add(absent)
         self._waiting.decided(observed, actions)
         if self._backfill.decided(group, actions):
@@ -224,7 +224,7 @@ class Planner:
             self._begin(group, actions)
 
     def _begin(self, group: GroupId, actions: Sequence[Action]) -> None:
-        self._promises.make(group, actions)
+        self._assumed_holds.make(group, actions)
         self._queue.begin_flight(group)
         task = asyncio.create_task(self._act(group, actions))
         self._tasks.add(task)
@@ -253,7 +253,7 @@ class Planner:
         except Exception:
             self._faulted(group)
         finally:
-            self._promises.take_back(group)
+            self._assumed_holds.take_back(group)
             self._queue.end_flight(group)
             if self._failure is not None:
                 self._queue.wake()
@@ -268,9 +268,9 @@ class Planner:
         if unwritten is None:
             return
         try:
-            self._troubles.was_written(await self._actor.remember(unwritten))
+            self._troubles.was_written(await self._executor.remember(unwritten))
         except ConflictError:
-            self._troubles.found(await self._actor.recall(unwritten.group))
+            self._troubles.found(await self._executor.recall(unwritten.group))
             raise
         except ApiError as e:
             log.warning("troubles not written", extra={"group": str(group), "error": str(e)})
@@ -279,7 +279,7 @@ class Planner:
     async def _at_once(self, group: GroupId, pins: Iterable[Action]) -> None:
         """A pin is good without the others; the first failure is told when all are done."""
         done = await asyncio.gather(
-            *(self._actor.apply(group, pin) for pin in pins), return_exceptions=True
+            *(self._executor.apply(group, pin) for pin in pins), return_exceptions=True
         )
         for outcome in done:
             if isinstance(outcome, BaseException):
@@ -290,15 +290,15 @@ class Planner:
         begun: list[Action] = []
         for action in actions:
             if isinstance(action, TryEvictions | Evict):
-                refused = await self._actor.evict(group, action)
+                refused = await self._executor.evict(group, action)
                 if refused is not None:
                     self._spare(group, *refused)
                     return False
             elif isinstance(action, EndHold):
-                if not await self._actor.end_hold(action):
+                if not await self._executor.end_hold(action):
                     self._queue.add_after(group, _RETRY_S)
             else:
-                await self._actor.apply(group, action)
+                await self._executor.apply(group, action)
             begun.append(action)
             if is_move(begun):
                 self._pace.moved(group)

@@ -53,7 +53,7 @@ def test_a_fault_while_writing_stops_no_other_group_and_leaves_no_promise():
     async def story():
         cluster = FakeCluster()
         await cluster.start()
-        actor = cluster.brain.planner._actor
+        actor = cluster.brain.planner._executor
         apply = actor.apply
         failing = True
 

@@ -52,8 +52,8 @@ class AdmissionLookup:
         return found.labels.get(key) if found is not None else None
 
     def is_planned(self, group: GroupId, node: str) -> bool:
-        """Does the group's promise keep this node for one of its members?"""
-        reservation = self._cache.promise_of(group)
+        """Does the group's reservation keep this node for one of its members?"""
+        reservation = self._cache.reservation_of(group)
         return reservation is not None and node in reservation.nodes.values()
 
     async def owner_of(self, pod: Raw, namespace: str) -> Owner | None:
@@ -103,14 +103,14 @@ class AdmissionLookup:
         return member, GroupId(namespace, member.lws, member.lws_uid, member.group_key)
 
     def pin_for(self, pod: Raw, *, namespace: str) -> Pin | None:
-        """The node that the group's promise keeps for this member, if nothing at all is in
+        """The node that the group's reservation keeps for this member, if nothing at all is in
         doubt.
         """
         found = self._pinnable(pod, namespace)
         return self._pin(pod, *found) if found is not None else None
 
     def _pin(self, pod: Raw, member: MemberInfo, group: GroupId) -> Pin | None:
-        reservation = self._cache.promise_of(group)
+        reservation = self._cache.reservation_of(group)
         if self._cache.successor_of(group) is not None:
             return None  # it is evicted from there for another group
         if reservation is None or not all(h.resource_version for h in reservation.holds):

@@ -63,7 +63,7 @@ def _with_its_set(cache: ClusterCache, observed: GroupState) -> GroupState:
 
 def _left_by(cache: ClusterCache, other: GroupId, *, heir: GroupId) -> LeftPlace | None:
     """None: somebody else takes it over, or the group was on its way out of there before."""
-    reservation, pods = cache.promise_of(other), tuple(cache.group_pods(other))
+    reservation, pods = cache.reservation_of(other), tuple(cache.group_pods(other))
     holds = reservation.holds if reservation is not None else tuple(cache.holds_of(other))
     claims = [h for hold in holds for h in cache.holds_in(hold.domain) if h.succeeds(hold)]
     if any(hold.group != heir for hold in claims) or not (reservation or claims):

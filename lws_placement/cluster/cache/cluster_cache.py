@@ -359,8 +359,8 @@ class ClusterCache:
     def holds_of(self, group: GroupId) -> list[Hold]:
         return self._holds.of(group)
 
-    def promise_of(self, group: GroupId) -> Reservation | None:
-        """The one promise of the group that counts; None if there is any doubt."""
+    def reservation_of(self, group: GroupId) -> Reservation | None:
+        """The one reservation of the group that counts; None if there is any doubt."""
         found = reservations_of(self.holds_of(group))
         return found[0] if len(found) == 1 else None
 

@@ -58,8 +58,8 @@ class ComingHolds:
         return leaving.union(*(hold.evicts for hold in self._holds.values()))
 
     def for_which_goes(self, victim: GroupId) -> Iterator[Hold]:
-        """Those that are written, with all of their plan; a promise may still be taken back, and
-        the planner may have been killed between two of its Leases.
+        """Those that are written, with all of their plan; a reservation may still be taken back,
+        and the planner may have been killed between two of its Leases.
         """
         for _, hold in sorted(self._holds.items(), key=lambda item: item[0]):
             if victim in hold.evicts and self._is_written(hold):

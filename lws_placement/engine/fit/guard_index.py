@@ -1,7 +1,7 @@
 """Which nodes are closed to a foreign pod: those in held domains where its guarded resources would
 take room that members still need, and to a guest all of a domain that is not to be shared.
 
-A pod that others were evicted for has a promise of its own, which is not in its way.
+A pod that others were evicted for has a reservation of its own, which is not in its way.
 
 kube-scheduler may ask about every node of the cluster for every pod, and most pods ask for one of a
 few shapes. So what is left on nodes with holders is kept, and the closed nodes per shape; both

@@ -27,7 +27,7 @@ class FitIndexCache:
         """Of domains for groups of this shape, in step with them."""
         return self._in_step((group.topology_key, group.demands), group, domains)
 
-    def in_words(self, group: Group, domains: DomainSet) -> DomainFitIndex:
+    def of_ranks(self, group: Group, domains: DomainSet) -> DomainFitIndex:
         """The same, whose refusals name ranks of this group: a subgroup of another one with equal
         demands may have other ranks.
         """

@@ -3,7 +3,7 @@ person can act on.
 
 Modelled: NodeUnschedulable, TaintToleration, NodeAffinity with nodeSelector, NodePorts,
 NodeResourcesFit and node readiness. Volumes, DRA claims, other inter-pod terms and spread are not:
-kube-scheduler still checks them, and the planner's repair handles its refusal (design section 4).
+kube-scheduler still checks them, and the planner's repair handles its refusal.
 """
 
 from collections.abc import Mapping

@@ -1,12 +1,12 @@
-"""Holds: domains promised to groups (design: one Lease per topology key and domain).
+"""Holds: domains reserved for groups (one Lease per topology key and domain).
 
 A hold outlives every process, because it is an object in the API server; this module is only its
 value and the questions asked of it. `hold_states.py` has its life.
 
 A plan that takes several domains (subgroups) writes a hold on each, with the plan's id and how many
-there are; together they are a *promise*, which counts only while every one of them is there and
-ACTIVE. A group has at most one promise. So it is while they are COMING: nobody is evicted before
-all of them are written.
+there are; together they are a *reservation*, which counts only while every one of them is there and
+ACTIVE. A group has at most one reservation. So it is while they are COMING: nobody is evicted
+before all of them are written.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from lws_placement.engine.model.pods import Demand, Rank
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One group's promise on one domain."""
+    """One group's hold on one domain."""
 
     domain: DomainName
     group: GroupId
@@ -139,8 +139,8 @@ class Reservation:
 def reservations_of(
     holds: Iterable[Hold], state: HoldState = HoldState.ACTIVE
 ) -> tuple[Reservation, ...]:
-    """The promises of one group that count, or those that are COMING; holds of a plan that was not
-    written to its end, or is being taken back, are in none.
+    """The reservations of one group that count, or those that are COMING; holds of a plan that was
+    not written to its end, or is being taken back, are in none.
     """
     plans: dict[tuple[str, DomainName | None], list[Hold]] = {}
     for hold in holds:
@@ -148,8 +148,8 @@ def reservations_of(
             alone = hold.domain if hold.parts == 1 else None
             plans.setdefault((hold.plan, alone), []).append(hold)
     whole = (found for found in plans.values() if len(found) == found[0].parts)
-    promises = (Reservation(tuple(sorted(found, key=lambda h: h.domain))) for found in whole)
-    return tuple(sorted(promises, key=lambda p: p.holds[0].domain))
+    reservations = (Reservation(tuple(sorted(found, key=lambda h: h.domain))) for found in whole)
+    return tuple(sorted(reservations, key=lambda p: p.holds[0].domain))
 
 
 def place_of(group: GroupId) -> DomainName:

@@ -40,7 +40,7 @@ class NodeView:
     """Groups that wait for this node: those whose turn comes later stay out."""
 
     def seen_by(self, group: GroupId) -> "NodeView":
-        """The node for a plan of that group: its own promise is not in its way."""
+        """The node for a plan of that group: its own reservation is not in its way."""
         own = self.promised.get(group)
         if own is None:
             return self
@@ -72,7 +72,7 @@ class DomainView:
         return frozenset(c.group for c in self.holders | self.overlapping | self.occupants)
 
     def seen_by(self, group: GroupId) -> "DomainView":
-        """The domain for a plan of that group: its own promise is not in its way."""
+        """The domain for a plan of that group: its own reservation is not in its way."""
         if not any(group in node.promised for node in self.nodes):
             return self
         return replace(self, nodes=tuple(node.seen_by(group) for node in self.nodes))

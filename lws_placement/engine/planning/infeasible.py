@@ -43,7 +43,7 @@ def _refused(
     group: Group, key: str, members: Sequence[Member], *, views: ClusterSnapshot, memo: PlanMemo
 ) -> NoFit:
     part = part_of(group, key, members)
-    return refuse(part, memo.rooms.in_words(part, views.domains(key)))
+    return refuse(part, memo.rooms.of_ranks(part, views.domains(key)))
 
 
 def _hardest(

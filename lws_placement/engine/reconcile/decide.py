@@ -1,11 +1,12 @@
-"""What to do for one group now: observed state in, actions out (design sections 2 and 5).
+"""What to do for one group now: observed state in, actions out.
 
 The cases, in the order they are asked:
 
 1. The group has no living pod, or has a key of its own and no leader any more: its holds are kept
    or end (`vacant_holds.py`), once a quorum list shows that no pod is left.
-2. It has a promise for its revision and size: gated members are pinned to their reserved nodes; an
-   unbound member that no longer fits there makes the group be *assigned again* within its domains.
+2. It has a reservation for its revision and size: gated members are pinned to their reserved nodes;
+   an unbound member that no longer fits there makes the group be *assigned again* within its
+   domains.
 3. It has one for another revision, size or shape, or one that was not written to the end: assigned
    again, own domains first.
 4. No ACTIVE hold, but bound members: a move that is still under way is finished, else the group is
@@ -98,16 +99,16 @@ def _place(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     ]
     if not observed.active:
         return [*vacated, *_without_hold(observed, current, views)]
-    promises = reservations_of(observed.active)
-    if not promises:
+    reservations = reservations_of(observed.active)
+    if not reservations:
         why = "its plan was not written to the end"
         known = _begun(observed, current)
         vacated += [EndHold(h, returning=False) for h in observed.coming if h not in known]
         return [*vacated, *_assign_again(observed, current, known, views=views, why=why)]
     vacated += [EndHold(h, returning=False) for h in observed.coming]
-    reservation, *more = promises
+    reservation, *more = reservations
     if more:
-        reservation = min(promises, key=lambda p: _preference(p, current, views))
+        reservation = min(reservations, key=lambda p: _preference(p, current, views))
     others = [h for h in observed.active if h not in reservation.holds]
     left = [LeaveHold(h, f"the group has {reservation.where} already") for h in others]
     return [*vacated, *left, *_with_reservation(observed, current, reservation, views)]
@@ -116,7 +117,7 @@ def _place(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
 def _preference(
     reservation: Reservation, current: MembersState, views: ClusterSnapshot
 ) -> tuple[int, int, bool, DomainName]:
-    """Least first: of two promises the one where the group is, or is on its way to, stays."""
+    """Least first: of two reservations the one where the group is, or is on its way to, stays."""
     there = names_in(reservation.holds, views)
     bound = sum(p.node in there for p in current.members.values())
     pinned = sum(p.node is None and p.pinned in there for p in current.members.values())
@@ -144,7 +145,7 @@ def _anyone_in(observed: GroupState, hold: Hold, views: ClusterSnapshot) -> bool
     )
 
 
-# -- with a promise ------------------------------------------------------------------------------
+# -- with a reservation --------------------------------------------------------------------------
 
 
 def _with_reservation(
@@ -179,7 +180,7 @@ def _with_reservation(
 def _settle(
     current: MembersState, reservation: Reservation, views: ClusterSnapshot
 ) -> list[Action]:
-    """Bring each unbound member to the node that the promise assigns to it.
+    """Bring each unbound member to the node that the reservation assigns to it.
 
     Not while old pods of the group are Terminating elsewhere: a group is never in two domains, and
     kube-scheduler would refuse the leader for its affinity to them and not look again for minutes.

@@ -19,8 +19,8 @@ from lws_placement.engine.reconcile.memo import Memo
 
 @dataclass(frozen=True, slots=True)
 class LeftPlace:
-    """What a keyed group of the same set held that is over: `holds` of one promise, and its `pods`
-    that are still there.
+    """What a keyed group of the same set held that is over: `holds` of one reservation, and its
+    `pods` that are still there.
     """
 
     group: GroupId
@@ -80,7 +80,7 @@ class GroupState:
 
     @property
     def active(self) -> tuple[Hold, ...]:
-        """All of one promise, unless a planner stopped half-way or a deposed one wrote late."""
+        """All of one reservation, unless a planner stopped half-way or a deposed one wrote late."""
         return tuple(h for h in self.holds if h.state is HoldState.ACTIVE)
 
     @property

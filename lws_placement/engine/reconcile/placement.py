@@ -2,7 +2,7 @@
 
 One domain for all members is `single_domain.py`'s fast path; everything else is `multi_domain.py`.
 What a plan takes becomes one hold per domain, and one more for members that may be anywhere; their
-ids and their number make them one promise (`reservation.py`).
+ids and their number make them one reservation (`reservation.py`).
 """
 
 from bisect import bisect_left
@@ -168,7 +168,7 @@ def own_place(
 def is_outside(
     reservation: Reservation, request: PlacementRequest, rank: Rank, labels: Mapping[str, str]
 ) -> bool:
-    """Is a node with these labels in none of the domains that the promise has for the member?"""
+    """Is a node with these labels in none of the domains that the member has by the reservation?"""
     place = own_place(request, rank, labels)
     if place is None:
         return True
@@ -188,7 +188,7 @@ def names_in(holds: Iterable[Hold], views: ClusterSnapshot) -> set[NodeName]:
 
 def is_away(reservation: Reservation, rank: Rank, node: NodeName, views: ClusterSnapshot) -> bool:
     """Does a pod of that rank on that node keep the group, or its subgroup, in another domain than
-    the promise gives it?
+    the reservation gives it?
     """
     own = [h for h in reservation.holds if rank in h.nodes]
     return node not in names_in(own or reservation.holds[: len(reservation.holds) == 1], views)

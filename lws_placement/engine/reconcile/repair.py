@@ -1,5 +1,5 @@
 """What keeps a placed group from being or staying whole besides the fit of its hold, and what to do
-about it (design section 5). The rules that depend on time say when to look again.
+about it. The rules that depend on time say when to look again.
 
 Dead nodes: a pod that stays Terminating on a node that is not ready keeps its group from coming
 back, since nobody knows whether it still runs. That it does not is for a person to say, with the
@@ -69,13 +69,13 @@ def leave_for_a_better(observed: GroupState, views: ClusterSnapshot) -> list[Act
     """Between two incarnations, and if there is somewhere to go: a domain whose nodes failed too
     often. For groups of one domain; subgroups stay where they are.
     """
-    promises = reservations_of(observed.active)
+    reservations = reservations_of(observed.active)
     members = living_members(observed.pods)
     leader = members.get(0)
     between = leader is None or all(p.node is None for p in members.values())
-    if len(promises) != 1 or len(promises[0].holds) != 1 or not between:
+    if len(reservations) != 1 or len(reservations[0].holds) != 1 or not between:
         return []
-    (hold,) = promises[0].holds
+    (hold,) = reservations[0].holds
     if hold.domain not in observed.troubles.last_choice or not _has_better(
         observed, hold.domain, views
     ):
@@ -155,11 +155,11 @@ def _outside(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     """A running group is not stopped for a label, as nothing that runs is for its affinity; it says
     so.
     """
-    promises = reservations_of(observed.active)
+    reservations = reservations_of(observed.active)
     members = living_members(observed.pods)
-    if len(promises) != 1 or not members:
+    if len(reservations) != 1 or not members:
         return []
-    (reservation,) = promises
+    (reservation,) = reservations
     current = MembersState.of(observed, members)
     if not has_shape(reservation.holds, current.request, current.info.size):
         return []  # it is planned anew

@@ -1,9 +1,9 @@
-"""Does a promise still serve its group? Asked each time the group is looked at.
+"""Does a reservation still serve its group? Asked each time the group is looked at.
 
-Of members that are bound only that they are where the promise has them; of those that are not, that
-they would fit there now, in what is reserved for them. A group that is whole is left alone when one
-of its nodes is relabelled; one that is still to be completed is not completed over a node of
-another domain.
+Of members that are bound only that they are where the reservation has them; of those that are not,
+that they would fit there now, in what is reserved for them. A group that is whole is left alone
+when one of its nodes is relabelled; one that is still to be completed is not completed over a node
+of another domain.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from lws_placement.engine.reconcile.placement import is_outside
 
 
 def why_not_kept(current: MembersState, reservation: Reservation, views: ClusterSnapshot) -> str:
-    """Why the promise's assignment no longer serves the group; empty if it does."""
+    """Why the reservation's assignment no longer serves the group; empty if it does."""
     nodes = reservation.nodes
     outside = _why_outside(current, reservation, views)
     if outside:
