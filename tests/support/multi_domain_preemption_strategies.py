@@ -1,10 +1,11 @@
 """Random groups of several domains that preempt, and clusters full of others."""
 
 from hypothesis import strategies as st
+from support.multi_domain_strategies import members_for
 from support.tenants import ME, Town, a_budget, a_demand, a_group_id
 
 from lws_placement.cluster.cache.topology_index import TopologyIndex
-from lws_placement.engine.model.groups import Group, Member, Occupant
+from lws_placement.engine.model.groups import Group, Occupant
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import PlacementRequest, Scope
@@ -39,11 +40,7 @@ asks = st.one_of(
 @st.composite
 def groups(draw):
     ask = draw(asks)
-    size = draw(st.integers(1, 4))
-    if ask.subgroup_topology:
-        size = draw(st.sampled_from([3, 5] if ask.leader_excluded else [2, 3, 4]))
-    leader, worker = (a_demand(gpu=draw(st.integers(1, 3))) for _ in range(2))
-    members = tuple(Member(rank, worker if rank else leader) for rank in range(size))
+    members = members_for(draw, ask, st.builds(a_demand, gpu=st.integers(1, 3)))
     return Group(
         ME,
         ask.topology,
@@ -51,7 +48,7 @@ def groups(draw):
         priority=OUTRANKS,
         outranks=OUTRANKS,
         scope=ask.claims,
-        layout=ask.layout(size),
+        layout=ask.layout(len(members)),
     )
 
 

@@ -73,13 +73,18 @@ def worlds(draw):
     return index
 
 
-@st.composite
-def groups(draw):
-    ask = draw(asks)
+def members_for(draw, ask, demands):
+    """As many as the request can have, the workers alike."""
     size = draw(st.integers(1, 4))
     if ask.subgroup_topology:
         size = draw(st.sampled_from([3, 5] if ask.leader_excluded else [2, 3, 4]))
     leader, worker = draw(demands), draw(demands)
-    members = tuple(Member(rank, worker if rank else leader) for rank in range(size))
-    layout = ask.layout(size)
+    return tuple(Member(rank, worker if rank else leader) for rank in range(size))
+
+
+@st.composite
+def groups(draw):
+    ask = draw(asks)
+    members = members_for(draw, ask, demands)
+    layout = ask.layout(len(members))
     return Group(ME, ask.topology, members, scope=ask.claims, layout=layout)
