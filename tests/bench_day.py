@@ -30,6 +30,7 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.fit.fragmentation import DomainState, state_of, steering
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.nodes import Node
+from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import DomainSet
@@ -199,7 +200,7 @@ class Day:
         name = f"{next(self._numbers):08}"
         group = Group(
             GroupId("ns", "lws", "uid", name),
-            KEY,
+            TopologyRequest(KEY),
             tuple(Member(rank, WHOLE_NODE) for rank in range(arrival.size)),
             priority=arrival.priority,
             since_s=arrival.at_h * 3600,

@@ -14,7 +14,6 @@ from lws_placement.engine.fit.node_filters import amount_in_words
 from lws_placement.engine.fit.refusals import classes_of
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Demand, Pod, Rank
 from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
 from lws_placement.engine.preemption.search import NoPreemption, Preemption, WhyNoPreemption
@@ -46,7 +45,7 @@ def waiting_note(
 
 
 def _wanted(verdict: NoFit) -> str:
-    if verdict.topology_key == EVERYWHERE:
+    if not verdict.topology_key:
         return "room"
     if verdict.wanted > 1:
         return f"{verdict.wanted} domains of {verdict.topology_key}, one for each subgroup,"
@@ -106,7 +105,7 @@ def summarise(verdict: NoFit) -> str:
         counts[words] += number
         nearest[words] = min(nearness(reason), nearest.get(words, nearness(reason)))
     ordered = sorted(counts, key=lambda words: (nearest[words], -counts[words], words))
-    if verdict.topology_key == EVERYWHERE:
+    if not verdict.topology_key:
         return "; ".join(words[1].removeprefix("have ") for words in ordered)
     parts = [_counted(counts[words], words) for words in ordered[:_CLASSES]]
     more = sum(counts[words] for words in ordered[_CLASSES:])

@@ -26,7 +26,7 @@ from lws_placement.engine.model.exclusivity import Claim, opponents
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
+from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, place_of
 from lws_placement.engine.reconcile.placement import own_place
@@ -108,7 +108,7 @@ class Members:
         if domain is None:
             keys = " or ".join(pod.member.request.keys)
             return f"node {node} has no label {keys}"
-        if domain.key == EVERYWHERE:
+        if domain.anywhere:
             domain = place_of(group)
         holds = await self._world.fetch_holds(domain)
         return why_not_bound(pod, group, holds=holds, domain=domain, node=node)

@@ -9,7 +9,6 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.messages import nearness
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import EVERYWHERE, TopologyRequest
 from lws_placement.engine.model.verdicts import NoFit, Reason
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible, way_into
 from lws_placement.engine.preemption.multi_domain_blockers import way_for
@@ -47,8 +46,8 @@ class Misses:
         self._composed: dict[Hashable, Told] = {}
 
     def of(self, group: Group | None, verdict: NoFit) -> Told:
-        if group is not None and group.layout is not None:
-            return self._of_composed(group, group.layout, verdict)
+        if group is not None and not group.request.in_one_domain:
+            return self._of_composed(group, verdict)
         if self._last is None or self._last[0] is not verdict:  # groups of one shape share it
             key = verdict.topology_key
             nearest = self._nearest(verdict)
@@ -56,21 +55,21 @@ class Misses:
             self._last = (verdict, Told(misses))
         return self._last[1]
 
-    def _of_composed(self, group: Group, layout: TopologyRequest, verdict: NoFit) -> Told:
+    def _of_composed(self, group: Group, verdict: NoFit) -> Told:
         asked = question_of(group, self._views)
         if asked not in self._composed:
-            self._composed[asked] = self._tell(group, layout, verdict)
+            self._composed[asked] = self._tell(group, verdict)
         return self._composed[asked]
 
-    def _tell(self, group: Group, layout: TopologyRequest, verdict: NoFit) -> Told:
+    def _tell(self, group: Group, verdict: NoFit) -> Told:
         nearest = self._nearest(verdict)
         if not nearest:
             return Told(())
-        if layout.outer != EVERYWHERE:
-            inside = ((v, r, DomainName(layout.outer, v)) for v, r in nearest)
+        if group.request.outer:
+            inside = ((v, r, DomainName(group.request.outer, v)) for v, r in nearest)
             return Told(tuple(Miss(v, r, self._around(group, domain)) for v, r, domain in inside))
         way = way_for(group, self._views, self._tenants)
-        if layout.inner == EVERYWHERE:
+        if not group.request.inner:
             return Told(tuple(Miss(v, r, way) for v, r in nearest))
         return Told(tuple(Miss(v, r, None) for v, r in nearest), way)
 

@@ -8,7 +8,6 @@ from lws_placement.engine.fit.fragmentation import DomainState, state_of
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import DomainView, NodeView
 from lws_placement.inspect.inquiry import Answer, Inquiry
@@ -72,7 +71,7 @@ def overview(
         views = sorted(cache.domains.domains(key), key=lambda view: view.name)
         lines = (_line(view, guarded, holders.of(cache.holds_in(view.name))) for view in views)
         keys.append(KeyOverview(key, tuple(lines)))
-    loose = [hold for hold in cache.holds() if hold.domain.key == EVERYWHERE]
+    loose = [hold for hold in cache.holds() if hold.domain.anywhere]
     return Overview(
         keys=tuple(keys),
         anywhere=holders.of(loose),

@@ -346,8 +346,8 @@ class Simulation:
                 info.templates, group, admitted.revision, pods=observed.pods
             )
             members = tuple(Member(rank, templates.demand(rank)) for rank in range(templates.size))
-            layout, scope = info.request.layout(info.templates.size), info.request.claims
-            wanted = Group(group, info.request.topology, members, layout=layout, scope=scope)
+            asked = info.request.of_size(templates.size)
+            wanted = Group(group, asked, members, scope=info.request.claims)
             why = plan_again_in(reservation.holds, wanted, gone, self._cache.domains)
             if isinstance(why, Reason):
                 yield (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from lws_placement.engine.messages import domain_in_words, preemption_note
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.placement_request import EVERYWHERE, PlacementRequest, Scope
+from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.reservation import Hold, Reservation
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible
 from lws_placement.engine.preemption.search import WhyNoPreemption
@@ -172,7 +172,7 @@ def _places(reservation: Reservation) -> str:
 
 
 def _value(hold: Hold) -> str:
-    return "anywhere" if hold.domain.key == EVERYWHERE else hold.domain.value
+    return "anywhere" if hold.domain.anywhere else hold.domain.value
 
 
 def _queue(answer: Answer, inquiry: Inquiry) -> Iterator[str]:

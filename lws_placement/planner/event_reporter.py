@@ -18,7 +18,6 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.messages import gist, victims_in_words, waiting_note
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, Reservation
 from lws_placement.engine.preemption.victims import Victim
@@ -73,8 +72,7 @@ class EventReporter:
     async def evicted(self, pod: Pod, by: Hold) -> None:
         """Said of a member's group once; of a foreign pod itself."""
         who = "pod" if is_for_pod(by) else "group"
-        anywhere = by.domain.key == EVERYWHERE
-        how = "to make room" if anywhere else f"from {by.domain}"
+        how = "to make room" if by.domain.anywhere else f"from {by.domain}"
         note = f"evicted {how} for {who} {by.owner}, which outranks it"
         said = {"reason": "Preempted", "note": note, "action": "Preempt", "type": "Warning"}
         group = self._cache.group_of(pod)

@@ -22,7 +22,6 @@ from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, Reservation
 from lws_placement.engine.reconcile.actions import (
@@ -196,7 +195,7 @@ class Executor:
             labelSelector=selector_of(hold.group),
         )
         there = set(hold.nodes.values())
-        if hold.domain.key != EVERYWHERE:
+        if not hold.domain.anywhere:
             there |= self._cache.domains.nodes_of(hold.domain)
         pods = [decode_pod(raw) for raw in items]
         holds = self._cache.holds_of(hold.group)

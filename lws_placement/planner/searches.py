@@ -48,7 +48,7 @@ class VictimSearches:
 
 
 def _is_long(wait: Wait) -> bool:
-    return wait.group is not None and wait.group.layout is not None
+    return wait.group is not None and not wait.group.request.in_one_domain
 
 
 def _now() -> float:

@@ -17,7 +17,7 @@ from statistics import fmean
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.model.groups import Group, Member
-from lws_placement.engine.model.placement_request import placement_request_of
+from lws_placement.engine.model.placement_request import TopologyRequest, placement_request_of
 from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.planning.single_domain import plan_group
 from lws_placement.engine.preemption.search import PreemptionMemo, preempt
@@ -129,12 +129,12 @@ async def _room_for_one(nodes, who="groups", asks=ASKS):
             cpu.append(time.thread_time() - spent)
             wall.append(at - started)
         domains = cache.domains.domains(KEY)
-        group = replace(_asked(WAITING), layout=placement_request_of(asks).layout(PER_DOMAIN))
+        group = replace(_asked(WAITING), request=placement_request_of(asks).of_size(PER_DOMAIN))
         afresh = time.thread_time()
-        if group.layout is not None:
-            place_composed(group, cache.domains)
-        else:
+        if group.request.in_one_domain:
             plan_group(group, list(domains))
+        else:
+            place_composed(group, cache.domains)
         afresh = (time.thread_time() - afresh) * WAITING
     where = f"{nodes} nodes, {WAITING} {who} waiting"
     return [
@@ -225,4 +225,4 @@ async def _idle():
 
 def _asked(number):
     members = tuple(Member(rank, WHOLE_NODE) for rank in range(PER_DOMAIN))
-    return Group(group_of(number), KEY, members, revision="r1")
+    return Group(group_of(number), TopologyRequest(KEY), members, revision="r1")

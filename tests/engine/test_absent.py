@@ -57,12 +57,11 @@ def a_seen(**fields: object) -> GroupState:
     return replace(seen, **fields)  # type: ignore[arg-type]
 
 
-def who_waits(key: str = SLICE, *, size: int = 2, layout: TopologyRequest | None = None) -> Group:
+def who_waits(key: str = SLICE, *, size: int = 2) -> Group:
     members = tuple(Member(rank, CHIPS) for rank in range(size))
-    return Group(OTHER, key, members, layout=layout)
+    return Group(OTHER, TopologyRequest(key), members)
 
 
-ANYWHERE = TopologyRequest()
 KEPT, ENDS_IN_TIME, ENDS = KeepHold(HOLD), EndHold(HOLD, True), EndHold(HOLD, False)
 
 
@@ -75,7 +74,7 @@ KEPT, ENDS_IN_TIME, ENDS = KeepHold(HOLD), EndHold(HOLD, True), EndHold(HOLD, Fa
         pytest.param(who_waits(RACK, size=4), ENDS_IN_TIME, id="who wants all it is part of"),
         pytest.param(who_waits(RACK, size=5), KEPT, id="who does not fit in all it is part of"),
         pytest.param(who_waits("example.com/zone"), KEPT, id="who wants a domain of no node here"),
-        pytest.param(who_waits("", layout=ANYWHERE), ENDS_IN_TIME, id="who may be anywhere"),
+        pytest.param(who_waits(""), ENDS_IN_TIME, id="who may be anywhere"),
     ],
 )
 def test_a_domain_is_kept_for_an_absent_group_unless_who_waits_could_use_it(

@@ -17,9 +17,11 @@ EXCLUDED = {f"{LWS}/subgroup-policy-type": "LeaderExcluded"}
 
 
 @pytest.mark.parametrize(
-    ("notes", "size", "layout"),
+    ("notes", "size", "wanted"),
     [
-        pytest.param(EXCLUSIVE, 4, None, id="one domain for all is the plain case"),
+        pytest.param(
+            EXCLUSIVE, 4, TopologyRequest("rack"), id="one domain for all is the plain case"
+        ),
         pytest.param(
             SUBGROUPS,
             4,
@@ -53,10 +55,11 @@ EXCLUDED = {f"{LWS}/subgroup-policy-type": "LeaderExcluded"}
         ),
     ],
 )
-def test_the_layout_of_a_group_follows_from_its_annotations(notes, size, layout):
+def test_the_layout_of_a_group_follows_from_its_annotations(notes, size, wanted):
     ask = placement_request_of(notes)
     assert ask.places
-    assert ask.layout(size) == layout
+    assert ask.of_size(size) == wanted
+    assert wanted.in_one_domain is (wanted == TopologyRequest("rack"))
 
 
 def test_a_group_that_asks_for_nothing_or_is_not_managed_is_not_placed():

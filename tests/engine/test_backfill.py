@@ -35,7 +35,7 @@ def a_cluster():
 def a_group(name, *, key=SLICE, size=1, since_s=0.0, priority=0):
     members = tuple(Member(rank, CHIP) for rank in range(size))
     group = GroupId("ns", name, f"uid-{name}", "0")
-    return Group(group, key, members, since_s=since_s, priority=priority)
+    return Group(group, TopologyRequest(key), members, since_s=since_s, priority=priority)
 
 
 class World:
@@ -146,18 +146,16 @@ def test_a_gang_names_the_nodes_it_would_have():
     gang = a_group("gang", key="", size=6)
     gang = Group(
         gang.id,
-        "",
+        PlacementRequest(gang=True, required_topology=RACK).of_size(6),
         gang.members,
         scope=Scope.NOBODY,
-        layout=PlacementRequest(gang=True, required_topology=RACK).layout(6),
     )
     assert RoomToCome().of(gang, index) == frozenset(), "no rack has six nodes"
     small = Group(
         gang.id,
-        "",
+        TopologyRequest(required_topology=RACK),
         gang.members[:3],
         scope=Scope.NOBODY,
-        layout=TopologyRequest(required_topology=RACK),
     )
     other = GroupId("ns", "other", "u", "0")
     nodes = {0: "r0s0", 1: "r1s0", 2: "r2s0"}

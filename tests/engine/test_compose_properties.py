@@ -12,7 +12,6 @@ from lws_placement.engine.fit.assignment import take
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.multi_domain import plan_composed
 
@@ -25,14 +24,14 @@ def usable(group, index, key, value):
 
 
 def choices(group, index):
-    """Every assignment of nodes to members that breaks no rule of the layout."""
-    layout = group.layout
+    """Every assignment of nodes to members that breaks no rule of the request."""
+    request = group.request
     names = [v.node.name for v in index.node_views()]
     zones = [names]
-    if layout.required_topology:
-        values = {index.node(n).labels[layout.required_topology] for n in names}
+    if request.required_topology:
+        values = {index.node(n).labels[request.required_topology] for n in names}
         zones = [
-            [n for n in names if index.node(n).labels[layout.required_topology] == v]
+            [n for n in names if index.node(n).labels[request.required_topology] == v]
             for v in values
         ]
     for zone in zones:
@@ -41,21 +40,21 @@ def choices(group, index):
 
 
 def arounds(group, index, zone):
-    outer = group.layout.outer
-    if outer == EVERYWHERE:
+    outer = group.request.outer
+    if not outer:
         return [zone]
     values = sorted({index.node(n).labels[outer] for n in zone})
     return [[n for n in usable(group, index, outer, v) if n in zone] for v in values]
 
 
 def in_region(group, index, names):
-    layout = group.layout
-    values = sorted({index.node(n).labels[layout.inner] for n in names}) if layout.inner else []
-    loose_on = [n for n in names if layout.outer != EVERYWHERE or is_open(group, index, n)]
-    for chosen in permutations(values, len(layout.subgroups)):
+    request = group.request
+    values = sorted({index.node(n).labels[request.inner] for n in names}) if request.inner else []
+    loose_on = [n for n in names if request.outer or is_open(group, index, n)]
+    for chosen in permutations(values, len(request.subgroups)):
         where = {}
-        for ranks, value in zip(layout.subgroups, chosen, strict=True):
-            there = [n for n in usable(group, index, layout.inner, value) if n in names]
+        for ranks, value in zip(request.subgroups, chosen, strict=True):
+            there = [n for n in usable(group, index, request.inner, value) if n in names]
             where |= dict.fromkeys(ranks, there)
         options = [where.get(m.rank, loose_on) for m in group.members]
         yield from product(*options)
@@ -95,8 +94,8 @@ def test_a_plan_says_which_domains_it_takes_and_where_each_member_has_its_room(i
         return
     assert plan == plan_composed(group, index, instead={}), "same input, same answer"
     places = [(plan.domain, None), *plan.others]
-    inner = [d for d, _ in places if group.layout.inner and d.key == group.layout.inner]
-    assert len(inner) == len(set(inner)) == len(group.layout.subgroups)
+    inner = [d for d, _ in places if group.request.inner and d.key == group.request.inner]
+    assert len(inner) == len(set(inner)) == len(group.request.subgroups)
     for domain, ranks in plan.others:
         if domain.key:
             there = index.nodes_of(domain)

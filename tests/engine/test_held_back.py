@@ -20,6 +20,7 @@ from support.decisions import (
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
+from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.reconcile.actions import Blocked, DeletePod, EndHold, Hindrance, Pin
 from lws_placement.engine.reconcile.decide import decide
 
@@ -35,7 +36,7 @@ WAITS = Blocked(
 
 def who_waits() -> Group:
     other = GroupId("ns", "other", "other-uid", "key-9")
-    return Group(other, KEY, tuple(Member(rank, WHOLE_NODE) for rank in range(2)))
+    return Group(other, TopologyRequest(KEY), tuple(Member(rank, WHOLE_NODE) for rank in range(2)))
 
 
 @pytest.mark.parametrize("gates", [(QUOTA, keys.GATE), (keys.GATE, QUOTA)])

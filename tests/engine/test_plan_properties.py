@@ -12,6 +12,7 @@ from lws_placement.engine.messages import summarise
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node
+from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
@@ -54,7 +55,7 @@ def domains(draw):
 @st.composite
 def groups(draw):
     kinds = draw(st.lists(demands, min_size=1, max_size=4))
-    return Group(ME, KEY, tuple(Member(rank, d) for rank, d in enumerate(kinds)))
+    return Group(ME, TopologyRequest(KEY), tuple(Member(rank, d) for rank, d in enumerate(kinds)))
 
 
 def fits_by_brute_force(group, domain):

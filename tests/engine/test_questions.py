@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lws_placement.engine.model.exclusivity import claim_of
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.nodes import DomainName, Node
+from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import Placed
@@ -20,7 +21,9 @@ KEY = "example.com/slice"
 def a_group(number, *, tpu=1, priority=0, since_s=0.0):
     demand = Demand(resources=(("tpu", tpu),))
     key = GroupId("ns", "llm", "uid", f"g{number}")
-    return Group(key, KEY, (Member(0, demand),), priority=priority, since_s=since_s)
+    return Group(
+        key, TopologyRequest(KEY), (Member(0, demand),), priority=priority, since_s=since_s
+    )
 
 
 def a_domain(value, *, tpu, holder=None):

@@ -9,7 +9,7 @@ from lws_placement.engine.fit.refusals import Tally, classes_of
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.placement_request import Scope, TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
@@ -60,7 +60,9 @@ def test_the_summary_of_a_plan_is_that_of_its_reasons(steps):
 
 def a_group(number):
     demand = Demand(resources=(("tpu", 2),))
-    return Group(GroupId("ns", "llm", "uid", f"g{number}"), KEY, (Member(0, demand),))
+    return Group(
+        GroupId("ns", "llm", "uid", f"g{number}"), TopologyRequest(KEY), (Member(0, demand),)
+    )
 
 
 def a_domain(value, free, *, held):

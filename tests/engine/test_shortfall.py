@@ -4,6 +4,7 @@ import pytest
 
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.nodes import DomainName, Node
+from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import DomainView, NodeView
 from lws_placement.engine.model.verdicts import Shortfall, Why
@@ -24,9 +25,8 @@ def a_node(name, *, unschedulable=False, **free):
 
 
 def why_not(demands, *nodes):
-    group = Group(
-        GroupId("ns", "llm", "uid", "me"), KEY, tuple(Member(r, d) for r, d in enumerate(demands))
-    )
+    members = tuple(Member(r, d) for r, d in enumerate(demands))
+    group = Group(GroupId("ns", "llm", "uid", "me"), TopologyRequest(KEY), members)
     return plan_in_domain(group, DomainView(DomainName(KEY, "a"), nodes))
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.nodes import DomainName, Node, Taint
+from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand, Toleration
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import Placed, Why
@@ -28,7 +29,7 @@ def a_node(name, *, type="", taint="", **room):
 
 def plan(domains, *demands):
     members = tuple(Member(rank, demand) for rank, demand in enumerate(demands))
-    group = Group(GroupId("ns", "llm", "u", "0"), KEY, members)
+    group = Group(GroupId("ns", "llm", "u", "0"), TopologyRequest(KEY), members)
     views = [DomainView(DomainName(KEY, name), tuple(nodes)) for name, nodes in domains.items()]
     found = plan_group(group, views)
     assert found == plan_group(group, DomainSet(views), memo=PlanMemo())

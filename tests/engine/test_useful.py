@@ -54,8 +54,7 @@ def large_groups(draw):
     members = [Member(rank, worker if rank else leader) for rank in range(size)]
     if draw(st.integers(0, 4)) == 0:
         members[-1] = Member(size - 1, draw(demands))
-    layout = ask.layout(size)
-    return Group(ME, ask.topology, tuple(members), scope=ask.claims, layout=layout)
+    return Group(ME, ask.of_size(size), tuple(members), scope=ask.claims)
 
 
 def things_that_happen(draw, index):
@@ -119,7 +118,7 @@ def test_a_refusal_names_the_groups_own_member_though_another_group_asks_for_as_
             subgroup_topology=SLICE, subgroup_size=2, leader_excluded=leader_excluded
         )
         members = tuple(Member(rank, worker) for rank in range(size))
-        return Group(ME, "", members, scope=ask.claims, layout=ask.layout(size))
+        return Group(ME, ask.of_size(size), members, scope=ask.claims)
 
     memo = PlanMemo()
     for size, leader_excluded, rank in ((2, False, 0), (3, True, 1), (2, False, 0)):
@@ -132,10 +131,9 @@ def test_nodes_that_serve_nobody_are_left_out_and_of_many_that_do_a_few_are_look
     for i in range(100):
         index.put_node(Node(f"n{i:02}", {SLICE: f"s{i}"}, {"tpu": 1 if i % 2 else 0}))
     members = tuple(Member(rank, Demand((("tpu", 1),))) for rank in range(2))
-    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=PlacementRequest(gang=True).layout(2))
-    apart = Group(
-        ME, "", members, layout=PlacementRequest(subgroup_topology=SLICE, subgroup_size=1).layout(2)
-    )
+    gang = Group(ME, PlacementRequest(gang=True).of_size(2), members, scope=Scope.NOBODY)
+    ask = PlacementRequest(subgroup_topology=SLICE, subgroup_size=1)
+    apart = Group(ME, ask.of_size(2), members)
     for group in gang, apart:
         part = useful_part(group, index, FitIndexCache())
         names = {n.node.name for n in part.node_views()}
@@ -188,7 +186,7 @@ def test_a_refusal_is_not_asked_for_twice_in_one_state(monkeypatch):
     monkeypatch.setattr(placing, "place_composed", counting)
     index = TopologyIndex()
     members = (Member(0, Demand((("tpu", 1),))),)
-    gang = Group(ME, "", members, scope=Scope.NOBODY, layout=PlacementRequest(gang=True).layout(2))
+    gang = Group(ME, PlacementRequest(gang=True).of_size(2), members, scope=Scope.NOBODY)
     memo = PlanMemo()
     assert not is_room_for(gang, index, memo)
     assert not is_room_for(gang, index, memo)

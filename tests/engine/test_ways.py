@@ -7,6 +7,7 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node
+from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible, way_into
@@ -28,7 +29,9 @@ def an_index(nodes):
 
 
 def a_group(size, amount=4):
-    return Group(ME, KEY, tuple(Member(rank, tpus(amount)) for rank in range(size)))
+    return Group(
+        ME, TopologyRequest(KEY), tuple(Member(rank, tpus(amount)) for rank in range(size))
+    )
 
 
 def put(index, node, uid, amount, group=None):

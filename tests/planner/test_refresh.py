@@ -16,7 +16,7 @@ MANY = 120
 def a_group(number, *, ask, cpu=1):
     members = (Member(0, Demand((("cpu", cpu),))),)
     name = GroupId("ns", "llm", "uid", f"{number:03}")
-    return Group(name, ask.topology, members, scope=ask.claims, layout=ask.layout(1))
+    return Group(name, ask.of_size(1), members, scope=ask.claims)
 
 
 def told_while_room_keeps_changing(groups, *, seconds):

@@ -43,12 +43,11 @@ def groups(draw):
     members = members_for(draw, ask, st.builds(a_demand, gpu=st.integers(1, 3)))
     return Group(
         ME,
-        ask.topology,
+        ask.of_size(len(members)),
         members,
         priority=OUTRANKS,
         outranks=OUTRANKS,
         scope=ask.claims,
-        layout=ask.layout(len(members)),
     )
 
 

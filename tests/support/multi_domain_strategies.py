@@ -86,5 +86,4 @@ def members_for(draw, ask, demands):
 def groups(draw):
     ask = draw(asks)
     members = members_for(draw, ask, demands)
-    layout = ask.layout(len(members))
-    return Group(ME, ask.topology, members, scope=ask.claims, layout=layout)
+    return Group(ME, ask.of_size(len(members)), members, scope=ask.claims)

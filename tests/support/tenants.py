@@ -6,7 +6,7 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, Node, Operator, Requirement
-from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.model.placement_request import Scope, TopologyRequest
 from lws_placement.engine.model.pods import Demand, Pod, PodPhase
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
@@ -25,7 +25,7 @@ def a_demand(**amounts):
 
 def a_group(*demands, outranks=100):
     members = tuple(Member(rank, demand) for rank, demand in enumerate(demands))
-    return Group(ME, KEY, members, priority=outranks or 0, outranks=outranks)
+    return Group(ME, TopologyRequest(KEY), members, priority=outranks or 0, outranks=outranks)
 
 
 def a_budget(name, *, allowed=0, app="model", **fields):

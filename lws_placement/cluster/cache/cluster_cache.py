@@ -26,7 +26,6 @@ from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
 from lws_placement.engine.model.workload import LwsInfo, Templates
@@ -231,8 +230,8 @@ class ClusterCache:
         gated = (self._pods[uid].member for uid in self._affinity)
         found = {key for lws in self._lws.values() for key in lws.request.keys}
         found |= {key for member in gated if member is not None for key in member.request.keys}
-        found |= {domain.key for domain in self._holds.domains}
-        return sorted(found - {EVERYWHERE})
+        found |= {domain.key for domain in self._holds.domains if not domain.anywhere}
+        return sorted(found)
 
     def lws_of(self, group: GroupId) -> LwsInfo | None:
         """The living LeaderWorkerSet of the group: not one of the same name made later."""

@@ -16,7 +16,7 @@ from lws_placement.engine.model.exclusivity import Claim, unreadable
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
+from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.reservation import Hold, lease_name
@@ -90,7 +90,7 @@ class TopologyIndex:
             self._touch(name)
 
     def put_hold(self, hold: Hold) -> None:
-        if hold.domain.key == EVERYWHERE:
+        if hold.domain.anywhere:
             self.drop_hold(hold.domain, hold.group)
             for name in hold.nodes.values():
                 self._anywhere.setdefault(name, {})[hold.domain] = hold
@@ -109,11 +109,11 @@ class TopologyIndex:
         self._count_kind(hold, -1)
         if not holders:
             del self._holds[domain]
-            if domain.key != EVERYWHERE:
+            if not domain.anywhere:
                 self._held_keys[domain.key] -= 1
                 if not self._held_keys[domain.key]:
                     del self._held_keys[domain.key]
-        for name in set(hold.nodes.values()) if domain.key == EVERYWHERE else ():
+        for name in set(hold.nodes.values()) if domain.anywhere else ():
             self._anywhere[name].pop(domain, None)
             if not self._anywhere[name]:
                 del self._anywhere[name]
@@ -288,7 +288,7 @@ class TopologyIndex:
 
     def _touch_held(self, hold: Hold) -> None:
         domain = hold.domain
-        if domain.key == EVERYWHERE:
+        if domain.anywhere:
             names: Iterable[str] = set(hold.nodes.values())
         else:
             names = self._index(domain.key).get(domain.value, ())

@@ -73,7 +73,7 @@ class Group:
     """A group to be planned as a whole: every member, also those whose pods do not exist yet."""
 
     id: GroupId
-    topology_key: str
+    request: TopologyRequest
     members: tuple[Member, ...]
     """In order of rank."""
     revision: str = ""
@@ -87,9 +87,11 @@ class Group:
     excluded: Mapping[DomainName, str] = field(default_factory=dict)
     """Domains not to be taken now, with what kube-scheduler said when it refused them."""
     scope: Scope = Scope.CLUSTER
-    layout: TopologyRequest | None = None
-    """How its members are spread over several domains, or over none; None: one domain for all, of
-    `topology_key`."""
+
+    @property
+    def topology_key(self) -> str:
+        """Of the domain around all members; empty if it asks for none."""
+        return self.request.outer
 
     @property
     def size(self) -> int:

@@ -11,13 +11,23 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class DomainName:
-    """All nodes whose label `key` has the value `value`."""
+    """All nodes whose label `key` has the value `value`; with an empty key no domain, but what is
+    held in place of one by members that may be anywhere (`reservation.place_of`).
+    """
 
     key: str
     value: str
 
+    @property
+    def anywhere(self) -> bool:
+        return not self.key
+
     def __str__(self) -> str:
         return f"{self.key}={self.value}"
+
+
+ANYWHERE = DomainName("", "")
+"""In a plan, in place of a domain: room anywhere in the cluster."""
 
 
 class Operator(StrEnum):

@@ -25,9 +25,6 @@ from lws_placement.engine.base.keys import (
 from lws_placement.engine.base.label_keys import why_not_label_key
 from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
 
-EVERYWHERE = ""
-"""In place of a topology key: anywhere in the cluster, no domain is taken."""
-
 
 class Scope(StrEnum):
     """Among whom a group is alone in its domain (annotation `lws-placement.dev/scope`)."""
@@ -41,19 +38,25 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TopologyRequest:
-    """Where the members of a group go that asks for more than one domain for all.
+    """Where the members of a group go. An empty key: no such domain or region is asked for.
 
-    `outer`: key of the domain around all of them (EVERYWHERE: none). `inner`: key of the domains of
-    which each of `subgroups` has one of its own. ints in no subgroup may be on any node, within
-    `outer`. `required_topology`: key of a region that must hold them all, `preferred_topology`: of
-    one that should.
+    `outer`: key of the domain around all of them. `inner`: key of the domains of which each of
+    `subgroups` has one of its own. Ranks in no subgroup may be on any node, within `outer`.
+    `required_topology`: key of a region that must hold them all, `preferred_topology`: of one that
+    should.
     """
 
-    outer: str = EVERYWHERE
-    inner: str = EVERYWHERE
+    outer: str = ""
+    inner: str = ""
     subgroups: tuple[tuple[int, ...], ...] = ()
     required_topology: str = ""
     preferred_topology: str = ""
+
+    @property
+    def in_one_domain(self) -> bool:
+        """One domain of `outer` for all, and nothing else?"""
+        more = self.inner or self.required_topology or self.preferred_topology
+        return bool(self.outer) and not more
 
     @property
     def in_subgroups(self) -> frozenset[int]:
@@ -103,15 +106,11 @@ class PlacementRequest:
         """Topology keys of the domains that it takes."""
         return tuple(k for k in (self.topology, self.subgroup_topology) if k)
 
-    def layout(self, size: int) -> TopologyRequest | None:
-        """None: one domain of `topology` for all, and nothing else."""
-        if self.topology and not (
-            self.subgroup_topology or self.required_topology or self.preferred_topology
-        ):
-            return None
+    def of_size(self, size: int) -> TopologyRequest:
+        """What a group of `size` members asks for."""
         return TopologyRequest(
-            outer=self.topology or EVERYWHERE,
-            inner=self.subgroup_topology or EVERYWHERE,
+            outer=self.topology,
+            inner=self.subgroup_topology,
             subgroups=self._subgroups(size) if self.subgroup_topology else (),
             required_topology=self.required_topology,
             preferred_topology=self.preferred_topology,

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
+from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
+from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Demand, Rank
 
 
@@ -121,7 +121,7 @@ class Reservation:
     @property
     def where(self) -> str:
         """In words."""
-        held = [h.domain for h in self.holds if h.domain.key != EVERYWHERE]
+        held = [h.domain for h in self.holds if not h.domain.anywhere]
         return ", ".join(str(domain) for domain in held) or "room"
 
     @property
@@ -157,7 +157,7 @@ def place_of(group: GroupId) -> DomainName:
     own.
     """
     name = f"{group.namespace}/{group.lws}/{group.lws_uid}/{group.group_key}"
-    return DomainName(EVERYWHERE, name)
+    return DomainName(ANYWHERE.key, name)
 
 
 def lease_name(domain: DomainName) -> str:

@@ -80,6 +80,7 @@ class NoFit:
     """
 
     topology_key: str
+    """Empty: it asks for room, and for no domain."""
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     """Domain value -> reason; "" for members that may be anywhere."""
     wanted: int = 1

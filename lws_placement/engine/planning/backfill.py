@@ -19,7 +19,6 @@ from lws_placement.engine.base.quantities import plus
 from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
 from lws_placement.engine.model.verdicts import Placed
@@ -44,10 +43,9 @@ class RoomToCome:
 
         O(places that would serve it) to count who is where.
         """
-        layout = group.layout
-        if layout is None or layout.outer != EVERYWHERE:
+        if group.request.outer:
             return self._of_domain(group, views)
-        wide = replace(group, layout=replace(layout, preferred_topology=""))
+        wide = replace(group, request=replace(group.request, preferred_topology=""))
         whose = Whose(
             lambda domain: _may_come(group, domain),
             lambda node: not earlier_of(group, node.awaited),
@@ -60,13 +58,13 @@ class RoomToCome:
         """Of the domain with the fewest groups in it."""
         key = group.topology_key
         domains = views.domains(key)
-        index = self._rooms.of(replace(group, layout=None), domains)
+        index = self._rooms.of(group, domains)
         values = [*(value for _, value in index.best_first), *sorted(index.unproven)]
         would_do = [d for d in map(domains.get, values) if d is not None and _may_come(group, d)]
         would_do.sort(key=lambda d: (len(d.owners - {group.id}), d.name))
         for domain in islice(would_do, _MOST_TRIES):
             names = frozenset(n.node.name for n in domain.nodes)
-            if group.layout is None:
+            if group.request.in_one_domain:
                 return names
             if isinstance(place_composed(group, _emptied(views, names)), Placed):
                 return names
@@ -80,7 +78,7 @@ def _may_come(group: Group, domain: DomainView) -> bool:
 def _nodes_of(plan: Placed, views: ClusterSnapshot) -> frozenset[NodeName]:
     names = set(plan.nodes.values())
     for domain in (plan.domain, *(d for d, _ in plan.others)):
-        view = views.domain(domain) if domain.key else None
+        view = None if domain.anywhere else views.domain(domain)
         names |= {n.node.name for n in view.nodes} if view is not None else set()
     return frozenset(names)
 

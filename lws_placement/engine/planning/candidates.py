@@ -28,7 +28,7 @@ from lws_placement.engine.fit.domain_index import DomainFitIndex
 from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE, TopologyRequest
+from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainSet, DomainView, NodeView
 from lws_placement.engine.planning.single_domain import may_have, shut_for
 from lws_placement.engine.planning.subset import SubsetSnapshot
@@ -58,29 +58,28 @@ def useful_nodes(
     group: Group, views: ClusterSnapshot, rooms: FitIndexCache, *, whose: Whose, best: bool = True
 ) -> set[NodeName]:
     """`best`: is the very plan wanted that would be made on all nodes? Else any will do."""
-    layout = group.layout
-    assert layout is not None
-    looking = _Looking(group, layout, views, rooms=rooms, whose=whose)
-    if layout.outer != EVERYWHERE:
-        most = None if layout.subgroups else 1
-        return looking.in_domains(layout.outer, group.members, most)
+    request = group.request
+    looking = _Looking(group, views, rooms=rooms, whose=whose)
+    if request.outer:
+        most = None if request.subgroups else 1
+        return looking.in_domains(request.outer, group.members, most)
     found: set[NodeName] = set()
-    for members in subgroup_shapes(group, layout):
-        found |= looking.in_domains(layout.inner, members, len(layout.subgroups) + 1)
+    for members in subgroup_shapes(group):
+        found |= looking.in_domains(request.inner, members, len(request.subgroups) + 1)
     every = (
         best
-        and not layout.subgroups
-        and bool(layout.required_topology or layout.preferred_topology)
+        and not request.subgroups
+        and bool(request.required_topology or request.preferred_topology)
     )
     found |= looking.loose(None if every else 2 * group.size + 1)
     return found
 
 
-def subgroup_shapes(group: Group, layout: TopologyRequest) -> list[tuple[Member, ...]]:
+def subgroup_shapes(group: Group) -> list[tuple[Member, ...]]:
     """The members of one subgroup of each shape."""
     found: dict[object, tuple[Member, ...]] = {}
     of = {m.rank: m for m in group.members}
-    for ranks in layout.subgroups:
+    for ranks in group.request.subgroups:
         members = tuple(of[rank] for rank in ranks)
         found.setdefault(tuple(m.demand for m in members), members)
     return list(found.values())
@@ -88,25 +87,25 @@ def subgroup_shapes(group: Group, layout: TopologyRequest) -> list[tuple[Member,
 
 def part_of(group: Group, key: str, members: Sequence[Member]) -> Group:
     """These members as a group that asks for one domain of `key`."""
-    return replace(group, topology_key=key, members=tuple(members), layout=None)
+    return replace(group, request=TopologyRequest(key), members=tuple(members))
 
 
 class _Looking:
     def __init__(
         self,
         group: Group,
-        layout: TopologyRequest,
         views: ClusterSnapshot,
         *,
         rooms: FitIndexCache,
         whose: Whose,
     ) -> None:
         self._group = group
-        self._layout = layout
+        self._request = group.request
         self._views = views
         self._rooms = rooms
         self._whose = whose
-        self._levels = [key for key in (layout.required_topology, layout.preferred_topology) if key]
+        levels = (self._request.required_topology, self._request.preferred_topology)
+        self._levels = [key for key in levels if key]
 
     def in_domains(self, key: str, members: Sequence[Member], most: int | None) -> set[NodeName]:
         part = part_of(self._group, key, members)
@@ -119,16 +118,16 @@ class _Looking:
 
     def loose(self, most: int | None) -> set[NodeName]:
         """For members of no subgroup, with all of the domains that a subgroup could have there."""
-        inside = self._layout.in_subgroups
+        inside = self._request.in_subgroups
         members = [m for m in self._group.members if m.rank not in inside]
         if not members:
             return set()
         room = self._rooms.of_nodes(members, self._views)
         found = room.best(self._whose.is_open, most=most, place_of=self._place_of)
-        return found | self._around(found) if self._layout.subgroups else found
+        return found | self._around(found) if self._request.subgroups else found
 
     def _around(self, names: set[NodeName]) -> set[NodeName]:
-        key = self._layout.inner
+        key = self._request.inner
         nodes = (self._views.node_view(name) for name in names)
         values = {n.node.labels.get(key) for n in nodes if n is not None} - {None}
         domains = (self._views.domain(DomainName(key, value)) for value in values if value)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.engine.model.groups import Group, Member
-from lws_placement.engine.model.placement_request import EVERYWHERE, TopologyRequest
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import NoFit, Placed
@@ -20,23 +19,22 @@ from lws_placement.engine.planning.single_domain import PlanMemo, refuse
 
 def why_not_composed(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> NoFit | None:
     """For a group that owns nothing and fits nowhere. None: it cannot be told domain by domain."""
-    layout = group.layout
-    assert layout is not None
-    if layout.outer != EVERYWHERE:
-        if layout.subgroups or not _are_within(layout.outer, layout.required_topology, views):
+    request = group.request
+    if request.outer:
+        if request.subgroups or not _are_within(request.outer, request.required_topology, views):
             return None
-        return _refused(group, layout.outer, group.members, views=views, memo=memo)
-    if not layout.subgroups or layout.required_topology:
+        return _refused(group, request.outer, group.members, views=views, memo=memo)
+    if not request.subgroups or request.required_topology:
         return None
-    inside = layout.in_subgroups
+    inside = request.in_subgroups
     without_loose = replace(group, members=tuple(m for m in group.members if m.rank in inside))
     if len(inside) < group.size and isinstance(
         place_composed(without_loose, useful_part(without_loose, views, memo.rooms)), Placed
     ):
         return None
-    hardest = _hardest(group, layout, views=views, memo=memo)
-    found = _refused(group, layout.inner, hardest, views=views, memo=memo)
-    return replace(found, wanted=len(layout.subgroups))
+    hardest = _hardest(group, views=views, memo=memo)
+    found = _refused(group, request.inner, hardest, views=views, memo=memo)
+    return replace(found, wanted=len(request.subgroups))
 
 
 def _refused(
@@ -46,17 +44,15 @@ def _refused(
     return refuse(part, memo.rooms.of_ranks(part, views.domains(key)))
 
 
-def _hardest(
-    group: Group, layout: TopologyRequest, *, views: ClusterSnapshot, memo: PlanMemo
-) -> Sequence[Member]:
+def _hardest(group: Group, *, views: ClusterSnapshot, memo: PlanMemo) -> Sequence[Member]:
     """The members of the subgroup that fewest domains would take."""
-    shapes = subgroup_shapes(group, layout)
+    shapes = subgroup_shapes(group)
     if len(shapes) == 1:
         return shapes[0]
-    domains = views.domains(layout.inner)
+    domains = views.domains(group.request.inner)
 
     def takers(members: Sequence[Member]) -> tuple[int, Rank]:
-        part = part_of(group, layout.inner, members)
+        part = part_of(group, group.request.inner, members)
         return memo.free_domains(part, domains), members[0].rank
 
     return min(shapes, key=takers)

@@ -22,8 +22,8 @@ from lws_placement.engine.base.matching import maximum_matching
 from lws_placement.engine.fit.assignment import NoMatch, match, take
 from lws_placement.engine.fit.domain_index import Fit, fit_in, why_no_room
 from lws_placement.engine.model.groups import Group, Member
-from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE, TopologyRequest
+from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
+from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.reservation import place_of
 from lws_placement.engine.model.snapshot import DomainView, NodeView
@@ -61,30 +61,26 @@ def plan_composed(
     """Equal inputs give equal plans. `instead`: nodes as the group alone sees them (its own
     Terminating pods gone). `only`: no domains but these.
     """
-    layout = group.layout
-    assert layout is not None
-    composer = _Composer(group, layout, views, instead=instead, only=only)
-    return _plan(composer, layout)
+    composer = _Composer(group, views, instead=instead, only=only)
+    return _plan(composer, group.request)
 
 
 def place_composed(group: Group, views: Where) -> Placed | NoMatch:
     """The same plan, without the reasons of a refusal: these cost more than the plan."""
-    layout = group.layout
-    assert layout is not None
-    composer = _Composer(group, layout, views, instead={}, only=None, tells=False)
-    plan = _plan(composer, layout)
+    composer = _Composer(group, views, instead={}, only=None, tells=False)
+    plan = _plan(composer, group.request)
     if isinstance(plan, Placed):
         return plan
     unproven = any(reason.why is Why.NOT_PROVEN for reason in plan.reasons.values())
     return NoMatch.NOT_PROVEN if unproven else NoMatch.IMPOSSIBLE
 
 
-def _plan(composer: "_Composer", layout: TopologyRequest) -> Plan:
+def _plan(composer: "_Composer", request: TopologyRequest) -> Plan:
     regions = composer.regions()
     if not regions:
-        return NoFit(layout.required_topology)
-    if layout.preferred_topology:
-        preferred = composer.parts_of(regions, layout.preferred_topology)
+        return NoFit(request.required_topology)
+    if request.preferred_topology:
+        preferred = composer.parts_of(regions, request.preferred_topology)
         plan = composer.without_words().best_of(preferred) if preferred else None
         if isinstance(plan, Placed):
             return plan
@@ -95,7 +91,6 @@ class _Composer:
     def __init__(
         self,
         group: Group,
-        layout: TopologyRequest,
         views: Where,
         *,
         instead: Mapping[NodeName, NodeView],
@@ -103,14 +98,14 @@ class _Composer:
         tells: bool = True,
     ) -> None:
         self._group = group
-        self._layout = layout
+        self._request = group.request
         self._views = views
         self._instead = instead
         self._only = only
         self._tells = tells
         self._is_shut = shut_for(group)
         self._members = {m.rank: m for m in group.members}
-        inside = layout.in_subgroups
+        inside = group.request.in_subgroups
         self._loose = [m for m in group.members if m.rank not in inside]
 
     def without_words(self) -> "_Composer":
@@ -123,11 +118,11 @@ class _Composer:
 
     def regions(self) -> list[list[NodeView]]:
         """The nodes to plan in, by region."""
-        if not self._layout.required_topology:
+        if not self._request.required_topology:
             nodes = self._views.node_views()
             changed = self._instead or any(n.promised for n in nodes)
             return [list(map(self._seen, nodes) if changed else nodes)]
-        return [list(self._of(d).nodes) for d in self._domains(self._layout.required_topology)]
+        return [list(self._of(d).nodes) for d in self._domains(self._request.required_topology)]
 
     def parts_of(self, regions: Iterable[list[NodeView]], key: str) -> list[list[NodeView]]:
         """The regions, each cut into those of a smaller or crossing level."""
@@ -177,12 +172,12 @@ class _Composer:
     # -- one region ------------------------------------------------------------------------------
 
     def _in_region(self, nodes: list[NodeView]) -> tuple[int, Placed] | NoFit:
-        if self._layout.outer == EVERYWHERE:
+        if not self._request.outer:
             return self._anywhere(nodes)
         names = frozenset(n.node.name for n in nodes)
         best: tuple[int, Placed] | None = None
         reasons: dict[str, Reason] = {}
-        for outer in self._candidates(self._layout.outer, names):
+        for outer in self._candidates(self._request.outer, names):
             whole = self._of(outer)
             found = self._taken(whole) or self._solve(list(self._of(outer, names).nodes))
             if isinstance(found, Reason):
@@ -190,20 +185,20 @@ class _Composer:
             elif best is None or found.left_over < best[0]:
                 inner = tuple((domain, ()) for domain, _ in found.places)
                 best = (found.left_over, Placed(outer.name, found.nodes, inner))
-        return best or NoFit(self._layout.outer, reasons)
+        return best or NoFit(self._request.outer, reasons)
 
     def _anywhere(self, nodes: list[NodeView]) -> tuple[int, Placed] | NoFit:
         found = self._solve(nodes)
         loose = tuple(m.rank for m in self._loose)
-        own = ((DomainName(EVERYWHERE, ""), loose),) if loose else ()
+        own = ((ANYWHERE, loose),) if loose else ()
         if isinstance(found, Solution):
             places = (*found.places, *own)
             (first, _), *others = places
             return found.left_over, Placed(first, found.nodes, tuple(others))
-        if self._layout.inner == EVERYWHERE:
-            return NoFit(EVERYWHERE, {"": found})
+        if not self._request.inner:
+            return NoFit(ANYWHERE.key, {ANYWHERE.value: found})
         reasons = self._why_not_inner(nodes, found) if self._tells else {"": found}
-        return NoFit(self._layout.inner, reasons, len(self._subgroups))
+        return NoFit(self._request.inner, reasons, len(self._subgroups))
 
     def _candidates(self, key: str, names: frozenset[NodeName]) -> list[DomainView]:
         return [
@@ -220,7 +215,7 @@ class _Composer:
 
     @property
     def _subgroups(self) -> tuple[tuple[Rank, ...], ...]:
-        return self._layout.subgroups
+        return self._request.subgroups
 
     def _solve(self, nodes: list[NodeView]) -> Solution | Reason:
         """Everybody on these nodes, whosever the domain around them is."""
@@ -237,14 +232,13 @@ class _Composer:
         return self._loose_first(nodes, with_loose)
 
     def _all_loose(self, nodes: list[NodeView]) -> Solution | Reason:
-        shut = self._layout.outer == EVERYWHERE
+        shut = not self._request.outer
         usable = [n for n in nodes if not (shut and self._is_shut(n))]
-        there = DomainView(DomainName(EVERYWHERE, ""), tuple(usable))
-        group = replace(self._group, layout=None)
-        fit = fit_in(group, there)
+        there = DomainView(ANYWHERE, tuple(usable))
+        fit = fit_in(self._group, there)
         if isinstance(fit, Fit):
             return Solution(fit.nodes, (), fit.left_over)
-        return self._why_no_room(group, there, fit)
+        return self._why_no_room(self._group, there, fit)
 
     def _why_no_room(self, group: Group, there: DomainView, answer: NoMatch) -> Reason:
         if self._tells:
@@ -276,7 +270,7 @@ class _Composer:
         """Where each subgroup fits, best first; subgroups of one shape are asked once."""
         names = {n.node.name: n for n in nodes}
         fits: dict[tuple[Rank, ...], dict[DomainName, Fit]] = {}
-        domains = self._candidates(self._layout.inner, frozenset(names))
+        domains = self._candidates(self._request.inner, frozenset(names))
         free = [d for d in domains if may_have(self._group, d)]
         known: dict[object, dict[DomainName, Fit]] = {}
         for ranks in self._subgroups:
@@ -296,7 +290,7 @@ class _Composer:
         domains: Iterable[DomainView],
         nodes: Mapping[NodeName, NodeView],
     ) -> dict[DomainName, Fit]:
-        part = replace(self._group, members=tuple(members), layout=None)
+        part = replace(self._group, members=tuple(members))
         found = []
         for domain in domains:
             there = [nodes[n.node.name] for n in domain.nodes if n.node.name in nodes]
@@ -313,8 +307,8 @@ class _Composer:
             if member.fixed is None:
                 left[name] = take(left[name], member.demand)
         usable = [n for n in left.values() if not self._is_shut(n)]
-        group = replace(self._group, members=tuple(self._loose), layout=None)
-        there = DomainView(DomainName(EVERYWHERE, ""), tuple(usable))
+        group = replace(self._group, members=tuple(self._loose))
+        there = DomainView(ANYWHERE, tuple(usable))
         fit = fit_in(group, there)
         if isinstance(fit, Fit):
             return replace(found, nodes={**found.nodes, **fit.nodes})
@@ -342,14 +336,12 @@ class _Composer:
         """Per domain of the subgroups' key, for the subgroup that has the hardest time."""
         rank = why.shortfall.rank if why.shortfall is not None else 0
         ranks = next((r for r in self._subgroups if rank in r), self._subgroups[0])
-        part = replace(
-            self._group, members=tuple(self._members[rank] for rank in ranks), layout=None
-        )
+        part = replace(self._group, members=tuple(self._members[rank] for rank in ranks))
         reasons: dict[str, Reason] = {}
         if why.why is not Why.TOO_FEW_DOMAINS:
             reasons[""] = why
         names = frozenset(n.node.name for n in nodes)
-        for domain in self._candidates(self._layout.inner, names):
+        for domain in self._candidates(self._request.inner, names):
             view = self._of(domain, names)
             refused = self._taken(domain)
             if refused is None:

@@ -83,7 +83,7 @@ class WaitingClasses:
         """The group, if it waits for more than one domain."""
         question = self._question_of.get(group)
         asked = None if question is None else self._by_question[question][group]
-        return asked if asked is not None and asked.layout is not None else None
+        return asked if asked is not None and not asked.request.in_one_domain else None
 
     def ask_for_several(self) -> Sequence[Group]:
         """Of each shape that asks for more than one domain the first in order."""
@@ -97,7 +97,7 @@ class WaitingClasses:
     def _asking(self, *, several: bool) -> Iterator[dict[GroupId, Group]]:
         """Those that ask the same, for more than one domain or for one."""
         for asking in self._by_question.values():
-            if (next(iter(asking.values())).layout is not None) is several:
+            if next(iter(asking.values())).request.in_one_domain is not several:
                 yield asking
 
 
@@ -107,9 +107,8 @@ def _first(asking: Mapping[GroupId, Group]) -> Group:
 
 def _question_of(group: Group) -> Question:
     return (
-        group.topology_key,
+        group.request,
         group.demands,
-        group.layout,
         frozenset(group.excluded),
         answered_as(group),
     )

@@ -29,7 +29,6 @@ from dataclasses import dataclass
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
@@ -118,7 +117,7 @@ class Search:
     def run(self) -> Preemption | NoPreemption:
         free = self._place(())
         if isinstance(free, Placed):
-            domain = free.domain if free.domain.key != EVERYWHERE else None
+            domain = None if free.domain.anywhere else free.domain
             return NoPreemption(WhyNoPreemption.FREEING, domain)
         may = sorted(self._clearing.may, key=lambda v: (v.priority, v.name))
         levels = sorted({v.priority for v in may})
@@ -174,8 +173,7 @@ class Search:
 
     def _cheapest_first(self, pool: Sequence[Victim]) -> Sequence[Sequence[Victim]]:
         """By domain, or by node for a group that takes none: who of them is there."""
-        layout = self._group.layout
-        key = "" if layout is None else layout.inner or layout.outer
+        key = self._group.request.inner or self._group.request.outer
         places: dict[str, list[Victim]] = {}
         for victim in pool:
             views = map(self._views.node_view, self._clearing.nodes_of(victim))
@@ -192,7 +190,7 @@ class Search:
             return victims
         used = set(placed.nodes.values())
         domains = (placed.domain, *(domain for domain, _ in placed.others))
-        for view in map(self._views.domain, (d for d in domains if d.key != EVERYWHERE)):
+        for view in map(self._views.domain, (d for d in domains if not d.anywhere)):
             used.update(n.node.name for n in (view.nodes if view is not None else ()))
         return [v for v in victims if self._clearing.nodes_of(v) & used]
 

@@ -23,7 +23,6 @@ from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import why_not_node, why_not_static
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
@@ -72,11 +71,9 @@ class Clearing:
         who: Who,
         only: frozenset[NodeName] | None = None,
     ) -> None:
-        layout = group.layout
-        assert layout is not None
         self._group = group
         self._who = who
-        self._layout = layout
+        self._request = group.request
         self._views = views
         self._tenants = tenants
         self._names = [
@@ -174,18 +171,18 @@ class Clearing:
     def _useful(self) -> frozenset[NodeName]:
         """Nodes that may serve a member though nobody else goes."""
         base = SubsetSnapshot(self._views, self._base, self._leaving, matter=self._base.keys())
-        layout, found = self._layout, set()
-        inside = layout.in_subgroups
+        request, found = self._request, set()
+        inside = request.in_subgroups
         loose = {m.demand for m in self._group.members if m.rank not in inside}
         is_shut = shut_for(self._group)
         for name, view in self._base.items() if loose else ():
-            shut = layout.outer == EVERYWHERE and is_shut(view)
+            shut = not request.outer and is_shut(view)
             if not shut and any(why_not_node(demand, view) is None for demand in loose):
                 found.add(name)
-        for domain in base.domains(layout.inner) if layout.subgroups else ():
+        for domain in base.domains(request.inner) if request.subgroups else ():
             if taken(self._group, domain) is None and self._serves(domain):
                 found.update(n.node.name for n in domain.nodes)
-        for domain in base.domains(layout.outer) if layout.outer != EVERYWHERE else ():
+        for domain in base.domains(request.outer) if request.outer else ():
             if taken(self._group, domain) is not None:
                 found.difference_update(n.node.name for n in domain.nodes)
         return frozenset(found)
@@ -196,8 +193,8 @@ class Clearing:
     @cached_property
     def _parts(self) -> Sequence[Group]:
         """A group for each shape of subgroup."""
-        shapes = subgroup_shapes(self._group, self._layout)
-        return [replace(self._group, members=members, layout=None) for members in shapes]
+        shapes = subgroup_shapes(self._group)
+        return [replace(self._group, members=members) for members in shapes]
 
     def _around(self, touched: Iterable[NodeName]) -> set[NodeName]:
         """These nodes, and all of their domains."""
@@ -211,7 +208,7 @@ class Clearing:
     def _by_value(self) -> dict[str, tuple[dict[NodeName, str], dict[str | None, set[NodeName]]]]:
         """Key of a domain -> value of each node, nodes of each value."""
         found = {}
-        for key in {self._layout.inner, self._layout.outer} - {EVERYWHERE}:
+        for key in {self._request.inner, self._request.outer} - {""}:
             of = {n: v.node.labels[key] for n, v in self._base.items() if key in v.node.labels}
             nodes: dict[str | None, set[NodeName]] = {}
             for name, value in of.items():

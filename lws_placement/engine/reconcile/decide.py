@@ -292,7 +292,7 @@ def _adopt(observed: GroupState, current: MembersState, views: ClusterSnapshot) 
     if demands is None:
         return [Blocked(_unknown_templates(observed, current))]
     group = current.group(observed, demands)
-    if group.layout is None:
+    if group.request.in_one_domain:
         placed = _where_it_runs(observed, current, group, views=views)
         if isinstance(placed, str):
             return [Blocked(placed)]

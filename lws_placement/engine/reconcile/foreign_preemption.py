@@ -15,7 +15,7 @@ from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE, Scope
+from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
@@ -32,7 +32,7 @@ def waits_for_room(pod: Pod) -> bool:
 
 def is_for_pod(hold: Hold) -> bool:
     """Does it keep room for a foreign pod? (A group that claims nothing takes no domain.)"""
-    claims_nothing = hold.scope is Scope.NOBODY and hold.domain.key != EVERYWHERE
+    claims_nothing = hold.scope is Scope.NOBODY and not hold.domain.anywhere
     return hold.state is HoldState.COMING and claims_nothing
 
 
@@ -60,7 +60,7 @@ def _cheapest_first(pod: Pod, holds: Iterable[Hold], tenants: Tenants) -> list[t
     """The domains that a group would have to leave for the pod: lowest priority, fewest pods."""
     found = []
     for hold in holds:
-        if hold.state is HoldState.ACTIVE and hold.domain.key != EVERYWHERE:
+        if hold.state is HoldState.ACTIVE and not hold.domain.anywhere:
             victim = as_victim(hold.group, pod.priority, tenants)
             if isinstance(victim, Victim):
                 found.append((hold, victim))

@@ -235,7 +235,7 @@ class MembersState:
         bound = self.bound
         return Group(
             id=observed.id,
-            topology_key=self.request.topology,
+            request=self.request.of_size(self.info.size),
             members=tuple(
                 Member(rank, demands[rank], bound[rank].node if rank in bound else None)
                 for rank in range(self.info.size)
@@ -249,7 +249,6 @@ class MembersState:
             ),
             excluded=observed.troubles.passed_over,
             scope=self.request.claims,
-            layout=self.request.layout(self.info.size),
         )
 
 

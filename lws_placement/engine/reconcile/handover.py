@@ -65,7 +65,7 @@ def begin(
     lowest = tenants.lowest_priority()
     if lowest is None or lowest >= group.outranks:
         return NoPreemption(WhyNoPreemption.NO_HELP)
-    if observed.nobody is not None and group.layout is not None:
+    if observed.nobody is not None and not group.request.in_one_domain:
         return observed.nobody
     answer = _preempt_anywhere(observed, group, views, tenants)
     if isinstance(answer, NoPreemption):
@@ -78,7 +78,7 @@ def begin(
 def _preempt_anywhere(
     observed: GroupState, group: Group, views: ClusterSnapshot, tenants: Tenants
 ) -> Preemption | NoPreemption:
-    if group.layout is not None:
+    if not group.request.in_one_domain:
         return preempt_several(group, views, tenants)
     domains = views.domains(group.topology_key)
     if observed.memo is None or group.excluded:
@@ -95,7 +95,7 @@ def _preempt_in(
     tenants: Tenants,
 ) -> Preemption | NoPreemption:
     """Who still has to go where the group is coming to."""
-    if group.layout is not None:
+    if not group.request.in_one_domain:
         there = frozenset(names_in(coming.holds, views))
         return preempt_several(group, views, tenants, only=there)
     view = views.domain_without(coming.holds[0].domain, current.going)

@@ -12,8 +12,8 @@ from dataclasses import replace
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.exclusivity import answered_as
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.placement_request import EVERYWHERE, PlacementRequest, Scope
+from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
+from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold, Reservation, place_of
@@ -37,7 +37,7 @@ def plan_anywhere(
     """For a group that holds nothing. Its own Terminating pods count as gone. `owns`: might it have
     any, or holds on their way out? If not, it is refused what others of its shape were.
     """
-    if group.layout is not None:
+    if not group.request.in_one_domain:
         if memo is not None and not owns:
             return _plan_as_others(group, views, memo)
         return plan_composed(group, views, instead=_nodes_without(current, views))
@@ -56,10 +56,8 @@ def _plan_as_others(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Pla
     known = _place(group, views, memo)
     if not isinstance(known, NoMatch):
         return known
-    layout = group.layout
-    assert layout is not None
     # What it would prefer is no reason for a refusal.
-    asked = replace(group, layout=replace(layout, preferred_topology=""))
+    asked = replace(group, request=replace(group.request, preferred_topology=""))
     plan = why_not_composed(asked, views, memo) or plan_composed(asked, views, instead={})
     _keep(group, views, memo, plan)
     return plan
@@ -85,7 +83,7 @@ def question_of(group: Group, views: ClusterSnapshot) -> Hashable:
     # What is awaited is closed to those whose turn comes later.
     earlier = bisect_left(views.awaiting(), turn_of(group))
     excluded = frozenset(group.excluded.items())
-    return group.layout, group.demands, answered_as(group), excluded, earlier
+    return group.request, group.demands, answered_as(group), excluded, earlier
 
 
 def _state(views: ClusterSnapshot) -> Hashable:
@@ -96,7 +94,7 @@ def plan_again_in(
     holds: Sequence[Hold], group: Group, current: MembersState, views: ClusterSnapshot
 ) -> Placed | Reason | None:
     """The group in the domains that it has, bound members where they are; None: they are gone."""
-    if group.layout is not None:
+    if not group.request.in_one_domain:
         own = frozenset(h.domain for h in holds)
         plan = plan_composed(group, views, instead=_nodes_without(current, views), only=own)
         return plan if isinstance(plan, Placed) else _first(plan)
@@ -117,8 +115,7 @@ def holds_for(
     known = {h.domain: h for h in observed.holds}
     holds = []
     for asked, ranks in places:
-        anywhere = asked.key == EVERYWHERE
-        domain = place_of(observed.id) if anywhere else asked
+        domain = place_of(observed.id) if asked.anywhere else asked
         before = known.get(domain)
         holds.append(
             Hold(
@@ -131,7 +128,7 @@ def holds_for(
                 plan=observed.plan_id,
                 nodes={rank: placed.nodes[rank] for rank in ranks},
                 demands={rank: demands[rank] for rank in ranks},
-                scope=Scope.NOBODY if anywhere else current.request.claims,
+                scope=Scope.NOBODY if asked.anywhere else current.request.claims,
                 parts=len(places),
                 resource_version=before.resource_version if before is not None else "",
                 uid=before.uid if before is not None else "",
@@ -143,13 +140,11 @@ def holds_for(
 def has_shape(holds: Iterable[Hold], request: PlacementRequest, size: int) -> bool:
     """Are these holds what a group that asks this has, but for the choice of domains?"""
     found = sorted(h.domain.key for h in holds)
-    layout = request.layout(size)
-    if layout is None:
-        return found == [request.topology]
-    wanted = [layout.inner] * len(layout.subgroups)
-    loose = size > len(layout.in_subgroups)
-    if layout.outer != EVERYWHERE or loose:
-        wanted.append(layout.outer)
+    asked = request.of_size(size)
+    wanted = [asked.inner] * len(asked.subgroups)
+    loose = size > len(asked.in_subgroups)
+    if asked.outer or loose:
+        wanted.append(asked.outer)
     return found == sorted(wanted)
 
 
@@ -160,7 +155,7 @@ def own_place(
     node is in none. The value is empty for a member that may be anywhere (`reservation.place_of`).
     """
     if not request.ties(rank):
-        return DomainName(EVERYWHERE, "")
+        return ANYWHERE
     key = request.topology or request.subgroup_topology
     return DomainName(key, labels[key]) if key in labels else None
 
@@ -172,7 +167,7 @@ def is_outside(
     place = own_place(request, rank, labels)
     if place is None:
         return True
-    return place.key != EVERYWHERE and all(h.domain != place for h in reservation.holds)
+    return not place.anywhere and all(h.domain != place for h in reservation.holds)
 
 
 def names_in(holds: Iterable[Hold], views: ClusterSnapshot) -> set[NodeName]:
@@ -180,7 +175,7 @@ def names_in(holds: Iterable[Hold], views: ClusterSnapshot) -> set[NodeName]:
     names: set[NodeName] = set()
     for hold in holds:
         names |= set(hold.nodes.values())
-        view = views.domain(hold.domain) if hold.domain.key != EVERYWHERE else None
+        view = None if hold.domain.anywhere else views.domain(hold.domain)
         if view is not None:
             names |= {n.node.name for n in view.nodes}
     return names

@@ -100,7 +100,7 @@ def _as_if_gone(
     if domains & observed.troubles.last_choice or domains & group.excluded.keys():
         return None
     part = _without(left, holds, views, heir=observed.id)
-    if group.layout is not None:
+    if not group.request.in_one_domain:
         plan = place_composed(group, part)
         return plan if isinstance(plan, Placed) else None
     return _in_domain(holds[0].domain, group, part)

@@ -81,7 +81,7 @@ def _is_wanted(observed: GroupState, views: ClusterSnapshot) -> bool:
 def _could_use(
     group: Group, names: Set[NodeName], owner: GroupId, *, views: ClusterSnapshot
 ) -> bool:
-    if group.layout is not None:
+    if not group.request.in_one_domain:
         demands = {m.demand for m in group.members}
         return any(_fits_somewhere(d, names, owner, views=views) for d in demands)
     return any(
