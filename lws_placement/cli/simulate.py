@@ -64,8 +64,8 @@ def simulate(
     """Tell what would be placed where, what would wait, and why.
 
     The sets go through the same defaults, admission and planning as in a cluster. Nodes come from
-    files (core/v1 Node, or `kind: NodePool` with name, key, count and allocatable), from the
-    cluster, or from both. Nothing is ever written to a cluster.
+    files (core/v1 Node, or `kind: NodePool` with name, key, count and allocatable; a name s01..s20
+    is twenty pools), from the cluster, or from both. Nothing is ever written to a cluster.
     """
     settings = load_settings(
         {

@@ -11,7 +11,8 @@ domain:
     allocatable: {cpu: 64, google.com/tpu: 4}
     labels: {}                               # also: taints, unschedulable, ready
 
-A `kind: List`, as `kubectl get nodes -o yaml` prints it, counts as its items.
+`name: pool-01..pool-20` stands for twenty such pools. A `kind: List`, as `kubectl get nodes -o
+yaml` prints it, counts as its items.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,20 +25,11 @@ from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.errors import InvalidObjectError
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_POOL_FIELDS = {
-    "apiVersion",
-    "kind",
-    "name",
-    "key",
-    "count",
-    "allocatable",
-    "labels",
-    "taints",
-    "unschedulable",
-    "ready",
-}
+_NODE_FIELDS = {"allocatable", "labels", "taints", "unschedulable", "ready"}
+_POOL_FIELDS = {"apiVersion", "kind", "name", "key", "count", *_NODE_FIELDS}
 _PODS = "110"
 _MOST_NODES = 100_000
+_SHOWN = 60
 
 
 def load_files(paths: Sequence[Path]) -> list[Raw]:
@@ -82,37 +74,50 @@ def _objects(document: object, *, where: str) -> Iterator[Raw]:
 
 
 def _pool(pool: Raw, *, where: str) -> Iterator[Raw]:
-    _check_pool(pool, where=where)
-    name = str(pool["name"])
-    labels = {**(pool.get("labels") or {})}
-    if pool.get("key"):
-        labels[pool["key"]] = name
-    for number in range(pool.get("count", 1)):
-        yield {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": f"{name}-{number}", "labels": labels},
-            "spec": {
-                "taints": pool.get("taints") or [],
-                "unschedulable": bool(pool.get("unschedulable")),
-            },
-            "status": {
-                "allocatable": pool.get("allocatable") or {},
-                "conditions": [{"type": "Ready", "status": str(pool.get("ready", True))}],
-            },
-        }
-
-
-def _check_pool(pool: Raw, *, where: str) -> None:
-    unknown = sorted(set(pool) - _POOL_FIELDS)
-    if unknown:
+    if unknown := sorted(set(pool) - _POOL_FIELDS):
         raise InvalidObjectError(f"{where}: NodePool has no field {unknown[0]}")
     if not pool.get("name"):
         raise InvalidObjectError(f"{where}: NodePool has no name")
-    if whole_number(pool.get("count", 1), most=_MOST_NODES) is None:
-        raise InvalidObjectError(
-            f"{where}: NodePool {pool['name']}: count is not a number up to {_MOST_NODES}"
-        )
+    text = str(pool["name"])
+    names, count = _names(text), whole_number(pool.get("count", 1), most=_MOST_NODES)
+    where = f"{where}: NodePool {text[:_SHOWN]}"
+    if names is None:
+        raise InvalidObjectError(f"{where}: name is not a range like s01..s20")
+    if count is None or len(names) * count > _MOST_NODES:
+        raise InvalidObjectError(f"{where}: count is not a number up to {_MOST_NODES} in all")
+    for name in names:
+        key = {pool["key"]: name} if pool.get("key") else {}
+        for number in range(count):
+            yield {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {
+                    "name": f"{name}-{number}",
+                    "labels": {**(pool.get("labels") or {}), **key},
+                },
+                "spec": {
+                    "taints": pool.get("taints") or [],
+                    "unschedulable": bool(pool.get("unschedulable")),
+                },
+                "status": {
+                    "allocatable": pool.get("allocatable") or {},
+                    "conditions": [{"type": "Ready", "status": str(pool.get("ready", True))}],
+                },
+            }
+
+
+def _names(text: str) -> Sequence[str] | None:
+    """`s01..s20` -> twenty names, at most as many as nodes; None if it is a malformed range."""
+    first, dots, last = text.partition("..")
+    if not dots:
+        return [text]
+    stem = first.rstrip("0123456789")
+    digits = first.removeprefix(stem)
+    low = whole_number(digits, most=_MOST_NODES)
+    high = whole_number(last.removeprefix(stem), most=_MOST_NODES)
+    if low is None or high is None or high < low or not last.startswith(stem):
+        return None
+    return [f"{stem}{number:0{len(digits)}}" for number in range(low, high + 1)]
 
 
 def as_stored(raw: Raw, *, number: int) -> Raw:

@@ -37,6 +37,13 @@ POOL = (
         ("{kind: NodePool, name: a, size: 3}", "NodePool has no field size"),
         ("{kind: NodePool, name: a, count: many}", "count is not a number"),
         ("{kind: NodePool, name: a, count: 1000000000}", "count is not a number up to 100000"),
+        ("{kind: NodePool, name: s01..20}", "s01..20: name is not a range like s01..s20"),
+        ("{kind: NodePool, name: s2..s1}", "name is not a range"),
+        ("{kind: NodePool, name: s1..s9999999999}", "name is not a range"),
+        (
+            "{kind: NodePool, name: s1..s50000, count: 3}",
+            "count is not a number up to 100000 in all",
+        ),
         (f"{POOL}\n---\nkind: Node", "document 2: Node has no metadata.name"),
     ],
 )
@@ -49,6 +56,17 @@ def test_a_pool_stands_for_its_nodes():
     nodes = load_text(POOL, where="nodes.yaml")
     assert [n["metadata"]["name"] for n in nodes] == ["s01-0", "s01-1"]
     assert {n["metadata"]["labels"]["example.com/slice"] for n in nodes} == {"s01"}
+
+
+def test_a_range_of_names_stands_for_that_many_pools():
+    text = "{kind: NodePool, name: s09..s10, key: example.com/slice, count: '2'}"
+    nodes = load_text(text, where="nodes.yaml")
+    assert [(n["metadata"]["name"], *n["metadata"]["labels"].values()) for n in nodes] == [
+        ("s09-0", "s09"),
+        ("s09-1", "s09"),
+        ("s10-0", "s10"),
+        ("s10-1", "s10"),
+    ]
 
 
 def test_typed_lists_count_as_their_items():
