@@ -1,6 +1,7 @@
 """`lws-placement simulate` on the scenarios of tests/cases: input, a line of `----`, the output.
 
-A first line `# simulate --flag=value` says with which flags.
+A first line `# simulate --flag=value` says with which flags; `kind: RunningGroup` is short for pods
+(`support/case_format.py`).
 
 UPDATE_CASES=1 writes what is printed now into the files; read the difference before you keep it.
 """
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.case_format import spelled_out
 
 from lws_placement.cli.main import cli
 
@@ -23,7 +25,7 @@ def test_case(path, tmp_path):
     given, mark, expected = path.read_text().partition(MARK)
     assert mark, "a case has a line of ----"
     file = tmp_path / "case.yaml"
-    file.write_text(given)
+    file.write_text(spelled_out(given))
     done = CliRunner().invoke(cli, ["simulate", "-f", str(file), *flags_of(given)])
     assert done.exit_code == 0, done.output
     if os.environ.get("UPDATE_CASES"):
