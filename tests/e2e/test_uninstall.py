@@ -182,8 +182,8 @@ def sets_of(scene):
 
 
 def make_waiting(scene):
-    """A gated pod with a gate of others, too; two that the second scheduler has not bound, one of
-    them nobody's; and a LeaderWorkerSet. Before our webhooks are there.
+    """A gated pod with a gate of others, too; one that we pinned; two that the second scheduler has
+    not bound, one of them nobody's; and a LeaderWorkerSet. Before our webhooks are there.
     """
     scene.pool(1)
     gates = [{"name": keys.GATE}, {"name": "example.com/other"}]
@@ -191,6 +191,9 @@ def make_waiting(scene):
     scene.create(
         a_pod("gated", schedulingGates=gates), a_pod("nobodys", schedulingGates=gates[:1], **second)
     )
+    pinned = a_pod("pinned")
+    pinned["metadata"]["annotations"] = {keys.PINNED_NODE: "n0"}
+    scene.create(pinned)
     labels = {"app": "x"}
     template = {"metadata": {"labels": labels}, "spec": a_pod("")["spec"] | second}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
@@ -255,6 +258,8 @@ def test_broken_off_after_each_write_it_ends_well(installed, there, one_write_ea
         calls += 1
         assert calls < 100, said
     assert calls > 20
+    assert "Delete what is not bound soon: 1 pod (users/pinned), pinned to a node" in said
+    assert f"1 pod (users/nobodys), left to the scheduler {SECOND_SCHEDULER}" in said
     assert left(cluster) == []
     there.wait(lambda: not is_there(cluster, OWN_NAMESPACE), "the namespace is gone")
     assert gated(cluster) == []

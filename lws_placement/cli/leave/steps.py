@@ -32,6 +32,7 @@ from lws_placement.cli.leave.our_objects import (
 from lws_placement.cli.scheduler.use import deployment_path, member_scheduler
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.informers import LWS_PATH, PODS_PATH
+from lws_placement.engine.base.keys import PINNED_NODE
 from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, SettingsError
 from lws_placement.kubeadm import FOLDER
@@ -112,6 +113,31 @@ class Uninstaller:
         words.append(f"On kube-scheduler's machines {FOLDER}, if it is there, is yours to delete.")
         return "\n".join(words)
 
+    async def second_scheduler(self) -> str:
+        """Its name as our Deployment has it, or as our manifests do."""
+        deployment = await self._get(deployment_path(self._namespace))
+        return member_scheduler(deployment or {}) or SECOND_SCHEDULER
+
+    async def what_waits(self, second: str) -> str:
+        """Pods that nobody helps when the steps are done, and what to do; empty: there are none.
+        `second`: the name of the second scheduler, as it was before.
+        """
+        unbound = await self._all(PODS_PATH, fieldSelector=f"spec.nodeName=,{_RUNNING}")
+        pinned = [p for p in unbound if PINNED_NODE in (p["metadata"].get("annotations") or {})]
+        alone = [p for p in unbound if p["spec"].get("schedulerName") == second and not _owned(p)]
+        words = []
+        if pinned:
+            words.append(
+                f"Delete what is not bound soon: {_some('pod', pinned)}, pinned to a node by us; "
+                "a controller makes it anew, without the pin."
+            )
+        if alone:
+            words.append(
+                f"Delete and create again, as no controller does: {_some('pod', alone)}, left to "
+                f"the scheduler {second}."
+            )
+        return "\n".join(words)
+
     # -- the steps -------------------------------------------------------------------------------
 
     async def _webhooks(self) -> Step | None:
@@ -161,12 +187,11 @@ class Uninstaller:
     async def _left_to_second(self) -> Step | None:
         """A pod keeps its schedulerName, and nobody would bind these."""
         deployment = await self._get(deployment_path(self._namespace))
-        name = member_scheduler(deployment or {}) or SECOND_SCHEDULER
+        name = await self.second_scheduler()
         selector = f"spec.schedulerName={name},spec.nodeName="
 
         async def find() -> RawList:
-            pods = await self._all(PODS_PATH, fieldSelector=selector)
-            return [p for p in pods if p["metadata"].get("ownerReferences")]
+            return [p for p in await self._all(PODS_PATH, fieldSelector=selector) if _owned(p)]
 
         async def delete() -> None:
             await self._delete([_path_of(PODS_PATH, pod) for pod in await find()])
@@ -257,6 +282,10 @@ class Uninstaller:
                 f"still there after {_GONE_WITHIN_S:.0f} s: {names} (what waits for a node that is "
                 "gone: kubectl delete --force)"
             ) from e
+
+
+def _owned(pod: Raw) -> bool:
+    return bool(pod["metadata"].get("ownerReferences"))
 
 
 def _path_of(collection: str, obj: Raw) -> str:

@@ -68,6 +68,7 @@ async def _uninstall(wish: _Wish, kubeconfig: str | None) -> None:
         namespace = await find_namespace(api, wish.namespace)
         await _check_scheduler(api, namespace, wish)
         uninstaller = Uninstaller(api, namespace)
+        second = await uninstaller.second_scheduler()
         steps = await uninstaller.steps(with_sets=wish.with_sets)
         if not steps:
             click.echo(f"there is nothing of lws-placement (namespace {namespace})")
@@ -85,6 +86,8 @@ async def _uninstall(wish: _Wish, kubeconfig: str | None) -> None:
             except ApiError as e:
                 raise ApiError(f"step {number}: {e}\nCall this again when that is mended") from e
             click.echo(f"{number}. done")
+        if waiting := await uninstaller.what_waits(second):
+            click.echo(waiting)
     finally:
         await api.close()
 
