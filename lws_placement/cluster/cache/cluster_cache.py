@@ -177,6 +177,8 @@ class ClusterCache:
             self.domains.put_occupant(pod.node, occupant, owner_uid=pod.owner_uid)
             for listener in self.listeners:
                 listener.room_taken(pod.node)
+            if old is not None and old.node == pod.node and old.demand != pod.demand:
+                self._capacity_changed()  # it was resized in place
         if group is not None and (known != group or _differs(old, pod)):
             self._group_changed(group)
 

@@ -95,7 +95,7 @@ def _decode_pod(raw: Raw) -> Pod:
         uid=checked_text(meta["uid"]),
         resource_version=checked_text(meta["resourceVersion"]),
         created_s=decode_time(meta.get("creationTimestamp")),
-        demand=decode_demand(spec, pinned=pinned),
+        demand=decode_demand(spec, status=status, pinned=pinned),
         node=checked_text(spec.get("nodeName") or "") or None,
         phase=_phase(status.get("phase")),
         terminating=bool(meta.get("deletionTimestamp")),

@@ -1,26 +1,27 @@
 """A pod spec (of a pod or of a template) -> what it demands of a node.
 
-Resources are reckoned as kube-scheduler's NodeResourcesFit does (`PodRequests` in
-component-helpers, KEP-753 for sidecars, KEP-2837 for pod-level resources): the larger of "all
-containers and sidecars" and "each init container with the sidecars started before it", then
-pod-level requests in place of the sum, then overhead. Requests absent from a template default to
-its limits, as the API server will do on creation.
+`pod_resources.py` has the resources.
 """
 
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from lws_placement.cluster.codec.pod_resources import decode_requests
 from lws_placement.engine.base.keys import NODE_NAME_FIELD, OUR_PREFIX
-from lws_placement.engine.base.quantities import PODS, amount_requested, greatest, total
+from lws_placement.engine.base.quantities import PODS
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.nodes import NodeName, NodeTerm, Operator, Requirement
 from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 
 
-def decode_demand(spec: Raw, *, pinned: NodeName | None = None) -> Demand:
-    """`pinned`: the node-name pin we added, which is left out of `required`."""
-    resources = {**_requests(spec), PODS: 1}
+def decode_demand(
+    spec: Raw, *, status: Raw | None = None, pinned: NodeName | None = None
+) -> Demand:
+    """`status`: of a pod that may run. `pinned`: the node-name pin we added, which is left out of
+    `required`.
+    """
+    resources = {**decode_requests(spec, status or {}), PODS: 1}
     kept = {n: a for n, a in resources.items() if a > 0 and not n.startswith(OUR_PREFIX)}
     return _shared(
         Demand(
@@ -58,34 +59,6 @@ def node_pin(spec: Raw) -> NodeName | None:
 def _shared(demand: Demand) -> Demand:
     """One object for equal demands: tens of thousands of pods come from few templates."""
     return demand
-
-
-def _requests(spec: Raw) -> dict[str, int]:
-    running: dict[str, int] = total(_of(c) for c in spec.get("containers", ()))
-    sidecars: dict[str, int] = {}
-    starting: dict[str, int] = {}
-    for container in spec.get("initContainers") or ():
-        needs = _of(container)
-        if container.get("restartPolicy") == "Always":
-            sidecars = total((sidecars, needs))
-            starting = greatest(starting, sidecars)
-        else:
-            starting = greatest(starting, total((sidecars, needs)))
-    result = greatest(total((running, sidecars)), starting)
-    pod_level = spec.get("resources") or {}
-    result.update(
-        _amounts({**(pod_level.get("limits") or {}), **(pod_level.get("requests") or {})})
-    )
-    return total((result, _amounts(spec.get("overhead") or {})))
-
-
-def _of(container: Raw) -> dict[str, int]:
-    resources = container.get("resources") or {}
-    return _amounts({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
-
-
-def _amounts(quantities: Raw) -> dict[str, int]:
-    return {name: amount_requested(name, quantity) for name, quantity in quantities.items()}
 
 
 def _terms(spec: Raw) -> list[Raw]:

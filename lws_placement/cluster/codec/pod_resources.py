@@ -1,0 +1,129 @@
+"""What a pod takes of a node, as kube-scheduler's NodeResourcesFit counts (`PodRequests`
+in component-helpers 1.37; KEP-753 for sidecars, KEP-2837 for pod-level resources, KEP-1287 for
+resizes in place).
+
+It is the larger of "all containers and sidecars" and "each init container with the sidecars started
+before it", then pod-level requests in place of the sum, then overhead. Requests absent from a
+template default to its limits, as the API server will do on creation.
+
+While a pod is resized, its node still gives it what it had before. So of a pod that runs the
+largest counts of what its spec asks, what the node has allocated, and what is in force; what the
+kubelet calls infeasible is asked in vain and does not count.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from lws_placement.engine.base.quantities import Resources, amount_requested, greatest, total
+from lws_placement.engine.base.raw import Raw
+
+_NOTHING: Raw = {}
+
+
+def decode_requests(spec: Raw, status: Raw) -> dict[str, int]:
+    """In each resource's own unit (`quantities.py`). Raises InvalidObjectError."""
+    counted = _sum(spec, _asked)
+    pod_level = _asked(spec)
+    if _is_resized(spec, status):
+        infeasible = _is_infeasible(status)
+        whole = [status.get("allocatedResources"), _in_force(status)]
+        if None in whole:
+            at_node = [*_of_containers(spec, status, infeasible=infeasible)]
+        else:
+            at_node = [_amounts(amounts or _NOTHING) for amounts in whole]
+        counted = _greatest_of(at_node if infeasible else [counted, *at_node])
+        if pod_level and status.get("resources") is not None:
+            reported = [_amounts(amounts or _NOTHING) for amounts in whole]
+            pod_level = _greatest_of(reported if infeasible else [pod_level, *reported])
+    return total(({**counted, **pod_level}, _amounts(spec.get("overhead") or _NOTHING)))
+
+
+def _sum(spec: Raw, of: Callable[[Raw], Resources]) -> Resources:
+    running: Resources = total(of(c) for c in spec.get("containers", ()))
+    sidecars: Resources = {}
+    starting: Resources = {}
+    for container in spec.get("initContainers") or ():
+        needs = of(container)
+        if container.get("restartPolicy") == "Always":
+            sidecars = total((sidecars, needs))
+            starting = greatest(starting, sidecars)
+        else:
+            starting = greatest(starting, total((sidecars, needs)))
+    return greatest(total((running, sidecars)), starting)
+
+
+def _asked(container: Raw) -> Resources:
+    resources = container.get("resources") or _NOTHING
+    return _amounts(
+        {**(resources.get("limits") or _NOTHING), **(resources.get("requests") or _NOTHING)}
+    )
+
+
+def _of_containers(spec: Raw, status: Raw, *, infeasible: bool) -> Iterator[Resources]:
+    """What is allocated, and what is in force; of a container of which the node says nothing, what
+    it asks.
+    """
+    reported = _reported(status)
+
+    def allocated(container: Raw) -> Resources:
+        amounts = reported.get(container["name"], _NOTHING).get("allocatedResources")
+        if amounts is not None:
+            return _amounts(amounts)
+        return {} if infeasible else _asked(container)
+
+    def in_force(container: Raw) -> Resources:
+        amounts = _in_force(reported.get(container["name"], _NOTHING))
+        return _amounts(amounts) if amounts is not None else allocated(container)
+
+    yield _sum(spec, allocated)
+    yield _sum(spec, in_force)
+
+
+def _is_resized(spec: Raw, status: Raw) -> bool:
+    """Does its node report anything else than what the spec asks? Of most pods it does not."""
+    if status.get("allocatedResources") is not None or status.get("resources") is not None:
+        return True
+    reported = _reported(status)
+    for container in (*spec.get("containers", ()), *(spec.get("initContainers") or ())):
+        known = reported.get(container.get("name"))
+        if known is not None:
+            asked = (container.get("resources") or _NOTHING).get("requests") or _NOTHING
+            if any(
+                amounts is not None and amounts != asked
+                for amounts in (known.get("allocatedResources"), _in_force(known))
+            ):
+                return True
+    return False
+
+
+def _reported(status: Raw) -> dict[object, Raw]:
+    """Statuses of containers that say something of resources, by name."""
+    kinds = (status.get("containerStatuses") or (), status.get("initContainerStatuses") or ())
+    return {
+        s.get("name"): s
+        for some in kinds
+        for s in some
+        if "allocatedResources" in s or "resources" in s
+    }
+
+
+def _in_force(reported: Raw) -> Raw | None:
+    found: Raw | None = (reported.get("resources") or _NOTHING).get("requests")
+    return found
+
+
+def _is_infeasible(status: Raw) -> bool:
+    return any(
+        c.get("type") == "PodResizePending" and c.get("reason") == "Infeasible"
+        for c in status.get("conditions") or ()
+    )
+
+
+def _greatest_of(some: Iterable[Resources]) -> Resources:
+    result: Resources = {}
+    for one in some:
+        result = greatest(result, one)
+    return result
+
+
+def _amounts(quantities: Raw) -> Resources:
+    return {name: amount_requested(name, quantity) for name, quantity in quantities.items()}
