@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from support.decisions import KEY, WHOLE_NODE, a_hold, a_member, a_seen, a_slice, bind, held
+from support.decisions import KEY, WHOLE_NODE, a_hold, a_member, a_seen, a_slice, bind, decide, held
 from support.scrape import moved, scrape
 
 from lws_placement.cluster.adapters.hold_counts import count_figures
@@ -16,7 +16,6 @@ from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.verdicts import NoFit, Reason, Why
 from lws_placement.engine.model.workload import LwsInfo, Templates
-from lws_placement.engine.reconcile.decide import decide
 from lws_placement.errors import ApiError, ExpiredError
 from lws_placement.metrics import Waiting, figures_reported, waiting_for
 from lws_placement.planner.wait_metrics import WaitingGroups

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from lws_placement.cluster.adapters.backfill import Backfill
 from lws_placement.cluster.adapters.group_names import name_of
-from lws_placement.cluster.adapters.group_state import observe
+from lws_placement.cluster.adapters.group_state import context_of, observe
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base.whole_numbers import whole_number
@@ -39,7 +39,6 @@ from lws_placement.engine.reconcile.actions import (
 )
 from lws_placement.engine.reconcile.decide import decide
 from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
-from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.engine.reconcile.succession import inherited
 from lws_placement.inspect.misses import Miss, Misses
 
@@ -107,9 +106,8 @@ class Inquiry:
     ) -> None:
         self._cache = cache
         self._troubles = troubles
-        self._memo = Memo()
-        self._tenants = ClusterTenants(cache)
-        self._misses = Misses(cache, self._tenants, most=most)
+        self._context = context_of(cache, ClusterTenants(cache))
+        self._misses = Misses(cache, self._context.tenants, most=most)
 
     def rehearse(self) -> None:
         """Have those that wait keep the places that a planner remembers for them.
@@ -118,7 +116,7 @@ class Inquiry:
         """
         backfill = Backfill(self._cache.domains)
         for group in self.queue:
-            backfill.decided(group, decide(self._observe(group), self._cache.domains))
+            backfill.decided(group, decide(self._observe(group), self._context))
 
     def groups_of(self, namespace: str, name: str, *, kind: str = "") -> list[GroupId]:
         """Groups of the LeaderWorkerSet of that name, or the group of the pod of that name.
@@ -152,7 +150,7 @@ class Inquiry:
 
     def about(self, group: GroupId) -> Answer:
         observed = self._observe(group)
-        return self.answer(observed, decide(observed, self._cache.domains))
+        return self.answer(observed, decide(observed, self._context))
 
     def answer(self, observed: GroupState, actions: Sequence[Action]) -> Answer:
         """How a group stands for which `actions` were decided."""
@@ -190,7 +188,7 @@ class Inquiry:
         return self._settled(observed)
 
     def _observe(self, group: GroupId) -> GroupState:
-        observed = observe(self._cache, group, plan_id="", memo=self._memo, tenants=self._tenants)
+        observed = observe(self._cache, group, plan_id="")
         told = self._troubles.get(group) or self._troubles.get(group.of_set)
         return replace(observed, troubles=told or observed.troubles)
 

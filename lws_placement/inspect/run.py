@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from lws_placement.cluster.adapters.backfill import Backfill
-from lws_placement.cluster.adapters.group_state import observe
+from lws_placement.cluster.adapters.group_state import context_of, observe
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Intake
@@ -38,7 +38,6 @@ from lws_placement.engine.reconcile.actions import (
 )
 from lws_placement.engine.reconcile.decide import decide
 from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
-from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.engine.reconcile.placement import plan_again_in
 from lws_placement.errors import InvalidObjectError
 from lws_placement.inspect.admit import Admitted, Refused, admit, leader_pod
@@ -124,8 +123,7 @@ class Simulation:
         self._troubles = troubles
         self._priorities: dict[str, int] = {}
         self._adds_tolerations = False
-        self._memo = Memo()
-        self._tenants = ClusterTenants(cache)
+        self._context = context_of(cache, ClusterTenants(cache))
         self._backfill = Backfill(cache.domains)
         self._decided: dict[GroupId, tuple[GroupState, list[Action]]] = {}
         self._created = 0
@@ -248,11 +246,9 @@ class Simulation:
             self._progress(number, len(groups))
 
     def _place(self, group: GroupId) -> tuple[GroupState, list[Action]]:
-        observed = observe(
-            self._cache, group, plan_id="simulated", memo=self._memo, tenants=self._tenants
-        )
+        observed = observe(self._cache, group, plan_id="simulated")
         observed = replace(observed, troubles=self._troubles.get(group, observed.troubles))
-        actions = decide(observed, self._cache.domains)
+        actions = decide(observed, self._context)
         for action in actions:
             match action:
                 case WriteHold(hold):

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from lws_placement import metrics
 from lws_placement.cluster.adapters.backfill import Backfill
-from lws_placement.cluster.adapters.group_state import observe
+from lws_placement.cluster.adapters.group_state import context_of, observe
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import Group, GroupId
@@ -38,10 +38,10 @@ from lws_placement.engine.reconcile.actions import (
     Wait,
     WriteHold,
 )
+from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.decide import decide
 from lws_placement.engine.reconcile.foreign_preemption import decide_for_pod, is_for_pod
 from lws_placement.engine.reconcile.group_state import GroupState
-from lws_placement.engine.reconcile.memo import Memo
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.assumed_holds import AssumedHolds
 from lws_placement.planner.executor import Executor
@@ -83,15 +83,15 @@ class Planner:
         self._preplanner = Preplanner(cache)
         self._vacant = VacantHolds(cache)
         self._new_plan_id = new_plan_id
-        self._memo = Memo()
         self._tenants = ClusterTenants(cache)
+        self._context = context_of(cache, self._tenants)
         self._foreign = ForeignPods(cache, self._tenants, new_plan_id=new_plan_id)
         self._searches = VictimSearches()
         self._waiting = WaitingGroups()
         self._assumed_holds = AssumedHolds(cache)
         self._backfill = Backfill(cache.domains)
         self._queue = SchedulingQueue(
-            cache, self._memo, vacant=self._vacant, refreshed=self._foreign.look_again
+            cache, self._context.memo, vacant=self._vacant, refreshed=self._foreign.look_again
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: NotLeaderError | None = None
@@ -170,24 +170,19 @@ class Planner:
         if holds and all(is_for_pod(h) for h in holds):
             self._decide_for_pod(group, holds)
             return
-        observed = observe(
-            self._cache,
-            group,
-            plan_id=self._new_plan_id(),
-            memo=self._memo,
-            tenants=self._tenants,
-        )
-        observed = self._vacant.with_who_waits(observed)
-        observed = self._searches.look(replace(observed, troubles=self._troubles.look(observed)))
+        observed = observe(self._cache, group, plan_id=self._new_plan_id())
+        observed = replace(observed, troubles=self._troubles.look(observed))
+        context = self._vacant.with_who_waits(self._context, observed)
+        context = self._searches.with_answer(context, group)
         forgets_after_s = self._troubles.forgets_after_s(group)
         if forgets_after_s is not None:
             self._queue.add_after(group, forgets_after_s)
         leader = self._preplanner.leader_of(group)
         if leader is not None:
-            self._plan_ahead(group, self._preplanner.with_leader(observed, leader))
+            self._plan_ahead(group, self._preplanner.with_leader(observed, leader), context)
             return
         with metrics.PLAN_SECONDS.time():
-            decided = self._searches.decided(observed, decide(observed, self._cache.domains))
+            decided = self._searches.decided(group, context, decide(observed, context))
         wait_s = self._pace.wait_s(group, decided)
         actions = [a for a in decided if not isinstance(a, LookAgain | KeepHold)]
         for later in decided:
@@ -208,9 +203,9 @@ class Planner:
         if actions or self._troubles.unwritten(group) is not None:
             self._begin(group, actions)
 
-    def _plan_ahead(self, group: GroupId, observed: GroupState) -> None:
+    def _plan_ahead(self, group: GroupId, observed: GroupState, context: Context) -> None:
         with metrics.PLAN_SECONDS.time():
-            actions = holds_in(decide(observed, self._cache.domains))
+            actions = holds_in(decide(observed, context))
         if actions:
             self._begin(group, actions)
 

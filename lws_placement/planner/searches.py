@@ -13,37 +13,39 @@ from dataclasses import replace
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.reconcile.actions import Action, LookAgain, Wait
-from lws_placement.engine.reconcile.group_state import GroupState
+from lws_placement.engine.reconcile.context import Context
 
 _PAUSE = 10.0
 """Times as long as the search took, for each group that is searched for."""
 
 
 class VictimSearches:
-    """`look` before a group is decided about and `decided` after it, on the event loop."""
+    """`with_answer` before a group is decided about and `decided` after it, on the event loop."""
 
     def __init__(self) -> None:
         self._found: dict[GroupId, tuple[float, NoPreemption]] = {}
         """Until when the answer stands."""
         self._begun = 0.0
 
-    def look(self, observed: GroupState) -> GroupState:
+    def with_answer(self, context: Context, group: GroupId) -> Context:
         """With the answer that still stands."""
         self._begun = _now()
-        until, nobody = self._found.get(observed.id, (0.0, None))
-        return replace(observed, nobody=nobody) if self._begun < until else observed
+        until, nobody = self._found.get(group, (0.0, None))
+        return replace(context, nobody=nobody) if self._begun < until else context
 
-    def decided(self, observed: GroupState, actions: Sequence[Action]) -> Sequence[Action]:
+    def decided(
+        self, group: GroupId, context: Context, actions: Sequence[Action]
+    ) -> Sequence[Action]:
         """The same; a group for which it might have been looked again is looked at later."""
         nobody = next((a.nobody for a in actions if isinstance(a, Wait) and _is_long(a)), None)
         if nobody is None:
-            self._found.pop(observed.id, None)
+            self._found.pop(group, None)
             return actions
-        if observed.nobody is not None:
-            return [*actions, LookAgain(self._found[observed.id][0] - self._begun)]
-        groups = len(self._found.keys() | {observed.id})
+        if context.nobody is not None:
+            return [*actions, LookAgain(self._found[group][0] - self._begun)]
+        groups = len(self._found.keys() | {group})
         now = _now()
-        self._found[observed.id] = now + _PAUSE * groups * (now - self._begun), nobody
+        self._found[group] = now + _PAUSE * groups * (now - self._begun), nobody
         return actions
 
 

@@ -13,6 +13,7 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.engine.reconcile.actions import Action, KeepHold, Wait
+from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.foreign_gates import is_held_back
 from lws_placement.engine.reconcile.group_state import GroupState, living_members
 
@@ -27,16 +28,16 @@ class VacantHolds:
     def __iter__(self) -> Iterator[GroupId]:
         return iter(self._absent)
 
-    def with_who_waits(self, observed: GroupState) -> GroupState:
-        """What `decide` should know of others, of a group that holds something and has no pod, or
+    def with_who_waits(self, context: Context, observed: GroupState) -> Context:
+        """What `decide` should know of others, for a group that holds something and has no pod, or
         none that can run.
         """
         if not observed.holds or (living_members(observed.pods) and not is_held_back(observed)):
-            return observed
+            return context
         if self._examples is None:
             self._examples = self._waiting.examples()
         refused = dict.fromkeys(pod.demand for pod in self._cache.refused())
-        return replace(observed, waiting=self._examples, refused=tuple(refused))
+        return replace(context, waiting=self._examples, refused=tuple(refused))
 
     def decided(self, group: GroupId, actions: Sequence[Action]) -> bool:
         """True: somebody asks for what nobody asked for before."""

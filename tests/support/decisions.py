@@ -3,16 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from support.tenants import Town
+
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import Demand, MemberInfo, Pod
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.workload import LwsInfo, Templates
+from lws_placement.engine.reconcile import decide as product
 from lws_placement.engine.reconcile.actions import (
     Action,
 )
+from lws_placement.engine.reconcile.context import Context, Memo
 from lws_placement.engine.reconcile.group_state import GroupState
 
 KEY = "example.com/slice"
@@ -98,6 +103,15 @@ def a_hold(domain: str = "a", nodes: Mapping[int, str] | None = None, **fields: 
         uid="lease-uid",
     )
     return replace(hold, **fields)  # type: ignore[arg-type]
+
+
+def a_context(views: ClusterSnapshot, **fields: object) -> Context:
+    """Nobody could be evicted, and nobody else waits, unless it is said."""
+    return replace(Context(views, Memo(), Town(), str), **fields)  # type: ignore[arg-type]
+
+
+def decide(seen: GroupState, views: ClusterSnapshot, **fields: object) -> list[Action]:
+    return product.decide(seen, a_context(views, **fields))
 
 
 def held(index: TopologyIndex, *holds: Hold) -> tuple[Hold, ...]:

@@ -1,4 +1,5 @@
-"""One group as the cache has it: what `engine/reconcile/decide.py` is asked about.
+"""One group as the cache has it, and what is around it: what `engine/reconcile/decide.py` is asked
+about.
 
 The planner and the verbs that explain its decisions look through the same eyes.
 """
@@ -10,19 +11,17 @@ from lws_placement.cluster.adapters.group_names import name_of
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.preemption.victims import Tenants
+from lws_placement.engine.reconcile.context import Context, Memo
 from lws_placement.engine.reconcile.group_state import GroupState, LeftPlace
-from lws_placement.engine.reconcile.memo import Memo
 
 
-def observe(
-    cache: ClusterCache,
-    group: GroupId,
-    *,
-    plan_id: str,
-    memo: Memo | None = None,
-    tenants: Tenants | None = None,
-) -> GroupState:
-    """`plan_id`: for a plan that is made of it. `tenants`: who could be evicted for it."""
+def context_of(cache: ClusterCache, tenants: Tenants) -> Context:
+    """For one planner: its memo is empty."""
+    return Context(cache.domains, Memo(), tenants, partial(name_of, cache))
+
+
+def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
+    """`plan_id`: for a plan that is made of it."""
     pods = tuple(cache.group_pods(group))
     revisions = {p.member.revision for p in pods if p.member is not None}
     stored = {r: cache.templates(group, r) for r in sorted(revisions)}
@@ -40,9 +39,6 @@ def observe(
         lws=cache.lws_of(group),
         templates=templates,
         plan_id=plan_id,
-        memo=memo,
-        tenants=tenants,
-        name_of=partial(name_of, cache),
         yields_to=cache.successor_of(group),
         current=frozenset(r for r in held if cache.is_current(group, r)),
     )

@@ -50,6 +50,7 @@ from lws_placement.engine.reconcile.actions import (
     Wait,
     WriteHold,
 )
+from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.foreign_gates import hold_back, waits_for_others
 from lws_placement.engine.reconcile.group_state import (
     GroupState,
@@ -73,18 +74,19 @@ from lws_placement.engine.reconcile.vacant_holds import without_pods
 from lws_placement.engine.reconcile.validity import why_larger, why_not_kept
 
 
-def decide(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
+def decide(observed: GroupState, context: Context) -> list[Action]:
     """The actions for one group, in order; empty when all is as it should be."""
-    return [*_place(observed, views), *watch_over(observed, views)]
+    return [*_place(observed, context), *watch_over(observed, context.views)]
 
 
-def _place(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
-    leave = leave_for_a_better(observed, views)
+def _place(observed: GroupState, context: Context) -> list[Action]:
+    views = context.views
+    leave = leave_for_a_better(observed, context)
     if leave:
         return leave
     members = living_members(observed.pods)
     if not members or observed.is_over:
-        return without_pods(observed, views)
+        return without_pods(observed, context)
     current = MembersState.of(observed, members)
     if current.let_go:
         return [Release(p) for p in current.members.values() if p.gated]
@@ -93,12 +95,12 @@ def _place(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
         return yielding
     waits = waits_for_others(current)
     if waits is not None and not current.bound:
-        return hold_back(observed, current, waits, views)
+        return hold_back(observed, current, waits, context)
     vacated = [
         EndHold(h, returning=False) for h in observed.leaving if not _anyone_in(observed, h, views)
     ]
     if not observed.active:
-        return [*vacated, *_without_hold(observed, current, views)]
+        return [*vacated, *_without_hold(observed, current, context)]
     reservations = reservations_of(observed.active)
     if not reservations:
         why = "its plan was not written to the end"
@@ -272,32 +274,30 @@ def _clear_out(current: MembersState, why: str) -> list[Action]:
 # -- without a hold ------------------------------------------------------------------------------
 
 
-def _without_hold(
-    observed: GroupState, current: MembersState, views: ClusterSnapshot
-) -> list[Action]:
+def _without_hold(observed: GroupState, current: MembersState, context: Context) -> list[Action]:
     bound = current.bound
     if observed.coming:
-        return _take_over(observed, current, views)
+        return _take_over(observed, current, context)
     if not bound:
-        return _plan(observed, current, views)
-    left = names_in(observed.leaving, views)
+        return _plan(observed, current, context)
+    left = names_in(observed.leaving, context.views)
     if any(p.node in left for p in bound.values()):
         return _clear_out(current, "its group is being moved")
-    return _adopt(observed, current, views)
+    return _adopt(observed, current, context)
 
 
-def _adopt(observed: GroupState, current: MembersState, views: ClusterSnapshot) -> list[Action]:
+def _adopt(observed: GroupState, current: MembersState, context: Context) -> list[Action]:
     """Hold the domains of a group that was running before us."""
     demands = current.demands(())
     if demands is None:
         return [Blocked(_unknown_templates(observed, current))]
     group = current.group(observed, demands)
     if group.request.in_one_domain:
-        placed = _where_it_runs(observed, current, group, views=views)
+        placed = _where_it_runs(current, group, context)
         if isinstance(placed, str):
             return [Blocked(placed)]
     else:
-        plan = plan_anywhere(group, current, views, memo=None)
+        plan = plan_anywhere(group, current, context.views, memo=None)
         if not isinstance(plan, Placed):
             if len(current.bound) < current.info.size:
                 return _clear_out(current, "it is only partly bound and cannot be completed")
@@ -306,26 +306,24 @@ def _adopt(observed: GroupState, current: MembersState, views: ClusterSnapshot) 
     return _write(holds_for(placed, observed, current, demands=demands))
 
 
-def _where_it_runs(
-    observed: GroupState, current: MembersState, group: Group, *, views: ClusterSnapshot
-) -> Placed | str:
+def _where_it_runs(current: MembersState, group: Group, context: Context) -> Placed | str:
     key = group.topology_key
     values = set()
     for pod in current.bound.values():
-        view = views.node_view(pod.node or "")
+        view = context.views.node_view(pod.node or "")
         if view is not None:
             values.add(view.node.labels.get(key, ""))
     if len(values) != 1 or "" in values:
         where = ", ".join(sorted(v or f"a node without {key}" for v in values)) or "unknown nodes"
         return f"its running pods are not in one domain of {key}: {where}"
     domain = DomainName(key, values.pop())
-    view_of = views.domain_without(domain, current.going)
+    view_of = context.views.domain_without(domain, current.going)
     if view_of is None:
         return f"its pods run in {domain}, which has no nodes"
     owners = view_of.holders | view_of.overlapping | view_of.occupants
     others = opponents(claim_of(group), owners)
     if others:
-        names = ", ".join(sorted(map(observed.name_of, others)))
+        names = ", ".join(sorted(map(context.name_of, others)))
         return f"its pods run in {domain} together with {names}; delete one of them"
     nodes = plan_in_domain(group, view_of)
     return Placed(domain, _bound_nodes(current) if isinstance(nodes, Reason) else nodes)
@@ -335,7 +333,7 @@ def _bound_nodes(current: MembersState) -> dict[Rank, NodeName]:
     return {rank: pod.node for rank, pod in current.bound.items() if pod.node is not None}
 
 
-def _plan(observed: GroupState, current: MembersState, views: ClusterSnapshot) -> list[Action]:
+def _plan(observed: GroupState, current: MembersState, context: Context) -> list[Action]:
     loose = [p for p in current.members.values() if not p.gated and p.marked and not p.released]
     if loose:
         return [DeletePod(p, "no hold covers it any more") for p in loose]
@@ -348,13 +346,13 @@ def _plan(observed: GroupState, current: MembersState, views: ClusterSnapshot) -
     if demands is None or orphans:
         return [Blocked(_unknown_templates(observed, current))]
     group = current.group(observed, demands)
-    inheriting = inherit(observed, current, group, views)
+    inheriting = inherit(observed, current, group, context.views)
     if inheriting:
         return inheriting
     owns = bool(observed.holds or current.going)
-    plan = plan_anywhere(group, current, views, memo=observed.memo, owns=owns)
+    plan = plan_anywhere(group, current, context.views, memo=context.memo, owns=owns)
     if not isinstance(plan, Placed):
-        evicting = begin(observed, current, group, views)
+        evicting = begin(observed, current, group, context)
         if not isinstance(evicting, NoPreemption):
             return evicting
         asked = None if group.excluded else group
@@ -363,19 +361,19 @@ def _plan(observed: GroupState, current: MembersState, views: ClusterSnapshot) -
         larger = current.templates.larger if current.templates is not None else ""
         return [Wait(plan, group.size, asked, evicting, group, larger), *again]
     reservation = holds_for(plan, observed, current, demands=demands)
-    return [*_write(reservation), *_settle(current, reservation, views)]
+    return [*_write(reservation), *_settle(current, reservation, context.views)]
 
 
-def _take_over(observed: GroupState, current: MembersState, views: ClusterSnapshot) -> list[Action]:
+def _take_over(observed: GroupState, current: MembersState, context: Context) -> list[Action]:
     coming = reservations_of(observed.coming, HoldState.COMING)[:1]
     others = [h for h in observed.coming if not coming or h not in coming[0].holds]
     if others or not coming:
         return [EndHold(h, returning=False) for h in others]
     left = inherited(observed, coming[0])
     if left is not None:
-        placed = await_place(observed, current, coming[0], left=left, views=views)
+        placed = await_place(observed, current, coming[0], left=left, views=context.views)
     else:
-        placed = go_on(observed, current, coming[0], views)
+        placed = go_on(observed, current, coming[0], context)
     if not isinstance(placed, Placed):
         return placed
     demands = current.demands(observed.coming)
@@ -383,7 +381,7 @@ def _take_over(observed: GroupState, current: MembersState, views: ClusterSnapsh
     reservation = holds_for(placed, observed, current, demands=demands)
     kept = {h.domain for h in reservation.holds}
     given_up = [EndHold(h, returning=False) for h in observed.coming if h.domain not in kept]
-    return [*_write(reservation), *given_up, *_settle(current, reservation, views)]
+    return [*_write(reservation), *given_up, *_settle(current, reservation, context.views)]
 
 
 def _unknown_templates(observed: GroupState, current: MembersState) -> str:

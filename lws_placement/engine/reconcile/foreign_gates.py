@@ -12,8 +12,8 @@ are pinned when these have let them go.
 """
 
 from lws_placement.engine.messages import gate_note
-from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.reconcile.actions import Action, Blocked, DeletePod, EndHold, Hindrance
+from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
 from lws_placement.engine.reconcile.vacant_holds import kept_or_ended
 
@@ -34,12 +34,12 @@ def waits_for_others(current: MembersState) -> Blocked | None:
 
 
 def hold_back(
-    observed: GroupState, current: MembersState, waits: Blocked, views: ClusterSnapshot
+    observed: GroupState, current: MembersState, waits: Blocked, context: Context
 ) -> list[Action]:
     """Nothing of the group is bound."""
     if any(p.terminating and p.node is not None and not p.finished for p in observed.pods):
         return [waits]
-    holds = kept_or_ended(observed, views)
+    holds = kept_or_ended(observed, context)
     actions: list[Action] = [waits]
     if not observed.active or any(isinstance(a, EndHold) for a in holds):
         # What was let go for a plan that does not count any more must not be bound by it.

@@ -1,6 +1,6 @@
 """One group as it is observed: what `decide` is asked about."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from lws_placement.engine.base.group_names import is_keyed
@@ -12,9 +12,6 @@ from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import UNRANKED, Demand, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.workload import LwsInfo, Templates
-from lws_placement.engine.preemption.search import NoPreemption
-from lws_placement.engine.preemption.victims import Tenants
-from lws_placement.engine.reconcile.memo import Memo
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +39,11 @@ class GroupState:
     """Revision -> templates."""
     plan_id: str
     """Id for a plan made now."""
-    memo: Memo | None = None
-    tenants: Tenants | None = None
-    """Who could be evicted for it; None: nobody is."""
-    nobody: NoPreemption | None = None
-    """What was found of them a moment ago, for a group of several domains: it stands for now."""
     yields_to: Hold | None = None
     """The COMING hold that it is evicted for."""
     current: frozenset[str] = frozenset()
     """Of the revisions of its holds those that are what the LeaderWorkerSet says now."""
-    waiting: tuple[Group, ...] = ()
-    """One group for each shape of those that wait for a domain."""
-    refused: tuple[Demand, ...] = ()
-    """What foreign pods ask for that are kept off held room."""
     troubles: FailureHistory = field(default_factory=FailureHistory)
-    name_of: Callable[[GroupId], str] = str
-    """What people call another group."""
     left: tuple[LeftPlace, ...] = ()
     """Of a keyed group without a place: those that it may take over (`succession.py`)."""
     lacks_groups: bool = False

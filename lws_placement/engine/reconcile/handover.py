@@ -27,7 +27,6 @@ from dataclasses import replace
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.reservation import Hold, Reservation
-from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.preemption.multi_domain_search import preempt_several
 from lws_placement.engine.preemption.search import (
@@ -45,6 +44,7 @@ from lws_placement.engine.reconcile.actions import (
     TryEvictions,
     WriteHold,
 )
+from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import GroupState, MembersState
 from lws_placement.engine.reconcile.placement import (
     has_shape,
@@ -56,18 +56,17 @@ from lws_placement.engine.reconcile.placement import (
 
 
 def begin(
-    observed: GroupState, current: MembersState, group: Group, views: ClusterSnapshot
+    observed: GroupState, current: MembersState, group: Group, context: Context
 ) -> list[Action] | NoPreemption:
     """Steps 1 and 2, for a group that owns nothing and fits nowhere."""
-    tenants = observed.tenants
-    if tenants is None or group.outranks is None:
+    if group.outranks is None:
         return NoPreemption(WhyNoPreemption.NEVER)
-    lowest = tenants.lowest_priority()
+    lowest = context.tenants.lowest_priority()
     if lowest is None or lowest >= group.outranks:
         return NoPreemption(WhyNoPreemption.NO_HELP)
-    if observed.nobody is not None and not group.request.in_one_domain:
-        return observed.nobody
-    answer = _preempt_anywhere(observed, group, views, tenants)
+    if context.nobody is not None and not group.request.in_one_domain:
+        return context.nobody
+    answer = _preempt_anywhere(group, context)
     if isinstance(answer, NoPreemption):
         return answer
     placed = Placed(answer.domain, answer.nodes, answer.others)
@@ -75,26 +74,20 @@ def begin(
     return _claim(holds_for(placed, observed, current, demands=demands), answer.victims)
 
 
-def _preempt_anywhere(
-    observed: GroupState, group: Group, views: ClusterSnapshot, tenants: Tenants
-) -> Preemption | NoPreemption:
+def _preempt_anywhere(group: Group, context: Context) -> Preemption | NoPreemption:
     if not group.request.in_one_domain:
-        return preempt_several(group, views, tenants)
-    domains = views.domains(group.topology_key)
-    if observed.memo is None or group.excluded:
-        return preempt(group, domains, tenants)
-    return observed.memo.preemption.ask(group, domains, tenants)
+        return preempt_several(group, context.views, context.tenants)
+    domains = context.views.domains(group.topology_key)
+    if group.excluded:
+        return preempt(group, domains, context.tenants)
+    return context.memo.preemption.ask(group, domains, context.tenants)
 
 
 def _preempt_in(
-    coming: Reservation,
-    group: Group,
-    current: MembersState,
-    *,
-    views: ClusterSnapshot,
-    tenants: Tenants,
+    coming: Reservation, group: Group, current: MembersState, context: Context
 ) -> Preemption | NoPreemption:
     """Who still has to go where the group is coming to."""
+    views, tenants = context.views, context.tenants
     if not group.request.in_one_domain:
         there = frozenset(names_in(coming.holds, views))
         return preempt_several(group, views, tenants, only=there)
@@ -111,13 +104,13 @@ def _claim(reservation: Reservation, victims: Sequence[Victim]) -> list[Action]:
 
 
 def go_on(
-    observed: GroupState, current: MembersState, coming: Reservation, views: ClusterSnapshot
+    observed: GroupState, current: MembersState, coming: Reservation, context: Context
 ) -> list[Action] | Placed:
     """Steps 3 and 4 of the preemptor; `Placed`: its domains are free, or others are."""
-    tenants = observed.tenants
+    tenants, views = context.tenants, context.views
     given_up: list[Action] = [EndHold(hold, returning=False) for hold in coming.holds]
     demands = current.demands(coming.holds)
-    if tenants is None or demands is None or not still_suits(coming, current):
+    if demands is None or not still_suits(coming, current):
         return given_up
     group = current.group(observed, demands)
     placed = plan_again_in(coming.holds, group, current, views)
@@ -125,10 +118,10 @@ def go_on(
         return placed
     yielding = [g for g in coming.evicts if tenants.holds_of(g)]
     if not any(_is_touched(g, tenants) for g in coming.evicts):
-        plan = plan_anywhere(group, current, views, memo=observed.memo)
+        plan = plan_anywhere(group, current, views, memo=context.memo)
         if isinstance(plan, Placed):
             return plan
-    match _preempt_in(coming, group, current, views=views, tenants=tenants):
+    match _preempt_in(coming, group, current, context):
         case Preemption(victims=victims):
             others = {v.group for v in victims if v.group is not None} - {*coming.evicts}
             if any(tenants.holds_of(g) for g in others):

@@ -24,6 +24,7 @@ from lws_placement.engine.reconcile.actions import (
     Tell,
     Topic,
 )
+from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import (
     GroupState,
     MembersState,
@@ -65,7 +66,7 @@ def refusal(observed: GroupState, current: MembersState) -> Refusal | LookAgain 
     return Refusal(rank, pod.unschedulable, why)
 
 
-def leave_for_a_better(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
+def leave_for_a_better(observed: GroupState, context: Context) -> list[Action]:
     """Between two incarnations, and if there is somewhere to go: a domain whose nodes failed too
     often. For groups of one domain; subgroups stay where they are.
     """
@@ -77,7 +78,7 @@ def leave_for_a_better(observed: GroupState, views: ClusterSnapshot) -> list[Act
         return []
     (hold,) = reservations[0].holds
     if hold.domain not in observed.troubles.last_choice or not _has_better(
-        observed, hold.domain, views
+        observed, hold.domain, context
     ):
         return []
     why = f"its nodes failed {observed.troubles.failures_in(hold.domain)} times lately"
@@ -85,7 +86,7 @@ def leave_for_a_better(observed: GroupState, views: ClusterSnapshot) -> list[Act
     return [LeaveHold(hold, why), *(DeletePod(p, why) for p in loose)]
 
 
-def _has_better(observed: GroupState, domain: DomainName, views: ClusterSnapshot) -> bool:
+def _has_better(observed: GroupState, domain: DomainName, context: Context) -> bool:
     """Asked of the group's pods whatever their state, so that it is known before the successors
     are admitted.
     """
@@ -99,7 +100,7 @@ def _has_better(observed: GroupState, domain: DomainName, views: ClusterSnapshot
     group = current.group(observed, demands)
     members = (replace(m, fixed=None, demand=_anywhere(m.demand, domain)) for m in group.members)
     group = replace(group, members=tuple(members))
-    plan = plan_anywhere(group, current, views, memo=observed.memo)
+    plan = plan_anywhere(group, current, context.views, memo=context.memo)
     return isinstance(plan, Placed) and plan.domain not in observed.troubles.last_choice
 
 

@@ -26,20 +26,21 @@ from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
 from lws_placement.engine.model.verdicts import Reason
 from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.reconcile.actions import Action, EndHold, KeepHold
+from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.engine.reconcile.placement import has_shape, names_in
 
 
-def without_pods(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
+def without_pods(observed: GroupState, context: Context) -> list[Action]:
     """Of a group none of whose pods is alive; nothing is done while one is still Terminating."""
     if not all(p.finished for p in observed.pods):
         return []
-    return kept_or_ended(observed, views)
+    return kept_or_ended(observed, context)
 
 
-def kept_or_ended(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
+def kept_or_ended(observed: GroupState, context: Context) -> list[Action]:
     """The holds of a group that nobody could run now."""
-    kept = _is_as_held(observed) and not _is_wanted(observed, views)
+    kept = _is_as_held(observed) and not _is_wanted(observed, context)
     return [
         KeepHold(hold) if kept and back else EndHold(hold, returning=back)
         for hold, back in ((h, _returns(observed, h)) for h in observed.holds)
@@ -70,12 +71,13 @@ def _is_as_held(observed: GroupState) -> bool:
     return same and has_shape(observed.active, observed.lws.request, size)
 
 
-def _is_wanted(observed: GroupState, views: ClusterSnapshot) -> bool:
+def _is_wanted(observed: GroupState, context: Context) -> bool:
     """Does anybody wait who could use what it holds?"""
+    views = context.views
     names = names_in(observed.active, views)
-    if any(_fits_somewhere(demand, names, observed.id, views=views) for demand in observed.refused):
+    if any(_fits_somewhere(demand, names, observed.id, views=views) for demand in context.refused):
         return True
-    return any(_could_use(group, names, observed.id, views=views) for group in observed.waiting)
+    return any(_could_use(group, names, observed.id, views=views) for group in context.waiting)
 
 
 def _could_use(

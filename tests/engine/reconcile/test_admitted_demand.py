@@ -7,7 +7,17 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.decisions import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, an_index, bind, held
+from support.decisions import (
+    GROUP,
+    WHOLE_NODE,
+    a_hold,
+    a_member,
+    a_seen,
+    an_index,
+    bind,
+    decide,
+    held,
+)
 from support.decisions import kinds as kinds_of
 
 from lws_placement.cluster.cache.admitted_requests import Asked
@@ -17,7 +27,6 @@ from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.workload import Templates
 from lws_placement.engine.reconcile.actions import DeletePod, Pin, Tell, Topic, WriteHold
 from lws_placement.engine.reconcile.admitted_demand import Admitted, as_admitted, at_least
-from lws_placement.engine.reconcile.decide import decide
 
 PORT = HostPort("0.0.0.0", "TCP", 80)
 

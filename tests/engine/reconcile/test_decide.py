@@ -11,6 +11,7 @@ from support.decisions import (
     a_seen,
     an_index,
     bind,
+    decide,
     held,
     kinds,
 )
@@ -28,7 +29,6 @@ from lws_placement.engine.reconcile.actions import (
     Wait,
     WriteHold,
 )
-from lws_placement.engine.reconcile.decide import decide
 
 SMALL = Demand(resources=(("cpu", 1000), ("pods", 1)))
 

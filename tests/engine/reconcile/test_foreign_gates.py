@@ -13,6 +13,7 @@ from support.decisions import (
     a_seen,
     an_index,
     bind,
+    decide,
     held,
     kinds,
 )
@@ -22,7 +23,6 @@ from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.reconcile.actions import Blocked, DeletePod, EndHold, Hindrance, Pin
-from lws_placement.engine.reconcile.decide import decide
 
 QUOTA = "kueue.x-k8s.io/admission"
 BOTH = {"gates": (QUOTA, keys.GATE)}
@@ -60,7 +60,7 @@ def test_a_group_that_came_back_keeps_its_domain_while_nobody_else_could_use_it(
     seen = a_seen(a_member(0, **BOTH), holds=held(index, a_hold()))
     seen = replace(seen, current=frozenset({"r1"}))
     assert kinds(decide(seen, index)) == ["Blocked", "KeepHold"]
-    yields = decide(replace(seen, waiting=(who_waits(),)), index)
+    yields = decide(seen, index, waiting=(who_waits(),))
     assert yields == [WAITS, EndHold(seen.holds[0], returning=True)]
 
 
@@ -77,7 +77,7 @@ def test_a_member_that_was_let_go_does_not_outlive_the_hold():
     seen = a_seen(leader, holds=held(index, a_hold()))
     seen = replace(seen, current=frozenset({"r1"}))
     assert kinds(decide(seen, index)) == ["Blocked", "KeepHold"]
-    yields = decide(replace(seen, waiting=(who_waits(),)), index)
+    yields = decide(seen, index, waiting=(who_waits(),))
     assert kinds(yields) == ["Blocked", "DeletePod", "EndHold"]
     gone = decide(replace(seen, holds=()), index)
     assert gone == [WAITS, DeletePod(leader, "no hold covers it any more")]
@@ -142,9 +142,9 @@ def test_nothing_new_is_held_while_others_hold_a_group_back(leader, worker, hold
     pods = [a_member(r, **f) for r, f in enumerate((leader, worker)) if f is not None]
     found = [a_hold(d, state=state, plan=f"plan-{d}") for d, state in holds]
     seen = a_seen(*pods, holds=held(index, *found))
-    seen = replace(seen, current=frozenset({"r1"}), waiting=(who_waits(),) if waits else ())
+    seen = replace(seen, current=frozenset({"r1"}))
     back = any(p.foreign_gates and not p.terminating for p in pods)
-    done = set(kinds(decide(seen, index)))
+    done = set(kinds(decide(seen, index, waiting=(who_waits(),) if waits else ())))
     if back:
         assert not done & {"WriteHold", "Pin", "TryEvictions", "Evict", "Wait"}
         assert "Blocked" in done

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.decisions import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, kinds
+from support.decisions import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, decide, kinds
 from support.tenants import KEY, Town, a_budget, a_group_id
 
 from lws_placement.engine.model.hold_states import HoldState
@@ -17,7 +17,6 @@ from lws_placement.engine.reconcile.actions import (
     TryEvictions,
     WriteHold,
 )
-from lws_placement.engine.reconcile.decide import decide
 
 LOW = a_group_id("low")
 A = DomainName(KEY, "a")
@@ -33,7 +32,7 @@ def waiting(town, *, holds=(), **fields):
     """What the preemptor sees: two gated members of priority 100."""
     for hold in holds:
         town.put_hold(hold)
-    return replace(a_seen(*members(**fields), holds=tuple(holds)), tenants=town)
+    return replace(a_seen(*members(**fields), holds=tuple(holds)))
 
 
 def low_in(town, value, *, state=HoldState.ACTIVE, **fields):
@@ -49,7 +48,7 @@ def low_in(town, value, *, state=HoldState.ACTIVE, **fields):
 def test_a_group_that_outranks_another_tries_the_evictions_and_then_claims_the_domain():
     town = Town()
     low_in(town, "a")
-    attempt, write = decide(waiting(town), town.index)
+    attempt, write = decide(waiting(town), town.index, tenants=town)
     assert isinstance(attempt, TryEvictions)
     assert [p.name for v in attempt.victims for p in v.pods] == ["low-a-0", "low-a-1"]
     assert write == WriteHold(attempt.holds[0])
@@ -69,7 +68,7 @@ def test_a_group_that_must_not_preempt_waits_and_says_why(change, why):
     low_in(town, "a")
     seen = waiting(town)
     seen = replace(seen, pods=tuple(replace(p, **change) for p in seen.pods))
-    (wait,) = decide(seen, town.index)
+    (wait,) = decide(seen, town.index, tenants=town)
     assert wait.nobody.why is why
 
 
@@ -82,7 +81,7 @@ def test_a_victim_is_evicted_and_then_leaves_its_holds():
     town.put_hold(hold)
     by = replace(COMING, group=LOW, evicts=(GROUP,))
     seen = replace(a_seen(*pods, holds=(hold,)), yields_to=by)
-    *evictions, leave = decide(seen, town.index)
+    *evictions, leave = decide(seen, town.index, tenants=town)
     assert evictions == [Evict(pod, by) for pod in pods]
     assert isinstance(leave, LeaveHold)
     assert (leave.hold, leave.preempted_by) == (hold, LOW)
@@ -94,19 +93,19 @@ def test_a_victim_without_pods_is_not_waited_for():
     town.add_domain("a", nodes=2, **TPUS)
     town.put_hold(hold)
     seen = replace(a_seen(holds=(hold,)), yields_to=replace(COMING, group=LOW))
-    assert decide(seen, town.index) == [EndHold(hold, returning=False)]
+    assert decide(seen, town.index, tenants=town) == [EndHold(hold, returning=False)]
 
 
 def test_nothing_is_done_while_victims_are_going():
     town = Town()
     low_in(town, "a", state=HoldState.LEAVING, terminating=True)
-    assert decide(waiting(town, holds=[COMING]), town.index) == []
+    assert decide(waiting(town, holds=[COMING]), town.index, tenants=town) == []
 
 
 def test_when_the_victims_are_gone_the_hold_becomes_active_by_compare_and_swap():
     town = Town()
     town.add_domain("a", nodes=2, **TPUS)
-    write, *pins = decide(waiting(town, holds=[COMING]), town.index)
+    write, *pins = decide(waiting(town, holds=[COMING]), town.index, tenants=town)
     assert isinstance(write, WriteHold)
     assert (write.hold.state, write.hold.evicts) == (HoldState.ACTIVE, ())
     assert (write.hold.resource_version, write.hold.uid) == ("7", "lease-uid")
@@ -125,14 +124,16 @@ def test_it_is_given_up_when_the_group_no_longer_asks_for_it(change):
     town = Town()
     low_in(town, "a")
     seen = waiting(town, holds=[COMING], **change)
-    assert decide(seen, town.index) == [EndHold(COMING, returning=False)]
+    assert decide(seen, town.index, tenants=town) == [EndHold(COMING, returning=False)]
 
 
 def test_it_is_given_up_when_the_group_would_not_fit_any_more():
     town = Town()
     low_in(town, "a")
     town.index.drop_node("a-1")
-    assert decide(waiting(town, holds=[COMING]), town.index) == [EndHold(COMING, returning=False)]
+    assert decide(waiting(town, holds=[COMING]), town.index, tenants=town) == [
+        EndHold(COMING, returning=False)
+    ]
 
 
 def test_it_ends_when_the_group_has_a_domain():
@@ -140,7 +141,7 @@ def test_it_ends_when_the_group_has_a_domain():
     low_in(town, "a")
     town.add_domain("b", nodes=2, **TPUS)
     holds = [COMING, a_hold("b")]
-    pins = decide(waiting(town, holds=holds), town.index)
+    pins = decide(waiting(town, holds=holds), town.index, tenants=town)
     assert pins[0] == EndHold(COMING, returning=False)
     assert {p.node for p in pins if isinstance(p, Pin)} == {"b-0", "b-1"}
 
@@ -149,7 +150,7 @@ def test_while_no_victim_is_touched_another_domain_that_is_free_is_taken():
     town = Town()
     low_in(town, "a")
     town.add_domain("b", nodes=2, **TPUS)
-    write, end, *_ = decide(waiting(town, holds=[COMING]), town.index)
+    write, end, *_ = decide(waiting(town, holds=[COMING]), town.index, tenants=town)
     assert write.hold.domain == DomainName(KEY, "b")
     assert end == EndHold(COMING, returning=False)
 
@@ -158,7 +159,7 @@ def test_once_a_victim_is_going_its_domain_is_waited_for():
     town = Town()
     low_in(town, "a", state=HoldState.LEAVING, terminating=True)
     town.add_domain("b", nodes=2, **TPUS)
-    assert decide(waiting(town, holds=[COMING]), town.index) == []
+    assert decide(waiting(town, holds=[COMING]), town.index, tenants=town) == []
 
 
 def beside_foreign(town, **fields):
@@ -173,14 +174,14 @@ def test_foreign_pods_are_spared_until_the_groups_have_begun_to_go():
     town = Town()
     beside_foreign(town)
     town.yielding = {LOW}
-    assert decide(waiting(town, holds=[COMING]), town.index) == []
+    assert decide(waiting(town, holds=[COMING]), town.index, tenants=town) == []
 
 
 def test_foreign_pods_go_after_the_groups():
     town = Town()
     beside_foreign(town, terminating=True)
     town.yielding = {LOW}
-    attempt, evict = decide(waiting(town, holds=[COMING]), town.index)
+    attempt, evict = decide(waiting(town, holds=[COMING]), town.index, tenants=town)
     assert isinstance(attempt, TryEvictions)
     assert evict == Evict(town.pods["uid-foreign"], COMING)
 
@@ -190,4 +191,6 @@ def test_it_is_given_up_when_a_budget_protects_what_would_still_have_to_go():
     beside_foreign(town, terminating=True)
     town.yielding = {LOW}
     town.budgets = [a_budget("keep")]
-    assert decide(waiting(town, holds=[COMING]), town.index) == [EndHold(COMING, returning=False)]
+    assert decide(waiting(town, holds=[COMING]), town.index, tenants=town) == [
+        EndHold(COMING, returning=False)
+    ]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.decisions import GROUP, WHOLE_NODE, a_hold, a_member, a_seen
+from support.decisions import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, decide
 from support.tenants import KEY, Town, a_group_id
 
 from lws_placement.cluster.cache.preemption_facts import ComingHolds
@@ -13,7 +13,6 @@ from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.reservation import place_of
 from lws_placement.engine.preemption.search import WhyNoPreemption
 from lws_placement.engine.reconcile.actions import EndHold, Evict, Pin, TryEvictions, WriteHold
-from lws_placement.engine.reconcile.decide import decide
 from lws_placement.engine.reconcile.foreign_preemption import is_for_pod
 
 LOW = a_group_id("low")
@@ -32,7 +31,7 @@ def waiting(town, request=SUBGROUPS, *, size=4, holds=(), **fields):
     for hold in holds:
         town.put_hold(hold)
     seen = a_seen(*members(request, size, **fields), holds=tuple(holds), size=size)
-    return replace(seen, lws=replace(seen.lws, request=request), tenants=town)
+    return replace(seen, lws=replace(seen.lws, request=request))
 
 
 def low_in(town, *values, **fields):
@@ -58,7 +57,7 @@ def coming(*values, evicts=(LOW,), **fields):
 def test_evictions_are_tried_before_the_first_of_all_holds_is_written():
     town = Town()
     low_in(town, "a", "b")
-    attempt, *writes = decide(waiting(town), town.index)
+    attempt, *writes = decide(waiting(town), town.index, tenants=town)
     assert isinstance(attempt, TryEvictions)
     assert tuple(w.hold for w in writes) == attempt.holds
     assert [h.domain.value for h in attempt.holds] == ["a", "b"]
@@ -69,7 +68,7 @@ def test_evictions_are_tried_before_the_first_of_all_holds_is_written():
 def test_a_gang_claims_room_and_no_domain():
     town = Town()
     low_in(town, "a")
-    attempt, write = decide(waiting(town, GANG, size=2), town.index)
+    attempt, write = decide(waiting(town, GANG, size=2), town.index, tenants=town)
     assert [v.group for v in attempt.victims] == [LOW]
     assert (write.hold.domain, write.hold.scope) == (place_of(GROUP), Scope.NOBODY)
     assert not is_for_pod(write.hold)
@@ -78,7 +77,7 @@ def test_a_gang_claims_room_and_no_domain():
 def test_a_group_that_would_still_lack_a_domain_evicts_nobody():
     town = Town()
     low_in(town, "a")
-    (wait,) = decide(waiting(town), town.index)
+    (wait,) = decide(waiting(town), town.index, tenants=town)
     assert wait.nobody.why is WhyNoPreemption.NO_HELP
 
 
@@ -97,7 +96,9 @@ def test_what_was_not_written_to_the_end_is_ended():
     town = Town()
     low_in(town, "a", "b")
     first, _ = coming("a", "b")
-    assert decide(waiting(town, holds=[first]), town.index) == [EndHold(first, returning=False)]
+    assert decide(waiting(town, holds=[first]), town.index, tenants=town) == [
+        EndHold(first, returning=False)
+    ]
 
 
 def test_it_waits_until_the_last_domain_is_free():
@@ -105,14 +106,14 @@ def test_it_waits_until_the_last_domain_is_free():
     town.add_domain("a", nodes=2, **TPUS)
     low_in(town, "b", terminating=True)
     town.yielding = {LOW}
-    assert decide(waiting(town, holds=coming("a", "b")), town.index) == []
+    assert decide(waiting(town, holds=coming("a", "b")), town.index, tenants=town) == []
 
 
 def test_when_all_are_free_each_becomes_active_by_compare_and_swap():
     town = Town()
     for value in ("a", "b"):
         town.add_domain(value, nodes=2, **TPUS)
-    actions = decide(waiting(town, holds=coming("a", "b")), town.index)
+    actions = decide(waiting(town, holds=coming("a", "b")), town.index, tenants=town)
     written = [a.hold for a in actions if isinstance(a, WriteHold)]
     assert [(h.domain.value, h.state, h.evicts) for h in written] == [
         ("a", HoldState.ACTIVE, ()),
@@ -128,7 +129,7 @@ def test_a_planner_that_finds_one_active_and_the_other_coming_goes_on():
         town.add_domain(value, nodes=2, **TPUS)
     first, second = coming("a", "b")
     first = replace(first, state=HoldState.ACTIVE, evicts=(), plan="later")
-    actions = decide(waiting(town, holds=[first, second]), town.index)
+    actions = decide(waiting(town, holds=[first, second]), town.index, tenants=town)
     written = [a.hold for a in actions if isinstance(a, WriteHold)]
     assert {(h.domain.value, h.state, h.plan) for h in written} == {
         ("a", HoldState.ACTIVE, "plan-2"),
@@ -144,7 +145,7 @@ def test_foreign_pods_go_after_the_groups():
     foreign = town.add_pod("foreign", "b-1", demand=WHOLE_NODE)
     town.yielding = {LOW}
     holds = coming("a", "b")
-    attempt, evict = decide(waiting(town, holds=holds), town.index)
+    attempt, evict = decide(waiting(town, holds=holds), town.index, tenants=town)
     assert isinstance(attempt, TryEvictions)
     assert evict == Evict(foreign, holds[0])
 
@@ -155,7 +156,7 @@ def test_while_no_victim_is_touched_domains_that_are_free_are_taken():
     for value in ("c", "d"):
         town.add_domain(value, nodes=2, **TPUS)
     holds = coming("a", "b")
-    actions = decide(waiting(town, holds=holds), town.index)
+    actions = decide(waiting(town, holds=holds), town.index, tenants=town)
     assert {a.hold.domain.value for a in actions if isinstance(a, WriteHold)} == {"c", "d"}
     assert [a.hold for a in actions if isinstance(a, EndHold)] == holds
 
@@ -172,7 +173,7 @@ def test_all_of_it_is_given_up_when_the_group_no_longer_asks_for_it(change):
     low_in(town, "a", "b")
     holds = coming("a", "b")
     ended = [EndHold(h, returning=False) for h in holds]
-    assert decide(waiting(town, holds=holds, **change), town.index) == ended
+    assert decide(waiting(town, holds=holds, **change), town.index, tenants=town) == ended
 
 
 def test_it_is_given_up_when_a_domain_is_gone():
@@ -183,4 +184,4 @@ def test_it_is_given_up_when_a_domain_is_gone():
     for i in range(2):
         town.index.drop_node(f"b-{i}")
     assert town.index.domain(DomainName(KEY, "b")) is None
-    assert decide(seen, town.index) == [EndHold(h, returning=False) for h in holds]
+    assert decide(seen, town.index, tenants=town) == [EndHold(h, returning=False) for h in holds]

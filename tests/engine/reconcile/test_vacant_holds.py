@@ -5,6 +5,7 @@
 from dataclasses import replace
 
 import pytest
+from support.decisions import a_context
 
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member
@@ -80,20 +81,21 @@ KEPT, ENDS_IN_TIME, ENDS = KeepHold(HOLD), EndHold(HOLD, True), EndHold(HOLD, Fa
 def test_a_domain_is_kept_for_an_absent_group_unless_who_waits_could_use_it(
     waiting: Group | None, does: object
 ) -> None:
-    seen = a_seen(waiting=() if waiting is None else (waiting,))
-    assert without_pods(seen, an_index(HOLD)) == [does]
+    context = a_context(an_index(HOLD), waiting=() if waiting is None else (waiting,))
+    assert without_pods(a_seen(), context) == [does]
 
 
 def test_a_third_groups_domain_is_not_won_by_giving_up_ones_own() -> None:
     theirs = replace(HOLD, domain=DomainName(SLICE, "b"), group=GroupId("n", "o", "u", "k"))
     rack = an_index(HOLD, replace(theirs, nodes={0: "b-0"}, demands={0: CHIPS}))
-    assert without_pods(a_seen(waiting=(who_waits(RACK),)), rack) == [KEPT]
+    assert without_pods(a_seen(), a_context(rack, waiting=(who_waits(RACK),))) == [KEPT]
 
 
 def test_a_domain_is_kept_unless_a_foreign_pod_that_was_refused_would_fit_there() -> None:
     large = replace(CHIPS, resources=(("google.com/tpu", 8), ("pods", 1)))
-    assert without_pods(a_seen(refused=(large,)), an_index(HOLD)) == [KEPT]
-    assert without_pods(a_seen(refused=(large, CHIPS)), an_index(HOLD)) == [ENDS_IN_TIME]
+    index = an_index(HOLD)
+    assert without_pods(a_seen(), a_context(index, refused=(large,))) == [KEPT]
+    assert without_pods(a_seen(), a_context(index, refused=(large, CHIPS))) == [ENDS_IN_TIME]
 
 
 @pytest.mark.parametrize(
@@ -124,10 +126,10 @@ def test_a_domain_is_kept_unless_a_foreign_pod_that_was_refused_would_fit_there(
 def test_a_hold_ends_when_the_group_it_is_for_is_no_longer_to_be(
     fields: dict[str, object], does: object
 ) -> None:
-    assert without_pods(a_seen(**fields), an_index(HOLD)) == [does]
+    assert without_pods(a_seen(**fields), a_context(an_index(HOLD))) == [does]
 
 
 def test_only_what_the_group_would_come_back_to_is_kept() -> None:
     left = replace(HOLD, domain=DomainName(SLICE, "b"), state=HoldState.LEAVING)
     seen = a_seen(holds=(HOLD, left))
-    assert without_pods(seen, an_index(HOLD, left)) == [KEPT, EndHold(left, False)]
+    assert without_pods(seen, a_context(an_index(HOLD, left))) == [KEPT, EndHold(left, False)]
