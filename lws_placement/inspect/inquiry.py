@@ -280,6 +280,4 @@ class Inquiry:
 
 def _as_planned(observed: GroupState) -> Group | None:
     """The group that was refused; None if its members are not all known."""
-    current = MembersState.of(observed, living_members(observed.pods))
-    demands = current.demands(())
-    return current.group(observed, demands) if demands is not None else None
+    return MembersState.of(observed, living_members(observed.pods)).group(observed)

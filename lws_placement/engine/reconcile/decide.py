@@ -135,7 +135,8 @@ def _begun(observed: GroupState, current: MembersState) -> tuple[Hold, ...]:
 
 
 def _suits(reservation: Reservation, current: MembersState) -> bool:
-    same = (reservation.revision, reservation.size) == (current.info.revision, current.info.size)
+    asked = (current.info.revision, current.info.size)
+    same = all((hold.revision, hold.size) == asked for hold in reservation.holds)
     return same and has_shape(reservation.holds, current.request, current.info.size)
 
 
@@ -216,16 +217,15 @@ def _assign_again(
     why: str,
 ) -> list[Action]:
     """In the domains of `holds` if possible; else the group leaves them."""
-    demands = current.demands(holds)
-    if demands is None:
+    group = current.group(observed, holds)
+    if group is None:
         return [Blocked(_unknown_templates(observed, current))]
     if has_shape(holds, current.request, current.info.size):
-        group = current.group(observed, demands)
         placed = plan_again_in(holds, _staying(group, current), current, views)
         if not isinstance(placed, Placed):
             placed = plan_again_in(holds, group, current, views)
         if isinstance(placed, Placed):
-            renewed = holds_for(placed, observed, current, demands=demands)
+            renewed = holds_for(placed, group, observed, current)
             return [*_write(renewed), *_settle(current, renewed, views)]
         if placed is not None:
             why = f"{why}; the domain {placed.why}"
@@ -288,10 +288,9 @@ def _without_hold(observed: GroupState, current: MembersState, context: Context)
 
 def _adopt(observed: GroupState, current: MembersState, context: Context) -> list[Action]:
     """Hold the domains of a group that was running before us."""
-    demands = current.demands(())
-    if demands is None:
+    group = current.group(observed)
+    if group is None:
         return [Blocked(_unknown_templates(observed, current))]
-    group = current.group(observed, demands)
     if group.request.in_one_domain:
         placed = _where_it_runs(current, group, context)
         if isinstance(placed, str):
@@ -303,7 +302,7 @@ def _adopt(observed: GroupState, current: MembersState, context: Context) -> lis
                 return _clear_out(current, "it is only partly bound and cannot be completed")
             return [Blocked("its running pods are not in domains of their own; delete the leader")]
         placed = plan
-    return _write(holds_for(placed, observed, current, demands=demands))
+    return _write(holds_for(placed, group, observed, current))
 
 
 def _where_it_runs(current: MembersState, group: Group, context: Context) -> Placed | str:
@@ -339,13 +338,12 @@ def _plan(observed: GroupState, current: MembersState, context: Context) -> list
         return [DeletePod(p, "no hold covers it any more") for p in loose]
     if not any(p.gated for p in current.members.values()):
         return []
-    demands = current.demands(())
+    group = current.group(observed)
     orphans = (
         observed.lws is None and current.info.of_lws and len(current.members) < current.info.size
     )
-    if demands is None or orphans:
+    if group is None or orphans:
         return [Blocked(_unknown_templates(observed, current))]
-    group = current.group(observed, demands)
     inheriting = inherit(observed, current, group, context.views)
     if inheriting:
         return inheriting
@@ -360,28 +358,40 @@ def _plan(observed: GroupState, current: MembersState, context: Context) -> list
         again = [] if retry_s is None else [LookAgain(retry_s)]
         larger = current.templates.larger if current.templates is not None else ""
         return [Wait(plan, group.size, asked, evicting, group, larger), *again]
-    reservation = holds_for(plan, observed, current, demands=demands)
+    reservation = holds_for(plan, group, observed, current)
     return [*_write(reservation), *_settle(current, reservation, context.views)]
 
 
 def _take_over(observed: GroupState, current: MembersState, context: Context) -> list[Action]:
-    coming = reservations_of(observed.coming, HoldState.COMING)[:1]
-    others = [h for h in observed.coming if not coming or h not in coming[0].holds]
-    if others or not coming:
+    views = context.views
+    found = reservations_of(observed.coming, HoldState.COMING)
+    coming = found[0] if found else Reservation(())
+    others = [h for h in observed.coming if h not in coming.holds]
+    if others:
         return [EndHold(h, returning=False) for h in others]
-    left = inherited(observed, coming[0])
-    if left is not None:
-        placed = await_place(observed, current, coming[0], left=left, views=context.views)
-    else:
-        placed = go_on(observed, current, coming[0], context)
+    group = current.group(observed, coming.holds)
+    if group is None or not _still_waits(coming, current):
+        return [EndHold(h, returning=False) for h in coming.holds]
+    placed = plan_again_in(coming.holds, group, current, views)
     if not isinstance(placed, Placed):
-        return placed
-    demands = current.demands(observed.coming)
-    assert demands is not None  # it was planned with them
-    reservation = holds_for(placed, observed, current, demands=demands)
+        left = inherited(observed, coming)
+        if left is not None:
+            return await_place(observed, group, coming, left=left, views=views)
+        going_on = go_on(coming, group, current, context)
+        if not isinstance(going_on, Placed):
+            return going_on
+        placed = going_on
+    reservation = holds_for(placed, group, observed, current)
     kept = {h.domain for h in reservation.holds}
-    given_up = [EndHold(h, returning=False) for h in observed.coming if h.domain not in kept]
-    return [*_write(reservation), *given_up, *_settle(current, reservation, context.views)]
+    given_up = [EndHold(h, returning=False) for h in coming.holds if h.domain not in kept]
+    return [*_write(reservation), *given_up, *_settle(current, reservation, views)]
+
+
+def _still_waits(coming: Reservation, current: MembersState) -> bool:
+    """For what it asked for then?"""
+    if current.bound or not any(p.gated for p in current.members.values()):
+        return False
+    return _suits(coming, current) and coming.scope is current.request.claims
 
 
 def _unknown_templates(observed: GroupState, current: MembersState) -> str:

@@ -9,7 +9,7 @@ from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import PlacementRequest
-from lws_placement.engine.model.pods import UNRANKED, Demand, MemberInfo, Pod, Rank
+from lws_placement.engine.model.pods import UNRANKED, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.workload import LwsInfo, Templates
 
@@ -187,29 +187,6 @@ class MembersState:
         unmanaged = self.lws is not None and not self.lws.managed
         return unmanaged or any(p.released for p in self.members.values())
 
-    def demands(self, holds: Sequence[Hold]) -> dict[Rank, Demand] | None:
-        """Per rank: what was admitted, else what is reserved, else the template's; None if one is
-        unknown.
-        """
-        result: dict[Rank, Demand] = {}
-        reserved = {
-            rank: demand
-            for hold in holds
-            if hold.revision == self.info.revision
-            for rank, demand in hold.demands.items()
-        }
-        for rank in range(self.info.size):
-            pod = self.members.get(rank)
-            if pod is not None:
-                result[rank] = pod.demand
-            elif self.templates is not None:
-                result[rank] = self.templates.demand(rank)
-            elif rank in reserved:
-                result[rank] = reserved[rank]
-            else:
-                return None
-        return result
-
     @property
     def outranks(self) -> int | None:
         """Its weakest member says whom it may have evicted; members still to come are as these."""
@@ -217,15 +194,32 @@ class MembersState:
             return None
         return min(p.priority for p in self.members.values())
 
-    def group(self, observed: GroupState, demands: Mapping[Rank, Demand]) -> Group:
-        bound = self.bound
+    def group(self, observed: GroupState, holds: Sequence[Hold] = ()) -> Group | None:
+        """The group as it is to be planned; None if it is not known what each member asks for: what
+        was admitted, else what the template says, else what is reserved in `holds`.
+        """
+        reserved = {
+            rank: demand
+            for hold in holds
+            if hold.revision == self.info.revision
+            for rank, demand in hold.demands.items()
+        }
+        members = []
+        for rank in range(self.info.size):
+            pod = self.members.get(rank)
+            if pod is not None:
+                demand = pod.demand
+            elif self.templates is not None:
+                demand = self.templates.demand(rank)
+            elif rank in reserved:
+                demand = reserved[rank]
+            else:
+                return None
+            members.append(Member(rank, demand, pod.node if pod is not None else None))
         return Group(
             id=observed.id,
             request=self.request.of_size(self.info.size),
-            members=tuple(
-                Member(rank, demands[rank], bound[rank].node if rank in bound else None)
-                for rank in range(self.info.size)
-            ),
+            members=tuple(members),
             revision=self.info.revision,
             priority=max(p.priority for p in self.members.values()),
             outranks=self.outranks,

@@ -47,10 +47,8 @@ from lws_placement.engine.reconcile.actions import (
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import GroupState, MembersState
 from lws_placement.engine.reconcile.placement import (
-    has_shape,
     holds_for,
     names_in,
-    plan_again_in,
     plan_anywhere,
 )
 
@@ -70,8 +68,7 @@ def begin(
     if isinstance(answer, NoPreemption):
         return answer
     placed = Placed(answer.domain, answer.nodes, answer.others)
-    demands = {member.rank: member.demand for member in group.members}
-    return _claim(holds_for(placed, observed, current, demands=demands), answer.victims)
+    return _claim(holds_for(placed, group, observed, current), answer.victims)
 
 
 def _preempt_anywhere(group: Group, context: Context) -> Preemption | NoPreemption:
@@ -104,21 +101,13 @@ def _claim(reservation: Reservation, victims: Sequence[Victim]) -> list[Action]:
 
 
 def go_on(
-    observed: GroupState, current: MembersState, coming: Reservation, context: Context
+    coming: Reservation, group: Group, current: MembersState, context: Context
 ) -> list[Action] | Placed:
-    """Steps 3 and 4 of the preemptor; `Placed`: its domains are free, or others are."""
-    tenants, views = context.tenants, context.views
-    given_up: list[Action] = [EndHold(hold, returning=False) for hold in coming.holds]
-    demands = current.demands(coming.holds)
-    if demands is None or not still_suits(coming, current):
-        return given_up
-    group = current.group(observed, demands)
-    placed = plan_again_in(coming.holds, group, current, views)
-    if isinstance(placed, Placed):
-        return placed
+    """Step 3 of the preemptor, while its domains are not free; `Placed`: others are."""
+    tenants = context.tenants
     yielding = [g for g in coming.evicts if tenants.holds_of(g)]
     if not any(_is_touched(g, tenants) for g in coming.evicts):
-        plan = plan_anywhere(group, current, views, memo=context.memo)
+        plan = plan_anywhere(group, current, context.views, memo=context.memo)
         if isinstance(plan, Placed):
             return plan
     match _preempt_in(coming, group, current, context):
@@ -132,20 +121,7 @@ def go_on(
         case NoPreemption(why=WhyNoPreemption.FREEING):
             return []
         case NoPreemption():
-            return given_up
-
-
-def still_suits(coming: Reservation, current: MembersState) -> bool:
-    """Does the group still wait, for what it asked for then?"""
-    if current.bound or not any(p.gated for p in current.members.values()):
-        return False
-    if (
-        not has_shape(coming.holds, current.request, current.info.size)
-        or coming.scope is not current.request.claims
-    ):
-        return False
-    asked = (current.info.revision, current.info.size)
-    return all((hold.revision, hold.size) == asked for hold in coming.holds)
+            return [EndHold(hold, returning=False) for hold in coming.holds]
 
 
 def _evict(victims: Sequence[Victim], by: Hold) -> list[Action]:

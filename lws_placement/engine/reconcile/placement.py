@@ -14,7 +14,7 @@ from lws_placement.engine.model.exclusivity import answered_as
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
 from lws_placement.engine.model.placement_request import PlacementRequest, Scope
-from lws_placement.engine.model.pods import Demand, Rank
+from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold, Reservation, place_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
@@ -106,29 +106,30 @@ def plan_again_in(
 
 
 def holds_for(
-    placed: Placed, observed: GroupState, current: MembersState, *, demands: Mapping[Rank, Demand]
+    placed: Placed, group: Group, observed: GroupState, current: MembersState
 ) -> Reservation:
-    """To be written; over what the group holds on the same domains already."""
+    """To be written for the plan of `group`; over what it holds on the same domains already."""
+    demands = group.demands
     elsewhere = {rank for _, ranks in placed.others for rank in ranks}
     places = [(placed.domain, tuple(r for r in placed.nodes if r not in elsewhere))]
     places += placed.others
     known = {h.domain: h for h in observed.holds}
     holds = []
     for asked, ranks in places:
-        domain = place_of(observed.id) if asked.anywhere else asked
+        domain = place_of(group.id) if asked.anywhere else asked
         before = known.get(domain)
         holds.append(
             Hold(
                 domain=domain,
-                group=observed.id,
+                group=group.id,
                 group_index=current.info.group_index,
                 leader_name=current.info.leader_name,
-                revision=current.info.revision,
-                size=current.info.size,
+                revision=group.revision,
+                size=group.size,
                 plan=observed.plan_id,
                 nodes={rank: placed.nodes[rank] for rank in ranks},
                 demands={rank: demands[rank] for rank in ranks},
-                scope=Scope.NOBODY if asked.anywhere else current.request.claims,
+                scope=Scope.NOBODY if asked.anywhere else group.scope,
                 parts=len(places),
                 resource_version=before.resource_version if before is not None else "",
                 uid=before.uid if before is not None else "",

@@ -94,10 +94,9 @@ def _has_better(observed: GroupState, domain: DomainName, context: Context) -> b
     if not newest:
         return False
     current = MembersState.of(observed, newest)
-    demands = current.demands(observed.active)
-    if demands is None or current.request.topology != domain.key:
+    group = current.group(observed, observed.active)
+    if group is None or group.topology_key != domain.key:
         return False
-    group = current.group(observed, demands)
     members = (replace(m, fixed=None, demand=_anywhere(m.demand, domain)) for m in group.members)
     group = replace(group, members=tuple(members))
     plan = plan_anywhere(group, current, context.views, memo=context.memo)

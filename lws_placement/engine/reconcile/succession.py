@@ -30,8 +30,7 @@ from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.planning.subset import SubsetSnapshot, rest_of
 from lws_placement.engine.reconcile.actions import Action, EndHold, LookAgain, WriteHold
 from lws_placement.engine.reconcile.group_state import GroupState, LeftPlace, MembersState
-from lws_placement.engine.reconcile.handover import still_suits
-from lws_placement.engine.reconcile.placement import has_shape, holds_for, names_in, plan_again_in
+from lws_placement.engine.reconcile.placement import has_shape, holds_for, names_in
 
 _PATIENCE_S = 30.0
 
@@ -45,8 +44,7 @@ def inherit(
             continue
         placed = _as_if_gone(observed, group, left.holds, left=left, views=views)
         if placed is not None:
-            demands = {member.rank: member.demand for member in group.members}
-            reservation = holds_for(placed, observed, current, demands=demands)
+            reservation = holds_for(placed, group, observed, current)
             coming = (
                 replace(h, state=HoldState.COMING, evicts=(left.group,)) for h in reservation.holds
             )
@@ -63,23 +61,15 @@ def inherited(observed: GroupState, coming: Reservation) -> LeftPlace | None:
 
 def await_place(
     observed: GroupState,
-    current: MembersState,
+    group: Group,
     coming: Reservation,
     *,
     left: LeftPlace,
     views: ClusterSnapshot,
-) -> list[Action] | Placed:
-    """Step 2; `Placed`: the domain is free."""
-    given_up: list[Action] = [EndHold(hold, returning=False) for hold in coming.holds]
-    demands = current.demands(coming.holds)
-    if demands is None or not still_suits(coming, current):
-        return given_up
-    group = current.group(observed, demands)
-    placed = plan_again_in(coming.holds, group, current, views)
-    if isinstance(placed, Placed):
-        return placed
+) -> list[Action]:
+    """Step 2, while the domain is not free."""
     if _as_if_gone(observed, group, coming.holds, left=left, views=views) is None:
-        return given_up
+        return [EndHold(hold, returning=False) for hold in coming.holds]
     return _patience(observed, left)
 
 
