@@ -254,7 +254,7 @@ class Simulation:
                 case WriteHold(hold):
                     self._cache.put_hold(replace(hold, resource_version="1", uid="simulated"))
                 case LeaveHold(hold):
-                    self._cache.put_hold(replace(hold, state=HoldState.LEAVING))
+                    self._cache.put_hold(hold.to(HoldState.LEAVING))
                 case EndHold(hold, returning=False):
                     self._cache.drop_hold(hold.domain, hold.group)
                 case _:

@@ -28,7 +28,7 @@ class AssumedHolds:
                 case WriteHold(hold):
                     reservation = replace(hold)
                 case LeaveHold(hold):
-                    reservation = replace(hold, state=HoldState.LEAVING)
+                    reservation = hold.to(HoldState.LEAVING)
                 case EndHold(hold) if hold.state is HoldState.COMING:
                     reservation = replace(hold, state=HoldState.LEAVING)
                 case _:

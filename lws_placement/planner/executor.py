@@ -21,7 +21,7 @@ from lws_placement.engine.admission.pod_gating import pinned_affinity
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.hold_states import HoldState
+from lws_placement.engine.model.hold_states import HoldState, check_transition
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, Reservation
 from lws_placement.engine.reconcile.actions import (
@@ -92,7 +92,7 @@ class Executor:
                     if any(p.gated for p in self._cache.group_pods(group)):
                         await self._racing.look_again(reservation.holds)
             case LeaveHold(hold, why, preempted_by):
-                await self._write(replace(hold, state=HoldState.LEAVING))
+                await self._write(hold.to(HoldState.LEAVING))
                 await self._report.leaving(group, hold, why, preempted=preempted_by is not None)
             case TryEvictions() | Evict():
                 await self.evict(group, action)
@@ -154,9 +154,10 @@ class Executor:
         if hold.state is not HoldState.COMING and await self._anyone_left(hold):
             return False
         if hold.state is HoldState.ACTIVE:
-            hold = await self._write(replace(hold, state=HoldState.LEAVING))
+            hold = await self._write(hold.to(HoldState.LEAVING))
             if await self._anyone_left(hold):
                 return False
+        check_transition(hold.state, None)
         try:
             left = await self._store.end(hold, beside=self._beside(hold))
         except ConflictError:

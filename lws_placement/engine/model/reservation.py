@@ -11,11 +11,11 @@ before all of them are written.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.hold_states import HoldState
+from lws_placement.engine.model.hold_states import HoldState, check_transition
 from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Demand, Rank
@@ -63,6 +63,11 @@ class Hold:
     def owner(self) -> str:
         """The group, as people know it."""
         return f"{self.group.namespace}/{self.leader_name}"
+
+    def to(self, state: HoldState, *, evicts: tuple[GroupId, ...] = ()) -> "Hold":
+        """The next version of it. Raises ValueError for what its life does not allow."""
+        check_transition(self.state, state)
+        return replace(self, state=state, evicts=evicts)
 
     def succeeds(self, other: "Hold") -> bool:
         """Is the other one on the domain only until its group has been evicted for this one?"""

@@ -41,7 +41,7 @@ class EndHold:
     """
 
     hold: Hold
-    returning: bool
+    returning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

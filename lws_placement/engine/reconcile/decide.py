@@ -96,18 +96,16 @@ def _place(observed: GroupState, context: Context) -> list[Action]:
     waits = waits_for_others(current)
     if waits is not None and not current.bound:
         return hold_back(observed, current, waits, context)
-    vacated = [
-        EndHold(h, returning=False) for h in observed.leaving if not _anyone_in(observed, h, views)
-    ]
+    vacated = [EndHold(h) for h in observed.leaving if not _anyone_in(observed, h, views)]
     if not observed.active:
         return [*vacated, *_without_hold(observed, current, context)]
     reservations = reservations_of(observed.active)
     if not reservations:
         why = "its plan was not written to the end"
         known = _begun(observed, current)
-        vacated += [EndHold(h, returning=False) for h in observed.coming if h not in known]
+        vacated += [EndHold(h) for h in observed.coming if h not in known]
         return [*vacated, *_assign_again(observed, current, known, views=views, why=why)]
-    vacated += [EndHold(h, returning=False) for h in observed.coming]
+    vacated += [EndHold(h) for h in observed.coming]
     reservation, *more = reservations
     if more:
         reservation = min(reservations, key=lambda p: _preference(p, current, views))
@@ -235,7 +233,7 @@ def _assign_again(
 def _leave(hold: Hold, why: str) -> Action:
     """A COMING one has never let anybody in."""
     coming = hold.state is HoldState.COMING
-    return EndHold(hold, returning=False) if coming else LeaveHold(hold, why)
+    return EndHold(hold) if coming else LeaveHold(hold, why)
 
 
 def _write(reservation: Reservation) -> list[Action]:
@@ -368,10 +366,10 @@ def _take_over(observed: GroupState, current: MembersState, context: Context) ->
     coming = found[0] if found else Reservation(())
     others = [h for h in observed.coming if h not in coming.holds]
     if others:
-        return [EndHold(h, returning=False) for h in others]
+        return [EndHold(h) for h in others]
     group = current.group(observed, coming.holds)
     if group is None or not _still_waits(coming, current):
-        return [EndHold(h, returning=False) for h in coming.holds]
+        return [EndHold(h) for h in coming.holds]
     placed = plan_again_in(coming.holds, group, current, views)
     if not isinstance(placed, Placed):
         left = inherited(observed, coming)
@@ -383,7 +381,7 @@ def _take_over(observed: GroupState, current: MembersState, context: Context) ->
         placed = going_on
     reservation = holds_for(placed, group, observed, current)
     kept = {h.domain for h in reservation.holds}
-    given_up = [EndHold(h, returning=False) for h in coming.holds if h.domain not in kept]
+    given_up = [EndHold(h) for h in coming.holds if h.domain not in kept]
     return [*_write(reservation), *given_up, *_settle(current, reservation, views)]
 
 

@@ -97,7 +97,7 @@ def _claim(pod: Pod, node: NodeName, hold: Hold, victim: Victim, *, plan_id: str
 def decide_for_pod(hold: Hold, pod: Pod | None, tenants: Tenants) -> list[Action]:
     """What is to be done about a hold for a foreign pod."""
     if pod is None or pod.node is not None or pod.terminating or pod.finished:
-        return [EndHold(hold, returning=False)]
+        return [EndHold(hold)]
     theirs = (h for group in hold.evicts for h in tenants.holds_of(group))
     if any(h.domain == hold.domain for h in theirs):
         return []

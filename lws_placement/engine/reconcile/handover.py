@@ -22,7 +22,6 @@ preemptor, in 3. and only as far as their room is needed by then.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState
@@ -68,7 +67,9 @@ def begin(
     if isinstance(answer, NoPreemption):
         return answer
     placed = Placed(answer.domain, answer.nodes, answer.others)
-    return _claim(holds_for(placed, group, observed, current), answer.victims)
+    evicts = tuple(sorted(_groups_of(answer.victims)))
+    coming = holds_for(placed, group, observed, current, state=HoldState.COMING, evicts=evicts)
+    return _claim(coming.holds, answer.victims)
 
 
 def _preempt_anywhere(group: Group, context: Context) -> Preemption | NoPreemption:
@@ -93,10 +94,11 @@ def _preempt_in(
     return preempt(group, there_now, tenants)
 
 
-def _claim(reservation: Reservation, victims: Sequence[Victim]) -> list[Action]:
-    groups = {v.group for v in victims if v.group is not None}
-    evicts = tuple(sorted({*reservation.evicts, *groups}))
-    coming = tuple(replace(h, state=HoldState.COMING, evicts=evicts) for h in reservation.holds)
+def _groups_of(victims: Sequence[Victim]) -> set[GroupId]:
+    return {v.group for v in victims if v.group is not None}
+
+
+def _claim(coming: tuple[Hold, ...], victims: Sequence[Victim]) -> list[Action]:
     return [TryEvictions(coming, tuple(victims)), *(WriteHold(hold) for hold in coming)]
 
 
@@ -112,16 +114,18 @@ def go_on(
             return plan
     match _preempt_in(coming, group, current, context):
         case Preemption(victims=victims):
-            others = {v.group for v in victims if v.group is not None} - {*coming.evicts}
-            if any(tenants.holds_of(g) for g in others):
-                return _claim(coming, victims)
+            groups = _groups_of(victims)
+            if any(tenants.holds_of(g) for g in groups - {*coming.evicts}):
+                evicts = tuple(sorted({*coming.evicts, *groups}))
+                more = tuple(h.to(HoldState.COMING, evicts=evicts) for h in coming.holds)
+                return _claim(more, victims)
             if not all(_is_touched(g, tenants) for g in yielding):
                 return []
             return [TryEvictions(coming.holds, victims), *_evict(victims, coming.holds[0])]
         case NoPreemption(why=WhyNoPreemption.FREEING):
             return []
         case NoPreemption():
-            return [EndHold(hold, returning=False) for hold in coming.holds]
+            return [EndHold(hold) for hold in coming.holds]
 
 
 def _evict(victims: Sequence[Victim], by: Hold) -> list[Action]:

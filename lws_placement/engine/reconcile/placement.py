@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.exclusivity import answered_as
-from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.hold_states import HoldState, check_transition
 from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
 from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.pods import Rank
@@ -106,7 +107,13 @@ def plan_again_in(
 
 
 def holds_for(
-    placed: Placed, group: Group, observed: GroupState, current: MembersState
+    placed: Placed,
+    group: Group,
+    observed: GroupState,
+    current: MembersState,
+    *,
+    state: HoldState = HoldState.ACTIVE,
+    evicts: tuple[GroupId, ...] = (),
 ) -> Reservation:
     """To be written for the plan of `group`; over what it holds on the same domains already."""
     demands = group.demands
@@ -118,6 +125,7 @@ def holds_for(
     for asked, ranks in places:
         domain = place_of(group.id) if asked.anywhere else asked
         before = known.get(domain)
+        check_transition(before.state if before is not None else None, state)
         holds.append(
             Hold(
                 domain=domain,
@@ -131,6 +139,8 @@ def holds_for(
                 demands={rank: demands[rank] for rank in ranks},
                 scope=Scope.NOBODY if asked.anywhere else group.scope,
                 parts=len(places),
+                state=state,
+                evicts=evicts,
                 resource_version=before.resource_version if before is not None else "",
                 uid=before.uid if before is not None else "",
             )

@@ -44,11 +44,11 @@ def inherit(
             continue
         placed = _as_if_gone(observed, group, left.holds, left=left, views=views)
         if placed is not None:
-            reservation = holds_for(placed, group, observed, current)
-            coming = (
-                replace(h, state=HoldState.COMING, evicts=(left.group,)) for h in reservation.holds
+            evicts = (left.group,)
+            coming = holds_for(
+                placed, group, observed, current, state=HoldState.COMING, evicts=evicts
             )
-            return [*(WriteHold(hold) for hold in coming), *_patience(observed, left)]
+            return [*(WriteHold(hold) for hold in coming.holds), *_patience(observed, left)]
     return []
 
 
@@ -69,7 +69,7 @@ def await_place(
 ) -> list[Action]:
     """Step 2, while the domain is not free."""
     if _as_if_gone(observed, group, coming.holds, left=left, views=views) is None:
-        return [EndHold(hold, returning=False) for hold in coming.holds]
+        return [EndHold(hold) for hold in coming.holds]
     return _patience(observed, left)
 
 
