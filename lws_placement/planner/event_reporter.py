@@ -16,7 +16,7 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.messages import gist, victims_in_words, waiting_note
-from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, Reservation
@@ -144,14 +144,14 @@ class EventReporter:
         """The leader pod; of a group without one the first by name."""
         living = [p for p in self._cache.group_pods(group) if not p.terminating]
         leaders = [p for p in living if p.member is not None and p.member.rank == 0]
-        return leaders if group.group_key else living[:1]
+        return leaders if group.kind is GroupKind.LWS else living[:1]
 
     def _about(self, group: GroupId) -> list[Raw]:
         found = [
             _reference("v1", "Pod", name=p.name, namespace=p.namespace, uid=p.uid)
             for p in self._speakers(group)
         ]
-        foreign = self._cache.pod(group.lws_uid)
+        foreign = self._cache.pod(group.lws_uid) if group.kind is GroupKind.POD else None
         if foreign is not None:
             name, namespace = foreign.name, foreign.namespace
             found.append(_reference("v1", "Pod", name=name, namespace=namespace, uid=foreign.uid))

@@ -20,7 +20,7 @@ from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.admission.pod_gating import pinned_affinity
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
-from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.hold_states import HoldState, check_transition
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, Reservation
@@ -303,7 +303,7 @@ class Executor:
 
 def selector_of(group: GroupId) -> str:
     """Label selector of the group's pods in its namespace."""
-    if group.group_key:
+    if group.kind is GroupKind.LWS:
         return f"{keys.LWS_GROUP_KEY}={group.group_key}"
     return f"{keys.GROUP}={group.lws}"
 

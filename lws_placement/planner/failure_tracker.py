@@ -166,7 +166,7 @@ class FailureTracker:
         found = {
             p.uid: before.get(p.uid, now)
             for p in observed.pods
-            if p.node is None and p.unschedulable and not p.terminating and not p.finished
+            if p.node is None and p.unschedulable and p.living
         }
         if found:
             self._refused_since[observed.id] = found

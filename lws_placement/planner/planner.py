@@ -22,7 +22,7 @@ from lws_placement.cluster.adapters.backfill import Backfill
 from lws_placement.cluster.adapters.group_state import context_of, observe
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.groups import Group, GroupId, GroupKind
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn, turn_of_pods
 from lws_placement.engine.model.reservation import Hold
@@ -167,7 +167,7 @@ class Planner:
     def _decide(self, group: GroupId) -> None:
         """Decide and promise, without waiting; the writes follow in a task."""
         holds = self._cache.holds_of(group)
-        if holds and all(is_for_pod(h) for h in holds):
+        if holds and group.kind is GroupKind.POD:
             self._decide_for_pod(group, holds)
             return
         observed = observe(self._cache, group, plan_id=self._new_plan_id())

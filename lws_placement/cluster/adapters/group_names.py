@@ -1,11 +1,11 @@
 """What people call a group: the namespace and name of its leader pod, not the hash in its id."""
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.groups import GroupId, GroupKind
 
 
 def name_of(cache: ClusterCache, group: GroupId) -> str:
-    if not group.lws:
+    if group.kind is GroupKind.LEASE:
         return f"Lease {group.group_key}, which cannot be read"
     for hold in cache.holds_of(group):
         return hold.owner

@@ -24,7 +24,7 @@ from lws_placement.cluster.cache.unbound_pods import UnboundPods
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
-from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
@@ -339,9 +339,9 @@ class ClusterCache:
         return self._coming.going()
 
     def _waits(self, group: GroupId) -> bool:
-        foreign = self._pods.get(group.lws_uid)
-        if foreign is not None:
-            return foreign.node is None and not foreign.terminating and not foreign.finished
+        if group.kind is GroupKind.POD:
+            foreign = self._pods.get(group.lws_uid)
+            return foreign is not None and foreign.node is None and foreign.living
         return any(p.gated and not p.terminating for p in self.group_pods(group))
 
     def hold(self, domain: DomainName, group: GroupId) -> Hold | None:

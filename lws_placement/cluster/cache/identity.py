@@ -22,7 +22,7 @@ def identify(pod: Pod, sets: Sets, stateful_sets: Mapping[str, Raw]) -> GroupId 
     if member is None or member.foreign or not member.request.places:
         return None
     if not member.of_lws:
-        return GroupId(pod.namespace, member.lws, member.lws_uid, "")
+        return GroupId.read(pod.namespace, member.lws, member.lws_uid, "")
     if not is_where_members_are(member, Controller(pod.owner_kind, pod.owner_name)):
         return None
     uid = _lws_uid(pod, member, sets, stateful_sets=stateful_sets)

@@ -29,7 +29,7 @@ class LabelledPods:
         self._uids.setdefault(lws, {}).setdefault(pod.member.group_key, set()).add(pod.uid)
         if not pod.member.keyed or pod.member.rank != 0:
             return False
-        if pod.terminating or pod.finished:
+        if not pod.living:
             return self._drop_leader(lws, pod.uid)
         self._leaders.setdefault(lws, {})[pod.uid] = pod.member.group_key
         return False

@@ -36,4 +36,4 @@ class UnboundPods:
 
 
 def _may_be_bound(pod: Pod) -> bool:
-    return pod.node is None and not pod.gates and not pod.terminating and not pod.finished
+    return pod.node is None and not pod.gates and pod.living

@@ -91,9 +91,14 @@ def _encode_holder(hold: Hold) -> Raw:
 
 
 def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
+    scope = Scope(holder.get("scope", Scope.CLUSTER))
+    group = _decode_group(holder)
+    if scope is Scope.NOBODY and not domain.anywhere:
+        # A group that claims nothing takes no domain.
+        group = GroupId.of_pod(group.namespace, group.lws, group.lws_uid)
     return Hold(
         domain=domain,
-        group=_decode_group(holder),
+        group=group,
         group_index=checked_text(holder["groupIndex"]),
         leader_name=checked_text(holder["leader"]),
         revision=checked_text(holder["revision"]),
@@ -104,7 +109,7 @@ def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
             for rank, node in holder["nodes"].items()
         },
         demands=_decode_demands(holder),
-        scope=Scope(holder.get("scope", Scope.CLUSTER)),
+        scope=scope,
         parts=_number(holder.get("parts", 1), most=MOST_SIZE),
         state=HoldState(holder["state"]),
         evicts=tuple(_decode_group(g) for g in holder.get("evicts", ())),
@@ -123,9 +128,8 @@ def _encode_group(group: GroupId) -> Raw:
 
 
 def _decode_group(raw: Raw) -> GroupId:
-    return GroupId(
-        *(checked_text(raw[part]) for part in ("namespace", "lws", "lwsUid", "groupKey"))
-    )
+    parts = ("namespace", "lws", "lwsUid", "groupKey")
+    return GroupId.read(*(checked_text(raw[part]) for part in parts))
 
 
 def _encode_demands(hold: Hold) -> Raw:

@@ -146,7 +146,7 @@ def decode_troubles(raw: Raw) -> Remembered | None:
     meta = raw["metadata"]
     try:
         body = json.loads((meta.get("annotations") or {})[keys.TROUBLES])
-        group = GroupId(*(_text(body[k]) for k in ("namespace", "lws", "lwsUid", "groupKey")))
+        group = GroupId.read(*(_text(body[k]) for k in ("namespace", "lws", "lwsUid", "groupKey")))
         known = body["version"] == VERSION
     except _UNREADABLE as e:
         where = f"{meta.get('namespace')}/{meta.get('name')}"

@@ -10,7 +10,7 @@ its like, and nowhere else.
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.groups import Group, GroupId, GroupKind
 from lws_placement.engine.model.placement_request import Scope
 
 
@@ -37,7 +37,7 @@ class Claim:
 
 def unreadable(lease: str) -> Claim:
     """Of whoever the Lease of that name is for: it cannot be read, so the domain is not free."""
-    return Claim(GroupId("", "", "", lease))
+    return Claim(GroupId("", "", "", lease, GroupKind.LEASE))
 
 
 def claim_of(group: Group) -> Claim:

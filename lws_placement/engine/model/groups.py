@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from lws_placement.engine.model.nodes import (
     DomainName,
@@ -14,29 +15,47 @@ from lws_placement.engine.model.pods import (
 )
 
 
+class GroupKind(StrEnum):
+    """What an id stands for, which says how its fields are to be read."""
+
+    LWS = "group of a LeaderWorkerSet"
+    LABELLED = "group by label"
+    """`lws`: its name (label `lws-placement.dev/group`); `lws_uid`: UID of its pods' topmost
+    controller; no key.
+    """
+    SET = "all groups of a LeaderWorkerSet"
+    """No key."""
+    POD = "foreign pod"
+    """That others are evicted for, or that is kept off held room: its own name and UID; no key."""
+    LEASE = "unreadable Lease"
+    """Whoever has the domain of that Lease, which cannot be read: its name is the key."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class GroupId:
     """Identity of a group: a recreated LeaderWorkerSet has another UID, so its groups are new
-    ones.
-
-    Of another kind of group: `lws` is its name (label `lws-placement.dev/group`), `lws_uid` the UID
-    of the pods' topmost controller, `group_key` is empty. Of a foreign pod that others are evicted
-    for: its own name and UID.
+    ones. The kind takes no part in comparisons, as UIDs differ from kind to kind.
     """
 
     namespace: str
     lws: str
     lws_uid: str
     group_key: str
+    kind: GroupKind = field(default=GroupKind.LWS, compare=False)
+
+    @classmethod
+    def read(cls, namespace: str, lws: str, lws_uid: str, group_key: str) -> "GroupId":
+        """From where no kind is written: of a group that places pods."""
+        kind = GroupKind.LWS if group_key else GroupKind.LABELLED
+        return cls(namespace, lws, lws_uid, group_key, kind)
 
     @classmethod
     def of_pod(cls, namespace: str, name: str, uid: str) -> "GroupId":
-        return cls(namespace, name, uid, "")
+        return cls(namespace, name, uid, "", GroupKind.POD)
 
     @property
     def of_set(self) -> "GroupId":
-        """Stands for all groups of the same LeaderWorkerSet."""
-        return replace(self, group_key="")
+        return replace(self, group_key="", kind=GroupKind.SET)
 
     def __str__(self) -> str:
         key = f":{self.group_key[:8]}" if self.group_key else ""

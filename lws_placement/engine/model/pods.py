@@ -150,6 +150,15 @@ class Pod:
         return tuple(gate for gate in self.gates if gate != GATE)
 
     @property
+    def living(self) -> bool:
+        return not self.terminating and not self.finished
+
+    @property
+    def going(self) -> bool:
+        """Bound and Terminating: its room will be free for others."""
+        return self.terminating and self.node is not None and not self.finished
+
+    @property
     def finished(self) -> bool:
         """Takes no room any more (kube-scheduler ignores such pods too)."""
         return self.phase in (PodPhase.SUCCEEDED, PodPhase.FAILED)

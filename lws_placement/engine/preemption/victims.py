@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lws_placement.engine.model.exclusivity import claim_of, opponents
-from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.groups import Group, GroupId, GroupKind
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
@@ -169,11 +169,11 @@ def is_back_at_once(pod: Pod) -> bool:
 
 def as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barred | None:
     """The group, for whoever is of priority `outranks`; None: it is going by itself."""
-    if not other.lws:
+    if other.kind is GroupKind.LEASE:
         return Barred("is kept by a Lease that cannot be read")
     pods = tenants.all_pods_of(other)
     holds = tenants.holds_of(other)
-    living = [p for p in pods if not p.terminating and not p.finished]
+    living = [p for p in pods if p.living]
     if holds and all(h.state is HoldState.LEAVING for h in holds):
         return None
     if tenants.yields(other):

@@ -37,7 +37,7 @@ def hold_back(
     observed: GroupState, current: MembersState, waits: Blocked, context: Context
 ) -> list[Action]:
     """Nothing of the group is bound."""
-    if any(p.terminating and p.node is not None and not p.finished for p in observed.pods):
+    if any(p.going for p in observed.pods):
         return [waits]
     holds = kept_or_ended(observed, context)
     actions: list[Action] = [waits]

@@ -12,7 +12,7 @@ a while after the victim is gone, and a pod is helped once.
 from collections.abc import Iterable
 
 from lws_placement.engine.fit.node_filters import why_not_node
-from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import Scope
@@ -26,14 +26,13 @@ from lws_placement.engine.reconcile.actions import Action, EndHold, TryEvictions
 
 def waits_for_room(pod: Pod) -> bool:
     """kube-scheduler found no node for it, and is not evicting anybody for it."""
-    waits = pod.node is None and not pod.terminating and not pod.finished
-    return waits and bool(pod.unschedulable) and not pod.nominated and not pod.gates
+    waits = pod.node is None and pod.living and bool(pod.unschedulable)
+    return waits and not pod.nominated and not pod.gates
 
 
 def is_for_pod(hold: Hold) -> bool:
-    """Does it keep room for a foreign pod? (A group that claims nothing takes no domain.)"""
-    claims_nothing = hold.scope is Scope.NOBODY and not hold.domain.anywhere
-    return hold.state is HoldState.COMING and claims_nothing
+    """Does it keep room for a foreign pod?"""
+    return hold.group.kind is GroupKind.POD
 
 
 def preempt_for_pod(
@@ -96,7 +95,7 @@ def _claim(pod: Pod, node: NodeName, hold: Hold, victim: Victim, *, plan_id: str
 
 def decide_for_pod(hold: Hold, pod: Pod | None, tenants: Tenants) -> list[Action]:
     """What is to be done about a hold for a foreign pod."""
-    if pod is None or pod.node is not None or pod.terminating or pod.finished:
+    if pod is None or pod.node is not None or not pod.living:
         return [EndHold(hold)]
     theirs = (h for group in hold.evicts for h in tenants.holds_of(group))
     if any(h.domain == hold.domain for h in theirs):

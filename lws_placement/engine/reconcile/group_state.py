@@ -61,7 +61,7 @@ class GroupState:
         """A keyed group without a living leader: whatever is left of it goes, and it never comes
         back by that key.
         """
-        members = [p.member for p in self.pods if not p.terminating and not p.finished]
+        members = [p.member for p in self.pods if p.living]
         return self.keyed and not any(m is not None and m.rank == 0 for m in members)
 
     @property
@@ -81,7 +81,7 @@ class GroupState:
 
 def living_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
     """The pod that speaks for each rank: living, newest."""
-    return newest_members([p for p in pods if not p.terminating and not p.finished])
+    return newest_members([p for p in pods if p.living])
 
 
 def newest_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
@@ -147,9 +147,7 @@ class MembersState:
         speaker = members.get(0) or max(members.values(), key=lambda p: (p.created_s, p.name))
         info = speaker.member
         assert info is not None  # living_members keeps only pods of groups
-        going = [
-            p for p in observed.pods if p.terminating and p.node is not None and not p.finished
-        ]
+        going = [p for p in observed.pods if p.going]
         return cls(
             info=info,
             members={r: p for r, p in members.items() if r < info.size},

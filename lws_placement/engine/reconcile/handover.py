@@ -145,9 +145,7 @@ def give_way(observed: GroupState) -> list[Action]:
     by = observed.yields_to
     if by is None:
         return []
-    running = [
-        p for p in observed.pods if p.node is not None and not p.terminating and not p.finished
-    ]
+    running = [p for p in observed.pods if p.node is not None and p.living]
     why = f"it is preempted by {by.owner}"
     return [
         *(Evict(pod, by) for pod in running),

@@ -135,7 +135,7 @@ def _is_dead(pod: Pod, views: ClusterSnapshot) -> bool:
 
 
 def _stuck(pod: Pod, observed: GroupState, views: ClusterSnapshot) -> list[Action]:
-    if pod.node is None or pod.finished or not pod.terminating or not _is_dead(pod, views):
+    if not pod.going or not _is_dead(pod, views):
         return []
     now_s, force_after_s = observed.troubles.now_s, observed.troubles.policy.force_after_s
     if now_s < pod.deleted_s:
@@ -145,7 +145,7 @@ def _stuck(pod: Pod, observed: GroupState, views: ClusterSnapshot) -> list[Actio
         if left_s <= 0:
             return [ForceDelete(pod, f"node {pod.node} is dead")]
         return [LookAgain(left_s)]
-    view = views.node_view(pod.node)
+    view = views.node_view(pod.node or "")
     if view is None or any(t.key == _OUT_OF_SERVICE for t in view.node.taints):
         return []
     return [Tell(Topic.STUCK, stuck_note(pod))]

@@ -132,7 +132,7 @@ def _nodes_of(pods: Iterable[Pod]) -> Iterable[NodeName]:
 
 
 def _is_stuck(observed: GroupState, left: LeftPlace, views: ClusterSnapshot) -> bool:
-    going = [p for p in left.pods if p.terminating and not p.finished and p.node is not None]
+    going = [p for p in left.pods if p.going]
     if any(observed.troubles.now_s > pod.deleted_s + _PATIENCE_S for pod in going):
         return True
     nodes = (views.node_view(name) for name in _nodes_of(going))

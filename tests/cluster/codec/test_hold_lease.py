@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from lws_placement.cluster.codec.hold_lease import decode_holds, encode_holds
 from lws_placement.engine.base import keys
-from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Demand, HostPort
 from lws_placement.engine.model.reservation import Hold, lease_name
 from lws_placement.errors import InvalidObjectError
@@ -47,6 +48,23 @@ def holds(draw):
 @given(holds())
 def test_what_is_written_is_what_is_read(hold):
     assert decode_holds(encode_holds([hold], namespace="ns")) == [hold]
+
+
+@pytest.mark.parametrize(
+    ("key", "scope", "topology", "kind"),
+    [
+        ("key", Scope.CLUSTER, "slice", GroupKind.LWS),
+        ("key", Scope.NOBODY, "", GroupKind.LWS),
+        ("", Scope.LWS, "slice", GroupKind.LABELLED),
+        ("", Scope.NOBODY, "", GroupKind.LABELLED),
+        ("", Scope.NOBODY, "slice", GroupKind.POD),
+    ],
+)
+def test_the_lease_tells_what_kind_of_group_a_hold_is_for(key, scope, topology, kind):
+    group = GroupId("ns", "name", "uid", key)
+    hold = Hold(DomainName(topology, "a"), group, "", "l", "r", 1, "p", {}, {}, scope=scope)
+    (read,) = decode_holds(encode_holds([hold], namespace="ns"))
+    assert (read.group, read.group.kind) == (group, kind)
 
 
 @given(names, names, names, names)
