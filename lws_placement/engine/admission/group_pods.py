@@ -5,14 +5,7 @@ Such pods say themselves what their group is: label `lws-placement.dev/group`, a
 with the field and what to write instead.
 """
 
-from lws_placement.engine.base.keys import (
-    GANG,
-    GROUP,
-    GROUP_SIZE,
-    GROUP_TOPOLOGY,
-    LWS_NAME,
-    MANAGED,
-)
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 from lws_placement.engine.lws.pod_identity import Denied
@@ -28,23 +21,24 @@ def problem_of_group_pod(pod: Raw, *, most_size: int = DEFAULT_MOST_SIZE) -> Den
     problems = [
         f"metadata.annotations[{key}]: {why}" for key, why in problems_of_request(annotations)
     ]
-    if labels.get(LWS_NAME):
+    if labels.get(keys.LWS_NAME):
         problems.append(
-            f"metadata.labels[{GROUP}]: the pod is a LeaderWorkerSet's already; "
+            f"metadata.labels[{keys.GROUP}]: the pod is a LeaderWorkerSet's already; "
             "annotate the LeaderWorkerSet instead"
         )
-    size = annotations.get(GROUP_SIZE)
+    size = annotations.get(keys.GROUP_SIZE)
     if whole_number(size, least=1, most=most_size) is None:
         found = "is missing" if size is None else f"is {size[:_SHOWN]!r}"
         problems.append(
-            f"metadata.annotations[{GROUP_SIZE}] {found}; say how many pods there are, "
+            f"metadata.annotations[{keys.GROUP_SIZE}] {found}; say how many pods there are, "
             f"1 to {most_size}"
         )
     request = placement_request_of(annotations)
     if request.managed and not request.places:
         problems.append(
-            f"metadata.annotations: {GROUP_TOPOLOGY} (a node label key) is missing, or "
-            f'{GANG}: "true" for all or nothing anywhere; {MANAGED}: "false" leaves the pod alone'
+            f"metadata.annotations: {keys.GROUP_TOPOLOGY} (a node label key) is missing, or "
+            f'{keys.GANG}: "true" for all or nothing anywhere; {keys.MANAGED}: "false" leaves '
+            "the pod alone"
         )
     if not problems:
         return None

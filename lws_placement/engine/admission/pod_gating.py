@@ -9,41 +9,19 @@ carries our `admitted` annotation with marker and gate or pin), is not gated.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
-from lws_placement.engine.base.keys import (
-    ADMITTED,
-    FOREIGN,
-    GANG,
-    GATE,
-    GUEST_MARKER,
-    LWS_EXCLUSIVE_TOPOLOGY,
-    LWS_GROUP_KEY,
-    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
-    LWS_SUBGROUP_KEY,
-    LWS_UID,
-    MANAGED,
-    MEMBER_MARKER,
-    NODE_NAME_FIELD,
-    OWNER_UID,
-    PINNED_NODE,
-    PLAN,
-    PREFER_TOPOLOGY,
-    RELEASED,
-    SCOPE,
-    SLOT,
-    WITHIN_TOPOLOGY,
-)
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.pod_env import containers_of
 from lws_placement.engine.lws.pod_identity import annotations_of, drop_exclusive_terms
 from lws_placement.engine.model.placement_request import Scope, placement_request_of
 
-STAMPED = (SCOPE, WITHIN_TOPOLOGY, PREFER_TOPOLOGY, GANG, MANAGED)
+STAMPED = (keys.SCOPE, keys.WITHIN_TOPOLOGY, keys.PREFER_TOPOLOGY, keys.GANG, keys.MANAGED)
 """Annotations of a LeaderWorkerSet that its pods do not get from LeaderWorkerSet itself."""
-TYPED = (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
+TYPED = (keys.LWS_EXCLUSIVE_TOPOLOGY, keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
 """Those that stand for typed fields; a pod that carries one has it from LeaderWorkerSet."""
 
-_OURS = (LWS_UID, OWNER_UID, PLAN, PINNED_NODE, SLOT, RELEASED)
+_OURS = (keys.LWS_UID, keys.OWNER_UID, keys.PLAN, keys.PINNED_NODE, keys.SLOT, keys.RELEASED)
 """Annotations that say what was decided for a pod."""
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _DEFAULT_SCHEDULER = "default-scheduler"
@@ -68,7 +46,7 @@ class Owner:
 
     uid: str
     annotations: Mapping[str, str] = field(default_factory=dict)
-    uid_note: str = LWS_UID
+    uid_note: str = keys.LWS_UID
 
 
 def stamp(pod: Raw, owner: Owner) -> Raw:
@@ -98,14 +76,14 @@ def leave_alone(pod: Raw) -> Raw:
     annotations, spec = annotations_of(pod), pod["spec"]
     _drop_pin(pod)
     _unmark(spec)
-    gates = [gate for gate in spec.pop("schedulingGates", None) or () if gate["name"] != GATE]
+    gates = [gate for gate in spec.pop("schedulingGates", None) or () if gate["name"] != keys.GATE]
     if gates:
         spec["schedulingGates"] = gates
     for note in _OURS:
         annotations.pop(note, None)
-    annotations[ADMITTED] = FOREIGN
+    annotations[keys.ADMITTED] = keys.FOREIGN
     if placement_request_of(annotations).managed:
-        _mark(pod, GUEST_MARKER)
+        _mark(pod, keys.GUEST_MARKER)
     return pod
 
 
@@ -123,20 +101,20 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> Raw:
     if _is_decided(pod) or pod["spec"].get("nodeName") or not request.managed:
         return pod
     if not request.places:
-        _mark(pod, GUEST_MARKER)
+        _mark(pod, keys.GUEST_MARKER)
         return pod
-    _mark(pod, MEMBER_MARKER)
+    _mark(pod, keys.MEMBER_MARKER)
     if not keep_affinity:
         _drop_terms(pod["spec"])
     if pin is not None:
-        annotations |= {ADMITTED: "pinned", PINNED_NODE: pin.node, PLAN: pin.plan}
+        annotations |= {keys.ADMITTED: "pinned", keys.PINNED_NODE: pin.node, keys.PLAN: pin.plan}
         affinity = pod["spec"].setdefault("affinity", {})
         affinity["nodeAffinity"] = pinned_affinity(affinity.get("nodeAffinity") or {}, pin.node)
     else:
-        annotations[ADMITTED] = "gated"
+        annotations[keys.ADMITTED] = "gated"
         gates = pod["spec"].setdefault("schedulingGates", [])
-        if not any(g["name"] == GATE for g in gates):
-            gates.append({"name": GATE})
+        if not any(g["name"] == keys.GATE for g in gates):
+            gates.append({"name": keys.GATE})
     return pod
 
 
@@ -150,7 +128,7 @@ def to_scheduler(pod: Raw, name: str) -> Raw:
     spec = pod["spec"]
     if (
         not name
-        or ADMITTED not in annotations_of(pod)
+        or keys.ADMITTED not in annotations_of(pod)
         or spec.get("nodeName")
         or not _is_marked(spec)
     ):
@@ -162,7 +140,7 @@ def to_scheduler(pod: Raw, name: str) -> Raw:
 
 def _is_marked(spec: Raw) -> bool:
     resources = spec["containers"][0].get("resources") or {}
-    return MEMBER_MARKER in (resources.get("requests") or {})
+    return keys.MEMBER_MARKER in (resources.get("requests") or {})
 
 
 def _is_decided(pod: Raw) -> bool:
@@ -170,33 +148,33 @@ def _is_decided(pod: Raw) -> bool:
     from a pod.
     """
     annotations, gates = annotations_of(pod), pod["spec"].get("schedulingGates") or ()
-    held = PINNED_NODE in annotations or any(gate["name"] == GATE for gate in gates)
-    return ADMITTED in annotations and _is_marked(pod["spec"]) and held
+    held = keys.PINNED_NODE in annotations or any(gate["name"] == keys.GATE for gate in gates)
+    return keys.ADMITTED in annotations and _is_marked(pod["spec"]) and held
 
 
 def gates_of_others(spec: Raw) -> list[str]:
     """Scheduling gates that are not ours. Such a pod is never pinned: who put them there may still
     change what it asks for, and may let it go when the room is long somebody else's.
     """
-    return [gate["name"] for gate in spec.get("schedulingGates") or () if gate["name"] != GATE]
+    return [gate["name"] for gate in spec.get("schedulingGates") or () if gate["name"] != keys.GATE]
 
 
 def _take_pin_back(pod: Raw) -> None:
     """Of a pod that got a gate of others after we had pinned it: from a webhook called later."""
     annotations, spec = annotations_of(pod), pod["spec"]
-    if annotations.get(ADMITTED) != "pinned" or spec.get("nodeName"):
+    if annotations.get(keys.ADMITTED) != "pinned" or spec.get("nodeName"):
         return
-    for note in (ADMITTED, PLAN):
+    for note in (keys.ADMITTED, keys.PLAN):
         annotations.pop(note, None)
     _drop_pin(pod)
 
 
 def _drop_pin(pod: Raw) -> None:
     annotations, spec = annotations_of(pod), pod["spec"]
-    if PINNED_NODE not in annotations:
+    if keys.PINNED_NODE not in annotations:
         return
     affinity = spec.get("affinity") or {}
-    node = annotations.pop(PINNED_NODE, "")
+    node = annotations.pop(keys.PINNED_NODE, "")
     kept = _unpinned_affinity(affinity.get("nodeAffinity") or {}, node)
     affinity.pop("nodeAffinity", None)
     if kept:
@@ -206,7 +184,7 @@ def _drop_pin(pod: Raw) -> None:
 
 
 def _drop_terms(spec: Raw) -> None:
-    for key in (LWS_GROUP_KEY, LWS_SUBGROUP_KEY):
+    for key in (keys.LWS_GROUP_KEY, keys.LWS_SUBGROUP_KEY):
         drop_exclusive_terms(spec, key=key)
 
 
@@ -216,7 +194,7 @@ def pinned_affinity(node_affinity: Raw, node: str) -> Raw:
     The only shape that the API server lets a gated pod take on, and one that kube-scheduler turns
     into a look at one node (KEP-3838; PreFilter of the NodeAffinity plugin).
     """
-    pin = {"key": NODE_NAME_FIELD, "operator": "In", "values": [node]}
+    pin = {"key": keys.NODE_NAME_FIELD, "operator": "In", "values": [node]}
     terms = (node_affinity.get(_REQUIRED) or {}).get("nodeSelectorTerms") or []
     if not terms:
         return {**node_affinity, _REQUIRED: {"nodeSelectorTerms": [{"matchFields": [pin]}]}}
@@ -231,7 +209,7 @@ def pinned_affinity(node_affinity: Raw, node: str) -> Raw:
 
 def _unpinned_affinity(node_affinity: Raw, node: str) -> Raw:
     """What `pinned_affinity` was given."""
-    pin = {"key": NODE_NAME_FIELD, "operator": "In", "values": [node]}
+    pin = {"key": keys.NODE_NAME_FIELD, "operator": "In", "values": [node]}
     kept = []
     for term in (node_affinity.get(_REQUIRED) or {}).get("nodeSelectorTerms") or []:
         fields = [field for field in term.get("matchFields") or [] if field != pin]
@@ -246,7 +224,7 @@ def _unmark(spec: Raw) -> None:
     for container in containers_of(spec):
         for amounts in (container.get("resources") or {}).values():
             if isinstance(amounts, dict):
-                amounts.pop(MEMBER_MARKER, None)
+                amounts.pop(keys.MEMBER_MARKER, None)
 
 
 def _mark(pod: Raw, marker: str) -> None:

@@ -6,24 +6,8 @@ the other's objects without restarting a pod.
 
 from collections.abc import Mapping
 
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
-from lws_placement.engine.base.keys import (
-    LAST_APPLIED,
-    LWS_EXCLUSIVE_TOPOLOGY,
-    LWS_GROUP_INDEX,
-    LWS_GROUP_KEY,
-    LWS_LEADER_NAME,
-    LWS_LEADER_REQUESTS_TPUS,
-    LWS_NAME,
-    LWS_REPLICAS,
-    LWS_REVISION,
-    LWS_SIZE,
-    LWS_SUBDOMAIN_POLICY,
-    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
-    LWS_SUBGROUP_POLICY_TYPE,
-    LWS_SUBGROUP_SIZE,
-    LWS_WORKER_INDEX,
-)
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.pod_env import requests_tpu
 from lws_placement.engine.lws.rollout import strategy_of
@@ -44,18 +28,19 @@ def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw
     template = json_copy(parts.get("leaderTemplate") or parts["workerTemplate"])
     annotations = _template_annotations(lws)
     if _subdomain_policy(spec) == "UniquePerReplica":
-        annotations[LWS_SUBDOMAIN_POLICY] = "UniquePerReplica"
-    labels = {LWS_NAME: name, LWS_WORKER_INDEX: "0", LWS_REVISION: revision}
+        annotations[keys.LWS_SUBDOMAIN_POLICY] = "UniquePerReplica"
+    set_labels = {keys.LWS_NAME: name, keys.LWS_REVISION: revision}
+    selected = {keys.LWS_NAME: name, keys.LWS_WORKER_INDEX: "0"}
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
         "metadata": {
             "name": name,
             "namespace": meta["namespace"],
-            "labels": {**(meta.get("labels") or {}), LWS_NAME: name, LWS_REVISION: revision},
+            "labels": {**(meta.get("labels") or {}), **set_labels},
             "annotations": {
                 **_annotations_for_sets(meta),
-                LWS_REPLICAS: str(spec.get("replicas", 1)),
+                keys.LWS_REPLICAS: str(spec.get("replicas", 1)),
             },
             "ownerReferences": [owner_reference(API_VERSION, "LeaderWorkerSet", meta)],
         },
@@ -63,12 +48,12 @@ def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw
             "replicas": replicas,
             "serviceName": name,
             "podManagementPolicy": "Parallel",
-            "selector": {"matchLabels": {LWS_NAME: name, LWS_WORKER_INDEX: "0"}},
+            "selector": {"matchLabels": selected},
             "updateStrategy": {
                 "type": "RollingUpdate",
                 "rollingUpdate": {"partition": partition, "maxUnavailable": at_once},
             },
-            "template": _with(template, labels, annotations),
+            "template": _with(template, {**selected, **set_labels}, annotations),
             **_claims(parts),
         },
     }
@@ -78,8 +63,8 @@ def unversioned(annotations: Mapping[str, str]) -> Annotations:
     """Of a pod's annotations those that come from the LeaderWorkerSet's own: they are part of the
     template, and of no revision of it.
     """
-    keys = (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
-    return tuple((key, annotations[key]) for key in keys if annotations.get(key))
+    shown = (keys.LWS_EXCLUSIVE_TOPOLOGY, keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
+    return tuple((key, annotations[key]) for key in shown if annotations.get(key))
 
 
 def leader_annotations(lws: Raw) -> Annotations:
@@ -102,12 +87,12 @@ def worker_set(
     """
     meta, spec, parts = lws["metadata"], lws["spec"], lws["spec"]["leaderWorkerTemplate"]
     leader_meta = leader["metadata"]
-    group = {k: leader_meta["labels"][k] for k in (LWS_GROUP_INDEX, LWS_GROUP_KEY)}
+    group = {k: leader_meta["labels"][k] for k in (keys.LWS_GROUP_INDEX, keys.LWS_GROUP_KEY)}
     annotations = _template_annotations(lws, unversioned(leader_meta.get("annotations") or {}))
-    annotations[LWS_LEADER_NAME] = leader_meta["name"]
+    annotations[keys.LWS_LEADER_NAME] = leader_meta["name"]
     if requests_tpu(leader["spec"]):
-        annotations[LWS_LEADER_REQUESTS_TPUS] = "true"
-    labels = {LWS_NAME: meta["name"], **group, LWS_REVISION: revision}
+        annotations[keys.LWS_LEADER_REQUESTS_TPUS] = "true"
+    labels = {keys.LWS_NAME: meta["name"], **group, keys.LWS_REVISION: revision}
     template = _with(json_copy(parts["workerTemplate"]), labels, annotations)
     if node_selector:
         selector = template["spec"].get("nodeSelector") or {}
@@ -128,7 +113,7 @@ def worker_set(
             "serviceName": leader_meta["name"] if unique else meta["name"],
             "podManagementPolicy": "Parallel",
             "ordinals": {"start": 1},
-            "selector": {"matchLabels": {LWS_NAME: meta["name"], **group}},
+            "selector": {"matchLabels": {keys.LWS_NAME: meta["name"], **group}},
             "template": template,
             **_claims(parts),
         },
@@ -139,15 +124,15 @@ def shared_service(lws: Raw) -> Raw:
     """The headless Service of all groups (policy Shared)."""
     meta = lws["metadata"]
     owner = owner_reference(API_VERSION, "LeaderWorkerSet", meta)
-    return _service(lws, meta["name"], selector={LWS_NAME: meta["name"]}, owner=owner)
+    return _service(lws, meta["name"], selector={keys.LWS_NAME: meta["name"]}, owner=owner)
 
 
 def replica_service(lws: Raw, *, leader: Raw) -> Raw:
     """The headless Service of one group (policy UniquePerReplica)."""
     meta = leader["metadata"]
     selector = {
-        LWS_NAME: lws["metadata"]["name"],
-        LWS_GROUP_INDEX: meta["labels"][LWS_GROUP_INDEX],
+        keys.LWS_NAME: lws["metadata"]["name"],
+        keys.LWS_GROUP_INDEX: meta["labels"][keys.LWS_GROUP_INDEX],
     }
     return _service(lws, meta["name"], selector=selector, owner=owner_reference("v1", "Pod", meta))
 
@@ -174,7 +159,7 @@ def _service(lws: Raw, name: str, *, selector: dict[str, str], owner: Raw) -> Ra
         "metadata": {
             "name": name,
             "namespace": lws["metadata"]["namespace"],
-            "labels": {LWS_NAME: lws["metadata"]["name"]},
+            "labels": {keys.LWS_NAME: lws["metadata"]["name"]},
             "ownerReferences": [owner],
         },
         "spec": {
@@ -188,7 +173,7 @@ def _service(lws: Raw, name: str, *, selector: dict[str, str], owner: Raw) -> Ra
 def _annotations_for_sets(meta: Raw) -> dict[str, str]:
     """The user's annotations as the StatefulSets carry them: without kubectl's note to itself."""
     annotations = meta.get("annotations") or {}
-    return {key: value for key, value in annotations.items() if key != LAST_APPLIED}
+    return {key: value for key, value in annotations.items() if key != keys.LAST_APPLIED}
 
 
 def _template_annotations(lws: Raw, placement: Annotations | None = None) -> dict[str, str]:
@@ -196,15 +181,15 @@ def _template_annotations(lws: Raw, placement: Annotations | None = None) -> dic
     if placement is None:
         placement = unversioned(lws["metadata"].get("annotations") or {})
     parts = lws["spec"]["leaderWorkerTemplate"]
-    annotations = {LWS_SIZE: str(parts.get("size", 1)), **dict(placement)}
+    annotations = {keys.LWS_SIZE: str(parts.get("size", 1)), **dict(placement)}
     subgroups = parts.get("subGroupPolicy")
     if subgroups:
-        annotations[LWS_SUBGROUP_SIZE] = str(subgroups.get("subGroupSize"))
-        annotations[LWS_SUBGROUP_POLICY_TYPE] = (
+        annotations[keys.LWS_SUBGROUP_SIZE] = str(subgroups.get("subGroupSize"))
+        annotations[keys.LWS_SUBGROUP_POLICY_TYPE] = (
             subgroups.get("subGroupPolicyType") or "LeaderWorker"
         )
     else:
-        annotations.pop(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, None)
+        annotations.pop(keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, None)
     return annotations
 
 

@@ -7,6 +7,7 @@ pair for that topology, environment is rebuilt.
 
 from dataclasses import dataclass
 
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.group_names import (
     group_key,
     is_keyed,
@@ -15,22 +16,6 @@ from lws_placement.engine.base.group_names import (
     subgroup_key,
 )
 from lws_placement.engine.base.json_copy import json_copy
-from lws_placement.engine.base.keys import (
-    LWS_EXCLUSIVE_TOPOLOGY,
-    LWS_GROUP_INDEX,
-    LWS_GROUP_KEY,
-    LWS_LEADER_ADDRESS,
-    LWS_LEADER_REQUESTS_TPUS,
-    LWS_NAME,
-    LWS_SIZE,
-    LWS_SUBDOMAIN_POLICY,
-    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
-    LWS_SUBGROUP_INDEX,
-    LWS_SUBGROUP_KEY,
-    LWS_SUBGROUP_POLICY_TYPE,
-    LWS_SUBGROUP_SIZE,
-    LWS_WORKER_INDEX,
-)
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 from lws_placement.engine.lws.pod_env import (
@@ -63,19 +48,19 @@ def add_lws_identity(
     `most_size`: pods that a group may have, as some of them are told of all others.
     """
     labels = pod["metadata"].get("labels") or {}
-    if not labels.get(LWS_NAME):
+    if not labels.get(keys.LWS_NAME):
         return pod
     pod = json_copy(pod)
-    size = _positive(pod, LWS_SIZE, most=most_size)
+    size = _positive(pod, keys.LWS_SIZE, most=most_size)
     if isinstance(size, Denied):
         return size
     subgroup_size = None
-    if LWS_SUBGROUP_SIZE in annotations_of(pod):
-        given = _positive(pod, LWS_SUBGROUP_SIZE, most=most_size)
+    if keys.LWS_SUBGROUP_SIZE in annotations_of(pod):
+        given = _positive(pod, keys.LWS_SUBGROUP_SIZE, most=most_size)
         if isinstance(given, Denied):
             return given
         subgroup_size = given
-    if labels.get(LWS_WORKER_INDEX) == "0":
+    if labels.get(keys.LWS_WORKER_INDEX) == "0":
         problem = _lead(pod, namespace=namespace, subgroup_size=subgroup_size)
     else:
         problem = _follow(pod, size=size, subgroup_size=subgroup_size)
@@ -133,19 +118,19 @@ def _lead(pod: Raw, *, namespace: str, subgroup_size: int | None) -> Denied | No
     meta, spec, annotations = pod["metadata"], pod["spec"], annotations_of(pod)
     labels = meta["labels"]
     name = meta.get("name") or ""
-    if LWS_GROUP_INDEX not in labels:
+    if keys.LWS_GROUP_INDEX not in labels:
         split = parent_and_ordinal(name)
         if split is None:
             return _unnamed(pod)
-        labels[LWS_GROUP_INDEX] = str(split[1])
-    if annotations.get(LWS_SUBDOMAIN_POLICY) == "UniquePerReplica" and name:
+        labels[keys.LWS_GROUP_INDEX] = str(split[1])
+    if annotations.get(keys.LWS_SUBDOMAIN_POLICY) == "UniquePerReplica" and name:
         spec["subdomain"] = name
-    key = labels.setdefault(LWS_GROUP_KEY, group_key(namespace, name))
-    topology = annotations.get(LWS_EXCLUSIVE_TOPOLOGY)
+    key = labels.setdefault(keys.LWS_GROUP_KEY, group_key(namespace, name))
+    topology = annotations.get(keys.LWS_EXCLUSIVE_TOPOLOGY)
     if topology:
-        add_exclusive_terms(spec, key=LWS_GROUP_KEY, value=key, topology=topology)
-    excluded = annotations.get(LWS_SUBGROUP_POLICY_TYPE) == "LeaderExcluded"
-    if subgroup_size is not None and LWS_SUBGROUP_INDEX not in labels and not excluded:
+        add_exclusive_terms(spec, key=keys.LWS_GROUP_KEY, value=key, topology=topology)
+    excluded = annotations.get(keys.LWS_SUBGROUP_POLICY_TYPE) == "LeaderExcluded"
+    if subgroup_size is not None and keys.LWS_SUBGROUP_INDEX not in labels and not excluded:
         _join_subgroup(pod, leader=name, index="0")
     return None
 
@@ -156,8 +141,8 @@ def _follow(pod: Raw, *, size: int, subgroup_size: int | None) -> Denied | None:
     if split is None:
         return _unnamed(pod)
     leader, ordinal = split
-    labels[LWS_WORKER_INDEX] = str(ordinal)
-    if subgroup_size is not None and LWS_SUBGROUP_INDEX not in labels:
+    labels[keys.LWS_WORKER_INDEX] = str(ordinal)
+    if subgroup_size is not None and keys.LWS_SUBGROUP_INDEX not in labels:
         index = subgroup_index(ordinal, size=size, subgroup_size=subgroup_size)
         _join_subgroup(pod, leader=leader, index=str(index))
     return None
@@ -165,16 +150,16 @@ def _follow(pod: Raw, *, size: int, subgroup_size: int | None) -> Denied | None:
 
 def _join_subgroup(pod: Raw, *, leader: str, index: str) -> None:
     labels = pod["metadata"]["labels"]
-    key = subgroup_key(labels[LWS_GROUP_KEY] if _is_keyed(labels) else leader, index)
-    labels[LWS_SUBGROUP_INDEX], labels[LWS_SUBGROUP_KEY] = index, key
-    topology = annotations_of(pod).get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
+    key = subgroup_key(labels[keys.LWS_GROUP_KEY] if _is_keyed(labels) else leader, index)
+    labels[keys.LWS_SUBGROUP_INDEX], labels[keys.LWS_SUBGROUP_KEY] = index, key
+    topology = annotations_of(pod).get(keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
     if topology:
-        add_exclusive_terms(pod["spec"], key=LWS_SUBGROUP_KEY, value=key, topology=topology)
+        add_exclusive_terms(pod["spec"], key=keys.LWS_SUBGROUP_KEY, value=key, topology=topology)
 
 
 def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) -> Denied | None:
     spec, annotations = pod["spec"], annotations_of(pod)
-    worker = int(pod["metadata"]["labels"][LWS_WORKER_INDEX])
+    worker = int(pod["metadata"]["labels"][keys.LWS_WORKER_INDEX])
     leader, host = _leader_of(pod, worker)
     if tpu_env_bytes(spec, leader=leader, size=subgroup_size or size) > _MOST_ENV_BYTES:
         return Denied(
@@ -182,7 +167,9 @@ def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) 
             "the group, the host lists that each is given are larger than an object may be"
         )
     leads_with_tpu = (
-        requests_tpu(spec) if worker == 0 else annotations.get(LWS_LEADER_REQUESTS_TPUS) == "true"
+        requests_tpu(spec)
+        if worker == 0
+        else annotations.get(keys.LWS_LEADER_REQUESTS_TPUS) == "true"
     )
     if leader:
         add_tpu_env(
@@ -192,11 +179,11 @@ def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) 
             leader_has_tpu=leads_with_tpu,
             subgroup_size=subgroup_size,
         )
-    given = annotations.get(LWS_LEADER_ADDRESS)
+    given = annotations.get(keys.LWS_LEADER_ADDRESS)
     add_lws_env(
         spec,
         leader_address=given or f"{host}.{spec.get('subdomain', '')}.{namespace}",
-        size=annotations[LWS_SIZE],
+        size=annotations[keys.LWS_SIZE],
         worker_index=str(worker),
     )
     return None
@@ -211,24 +198,24 @@ def _leader_of(pod: Raw, worker: int) -> tuple[str, str]:
     labels, annotations = pod["metadata"]["labels"], annotations_of(pod)
     name = str(pod["metadata"].get("name") or "")
     if not _is_keyed(labels):
-        by_index = f"{labels[LWS_NAME]}-{_index(pod)}"
+        by_index = f"{labels[keys.LWS_NAME]}-{_index(pod)}"
         leader = (name if worker == 0 else "") or by_index
         return leader, leader
-    host = labels[LWS_GROUP_KEY][:_HOST_OF_KEY]
+    host = labels[keys.LWS_GROUP_KEY][:_HOST_OF_KEY]
     if worker == 0:
         return name, pod["spec"].get("hostname") or host
     parent = parent_and_ordinal(name)
-    address = annotations.get(LWS_LEADER_ADDRESS) or ""
+    address = annotations.get(keys.LWS_LEADER_ADDRESS) or ""
     return parent[0] if parent else "", address.partition(".")[0] or host
 
 
 def _is_keyed(labels: Raw) -> bool:
-    return is_keyed(labels.get(LWS_GROUP_INDEX) or "", labels.get(LWS_GROUP_KEY) or "")
+    return is_keyed(labels.get(keys.LWS_GROUP_INDEX) or "", labels.get(keys.LWS_GROUP_KEY) or "")
 
 
 def _index(pod: Raw) -> str:
     """Group index of a worker; its parent's ordinal where the label is missing."""
-    label = pod["metadata"]["labels"].get(LWS_GROUP_INDEX)
+    label = pod["metadata"]["labels"].get(keys.LWS_GROUP_INDEX)
     if label:
         return str(label)
     parent = parent_and_ordinal(pod["metadata"].get("name") or "")
@@ -259,7 +246,7 @@ def _unnamed(pod: Raw) -> Denied:
     field = "metadata.name" if given else "metadata.name, still to be made from generateName,"
     return Denied(
         f"pod {pod_name(pod)}: {field} does not end in an ordinal, as that of a LeaderWorkerSet's "
-        f"pod does; if it is to be none, take its label {LWS_NAME} off"
+        f"pod does; if it is to be none, take its label {keys.LWS_NAME} off"
     )
 
 

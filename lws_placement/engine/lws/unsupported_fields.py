@@ -10,12 +10,8 @@ does not carry out; they are named here with what to do instead.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.field_error import FieldError
-from lws_placement.engine.base.keys import (
-    LWS_EXCLUSIVE_TOPOLOGY,
-    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
-    RESTART_BUDGET,
-)
 from lws_placement.engine.base.raw import Raw
 
 _LEAF: Mapping[str, Any] = {}
@@ -48,12 +44,14 @@ _IDENTITY = "spec.groupIdentity"
 _INSTEAD = {
     _IDENTITY: "groups have ordinals here: leave it out, or say Ordinal",
     "spec.groupReplacementPolicy": "a group comes back when its old pods are gone: leave it out",
-    "spec.leaderWorkerTemplate.maxGroupRestarts": f"use the annotation {RESTART_BUDGET} instead",
+    "spec.leaderWorkerTemplate.maxGroupRestarts": (
+        f"use the annotation {keys.RESTART_BUDGET} instead"
+    ),
     "spec.leaderWorkerTemplate.placementPolicy": (
-        f"use the annotation {LWS_EXCLUSIVE_TOPOLOGY}: <node label key> instead"
+        f"use the annotation {keys.LWS_EXCLUSIVE_TOPOLOGY}: <node label key> instead"
     ),
     "spec.leaderWorkerTemplate.subGroupPolicy.placementPolicy": (
-        f"use the annotation {LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY}: <node label key> instead"
+        f"use the annotation {keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY}: <node label key> instead"
     ),
     "spec.networkConfig.publishNotReadyAddresses": "they always are published here: leave it out",
     "spec.scheduling": "groups are placed whole by their annotations here: leave it out",

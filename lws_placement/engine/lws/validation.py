@@ -11,13 +11,8 @@ none is raised.
 import re
 from typing import Any
 
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.field_error import FieldError
-from lws_placement.engine.base.keys import (
-    LWS_EXCLUSIVE_TOPOLOGY,
-    LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY,
-    RESTART_BACKOFF_SECONDS,
-    RESTART_BUDGET,
-)
 from lws_placement.engine.base.label_keys import why_not_label_key
 from lws_placement.engine.base.quantities import parse_quantity
 from lws_placement.engine.base.raw import Raw
@@ -204,12 +199,12 @@ def _subgroups(lws: Raw, spec: Raw) -> list[FieldError]:
     policy = template.get("subGroupPolicy")
     annotations = _object(_object(lws.get("metadata")).get("annotations"))
     if not isinstance(policy, dict):
-        if annotations.get(LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY) is None:
+        if annotations.get(keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY) is None:
             return []
         return [
             FieldError(
-                f"metadata.annotations.{LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY}",
-                annotations[LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY],
+                f"metadata.annotations.{keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY}",
+                annotations[keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY],
                 "cannot have subgroup-exclusive-topology without subGroupSize set",
             )
         ]
@@ -269,7 +264,7 @@ def _budget(lws: Raw) -> list[FieldError]:
     annotations = _object(_object(lws.get("metadata")).get("annotations"))
     return [
         FieldError(f"metadata.annotations[{key}]", annotations[key], "must be a positive number")
-        for key in (RESTART_BUDGET, RESTART_BACKOFF_SECONDS)
+        for key in (keys.RESTART_BUDGET, keys.RESTART_BACKOFF_SECONDS)
         if key in annotations and whole_number(annotations[key], least=1) is None
     ]
 
@@ -278,7 +273,7 @@ def _topology_keys(lws: Raw, old: Raw | None) -> list[FieldError]:
     annotations = _object(_object(lws.get("metadata")).get("annotations"))
     before = _object(_object((old or {}).get("metadata")).get("annotations"))
     errors = []
-    for key in (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY):
+    for key in (keys.LWS_EXCLUSIVE_TOPOLOGY, keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY):
         value = annotations.get(key)
         if value is None or (old is not None and before.get(key) == value):
             continue
