@@ -280,4 +280,4 @@ class Inquiry:
 
 def _as_planned(observed: GroupState) -> Group | None:
     """The group that was refused; None if its members are not all known."""
-    return MembersState.of(observed, living_members(observed.pods)).group(observed)
+    return MembersState.of(observed, living_members(observed.pods)).group()

@@ -30,7 +30,7 @@ from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, NodeName, NodeTerm, Operator, Requirement
-from lws_placement.engine.model.pods import Demand, Rank
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed, Reason
@@ -95,23 +95,23 @@ def _place(observed: GroupState, context: Context) -> list[Action]:
         return yielding
     waits = waits_for_others(current)
     if waits is not None and not current.bound:
-        return hold_back(observed, current, waits, context)
+        return hold_back(current, waits, context)
     vacated = [EndHold(h) for h in observed.leaving if not _anyone_in(observed, h, views)]
     if not observed.active:
-        return [*vacated, *_without_hold(observed, current, context)]
+        return [*vacated, *_without_hold(current, context)]
     reservations = reservations_of(observed.active)
     if not reservations:
         why = "its plan was not written to the end"
-        known = _begun(observed, current)
+        known = _begun(current)
         vacated += [EndHold(h) for h in observed.coming if h not in known]
-        return [*vacated, *_assign_again(observed, current, known, views=views, why=why)]
+        return [*vacated, *_assign_again(current, known, views=views, why=why)]
     vacated += [EndHold(h) for h in observed.coming]
     reservation, *more = reservations
     if more:
         reservation = min(reservations, key=lambda p: _preference(p, current, views))
     others = [h for h in observed.active if h not in reservation.holds]
     left = [LeaveHold(h, f"the group has {reservation.where} already") for h in others]
-    return [*vacated, *left, *_with_reservation(observed, current, reservation, views)]
+    return [*vacated, *left, *_with_reservation(current, reservation, views)]
 
 
 def _preference(
@@ -124,10 +124,11 @@ def _preference(
     return -bound, -pinned, not _suits(reservation, current), reservation.holds[0].domain
 
 
-def _begun(observed: GroupState, current: MembersState) -> tuple[Hold, ...]:
+def _begun(current: MembersState) -> tuple[Hold, ...]:
     """What there is of a plan that was not written to the end. With holds that others were evicted
     for it may be all of it: the planner was killed while these became ACTIVE.
     """
+    observed = current.observed
     together = (*observed.active, *observed.coming)
     return together if has_shape(together, current.request, current.info.size) else observed.active
 
@@ -150,22 +151,21 @@ def _anyone_in(observed: GroupState, hold: Hold, views: ClusterSnapshot) -> bool
 
 
 def _with_reservation(
-    observed: GroupState, current: MembersState, reservation: Reservation, views: ClusterSnapshot
+    current: MembersState, reservation: Reservation, views: ClusterSnapshot
 ) -> list[Action]:
+    larger = ""
     if not _suits(reservation, current):
         why = "its revision, size or shape has changed"
-        return _assign_again(observed, current, reservation.holds, views=views, why=why)
-    if reservation.scope is not current.request.claims:
+    elif reservation.scope is not current.request.claims:
         why = "its scope has changed"
-        return _assign_again(observed, current, reservation.holds, views=views, why=why)
-    why = larger = why_larger(current, reservation)
-    if not why:
-        why = why_not_kept(current, reservation, views)
+    else:
+        larger = why_larger(current, reservation)
+        why = larger or why_not_kept(current, reservation, views)
     if why:
-        actions = _assign_again(observed, current, reservation.holds, views=views, why=why)
+        actions = _assign_again(current, reservation.holds, views=views, why=why)
         stays = larger and any(isinstance(a, WriteHold) for a in actions)
         return [*actions, Tell(Topic.LARGER, larger)] if stays else actions
-    match refusal(observed, current):
+    match refusal(current):
         case None:
             return _settle(current, reservation, views)
         case LookAgain() as later:
@@ -207,7 +207,6 @@ def _settle(
 
 
 def _assign_again(
-    observed: GroupState,
     current: MembersState,
     holds: Sequence[Hold],
     *,
@@ -215,15 +214,15 @@ def _assign_again(
     why: str,
 ) -> list[Action]:
     """In the domains of `holds` if possible; else the group leaves them."""
-    group = current.group(observed, holds)
+    group = current.group(holds)
     if group is None:
-        return [Blocked(_unknown_templates(observed, current))]
+        return [Blocked(_unknown_templates(current))]
     if has_shape(holds, current.request, current.info.size):
         placed = plan_again_in(holds, _staying(group, current), current, views)
         if not isinstance(placed, Placed):
             placed = plan_again_in(holds, group, current, views)
         if isinstance(placed, Placed):
-            renewed = holds_for(placed, group, observed, current)
+            renewed = holds_for(placed, group, current)
             return [*_write(renewed), *_settle(current, renewed, views)]
         if placed is not None:
             why = f"{why}; the domain {placed.why}"
@@ -272,23 +271,23 @@ def _clear_out(current: MembersState, why: str) -> list[Action]:
 # -- without a hold ------------------------------------------------------------------------------
 
 
-def _without_hold(observed: GroupState, current: MembersState, context: Context) -> list[Action]:
+def _without_hold(current: MembersState, context: Context) -> list[Action]:
     bound = current.bound
-    if observed.coming:
-        return _take_over(observed, current, context)
+    if current.observed.coming:
+        return _take_over(current, context)
     if not bound:
-        return _plan(observed, current, context)
-    left = names_in(observed.leaving, context.views)
+        return _plan(current, context)
+    left = names_in(current.observed.leaving, context.views)
     if any(p.node in left for p in bound.values()):
         return _clear_out(current, "its group is being moved")
-    return _adopt(observed, current, context)
+    return _adopt(current, context)
 
 
-def _adopt(observed: GroupState, current: MembersState, context: Context) -> list[Action]:
+def _adopt(current: MembersState, context: Context) -> list[Action]:
     """Hold the domains of a group that was running before us."""
-    group = current.group(observed)
+    group = current.group()
     if group is None:
-        return [Blocked(_unknown_templates(observed, current))]
+        return [Blocked(_unknown_templates(current))]
     if group.request.in_one_domain:
         placed = _where_it_runs(current, group, context)
         if isinstance(placed, str):
@@ -300,16 +299,14 @@ def _adopt(observed: GroupState, current: MembersState, context: Context) -> lis
                 return _clear_out(current, "it is only partly bound and cannot be completed")
             return [Blocked("its running pods are not in domains of their own; delete the leader")]
         placed = plan
-    return _write(holds_for(placed, group, observed, current))
+    return _write(holds_for(placed, group, current))
 
 
 def _where_it_runs(current: MembersState, group: Group, context: Context) -> Placed | str:
     key = group.topology_key
-    values = set()
-    for pod in current.bound.values():
-        view = context.views.node_view(pod.node or "")
-        if view is not None:
-            values.add(view.node.labels.get(key, ""))
+    bound = {rank: pod.node for rank, pod in current.members.items() if pod.node is not None}
+    nodes = (context.views.node_view(name) for name in bound.values())
+    values = {view.node.labels.get(key, "") for view in nodes if view is not None}
     if len(values) != 1 or "" in values:
         where = ", ".join(sorted(v or f"a node without {key}" for v in values)) or "unknown nodes"
         return f"its running pods are not in one domain of {key}: {where}"
@@ -322,33 +319,30 @@ def _where_it_runs(current: MembersState, group: Group, context: Context) -> Pla
     if others:
         names = ", ".join(sorted(map(context.name_of, others)))
         return f"its pods run in {domain} together with {names}; delete one of them"
-    nodes = plan_in_domain(group, view_of)
-    return Placed(domain, _bound_nodes(current) if isinstance(nodes, Reason) else nodes)
+    planned = plan_in_domain(group, view_of)
+    return Placed(domain, bound if isinstance(planned, Reason) else planned)
 
 
-def _bound_nodes(current: MembersState) -> dict[Rank, NodeName]:
-    return {rank: pod.node for rank, pod in current.bound.items() if pod.node is not None}
-
-
-def _plan(observed: GroupState, current: MembersState, context: Context) -> list[Action]:
+def _plan(current: MembersState, context: Context) -> list[Action]:
+    observed = current.observed
     loose = [p for p in current.members.values() if not p.gated and p.marked and not p.released]
     if loose:
         return [DeletePod(p, "no hold covers it any more") for p in loose]
     if not any(p.gated for p in current.members.values()):
         return []
-    group = current.group(observed)
+    group = current.group()
     orphans = (
         observed.lws is None and current.info.of_lws and len(current.members) < current.info.size
     )
     if group is None or orphans:
-        return [Blocked(_unknown_templates(observed, current))]
-    inheriting = inherit(observed, current, group, context.views)
+        return [Blocked(_unknown_templates(current))]
+    inheriting = inherit(current, group, context.views)
     if inheriting:
         return inheriting
     owns = bool(observed.holds or current.going)
     plan = plan_anywhere(group, current, context.views, memo=context.memo, owns=owns)
     if not isinstance(plan, Placed):
-        evicting = begin(observed, current, group, context)
+        evicting = begin(current, group, context)
         if not isinstance(evicting, NoPreemption):
             return evicting
         asked = None if group.excluded else group
@@ -356,30 +350,31 @@ def _plan(observed: GroupState, current: MembersState, context: Context) -> list
         again = [] if retry_s is None else [LookAgain(retry_s)]
         larger = current.templates.larger if current.templates is not None else ""
         return [Wait(plan, group.size, asked, evicting, group, larger), *again]
-    reservation = holds_for(plan, group, observed, current)
+    reservation = holds_for(plan, group, current)
     return [*_write(reservation), *_settle(current, reservation, context.views)]
 
 
-def _take_over(observed: GroupState, current: MembersState, context: Context) -> list[Action]:
-    views = context.views
+def _take_over(current: MembersState, context: Context) -> list[Action]:
+    observed, views = current.observed, context.views
     found = reservations_of(observed.coming, HoldState.COMING)
     coming = found[0] if found else Reservation(())
     others = [h for h in observed.coming if h not in coming.holds]
     if others:
         return [EndHold(h) for h in others]
-    group = current.group(observed, coming.holds)
+    group = current.group(coming.holds)
     if group is None or not _still_waits(coming, current):
         return [EndHold(h) for h in coming.holds]
     placed = plan_again_in(coming.holds, group, current, views)
     if not isinstance(placed, Placed):
         left = inherited(observed, coming)
         if left is not None:
-            return await_place(observed, group, coming, left=left, views=views)
+            troubles = observed.troubles
+            return await_place(group, coming, left, troubles=troubles, views=views)
         going_on = go_on(coming, group, current, context)
         if not isinstance(going_on, Placed):
             return going_on
         placed = going_on
-    reservation = holds_for(placed, group, observed, current)
+    reservation = holds_for(placed, group, current)
     kept = {h.domain for h in reservation.holds}
     given_up = [EndHold(h) for h in coming.holds if h.domain not in kept]
     return [*_write(reservation), *given_up, *_settle(current, reservation, views)]
@@ -392,15 +387,16 @@ def _still_waits(coming: Reservation, current: MembersState) -> bool:
     return _suits(coming, current) and coming.scope is current.request.claims
 
 
-def _unknown_templates(observed: GroupState, current: MembersState) -> str:
+def _unknown_templates(current: MembersState) -> str:
+    group = current.observed.id
     missing = [r for r in range(current.info.size) if r not in current.members]
     if not current.info.of_lws:
         return (
-            f"{len(current.members)} of {current.info.size} pods of group {observed.id} exist; it "
+            f"{len(current.members)} of {current.info.size} pods of group {group} exist; it "
             "is planned when all are there"
         )
     lacking = f"members {missing[0]} to {missing[-1]}" if missing[1:] else f"member {missing[0]}"
     return (
-        f"LeaderWorkerSet {observed.id.namespace}/{observed.id.lws} of these pods does not exist, "
+        f"LeaderWorkerSet {group.namespace}/{group.lws} of these pods does not exist, "
         f"so nobody makes {lacking}; delete the pods"
     )

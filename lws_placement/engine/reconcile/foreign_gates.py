@@ -33,11 +33,10 @@ def waits_for_others(current: MembersState) -> Blocked | None:
     return None
 
 
-def hold_back(
-    observed: GroupState, current: MembersState, waits: Blocked, context: Context
-) -> list[Action]:
+def hold_back(current: MembersState, waits: Blocked, context: Context) -> list[Action]:
     """Nothing of the group is bound."""
-    if any(p.going for p in observed.pods):
+    observed = current.observed
+    if current.going:
         return [waits]
     holds = kept_or_ended(observed, context)
     actions: list[Action] = [waits]

@@ -1,6 +1,6 @@
 """One group as it is observed: what `decide` is asked about."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from lws_placement.engine.base.group_names import is_keyed
@@ -131,6 +131,7 @@ def is_elsewhere(pod: Pod, hold: Hold, holds: Iterable[Hold]) -> bool:
 class MembersState:
     """The group as its newest leader (or newest pod) describes it."""
 
+    observed: GroupState
     info: MemberInfo
     members: Mapping[Rank, Pod]
     going: frozenset[str]
@@ -138,9 +139,6 @@ class MembersState:
     going_from: frozenset[NodeName]
     tied_to: frozenset[tuple[Rank, NodeName]]
     """Where they keep the group, or their subgroup, in a domain."""
-    templates: Templates | None
-    lws: PlacementRequest | None
-    """What the LeaderWorkerSet asks now."""
 
     @classmethod
     def of(cls, observed: GroupState, members: Mapping[Rank, Pod]) -> "MembersState":
@@ -149,14 +147,22 @@ class MembersState:
         assert info is not None  # living_members keeps only pods of groups
         going = [p for p in observed.pods if p.going]
         return cls(
+            observed=observed,
             info=info,
             members={r: p for r, p in members.items() if r < info.size},
             going=frozenset(p.uid for p in going),
             going_from=frozenset(p.node for p in going if p.node is not None),
-            tied_to=frozenset(_ties(going)),
-            templates=observed.templates.get(info.revision),
-            lws=observed.lws.request if observed.lws is not None else None,
+            tied_to=frozenset(
+                (p.member.rank, p.node)
+                for p in going
+                if p.member is not None and p.node is not None
+                if p.member.request.ties(p.member.rank)
+            ),
         )
+
+    @property
+    def templates(self) -> Templates | None:
+        return self.observed.templates.get(self.info.revision)
 
     @property
     def bound(self) -> dict[Rank, Pod]:
@@ -167,9 +173,10 @@ class MembersState:
         """What the pods were admitted with; of what the pods of a LeaderWorkerSet do not show by
         themselves, what it says now.
         """
-        mine, current = self.info.request, self.lws
-        if current is None or mine == current:
+        mine, lws = self.info.request, self.observed.lws
+        if lws is None or mine == lws.request:
             return mine
+        current = lws.request
         return replace(
             mine,
             scope=current.scope,
@@ -182,7 +189,8 @@ class MembersState:
         """Has somebody taken the group out of our hands: the LeaderWorkerSet is not managed any
         more, or a member was released? Those of its pods that still wait for us must not.
         """
-        unmanaged = self.lws is not None and not self.lws.managed
+        lws = self.observed.lws
+        unmanaged = lws is not None and not lws.request.managed
         return unmanaged or any(p.released for p in self.members.values())
 
     @property
@@ -192,10 +200,11 @@ class MembersState:
             return None
         return min(p.priority for p in self.members.values())
 
-    def group(self, observed: GroupState, holds: Sequence[Hold] = ()) -> Group | None:
+    def group(self, holds: Sequence[Hold] = ()) -> Group | None:
         """The group as it is to be planned; None if it is not known what each member asks for: what
         was admitted, else what the template says, else what is reserved in `holds`.
         """
+        troubles, templates = self.observed.troubles, self.templates
         reserved = {
             rank: demand
             for hold in holds
@@ -207,15 +216,15 @@ class MembersState:
             pod = self.members.get(rank)
             if pod is not None:
                 demand = pod.demand
-            elif self.templates is not None:
-                demand = self.templates.demand(rank)
+            elif templates is not None:
+                demand = templates.demand(rank)
             elif rank in reserved:
                 demand = reserved[rank]
             else:
                 return None
             members.append(Member(rank, demand, pod.node if pod is not None else None))
         return Group(
-            id=observed.id,
+            id=self.observed.id,
             request=self.request.of_size(self.info.size),
             members=tuple(members),
             revision=self.info.revision,
@@ -223,18 +232,8 @@ class MembersState:
             outranks=self.outranks,
             since_s=min(p.created_s for p in self.members.values()),
             deprioritized=frozenset(
-                d.value for d in observed.troubles.last_choice if d.key == self.request.topology
+                d.value for d in troubles.last_choice if d.key == self.request.topology
             ),
-            excluded=observed.troubles.passed_over,
+            excluded=troubles.passed_over,
             scope=self.request.claims,
         )
-
-
-def _ties(going: Iterable[Pod]) -> Iterator[tuple[Rank, NodeName]]:
-    for pod in going:
-        if (
-            pod.member is not None
-            and pod.node is not None
-            and pod.member.request.ties(pod.member.rank)
-        ):
-            yield pod.member.rank, pod.node

@@ -52,9 +52,7 @@ from lws_placement.engine.reconcile.placement import (
 )
 
 
-def begin(
-    observed: GroupState, current: MembersState, group: Group, context: Context
-) -> list[Action] | NoPreemption:
+def begin(current: MembersState, group: Group, context: Context) -> list[Action] | NoPreemption:
     """Steps 1 and 2, for a group that owns nothing and fits nowhere."""
     if group.outranks is None:
         return NoPreemption(WhyNoPreemption.NEVER)
@@ -68,7 +66,7 @@ def begin(
         return answer
     placed = Placed(answer.domain, answer.nodes, answer.others)
     evicts = tuple(sorted(_groups_of(answer.victims)))
-    coming = holds_for(placed, group, observed, current, state=HoldState.COMING, evicts=evicts)
+    coming = holds_for(placed, group, current, state=HoldState.COMING, evicts=evicts)
     return _claim(coming.holds, answer.victims)
 
 

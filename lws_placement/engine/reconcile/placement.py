@@ -24,7 +24,7 @@ from lws_placement.engine.planning.candidates import useful_part
 from lws_placement.engine.planning.infeasible import why_not_composed
 from lws_placement.engine.planning.multi_domain import place_composed, plan_composed
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group, plan_in_domain
-from lws_placement.engine.reconcile.group_state import GroupState, MembersState
+from lws_placement.engine.reconcile.group_state import MembersState
 
 
 def plan_anywhere(
@@ -109,7 +109,6 @@ def plan_again_in(
 def holds_for(
     placed: Placed,
     group: Group,
-    observed: GroupState,
     current: MembersState,
     *,
     state: HoldState = HoldState.ACTIVE,
@@ -120,7 +119,7 @@ def holds_for(
     elsewhere = {rank for _, ranks in placed.others for rank in ranks}
     places = [(placed.domain, tuple(r for r in placed.nodes if r not in elsewhere))]
     places += placed.others
-    known = {h.domain: h for h in observed.holds}
+    known = {h.domain: h for h in current.observed.holds}
     holds = []
     for asked, ranks in places:
         domain = place_of(group.id) if asked.anywhere else asked
@@ -134,7 +133,7 @@ def holds_for(
                 leader_name=current.info.leader_name,
                 revision=group.revision,
                 size=group.size,
-                plan=observed.plan_id,
+                plan=current.observed.plan_id,
                 nodes={rank: placed.nodes[rank] for rank in ranks},
                 demands={rank: demands[rank] for rank in ranks},
                 scope=Scope.NOBODY if asked.anywhere else group.scope,

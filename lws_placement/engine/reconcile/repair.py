@@ -46,11 +46,12 @@ class Refusal:
     why: str
 
 
-def refusal(observed: GroupState, current: MembersState) -> Refusal | LookAgain | None:
+def refusal(current: MembersState) -> Refusal | LookAgain | None:
     """Of members that by our model fit where they are pinned. Not while old pods of the group are
     Terminating: volumes and affinity then are a matter of time.
     """
-    since = observed.troubles.refused_since
+    troubles = current.observed.troubles
+    since = troubles.refused_since
     refused = [
         (since[pod.uid], rank, pod)
         for rank, pod in current.members.items()
@@ -59,7 +60,7 @@ def refusal(observed: GroupState, current: MembersState) -> Refusal | LookAgain 
     if not refused or current.going:
         return None
     since_s, rank, pod = min(refused, key=lambda found: found[:2])
-    left_s = since_s + observed.troubles.policy.refused_after_s - observed.troubles.now_s
+    left_s = since_s + troubles.policy.refused_after_s - troubles.now_s
     if left_s > 0:
         return LookAgain(left_s)
     why = f"kube-scheduler refuses {pod.name} on {pod.pinned}: {pod.unschedulable}"
@@ -94,7 +95,7 @@ def _has_better(observed: GroupState, domain: DomainName, context: Context) -> b
     if not newest:
         return False
     current = MembersState.of(observed, newest)
-    group = current.group(observed, observed.active)
+    group = current.group(observed.active)
     if group is None or group.topology_key != domain.key:
         return False
     members = (replace(m, fixed=None, demand=_anywhere(m.demand, domain)) for m in group.members)
@@ -113,11 +114,8 @@ def _anywhere(demand: Demand, domain: DomainName) -> Demand:
 
 def watch_over(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     """What a person should know, what may be forced, and when to look again."""
-    found: list[Action] = []
-    for pod in observed.pods:
-        found.extend(_stuck(pod, observed, views))
-    found.extend(_outside(observed, views))
-    return found
+    stuck = (action for pod in observed.pods for action in _stuck(pod, observed, views))
+    return [*stuck, *_outside(observed, views)]
 
 
 def failed_by_node(pod: Pod, views: ClusterSnapshot) -> bool:

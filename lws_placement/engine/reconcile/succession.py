@@ -17,6 +17,7 @@ pods do not go: on a dead node, or `_PATIENCE_S` beyond their grace.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, NodeName
@@ -35,20 +36,18 @@ from lws_placement.engine.reconcile.placement import has_shape, holds_for, names
 _PATIENCE_S = 30.0
 
 
-def inherit(
-    observed: GroupState, current: MembersState, group: Group, views: ClusterSnapshot
-) -> list[Action]:
+def inherit(current: MembersState, group: Group, views: ClusterSnapshot) -> list[Action]:
     """Step 1, for a group that holds nothing; empty if there is no place for it."""
-    for left in observed.left:
+    troubles = current.observed.troubles
+    for left in current.observed.left:
         if not has_shape(left.holds, current.request, current.info.size):
             continue
-        placed = _as_if_gone(observed, group, left.holds, left=left, views=views)
+        placed = _as_if_gone(group, left.holds, left, troubles=troubles, views=views)
         if placed is not None:
             evicts = (left.group,)
-            coming = holds_for(
-                placed, group, observed, current, state=HoldState.COMING, evicts=evicts
-            )
-            return [*(WriteHold(hold) for hold in coming.holds), *_patience(observed, left)]
+            coming = holds_for(placed, group, current, state=HoldState.COMING, evicts=evicts)
+            writes = (WriteHold(hold) for hold in coming.holds)
+            return [*writes, *_patience(left, troubles.now_s)]
     return []
 
 
@@ -60,36 +59,36 @@ def inherited(observed: GroupState, coming: Reservation) -> LeftPlace | None:
 
 
 def await_place(
-    observed: GroupState,
     group: Group,
     coming: Reservation,
-    *,
     left: LeftPlace,
+    *,
+    troubles: FailureHistory,
     views: ClusterSnapshot,
 ) -> list[Action]:
     """Step 2, while the domain is not free."""
-    if _as_if_gone(observed, group, coming.holds, left=left, views=views) is None:
+    if _as_if_gone(group, coming.holds, left, troubles=troubles, views=views) is None:
         return [EndHold(hold) for hold in coming.holds]
-    return _patience(observed, left)
+    return _patience(left, troubles.now_s)
 
 
 def _as_if_gone(
-    observed: GroupState,
     group: Group,
     holds: Sequence[Hold],
-    *,
     left: LeftPlace,
+    *,
+    troubles: FailureHistory,
     views: ClusterSnapshot,
 ) -> Placed | None:
     """The group there, once the other one has gone; None: it would not do, or that takes too
     long.
     """
     domains = {hold.domain for hold in holds}
-    if _is_stuck(observed, left, views):
+    if _is_stuck(left, views, troubles.now_s):
         return None
-    if domains & observed.troubles.last_choice or domains & group.excluded.keys():
+    if domains & troubles.last_choice or domains & group.excluded.keys():
         return None
-    part = _without(left, holds, views, heir=observed.id)
+    part = _without(left, holds, views, heir=group.id)
     if not group.request.in_one_domain:
         plan = place_composed(group, part)
         return plan if isinstance(plan, Placed) else None
@@ -131,17 +130,17 @@ def _nodes_of(pods: Iterable[Pod]) -> Iterable[NodeName]:
     return (pod.node for pod in pods if pod.node is not None)
 
 
-def _is_stuck(observed: GroupState, left: LeftPlace, views: ClusterSnapshot) -> bool:
+def _is_stuck(left: LeftPlace, views: ClusterSnapshot, now_s: float) -> bool:
     going = [p for p in left.pods if p.going]
-    if any(observed.troubles.now_s > pod.deleted_s + _PATIENCE_S for pod in going):
+    if any(now_s > pod.deleted_s + _PATIENCE_S for pod in going):
         return True
     nodes = (views.node_view(name) for name in _nodes_of(going))
     return any(view is None or not view.node.ready for view in nodes)
 
 
-def _patience(observed: GroupState, left: LeftPlace) -> list[Action]:
+def _patience(left: LeftPlace, now_s: float) -> list[Action]:
     """When it will be given up, as far as that is known."""
     ends = [pod.deleted_s for pod in left.pods if pod.terminating and not pod.finished]
-    if not ends or not observed.troubles.now_s:
+    if not ends or not now_s:
         return []
-    return [LookAgain(max(min(ends) + _PATIENCE_S - observed.troubles.now_s, 0.0) + 0.1)]
+    return [LookAgain(max(min(ends) + _PATIENCE_S - now_s, 0.0) + 0.1)]
