@@ -4,7 +4,6 @@ asked for.
 Edits raw pod specs in place; callers pass a copy.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lws_placement.engine.base.group_names import subgroup_index
@@ -80,70 +79,40 @@ def add_tpu_env(
     if names & {"TPU_WORKER_HOSTNAMES", "TPU_WORKER_ID"}:
         return
     own = worker if worker == 0 or leader_has_tpu else worker - 1
+    ports = [_port(c, i) for i, c in enumerate(wanting)]
     if subgroup_size is not None:
         ranks = _subgroup_ranks(
             group.size, worker, leader_has_tpu=leader_has_tpu, subgroup_size=subgroup_size
         )
-        hosts = [group.host(rank) for rank in ranks]
-        _give(wanting[0], group.leader, hosts=hosts, first_id=own % subgroup_size)
-        return
-    ranks = ([0] if worker == 0 or leader_has_tpu else []) + list(range(1, group.size))
+        wanting, ports, own = wanting[:1], ports[:1], own % subgroup_size
+    else:
+        ranks = ([0] if worker == 0 or leader_has_tpu else []) + list(range(1, group.size))
     hosts = [group.host(rank) for rank in ranks for _ in wanting]
-    ports = [_port(c, i) for i, c in enumerate(wanting)]
     for i, container in enumerate(wanting):
-        _give(
-            container,
-            group.leader,
-            hosts=hosts,
-            first_id=own * len(wanting) + i,
-            ports=ports,
-            port=ports[i],
-        )
+        first_id = own * len(wanting) + i
+        _give(container, group.leader, hosts=hosts, first_id=first_id, ports=ports, own=ports[i])
 
 
 def _subgroup_ranks(
     size: int, worker: int, *, leader_has_tpu: bool, subgroup_size: int
 ) -> list[int]:
-    first, after, with_leader = _subgroup_bounds(
-        size, worker, leader_has_tpu=leader_has_tpu, subgroup_size=subgroup_size
-    )
-    return ([0] if with_leader else []) + list(range(first, after))
-
-
-def _subgroup_bounds(
-    size: int, worker: int, *, leader_has_tpu: bool, subgroup_size: int
-) -> tuple[int, int, bool]:
-    """(first worker, after the last, leader too) of the subgroup that `worker` is in."""
-    if worker == 0:
-        index, with_leader = 0, True
-    elif leader_has_tpu:
-        index = subgroup_index(worker, size=size, subgroup_size=subgroup_size)
-        with_leader = index == 0
+    """Hosts of the subgroup that `worker` is in."""
+    if worker == 0 or not leader_has_tpu:
+        index = max(worker - 1, 0) // subgroup_size
     else:
-        index, with_leader = (worker - 1) // subgroup_size, False
-    start = subgroup_size * index + 1
-    end = subgroup_size * (index + 1)
-    if with_leader:
-        return start, end, True
-    if worker != 0 and leader_has_tpu:
-        return start - 1, end, False
-    return start, end + 1, False
+        index = subgroup_index(worker, size=size, subgroup_size=subgroup_size)
+    start, end = subgroup_size * index + 1, subgroup_size * (index + 1)
+    if worker == 0 or (leader_has_tpu and index == 0):
+        return [0, *range(start, end)]
+    return list(range(start - 1, end) if leader_has_tpu else range(start, end + 1))
 
 
 def _give(
-    container: Raw,
-    leader: str,
-    *,
-    hosts: Iterable[str],
-    first_id: int,
-    ports: list[str] | None = None,
-    port: str | None = None,
+    container: Raw, leader: str, *, hosts: list[str], first_id: int, ports: list[str], own: str
 ) -> None:
-    hosts = list(hosts)
-    own = port or _port(container, 0)
-    each = ports or [own]
+    """`ports`: of the TPU containers of a host, in turn; `own`: of this one."""
     env = container.setdefault("env", [])
-    addresses = [f"{host}:{each[i % len(each)]}" for i, host in enumerate(hosts)]
+    addresses = [f"{host}:{ports[i % len(ports)]}" for i, host in enumerate(hosts)]
     env.append({"name": "TPU_WORKER_HOSTNAMES", "value": ",".join(hosts)})
     env.append({"name": "TPU_WORKER_ID", "value": str(first_id)})
     env.append({"name": "TPU_NAME", "value": leader})

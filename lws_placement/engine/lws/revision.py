@@ -149,20 +149,13 @@ def _canonical(quantity: object) -> str:
     """As apimachinery's Quantity prints it: the largest suffix that leaves a whole number."""
     text = str(quantity)
     value = parse_quantity(text)
-    if any(text.endswith(suffix) for suffix in _BINARY):
-        if value != value.to_integral_value():
-            return _canonical(str(value))
-        whole, suffix = int(value), ""
-        for bigger in _BINARY:
-            if whole == 0 or whole % 1024:
-                break
-            whole, suffix = whole // 1024, bigger
-        return f"{whole}{suffix}"
+    binary = text.endswith(_BINARY)
     if value != value.to_integral_value():
-        return f"{int((value * 1000).to_integral_value())}m"
+        return _canonical(str(value)) if binary else f"{int((value * 1000).to_integral_value())}m"
     whole, suffix = int(value), ""
-    for bigger in _DECIMAL:
-        if whole == 0 or whole % 1000:
+    base, suffixes = (1024, _BINARY) if binary else (1000, _DECIMAL)
+    for bigger in suffixes:
+        if whole == 0 or whole % base:
             break
-        whole, suffix = whole // 1000, bigger
+        whole, suffix = whole // base, bigger
     return f"{whole}{suffix}"

@@ -13,7 +13,9 @@ def update_messages(asked: Asked, step: Step, *, name: str) -> list[tuple[str, s
     notes = []
     highest = min(asked.partition, step.replicas) - 1
     if step.partition <= highest:
-        notes.append((UPDATING, _updating(step.partition, highest)))
+        note = f"Updating replicas {step.partition} to {highest} (inclusive)"
+        one = f"Updating replica {highest}"
+        notes.append((UPDATING, one if step.partition == highest else note))
     surge = range(max(step.replicas, asked.for_replicas), asked.replicas)
     if len(surge) == 1:
         notes.append((PROGRESSING, f"deleting surge replica {name}-{surge[0]}"))
@@ -43,9 +45,3 @@ def surge_note(strategy: Strategy, asked: Asked, groups: Sequence[Progress], *, 
         f"{who} {verb} no room and maxUnavailable is 0: the update waits; "
         "free a domain, or raise maxUnavailable to replace groups in place"
     )
-
-
-def _updating(lowest: int, highest: int) -> str:
-    if lowest == highest:
-        return f"Updating replica {lowest}"
-    return f"Updating replicas {lowest} to {highest} (inclusive)"

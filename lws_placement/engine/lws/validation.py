@@ -54,7 +54,8 @@ def problems_of(
         *problems_of_placement(lws, old, most_size=most_size),
     ]
     if old is not None:
-        errors += _changes(spec, _object(old.get("spec")))
+        before = _object(old.get("spec"))
+        errors += [*_subgroup_changes(spec, before), *_claim_changes(spec, before)]
     return errors
 
 
@@ -296,10 +297,6 @@ def _placement(lws: Raw, old: Raw | None) -> list[FieldError]:
         FieldError(f"metadata.annotations[{key}]", annotations[key], detail)
         for key, detail in problems_of_request(annotations)
     ]
-
-
-def _changes(spec: Raw, old: Raw) -> list[FieldError]:
-    return [*_subgroup_changes(spec, old), *_claim_changes(spec, old)]
 
 
 def _claim_changes(spec: Raw, old: Raw) -> list[FieldError]:
