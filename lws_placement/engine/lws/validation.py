@@ -33,6 +33,8 @@ _REVISION_HASH = len("-4294967295")
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _PERCENT = re.compile(r"[0-9]{1,10}%")
 
+_REPLICAS = "spec.replicas"
+_SIZE = "spec.leaderWorkerTemplate.size"
 _SUBGROUP = "spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize"
 _ROLLING = "spec.rolloutStrategy.rollingUpdateConfiguration"
 
@@ -90,37 +92,31 @@ def _name(lws: Raw) -> list[FieldError]:
 
 
 def _sizes(spec: Raw) -> list[FieldError]:
-    replicas = spec.get("replicas", 1)
-    size = _object(spec.get("leaderWorkerTemplate")).get("size", 1)
-    errors = []
-    for path, value in (("spec.replicas", replicas), ("spec.leaderWorkerTemplate.size", size)):
-        if not _is_int(value):
-            errors.append(FieldError(path, value, "must be an integer"))
+    replicas, size = spec.get("replicas", 1), _template(spec).get("size", 1)
+    given = {_REPLICAS: replicas, _SIZE: size}
+    errors = [FieldError(p, v, "must be an integer") for p, v in given.items() if not _is_int(v)]
     if errors:
         return errors
+    found = []
     if replicas < 0:
-        errors.append(
-            FieldError("spec.replicas", replicas, "replicas must be equal or greater than 0")
-        )
+        found.append((_REPLICAS, "replicas must be equal or greater than 0"))
     if replicas > MOST_REPLICAS:
-        detail = f"replicas must be equal or less than {MOST_REPLICAS}"
-        errors.append(FieldError("spec.replicas", replicas, detail))
+        found.append((_REPLICAS, f"replicas must be equal or less than {MOST_REPLICAS}"))
     if size < 1:
-        detail = "size must be equal or greater than 1"
-        errors.append(FieldError("spec.leaderWorkerTemplate.size", size, detail))
+        found.append((_SIZE, "size must be equal or greater than 1"))
     if replicas * size > INT32:
         detail = f"the product of replicas and worker replicas must not exceed {INT32}"
-        errors.append(FieldError("spec.replicas", replicas, detail))
-    return errors
+        found.append((_REPLICAS, detail))
+    return [FieldError(path, given[path], detail) for path, detail in found]
 
 
 def _largest(spec: Raw, old: Raw | None, *, most_size: int) -> list[FieldError]:
-    size = _object(spec.get("leaderWorkerTemplate")).get("size", 1)
-    before = _object(_object((old or {}).get("spec")).get("leaderWorkerTemplate")).get("size", 1)
+    size = _template(spec).get("size", 1)
+    before = _template(_object((old or {}).get("spec"))).get("size", 1)
     if not _is_int(size) or size <= most_size or (old is not None and size == before):
         return []
     detail = f"size must be equal or less than {most_size} (setting max_group_size)"
-    return [FieldError("spec.leaderWorkerTemplate.size", size, detail)]
+    return [FieldError(_SIZE, size, detail)]
 
 
 def why_not_made(lws: Raw) -> FieldError | None:
@@ -129,10 +125,10 @@ def why_not_made(lws: Raw) -> FieldError | None:
     if foreign is not None:
         return foreign
     spec = _object(lws.get("spec"))
-    size = _object(spec.get("leaderWorkerTemplate")).get("size", 1)
+    size = _template(spec).get("size", 1)
     for path, value, least, most in (
-        ("spec.replicas", spec.get("replicas", 1), 0, MOST_REPLICAS),
-        ("spec.leaderWorkerTemplate.size", size, 1, MOST_SIZE),
+        (_REPLICAS, spec.get("replicas", 1), 0, MOST_REPLICAS),
+        (_SIZE, size, 1, MOST_SIZE),
     ):
         if not _is_int(value) or whole_number(value, least=least, most=most) is None:
             return FieldError(path, value, f"must be an integer from {least} to {most}")
@@ -140,29 +136,20 @@ def why_not_made(lws: Raw) -> FieldError | None:
 
 
 def _rollout(spec: Raw) -> list[FieldError]:
-    rollout = _object(spec.get("rolloutStrategy"))
-    rolling = rollout.get("rollingUpdateConfiguration")
-    errors = _rollout_numbers(spec)
-    if not isinstance(rolling, dict):
-        return errors
-    replicas = spec.get("replicas", 1)
-    if errors or not _is_int(replicas) or replicas <= 0:
+    rolling = _object(spec.get("rolloutStrategy")).get("rollingUpdateConfiguration")
+    replicas, errors = spec.get("replicas", 1), _rollout_numbers(spec)
+    if not isinstance(rolling, dict) or errors or not _is_int(replicas) or replicas <= 0:
         return errors
     unavailable = scaled(rolling.get("maxUnavailable", 0), replicas, round_up=False)
     surge = scaled(rolling.get("maxSurge", 0), replicas, round_up=True)
     if unavailable == 0 and surge == 0:
-        errors.append(
-            FieldError(
-                f"{_ROLLING}.maxUnavailable",
-                rolling.get("maxUnavailable", 0),
-                "must not be 0 when `maxSurge` is 0",
-            )
-        )
+        given, detail = rolling.get("maxUnavailable", 0), "must not be 0 when `maxSurge` is 0"
+        errors.append(FieldError(f"{_ROLLING}.maxUnavailable", given, detail))
     return errors
 
 
 def _rollout_numbers(spec: Raw) -> list[FieldError]:
-    rolling = _object(_object(spec.get("rolloutStrategy")).get("rollingUpdateConfiguration"))
+    rolling = _rolling(spec)
     errors = []
     for name in ("maxUnavailable", "maxSurge"):
         errors += _int_or_percent(f"{_ROLLING}.{name}", rolling.get(name, 0))
@@ -196,42 +183,37 @@ def _int_or_percent(path: str, value: object) -> list[FieldError]:
 
 
 def _subgroups(lws: Raw, spec: Raw) -> list[FieldError]:
-    template = _object(spec.get("leaderWorkerTemplate"))
+    template = _template(spec)
     policy = template.get("subGroupPolicy")
-    annotations = _object(_object(lws.get("metadata")).get("annotations"))
+    annotations = _annotations(lws)
     if not isinstance(policy, dict):
-        if annotations.get(keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY) is None:
+        topology = annotations.get(keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
+        if topology is None:
             return []
-        return [
-            FieldError(
-                f"metadata.annotations.{keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY}",
-                annotations[keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY],
-                "cannot have subgroup-exclusive-topology without subGroupSize set",
-            )
-        ]
+        path = f"metadata.annotations.{keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY}"
+        detail = "cannot have subgroup-exclusive-topology without subGroupSize set"
+        return [FieldError(path, topology, detail)]
     size: Any = template.get("size", 1)
     sub: Any = policy.get("subGroupSize")
     if not _is_int(sub) or sub < 1:
         return [FieldError(_SUBGROUP, sub, "subGroupSize must be equal or greater than 1")]
     if not _is_int(size) or size < 1:
         return []
-    errors = []
+    found = []
     if size % sub and (size - 1) % sub:
-        detail = "size or size - 1 must be divisible by subGroupSize"
-        errors.append(FieldError(_SUBGROUP, sub, detail))
+        found.append("size or size - 1 must be divisible by subGroupSize")
     if size < sub:
-        errors.append(FieldError(_SUBGROUP, sub, "subGroupSize cannot be larger than size"))
+        found.append("subGroupSize cannot be larger than size")
     if policy.get("subGroupPolicyType") == "LeaderExcluded" and (size - 1) % sub:
-        detail = "size-1 must be divisible by subGroupSize when using LeaderExcluded"
-        errors.append(FieldError(_SUBGROUP, sub, detail))
-    return errors
+        found.append("size-1 must be divisible by subGroupSize when using LeaderExcluded")
+    return [FieldError(_SUBGROUP, sub, detail) for detail in found]
 
 
 def why_name_is_too_long(lws: Raw) -> str | None:
     """Pods of workers carry `<name>-<group>-<hash>` of their StatefulSet in a label."""
     name = str(_object(lws.get("metadata")).get("name") or "")
     spec = _object(lws.get("spec"))
-    replicas, size = spec.get("replicas", 1), _object(spec.get("leaderWorkerTemplate")).get("size")
+    replicas, size = spec.get("replicas", 1), _template(spec).get("size")
     size = 1 if size is None else size
     if not _is_int(replicas) or not _is_int(size) or max(replicas, size) > INT32:
         return None
@@ -247,7 +229,7 @@ def why_name_is_too_long(lws: Raw) -> str | None:
 
 
 def _surge(spec: Raw, replicas: int) -> int:
-    rolling = _object(_object(spec.get("rolloutStrategy")).get("rollingUpdateConfiguration"))
+    rolling = _rolling(spec)
     surge = rolling.get("maxSurge", 0)
     if _int_or_percent("", surge):
         return 0
@@ -262,7 +244,7 @@ def _room_in_names(lws: Raw, old: Raw | None) -> list[FieldError]:
 
 
 def _budget(lws: Raw) -> list[FieldError]:
-    annotations = _object(_object(lws.get("metadata")).get("annotations"))
+    annotations = _annotations(lws)
     return [
         FieldError(f"metadata.annotations[{key}]", annotations[key], "must be a positive number")
         for key in (keys.RESTART_BUDGET, keys.RESTART_BACKOFF_SECONDS)
@@ -271,8 +253,8 @@ def _budget(lws: Raw) -> list[FieldError]:
 
 
 def _topology_keys(lws: Raw, old: Raw | None) -> list[FieldError]:
-    annotations = _object(_object(lws.get("metadata")).get("annotations"))
-    before = _object(_object((old or {}).get("metadata")).get("annotations"))
+    annotations = _annotations(lws)
+    before = _annotations(old or {})
     errors = []
     for key in (keys.LWS_EXCLUSIVE_TOPOLOGY, keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY):
         value = annotations.get(key)
@@ -289,8 +271,8 @@ def _topology_keys(lws: Raw, old: Raw | None) -> list[FieldError]:
 
 def _placement(lws: Raw, old: Raw | None) -> list[FieldError]:
     """Our own annotations: on creation, and when annotations change."""
-    annotations = _object(_object(lws.get("metadata")).get("annotations"))
-    before = _object(_object((old or {}).get("metadata")).get("annotations"))
+    annotations = _annotations(lws)
+    before = _annotations(old or {})
     if old is not None and annotations == before:
         return []
     return [
@@ -300,10 +282,7 @@ def _placement(lws: Raw, old: Raw | None) -> list[FieldError]:
 
 
 def _claim_changes(spec: Raw, old: Raw) -> list[FieldError]:
-    new_claims, old_claims = (
-        _object(s.get("leaderWorkerTemplate")).get("volumeClaimTemplates") or []
-        for s in (spec, old)
-    )
+    new_claims, old_claims = (_template(s).get("volumeClaimTemplates") or [] for s in (spec, old))
     if [_claim(c) for c in new_claims] == [_claim(c) for c in old_claims]:
         return []
     names = ", ".join(str(_object(c.get("metadata")).get("name", "")) for c in new_claims)
@@ -338,8 +317,8 @@ def _amount(quantity: object) -> object:
 
 
 def _subgroup_changes(spec: Raw, old: Raw) -> list[FieldError]:
-    new_policy = _object(spec.get("leaderWorkerTemplate")).get("subGroupPolicy")
-    old_policy = _object(old.get("leaderWorkerTemplate")).get("subGroupPolicy")
+    new_policy = _template(spec).get("subGroupPolicy")
+    old_policy = _template(old).get("subGroupPolicy")
     if isinstance(new_policy, dict) and isinstance(old_policy, dict):
         new_size = new_policy.get("subGroupSize")
         if new_size != old_policy.get("subGroupSize"):
@@ -362,6 +341,18 @@ def scaled(value: int | str, replicas: int, *, round_up: bool) -> int:
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _annotations(lws: Raw) -> Raw:
+    return _object(_object(lws.get("metadata")).get("annotations"))
+
+
+def _template(spec: Raw) -> Raw:
+    return _object(spec.get("leaderWorkerTemplate"))
+
+
+def _rolling(spec: Raw) -> Raw:
+    return _object(_object(spec.get("rolloutStrategy")).get("rollingUpdateConfiguration"))
 
 
 def _object(value: object) -> Raw:
