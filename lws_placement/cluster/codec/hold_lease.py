@@ -93,7 +93,7 @@ def _encode_holder(hold: Hold) -> Raw:
 def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
     scope = Scope(holder.get("scope", Scope.CLUSTER))
     group = _decode_group(holder)
-    if scope is Scope.NOBODY and not domain.anywhere:
+    if not group.group_key and scope is Scope.NOBODY and not domain.anywhere:
         # A group that claims nothing takes no domain.
         group = GroupId.of_pod(group.namespace, group.lws, group.lws_uid)
     return Hold(
