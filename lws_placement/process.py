@@ -91,7 +91,8 @@ class Process:
         self._certs = CertStore(api, namespace=settings.namespace, names=names)
         self._tls: list[ServerTls] = []
         self._elector = self._new_elector()
-        self._may_write = self._elector.leadership.require
+        self._leader_api = api.where(self._elector.leadership.require)
+        """For all that is written by whoever leads."""
         self._troubles = FailureTracker(
             self._cache, clock=time.time, policy=settings.trouble_policy()
         )
@@ -174,9 +175,8 @@ class Process:
             tls = self._new_tls(client_certificates=False)
             servers["webhook"] = Server(app, host=host, port=settings.webhook_port, tls=tls)
         if Role.EXTENDER in self._roles:
-            world = ExtenderWorld(
-                self._api, self._cache, mirror=self._mirror, store=self._holds(_not_here)
-            )
+            store = HoldStore(self._api.where(_not_here), namespace=settings.namespace)
+            world = ExtenderWorld(self._api, self._cache, mirror=self._mirror, store=store)
             guard = Guard(world, guarded=settings.guarded_resources)
             calls = build_calls(Members(world), guard)
             servers["extender"] = Server(
@@ -187,9 +187,6 @@ class Process:
                 calls=calls,
             )
         return servers
-
-    def _holds(self, may_write: Callable[[], None]) -> HoldStore:
-        return HoldStore(self._api, namespace=self._settings.namespace, may_write=may_write)
 
     def _new_tls(self, *, client_certificates: bool, http2: bool = False) -> ServerTls:
         tls = ServerTls(client_certificates=client_certificates, http2=http2)
@@ -273,11 +270,10 @@ class Process:
 
     def _new_controller(self) -> Controller:
         return Controller(
-            self._api,
+            self._leader_api,
             mirror=self._mirror,
             nodes=self._lookup,
             recorder=self._recorder("leaderworkerset"),
-            may_write=self._may_write,
         )
 
     async def _note_failures(self) -> None:
@@ -286,24 +282,19 @@ class Process:
         self._cache.on_node_failure.append(self._troubles.node_failed)
 
     async def _plan(self) -> None:
-        may_write = self._may_write
-        store = self._holds(may_write)
+        api, namespace = self._leader_api, self._settings.namespace
+        store = HoldStore(api, namespace=namespace)
         await self._mirror.wait_synced()
         self._mirror.take_holds(await store.fetch_all())
-        remembered = FailureStore(
-            self._api, namespace=self._settings.namespace, may_write=may_write
-        )
-        conditions = LeaderAnnotations(self._api, self._cache, may_write=may_write)
+        conditions = LeaderAnnotations(api, self._cache)
         executor = Executor(
-            self._api,
+            api,
             self._cache,
             store=store,
-            troubles=remembered,
+            troubles=FailureStore(api, namespace=namespace),
             reporter=EventReporter(self._recorder("planner"), self._cache, conditions),
-            may_write=may_write,
         )
-        written = await fetch_troubles(self._api, namespace=self._settings.namespace)
-        self._troubles.take_over(written)
+        self._troubles.take_over(await fetch_troubles(api, namespace=namespace))
         executor.wake_refused()
         pins = self._settings.placing and self._settings.extender_configured
         planner = Planner(

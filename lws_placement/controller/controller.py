@@ -44,13 +44,11 @@ class Controller:
         mirror: Informers,
         nodes: Nodes,
         recorder: EventRecorder,
-        may_write: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._nodes = nodes
         self._say = Say(recorder)
-        self._may_write = may_write
         self._work: _Work | None = None
         self._observed = Observed(
             api, mirror, on_lws=self._on_lws, on_child=self._on_child, on_pod=self._on_pod
@@ -81,7 +79,6 @@ class Controller:
             self._api,
             self._observed,
             say=self._say,
-            may_write=self._may_write,
             look_again=lambda name, delay_s: work.sets.add(name, delay_s=delay_s),
         )
         sets = LwsReconciler(
@@ -90,7 +87,6 @@ class Controller:
             nodes=self._nodes,
             restarts=restarts,
             say=self._say,
-            may_write=self._may_write,
         )
         groups = PodReconciler(
             self._api,
@@ -99,7 +95,6 @@ class Controller:
             restarts=restarts,
             nodes=self._nodes,
             say=self._say,
-            may_write=self._may_write,
         )
 
         async def handle_pod(uid: str) -> None:

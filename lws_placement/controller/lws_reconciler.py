@@ -7,7 +7,6 @@ server.
 
 import json
 import logging
-from collections.abc import Callable
 
 from lws_placement.cluster.api.client import APPLY_PATCH, Api
 from lws_placement.cluster.api.timestamps import encode_now
@@ -66,17 +65,15 @@ class LwsReconciler:
         nodes: Nodes,
         restarts: Restarts,
         say: Say,
-        may_write: Callable[[], None],
     ) -> None:
         self._api = api
         self._observed = observed
         self._nodes = nodes
         self._restarts = restarts
         self._say = say
-        self._may_write = may_write
         self._applied: dict[str, tuple[str, str, int]] = {}
         """LWS UID -> (what was applied last, UID and generation of the StatefulSet it gave)."""
-        self._revisions = Revisions(api, observed, say=self._say_revision, may_write=may_write)
+        self._revisions = Revisions(api, observed, say=self._say_revision)
 
     async def reconcile(self, name: Name) -> None:
         lws = self._observed.lws.get(name)
@@ -146,7 +143,6 @@ class LwsReconciler:
                 return known
             body["metadata"]["uid"] = known["metadata"]["uid"]  # of no other of that name
             body["metadata"]["resourceVersion"] = known["metadata"]["resourceVersion"]
-        self._may_write()
         path = f"{APPS}/{meta['namespace']}/statefulsets/{meta['name']}"
         try:
             written = await self._api.patch(
@@ -183,7 +179,6 @@ class LwsReconciler:
         namespace, name = lws["metadata"]["namespace"], body["metadata"]["name"]
         if (namespace, name) in self._observed.services:
             return
-        self._may_write()
         try:
             written = await self._api.create(f"/api/v1/namespaces/{namespace}/services", body)
         except AlreadyExistsError:
@@ -233,7 +228,6 @@ class LwsReconciler:
             "spec": lws["spec"],
             "status": status,
         }
-        self._may_write()
         path = f"/apis/{API_VERSION}/namespaces/{meta['namespace']}/leaderworkersets"
         written = await self._api.replace(f"{path}/{meta['name']}/status", body)
         name = (meta["namespace"], meta["name"])

@@ -6,7 +6,6 @@ is bound, or once placement has decided where it will be, with that domain as no
 """
 
 import logging
-from collections.abc import Callable
 
 from lws_placement.cluster.api.client import Api
 from lws_placement.controller.event_recorder import Say
@@ -42,7 +41,6 @@ class PodReconciler:
         restarts: Restarts,
         nodes: Nodes,
         say: Say,
-        may_write: Callable[[], None],
     ) -> None:
         self._api = api
         self._observed = observed
@@ -50,7 +48,6 @@ class PodReconciler:
         self._restarts = restarts
         self._nodes = nodes
         self._say = say
-        self._may_write = may_write
 
     async def reconcile(self, pod: PodState) -> None:
         """`pod` in the state that was seen last; gone already, if it was deleted."""
@@ -114,7 +111,6 @@ class PodReconciler:
                 f"revision {revision} of {meta['namespace']}/{meta['name']}: {problem}"
             )
         body = worker_set(at, leader=leader, revision=revision, node_selector=selector)
-        self._may_write()
         try:
             path = f"{APPS}/{meta['namespace']}/statefulsets"
             await self._api.create(path, body, params=_STRICT)

@@ -33,14 +33,12 @@ class Restarts:
         observed: Observed,
         *,
         say: Say,
-        may_write: Callable[[], None],
         look_again: Callable[[Name, float], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._api = api
         self._observed = observed
         self._say = say
-        self._may_write = may_write
         self._look_again = look_again
         self._clock = clock
 
@@ -118,7 +116,6 @@ class Restarts:
                 "annotations": {keys.RESTARTS: encode_records(records)},
             }
         }
-        self._may_write()
         written = await self._api.patch(f"{APPS}/{name[0]}/statefulsets/{name[1]}", body)
         self._observed.put_written_set(written)
 
@@ -126,17 +123,10 @@ class Restarts:
         return self._observed.leaders_of(name)
 
     async def _delete(self, lws: Raw, leader: PodState, *, failed: str) -> None:
-        self._may_write()
         try:
-            await self._api.delete(
-                f"/api/v1/namespaces/{leader.namespace}/pods/{leader.name}",
-                body={
-                    "apiVersion": "v1",
-                    "kind": "DeleteOptions",
-                    "propagationPolicy": "Foreground",
-                    "preconditions": {"uid": leader.uid},
-                },
-            )
+            path = f"/api/v1/namespaces/{leader.namespace}/pods/{leader.name}"
+            options = {"propagationPolicy": "Foreground", "preconditions": {"uid": leader.uid}}
+            await self._api.delete(path, options)
         except NotFoundError:
             return  # a conflict is no answer: it may be another leader, or a delete to repeat
         message = (

@@ -1,5 +1,4 @@
-"""Actions -> API calls. Every write asks for leadership first, carries a precondition, and is safe
-to repeat.
+"""Actions -> API calls. Every write carries a precondition, and is safe to repeat.
 
 The write of a hold whose outcome is unknown (no answer) is settled before anything else is done for
 the group: the Lease is read until the API server tells what it holds, for pods must not be pinned
@@ -8,7 +7,7 @@ on a reservation that was never written, nor the domain given away on one that w
 
 import asyncio
 import logging
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from lws_placement.cluster.api.client import Api
@@ -69,17 +68,15 @@ class Executor:
         store: HoldStore,
         troubles: FailureStore,
         reporter: EventReporter,
-        may_write: Callable[[], None],
     ) -> None:
         self._api = api
         self._cache = cache
         self._store = store
         self._troubles = troubles
         self._report = reporter
-        self._may_write = may_write
-        self._evictions = Evictions(api, may_write=may_write)
+        self._evictions = Evictions(api)
         self._racing = InflightBindings(api, cache)
-        self._surge = SurgeNotes(api, cache, may_write=may_write)
+        self._surge = SurgeNotes(api, cache)
         self._waking: asyncio.Task[None] | None = None
 
     async def apply(self, group: GroupId, action: Action) -> None:
@@ -185,7 +182,6 @@ class Executor:
             annotations = {keys.WOKEN: pod.resource_version}
             body: Raw = {"metadata": {"uid": pod.uid, "annotations": annotations}}
             try:
-                self._may_write()
                 await self._api.patch(_path(pod), body)
             except (ApiError, NotLeaderError) as e:
                 log.info("pod not woken", extra={"pod": pod.key, "error": str(e)})
@@ -275,7 +271,6 @@ class Executor:
                 "schedulingGates": [{"name": g} for g in pod.gates if g != keys.GATE],
             },
         }
-        self._may_write()
         try:
             written = await self._api.patch(_path(pod), body)
         except NotFoundError:
@@ -287,18 +282,15 @@ class Executor:
         if pod.node is None:
             # It must still be unbound: a bound member's deletion would restart its group.
             preconditions["resourceVersion"] = pod.resource_version
-        body: Raw = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+        options: Raw = {"preconditions": preconditions}
         leads = pod.member is not None and pod.member.of_lws and pod.member.rank == 0
         if whole or leads:
             # A leader's workers are made for its domain: they go before its successor comes.
-            body["propagationPolicy"] = "Foreground"
+            options["propagationPolicy"] = "Foreground"
         if force:
-            body["gracePeriodSeconds"] = 0
-        self._may_write()
-        try:
-            await self._api.delete(_path(pod), body=body)
-        except NotFoundError:
-            return
+            options["gracePeriodSeconds"] = 0
+        with suppress(NotFoundError):
+            await self._api.delete(_path(pod), options)
 
 
 def selector_of(group: GroupId) -> str:

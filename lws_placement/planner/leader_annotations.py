@@ -12,7 +12,6 @@ happened to the pod, the annotation is what has to wait.
 import asyncio
 import json
 import logging
-from collections.abc import Callable
 
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.timestamps import encode_now
@@ -32,12 +31,9 @@ _REMEMBERED = 20_000
 
 
 class LeaderAnnotations:
-    """`may_write` raises NotLeaderError if this planner has been deposed."""
-
-    def __init__(self, api: Api, cache: ClusterCache, *, may_write: Callable[[], None]) -> None:
+    def __init__(self, api: Api, cache: ClusterCache) -> None:
         self._api = api
         self._cache = cache
-        self._may_write = may_write
         self._pending: dict[GroupId, Raw] = {}
         self._written: LruCache[str, str] = LruCache(_REMEMBERED)
         """UID of a leader -> gist of what it carries."""
@@ -92,7 +88,6 @@ class LeaderAnnotations:
                 "annotations": {keys.CONDITION: json.dumps(value)},
             }
         }
-        self._may_write()
         path = f"/api/v1/namespaces/{leader.namespace}/pods/{leader.name}"
         self._cache.put_written_pod(await self._api.patch(path, body))
         self._written.put(leader.uid, condition["gist"])

@@ -5,8 +5,6 @@ can do without it; it cannot see our verdicts, and an Event is nothing to act on
 leader gets an annotation, once, and only where the group's index shows that it is a surge group.
 """
 
-from collections.abc import Callable
-
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base import keys
@@ -16,10 +14,9 @@ from lws_placement.errors import ConflictError, NotFoundError
 
 
 class SurgeNotes:
-    def __init__(self, api: Api, cache: ClusterCache, *, may_write: Callable[[], None]) -> None:
+    def __init__(self, api: Api, cache: ClusterCache) -> None:
         self._api = api
         self._cache = cache
-        self._may_write = may_write
         self._told: dict[GroupId, str] = {}
 
     async def tell(self, group: GroupId) -> None:
@@ -29,7 +26,6 @@ class SurgeNotes:
             return
         note = {keys.NO_ROOM: "waits for a domain"}
         path = f"/api/v1/namespaces/{leader.namespace}/pods/{leader.name}"
-        self._may_write()
         try:
             await self._api.patch(path, {"metadata": {"uid": leader.uid, "annotations": note}})
         except (NotFoundError, ConflictError):

@@ -213,7 +213,7 @@ def _place_groups(cache):
 
 class _World(ExtenderWorld):
     def __init__(self, api, cache):
-        store = HoldStore(api, namespace=NAMESPACE, may_write=lambda: None)
+        store = HoldStore(api, namespace=NAMESPACE)
         super().__init__(api, cache, mirror=None, store=store)
 
     def ready(self):

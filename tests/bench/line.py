@@ -123,7 +123,7 @@ async def _clean(cluster):
     api = await connect(str(cluster.kubeconfig))
     try:
         for path in (_LWS, _SETS):
-            await api.delete(path, body={"propagationPolicy": "Background"})
+            await api.delete(path, {"propagationPolicy": "Background"})
         async with asyncio.timeout(_WAIT_S):
             for path in (_PODS, _SETS, _REVISIONS, _HOLDS):
                 while (await api.list(path, limit="1", **_selector(path)))["items"]:

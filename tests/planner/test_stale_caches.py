@@ -75,9 +75,7 @@ def test_a_second_hold_that_a_deposed_planner_wrote_late_is_left_and_ended():
         await cluster.rest()
         before = {p["metadata"]["name"]: p["metadata"]["uid"] for p in cluster.pods()}
         assert list(cluster.holds()) == ["b"]
-        store = HoldStore(
-            cluster.gate.api, namespace="lws-placement-system", may_write=lambda: None
-        )
+        store = HoldStore(cluster.gate.api, namespace="lws-placement-system")
         (hold,) = await store.fetch(DomainName(KEY, "b"))
         late = encode_holds([hold], namespace="lws-placement-system")
         text = late["metadata"]["annotations"][keys.HOLD]

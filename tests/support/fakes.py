@@ -100,11 +100,11 @@ class FakeApi:
             return await self._write("apply", resource, lambda: self._apply(resource, key, body))
         return await self._write("patch", resource, lambda: self._patch(resource, key, body))
 
-    async def delete(self, path, *, body=None):
-        self._note("DELETE", path, body)
+    async def delete(self, path, options=None):
+        self._note("DELETE", path, options)
         resource, key, _ = parse(path)
         return await self._write(
-            "delete", resource, lambda: self.server.delete(resource, key, options=body)
+            "delete", resource, lambda: self.server.delete(resource, key, options=options)
         )
 
     async def watch(self, path, **params):

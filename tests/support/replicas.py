@@ -62,7 +62,7 @@ class Gate(Replica):
         super().__init__(server)
         self.adds_tolerations = False
         self.enlarge = lambda pod: None
-        store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
+        store = HoldStore(self.api, namespace=OURS)
         world = ExtenderWorld(self.api, self.cache, mirror=self.mirror, store=store)
         self.members = Members(world)
         self._lookup = AdmissionLookup(
@@ -93,18 +93,17 @@ class Brain(Replica):
     async def start(self):
         if not self.tasks:
             await self.stand_by()
-        store = HoldStore(self.api, namespace=OURS, may_write=lambda: None)
-        remembered = FailureStore(self.api, namespace=OURS, may_write=lambda: None)
+        store = HoldStore(self.api, namespace=OURS)
+        remembered = FailureStore(self.api, namespace=OURS)
         self.mirror.take_holds(await store.fetch_all())
         recorder = EventRecorder(self.api, instance="test", controller="planner")
-        conditions = LeaderAnnotations(self.api, self.cache, may_write=lambda: None)
+        conditions = LeaderAnnotations(self.api, self.cache)
         actor = Executor(
             self.api,
             self.cache,
             store=store,
             troubles=remembered,
             reporter=EventReporter(recorder, self.cache, conditions),
-            may_write=lambda: None,
         )
         actor.wake_refused()
         self.troubles.take_over(await fetch_troubles(self.api, namespace=OURS))

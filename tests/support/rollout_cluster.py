@@ -22,7 +22,6 @@ def a_controller(replica, nodes):
         mirror=replica.mirror,
         nodes=nodes,
         recorder=recorder,
-        may_write=lambda: None,
         clock=asyncio.get_running_loop().time,
     )
 

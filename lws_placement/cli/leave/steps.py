@@ -266,7 +266,7 @@ class Uninstaller:
     async def _delete(self, paths: Sequence[str], how: Raw = _BACKGROUND) -> None:
         for path in paths:
             try:
-                await self._api.delete(path, body=how)
+                await self._api.delete(path, how)
             except (NotFoundError, ConflictError):
                 continue  # a namespace that is going already answers with a conflict
 

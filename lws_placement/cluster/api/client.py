@@ -13,7 +13,8 @@ for every call.
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from copy import copy
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -65,6 +66,15 @@ class Api:
         )
         self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_BUFFER_BYTES)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._may_write: Callable[[], None] = lambda: None
+
+    def where(self, may_write: Callable[[], None]) -> "Api":
+        """The same connections; every write first calls `may_write`, which raises if it may not be
+        made (`Leadership.require`).
+        """
+        guarded = copy(self)
+        guarded._may_write = may_write
+        return guarded
 
     async def close(self) -> None:
         await self._session.close()
@@ -117,8 +127,9 @@ class Api:
             "PATCH", path, body=body, content_type=content_type, params=_managed(params)
         )
 
-    async def delete(self, path: str, *, body: Raw | None = None) -> Raw:
-        """DELETE with `body` as DeleteOptions (preconditions, propagationPolicy)."""
+    async def delete(self, path: str, options: Raw | None = None) -> Raw:
+        """`options`: of DeleteOptions, such as preconditions and propagationPolicy."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", **options} if options else None
         return await self._call("DELETE", path, body=body)
 
     async def watch(self, path: str, **params: str) -> AsyncIterator[Raw]:
@@ -147,6 +158,8 @@ class Api:
         body: Raw | RawList | None = None,
         content_type: str = "application/json",
     ) -> Raw:
+        if method != "GET":
+            self._may_write()
         response = await self._send(
             method,
             path,

@@ -6,8 +6,6 @@ A dry run asks about one pod alone; that all of several may go is reckoned befor
 it to users and asks again later.
 """
 
-from collections.abc import Callable
-
 from lws_placement.cluster.api.client import Api
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.pods import Pod
@@ -18,9 +16,8 @@ _OF_A_BUDGET = "disruption"  # in the message, which tells it from an overloaded
 
 
 class Evictions:
-    def __init__(self, api: Api, *, may_write: Callable[[], None]) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self._may_write = may_write
 
     async def why_refused(self, pod: Pod) -> str:
         """A dry run; empty if the pod would be evicted, or is gone."""
@@ -30,7 +27,6 @@ class Evictions:
         """Why not; empty if it is going now, or is gone. Raises ConflictError where the name stands
         for another pod.
         """
-        self._may_write()
         return await self._post(pod, params={})
 
     async def _post(self, pod: Pod, *, params: dict[str, str]) -> str:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from heapq import nlargest
 from typing import TypeVar
@@ -57,12 +58,9 @@ async def fetch_troubles(api: Api, *, namespace: str) -> list[Remembered]:
 
 
 class FailureStore:
-    """`may_write` raises NotLeaderError if this planner has been deposed."""
-
-    def __init__(self, api: Api, *, namespace: str, may_write: Callable[[], None]) -> None:
+    def __init__(self, api: Api, *, namespace: str) -> None:
         self._api = api
         self._namespace = namespace
-        self._may_write = may_write
         self._path = _PATH.format(namespace)
 
     async def fetch(self, group: GroupId) -> Remembered:
@@ -83,7 +81,6 @@ class FailureStore:
 
         Raises ConflictError if another version is there.
         """
-        self._may_write()
         path = f"{self._path}/{_name(remembered.group)}"
         body = encode_troubles(remembered, namespace=self._namespace)
         if remembered.history == History():
@@ -102,11 +99,8 @@ class FailureStore:
 
     async def _delete(self, path: str, remembered: Remembered) -> None:
         preconditions = {"uid": remembered.uid, "resourceVersion": remembered.resource_version}
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
-        try:
-            await self._api.delete(path, body=body)
-        except NotFoundError:
-            return
+        with suppress(NotFoundError):
+            await self._api.delete(path, {"preconditions": preconditions})
 
 
 def encode_troubles(remembered: Remembered, *, namespace: str) -> Raw:

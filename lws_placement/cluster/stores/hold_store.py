@@ -1,11 +1,12 @@
 """Holds in the API server: read live, written with compare-and-swap, deleted with preconditions.
 
 The Lease name is the domain, so of two writers that want the same domain the API server lets one
-win. Every write asks `may_write` first (leadership by the monotonic clock) and carries the
-resourceVersion it was decided on; a ConflictError means: observe again.
+win. Every write carries the resourceVersion it was decided on; a ConflictError means: observe
+again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.codec.hold_lease import decode_holds, encode_holds
@@ -20,10 +21,9 @@ SELECTOR = f"{HOLD_LABEL}=hold"
 
 
 class HoldStore:
-    def __init__(self, api: Api, *, namespace: str, may_write: Callable[[], None]) -> None:
+    def __init__(self, api: Api, *, namespace: str) -> None:
         self._api = api
         self._namespace = namespace
-        self._may_write = may_write
         self.path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
     async def fetch(self, domain: DomainName) -> list[Hold]:
@@ -49,7 +49,6 @@ class HoldStore:
         if any(_clash(hold, other) for other in beside):
             raise ConflictError(f"{hold.domain} has been taken by another group", status=409)
         body = encode_holds([hold, *beside], namespace=self._namespace)
-        self._may_write()
         if "resourceVersion" in body["metadata"]:
             return decode_holds(await self._api.replace(f"{self.path}/{hold.name}", body))
         return decode_holds(await self._api.create(self.path, body))
@@ -58,18 +57,13 @@ class HoldStore:
         """Take it out of this version of the Lease, which goes with the last of its holds; gone
         already is fine. The holds that are left.
         """
+        path = f"{self.path}/{hold.name}"
         preconditions = {"uid": hold.uid, "resourceVersion": hold.resource_version}
-        self._may_write()
-        try:
+        with suppress(NotFoundError):
             if beside:
                 body = encode_holds(beside, namespace=self._namespace)
-                return decode_holds(await self._api.replace(f"{self.path}/{hold.name}", body))
-            await self._api.delete(
-                f"{self.path}/{hold.name}",
-                body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions},
-            )
-        except NotFoundError:
-            pass
+                return decode_holds(await self._api.replace(path, body))
+            await self._api.delete(path, {"preconditions": preconditions})
         return []
 
 

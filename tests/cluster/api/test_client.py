@@ -1,9 +1,10 @@
 """Requests are counted by what they are about, never by whom."""
 
 import pytest
+from kubernetes.aio.client.configuration import Configuration
 
-from lws_placement.cluster.api.client import resource_of
-from lws_placement.errors import ApiError
+from lws_placement.cluster.api.client import Api, resource_of
+from lws_placement.errors import ApiError, NotLeaderError
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,24 @@ def test_what_a_request_is_about(path, resource):
 )
 def test_a_refusal_is_what_would_be_answered_again(status, message, refused):
     assert ApiError(message, status=status).is_refusal is refused
+
+
+async def test_who_does_not_lead_reads_and_writes_nothing():
+    def deposed():
+        raise NotLeaderError("leadership has lapsed")
+
+    api = Api(Configuration(host="http://127.0.0.1:1"), timeout_s=1.0)
+    guarded = api.where(deposed)
+    path = "/api/v1/namespaces/ns/pods/llm-0"
+    for write in (
+        guarded.create(path, {}),
+        guarded.replace(path, {}),
+        guarded.patch(path, {}),
+        guarded.delete(path),
+    ):
+        with pytest.raises(NotLeaderError):
+            await write
+    for call in (guarded.get(path), api.delete(path)):
+        with pytest.raises(ApiError):  # sent, and not answered
+            await call
+    await api.close()

@@ -153,7 +153,7 @@ def evictions_of(*, budget=None, labels=None, extra=None):
     for raw in filter(None, [budget, extra]):
         server.create("poddisruptionbudgets", raw)
     api = FakeApi(server)
-    return server, api, Evictions(api, may_write=lambda: None), pod
+    return server, api, Evictions(api), pod
 
 
 def test_a_dry_run_changes_nothing():
