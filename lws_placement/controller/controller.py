@@ -11,7 +11,6 @@ from collections.abc import Callable
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.events import EventRecorder
 from lws_placement.cluster.cache.informers import Informers
-from lws_placement.controller.event_recorder import Say
 from lws_placement.controller.informer_cache import Name, Observed
 from lws_placement.controller.lws_reconciler import LwsReconciler
 from lws_placement.controller.placement_lookup import Nodes
@@ -48,7 +47,7 @@ class Controller:
     ) -> None:
         self._api = api
         self._nodes = nodes
-        self._say = Say(recorder)
+        self._say = recorder.say
         self._work: _Work | None = None
         self._observed = Observed(
             api, mirror, on_lws=self._on_lws, on_child=self._on_child, on_pod=self._on_pod

@@ -9,9 +9,9 @@ import json
 import logging
 
 from lws_placement.cluster.api.client import APPLY_PATCH, Api
+from lws_placement.cluster.api.events import Event, Say
 from lws_placement.cluster.api.timestamps import encode_now
 from lws_placement.cluster.codec.objects import controlling_owner
-from lws_placement.controller.event_recorder import Say
 from lws_placement.controller.group_states import asked_of, groups_of, progress_of
 from lws_placement.controller.informer_cache import Name, Observed
 from lws_placement.controller.placement_lookup import Nodes
@@ -73,7 +73,7 @@ class LwsReconciler:
         self._say = say
         self._applied: dict[str, tuple[str, str, int]] = {}
         """LWS UID -> (what was applied last, UID and generation of the StatefulSet it gave)."""
-        self._revisions = Revisions(api, observed, say=self._say_revision)
+        self._revisions = Revisions(api, observed, say=say)
 
     async def reconcile(self, name: Name) -> None:
         lws = self._observed.lws.get(name)
@@ -118,7 +118,7 @@ class LwsReconciler:
         progress = self._progress(lws, asked, groups, revision)
         note = surge_note(strategy, asked, progress, name=lws["metadata"]["name"])
         if note and not changed:
-            await self._say(lws, "SurgeWaits", note, "Update", topic=f"surge at {revision}")
+            await self._say(lws, Event("SurgeWaits", note, "Update", topic=f"surge at {revision}"))
         return next_step(strategy, asked, progress, changed=changed)
 
     def _progress(
@@ -151,7 +151,9 @@ class LwsReconciler:
         except ApiError as e:
             if e.is_refusal:
                 reason = "FailedUpdate" if known else "FailedCreate"
-                await self._say(lws, reason, str(e), "Update" if known else "Create", "Warning")
+                await self._say(
+                    lws, Event(reason, str(e), "Update" if known else "Create", "Warning")
+                )
                 groups = groups_of(self._observed, (meta["namespace"], meta["name"]))
                 refused = refused_set(str(e))
                 await self._write_status(lws, known or {}, revision, groups, refused=refused)
@@ -163,7 +165,7 @@ class LwsReconciler:
         )
         if known is None:
             note = f"Created leader statefulset {meta['name']}"
-            await self._say(lws, "GroupsProgressing", note, "Create", topic="leader set")
+            await self._say(lws, Event("GroupsProgressing", note, "Create", topic="leader set"))
         else:
             await self._say_step(lws, known, step, revision)
         self._observed.put_written_set(written)
@@ -172,7 +174,7 @@ class LwsReconciler:
     async def _say_step(self, lws: Raw, known: Raw, step: Step, revision: str) -> None:
         messages = update_messages(asked_of(known), step, name=lws["metadata"]["name"])
         for reason, note in messages:
-            await self._say(lws, reason, note, "Update", topic=f"{reason} {revision}")
+            await self._say(lws, Event(reason, note, "Update", topic=f"{reason} {revision}"))
 
     async def create_service(self, lws: Raw, body: Raw) -> None:
         """Created if absent, never updated."""
@@ -239,7 +241,7 @@ class LwsReconciler:
                 f"{condition['message']}, with {status['readyReplicas']} groups ready of total "
                 f"{lws['spec'].get('replicas', 1)} groups"
             )
-            await self._say(lws, condition["reason"], note, "Update", topic="condition")
+            await self._say(lws, Event(condition["reason"], note, "Update", topic="condition"))
 
     def _why_blocked(self, lws: Raw) -> Problem | None:
         meta = lws["metadata"]
@@ -252,9 +254,6 @@ class LwsReconciler:
             key_known=self._nodes.topology_key_known(key) if key else None,
             all_leaders_bound=len(leaders) >= lws["spec"].get("replicas", 1),
         )
-
-    async def _say_revision(self, lws: Raw, note: str) -> None:
-        await self._say(lws, "CreatingRevision", note, "Create")
 
 
 def _carries_metadata(stateful_set: Raw, wanted: Raw) -> bool:

@@ -8,7 +8,7 @@ is bound, or once placement has decided where it will be, with that domain as no
 import logging
 
 from lws_placement.cluster.api.client import Api
-from lws_placement.controller.event_recorder import Say
+from lws_placement.cluster.api.events import Event, Say
 from lws_placement.controller.informer_cache import Observed
 from lws_placement.controller.lws_reconciler import LwsReconciler
 from lws_placement.controller.placement_lookup import Nodes
@@ -65,7 +65,7 @@ class PodReconciler:
     async def _lead(self, lws: Raw, pod: PodState) -> None:
         if pod.has_leader_annotation:
             note = f"pod {pod.name} is both leader and worker: StatefulSet ordinals are missing"
-            await self._say(lws, "FailedCreate", note, "Create", "Warning")
+            await self._say(lws, Event("FailedCreate", note, "Create", "Warning"))
             return
         if pod.terminating or why_not_made(lws) is not None:
             return
@@ -118,10 +118,12 @@ class PodReconciler:
             return  # or that of an earlier leader is: its deletion brings us back
         except ApiError as e:
             if e.is_refusal:
-                await self._say(lws, "FailedCreate", str(e), "Create", "Warning", topic=meta["uid"])
+                await self._say(
+                    lws, Event("FailedCreate", str(e), "Create", "Warning", topic=meta["uid"])
+                )
             raise
         note = f"Created worker statefulset for leader pod {meta['name']}"
-        await self._say(lws, "GroupsProgressing", note, "Create", topic=meta["uid"])
+        await self._say(lws, Event("GroupsProgressing", note, "Create", topic=meta["uid"]))
 
     def _stored_revision(self, lws: Raw, revision: str) -> Raw | None:
         mine = self._observed.revisions_of(lws)

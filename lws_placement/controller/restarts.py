@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from lws_placement.cluster.api.client import Api
-from lws_placement.controller.event_recorder import Say
+from lws_placement.cluster.api.client import Api, pod_path
+from lws_placement.cluster.api.events import Event, Say
 from lws_placement.controller.informer_cache import Name, Observed
 from lws_placement.controller.revisions import APPS
 from lws_placement.engine.base import keys
@@ -91,7 +91,7 @@ class Restarts:
         if record.spent(budget):
             text = f"group {group} is left alone after {budget.restarts} restarts in a row"
             await self._say(
-                lws, "RestartBudgetSpent", text, "Update", "Warning", topic=f"budget {group}"
+                lws, Event("RestartBudgetSpent", text, "Update", "Warning", topic=f"budget {group}")
             )
             return False
         if record.at_s > now:
@@ -124,16 +124,15 @@ class Restarts:
 
     async def _delete(self, lws: Raw, leader: PodState, *, failed: str) -> None:
         try:
-            path = f"/api/v1/namespaces/{leader.namespace}/pods/{leader.name}"
             options = {"propagationPolicy": "Foreground", "preconditions": {"uid": leader.uid}}
-            await self._api.delete(path, options)
+            await self._api.delete(pod_path(leader.namespace, leader.name), options)
         except NotFoundError:
             return  # a conflict is no answer: it may be another leader, or a delete to repeat
         message = (
             f"{failed} failed, deleted leader pod {leader.name} "
             f"to recreate group {leader.group_index}"
         )
-        await self._say(lws, "RecreateGroup", message, "Delete")
+        await self._say(lws, Event("RecreateGroup", message, "Delete"))
 
 
 def leader_to_delete(observed: Observed, lws: Raw, pod: PodState) -> PodState | None:

@@ -12,10 +12,10 @@ gets another ControllerRevision with the highest number, as with upstream.
 """
 
 import json
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.events import Event, Say
 from lws_placement.cluster.codec.objects import controlling_owner
 from lws_placement.controller.informer_cache import Observed
 from lws_placement.engine.base import keys
@@ -32,9 +32,6 @@ from lws_placement.errors import AlreadyExistsError, NotFoundError
 APPS = "/apis/apps/v1/namespaces"
 _NAME_MOST = 220
 _KEPT = 10
-
-Say = Callable[[Raw, str], Awaitable[None]]
-"""(LeaderWorkerSet, note of the event)."""
 
 
 class Revisions:
@@ -60,12 +57,13 @@ class Revisions:
             # Taken over from a controller whose revision is gone: the key is kept, no rollout.
             await self._create(lws, data, current, mine)
             note = f"Creating missing revision with key {current} for existing LeaderWorkerSet"
-            await self._say(lws, note)
+            await self._say(lws, Event("CreatingRevision", note, "Create"))
             return current
         key = revision_key(data)
         await self._create(lws, data, key, mine)
         what = "updated LWS" if current else "a newly created LeaderWorkerSet"
-        await self._say(lws, f"Creating revision with key {key} for {what}")
+        note = f"Creating revision with key {key} for {what}"
+        await self._say(lws, Event("CreatingRevision", note, "Create"))
         return key
 
     def has_others(self, lws: Raw, revision: str) -> bool:

@@ -10,7 +10,7 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 
-from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.cluster.api.eviction import Evictions
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.codec.objects import decode_pod
@@ -50,7 +50,6 @@ from lws_placement.errors import (
 )
 from lws_placement.planner.event_reporter import EventReporter
 from lws_placement.planner.inflight_bindings import InflightBindings
-from lws_placement.planner.surge import SurgeNotes
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +75,6 @@ class Executor:
         self._report = reporter
         self._evictions = Evictions(api)
         self._racing = InflightBindings(api, cache)
-        self._surge = SurgeNotes(api, cache)
         self._waking: asyncio.Task[None] | None = None
 
     async def apply(self, group: GroupId, action: Action) -> None:
@@ -85,12 +83,12 @@ class Executor:
                 await self._write(hold)
                 reservation = self._cache.reservation_of(group)
                 if reservation is not None and all(h.resource_version for h in reservation.holds):
-                    await self._report.placed(group, reservation)
+                    self._report.placed(group, reservation)
                     if any(p.gated for p in self._cache.group_pods(group)):
                         await self._racing.look_again(reservation.holds)
             case LeaveHold(hold, why, preempted_by):
                 await self._write(hold.to(HoldState.LEAVING))
-                await self._report.leaving(group, hold, why, preempted=preempted_by is not None)
+                self._report.leaving(group, hold, why, preempted=preempted_by is not None)
             case TryEvictions() | Evict():
                 await self.evict(group, action)
             case Pin():
@@ -99,19 +97,18 @@ class Executor:
                 await self._release(pod)
             case DeletePod(pod, why, whole):
                 await self._delete(pod, whole=whole)
-                await self._report.deleted(group, pod, why=why, whole=whole)
+                self._report.deleted(group, pod, why=why, whole=whole)
             case ForceDelete(pod, why):
                 await self._delete(pod, force=True)
-                await self._report.forced(group, pod, why=why)
+                self._report.forced(group, pod, why=why)
             case Tell(topic, note):
-                await self._report.told(group, topic, note)
+                self._report.told(group, topic, note)
             case LookAgain() | KeepHold():
                 pass  # the planner itself sees to it
             case Wait():
                 await self._report.waiting(group, action)
-                await self._surge.tell(group)
             case Blocked():
-                await self._report.blocked(group, action)
+                self._report.blocked(group, action)
             case EndHold():
                 await self.end_hold(action)
 
@@ -123,15 +120,15 @@ class Executor:
                 answers = await asyncio.gather(*map(self._evictions.why_refused, pods))
                 for pod, why in zip(pods, answers, strict=True):
                     if why:
-                        await self._report.not_evicted(group, pod, why)
+                        self._report.not_evicted(group, pod, why)
                         return pod, why
                 if not any(hold.resource_version for hold in holds):
-                    await self._report.preempts(group, Reservation(holds), victims)
+                    self._report.preempts(group, Reservation(holds), victims)
             case Evict(pod, by):
                 if why := await self._evictions.evict(pod):
-                    await self._report.not_evicted(by.group, pod, why)
+                    self._report.not_evicted(by.group, pod, why)
                     return pod, why
-                await self._report.evicted(pod, by)
+                self._report.evicted(pod, by)
         return None
 
     async def remember(self, troubles: Remembered) -> Remembered:
@@ -182,7 +179,7 @@ class Executor:
             annotations = {keys.WOKEN: pod.resource_version}
             body: Raw = {"metadata": {"uid": pod.uid, "annotations": annotations}}
             try:
-                await self._api.patch(_path(pod), body)
+                await self._api.patch(pod_path(pod.namespace, pod.name), body)
             except (ApiError, NotLeaderError) as e:
                 log.info("pod not woken", extra={"pod": pod.key, "error": str(e)})
 
@@ -272,7 +269,7 @@ class Executor:
             },
         }
         try:
-            written = await self._api.patch(_path(pod), body)
+            written = await self._api.patch(pod_path(pod.namespace, pod.name), body)
         except NotFoundError:
             return
         self._cache.put_written_pod(written)
@@ -290,7 +287,7 @@ class Executor:
         if force:
             options["gracePeriodSeconds"] = 0
         with suppress(NotFoundError):
-            await self._api.delete(_path(pod), options)
+            await self._api.delete(pod_path(pod.namespace, pod.name), options)
 
 
 def selector_of(group: GroupId) -> str:
@@ -303,7 +300,3 @@ def selector_of(group: GroupId) -> str:
 def _asks_for_nothing(pod: Pod) -> bool:
     """Of the same group by its labels, but made after the annotation was removed."""
     return pod.member is not None and not pod.member.request.places
-
-
-def _path(pod: Pod) -> str:
-    return f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"

@@ -1,19 +1,25 @@
-"""Why a group waits, on its leader pod itself: an annotation that reads like a condition.
+"""What is told on a leader pod itself whose group waits.
 
-Events end after an hour; a pod that waits for days should still say why. The annotation is for
-people and their tools (`kubectl get pod -o yaml`); nobody decides on it.
+An annotation that reads like a condition says why: events end after an hour, and a pod that waits
+for days should still say it. It is for people and their tools (`kubectl get pod -o yaml`); nobody
+decides on it.
 
 A pod's every change costs all who watch it, so only groups that still wait after a while get one,
 a few at a time, and a new one only when they have something new to hear (`explain.gist`). The patch
 that takes the gate off takes it away. It carries the version that was seen: if anything else
 happened to the pod, the annotation is what has to wait.
+
+Another one tells the leader of a surge group that it waits for room, once. Whoever controls the
+LeaderWorkerSet asked for the group only to have one more during an update, and can do without it;
+it cannot see our verdicts, and an Event is nothing to act on.
 """
 
 import asyncio
 import json
 import logging
+from contextlib import suppress
 
-from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.cluster.api.timestamps import encode_now
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base import keys
@@ -21,7 +27,7 @@ from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
-from lws_placement.errors import ApiError, NotLeaderError
+from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLeaderError
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +43,8 @@ class LeaderAnnotations:
         self._pending: dict[GroupId, Raw] = {}
         self._written: LruCache[str, str] = LruCache(_REMEMBERED)
         """UID of a leader -> gist of what it carries."""
+        self._surges: dict[GroupId, str] = {}
+        """UIDs of leaders that were told that there is no room."""
         self._task: asyncio.Task[None] | None = None
 
     def waits(self, group: GroupId, *, reason: str, message: str, gist: str) -> None:
@@ -47,6 +55,20 @@ class LeaderAnnotations:
 
     def placed(self, group: GroupId) -> None:
         self._pending.pop(group, None)
+
+    async def tell_surge(self, group: GroupId) -> None:
+        """`group` waits. Nothing is said to leaders of groups whose index shows no surge group."""
+        leader, lws = self._leader_of(group), self._cache.lws_of(group)
+        if leader is None or lws is None or self._surges.get(group) == leader.uid:
+            return
+        index = leader.member.group_index if leader.member is not None else ""
+        if not index.isdecimal() or int(index) < lws.replicas:
+            return
+        annotations = {keys.NO_ROOM: "waits for a domain"}
+        body = {"metadata": {"uid": leader.uid, "annotations": annotations}}
+        with suppress(NotFoundError, ConflictError):
+            await self._api.patch(pod_path(leader.namespace, leader.name), body)
+            self._surges[group] = leader.uid
 
     async def _write_all(self) -> None:
         """Until nothing is pending."""
@@ -67,19 +89,19 @@ class LeaderAnnotations:
                         self._pending.setdefault(group, condition)
 
     def _leader_of(self, group: GroupId) -> Pod | None:
+        """A gated one that stays."""
         for pod in self._cache.group_pods(group):
             if pod.gated and pod.member is not None and pod.member.rank == 0:
                 return None if pod.terminating else pod
         return None
 
     async def _write(self, leader: Pod, condition: Raw) -> None:
-        now = encode_now()
         value = {
             "type": "Placed",
             "status": "False",
             "reason": condition["reason"],
             "message": condition["message"],
-            "lastTransitionTime": now,
+            "lastTransitionTime": encode_now(),
         }
         body: Raw = {
             "metadata": {
@@ -88,6 +110,7 @@ class LeaderAnnotations:
                 "annotations": {keys.CONDITION: json.dumps(value)},
             }
         }
-        path = f"/api/v1/namespaces/{leader.namespace}/pods/{leader.name}"
-        self._cache.put_written_pod(await self._api.patch(path, body))
+        self._cache.put_written_pod(
+            await self._api.patch(pod_path(leader.namespace, leader.name), body)
+        )
         self._written.put(leader.uid, condition["gist"])

@@ -4,7 +4,7 @@ with nothing of ours running.
 
 from collections.abc import Mapping
 
-from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
@@ -45,7 +45,7 @@ async def take_gate_off(api: Api, pod: Raw, *, annotations: Mapping[str, str]) -
         },
         "spec": {"schedulingGates": [{"name": g} for g in gates_of(pod) if g != keys.GATE]},
     }
-    await api.patch(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", body)
+    await api.patch(pod_path(meta["namespace"], meta["name"]), body)
 
 
 async def take_all_gates_off(api: Api) -> None:

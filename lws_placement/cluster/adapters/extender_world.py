@@ -4,7 +4,7 @@ on it.
 
 from collections.abc import Mapping, Sequence
 
-from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.cluster.api.coalesced_reads import CoalescedReads
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Informers
@@ -44,7 +44,7 @@ class ExtenderWorld:
     async def fetch_pod(self, namespace: str, name: str) -> Pod | None:
         """The pod as the API server has it now."""
         try:
-            return decode_pod(await self._api.get(f"/api/v1/namespaces/{namespace}/pods/{name}"))
+            return decode_pod(await self._api.get(pod_path(namespace, name)))
         except NotFoundError:
             return None
 
@@ -89,4 +89,4 @@ class ExtenderWorld:
             "metadata": {"name": name, "namespace": namespace, "uid": uid},
             "target": {"apiVersion": "v1", "kind": "Node", "name": node},
         }
-        await self._api.create(f"/api/v1/namespaces/{namespace}/pods/{name}/binding", body)
+        await self._api.create(f"{pod_path(namespace, name)}/binding", body)

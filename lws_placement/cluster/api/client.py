@@ -232,6 +232,10 @@ def _decoded(data: bytes) -> Raw:
     return result
 
 
+def pod_path(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/pods/{name}"
+
+
 def resource_of(path: str) -> str:
     """`pods`, `leaderworkersets/status`: what a path is about, without names."""
     parts = path.strip("/").split("/")

@@ -8,7 +8,7 @@ that cannot be written is logged and forgotten: explaining never stops placing.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
@@ -17,9 +17,14 @@ from lws_placement.cluster.api.timestamps import encode_now_micro
 from lws_placement.engine.base.keys import FIELD_MANAGER
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
+from lws_placement.engine.lws.children import API_VERSION
+from lws_placement.engine.model.pods import Pod
 from lws_placement.errors import ApiError
 
 log = logging.getLogger(__name__)
+
+Say = Callable[[Raw, "Event"], Awaitable[None]]
+"""Of a LeaderWorkerSet."""
 
 _NOTE_MOST = 1024  # events.k8s.io/v1 refuses longer notes
 _REMEMBERED = 20_000
@@ -32,10 +37,26 @@ class Creates(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class Event:
+    """`topic`: what it is about, by default the reason; `gist`: what of it is news, by default
+    every word.
+    """
+
+    reason: str
     note: str
-    gist: str
-    at_s: float
+    action: str
+    type: str = "Normal"
+    topic: str = ""
+    gist: str = ""
+
+
+def about_pod(pod: Pod) -> Raw:
+    meta = {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
+
+
+def about_lws(meta: Raw) -> Raw:
+    return {"apiVersion": API_VERSION, "kind": "LeaderWorkerSet", "metadata": meta}
 
 
 class EventRecorder:
@@ -53,29 +74,19 @@ class EventRecorder:
         self._instance = instance
         self._controller = controller
         self._clock = clock
-        self._said: LruCache[tuple[str, str], _Said] = LruCache(_REMEMBERED)
+        self._said: LruCache[tuple[str, str], tuple[Event, float]] = LruCache(_REMEMBERED)
 
-    async def emit(
-        self,
-        regarding: Raw,
-        *,
-        reason: str,
-        note: str,
-        action: str,
-        type: str = "Normal",
-        topic: str = "",
-        gist: str = "",
-    ) -> None:
-        """Say `note` of the object `regarding` (apiVersion, kind, metadata).
+    async def emit(self, regarding: Raw, event: Event) -> None:
+        """Say it of the object `regarding` (apiVersion, kind, metadata).
 
-        Not if it was the last said of that object on this `topic` (default: the reason), nor if
-        something of the same `gist` (default: none is) was, lately.
+        Not if its note was the last said of that object on its topic, nor if something of the same
+        gist was, lately.
         """
         meta = regarding["metadata"]
-        key = (str(meta.get("uid", "")), topic or reason)
-        if self._is_known(key, note, gist):
+        key = (str(meta.get("uid", "")), event.topic or event.reason)
+        if self._is_known(key, event):
             return
-        self._said.put(key, _Said(note, gist, self._clock()))
+        self._said.put(key, (event, self._clock()))
         namespace = meta.get("namespace") or "default"
         body = {
             "apiVersion": "events.k8s.io/v1",
@@ -84,10 +95,10 @@ class EventRecorder:
             "eventTime": encode_now_micro(),
             "reportingController": f"lws-placement.dev/{self._controller}",
             "reportingInstance": self._instance[:128],
-            "action": action,
-            "reason": reason,
-            "type": type,
-            "note": note[:_NOTE_MOST],
+            "action": event.action,
+            "reason": event.reason,
+            "type": event.type,
+            "note": event.note[:_NOTE_MOST],
             "regarding": {
                 "apiVersion": regarding["apiVersion"],
                 "kind": regarding["kind"],
@@ -100,11 +111,16 @@ class EventRecorder:
             await self._api.create(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", body)
         except ApiError as e:
             self._said.drop(key)
-            log.warning("event not written", extra={"reason": reason, "error": str(e)})
+            log.warning("event not written", extra={"reason": event.reason, "error": str(e)})
 
-    def _is_known(self, key: tuple[str, str], note: str, gist: str) -> bool:
-        last = self._said.get(key)
-        if last is None:
+    async def say(self, lws: Raw, event: Event) -> None:
+        """Of a LeaderWorkerSet."""
+        await self.emit(about_lws(lws["metadata"]), event)
+
+    def _is_known(self, key: tuple[str, str], event: Event) -> bool:
+        known = self._said.get(key)
+        if known is None:
             return False
-        lately = self._clock() - last.at_s < _QUIET_S
-        return last.note == note or (bool(gist) and last.gist == gist and lately)
+        last, at_s = known
+        lately = self._clock() - at_s < _QUIET_S
+        return last.note == event.note or (bool(event.gist) and last.gist == event.gist and lately)

@@ -6,7 +6,7 @@ A dry run asks about one pod alone; that all of several may go is reckoned befor
 it to users and asks again later.
 """
 
-from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.pods import Pod
 from lws_placement.errors import ApiError, NotFoundError
@@ -36,7 +36,7 @@ class Evictions:
             "metadata": {"name": pod.name, "namespace": pod.namespace},
             "deleteOptions": {"preconditions": {"uid": pod.uid}},
         }
-        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction"
+        path = f"{pod_path(pod.namespace, pod.name)}/eviction"
         try:
             await self._api.create(path, body, params=params)
         except NotFoundError:

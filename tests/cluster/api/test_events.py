@@ -4,7 +4,7 @@ import pytest
 from support.fake_server import FakeServer
 from support.fakes import FakeApi
 
-from lws_placement.cluster.api.events import EventRecorder
+from lws_placement.cluster.api.events import Event, EventRecorder
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "ns", "uid": "u"}}
 
@@ -31,7 +31,7 @@ def say(server, clock):
     recorder = EventRecorder(FakeApi(server), instance="test", clock=clock)
 
     async def say(note, gist=""):
-        await recorder.emit(POD, reason="Waiting", note=note, action="Plan", gist=gist)
+        await recorder.emit(POD, Event("Waiting", note, "Plan", gist=gist))
         return [e["note"] for e in server.all("events")]
 
     return say
