@@ -30,7 +30,7 @@ from lws_placement.cluster.api.discovery import look_around
 from lws_placement.cluster.api.events import EventRecorder
 from lws_placement.cluster.api.leader_election import LEADER_LEASE, Elector, Timing
 from lws_placement.cluster.cache.informers import Informers
-from lws_placement.cluster.stores.failure_store import FailureStore, fetch_troubles
+from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.controller.controller import Controller
 from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
@@ -93,8 +93,11 @@ class Process:
         self._elector = self._new_elector()
         self._leader_api = api.where(self._elector.leadership.require)
         """For all that is written by whoever leads."""
-        self._troubles = FailureTracker(
-            self._cache, clock=time.time, policy=settings.trouble_policy()
+        self._failures = FailureTracker(
+            self._cache,
+            store=FailureStore(self._leader_api, namespace=settings.namespace),
+            clock=time.time,
+            policy=settings.trouble_policy(),
         )
         self._controller = self._new_controller() if Role.CONTROLLER in self._roles else None
         self._servers = self._new_servers()
@@ -279,7 +282,7 @@ class Process:
     async def _note_failures(self) -> None:
         """Also while another replica leads: it may die before it has written them down."""
         await self._mirror.wait_synced()  # else whose they are is not known
-        self._cache.on_node_failure.append(self._troubles.node_failed)
+        self._cache.on_node_failure.append(self._failures.node_failed)
 
     async def _plan(self) -> None:
         api, namespace = self._leader_api, self._settings.namespace
@@ -291,17 +294,16 @@ class Process:
             api,
             self._cache,
             store=store,
-            troubles=FailureStore(api, namespace=namespace),
             reporter=EventReporter(self._recorder("planner"), self._cache, conditions),
         )
-        self._troubles.take_over(await fetch_troubles(api, namespace=namespace))
+        await self._failures.take_over()
         executor.wake_refused()
         pins = self._settings.placing and self._settings.extender_configured
         planner = Planner(
             self._cache,
             executor,
             pace=self._pace(),
-            troubles=self._troubles,
+            failures=self._failures,
             plans_ahead=pins,
         )
         guarded = frozenset(self._settings.guarded_resources)

@@ -81,7 +81,7 @@ async def test_a_group_is_counted_while_it_waits_and_its_wait_when_it_is_placed(
     index.drop_occupant("a-0", "foreign")
     actions = decide(seen, index)
     waiting.decided(seen, actions)
-    waiting.placed(seen.id, actions)
+    waiting.done(seen.id, actions)
     change = moved(start, await scrape())
     assert change["lws_placement_wait_seconds_count",] == 1
     assert change["lws_placement_wait_seconds_sum",] == 42.0
@@ -89,7 +89,7 @@ async def test_a_group_is_counted_while_it_waits_and_its_wait_when_it_is_placed(
 
     placed = a_seen(a_member(0, gated=False, node="a-0"), holds=held(index, a_hold("a")))
     bind(index, placed.pods[0])
-    waiting.placed(seen.id, decide(placed, index))
+    waiting.done(seen.id, decide(placed, index))
     assert moved(start, await scrape())["lws_placement_wait_seconds_count",] == 1
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lws_placement.cli.connecting import connected
-from lws_placement.cli.reading import leader_problem, read_cluster, read_troubles
+from lws_placement.cli.reading import leader_problem, read_cluster, read_failures
 from lws_placement.cluster.adapters.empty_cache import empty_cache
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.failure_history import FailureHistory
@@ -71,7 +71,7 @@ async def _read(
 ) -> tuple[dict[GroupId, FailureHistory], str]:
     async with connected(settings) as api:
         await read_cluster(api, settings, cache)
-        troubles = await read_troubles(api, settings)
+        troubles = await read_failures(api, settings)
         return troubles, await leader_problem(api, settings.namespace)
 
 

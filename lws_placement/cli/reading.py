@@ -15,7 +15,7 @@ from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.leader_election import LEADER_LEASE, leader_of
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import read_once
-from lws_placement.cluster.stores.failure_store import fetch_troubles
+from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
@@ -47,13 +47,13 @@ async def read_cluster(api: Api, settings: Settings, cache: ClusterCache) -> lis
     return [{**raw, "kind": "PriorityClass"} for raw in classes]
 
 
-async def read_troubles(api: Api, settings: Settings) -> dict[GroupId, FailureHistory]:
+async def read_failures(api: Api, settings: Settings) -> dict[GroupId, FailureHistory]:
     """What the planner remembers, weighed as our settings say, which may not be the planner's;
     nothing if we may not know.
     """
     now, policy = time.time(), settings.trouble_policy()
     try:
-        remembered = await fetch_troubles(api, namespace=settings.namespace)
+        remembered = await FailureStore(api, namespace=settings.namespace).fetch_all()
     except ApiError:
         return {}
     return {

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from lws_placement.cli.connecting import connected
-from lws_placement.cli.reading import leader_problem, read_cluster, read_troubles
+from lws_placement.cli.reading import leader_problem, read_cluster, read_failures
 from lws_placement.cluster.adapters.empty_cache import empty_cache
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.discovery import Found, look_around
@@ -93,7 +93,7 @@ async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: in
 
 
 async def _overview(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> Overview:
-    troubles = await read_troubles(api, settings)
+    troubles = await read_failures(api, settings)
     return overview(cache, guarded=settings.guarded_resources, most=most, troubles=troubles)
 
 

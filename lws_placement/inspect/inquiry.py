@@ -116,7 +116,8 @@ class Inquiry:
         """
         backfill = Backfill(self._cache.domains)
         for group in self.queue:
-            backfill.decided(group, decide(self._observe(group), self._context))
+            observed = self._observe(group)
+            backfill.decided(observed, decide(observed, self._context))
 
     def groups_of(self, namespace: str, name: str, *, kind: str = "") -> list[GroupId]:
         """Groups of the LeaderWorkerSet of that name, or the group of the pod of that name.

@@ -259,7 +259,7 @@ class Simulation:
                     self._cache.drop_hold(hold.domain, hold.group)
                 case _:
                     continue
-        self._backfill.decided(group, actions)
+        self._backfill.decided(observed, actions)
         return observed, actions
 
     # -- what becomes of it ----------------------------------------------------------------------

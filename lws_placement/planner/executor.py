@@ -8,13 +8,12 @@ on a reservation that was never written, nor the domain given away on one that w
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.cluster.api.eviction import Evictions
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.codec.objects import decode_pod
-from lws_placement.cluster.stores.failure_store import FailureStore, Remembered
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.admission.pod_gating import pinned_affinity
 from lws_placement.engine.base import keys
@@ -58,6 +57,17 @@ _WAKE_AFTER_S = 0.5  # until the extenders' caches know that the hold is gone
 _WAKE_MOST = 50
 
 
+@dataclass(frozen=True, slots=True)
+class EvictionRefused:
+    pod: Pod
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StillInUse:
+    """A hold could not be ended: a quorum list still shows a pod of the group in its domain."""
+
+
 class Executor:
     def __init__(
         self,
@@ -65,19 +75,18 @@ class Executor:
         cache: ClusterCache,
         *,
         store: HoldStore,
-        troubles: FailureStore,
         reporter: EventReporter,
     ) -> None:
         self._api = api
         self._cache = cache
         self._store = store
-        self._troubles = troubles
         self._report = reporter
         self._evictions = Evictions(api)
         self._racing = InflightBindings(api, cache)
         self._waking: asyncio.Task[None] | None = None
 
-    async def apply(self, group: GroupId, action: Action) -> None:
+    async def apply(self, group: GroupId, action: Action) -> EvictionRefused | StillInUse | None:
+        """None: it is done."""
         match action:
             case WriteHold(hold):
                 await self._write(hold)
@@ -90,7 +99,7 @@ class Executor:
                 await self._write(hold.to(HoldState.LEAVING))
                 self._report.leaving(group, hold, why, preempted=preempted_by is not None)
             case TryEvictions() | Evict():
-                await self.evict(group, action)
+                return await self._evict(group, action)
             case Pin():
                 await self._pin(action)
             case Release(pod):
@@ -110,10 +119,10 @@ class Executor:
             case Blocked():
                 self._report.blocked(group, action)
             case EndHold():
-                await self.end_hold(action)
+                return None if await self._end(action.hold) else StillInUse()
+        return None
 
-    async def evict(self, group: GroupId, action: TryEvictions | Evict) -> tuple[Pod, str] | None:
-        """The pod whose eviction was refused, and why; None if none was."""
+    async def _evict(self, group: GroupId, action: TryEvictions | Evict) -> EvictionRefused | None:
         match action:
             case TryEvictions(holds, victims):
                 pods = [pod for victim in victims for pod in victim.pods]
@@ -121,30 +130,23 @@ class Executor:
                 for pod, why in zip(pods, answers, strict=True):
                     if why:
                         self._report.not_evicted(group, pod, why)
-                        return pod, why
+                        return EvictionRefused(pod, why)
                 if not any(hold.resource_version for hold in holds):
                     self._report.preempts(group, Reservation(holds), victims)
             case Evict(pod, by):
                 if why := await self._evictions.evict(pod):
                     self._report.not_evicted(by.group, pod, why)
-                    return pod, why
+                    return EvictionRefused(pod, why)
                 self._report.evicted(pod, by)
         return None
 
-    async def remember(self, troubles: Remembered) -> Remembered:
-        return await self._troubles.write(troubles)
-
-    async def recall(self, group: GroupId) -> Remembered:
-        return await self._troubles.fetch(group)
-
-    async def end_hold(self, action: EndHold) -> bool:
+    async def _end(self, hold: Hold) -> bool:
         """False if a quorum list still shows a pod of the group in the domain.
 
         The hold stops being good for binds *before* the list that counts: a pod that was pinned
         after that list, from a stale cache, is refused by `bind`, and one that was let through
         before is on the list. A COMING one never let anybody in.
         """
-        hold = action.hold
         if hold.state is not HoldState.COMING and await self._anyone_left(hold):
             return False
         if hold.state is HoldState.ACTIVE:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.identity import leader_uid
-from lws_placement.cluster.stores.failure_store import Remembered
+from lws_placement.cluster.stores.failure_store import FailureStore, Remembered
 from lws_placement.engine.model.failure_history import FailureHistory, History, Policy
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName
@@ -29,39 +29,43 @@ from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.reconcile.actions import Action, LeaveHold
 from lws_placement.engine.reconcile.group_state import GroupState, living_members
 from lws_placement.engine.reconcile.repair import failed_by_node
+from lws_placement.errors import ConflictError
 
 _NOTHING = History()
 
 
 class FailureTracker:
-    """`clock`: seconds since the epoch."""
+    """`store`: of whoever leads. `clock`: seconds since the epoch."""
 
     def __init__(
         self,
         cache: ClusterCache,
         *,
+        store: FailureStore,
         clock: Callable[[], float],
         policy: Policy,
     ) -> None:
         self._cache = cache
+        self._store = store
         self._clock = clock
         self._policy = policy
         self._written: dict[GroupId, Remembered] = {}
         self._histories: dict[GroupId, History] = {}
         self._refused_since: dict[GroupId, dict[str, float]] = {}
 
-    def take_over(self, written: Iterable[Remembered]) -> None:
-        """From now on it is ours to write. `written`: what the API server has.
+    async def take_over(self) -> None:
+        """From now on it is ours to write.
 
         What we have seen ourselves is added to it, except refusals from when we led before: others
         may have had the group since.
         """
+        written = await self._store.fetch_all()
         self._written.clear()
         self._refused_since.clear()
         for group, history in list(self._histories.items()):
             self._keep(group, History(failed=history.failed))
         for remembered in written:
-            self.found(remembered)
+            self._found(remembered)
 
     def groups(self) -> list[GroupId]:
         """All that there is something to remember, or to forget, of."""
@@ -93,8 +97,21 @@ class FailureTracker:
         self._keep(book, history)
         return FailureHistory(now, history, self._refusals(observed, now), self._policy)
 
-    def leaves(self, group: GroupId, actions: Iterable[Action]) -> None:
-        """These actions are about to be taken."""
+    async def write(self, group: GroupId, actions: Iterable[Action]) -> None:
+        """What is to be remembered when these actions are taken. Raises ConflictError where
+        somebody else wrote it, and takes that over.
+        """
+        self._leaves(group, actions)
+        unwritten = self.unwritten(group)
+        if unwritten is None:
+            return
+        try:
+            self._was_written(await self._store.write(unwritten))
+        except ConflictError:
+            self._found(await self._store.fetch(unwritten.group))
+            raise
+
+    def _leaves(self, group: GroupId, actions: Iterable[Action]) -> None:
         book = self._book_of(group)
         history = self._histories.get(book, _NOTHING)
         for action in actions:
@@ -114,15 +131,15 @@ class FailureTracker:
             return None
         return Remembered(book, history, there.resource_version, there.uid)
 
-    def was_written(self, remembered: Remembered) -> None:
+    def _was_written(self, remembered: Remembered) -> None:
         if remembered.resource_version:
             self._written[remembered.group] = remembered
         else:
             self._written.pop(remembered.group, None)
 
-    def found(self, remembered: Remembered) -> None:
+    def _found(self, remembered: Remembered) -> None:
         """What the API server has, whoever wrote it."""
-        self.was_written(remembered)
+        self._was_written(remembered)
         history = self._histories.get(remembered.group, _NOTHING)
         known = remembered.history.known_by(now=self._clock())
         self._keep(remembered.group, known.with_all_of(history))

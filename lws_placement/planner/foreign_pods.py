@@ -5,19 +5,20 @@ helped once (`engine/reconcile/foreign_preemption.py`). Kept in memory: a new pl
 once more.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.preemption.victims import Tenants
-from lws_placement.engine.reconcile.actions import Action
-from lws_placement.engine.reconcile.foreign_preemption import preempt_for_pod
+from lws_placement.engine.reconcile.actions import Action, WriteHold
+from lws_placement.engine.reconcile.foreign_preemption import is_for_pod, preempt_for_pod
+from lws_placement.planner.observer import Observer
 
 _MOST = 5
 
 
-class ForeignPods:
+class ForeignPods(Observer):
     def __init__(
         self, cache: ClusterCache, tenants: Tenants, *, new_plan_id: Callable[[], str]
     ) -> None:
@@ -35,8 +36,9 @@ class ForeignPods:
         self._helped &= self._cache.roomless
         self._look_at |= self._cache.roomless
 
-    def was_helped(self, uid: str) -> None:
-        self._helped.add(uid)
+    def done(self, group: GroupId, actions: Sequence[Action]) -> None:
+        if any(isinstance(a, WriteHold) and is_for_pod(a.hold) for a in actions):
+            self._helped.add(group.lws_uid)
 
     def to_help(self) -> Iterator[tuple[GroupId, list[Action]]]:
         """The highest priority first, then the oldest."""

@@ -22,21 +22,16 @@ from lws_placement.cluster.adapters.backfill import Backfill
 from lws_placement.cluster.adapters.group_state import context_of, observe
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.engine.model.groups import Group, GroupId, GroupKind
+from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn, turn_of_pods
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.reconcile.actions import (
     Action,
     Blocked,
-    EndHold,
-    Evict,
     KeepHold,
     LookAgain,
     Pin,
-    TryEvictions,
-    Wait,
-    WriteHold,
 )
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.decide import decide
@@ -44,9 +39,10 @@ from lws_placement.engine.reconcile.foreign_preemption import decide_for_pod, is
 from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.assumed_holds import AssumedHolds
-from lws_placement.planner.executor import Executor
+from lws_placement.planner.executor import EvictionRefused, Executor, StillInUse
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.foreign_pods import ForeignPods
+from lws_placement.planner.observer import Observer
 from lws_placement.planner.pace import Pace, is_move
 from lws_placement.planner.preplan import Preplanner, holds_in
 from lws_placement.planner.queue.scheduling_queue import SchedulingQueue
@@ -71,17 +67,17 @@ class Planner:
         executor: Executor,
         *,
         pace: Pace,
-        troubles: FailureTracker,
+        failures: FailureTracker,
         plans_ahead: bool = False,
         new_plan_id: Callable[[], str] = lambda: uuid4().hex[:12],
     ) -> None:
         self._cache = cache
         self._executor = executor
         self._pace = pace
-        self._troubles = troubles
+        self._failures = failures
         self._plans_ahead = plans_ahead
         self._preplanner = Preplanner(cache)
-        self._vacant = VacantHolds(cache)
+        self._vacant = VacantHolds(cache, look_at=self.group_changed)
         self._new_plan_id = new_plan_id
         self._tenants = ClusterTenants(cache)
         self._context = context_of(cache, self._tenants)
@@ -89,9 +85,16 @@ class Planner:
         self._searches = VictimSearches()
         self._waiting = WaitingGroups()
         self._assumed_holds = AssumedHolds(cache)
-        self._backfill = Backfill(cache.domains)
+        self._backfill = Backfill(cache.domains, opened=self.capacity_changed)
         self._queue = SchedulingQueue(
             cache, self._context.memo, vacant=self._vacant, refreshed=self._foreign.look_again
+        )
+        self._observers: Sequence[Observer] = (
+            self._vacant,
+            self._waiting,
+            self._backfill,
+            self._queue,
+            self._foreign,
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: NotLeaderError | None = None
@@ -121,7 +124,7 @@ class Planner:
     async def run(self) -> None:
         self._cache.listeners.append(self)
         try:
-            for group in (*self._cache.groups(), *self._troubles.groups()):
+            for group in (*self._cache.groups(), *self._failures.groups()):
                 self._queue.add(group)
             for lws in self._cache.all_lws():
                 self.lws_changed(lws.namespace, lws.name)
@@ -171,10 +174,10 @@ class Planner:
             self._decide_for_pod(group, holds)
             return
         observed = observe(self._cache, group, plan_id=self._new_plan_id())
-        observed = replace(observed, troubles=self._troubles.look(observed))
+        observed = replace(observed, troubles=self._failures.look(observed))
         context = self._vacant.with_who_waits(self._context, observed)
         context = self._searches.with_answer(context, group)
-        forgets_after_s = self._troubles.forgets_after_s(group)
+        forgets_after_s = self._failures.forgets_after_s(group)
         if forgets_after_s is not None:
             self._queue.add_after(group, forgets_after_s)
         leader = self._preplanner.leader_of(group)
@@ -183,24 +186,18 @@ class Planner:
             return
         with metrics.PLAN_SECONDS.time():
             decided = self._searches.decided(group, context, decide(observed, context))
-        wait_s = self._pace.wait_s(group, decided)
-        actions = [a for a in decided if not isinstance(a, LookAgain | KeepHold)]
         for later in decided:
             if isinstance(later, LookAgain):
                 self._queue.add_after(group, later.after_s)
-        if self._vacant.decided(group, decided):
-            for absent in self._vacant:
-                self._queue.add(absent)
-        self._waiting.decided(observed, actions)
-        if self._backfill.decided(group, actions):
-            self._queue.capacity_changed()
-        self._queue.decided(
-            group, waits_as=_waits_as(observed, actions), settled=_is_settled(observed)
-        )
+        actions = [a for a in decided if not isinstance(a, LookAgain)]
+        wait_s = self._pace.wait_s(group, actions)
         if wait_s > 0:
             self._queue.add_after(group, wait_s)
-            actions = [a for a in actions if isinstance(a, Blocked)]
-        if actions or self._troubles.unwritten(group) is not None:
+            actions = [a for a in actions if isinstance(a, Blocked | KeepHold)]
+        for observer in self._observers:
+            observer.decided(observed, actions)
+        actions = [a for a in actions if not isinstance(a, KeepHold)]
+        if actions or self._failures.unwritten(group) is not None:
             self._begin(group, actions)
 
     def _plan_ahead(self, group: GroupId, observed: GroupState, context: Context) -> None:
@@ -233,10 +230,8 @@ class Planner:
                     await self._at_once(group, some)
                 elif not await self._one_by_one(group, some):
                     return
-            self._queue.succeeded(group)
-            if any(isinstance(a, WriteHold) and is_for_pod(a.hold) for a in actions):
-                self._foreign.was_helped(group.lws_uid)
-            self._waiting.placed(group, actions)
+            for observer in self._observers:
+                observer.done(group, actions)
         except ConflictError as e:
             log.debug("conflict, observing again", extra={"group": str(group), "error": str(e)})
             self._queue.back_off(group, _CONFLICT_S)
@@ -258,17 +253,12 @@ class Planner:
 
         It only makes later choices better: what cannot be written now holds up no repair.
         """
-        self._troubles.leaves(group, actions)
-        unwritten = self._troubles.unwritten(group)
-        if unwritten is None:
-            return
         try:
-            self._troubles.was_written(await self._executor.remember(unwritten))
+            await self._failures.write(group, actions)
         except ConflictError:
-            self._troubles.found(await self._executor.recall(unwritten.group))
             raise
         except ApiError as e:
-            log.warning("troubles not written", extra={"group": str(group), "error": str(e)})
+            log.warning("failures not written", extra={"group": str(group), "error": str(e)})
             self._queue.add_after(group, _RETRY_S)
 
     async def _at_once(self, group: GroupId, pins: Iterable[Action]) -> None:
@@ -284,16 +274,12 @@ class Planner:
         """False if the rest of what was decided cannot be done now."""
         begun: list[Action] = []
         for action in actions:
-            if isinstance(action, TryEvictions | Evict):
-                refused = await self._executor.evict(group, action)
-                if refused is not None:
-                    self._spare(group, *refused)
+            match await self._executor.apply(group, action):
+                case EvictionRefused(pod, why):
+                    self._spare(group, pod, why)
                     return False
-            elif isinstance(action, EndHold):
-                if not await self._executor.end_hold(action):
+                case StillInUse():
                     self._queue.add_after(group, _RETRY_S)
-            else:
-                await self._executor.apply(group, action)
             begun.append(action)
             if is_move(begun):
                 self._pace.moved(group)
@@ -310,17 +296,3 @@ class Planner:
         """A fault of ours; to be called where it is caught."""
         log.exception("planning failed, will retry", extra={"group": str(group)})
         self._queue.faulted(group)
-
-
-def _waits_as(observed: GroupState, actions: Sequence[Action]) -> Group | None:
-    """What a group asks for that waits for a domain, and owns nothing that others lack."""
-    owns = observed.holds or any(p.terminating for p in observed.pods)
-    match actions:
-        case [Wait(asked=asked)] if not owns:
-            return asked
-    return None
-
-
-def _is_settled(observed: GroupState) -> bool:
-    """All of its pods are bound, and none is going."""
-    return all((p.node is not None and not p.terminating) or p.finished for p in observed.pods)

@@ -6,7 +6,7 @@ what nobody asked for before, and, a few at a time, when room has changed. In me
 counts the hold time afresh.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
@@ -16,11 +16,15 @@ from lws_placement.engine.reconcile.actions import Action, KeepHold, Wait
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.foreign_gates import is_held_back
 from lws_placement.engine.reconcile.group_state import GroupState, living_members
+from lws_placement.planner.observer import Observer
 
 
-class VacantHolds:
-    def __init__(self, cache: ClusterCache) -> None:
+class VacantHolds(Observer):
+    """`look_at`: to be called of groups that are to be looked at again."""
+
+    def __init__(self, cache: ClusterCache, *, look_at: Callable[[GroupId], None]) -> None:
         self._cache = cache
+        self._look_at = look_at
         self._waiting = WaitingClasses()
         self._examples: tuple[Group, ...] | None = None
         self._absent: set[GroupId] = set()
@@ -39,8 +43,8 @@ class VacantHolds:
         refused = dict.fromkeys(pod.demand for pod in self._cache.refused())
         return replace(context, waiting=self._examples, refused=tuple(refused))
 
-    def decided(self, group: GroupId, actions: Sequence[Action]) -> bool:
-        """True: somebody asks for what nobody asked for before."""
+    def decided(self, observed: GroupState, actions: Sequence[Action]) -> None:
+        group = observed.id
         if any(isinstance(a, KeepHold) for a in actions):
             self._absent.add(group)
         else:
@@ -49,6 +53,8 @@ class VacantHolds:
         if asked is None:
             if self._waiting.drop(group):
                 self._examples = None
-            return False
+            return
         self._examples = None
-        return self._waiting.put(asked)
+        if self._waiting.put(asked):  # nobody asked for that before
+            for absent in self._absent:
+                self._look_at(absent)

@@ -13,9 +13,10 @@ from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.reconcile.actions import Action, Blocked, Pin, Wait, WriteHold
 from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.metrics import Waiting
+from lws_placement.planner.observer import Observer
 
 
-class WaitingGroups:
+class WaitingGroups(Observer):
     """`clock`: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,8 +31,7 @@ class WaitingGroups:
             self._since.pop(observed.id, None)
         self._set(observed.id, Waiting.EVICTING if observed.coming else _why(actions))
 
-    def placed(self, group: GroupId, actions: Sequence[Action]) -> None:
-        """All of `actions` were taken."""
+    def done(self, group: GroupId, actions: Sequence[Action]) -> None:
         if any(_places(action) for action in actions):
             since = self._since.pop(group, None)
             if since is not None:

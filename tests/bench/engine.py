@@ -203,8 +203,8 @@ class _planning:
     async def __aenter__(self):
         actor = PromptActor(self._cache, self._asks)
         pace = Pace(clock=time.monotonic, hold_s=60)
-        troubles = FailureTracker(self._cache, clock=time.time, policy=Policy())
-        planner = Planner(self._cache, actor, pace=pace, troubles=troubles)
+        failures = FailureTracker(self._cache, store=None, clock=time.time, policy=Policy())
+        planner = Planner(self._cache, actor, pace=pace, failures=failures)
         self._task = asyncio.create_task(planner.run())
         await asyncio.sleep(0)
         return actor

@@ -14,7 +14,7 @@ from support.virtual_time import run
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import read_once
 from lws_placement.cluster.cache.topology_index import TopologyIndex
-from lws_placement.cluster.stores.failure_store import fetch_troubles
+from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.nodes import DomainName
@@ -85,7 +85,7 @@ def test_the_next_planner_tells_why_it_passes_a_domain_over():
 def test_who_asks_why_a_group_waits_is_told_what_the_planner_remembers():
     async def story():
         cluster = await a_group_that_waits()
-        (one,) = await fetch_troubles(cluster.brain.api, namespace=OURS)
+        (one,) = await FailureStore(cluster.brain.api, namespace=OURS).fetch_all()
         now = one.history.refused[DomainName(KEY, "a")].last_s
         troubles = {one.group: FailureHistory(now, one.history)}
         answer = Inquiry(cluster.brain.cache, troubles=troubles).about(one.group)
@@ -104,7 +104,7 @@ def test_who_asks_what_would_become_of_a_set_is_told_what_the_planner_remembers(
         api = FakeApi(cluster.server)
         cache = ClusterCache(TopologyIndex())
         await read_once(api, cache, namespace=OURS)
-        (one,) = await fetch_troubles(api, namespace=OURS)
+        (one,) = await FailureStore(api, namespace=OURS).fetch_all()
         now = one.history.refused[DomainName(KEY, "a")].last_s
         troubles = {one.group: FailureHistory(now, one.history)}
         raw = cluster.server.find("leaderworkersets", "llm") | {"kind": "LeaderWorkerSet"}

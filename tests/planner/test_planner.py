@@ -39,8 +39,8 @@ async def test_pins_of_one_group_do_not_wait_for_each_other():
         cache.put_pod(a_member(0, rank))
     actor = Slow(cache, size=4)
     pace = Pace(clock=asyncio.get_running_loop().time, hold_s=0)
-    troubles = FailureTracker(cache, clock=lambda: 0.0, policy=Policy())
-    task = asyncio.create_task(Planner(cache, actor, pace=pace, troubles=troubles).run())
+    failures = FailureTracker(cache, store=None, clock=lambda: 0.0, policy=Policy())
+    task = asyncio.create_task(Planner(cache, actor, pace=pace, failures=failures).run())
     await asyncio.wait_for(actor.all_under_way.wait(), 30)
     assert sorted(actor.pins) == ["bench-0", "bench-0-1", "bench-0-2", "bench-0-3"]
     task.cancel()

@@ -13,7 +13,7 @@ from lws_placement.cluster.api.timestamps import decode_time
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.cache.topology_index import TopologyIndex
-from lws_placement.cluster.stores.failure_store import FailureStore, fetch_troubles
+from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.admission.pod_gating import gate_or_pin, leave_alone, stamp
 from lws_placement.engine.fit.extended_resources import with_tolerations
@@ -94,7 +94,6 @@ class Brain(Replica):
         if not self.tasks:
             await self.stand_by()
         store = HoldStore(self.api, namespace=OURS)
-        remembered = FailureStore(self.api, namespace=OURS)
         self.mirror.take_holds(await store.fetch_all())
         recorder = EventRecorder(self.api, instance="test", controller="planner")
         conditions = LeaderAnnotations(self.api, self.cache)
@@ -102,15 +101,14 @@ class Brain(Replica):
             self.api,
             self.cache,
             store=store,
-            troubles=remembered,
             reporter=EventReporter(recorder, self.cache, conditions),
         )
         actor.wake_refused()
-        self.troubles.take_over(await fetch_troubles(self.api, namespace=OURS))
+        await self.failures.take_over()
         clock = asyncio.get_running_loop().time
         pace = Pace(clock=clock, hold_s=HOLD_S, move_every_s=MOVE_EVERY_S)
         self.planner = Planner(
-            self.cache, actor, pace=pace, troubles=self.troubles, plans_ahead=True
+            self.cache, actor, pace=pace, failures=self.failures, plans_ahead=True
         )
         self.tasks.append(asyncio.create_task(self.planner.run()))
 
@@ -118,10 +116,13 @@ class Brain(Replica):
         """Only watch, until `start()`."""
         await super().start()
         clock = asyncio.get_running_loop().time
-        self.troubles = FailureTracker(
-            self.cache, clock=lambda: EPOCH_S + clock(), policy=self.policy
+        self.failures = FailureTracker(
+            self.cache,
+            store=FailureStore(self.api, namespace=OURS),
+            clock=lambda: EPOCH_S + clock(),
+            policy=self.policy,
         )
-        self.cache.on_node_failure.append(self.troubles.node_failed)
+        self.cache.on_node_failure.append(self.failures.node_failed)
 
     async def ready(self):
         """Started; or killed on the way, which a planner may be as well."""

@@ -5,43 +5,50 @@ other's place, since the first in order gets each domain that becomes free. A fe
 first in order; when one of them has its room, the next is asked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.planning.backfill import RoomToCome
 from lws_placement.engine.reconcile.actions import Action, Wait
+from lws_placement.engine.reconcile.group_state import GroupState
 
 _MOST = 8
 
 
 class Backfill:
-    def __init__(self, domains: TopologyIndex) -> None:
+    """`opened`: to be called when places may have been opened for others."""
+
+    def __init__(
+        self, domains: TopologyIndex, *, opened: Callable[[], None] = lambda: None
+    ) -> None:
         self._domains = domains
+        self._opened = opened
         self._room_to_come = RoomToCome()
 
-    def decided(self, group: GroupId, actions: Sequence[Action]) -> bool:
-        """True if places may have been opened for others."""
+    def decided(self, observed: GroupState, actions: Sequence[Action]) -> None:
+        """What comes of the group now."""
         waiting = self._domains.awaiting()
-        known = next((turn for turn in waiting if turn[2] == group), None)
+        known = next((turn for turn in waiting if turn[2] == observed.id), None)
         match actions:
             case [*_, Wait(group=asked)] if asked is not None:
                 turn = turn_of(asked)
                 if not self._domains.are_crossed(asked.topology_key):
                     nodes = frozenset[str]()
                 elif known is None and len(waiting) >= _MOST and turn > waiting[-1]:
-                    return False
+                    return
                 else:
                     nodes = self._room_to_come.of(asked, self._domains)
                 self._domains.await_room(turn, nodes)
                 if known is None and len(waiting) >= _MOST and nodes:
                     self._domains.await_room(waiting[-1], frozenset())
-                return False
             case _ if known is not None:
                 self._domains.await_room(known, frozenset())
-                return True
-        return False
+                self._opened()
+
+    def done(self, group: GroupId, actions: Sequence[Action]) -> None:
+        """Its writes change nothing here."""
 
     def clear(self) -> None:
         for turn in self._domains.awaiting():

@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 VERSION = "v1"
 SELECTOR = f"{keys.HOLD_LABEL}=troubles"
 
-_PATH = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 _MOST_DOMAINS = 64
 _MOST_WORDS = 500
 _UNREADABLE = (KeyError, ValueError, TypeError, AttributeError)
@@ -50,18 +49,17 @@ class Remembered:
     uid: str = ""
 
 
-async def fetch_troubles(api: Api, *, namespace: str) -> list[Remembered]:
-    """Of every group, by a quorum list."""
-    items, _ = await api.list_all(_PATH.format(namespace), labelSelector=SELECTOR)
-    found = (decode_troubles(raw) for raw in items)
-    return [one for one in found if one is not None]
-
-
 class FailureStore:
     def __init__(self, api: Api, *, namespace: str) -> None:
         self._api = api
         self._namespace = namespace
-        self._path = _PATH.format(namespace)
+        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+    async def fetch_all(self) -> list[Remembered]:
+        """Of every group, by a quorum list."""
+        items, _ = await self._api.list_all(self._path, labelSelector=SELECTOR)
+        found = map(decode_failures, items)
+        return [one for one in found if one is not None]
 
     async def fetch(self, group: GroupId) -> Remembered:
         """As the API server has it now; nothing, if it has nothing that can be read."""
@@ -71,7 +69,7 @@ class FailureStore:
         except NotFoundError:
             return nothing
         meta = raw["metadata"]
-        found = decode_troubles(raw)
+        found = decode_failures(raw)
         if found is not None and found.group == group:
             return found
         return Remembered(group, History(), meta["resourceVersion"], meta["uid"])
@@ -82,7 +80,7 @@ class FailureStore:
         Raises ConflictError if another version is there.
         """
         path = f"{self._path}/{_name(remembered.group)}"
-        body = encode_troubles(remembered, namespace=self._namespace)
+        body = encode_failures(remembered, namespace=self._namespace)
         if remembered.history == History():
             await self._delete(path, remembered)
             return Remembered(remembered.group, History())
@@ -103,7 +101,7 @@ class FailureStore:
             await self._api.delete(path, {"preconditions": preconditions})
 
 
-def encode_troubles(remembered: Remembered, *, namespace: str) -> Raw:
+def encode_failures(remembered: Remembered, *, namespace: str) -> Raw:
     """The Lease; of very many domains those where something happened last."""
     group, history = remembered.group, remembered.history
     refused = nlargest(_MOST_DOMAINS, history.refused.items(), key=lambda i: (i[1].last_s, i[0]))
@@ -135,7 +133,7 @@ def encode_troubles(remembered: Remembered, *, namespace: str) -> Raw:
     }
 
 
-def decode_troubles(raw: Raw) -> Remembered | None:
+def decode_failures(raw: Raw) -> Remembered | None:
     """None, and a line in the log, if not even the group can be read."""
     meta = raw["metadata"]
     try:
@@ -144,7 +142,7 @@ def decode_troubles(raw: Raw) -> Remembered | None:
         known = body["version"] == VERSION
     except _UNREADABLE as e:
         where = f"{meta.get('namespace')}/{meta.get('name')}"
-        log.warning("troubles unreadable, passed over", extra={"lease": where, "error": repr(e)})
+        log.warning("failures unreadable, passed over", extra={"lease": where, "error": repr(e)})
         return None
     history = History(
         dict(_readable(body.get("refused"), _decode_refused)) if known else {},
@@ -158,7 +156,7 @@ def _readable(entries: object, decode: Callable[[Raw], T]) -> Iterable[T]:
         try:
             yield decode(entry)
         except _UNREADABLE as e:
-            log.warning("trouble unreadable, passed over", extra={"error": repr(e)})
+            log.warning("failure unreadable, passed over", extra={"error": repr(e)})
 
 
 def _encode_domain(domain: DomainName) -> Raw:

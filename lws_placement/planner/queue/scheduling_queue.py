@@ -20,6 +20,9 @@ from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.planning.waiting import WaitingClasses
+from lws_placement.engine.reconcile.actions import Action, Wait
+from lws_placement.engine.reconcile.group_state import GroupState
+from lws_placement.planner.observer import Observer
 from lws_placement.planner.queue.alarms import Alarms
 from lws_placement.planner.queue.asking import Asking
 from lws_placement.planner.queue.refresh import Refresh
@@ -29,7 +32,7 @@ _RETRY_S = 0.5
 _RETRY_MOST_S = 60.0
 
 
-class SchedulingQueue:
+class SchedulingQueue(Observer):
     """`vacant`: groups that hold something and have no pod. `refreshed`: called when groups become
     active to be told of their domains anew. For one event loop.
     """
@@ -126,15 +129,15 @@ class SchedulingQueue:
 
     # -- what came of it -------------------------------------------------------------------------
 
-    def decided(self, group: GroupId, *, waits_as: Group | None, settled: bool) -> None:
-        """`waits_as`: what it asks for, if it waits for a domain and owns nothing."""
+    def decided(self, observed: GroupState, actions: Sequence[Action]) -> None:
+        group, waits_as = observed.id, _waits_as(observed, actions)
         self._refresh.discard(group)
         if waits_as is not None:
             self._unschedulable.put(waits_as)
         elif self._unschedulable.drop(group):
             # The domain that it was asked for, and perhaps did not take, may serve the next.
             self._ask_again()
-        if settled:
+        if _is_settled(observed):
             self._unsettled.discard(group)
         else:
             self._unsettled.add(group)
@@ -147,8 +150,7 @@ class SchedulingQueue:
         if group in self._active:
             self._wake.set()
 
-    def succeeded(self, group: GroupId) -> None:
-        """What was decided is written."""
+    def done(self, group: GroupId, actions: Sequence[Action]) -> None:
         self._failures.pop(group, None)
 
     def faulted(self, group: GroupId) -> None:
@@ -183,3 +185,17 @@ class SchedulingQueue:
         self._wake.set()
         for group in groups:
             self.add(group)
+
+
+def _waits_as(observed: GroupState, actions: Sequence[Action]) -> Group | None:
+    """What a group asks for that waits for a domain, and owns nothing that others lack."""
+    owns = observed.holds or any(p.terminating for p in observed.pods)
+    match actions:
+        case [Wait(asked=asked)] if not owns:
+            return asked
+    return None
+
+
+def _is_settled(observed: GroupState) -> bool:
+    """All of its pods are bound, and none is going."""
+    return all((p.node is not None and not p.terminating) or p.finished for p in observed.pods)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement.cluster.stores.failure_store import Remembered, decode_troubles, encode_troubles
+from lws_placement.cluster.stores.failure_store import Remembered, decode_failures, encode_failures
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.failure_history import History, Refused
 from lws_placement.engine.model.groups import GroupId
@@ -27,7 +27,7 @@ histories = st.builds(
 
 
 def written(history: History) -> dict:
-    lease = encode_troubles(Remembered(GROUP, history, "7", "u"), namespace="ours")
+    lease = encode_failures(Remembered(GROUP, history, "7", "u"), namespace="ours")
     return json.loads(json.dumps(lease))
 
 
@@ -41,7 +41,7 @@ def broken(**parts: object) -> dict:
 @given(st.builds(GroupId, names, names, names, names), histories)
 def test_what_is_written_is_what_is_read(group, history):
     one = Remembered(group, history, "7", "u")
-    assert decode_troubles(encode_troubles(one, namespace="ours")) == one
+    assert decode_failures(encode_failures(one, namespace="ours")) == one
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_what_is_written_is_what_is_read(group, history):
     ],
 )
 def test_what_can_be_read_is_kept(parts, refused, failed):
-    found = decode_troubles(broken(**parts))
+    found = decode_failures(broken(**parts))
     assert found is not None
     assert found.group == GROUP
     assert found.history.refused == (HISTORY.refused if refused else {})
@@ -69,12 +69,12 @@ def test_what_can_be_read_is_kept(parts, refused, failed):
 
 @pytest.mark.parametrize("parts", [{"lwsUid": None}, {"namespace": 7}])
 def test_troubles_of_nobody_are_passed_over(parts):
-    assert decode_troubles(broken(**parts)) is None
+    assert decode_failures(broken(**parts)) is None
 
 
 def test_of_very_many_domains_the_last_are_written():
     many = {DomainName("rack", f"{i:03}"): Refused(1, float(i), "x" * 9999, "p") for i in range(99)}
-    found = decode_troubles(written(History(many)))
+    found = decode_failures(written(History(many)))
     assert found is not None
     assert DomainName("rack", "098") in found.history.refused
     assert DomainName("rack", "000") not in found.history.refused

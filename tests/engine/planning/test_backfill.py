@@ -16,6 +16,7 @@ from lws_placement.engine.model.verdicts import Placed, Why
 from lws_placement.engine.planning.backfill import RoomToCome
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
 from lws_placement.engine.reconcile.actions import Wait
+from lws_placement.engine.reconcile.group_state import GroupState
 
 SLICE, RACK = "example.com/slice", "example.com/rack"
 CHIP = Demand(resources=(("tpu", 1),))
@@ -43,7 +44,8 @@ class World:
 
     def __init__(self, *, backfilling=True):
         self.index = a_cluster()
-        self.backfill = Backfill(self.index) if backfilling else None
+        self.opened = []
+        self.backfill = Backfill(self.index, opened=self._open) if backfilling else None
         self.memo = PlanMemo()
         self.waiting = []
         self.running = {}
@@ -61,12 +63,21 @@ class World:
             placed = isinstance(plan, Placed)
             if self.backfill is not None:
                 actions = [] if placed else [Wait(plan, group.size, group, group=group)]
-                self.backfill.decided(group.id, actions)
+                self.decided(group.id, actions)
             if placed:
                 self.index.put_hold(a_hold(group, plan))
                 self.running[group.id] = (plan.domain, self.now + lifetime)
                 self.placed_at[group.id.lws] = self.now
                 self.waiting.remove((group, lifetime))
+
+    def _open(self):
+        self.opened.append(True)
+
+    def decided(self, group, actions):
+        """Have places been opened for others?"""
+        self.opened.clear()
+        self.backfill.decided(GroupState(group, (), (), None, {}, ""), actions)
+        return bool(self.opened)
 
 
 def a_hold(group, plan):
@@ -173,7 +184,7 @@ def test_a_place_is_open_again_when_nobody_waits_for_it(ending):
     world.waiting.append((large, 1))
     world.step()
     assert world.index.awaiting()
-    assert world.backfill.decided(large.id, []), "somebody else may have it"
+    assert world.decided(large.id, []), "somebody else may have it"
     assert world.index.awaiting() == []
     assert not any(n.awaited for n in world.index.node_views())
 

@@ -113,9 +113,9 @@ async def plan(asked, shapes):
     """Until every group has a hold or was told that it waits."""
     cache = a_cluster(asked, shapes)
     recorder = Recorder(cache)
-    troubles = FailureTracker(cache, clock=lambda: 0.0, policy=Policy())
+    failures = FailureTracker(cache, store=None, clock=lambda: 0.0, policy=Policy())
     pace = Pace(clock=asyncio.get_running_loop().time, hold_s=0)
-    task = asyncio.create_task(Planner(cache, recorder, pace=pace, troubles=troubles).run())
+    task = asyncio.create_task(Planner(cache, recorder, pace=pace, failures=failures).run())
     async with asyncio.timeout(30):
         while len(recorder.told | set(recorder.holds)) < len(asked):
             await recorder.news.wait()
