@@ -81,7 +81,7 @@ def _answers(cache: ClusterCache, inquiry: Inquiry, asked: tuple[str, str, str])
     if groups:
         inquiry.rehearse()
         return [inquiry.about(group) for group in groups]
-    lws = cache.lws(namespace, name) if kind != "pod" else None
+    lws = cache.workloads.lws.get((namespace, name)) if kind != "pod" else None
     pod = cache.pod_named(namespace, name) if kind != "lws" and lws is None else None
     why = why_no_member(pod) if pod is not None else ""
     if why:

@@ -19,7 +19,6 @@ from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
 from lws_placement.engine.preemption.search import NoPreemption, Preemption, WhyNoPreemption
 from lws_placement.engine.preemption.victims import Victim
 
-ROOM_IS_HELD = "its room is held for a LeaderWorkerSet group with exclusive topology"
 """What a foreign pod is told of a node that it is kept off; also how such pods are recognised."""
 
 _MOST = 900  # an Event's note holds 1024 characters

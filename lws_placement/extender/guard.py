@@ -19,8 +19,7 @@ from lws_placement import metrics
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.fragmentation import FILLS, OUTSIDE, Scores, SteeringTable, fills
-from lws_placement.engine.fit.guard_index import GuardIndex, Shape
-from lws_placement.engine.messages import ROOM_IS_HELD
+from lws_placement.engine.fit.guard_index import ROOM_IS_HELD, GuardIndex, Shape
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Pod

@@ -200,7 +200,7 @@ class Simulation:
         given = raw["metadata"].get("uid")
         raw = as_stored(raw, number=0)
         namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
-        known = self._cache.lws(namespace, name)
+        known = self._cache.workloads.lws.get((namespace, name))
         uid = known.uid if known is not None else given or f"simulated-{namespace}-{name}"
         one = _Set(f"{namespace}/{name}", admit(raw, uid=uid))
         if isinstance(one.admitted, Admitted) and one.admitted.info.request.places:

@@ -130,7 +130,7 @@ class EventReporter:
         foreign = self._cache.pod(group.lws_uid) if group.kind is GroupKind.POD else None
         if foreign is not None:
             found.append(about_pod(foreign))
-        if self._cache.lws_of(group) is not None:
+        if self._cache.workloads.lws_of(group) is not None:
             meta = {"name": group.lws, "namespace": group.namespace, "uid": group.lws_uid}
             found.append(about_lws(meta))
         return found

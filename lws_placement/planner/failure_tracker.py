@@ -151,7 +151,7 @@ class FailureTracker:
 
     def _book_of(self, group: GroupId) -> GroupId:
         """Under whose id it is remembered."""
-        lws = self._cache.lws_of(group)
+        lws = self._cache.workloads.lws_of(group)
         return group.of_set if lws is not None and lws.keyed else group
 
     def _with_failure(
@@ -161,7 +161,7 @@ class FailureTracker:
         if domain is None:
             return history
         return history.with_failure(
-            domain, leader_uid(pod, self._cache.stateful_set(pod.owner_uid)), now=now
+            domain, leader_uid(pod, self._cache.workloads.stateful_sets.get(pod.owner_uid)), now=now
         )
 
     def _keep(self, group: GroupId, history: History) -> None:

@@ -58,7 +58,7 @@ class LeaderAnnotations:
 
     async def tell_surge(self, group: GroupId) -> None:
         """`group` waits. Nothing is said to leaders of groups whose index shows no surge group."""
-        leader, lws = self._leader_of(group), self._cache.lws_of(group)
+        leader, lws = self._leader_of(group), self._cache.workloads.lws_of(group)
         if leader is None or lws is None or self._surges.get(group) == leader.uid:
             return
         index = leader.member.group_index if leader.member is not None else ""

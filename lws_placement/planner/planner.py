@@ -126,7 +126,7 @@ class Planner:
         try:
             for group in (*self._cache.groups(), *self._failures.groups()):
                 self._queue.add(group)
-            for lws in self._cache.all_lws():
+            for lws in self._cache.workloads.all_lws():
                 self.lws_changed(lws.namespace, lws.name)
             self._foreign.look_again()
             while True:

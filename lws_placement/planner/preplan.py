@@ -38,7 +38,7 @@ class Preplanner:
 
     def follow(self, namespace: str, name: str) -> list[GroupId]:
         """Groups that this LeaderWorkerSet should have and that nothing is known of, by index."""
-        lws = self._cache.lws(namespace, name)
+        lws = self._cache.workloads.lws.get((namespace, name))
         before = self._expected.pop((namespace, name), {})
         wanted = _groups_of(lws) if lws is not None else {}
         self._begun -= before.keys() - wanted.keys()
@@ -51,8 +51,8 @@ class Preplanner:
         index = self._expected.get((group.namespace, group.lws), {}).get(group)
         if index is None or self._is_known(group):
             return None
-        lws = self._cache.lws_of(group)
-        revision = self._cache.only_revision(group)
+        lws = self._cache.workloads.lws_of(group)
+        revision = self._cache.workloads.only_revision(group)
         if lws is None or revision is None or lws.templates.gates:
             return None
         expected = self._as_expected(lws, group, revision)

@@ -20,7 +20,6 @@ from lws_placement.settings import Settings
 MANIFESTS = Path(__file__).parents[1]
 CHART = Path(__file__).parent / "lws-placement"
 NAMESPACE = "lws-placement-system"
-NAMESPACE_VARIABLE = "LWS_PLACEMENT_NAMESPACE"
 
 _OVERLAYS = {
     "base": "",

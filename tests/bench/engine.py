@@ -59,9 +59,6 @@ class PromptActor:
                 raw["spec"]["nodeName"] = node
                 self._cache.put_written_pod(raw)
 
-    async def end_hold(self, action):
-        return True
-
 
 def measure(args, console):
     figures = []

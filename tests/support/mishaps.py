@@ -1,6 +1,6 @@
 """What goes wrong for groups of the in-memory cluster."""
 
-from lws_placement.engine.messages import ROOM_IS_HELD
+from lws_placement.engine.fit.guard_index import ROOM_IS_HELD
 
 OUT_OF_REACH = "0/4 nodes are available: 1 node(s) had volume node affinity conflict"
 

@@ -32,10 +32,6 @@ class Place:
     def whole(self) -> bool:
         return self.bound == self.size and len(self.domains) == 1
 
-    @property
-    def letter(self) -> str:
-        return chr(ord("A") + int(self.index) % 26)
-
 
 @dataclass(frozen=True, slots=True)
 class Seen:

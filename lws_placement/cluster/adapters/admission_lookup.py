@@ -84,7 +84,7 @@ class AdmissionLookup:
 
     def _is_unheard_of(self, member: MemberInfo, group: GroupId) -> bool:
         """Is it the leader of a group that has neither pods nor holds yet?"""
-        if member.rank != 0 or self._cache.lws_of(group) is None:
+        if member.rank != 0 or self._cache.workloads.lws_of(group) is None:
             return False
         if member.keyed:
             return False  # its key is new: nothing can have been planned for it
@@ -138,7 +138,7 @@ class AdmissionLookup:
     def _has_grown(self, reservation: Reservation) -> bool:
         """Will its workers ask for more than is reserved for them? It is planned again first."""
         group, revision = reservation.group, reservation.revision
-        templates = self._cache.templates(group, revision)
+        templates = self._cache.workloads.templates(group, revision)
         if templates is None:
             return False
         expected = self._cache.admissions.expected(templates, group, revision)

@@ -24,7 +24,7 @@ def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
     """`plan_id`: for a plan that is made of it."""
     pods = tuple(cache.group_pods(group))
     revisions = {p.member.revision for p in pods if p.member is not None}
-    stored = {r: cache.templates(group, r) for r in sorted(revisions)}
+    stored = {r: cache.workloads.templates(group, r) for r in sorted(revisions)}
     templates = {
         r: cache.admissions.expected(t, group, r, pods=pods)
         for r, t in stored.items()
@@ -36,11 +36,11 @@ def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
         id=group,
         pods=pods,
         holds=holds,
-        lws=cache.lws_of(group),
+        lws=cache.workloads.lws_of(group),
         templates=templates,
         plan_id=plan_id,
         yields_to=cache.successor_of(group),
-        current=frozenset(r for r in held if cache.is_current(group, r)),
+        current=frozenset(r for r in held if cache.workloads.is_current(group, r)),
     )
     return _with_its_set(cache, observed) if observed.keyed else observed
 

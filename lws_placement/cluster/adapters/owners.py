@@ -114,7 +114,7 @@ class Owners:
     async def _above(self, one: Controller, namespace: str) -> Controller:
         """Nothing, if `one` is not there any more."""
         if one.kind == "StatefulSet":
-            known = self._cache.stateful_set(one.uid)
+            known = self._cache.workloads.stateful_sets.get(one.uid)
             if known is not None:
                 return controller_of(known)
         pod = self._cache.pod(one.uid)
@@ -125,7 +125,7 @@ class Owners:
 
     async def _annotations_of(self, namespace: str, name: str, uid: str) -> Mapping[str, str]:
         """What the LeaderWorkerSet asks for its pods; nothing if it is gone."""
-        known = self._cache.lws(namespace, name)
+        known = self._cache.workloads.lws.get((namespace, name))
         if known is not None and known.uid == uid:
             return known.annotations
         raw = await self._fetch(f"{_LWS_PATH.format(namespace)}/{name}", uid)

@@ -10,7 +10,6 @@ does. A proxy is looked up in the environment once and not, as aiohttp would, in
 for every call.
 """
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -39,8 +38,6 @@ from lws_placement.errors import (
 )
 
 MERGE_PATCH = "application/merge-patch+json"
-JSON_PATCH = "application/json-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 _BUFFER_BYTES = 2**21
@@ -286,13 +283,3 @@ def _proxy_to(server: str) -> str | None:
     if proxy_bypass(url.hostname or ""):
         return None
     return getproxies().get(url.scheme)
-
-
-async def server_answers(api: Api, *, timeout_s: float) -> bool:
-    """Does `/readyz` answer within `timeout_s`?"""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await api.get("/version")
-    except (ApiError, TimeoutError):
-        return False
-    return True

@@ -18,9 +18,9 @@ from lws_placement.cluster.cache.labelled_pods import LabelledPods
 from lws_placement.cluster.cache.listener import Listener
 from lws_placement.cluster.cache.occupants import occupant_of, takes_differently
 from lws_placement.cluster.cache.preemption_facts import ComingHolds, Priorities
-from lws_placement.cluster.cache.revisions import Revision, RevisionIndex
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.cache.unbound_pods import UnboundPods
+from lws_placement.cluster.cache.workloads import Revision, Workloads
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
@@ -43,10 +43,8 @@ class ClusterCache:
         self._affinity: dict[str, Raw] = {}
         self._group_of: dict[str, GroupId] = {}
         self._groups: dict[GroupId, set[str]] = {}
-        self._lws: dict[tuple[str, str], LwsInfo] = {}
+        self.workloads = Workloads()
         self._said = LabelledPods()
-        self._revisions = RevisionIndex()
-        self._stateful_sets: dict[str, Raw] = {}
         self._holds = HoldIndex()
         self._coming = ComingHolds()
         self._priorities = Priorities()
@@ -159,7 +157,8 @@ class ClusterCache:
         return sorted(self._groups.keys() | self._holds.groups)
 
     def _index_pod(self, old: Pod | None, pod: Pod) -> None:
-        group, known = identify(pod, self._lws, self._stateful_sets), self._group_of.get(pod.uid)
+        known = self._group_of.get(pod.uid)
+        group = identify(pod, self.workloads.lws, self.workloads.stateful_sets)
         if old is not None and known != group:
             self._leave_group(old)
         if old is None or known != group:
@@ -211,83 +210,31 @@ class ClusterCache:
 
     def put_lws(self, lws: LwsInfo) -> None:
         name = (lws.namespace, lws.name)
-        if self._lws.get(name) == lws:
+        if self.workloads.lws.get(name) == lws:
             return  # its status changed, which happens with every pod
-        self._lws[name] = lws
+        self.workloads.lws[name] = lws
         self._lws_changed(name)
 
     def drop_lws(self, namespace: str, name: str) -> None:
-        self._lws.pop((namespace, name), None)
+        self.workloads.lws.pop((namespace, name), None)
         self.admissions.asked.forget(namespace, name)
         self._lws_changed((namespace, name))
-
-    def lws(self, namespace: str, name: str) -> LwsInfo | None:
-        return self._lws.get((namespace, name))
-
-    def all_lws(self) -> list[LwsInfo]:
-        return [self._lws[name] for name in sorted(self._lws)]
 
     def topology_keys(self) -> list[str]:
         """Keys that groups ask for or have: of LeaderWorkerSets, gated pods and holds."""
         gated = (self._pods[uid].member for uid in self._affinity)
-        found = {key for lws in self._lws.values() for key in lws.request.keys}
+        found = {key for lws in self.workloads.lws.values() for key in lws.request.keys}
         found |= {key for member in gated if member is not None for key in member.request.keys}
         found |= {domain.key for domain in self._holds.domains if not domain.anywhere}
         return sorted(found)
 
-    def lws_of(self, group: GroupId) -> LwsInfo | None:
-        """The living LeaderWorkerSet of the group: not one of the same name made later."""
-        lws = self._lws.get((group.namespace, group.lws))
-        return lws if lws is not None and lws.uid == group.lws_uid else None
-
     def put_revision(self, name: Revision, templates: Templates) -> None:
-        if self._revisions.put(name, templates):
+        if self.workloads.put_revision(name, templates):
             self._lws_changed(name[:2])
 
     def drop_revision(self, name: Revision) -> None:
-        self._revisions.drop(name)
+        self.workloads.drop_revision(name)
         self.admissions.asked.forget(*name)
-
-    def templates(self, group: GroupId, revision: str) -> Templates | None:
-        """The templates that a revision of the group's LeaderWorkerSet stands for, else the live
-        ones.
-        """
-        found = self._revisions.get((group.namespace, group.lws, revision))
-        if found is not None:
-            return found
-        lws = self.lws_of(group)
-        return lws.templates if lws is not None else None
-
-    def is_current(self, group: GroupId, revision: str) -> bool:
-        """Is the revision known, and is it what the group's LeaderWorkerSet says now?"""
-        lws = self.lws_of(group)
-        found = self._revisions.get((group.namespace, group.lws, revision))
-        return lws is not None and found == lws.templates
-
-    def only_revision(self, group: GroupId) -> str | None:
-        """The one revision there is of the group's LeaderWorkerSet, if it is what that says now."""
-        lws = self.lws_of(group)
-        found = self._revisions.only_one_of(group.namespace, group.lws)
-        if lws is None or found is None or found[1] != lws.templates:
-            return None
-        return found[0]
-
-    def put_stateful_set(self, raw: Raw) -> None:
-        meta = raw["metadata"]
-        self._stateful_sets[meta["uid"]] = {
-            "metadata": {
-                "name": meta["name"],
-                "uid": meta["uid"],
-                "ownerReferences": meta.get("ownerReferences") or [],
-            }
-        }
-
-    def drop_stateful_set(self, uid: str) -> None:
-        self._stateful_sets.pop(uid, None)
-
-    def stateful_set(self, uid: str) -> Raw | None:
-        """Name, UID and owners of a StatefulSet."""
-        return self._stateful_sets.get(uid)
 
     def _lws_changed(self, name: tuple[str, str]) -> None:
         for uid in self._said.of_lws(name):

@@ -87,7 +87,9 @@ class Intake:
         self.holds = Kind(leases, self._put_hold, self._drop_hold, {"labelSelector": SELECTOR})
         self.lws = Kind(LWS_PATH, self._put_lws, self._drop_lws)
         self.revisions = Kind(REVISIONS_PATH, self._put_revision, self._drop_revision, owned)
-        self.stateful_sets = Kind(SETS_PATH, cache.put_stateful_set, self._drop_stateful_set, owned)
+        self.stateful_sets = Kind(
+            SETS_PATH, cache.workloads.put_stateful_set, self._drop_stateful_set, owned
+        )
         self.daemon_sets = Kind(
             "/apis/apps/v1/daemonsets", self._put_daemon_set, self._drop_daemon_set
         )
@@ -146,7 +148,7 @@ class Intake:
 
     def _drop_lws(self, raw: Raw) -> None:
         meta = raw["metadata"]
-        known = self._cache.lws(meta["namespace"], meta["name"])
+        known = self._cache.workloads.lws.get((meta["namespace"], meta["name"]))
         if known is not None and known.uid == meta["uid"]:
             self._cache.drop_lws(meta["namespace"], meta["name"])
 
@@ -163,7 +165,7 @@ class Intake:
             self._cache.drop_revision(name)
 
     def _drop_stateful_set(self, raw: Raw) -> None:
-        self._cache.drop_stateful_set(raw["metadata"]["uid"])
+        self._cache.workloads.stateful_sets.pop(raw["metadata"]["uid"], None)
 
     def _put_daemon_set(self, raw: Raw) -> None:
         daemon = decode_daemon_set(raw)

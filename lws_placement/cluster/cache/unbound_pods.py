@@ -1,6 +1,6 @@
 """Foreign pods that have no node yet, and what each of them waits for."""
 
-from lws_placement.engine.messages import ROOM_IS_HELD
+from lws_placement.engine.fit.guard_index import was_shut_out
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.reconcile.foreign_preemption import waits_for_room
 
@@ -20,7 +20,7 @@ class UnboundPods:
         foreign = not pod.marked and not of_group
         was_roomless = pod.uid in self.roomless
         for which, belongs in (
-            (self.refused, pod.node is None and ROOM_IS_HELD in pod.unschedulable),
+            (self.refused, pod.node is None and was_shut_out(pod.unschedulable)),
             (self.roomless, foreign and waits_for_room(pod)),
             (self.queued, foreign and _may_be_bound(pod)),
         ):

@@ -12,6 +12,7 @@ each shape when it is next asked about. The first question looks at every node.
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
+from lws_placement.engine.base.keys import OUR_PREFIX
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import NodeName
@@ -19,6 +20,18 @@ from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import Changes, NodeView
 
 _MOST_SHAPES = 256
+
+_TOKEN = f"[{OUR_PREFIX}held]"
+ROOM_IS_HELD = f"its room is held for a LeaderWorkerSet group with exclusive topology {_TOKEN}"
+"""Why a node is closed to a pod. kube-scheduler repeats it in the pod's condition, from which other
+replicas learn of it: that nothing else kept the pod off the node, only kube-scheduler knows. The
+words are for people, the token for `was_shut_out`.
+"""
+
+
+def was_shut_out(unschedulable: str) -> bool:
+    """Was a node closed to the pod of which kube-scheduler says this?"""
+    return _TOKEN in unschedulable
 
 
 @dataclass(frozen=True, slots=True)

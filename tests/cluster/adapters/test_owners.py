@@ -98,7 +98,7 @@ def orphaned(path, raw):
 async def owner(pod, objects=None, *, cached=()):
     cache = ClusterCache(TopologyIndex())
     for raw in cached:
-        put = cache.put_pod if "spec" in raw else cache.put_stateful_set
+        put = cache.put_pod if "spec" in raw else cache.workloads.put_stateful_set
         put(raw)
     return await Owners(Api(CLUSTER if objects is None else objects), cache).of_member(pod, "ns")
 

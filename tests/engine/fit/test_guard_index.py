@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement.engine.fit.guard_index import GuardIndex, Shape
+from lws_placement.engine.fit.guard_index import ROOM_IS_HELD, GuardIndex, Shape, was_shut_out
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import Node
@@ -50,3 +50,10 @@ def test_answers_are_those_of_the_nodes_as_they_are(steps):
         node = Node(name, {}, {"tpu": 4})
         nodes[name] = NodeView(node, {"tpu": free}, holders=holders, promised=promised)
         changes.note(name)
+
+
+def test_who_was_shut_out_is_known_by_what_kube_scheduler_says():
+    said = "0/4 nodes are available: 1 {}, 3 Insufficient google.com/tpu."
+    assert was_shut_out(said.format(ROOM_IS_HELD))
+    assert not was_shut_out(said.format("node(s) had volume node affinity conflict"))
+    assert not was_shut_out("")

@@ -1,0 +1,73 @@
+"""The LeaderWorkerSets that are known, the templates of their revisions, and whose the StatefulSets
+are that carry their name label.
+"""
+
+from lws_placement.engine.base.raw import Raw
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.workload import LwsInfo, Templates
+
+Name = tuple[str, str]
+"""(namespace, LeaderWorkerSet's name)."""
+Revision = tuple[str, str, str]
+"""(namespace, LeaderWorkerSet's name, revision key)."""
+
+
+class Workloads:
+    """Filled by `ClusterCache`, which tells others of changes."""
+
+    def __init__(self) -> None:
+        self.lws: dict[Name, LwsInfo] = {}
+        self.stateful_sets: dict[str, Raw] = {}
+        """By UID: name, UID and owners."""
+        self._revisions: dict[Name, dict[str, Templates]] = {}
+
+    def all_lws(self) -> list[LwsInfo]:
+        return [self.lws[name] for name in sorted(self.lws)]
+
+    def lws_of(self, group: GroupId) -> LwsInfo | None:
+        """The living LeaderWorkerSet of the group: not one of the same name made later."""
+        lws = self.lws.get((group.namespace, group.lws))
+        return lws if lws is not None and lws.uid == group.lws_uid else None
+
+    def templates(self, group: GroupId, revision: str) -> Templates | None:
+        """The templates that a revision of the group's LeaderWorkerSet stands for, else the live
+        ones.
+        """
+        found = self._revisions_of(group).get(revision)
+        if found is not None:
+            return found
+        lws = self.lws_of(group)
+        return lws.templates if lws is not None else None
+
+    def is_current(self, group: GroupId, revision: str) -> bool:
+        """Is the revision known, and is it what the group's LeaderWorkerSet says now?"""
+        lws = self.lws_of(group)
+        return lws is not None and self._revisions_of(group).get(revision) == lws.templates
+
+    def only_revision(self, group: GroupId) -> str | None:
+        """The one revision there is of the group's LeaderWorkerSet, if it is what that says now."""
+        known = [*self._revisions_of(group)]
+        return known[0] if len(known) == 1 and self.is_current(group, known[0]) else None
+
+    def put_revision(self, name: Revision, templates: Templates) -> bool:
+        """Is it news?"""
+        known = self._revisions.setdefault(name[:2], {})
+        if known.get(name[2]) == templates:
+            return False
+        known[name[2]] = templates
+        return True
+
+    def drop_revision(self, name: Revision) -> None:
+        known = self._revisions.get(name[:2], {})
+        known.pop(name[2], None)
+        if not known:
+            self._revisions.pop(name[:2], None)
+
+    def put_stateful_set(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        kept = {"name": meta["name"], "uid": meta["uid"]}
+        owners = meta.get("ownerReferences") or []
+        self.stateful_sets[meta["uid"]] = {"metadata": {**kept, "ownerReferences": owners}}
+
+    def _revisions_of(self, group: GroupId) -> dict[str, Templates]:
+        return self._revisions.get((group.namespace, group.lws), {})
