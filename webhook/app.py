@@ -25,6 +25,7 @@ from lws_placement.engine.admission.pod_gating import (
     to_scheduler,
 )
 from lws_placement.engine.base.field_error import FieldError
+from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.base.keys import ADMITTED, GROUP, LWS_NAME
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE
@@ -99,9 +100,10 @@ def build_app(
             return old
         if not old["spec"].get("containers"):
             raise InvalidObjectError("request.object.spec.containers is empty")
-        pod = add_lws_identity(old, namespace=namespace, most_size=max_group_size)
-        if isinstance(pod, Denied) or not placing:
-            return pod
+        pod: Raw = json_copy(old)
+        denied = add_lws_identity(pod, namespace=namespace, most_size=max_group_size)
+        if denied is not None or not placing:
+            return denied or pod
         if labels.get(GROUP):
             denied = problem_of_group_pod(pod, most_size=max_group_size)
             if denied is not None:
@@ -109,8 +111,9 @@ def build_app(
         try:
             owner = await _owner(pod, namespace)
             if owner is None:
-                return leave_alone(pod)
-            pod = stamp(pod, owner)
+                leave_alone(pod)
+                return pod
+            stamp(pod, owner)
         except ApiError as e:
             if (
                 labels.get(GROUP)
@@ -119,8 +122,9 @@ def build_app(
                 return Denied(f"what the pod's owner asks could not be read ({e}); try again")
             log.warning("owner of a pod not read", extra={"error": str(e)})  # the gate is right
         pin = None if request.dry_run else await lookup.pin_soon(pod, namespace=namespace)
-        pod = gate_or_pin(pod, pin=pin, keep_affinity=keep_affinity)
-        return to_scheduler(pod, member_scheduler)
+        gate_or_pin(pod, pin=pin, keep_affinity=keep_affinity)
+        to_scheduler(pod, member_scheduler)
+        return pod
 
     async def _owner(pod: Raw, namespace: str) -> Owner | None:
         if pod["metadata"]["labels"].get(LWS_NAME):
@@ -204,9 +208,7 @@ def _outcome(old: Raw, admitted: Raw | Denied) -> Admission | None:
     if ADMITTED not in annotations:
         return Admission.GUEST
     before = old["metadata"].get("annotations") or {}
-    if ADMITTED in before or ADMITTED not in annotations:
-        return None
-    return Admission(annotations[ADMITTED])
+    return None if ADMITTED in before else Admission(annotations[ADMITTED])
 
 
 def _joined(problems: list[FieldError]) -> str:

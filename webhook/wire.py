@@ -6,14 +6,11 @@ import base64
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import InvalidObjectError
-
-
-class Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+from lws_placement.wire import Wire, parse
 
 
 class GroupVersionKind(Wire):
@@ -49,13 +46,8 @@ class AdmissionReview(Wire):
 
 
 def parse_review(body: bytes) -> AdmissionRequest:
-    """Raises InvalidObjectError that names the first field that is wrong."""
-    try:
-        return AdmissionReview.model_validate_json(body).request
-    except ValidationError as e:
-        first = e.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise InvalidObjectError(f"not an AdmissionReview v1: {where}: {first['msg']}") from e
+    """Raises InvalidObjectError."""
+    return parse(AdmissionReview, body, "an AdmissionReview v1").request
 
 
 def allow(

@@ -21,10 +21,9 @@ from lws_placement.extender.wire import (
     PreemptArgs,
     PreemptResult,
     Priorities,
-    Wire,
-    parse,
 )
 from lws_placement.http2 import MOST_BYTES, Call
+from lws_placement.wire import Wire, parse
 
 log = logging.getLogger(__name__)
 

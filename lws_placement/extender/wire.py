@@ -4,29 +4,15 @@ The Go structs carry no JSON tags, so outer names are PascalCase; lists and maps
 arrive as `null`. Only what a `nodeCacheCapable` extender gets is read: node names, never nodes.
 """
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SkipValidation,
-    ValidationError,
-)
+from pydantic import BeforeValidator, Field, SkipValidation
 
 from lws_placement.engine.base.raw import Raw
-from lws_placement.errors import InvalidObjectError
+from lws_placement.wire import Wire
 
 _NullAsEmptyList = BeforeValidator(lambda value: [] if value is None else value)
 _NullAsEmptyMap = BeforeValidator(lambda value: {} if value is None else value)
-
-
-class Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", populate_by_name=True)
-
-    def to_json(self) -> str:
-        return self.model_dump_json(by_alias=True)
 
 
 class FilterArgs(Wire):
@@ -91,16 +77,3 @@ class PreemptArgs(Wire):
 
 class PreemptResult(Wire):
     victims: dict[str, MetaVictims] = Field(alias="NodeNameToMetaVictims")
-
-
-W = TypeVar("W", bound=Wire)
-
-
-def parse(model: type[W], body: bytes) -> W:
-    """Raises InvalidObjectError that names the first field that is wrong."""
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as e:
-        first = e.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise InvalidObjectError(f"not {model.__name__}: {where}: {first['msg']}") from e

@@ -17,7 +17,7 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.extended_resources import with_tolerations
 from lws_placement.engine.lws.children import leader_set, owner_reference
 from lws_placement.engine.lws.defaults import with_defaults
-from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
+from lws_placement.engine.lws.pod_identity import add_lws_identity
 from lws_placement.engine.lws.revision import revision_data, revision_key
 from lws_placement.engine.lws.validation import problems_of, scaled
 from lws_placement.engine.model.workload import LwsInfo
@@ -98,11 +98,11 @@ def leader_pod(
         },
     }
     try:
-        identified = add_lws_identity(pod, namespace=info.namespace)
-        if isinstance(identified, Denied):
-            return Refused(identified.message)
-        stamped = stamp(identified, Owner(info.uid, info.annotations))
-        pod = gate_or_pin(stamped, pin=None, keep_affinity=True)
+        denied = add_lws_identity(pod, namespace=info.namespace)
+        if denied is not None:
+            return Refused(denied.message)
+        stamp(pod, Owner(info.uid, info.annotations))
+        gate_or_pin(pod, pin=None, keep_affinity=True)
     except _MALFORMED as e:
         return Refused(f"its pods are malformed: {e!r}")
     pod["spec"] = admitted_spec(pod["spec"])

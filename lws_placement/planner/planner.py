@@ -35,7 +35,7 @@ from lws_placement.engine.reconcile.actions import (
 )
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.decide import decide
-from lws_placement.engine.reconcile.foreign_preemption import decide_for_pod, is_for_pod
+from lws_placement.engine.reconcile.foreign_preemption import decide_for_pod
 from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
 from lws_placement.planner.assumed_holds import AssumedHolds

@@ -14,6 +14,7 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.admission.pod_gating import Owner, gate_or_pin, stamp
+from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.errors import ConflictError
 from lws_placement.localcluster.install import NAMESPACE
 
@@ -126,12 +127,12 @@ def _pinned_by(lookup, leader, namespace):
     notes = {k: v for k, v in own["annotations"].items() if not k.startswith("lws-placement.dev/")}
     ours = ("affinity", "schedulingGates")
     spec = {k: v for k, v in leader["spec"].items() if k not in ours}
-    pod = {"metadata": own | {"annotations": notes}, "spec": spec}
-    pod = stamp(pod, Owner(meta["annotations"]["lws-placement.dev/lws-uid"]))
+    pod = json_copy({"metadata": own | {"annotations": notes}, "spec": spec})
+    stamp(pod, Owner(meta["annotations"]["lws-placement.dev/lws-uid"]))
     pin = lookup.pin_for(pod, namespace=namespace)
     assert pin is not None
-    made = gate_or_pin(pod, pin=pin, keep_affinity=True)
-    return {"apiVersion": "v1", "kind": "Pod", **made}
+    gate_or_pin(pod, pin=pin, keep_affinity=True)
+    return {"apiVersion": "v1", "kind": "Pod", **pod}
 
 
 async def _put_in_place_of(scene, pod):

@@ -11,6 +11,7 @@ from support.killing import answer_every_write, kill_at_every_write
 from support.mishaps import a_refused_pod
 
 from lws_placement.engine.base import keys
+from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.lws.pod_identity import add_lws_identity
 
 
@@ -152,7 +153,8 @@ class GateThatCameLate:
         node = self._unseen.get(pod["metadata"]["name"])
         if node is None:
             return await self._gate.admit(pod, namespace)
-        pod = add_lws_identity(pod, namespace=namespace)
+        pod = json_copy(pod)
+        add_lws_identity(pod, namespace=namespace)
         pod["spec"]["nodeName"] = node
         return pod
 

@@ -16,6 +16,7 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.admission.pod_gating import gate_or_pin, leave_alone, stamp
+from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.fit.extended_resources import with_tolerations
 from lws_placement.engine.lws.pod_identity import add_lws_identity
 from lws_placement.engine.model.failure_history import Policy
@@ -71,15 +72,17 @@ class Gate(Replica):
 
     async def admit(self, pod, namespace):
         self.enlarge(pod)
+        pod = json_copy(pod)
         if self.adds_tolerations:  # the API server's plugins run before webhooks, and after them
             pod = {**pod, "spec": with_tolerations(pod["spec"])}
-        pod = add_lws_identity(pod, namespace=namespace)
+        add_lws_identity(pod, namespace=namespace)
         owner = await self._lookup.owner_of(pod, namespace)
         if owner is None:
-            return leave_alone(pod)
-        pod = stamp(pod, owner)
+            leave_alone(pod)
+            return pod
+        stamp(pod, owner)
         pin = self._lookup.pin_for(pod, namespace=namespace)
-        pod = gate_or_pin(pod, pin=pin, keep_affinity=True)
+        gate_or_pin(pod, pin=pin, keep_affinity=True)
         if self.adds_tolerations:
             pod["spec"] = with_tolerations(pod["spec"])
         return pod

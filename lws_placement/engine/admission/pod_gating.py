@@ -4,13 +4,14 @@ The marker makes kube-scheduler ask us before it binds; the scheduling gate keep
 until its whole group has room, and a pin stands in for the gate where the group's hold leaves no
 doubt. A pod that is bound already, or that we have decided on before in the same request (it
 carries our `admitted` annotation with marker and gate or pin), is not gated.
+
+Pods are edited in place.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lws_placement.engine.base import keys
-from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.pod_env import containers_of
 from lws_placement.engine.lws.pod_identity import annotations_of, drop_exclusive_terms
@@ -49,30 +50,28 @@ class Owner:
     uid_note: str = keys.LWS_UID
 
 
-def stamp(pod: Raw, owner: Owner) -> Raw:
-    """The pod with what its owner asks of placement and the pod does not show. A new pod."""
-    pod = json_copy(pod)
+def stamp(pod: Raw, owner: Owner) -> None:
+    """Note what its owner asks of placement and the pod does not show."""
     annotations = annotations_of(pod)
-    if not pod["spec"].get("nodeName"):
-        if owner.uid:
-            annotations[owner.uid_note] = owner.uid
-        annotations |= {key: value for key, value in owner.annotations.items() if key in STAMPED}
-        for key in TYPED:
-            if owner.annotations.get(key):
-                annotations.setdefault(key, owner.annotations[key])
-    return pod
+    if pod["spec"].get("nodeName"):
+        return
+    if owner.uid:
+        annotations[owner.uid_note] = owner.uid
+    annotations |= {key: value for key, value in owner.annotations.items() if key in STAMPED}
+    for key in TYPED:
+        if owner.annotations.get(key):
+            annotations.setdefault(key, owner.annotations[key])
 
 
-def leave_alone(pod: Raw) -> Raw:
+def leave_alone(pod: Raw) -> None:
     """A pod that carries LeaderWorkerSet's labels and is no member of a group: it is bound as any
-    foreign pod is. A new pod.
+    foreign pod is.
 
     What it may have of ours from the pod that it was copied from goes. It is marked as a guest is,
     and so kept out of held domains: its labels make kube-scheduler refuse members beside it.
     """
-    pod = json_copy(pod)
     if pod["spec"].get("nodeName"):
-        return pod
+        return
     annotations, spec = annotations_of(pod), pod["spec"]
     _drop_pin(pod)
     _unmark(spec)
@@ -84,12 +83,10 @@ def leave_alone(pod: Raw) -> Raw:
     annotations[keys.ADMITTED] = keys.FOREIGN
     if placement_request_of(annotations).managed:
         _mark(pod, keys.GUEST_MARKER)
-    return pod
 
 
-def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> Raw:
-    """Our edits, on a pod that has its identity and its owner's stamp. A new pod."""
-    pod = json_copy(pod)
+def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> None:
+    """Our edits, on a pod that has its identity and its owner's stamp."""
     annotations = annotations_of(pod)
     request = placement_request_of(annotations)
     keep_affinity = keep_affinity and request.scope is not Scope.LWS
@@ -99,10 +96,10 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> Raw:
         pin = None
         _take_pin_back(pod)
     if _is_decided(pod) or pod["spec"].get("nodeName") or not request.managed:
-        return pod
+        return
     if not request.places:
         _mark(pod, keys.GUEST_MARKER)
-        return pod
+        return
     _mark(pod, keys.MEMBER_MARKER)
     if not keep_affinity:
         _drop_terms(pod["spec"])
@@ -115,27 +112,20 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> Raw:
         gates = pod["spec"].setdefault("schedulingGates", [])
         if not any(g["name"] == keys.GATE for g in gates):
             gates.append({"name": keys.GATE})
-    return pod
 
 
-def to_scheduler(pod: Raw, name: str) -> Raw:
-    """The pod, left to this scheduler if it is a member that we have decided on: it is marked, so
-    only a scheduler that calls us binds it as planned. A new pod.
+def to_scheduler(pod: Raw, name: str) -> None:
+    """Leave a member that we have decided on to this scheduler: it is marked, so only a scheduler
+    that calls us binds it as planned.
 
     One that asks for a scheduler other than the default is left to that; an empty name changes
     nothing.
     """
     spec = pod["spec"]
-    if (
-        not name
-        or keys.ADMITTED not in annotations_of(pod)
-        or spec.get("nodeName")
-        or not _is_marked(spec)
-    ):
-        return pod
-    if (spec.get("schedulerName") or _DEFAULT_SCHEDULER) != _DEFAULT_SCHEDULER:
-        return pod
-    return {**pod, "spec": {**spec, "schedulerName": name}}
+    decided = keys.ADMITTED in annotations_of(pod) and not spec.get("nodeName") and _is_marked(spec)
+    asks_for = spec.get("schedulerName") or _DEFAULT_SCHEDULER
+    if name and decided and asks_for == _DEFAULT_SCHEDULER:
+        spec["schedulerName"] = name
 
 
 def _is_marked(spec: Raw) -> bool:

@@ -15,7 +15,6 @@ from lws_placement.engine.base.group_names import (
     subgroup_index,
     subgroup_key,
 )
-from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 from lws_placement.engine.lws.pod_env import (
@@ -42,15 +41,14 @@ class Denied:
 
 def add_lws_identity(
     pod: Raw, *, namespace: str, most_size: int = DEFAULT_MOST_SIZE
-) -> Raw | Denied:
-    """Upstream's edits. A new pod; one that carries no LWS name label comes back equal.
+) -> Denied | None:
+    """Upstream's edits, in place; none on a pod that carries no LWS name label.
 
     `most_size`: pods that a group may have, as some of them are told of all others.
     """
     labels = pod["metadata"].get("labels") or {}
     if not labels.get(keys.LWS_NAME):
-        return pod
-    pod = json_copy(pod)
+        return None
     size = _positive(pod, keys.LWS_SIZE, most=most_size)
     if isinstance(size, Denied):
         return size
@@ -66,7 +64,7 @@ def add_lws_identity(
         problem = _follow(pod, size=size, subgroup_size=subgroup_size)
     if problem is not None:
         return problem
-    return _add_env(pod, namespace=namespace, size=size, subgroup_size=subgroup_size) or pod
+    return _add_env(pod, namespace=namespace, size=size, subgroup_size=subgroup_size)
 
 
 def add_exclusive_terms(spec: Raw, *, key: str, value: str, topology: str) -> None:

@@ -64,7 +64,8 @@ def test_members_are_expected_as_the_api_server_makes_them(requests, at_start, t
     }
     notes = {keys.LWS_SIZE: "2", keys.LWS_EXCLUSIVE_TOPOLOGY: "example.com/slice"}
     pod = {"metadata": {"annotations": notes}, "spec": json_copy(spec)}
-    marked = gate_or_pin(pod, pin=None, keep_affinity=True)["spec"]
+    gate_or_pin(pod, pin=None, keep_affinity=True)
+    marked = pod["spec"]
     of_template = decode_templates({"size": 2, "workerTemplate": {"spec": spec}})
     assert tolerating(of_template).worker == decode_demand(with_tolerations(admitted_spec(marked)))
     assert of_template.worker == decode_demand(admitted_spec(marked)), "as it is without the plugin"

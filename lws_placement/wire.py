@@ -1,0 +1,29 @@
+"""Bodies that others send us: read by pydantic, fields that we do not know passed over."""
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lws_placement.errors import InvalidObjectError
+
+
+class Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    def to_json(self) -> str:
+        return self.model_dump_json(by_alias=True)
+
+
+W = TypeVar("W", bound=Wire)
+
+
+def parse(model: type[W], body: bytes, what: str = "") -> W:
+    """Raises InvalidObjectError that names the first field that is wrong. `what`: it is to be, by
+    default the model's name.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as e:
+        first = e.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidObjectError(f"not {what or model.__name__}: {where}: {first['msg']}") from e
