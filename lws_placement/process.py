@@ -77,11 +77,11 @@ class Process:
         self._api = api
         self._identity = settings.identity or f"{socket.gethostname()}_{os.getpid()}"
         self._cache = empty_cache(settings)
-        self._mirror = Informers(api, self._cache, namespace=settings.namespace)
+        self._informers = Informers(api, self._cache, namespace=settings.namespace)
         self._lookup = AdmissionLookup(
             api,
             self._cache,
-            mirror=self._mirror,
+            informers=self._informers,
             extender_configured=settings.extender_configured,
         )
         names = Names(
@@ -105,7 +105,7 @@ class Process:
         self._leading: asyncio.Task[None] | None = None
         self._health = health
         self._obstacle = "the API server has not answered yet"
-        health.why_not_ready = lambda: self._obstacle or self._mirror.missing
+        health.why_not_ready = lambda: self._obstacle or self._informers.missing
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set, or a part of it fails beyond repair."""
@@ -120,7 +120,7 @@ class Process:
             await self._stop(was_ready=was_ready)
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
-        self._background.append(tasks.create_task(self._mirror.run()))
+        self._background.append(tasks.create_task(self._informers.run()))
         self._background.append(tasks.create_task(self._tell_what_is_found()))
         if self._roles & _SERVING:
             material = await _retried(self._certificates_in_use, told=self._keep_waiting)
@@ -179,7 +179,7 @@ class Process:
             servers["webhook"] = Server(app, host=host, port=settings.webhook_port, tls=tls)
         if Role.EXTENDER in self._roles:
             store = HoldStore(self._api.where(_not_here), namespace=settings.namespace)
-            world = ExtenderWorld(self._api, self._cache, mirror=self._mirror, store=store)
+            world = ExtenderWorld(self._api, self._cache, informers=self._informers, store=store)
             guard = Guard(world, guarded=settings.guarded_resources)
             calls = build_calls(Members(world), guard)
             servers["extender"] = Server(
@@ -274,21 +274,21 @@ class Process:
     def _new_controller(self) -> Controller:
         return Controller(
             self._leader_api,
-            mirror=self._mirror,
+            informers=self._informers,
             nodes=self._lookup,
             recorder=self._recorder("leaderworkerset"),
         )
 
     async def _note_failures(self) -> None:
         """Also while another replica leads: it may die before it has written them down."""
-        await self._mirror.wait_synced()  # else whose they are is not known
+        await self._informers.wait_synced()  # else whose they are is not known
         self._cache.on_node_failure.append(self._failures.node_failed)
 
     async def _plan(self) -> None:
         api, namespace = self._leader_api, self._settings.namespace
         store = HoldStore(api, namespace=namespace)
-        await self._mirror.wait_synced()
-        self._mirror.take_holds(await store.fetch_all())
+        await self._informers.wait_synced()
+        self._informers.take_holds(await store.fetch_all())
         conditions = LeaderAnnotations(api, self._cache)
         executor = Executor(
             api,

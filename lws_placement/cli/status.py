@@ -73,11 +73,11 @@ async def _show(
 async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> None:
     """On a terminal in place, else a new text whenever it differs; until interrupted."""
     around = await look_around(api)
-    mirror = Informers(api, cache, namespace=settings.namespace)
+    informers = Informers(api, cache, namespace=settings.namespace)
     console = Console()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(mirror.run())
-        await mirror.wait_synced()
+        tasks.create_task(informers.run())
+        await informers.wait_synced()
         with Live(console=console, auto_refresh=False, screen=False) as live:
             shown = ""
             while True:

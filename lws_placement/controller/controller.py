@@ -33,14 +33,14 @@ for each that is asked for.
 class Controller:
     """`watch()` runs as long as the process, `lead()` while it leads: again and again, perhaps.
 
-    To be made before the mirror, which it follows, runs.
+    To be made before the informers, which it follows, run.
     """
 
     def __init__(
         self,
         api: Api,
         *,
-        mirror: Informers,
+        informers: Informers,
         nodes: Nodes,
         recorder: EventRecorder,
         clock: Callable[[], float] = time.monotonic,
@@ -50,7 +50,7 @@ class Controller:
         self._say = recorder.say
         self._work: _Work | None = None
         self._observed = Observed(
-            api, mirror, on_lws=self._on_lws, on_child=self._on_child, on_pod=self._on_pod
+            api, informers, on_lws=self._on_lws, on_child=self._on_child, on_pod=self._on_pod
         )
         self._standby = Standby(self._observed, clock=clock)
 

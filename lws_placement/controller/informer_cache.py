@@ -43,7 +43,7 @@ class Observed:
     def __init__(
         self,
         api: Api,
-        mirror: Informers,
+        informers: Informers,
         *,
         on_lws: Callable[[Name], None],
         on_child: Callable[[Name], None],
@@ -70,14 +70,14 @@ class Observed:
         )
         self._watchers = [
             self._services,
-            _follow(mirror, LWS_PATH, self._put_lws, self._drop_lws),
-            _follow(mirror, SETS_PATH, self._put_set, self._drop_set),
-            _follow(mirror, REVISIONS_PATH, self._put_revision, self._drop_revision),
-            _follow(mirror, PODS_PATH, self._put_pod, self._drop_pod),
+            _follow(informers, LWS_PATH, self._put_lws, self._drop_lws),
+            _follow(informers, SETS_PATH, self._put_set, self._drop_set),
+            _follow(informers, REVISIONS_PATH, self._put_revision, self._drop_revision),
+            _follow(informers, PODS_PATH, self._put_pod, self._drop_pod),
         ]
 
     async def run(self) -> None:
-        """Services; what the mirror watches as well comes from there."""
+        """Services; what the informers watch as well comes from there."""
         await self._services.run()
 
     async def wait_synced(self) -> None:
@@ -225,9 +225,9 @@ class Observed:
 
 
 def _follow(
-    mirror: Informers, path: str, put: Callable[[Raw], None], drop: Callable[[Raw], None]
+    informers: Informers, path: str, put: Callable[[Raw], None], drop: Callable[[Raw], None]
 ) -> Watcher:
-    return mirror.follow(path, Kind(path, put, drop).on_event)
+    return informers.follow(path, Kind(path, put, drop).on_event)
 
 
 def _group_of(pod: PodState) -> tuple[Name, str]:

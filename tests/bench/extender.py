@@ -214,7 +214,7 @@ def _place_groups(cache):
 class _World(ExtenderWorld):
     def __init__(self, api, cache):
         store = HoldStore(api, namespace=NAMESPACE)
-        super().__init__(api, cache, mirror=None, store=store)
+        super().__init__(api, cache, informers=None, store=store)
 
     def ready(self):
         return True

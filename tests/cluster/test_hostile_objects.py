@@ -187,9 +187,9 @@ class Told:
 async def take(*events):
     """The cache after all that follows the API server has been told."""
     api, cache = Told(events), ClusterCache(TopologyIndex())
-    mirror = Informers(api, cache, namespace=OURS)
-    observed = Observed(api, mirror, on_lws=ignore, on_child=ignore, on_pod=ignore)
-    tasks = [asyncio.create_task(one.run()) for one in (mirror, observed)]
+    informers = Informers(api, cache, namespace=OURS)
+    observed = Observed(api, informers, on_lws=ignore, on_child=ignore, on_pod=ignore)
+    tasks = [asyncio.create_task(one.run()) for one in (informers, observed)]
     done = asyncio.create_task(api.done.wait())
     await asyncio.wait([*tasks, done], return_when=asyncio.FIRST_COMPLETED, timeout=60)
     ended = [task.exception() for task in tasks if task.done()]
@@ -304,15 +304,15 @@ async def test_a_quantity_of_any_size_ends_nothing_and_the_next_pod_is_told(cpu)
 
 async def test_what_a_follower_raises_keeps_nobody_else_from_being_told():
     api = Told([(PODS_PATH, "ADDED", a_pod("a")), (PODS_PATH, "ADDED", a_pod("b"))])
-    mirror = Informers(api, ClusterCache(TopologyIndex()), namespace=OURS)
+    informers = Informers(api, ClusterCache(TopologyIndex()), namespace=OURS)
     seen = []
 
     def broken(kind, raw):
         raise RuntimeError("a follower's fault")
 
-    mirror.follow(PODS_PATH, broken)
-    mirror.follow(PODS_PATH, lambda kind, raw: seen.append(raw["metadata"]["name"]))
-    task = asyncio.create_task(mirror.run())
+    informers.follow(PODS_PATH, broken)
+    informers.follow(PODS_PATH, lambda kind, raw: seen.append(raw["metadata"]["name"]))
+    task = asyncio.create_task(informers.run())
     await asyncio.wait_for(api.done.wait(), 60)
     assert not task.done()
     task.cancel()

@@ -60,13 +60,13 @@ async def a_frozen_lookup(scene):
     """What admission asks, over a cache whose watches have ended."""
     api = await connect(str(scene.cluster.kubeconfig))
     cache = ClusterCache(TopologyIndex())
-    mirror = Informers(api, cache, namespace=NAMESPACE)
-    watching = asyncio.create_task(mirror.run())
-    await mirror.wait_synced()
+    informers = Informers(api, cache, namespace=NAMESPACE)
+    watching = asyncio.create_task(informers.run())
+    await informers.wait_synced()
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     await api.close()
-    return AdmissionLookup(api, cache, mirror=mirror, extender_configured=True)
+    return AdmissionLookup(api, cache, informers=informers, extender_configured=True)
 
 
 async def test_a_pin_from_a_frozen_watch_is_refused_at_bind(scene):

@@ -41,12 +41,12 @@ class Replica:
     def __init__(self, server):
         self.api = FakeApi(server)
         self.cache = ClusterCache(TopologyIndex())
-        self.mirror = Informers(self.api, self.cache, namespace=OURS)
+        self.informers = Informers(self.api, self.cache, namespace=OURS)
         self.tasks = []
 
     async def start(self):
-        self.tasks.append(asyncio.create_task(self.mirror.run()))
-        await self.mirror.wait_synced()
+        self.tasks.append(asyncio.create_task(self.informers.run()))
+        await self.informers.wait_synced()
 
     async def stop(self):
         for task in self.tasks:
@@ -64,10 +64,10 @@ class Gate(Replica):
         self.adds_tolerations = False
         self.enlarge = lambda pod: None
         store = HoldStore(self.api, namespace=OURS)
-        world = ExtenderWorld(self.api, self.cache, mirror=self.mirror, store=store)
+        world = ExtenderWorld(self.api, self.cache, informers=self.informers, store=store)
         self.members = Members(world)
         self._lookup = AdmissionLookup(
-            self.api, self.cache, mirror=self.mirror, extender_configured=True
+            self.api, self.cache, informers=self.informers, extender_configured=True
         )
 
     async def admit(self, pod, namespace):
@@ -97,7 +97,7 @@ class Brain(Replica):
         if not self.tasks:
             await self.stand_by()
         store = HoldStore(self.api, namespace=OURS)
-        self.mirror.take_holds(await store.fetch_all())
+        self.informers.take_holds(await store.fetch_all())
         recorder = EventRecorder(self.api, instance="test", controller="planner")
         conditions = LeaderAnnotations(self.api, self.cache)
         actor = Executor(

@@ -19,7 +19,7 @@ def a_controller(replica, nodes):
     recorder = EventRecorder(replica.api, instance="test", controller="leaderworkerset")
     return Controller(
         replica.api,
-        mirror=replica.mirror,
+        informers=replica.informers,
         nodes=nodes,
         recorder=recorder,
         clock=asyncio.get_running_loop().time,
@@ -68,7 +68,9 @@ class StandingBy(Replica):
 
 class PlannerAndController(Brain):
     async def start(self):
-        lookup = AdmissionLookup(self.api, self.cache, mirror=self.mirror, extender_configured=True)
+        lookup = AdmissionLookup(
+            self.api, self.cache, informers=self.informers, extender_configured=True
+        )
         controller = a_controller(self, lookup)
         await super().start()
         self.tasks += [asyncio.create_task(t) for t in (controller.watch(), controller.lead())]

@@ -16,7 +16,7 @@ from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.cache.listener import GroupChanges
 from lws_placement.cluster.codec.objects import decode_member
 from lws_placement.cluster.codec.pod_requirements import decode_demand
-from lws_placement.engine.admission.pod_gating import Owner, Pin, gates_of_others
+from lws_placement.engine.admission.pod_gating import Pin, gates_of_others
 from lws_placement.engine.base.quantities import first_lack
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.node_filters import why_not_static
@@ -30,21 +30,23 @@ _PLAN_S = 0.3
 
 class AdmissionLookup:
     def __init__(
-        self, api: Api, cache: ClusterCache, *, mirror: Informers, extender_configured: bool
+        self, api: Api, cache: ClusterCache, *, informers: Informers, extender_configured: bool
     ) -> None:
-        self._owners = Owners(api, cache)
+        owners = Owners(api, cache)
+        self.owner_of = owners.of_member
+        self.owner_of_group_pod = owners.of_group_pod
         self._cache = cache
-        self._mirror = mirror
+        self._informers = informers
         self._extender_configured = extender_configured
         self._changes = GroupChanges()
         cache.listeners.append(self._changes)
 
     def ready(self) -> bool:
-        return self._mirror.synced
+        return self._informers.synced
 
     def topology_key_known(self, key: str) -> bool | None:
         """Does any node carry the label? None: not known yet."""
-        return self._cache.domains.label_known(key) if self._mirror.synced else None
+        return self._cache.domains.label_known(key) if self._informers.synced else None
 
     def label_of(self, node: str, key: str) -> str | None:
         """The node's value of the label; None if it has none or is not known yet."""
@@ -55,16 +57,6 @@ class AdmissionLookup:
         """Does the group's reservation keep this node for one of its members?"""
         reservation = self._cache.reservation_of(group)
         return reservation is not None and node in reservation.nodes.values()
-
-    async def owner_of(self, pod: Raw, namespace: str) -> Owner | None:
-        """The LeaderWorkerSet of which the pod is a member; None if of none. Raises ApiError if
-        there is no answer in time.
-        """
-        return await self._owners.of_member(pod, namespace)
-
-    async def owner_of_group_pod(self, pod: Raw, namespace: str) -> Owner:
-        """The topmost controller of a pod of another kind of group. Raises ApiError."""
-        return await self._owners.of_group_pod(pod, namespace)
 
     async def pin_soon(self, pod: Raw, *, namespace: str) -> Pin | None:
         """`pin_for`, given the planner a moment to plan a group ahead that is still unheard of: its
@@ -92,7 +84,7 @@ class AdmissionLookup:
 
     def _pinnable(self, pod: Raw, namespace: str) -> tuple[MemberInfo, GroupId] | None:
         """Which member of which group it is, if pods of that are pinned at all."""
-        if not self._extender_configured or not self._mirror.synced:
+        if not self._extender_configured or not self._informers.synced:
             return None
         if gates_of_others(pod["spec"]):
             return None

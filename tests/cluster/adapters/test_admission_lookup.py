@@ -10,8 +10,8 @@ from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
 
 
 def a_lookup(cache):
-    mirror = SimpleNamespace(synced=True)
-    return AdmissionLookup(None, cache, mirror=mirror, extender_configured=True)
+    informers = SimpleNamespace(synced=True)
+    return AdmissionLookup(None, cache, informers=informers, extender_configured=True)
 
 
 async def test_a_leader_that_comes_before_its_hold_is_pinned():
