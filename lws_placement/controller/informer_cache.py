@@ -8,7 +8,7 @@ in an instant still restarts its group.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.watch import Watcher
@@ -20,7 +20,12 @@ from lws_placement.cluster.cache.informers import (
     Informers,
     Kind,
 )
-from lws_placement.cluster.codec.objects import UNREADABLE, checked_texts, controlling_owner
+from lws_placement.cluster.codec.objects import (
+    UNREADABLE,
+    checked_texts,
+    controlling_owner,
+    is_ready,
+)
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
@@ -113,7 +118,7 @@ class Observed:
     def revisions_of(self, lws: Raw) -> list[Raw]:
         """Its ControllerRevisions; also those that belong to nobody."""
         uid = lws["metadata"]["uid"]
-        names = sorted(self._revisions_of.get(_name(lws), ()))
+        names = sorted(self._revisions_of.get(name_of(lws), ()))
         found = [self._revisions[name] for name in names]
         return [raw for raw in found if controlling_owner(raw).get("uid", uid) == uid]
 
@@ -125,36 +130,36 @@ class Observed:
     # -- inside ----------------------------------------------------------------------------------
 
     def _put_lws(self, raw: Raw) -> None:
-        known = self.lws.get(_name(raw))
+        known = self.lws.get(name_of(raw))
         if known is not None and _is_older(raw, known):
             return  # than the answer to a write of ours
-        self.lws[_name(raw)] = raw
-        self._on_lws(_name(raw))
+        self.lws[name_of(raw)] = raw
+        self._on_lws(name_of(raw))
         if known is not None and _asks_the_same(known, raw):
             return  # its status, which says nothing new to the groups
-        for pod in self.leaders_of(_name(raw)):
+        for pod in self.leaders_of(name_of(raw)):
             self._on_pod(pod)
 
     def _drop_lws(self, raw: Raw) -> None:
-        if self.lws.get(_name(raw), {}).get("metadata", {}).get("uid") == raw["metadata"]["uid"]:
-            del self.lws[_name(raw)]
-            self._on_lws(_name(raw))
+        if self.lws.get(name_of(raw), {}).get("metadata", {}).get("uid") == raw["metadata"]["uid"]:
+            del self.lws[name_of(raw)]
+            self._on_lws(name_of(raw))
 
     def put_written_set(self, raw: Raw) -> bool:
         """A write response: newer than what the watch has told so far, or older, as it happens.
         True if it is news.
         """
-        known = self.sets.get(_name(raw))
+        known = self.sets.get(name_of(raw))
         if known is not None and _is_older(raw, known):
             return False
-        self._sets_by_uid[raw["metadata"]["uid"]] = _name(raw)
-        self.sets[_name(raw)] = raw
+        self._sets_by_uid[raw["metadata"]["uid"]] = name_of(raw)
+        self.sets[name_of(raw)] = raw
         return True
 
     def put_written_revision(self, raw: Raw) -> None:
         """A write response; no news to anybody."""
-        self._revisions[_name(raw)] = raw
-        self._revisions_of.setdefault(_lws_of(raw), set()).add(_name(raw))
+        self._revisions[name_of(raw)] = raw
+        self._revisions_of.setdefault(_lws_of(raw), set()).add(name_of(raw))
 
     def _put_revision(self, raw: Raw) -> None:
         """A StatefulSet's has its labels and is not for us: there is one for each group."""
@@ -164,9 +169,9 @@ class Observed:
         self._on_child(_lws_of(raw))
 
     def _drop_revision(self, raw: Raw) -> None:
-        known = self._revisions.get(_name(raw))
+        known = self._revisions.get(name_of(raw))
         if known is not None and known["metadata"]["uid"] == raw["metadata"]["uid"]:
-            _discard(self._revisions_of, _lws_of(known), _name(raw))
+            _discard(self._revisions_of, _lws_of(known), name_of(raw))
             self._drop(self._revisions, raw)
 
     def _put_set(self, raw: Raw) -> None:
@@ -176,24 +181,24 @@ class Observed:
     def _drop_set(self, raw: Raw) -> None:
         self._sets_by_uid.pop(raw["metadata"]["uid"], None)
         self._drop(self.sets, raw)
-        leader = self._pods.get(_name(raw))
+        leader = self._pods.get(name_of(raw))
         if leader is not None:
             self._on_pod(leader)
 
     def _put_service(self, raw: Raw) -> None:
-        self.services[_name(raw)] = raw
+        self.services[name_of(raw)] = raw
         self._on_child(_lws_of(raw))
 
     def _drop_service(self, raw: Raw) -> None:
         self._drop(self.services, raw)
-        leader = self._pods.get(_name(raw))
+        leader = self._pods.get(name_of(raw))
         if leader is not None:
             self._on_pod(leader)
 
     def _drop(self, store: dict[Name, Raw], raw: Raw) -> None:
-        known = store.get(_name(raw))
+        known = store.get(name_of(raw))
         if known is not None and known["metadata"]["uid"] == raw["metadata"]["uid"]:
-            del store[_name(raw)]
+            del store[name_of(raw)]
             self._on_child(_lws_of(known))
 
     def _put_pod(self, raw: Raw) -> None:
@@ -202,23 +207,23 @@ class Observed:
             return
         state = pod_state(raw)
         leader = _as_leader(raw) if state.is_leader else None
-        self._pods[_name(raw)] = state
+        self._pods[name_of(raw)] = state
         if leader is not None:
-            self._leaders[_name(raw)] = leader
-            self._leaders_of_lws.setdefault((state.namespace, state.lws), set()).add(_name(raw))
-        self._of_group.setdefault(_group_of(state), set()).add(_name(raw))
+            self._leaders[name_of(raw)] = leader
+            self._leaders_of_lws.setdefault((state.namespace, state.lws), set()).add(name_of(raw))
+        self._of_group.setdefault(_group_of(state), set()).add(name_of(raw))
         self._on_pod(state)
         self._on_child((state.namespace, state.lws))
 
     def _drop_pod(self, raw: Raw) -> None:
-        known = self._pods.get(_name(raw))
+        known = self._pods.get(name_of(raw))
         if known is None or known.uid != raw["metadata"]["uid"]:
             return
-        del self._pods[_name(raw)]
-        self._leaders.pop(_name(raw), None)
+        del self._pods[name_of(raw)]
+        self._leaders.pop(name_of(raw), None)
         lws = (known.namespace, known.lws)
-        _discard(self._of_group, _group_of(known), _name(raw))
-        _discard(self._leaders_of_lws, lws, _name(raw))
+        _discard(self._of_group, _group_of(known), name_of(raw))
+        _discard(self._leaders_of_lws, lws, name_of(raw))
         last = _last_state(raw, known)
         self._on_pod(replace(last, node=last.node or known.node, terminating=True))
         self._on_child(lws)
@@ -265,7 +270,7 @@ def pod_state(raw: Raw) -> PodState:
         group_index=labels.get(keys.LWS_GROUP_INDEX, ""),
         revision=labels.get(keys.LWS_REVISION, ""),
         phase=status.get("phase", "Pending"),
-        ready=_is_true(status, "Ready"),
+        ready=is_ready(status),
         node=raw["spec"].get("nodeName", ""),
         restarted=any(s.get("restartCount", 0) > 0 for s in statuses),
         terminating=bool(meta.get("deletionTimestamp")),
@@ -321,13 +326,7 @@ def _as_leader(raw: Raw) -> Raw:
     return {"metadata": {**meta, "annotations": annotations}, "spec": spec}
 
 
-def _is_true(status: dict[str, Any], kind: str) -> bool:
-    return any(
-        c.get("type") == kind and c.get("status") == "True" for c in status.get("conditions") or ()
-    )
-
-
-def _name(raw: Raw) -> Name:
+def name_of(raw: Raw) -> Name:
     return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.cluster.api.events import Event, Say
-from lws_placement.controller.informer_cache import Name, Observed
+from lws_placement.controller.informer_cache import Name, Observed, name_of
 from lws_placement.controller.revisions import APPS
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
@@ -58,7 +58,7 @@ class Restarts:
         budget = budget_of(lws)
         if budget is None:
             return
-        name, now = _name(lws), self._clock()
+        name, now = name_of(lws), self._clock()
         records = self._records(name)
         for leader in self._leaders(name):
             record = records.get(leader.group_index)
@@ -72,7 +72,7 @@ class Restarts:
 
     def problem(self, lws: Raw) -> Problem | None:
         """What condition CrashLooping says."""
-        budget, name = budget_of(lws), _name(lws)
+        budget, name = budget_of(lws), name_of(lws)
         if budget is None:
             return None
         leaders = {pod.group_index: pod.uid for pod in self._leaders(name)}
@@ -82,7 +82,7 @@ class Restarts:
 
     async def _may_restart(self, lws: Raw, budget: RestartBudget, leader: PodState) -> bool:
         """Now; else it is noted for later, or the group has used its budget up."""
-        name, now = _name(lws), self._clock()
+        name, now = name_of(lws), self._clock()
         records, group = self._records(name), leader.group_index
         before = records.get(group)
         record = record_of(budget, before, leader=leader.uid, revision=leader.revision, now_s=now)
@@ -148,7 +148,3 @@ def leader_to_delete(observed: Observed, lws: Raw, pod: PodState) -> PodState | 
         group=observed.group_of(pod),
     )
     return leader if why_not is None else None
-
-
-def _name(lws: Raw) -> Name:
-    return lws["metadata"]["namespace"], lws["metadata"]["name"]

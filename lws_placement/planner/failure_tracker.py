@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.identity import leader_uid
-from lws_placement.cluster.stores.failure_store import FailureStore, Remembered
+from lws_placement.cluster.codec.failure_lease import Remembered
+from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.engine.model.failure_history import FailureHistory, History, Policy
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName

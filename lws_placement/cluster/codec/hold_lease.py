@@ -7,7 +7,7 @@ would break P2.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_text
 from lws_placement.engine.base import keys
@@ -35,16 +35,40 @@ def encode_holds(holds: Sequence[Hold], *, namespace: str) -> Raw:
         "domain": first.domain.value,
         "holders": [_encode_holder(hold) for hold in holds],
     }
-    meta: Raw = {
-        "name": first.name,
-        "namespace": namespace,
-        "labels": {keys.HOLD_LABEL: "hold", "app.kubernetes.io/managed-by": keys.FIELD_MANAGER},
-        "annotations": {keys.HOLD: json.dumps(body, separators=(",", ":"))},
-    }
     latest = max(holds, key=lambda h: int(h.resource_version or 0))
-    if latest.resource_version:
-        meta |= {"resourceVersion": latest.resource_version, "uid": latest.uid}
-    holder = ", ".join(f"{h.group.namespace}/{h.leader_name}" for h in holds)
+    return our_lease(
+        first.name,
+        "hold",
+        {keys.HOLD: body},
+        namespace=namespace,
+        holder=", ".join(f"{h.group.namespace}/{h.leader_name}" for h in holds),
+        written=(latest.resource_version, latest.uid),
+    )
+
+
+def our_lease(
+    name: str,
+    kind: str,
+    annotations: Mapping[str, Raw],
+    *,
+    namespace: str,
+    holder: str,
+    written: tuple[str, str],
+) -> Raw:
+    """`kind`: by which it is selected. `written`: resourceVersion and UID of what it replaces; both
+    are empty if it is new.
+    """
+    meta: Raw = {
+        "name": name,
+        "namespace": namespace,
+        "labels": {keys.HOLD_LABEL: kind, "app.kubernetes.io/managed-by": keys.FIELD_MANAGER},
+        "annotations": {
+            key: json.dumps(body, separators=(",", ":")) for key, body in annotations.items()
+        },
+    }
+    version, uid = written
+    if version:
+        meta |= {"resourceVersion": version, "uid": uid}
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -75,7 +99,7 @@ def decode_holds(raw: Raw) -> list[Hold]:
 
 def _encode_holder(hold: Hold) -> Raw:
     return {
-        **_encode_group(hold.group),
+        **encode_group(hold.group),
         "groupIndex": hold.group_index,
         "leader": hold.leader_name,
         "revision": hold.revision,
@@ -84,7 +108,7 @@ def _encode_holder(hold: Hold) -> Raw:
         "plan": hold.plan,
         "parts": hold.parts,
         "state": hold.state.value,
-        **({"evicts": [_encode_group(g) for g in hold.evicts]} if hold.evicts else {}),
+        **({"evicts": [encode_group(g) for g in hold.evicts]} if hold.evicts else {}),
         "nodes": {str(rank): hold.nodes[rank] for rank in sorted(hold.nodes)},
         **_encode_demands(hold),
     }
@@ -92,7 +116,7 @@ def _encode_holder(hold: Hold) -> Raw:
 
 def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
     scope = Scope(holder.get("scope", Scope.CLUSTER))
-    group = _decode_group(holder)
+    group = decode_group(holder)
     if not group.group_key and scope is Scope.NOBODY and not domain.anywhere:
         # A group that claims nothing takes no domain.
         group = GroupId.of_pod(group.namespace, group.lws, group.lws_uid)
@@ -112,13 +136,13 @@ def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
         scope=scope,
         parts=_number(holder.get("parts", 1), most=MOST_SIZE),
         state=HoldState(holder["state"]),
-        evicts=tuple(_decode_group(g) for g in holder.get("evicts", ())),
+        evicts=tuple(decode_group(g) for g in holder.get("evicts", ())),
         resource_version=checked_text(meta.get("resourceVersion", "")),
         uid=checked_text(meta.get("uid", "")),
     )
 
 
-def _encode_group(group: GroupId) -> Raw:
+def encode_group(group: GroupId) -> Raw:
     return {
         "namespace": group.namespace,
         "lws": group.lws,
@@ -127,7 +151,7 @@ def _encode_group(group: GroupId) -> Raw:
     }
 
 
-def _decode_group(raw: Raw) -> GroupId:
+def decode_group(raw: Raw) -> GroupId:
     parts = ("namespace", "lws", "lwsUid", "groupKey")
     return GroupId.read(*(checked_text(raw[part]) for part in parts))
 

@@ -66,7 +66,7 @@ def decode_node(raw: Raw) -> Node:
             for t in spec.get("taints") or ()
         ),
         unschedulable=bool(spec.get("unschedulable")),
-        ready=_is_ready(status) and not meta.get("deletionTimestamp"),
+        ready=is_ready(status) and not meta.get("deletionTimestamp"),
     )
 
 
@@ -111,7 +111,7 @@ def _decode_pod(raw: Raw) -> Pod:
         owner_kind=checked_text(owner.get("kind", "")),
         priority=int(spec.get("priority") or 0),
         preempts=spec.get("preemptionPolicy") != "Never",
-        ready=_is_ready(status),
+        ready=is_ready(status),
         labels=tuple(_label(k, v) for k, v in sorted(labels.items())),
         member=decode_member(meta),
         nominated=checked_text(status.get("nominatedNodeName") or ""),
@@ -239,11 +239,18 @@ def controlling_owner(raw: Raw) -> Raw:
     return {}
 
 
-def _is_ready(status: Raw) -> bool:
-    return any(
-        c.get("type") == "Ready" and c.get("status") == "True"
-        for c in status.get("conditions") or ()
-    )
+def condition_of(status: Raw, kind: str, value: str) -> Raw:
+    """The condition of this type and status; `{}` if there is none."""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == kind and condition.get("status") == value:
+            found: Raw = condition
+            return found
+    return {}
+
+
+def is_ready(status: Raw) -> bool:
+    """Of a node or pod."""
+    return bool(condition_of(status, "Ready", "True"))
 
 
 @lru_cache(maxsize=8192)
@@ -270,22 +277,13 @@ def _asks_for(spec: Raw, resource: str) -> bool:
 
 
 def _unschedulable(status: Raw) -> str:
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return (
-                str(condition.get("message", ""))
-                if condition.get("reason") == "Unschedulable"
-                else ""
-            )
-    return ""
+    condition = condition_of(status, "PodScheduled", "False")
+    return str(condition.get("message", "")) if condition.get("reason") == "Unschedulable" else ""
 
 
 def _node_trouble(status: Raw) -> str:
     reason = str(status.get("reason") or "")
     if reason.startswith(_NODE_REASONS):
         return reason
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
-            disruption = str(condition.get("reason", ""))
-            return disruption if disruption in _NODE_DISRUPTIONS else ""
-    return ""
+    disruption = str(condition_of(status, "DisruptionTarget", "True").get("reason", ""))
+    return disruption if disruption in _NODE_DISRUPTIONS else ""

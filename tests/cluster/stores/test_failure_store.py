@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement.cluster.stores.failure_store import Remembered, decode_failures, encode_failures
+from lws_placement.cluster.codec.failure_lease import Remembered, decode_failures, encode_failures
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.failure_history import History, Refused
 from lws_placement.engine.model.groups import GroupId
