@@ -18,7 +18,7 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.engine.messages import victims_in_words, waiting_note
 from lws_placement.engine.model.failure_history import FailureHistory
-from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import turn_of_pods
@@ -38,7 +38,7 @@ from lws_placement.engine.reconcile.actions import (
     WriteHold,
 )
 from lws_placement.engine.reconcile.decide import decide
-from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
+from lws_placement.engine.reconcile.group_state import GroupState, living_members
 from lws_placement.engine.reconcile.succession import inherited
 from lws_placement.inspect.misses import Miss, Misses
 
@@ -232,13 +232,12 @@ class Inquiry:
 
     def _waiting(self, observed: GroupState, wait: Wait) -> Answer:
         place = self._places.get(observed.id, 0)
-        group = _as_planned(observed)
-        told = self._misses.of(group, wait.verdict)
-        note = waiting_note(wait.verdict, size=wait.size, nobody=wait.nobody, larger=wait.larger)
+        told, size = self._misses.of(wait.group, wait.verdict), wait.group.size
+        note = waiting_note(wait.verdict, size=size, nobody=wait.nobody, larger=wait.larger)
         answer = self._of(observed, Standing.WAITS, note)
         return replace(
             answer,
-            size=wait.size,
+            size=size,
             place=place + 1,
             before=self.name_of(self.queue[place - 1]) if place else "",
             misses=told.misses,
@@ -277,8 +276,3 @@ class Inquiry:
         stem, _, ordinal = name.rpartition("-")
         index = whole_number(ordinal)
         return (stem, index, name) if index is not None else (name, 0, name)
-
-
-def _as_planned(observed: GroupState) -> Group | None:
-    """The group that was refused; None if its members are not all known."""
-    return MembersState.of(observed, living_members(observed.pods)).group()

@@ -45,8 +45,8 @@ class Misses:
         self._last: tuple[NoFit, Told] | None = None
         self._composed: dict[Hashable, Told] = {}
 
-    def of(self, group: Group | None, verdict: NoFit) -> Told:
-        if group is not None and not group.request.in_one_domain:
+    def of(self, group: Group, verdict: NoFit) -> Told:
+        if not group.request.in_one_domain:
             return self._of_composed(group, verdict)
         if self._last is None or self._last[0] is not verdict:  # groups of one shape share it
             key = verdict.topology_key
@@ -78,9 +78,9 @@ class Misses:
         nearest = sorted(reasons, key=lambda v: (nearness(reasons[v]), v))[: self._most]
         return [(value, reasons[value]) for value in nearest]
 
-    def _into(self, group: Group | None, domain: DomainName) -> Blockers | Infeasible | None:
-        view = self._views.domain(domain) if group is not None else None
-        if group is None or view is None:
+    def _into(self, group: Group, domain: DomainName) -> Blockers | Infeasible | None:
+        view = self._views.domain(domain)
+        if view is None:
             return None
         return way_into(group, view, views=self._views, occupants=self._views.occupants_on)
 

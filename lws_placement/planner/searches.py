@@ -37,7 +37,8 @@ class VictimSearches:
         self, group: GroupId, context: Context, actions: Sequence[Action]
     ) -> Sequence[Action]:
         """The same; a group for which it might have been looked again is looked at later."""
-        nobody = next((a.nobody for a in actions if isinstance(a, Wait) and _is_long(a)), None)
+        waits = (a for a in actions if isinstance(a, Wait))
+        nobody = next((a.nobody for a in waits if not a.group.request.in_one_domain), None)
         if nobody is None:
             self._found.pop(group, None)
             return actions
@@ -47,10 +48,6 @@ class VictimSearches:
         now = _now()
         self._found[group] = now + _PAUSE * groups * (now - self._begun), nobody
         return actions
-
-
-def _is_long(wait: Wait) -> bool:
-    return wait.group is not None and not wait.group.request.in_one_domain
 
 
 def _now() -> float:

@@ -32,7 +32,7 @@ class Backfill:
         waiting = self._domains.awaiting()
         known = next((turn for turn in waiting if turn[2] == observed.id), None)
         match actions:
-            case [*_, Wait(group=asked)] if asked is not None:
+            case [*_, Wait(group=asked)]:
                 turn = turn_of(asked)
                 if not self._domains.are_crossed(asked.topology_key):
                     nodes = frozenset[str]()

@@ -108,19 +108,22 @@ class ForceDelete:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing fits now; the verdict is what events and people read. `asked`: the group as it was
-    planned, so that it is planned again when some domain would take it; None: whenever room may
-    have become free. `nobody`: why others are not evicted for it.
+    """Nothing fits now; the verdict is what events and people read. `group`: as it was planned.
+    `nobody`: why others are not evicted for it.
     """
 
     verdict: NoFit
-    size: int
-    asked: Group | None = None
-    nobody: NoPreemption | None = None
-    group: Group | None = None
-    """The group as it was planned, whatever it asks for."""
+    group: Group
+    nobody: NoPreemption
     larger: str = ""
     """What its members are expected to ask for beyond their template, in words."""
+
+    @property
+    def asked(self) -> Group | None:
+        """The group, to be planned again when some domain would take it; None: whenever room may
+        have become free.
+        """
+        return None if self.group.excluded else self.group
 
 
 class Hindrance(StrEnum):

@@ -345,11 +345,10 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
         evicting = begin(current, group, context)
         if not isinstance(evicting, NoPreemption):
             return evicting
-        asked = None if group.excluded else group
         retry_s = observed.troubles.until_retry_s()
         again = [] if retry_s is None else [LookAgain(retry_s)]
         larger = current.templates.larger if current.templates is not None else ""
-        return [Wait(plan, group.size, asked, evicting, group, larger), *again]
+        return [Wait(plan, group, evicting, larger), *again]
     reservation = holds_for(plan, group, current)
     return [*_write(reservation), *_settle(current, reservation, context.views)]
 

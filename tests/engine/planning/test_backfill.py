@@ -15,12 +15,14 @@ from lws_placement.engine.model.reservation import Hold, place_of
 from lws_placement.engine.model.verdicts import Placed, Why
 from lws_placement.engine.planning.backfill import RoomToCome
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
+from lws_placement.engine.preemption.search import NoPreemption, WhyNoPreemption
 from lws_placement.engine.reconcile.actions import Wait
 from lws_placement.engine.reconcile.group_state import GroupState
 
 SLICE, RACK = "example.com/slice", "example.com/rack"
 CHIP = Demand(resources=(("tpu", 1),))
 RACKS, SLICES = 3, 4
+NOBODY = NoPreemption(WhyNoPreemption.NO_HELP)
 
 
 def a_cluster():
@@ -62,7 +64,7 @@ class World:
             plan = plan_group(group, self.index.domains(group.topology_key), memo=self.memo)
             placed = isinstance(plan, Placed)
             if self.backfill is not None:
-                actions = [] if placed else [Wait(plan, group.size, group, group=group)]
+                actions = [] if placed else [Wait(plan, group, NOBODY)]
                 self.decided(group.id, actions)
             if placed:
                 self.index.put_hold(a_hold(group, plan))
