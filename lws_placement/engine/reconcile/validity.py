@@ -25,19 +25,15 @@ def why_not_kept(current: MembersState, reservation: Reservation, views: Cluster
     outside = _why_outside(current, reservation, views)
     if outside:
         return outside
-    taking: dict[NodeName, list[Demand]] = {}
-    for rank, pod in current.members.items():
-        node = nodes.get(rank)
-        if node is None:
-            return f"member {rank} has no node assigned"
-        if pod.node is not None:
-            if pod.node != node:
-                return f"member {rank} runs on {pod.node}, not on {node}"
-            continue
-        taking.setdefault(node, []).append(pod.demand)
-    for rank, demand in _still_to_come(current).items():
+    asked = _still_to_be_bound(current)
+    for rank in (*current.members, *asked):
         if rank not in nodes:
             return f"member {rank} has no node assigned"
+        pod = current.members.get(rank)
+        if pod is not None and pod.node not in (None, nodes[rank]):
+            return f"member {rank} runs on {pod.node}, not on {nodes[rank]}"
+    taking: dict[NodeName, list[Demand]] = {}
+    for rank, demand in asked.items():
         taking.setdefault(nodes[rank], []).append(demand)
     for node, demands in sorted(taking.items()):
         why = _why_not_there(node, demands, current, reservation=reservation, views=views)
@@ -48,9 +44,8 @@ def why_not_kept(current: MembersState, reservation: Reservation, views: Cluster
 
 def why_larger(current: MembersState, reservation: Reservation) -> str:
     """Which member asks for more than is reserved for it, or will, if any, in words."""
-    asked = {rank: pod.demand for rank, pod in current.members.items() if pod.node is None}
     reserved = reservation.demands
-    for rank, demand in {**asked, **_still_to_come(current)}.items():
+    for rank, demand in _still_to_be_bound(current).items():
         if rank in reservation.nodes and not reservation.covers(rank, demand):
             given = reserved.get(rank, Demand(()))
             return larger_note([more_in_words(member_in_words(rank), demand, given)])
@@ -61,7 +56,7 @@ def _why_outside(current: MembersState, reservation: Reservation, views: Cluster
     """Which member of a group that is to be completed has a node of another domain, if any."""
     if len(current.bound) == len(current.members):
         return ""
-    ranks = current.members.keys() | _still_to_come(current).keys()
+    ranks = current.members.keys() | _still_to_be_bound(current).keys()
     for rank in sorted(ranks & reservation.nodes.keys()):
         view = views.node_view(reservation.nodes[rank])
         if view is not None and is_outside(reservation, current.request, rank, view.node.labels):
@@ -69,16 +64,17 @@ def _why_outside(current: MembersState, reservation: Reservation, views: Cluster
     return ""
 
 
-def _still_to_come(current: MembersState) -> dict[Rank, Demand]:
-    """Members without a pod that count already: all, as long as nothing is bound.
+def _still_to_be_bound(current: MembersState) -> dict[Rank, Demand]:
+    """Members without a pod count already, as long as nothing is bound.
 
     A leader must not be bound where its workers no longer fit. Once it runs it is not restarted for
     a member that may come when the node is well again.
     """
-    if current.bound or current.templates is None:
-        return {}
-    absent = (rank for rank in range(current.info.size) if rank not in current.members)
-    return {rank: current.templates.demand(rank) for rank in absent}
+    asked = {rank: pod.demand for rank, pod in current.members.items() if pod.node is None}
+    if not current.bound and current.templates is not None:
+        absent = (rank for rank in range(current.info.size) if rank not in current.members)
+        asked |= {rank: current.templates.demand(rank) for rank in absent}
+    return asked
 
 
 def _why_not_there(
