@@ -125,9 +125,7 @@ def domain_in_words(reason: Reason, name_of: Callable[[GroupId], str]) -> str:
             Why.AWAITED: "kept for an earlier group,",
         }
         return f"{others[reason.why]} {name_of(reason.holder)}"
-    if reason.why is Why.TOO_FEW_DOMAINS:
-        return f"has room for {reason.fit} of {reason.nodes} subgroups"
-    if reason.shortfall is None:
+    if reason.shortfall is None or reason.why is Why.TOO_FEW_DOMAINS:
         return _in_words(reason)[0]
     lacks = _shortfall_in_words(reason, reason.shortfall)
     if reason.why is Why.NO_MATCHING:
@@ -170,16 +168,16 @@ def _classes(verdict: NoFit) -> dict[Reason, int]:
 
 def _in_words(reason: Reason) -> tuple[str, str]:
     """(after "1 domain", after "n domains")."""
-    if reason.why is Why.TOO_FEW_DOMAINS:
-        room = f"room for {reason.fit} of {reason.nodes} subgroups"
-        return f"has {room}", f"have {room}"
     lacks = f" ({_shortfall_in_words(reason, reason.shortfall)})" if reason.shortfall else ""
-    if reason.why is Why.TOO_FEW_NODES and reason.shortfall is None:
-        rest = f"only {_nodes(reason.nodes)}, each for one member"
-        return f"has {rest}", f"have {rest}"
-    if reason.why is Why.TOO_FEW_NODES:
-        rest = f"{reason.fit} of {_nodes(reason.nodes)} that fit{lacks}"
-        return f"has {rest}", f"have {rest}"
+    has = ""
+    if reason.why is Why.TOO_FEW_DOMAINS:
+        has = f"room for {reason.fit} of {reason.nodes} subgroups"
+    elif reason.why is Why.TOO_FEW_NODES and reason.shortfall is None:
+        has = f"only {_nodes(reason.nodes)}, each for one member"
+    elif reason.why is Why.TOO_FEW_NODES:
+        has = f"{reason.fit} of {_nodes(reason.nodes)} that fit{lacks}"
+    if has:
+        return f"has {has}", f"have {has}"
     plural = {
         Why.HELD: "held by other groups",
         Why.OVERLAPS: "share nodes with other groups' domains",
