@@ -347,8 +347,7 @@ async def run_process(settings: Settings) -> None:
     health = Health(host=settings.bind_address, port=settings.health_port)
     await health.server.start()
     try:
-        kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
-        api = await unless(stop, connect(kubeconfig))
+        api = await unless(stop, connect(settings.kubeconfig))
         if api is None:
             return
         try:

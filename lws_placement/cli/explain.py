@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.connecting import connected
 from lws_placement.cli.reading import leader_problem, read_cluster, read_failures
 from lws_placement.cluster.adapters.empty_cache import empty_cache
+from lws_placement.cluster.api.client import connected
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
@@ -69,7 +69,7 @@ def _parsed(target: str) -> tuple[str, str]:
 async def _read(
     settings: Settings, cache: ClusterCache
 ) -> tuple[dict[GroupId, FailureHistory], str]:
-    async with connected(settings) as api:
+    async with connected(settings.kubeconfig) as api:
         await read_cluster(api, settings, cache)
         troubles = await read_failures(api, settings)
         return troubles, await leader_problem(api, settings.namespace)

@@ -6,7 +6,7 @@ nothing else; whoever controls it rolls it out.
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import yaml
 from kubernetes.aio.config import ConfigException, list_kube_config_contexts
 
 from lws_placement.cli.rollout_client import Rollout, is_live, numbered, previous
-from lws_placement.cluster.api.client import connect
+from lws_placement.cluster.api.client import connected
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.revision import spec_at
@@ -143,14 +143,11 @@ def _run(
     namespace: str | None,
     kubeconfig: Path | None,
 ) -> Any:
-    file, plain = str(kubeconfig) if kubeconfig else None, _plain(name)
+    plain = _plain(name)
 
     async def whole() -> Any:
-        api = await connect(file)
-        try:
-            return await work(Rollout(api, namespace or _context_namespace(file), plain))
-        finally:
-            await api.close()
+        async with connected(kubeconfig) as api:
+            return await work(Rollout(api, namespace or _context_namespace(kubeconfig), plain))
 
     return asyncio.run(whole())
 
@@ -164,21 +161,22 @@ def _plain(name: str) -> str:
     return rest
 
 
-def _context_namespace(file: str | None) -> str:
+def _context_namespace(kubeconfig: Path | None) -> str:
     try:
-        _, active = list_kube_config_contexts(config_file=file)
+        _, active = list_kube_config_contexts(str(kubeconfig) if kubeconfig else None)
     except (ConfigException, OSError):
         return "default"
     return str(active["context"].get("namespace") or "default")
 
 
 def _say_changes() -> Callable[[Report], None]:
-    last: list[str] = []
+    last = ""
 
     def say(report: Report) -> None:
-        if last[-1:] != [report.text]:
-            last.append(report.text)
-            click.echo(report.text)
+        nonlocal last
+        if last != report.text:
+            last = report.text
+            click.echo(last)
 
     return say
 
@@ -190,13 +188,11 @@ def _print_table(lws: Raw, stored: list[Raw]) -> None:
         template = raw["data"]["spec"]["leaderWorkerTemplate"]
         key = raw["metadata"]["labels"].get(keys.LWS_REVISION, "")
         size = template.get("size", 1)
-        images = ", ".join(_images(template))
+        images = ", ".join(dict.fromkeys(_images(template)))
         click.echo(f"{mark:<2}{raw['revision']:<10}{key:<12}{size:<6}{images}")
 
 
-def _images(template: Raw) -> list[str]:
-    found: dict[str, None] = {}
+def _images(template: Raw) -> Iterator[str]:
     for part in ("leaderTemplate", "workerTemplate"):
         for container in ((template.get(part) or {}).get("spec") or {}).get("containers") or ():
-            found[container.get("image", "")] = None
-    return list(found)
+            yield container.get("image", "")

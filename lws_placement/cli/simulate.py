@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.connecting import connected
 from lws_placement.cli.reading import progress, read_cluster, read_failures
 from lws_placement.cluster.adapters.empty_cache import empty_cache
+from lws_placement.cluster.api.client import connected
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.failure_history import FailureHistory
@@ -101,5 +101,5 @@ def simulate(
 async def _read(
     settings: Settings, cache: ClusterCache
 ) -> tuple[list[Raw], Mapping[GroupId, FailureHistory]]:
-    async with connected(settings) as api:
+    async with connected(settings.kubeconfig) as api:
         return await read_cluster(api, settings, cache), await read_failures(api, settings)

@@ -11,10 +11,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from lws_placement.cli.connecting import connected
 from lws_placement.cli.reading import leader_problem, read_cluster, read_failures
 from lws_placement.cluster.adapters.empty_cache import empty_cache
-from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.client import Api, connected
 from lws_placement.cluster.api.discovery import Found, look_around
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Informers
@@ -55,7 +54,7 @@ def status(
 async def _show(
     settings: Settings, cache: ClusterCache, *, watch: bool, most: int, output: str
 ) -> None:
-    async with connected(settings) as api:
+    async with connected(settings.kubeconfig) as api:
         if watch:
             await _follow(api, settings, cache, most=most)
             return

@@ -13,7 +13,7 @@ import click
 from lws_placement.cli.leave.gates import gated_pods, gates_of, name_of, take_gate_off
 from lws_placement.cli.leave.our_objects import SECOND_SCHEDULER
 from lws_placement.cli.scheduler.use import RESTORE, Use, nobody_answers, scheduler_use
-from lws_placement.cluster.api.client import Api, connect
+from lws_placement.cluster.api.client import Api, connected
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import RawList
 from lws_placement.errors import NotFoundError, SettingsError
@@ -46,8 +46,7 @@ def release(target: str, namespace: str, kubeconfig: Path | None, yes: bool, dry
 async def _release(
     kind: str, name: str, namespace: str, kubeconfig: Path | None, *, ask: bool, dry_run: bool
 ) -> None:
-    api = await connect(str(kubeconfig) if kubeconfig else None)
-    try:
+    async with connected(kubeconfig) as api:
         pods = await _gated(api, kind, name, namespace)
         for pod in pods:
             click.echo(f"pod {name_of(pod)} waits for a plan")
@@ -63,8 +62,6 @@ async def _release(
         for pod in pods:
             await take_gate_off(api, pod, annotations={keys.RELEASED: "true"})
             click.echo(f"pod {name_of(pod)} released")
-    finally:
-        await api.close()
 
 
 async def _gated(api: Api, kind: str, name: str, namespace: str) -> RawList:

@@ -16,7 +16,7 @@ import click
 
 from lws_placement.cli.leave.steps import Uninstaller, find_namespace
 from lws_placement.cli.scheduler.use import RESTORE, Use, scheduler_use
-from lws_placement.cluster.api.client import Api, connect
+from lws_placement.cluster.api.client import Api, connected
 from lws_placement.errors import ApiError, SettingsError
 
 
@@ -59,12 +59,11 @@ def uninstall(
     LeaderWorkerSets, their pods and their CRD stay. Call it again if it was broken off.
     """
     wish = _Wish(namespace, dry_run, not yes, scheduler_restored, with_leaderworkersets)
-    asyncio.run(_uninstall(wish, str(kubeconfig) if kubeconfig else None))
+    asyncio.run(_uninstall(wish, kubeconfig))
 
 
-async def _uninstall(wish: _Wish, kubeconfig: str | None) -> None:
-    api = await connect(kubeconfig)
-    try:
+async def _uninstall(wish: _Wish, kubeconfig: Path | None) -> None:
+    async with connected(kubeconfig) as api:
         namespace = await find_namespace(api, wish.namespace)
         await _check_scheduler(api, namespace, wish)
         uninstaller = Uninstaller(api, namespace)
@@ -88,8 +87,6 @@ async def _uninstall(wish: _Wish, kubeconfig: str | None) -> None:
             click.echo(f"{number}. done")
         if waiting := await uninstaller.what_waits(second):
             click.echo(waiting)
-    finally:
-        await api.close()
 
 
 async def _check_scheduler(api: Api, namespace: str, wish: _Wish) -> None:

@@ -11,7 +11,7 @@ import click
 import yaml
 
 from certs.store import CLIENT_SECRET, ClientMaterial, read_client
-from lws_placement.cluster.api.client import Api, connect
+from lws_placement.cluster.api.client import Api, connected
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import LwsPlacementError, NotFoundError, SettingsError
 from lws_placement.scheduler_config import (
@@ -41,11 +41,8 @@ class Order:
 
 async def write_once(order: Order, *, kubeconfig: Path | None) -> None:
     """Raises SettingsError that says what is missing, or ApiError."""
-    api = await connect(str(kubeconfig) if kubeconfig else None)
-    try:
+    async with connected(kubeconfig) as api:
         files = await _make(api, order)
-    finally:
-        await api.close()
     write_files(order.out, files)
     click.echo(f"wrote {', '.join(files)} to {order.out}")
     config = yaml.safe_load(files[CONFIGURATION])
@@ -61,11 +58,8 @@ async def keep(order: Order, *, kubeconfig: Path | None, every_s: float) -> None
     the API server away for a while; the files from before stay.
     """
     stop = asked_to_stop()
-    api = await connect(str(kubeconfig) if kubeconfig else None)
-    try:
+    async with connected(kubeconfig) as api:
         await unless(stop, _look_again_and_again(api, order, every_s))
-    finally:
-        await api.close()
 
 
 async def _look_again_and_again(api: Api, order: Order, every_s: float) -> None:

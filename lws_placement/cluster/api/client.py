@@ -13,7 +13,9 @@ for every call.
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from copy import copy
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -258,9 +260,19 @@ def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
     return kind(f"{method} {path}: {status} {message}", status=status, reason=reason)
 
 
-async def connect(kubeconfig: str | None = None, *, timeout_s: float = 30.0) -> Api:
+@asynccontextmanager
+async def connected(kubeconfig: Path | None) -> AsyncIterator[Api]:
+    """`connect`, closed at the end."""
+    api = await connect(kubeconfig)
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+async def connect(kubeconfig: Path | str | None = None, *, timeout_s: float = 30.0) -> Api:
     """Credentials from `kubeconfig`, else the pod's ServiceAccount, else the user's default
-    kubeconfig.
+    kubeconfig. Raises SettingsError for those that cannot be used.
     """
     configuration = Configuration()
     configuration.connection_pool_maxsize = 64
@@ -269,7 +281,9 @@ async def connect(kubeconfig: str | None = None, *, timeout_s: float = 30.0) -> 
             load_incluster_config(client_configuration=configuration)
         else:
             await load_kube_config(
-                config_file=kubeconfig, client_configuration=configuration, persist_config=False
+                config_file=str(kubeconfig) if kubeconfig is not None else None,
+                client_configuration=configuration,
+                persist_config=False,
             )
     except (ConfigException, OSError, yaml.YAMLError, *_NO_KUBECONFIG) as e:
         raise SettingsError(f"no usable credentials for the API server: {e}") from e
