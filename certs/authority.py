@@ -9,15 +9,20 @@ signs is trusted by both. kube-scheduler reads its CA file only when it starts (
 to be started anew in. A key that somebody else may know is replaced by deleting the Secret.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+SERVER_AUTH = ExtendedKeyUsageOID.SERVER_AUTH
+CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH
 
 _CA_LIFE = timedelta(days=3650)
 _LEAF_LIFE = timedelta(days=365)
@@ -50,16 +55,14 @@ class Names:
 
 def make(names: Names, *, now: datetime) -> Material:
     """A new CA with both certificates."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    empty = Material(_new_ca(key, now), _key_pem(key), b"", b"", b"", b"")
+    key = new_key()
+    empty = Material(_new_ca(key, now), key_pem(key), b"", b"", b"", b"")
     return _with_leaves(empty, names, now=now)
 
 
 def _new_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> bytes:
-    subject = _name("lws-placement-ca")
-    return _pem(
-        _sign(subject, key.public_key(), issuer=subject, issuer_key=key, now=now, life=_CA_LIFE)
-    )
+    name = x509_name("lws-placement-ca")
+    return sign(name, key, issuer=name, issuer_key=key, now=now, life=_CA_LIFE)
 
 
 def check(material: Material) -> None:
@@ -100,34 +103,18 @@ def renewed(material: Material, names: Names, *, now: datetime) -> Material:
 
 def _with_leaves(material: Material, names: Names, *, now: datetime) -> Material:
     ca = x509.load_pem_x509_certificates(material.ca)[0]
-    ca_key = _ca_key(material)
-    server_key = ec.generate_private_key(ec.SECP256R1())
-    client_key = ec.generate_private_key(ec.SECP256R1())
-    server = _sign(
-        _name("lws-placement"),
-        server_key.public_key(),
-        issuer=ca.subject,
-        issuer_key=ca_key,
-        now=now,
-        life=_LEAF_LIFE,
-        names=names,
-    )
-    client = _sign(
-        _name("kube-scheduler"),
-        client_key.public_key(),
-        issuer=ca.subject,
-        issuer_key=ca_key,
-        now=now,
-        life=_LEAF_LIFE,
-        names=Names(("kube-scheduler",)),
-        client=True,
-    )
+    server_key, client_key = new_key(), new_key()
+    issue = partial(sign, issuer=ca.subject, issuer_key=_ca_key(material), now=now, life=_LEAF_LIFE)
+    server = issue(x509_name("lws-placement"), server_key, names=names, usages=[SERVER_AUTH])
+    client = x509_name("kube-scheduler")
     return replace(
         material,
-        tls_cert=_pem(server),
-        tls_key=_key_pem(server_key),
-        client_cert=_pem(client),
-        client_key=_key_pem(client_key),
+        tls_cert=server,
+        tls_key=key_pem(server_key),
+        client_cert=issue(
+            client, client_key, names=Names(("kube-scheduler",)), usages=[CLIENT_AUTH]
+        ),
+        client_key=key_pem(client_key),
     )
 
 
@@ -153,29 +140,38 @@ def _covers(certificate: x509.Certificate, names: Names) -> bool:
     return set(names.dns) <= dns and set(names.ips) <= ips
 
 
-def _sign(
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def x509_name(common: str, *, organization: str = "") -> x509.Name:
+    parts = {NameOID.COMMON_NAME: common, NameOID.ORGANIZATION_NAME: organization}
+    return x509.Name([x509.NameAttribute(oid, text) for oid, text in parts.items() if text])
+
+
+def sign(
     subject: x509.Name,
-    key: ec.EllipticCurvePublicKey,
+    key: ec.EllipticCurvePrivateKey,
     *,
     issuer: x509.Name,
     issuer_key: ec.EllipticCurvePrivateKey,
     now: datetime,
     life: timedelta,
     names: Names | None = None,
-    client: bool = False,
-) -> x509.Certificate:
-    """A CA if there are no `names`."""
-    is_ca = names is None
+    usages: Sequence[x509.ObjectIdentifier] = (),
+) -> bytes:
+    """The certificate of `key` as PEM: of a CA if there are no `names`."""
+    is_ca, public = names is None, key.public_key()
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key)
+        .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _SKEW)
         .not_valid_after(now + life)
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
             critical=False,
@@ -183,13 +179,12 @@ def _sign(
         .add_extension(_usage(ca=is_ca), critical=True)
     )
     if names is not None:
-        usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         alternatives: list[x509.GeneralName] = [x509.DNSName(n) for n in names.dns]
         alternatives += [x509.IPAddress(ip_address(ip)) for ip in names.ips]
         builder = builder.add_extension(
             x509.SubjectAlternativeName(alternatives), critical=False
-        ).add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-    return builder.sign(issuer_key, hashes.SHA256())
+        ).add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    return _pem(builder.sign(issuer_key, hashes.SHA256()))
 
 
 def _usage(*, ca: bool) -> x509.KeyUsage:
@@ -206,15 +201,11 @@ def _usage(*, ca: bool) -> x509.KeyUsage:
     )
 
 
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-
-
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

@@ -4,21 +4,21 @@ left alone.
 
 import base64
 from collections.abc import Sequence
-from typing import Protocol
 
+from lws_placement.cluster.api.client import JSON_PATCH, Api
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import NotFoundError
 
-_FOLDER = "/apis/admissionregistration.k8s.io/v1"
-_JSON_PATCH = "application/json-patch+json"
+FOLDER = "/apis/admissionregistration.k8s.io/v1"
+CONFIGURATIONS = (
+    "mutatingwebhookconfigurations/lws-placement-mutating",
+    "mutatingwebhookconfigurations/lws-placement-lws",
+    "validatingwebhookconfigurations/lws-placement-lws",
+    "validatingwebhookconfigurations/lws-placement-validating",
+)
 
 
-class ConfigurationApi(Protocol):
-    async def get(self, path: str) -> Raw: ...
-    async def patch(self, path: str, body: list[Raw], *, content_type: str) -> Raw: ...
-
-
-async def inject(api: ConfigurationApi, paths: Sequence[str], *, ca: bytes) -> int:
+async def inject(api: Api, paths: Sequence[str], *, ca: bytes) -> int:
     """How many configurations were changed; one that does not exist is passed over.
 
     `paths`: `mutatingwebhookconfigurations/<name>` or `validatingwebhookconfigurations/<name>`. A
@@ -28,20 +28,20 @@ async def inject(api: ConfigurationApi, paths: Sequence[str], *, ca: bytes) -> i
     for path in paths:
         operations = await _operations(api, path, ca)
         if operations:
-            await api.patch(f"{_FOLDER}/{path}", operations, content_type=_JSON_PATCH)
+            await api.patch(f"{FOLDER}/{path}", operations, content_type=JSON_PATCH)
             changed += 1
     return changed
 
 
-async def not_injected(api: ConfigurationApi, paths: Sequence[str], *, ca: bytes) -> list[str]:
+async def not_injected(api: Api, paths: Sequence[str], *, ca: bytes) -> list[str]:
     """Which of these configurations are there without that bundle: what they match is refused."""
     return [path for path in paths if await _operations(api, path, ca)]
 
 
-async def _operations(api: ConfigurationApi, path: str, ca: bytes) -> list[Raw]:
+async def _operations(api: Api, path: str, ca: bytes) -> list[Raw]:
     """What is to be done to it; nothing for one that does not exist."""
     try:
-        raw = await api.get(f"{_FOLDER}/{path}")
+        raw = await api.get(f"{FOLDER}/{path}")
     except NotFoundError:
         return []
     wanted = base64.b64encode(ca).decode()

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from certs.authority import Material, Names, check, make, renewed
+from lws_placement.cluster.api.client import Api
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import ConflictError, InvalidObjectError, NotFoundError
 
@@ -41,23 +41,18 @@ class ClientMaterial:
     client_key: bytes
 
 
-class Reader(Protocol):
-    async def get(self, path: str) -> Raw: ...
-
-
-class SecretApi(Reader, Protocol):
-    async def create(self, path: str, body: Raw) -> Raw: ...
-    async def replace(self, path: str, body: Raw) -> Raw: ...
-
-
-async def read_client(api: Reader, *, namespace: str) -> ClientMaterial:
+async def read_client(api: Api, *, namespace: str) -> ClientMaterial:
     """Raises NotFoundError, or InvalidObjectError for a Secret that is not ours."""
-    raw = await api.get(f"/api/v1/namespaces/{namespace}/secrets/{CLIENT_SECRET}")
-    return ClientMaterial(**_decoded(raw, _CLIENT_FIELDS))
+    return client_material(await api.get(f"/api/v1/namespaces/{namespace}/secrets/{CLIENT_SECRET}"))
+
+
+def client_material(secret: Raw) -> ClientMaterial:
+    """Raises InvalidObjectError for a Secret that is not ours."""
+    return ClientMaterial(**_decoded(secret, _CLIENT_FIELDS))
 
 
 class CertStore:
-    def __init__(self, api: SecretApi, *, namespace: str, names: Names) -> None:
+    def __init__(self, api: Api, *, namespace: str, names: Names) -> None:
         self._api = api
         self._namespace = namespace
         self._names = names

@@ -19,7 +19,7 @@ from functools import partial
 from typing import TypeVar
 
 from certs.authority import Material, Names
-from certs.inject import inject, not_injected
+from certs.inject import CONFIGURATIONS, inject, not_injected
 from certs.store import CertStore
 from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
 from lws_placement.cluster.adapters.empty_cache import empty_cache
@@ -55,12 +55,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_CONFIGURATIONS = (
-    "mutatingwebhookconfigurations/lws-placement-mutating",
-    "mutatingwebhookconfigurations/lws-placement-lws",
-    "validatingwebhookconfigurations/lws-placement-validating",
-    "validatingwebhookconfigurations/lws-placement-lws",
-)
 _CERTIFICATES_EVERY_S = 20.0
 _RETRY_S = 1.0
 _LEADING = {Role.PLANNER, Role.CONTROLLER, Role.CERTIFICATES}
@@ -224,7 +218,7 @@ class Process:
     async def _keep_certificates(self) -> None:
         while True:
             material = await _retried(lambda: self._certs.renew(now=datetime.now(UTC)))
-            await _retried(partial(inject, self._api, _CONFIGURATIONS, ca=material.ca))
+            await _retried(partial(inject, self._api, CONFIGURATIONS, ca=material.ca))
             await asyncio.sleep(_CERTIFICATES_EVERY_S)
 
     async def _wait_for_trust(self) -> None:
@@ -237,7 +231,7 @@ class Process:
 
     async def _not_injected(self) -> list[str]:
         material = await self._certs.ensure(now=datetime.now(UTC))
-        return await not_injected(self._api, _CONFIGURATIONS, ca=material.ca)
+        return await not_injected(self._api, CONFIGURATIONS, ca=material.ca)
 
     # -- leading ---------------------------------------------------------------------------------
 

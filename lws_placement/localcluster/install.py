@@ -5,17 +5,18 @@ loopback, the extender's host by one of ours, file names of certificates. `serve
 token of the ServiceAccount in the manifests and nothing more.
 """
 
-import base64
 import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import yaml
 
+from certs.store import CLIENT_SECRET, client_material
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.cluster import LocalCluster, free_ports
@@ -32,7 +33,6 @@ from lws_placement.scheduler_config import (
 NAMESPACE = "lws-placement-system"
 ACCOUNT = "lws-placement"
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-SECRET = "lws-placement-scheduler-client"
 _CONTROLLER = "lws-placement-controller"
 
 _WAIT_S = 60.0
@@ -147,15 +147,8 @@ class Installation:
         folder = self.cluster.folder / "extender-client"
         address = f"127.0.0.1:{self.extender_port}"
         config = fill(read_base(), Place(address, NAMESPACE, files_at=str(folder)))
-        secret = self.cluster.api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{SECRET}")
-        data = {k: base64.b64decode(v) for k, v in secret["data"].items()}
-        files = as_files(
-            config,
-            ca=data["ca.crt"],
-            client_cert=data["client.crt"],
-            client_key=data["client.key"],
-        )
-        write_files(folder, files)
+        secret = self.cluster.api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{CLIENT_SECRET}")
+        write_files(folder, as_files(config, **asdict(client_material(secret))))
         written: Raw = yaml.safe_load((folder / CONFIGURATION).read_text())
         return written | {"leaderElection": {"leaderElect": False}}
 
@@ -177,7 +170,7 @@ class Installation:
 
     def _has_client_secret(self) -> bool:
         secrets = self.cluster.api.items(f"/api/v1/namespaces/{NAMESPACE}/secrets")
-        return any(s["metadata"]["name"] == SECRET for s in secrets)
+        return any(s["metadata"]["name"] == CLIENT_SECRET for s in secrets)
 
     def is_ready(self, name: str) -> bool:
         """Does /readyz of that process say so? Its ports file must exist."""

@@ -7,6 +7,7 @@ LeaderWorkerSets are their users', and end with it.
 
 from collections.abc import Sequence
 
+from certs.inject import CONFIGURATIONS, FOLDER
 from lws_placement.cluster.api.leader_election import LEADER_LEASE
 from lws_placement.engine.base import keys
 
@@ -25,13 +26,7 @@ CRD = (
     "leaderworkersets.leaderworkerset.x-k8s.io"
 )
 
-_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-WEBHOOKS = (
-    f"{_ADMISSION}/mutatingwebhookconfigurations/lws-placement-mutating",
-    f"{_ADMISSION}/mutatingwebhookconfigurations/lws-placement-lws",
-    f"{_ADMISSION}/validatingwebhookconfigurations/lws-placement-lws",
-    f"{_ADMISSION}/validatingwebhookconfigurations/lws-placement-validating",
-)
+WEBHOOKS = tuple(f"{FOLDER}/{configuration}" for configuration in CONFIGURATIONS)
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 BUILT_IN_CONTROLLER = f"{_RBAC}/clusterroles/lws-placement-controller"
 """There where LeaderWorkerSets are carried out by us."""

@@ -4,7 +4,7 @@ kube-scheduler and the Service's clusterIP. Once, or kept in step with them.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 import click
@@ -107,12 +107,7 @@ async def _make(api: Api, order: Order) -> dict[str, bytes]:
         files_at=order.files_at,
         kubeconfig=order.scheduler_kubeconfig,
     )
-    return as_files(
-        fill(read_base(), place),
-        ca=material.ca,
-        client_cert=material.client_cert,
-        client_key=material.client_key,
-    )
+    return as_files(fill(read_base(), place), **asdict(material))
 
 
 async def _fetch_certificates(api: Api, namespace: str) -> ClientMaterial:
