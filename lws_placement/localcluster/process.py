@@ -52,11 +52,6 @@ class Process:
     def pid(self) -> int:
         return self._popen.pid
 
-    def cpu_seconds(self) -> float:
-        """User and system time so far (proc(5), fields 14 and 15); Linux only."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     @property
     def running(self) -> bool:
         return self._popen.poll() is None

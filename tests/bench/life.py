@@ -21,7 +21,7 @@ from lws_placement.localcluster.install import Installation
 from lws_placement.localcluster.nodes import a_simulated_node
 
 from .figures import Figure
-from .load import create_all
+from .load import cpu_seconds, create_all
 
 NODES = 40
 SIZE = 4
@@ -78,7 +78,7 @@ class Life:
 
     def act(self, begin, done):
         """(seconds, CPU seconds by program, our requests) until `done`."""
-        cpu = {name: p.cpu_seconds() for name, p in self._programs.items()}
+        cpu = {name: cpu_seconds(p) for name, p in self._programs.items()}
         requests, started = self._requests(), time.monotonic()
         begin()
         while not done():
@@ -87,7 +87,7 @@ class Life:
                 raise TimeoutError(f"not done after {_WAIT_S} s")
             time.sleep(0.5)
         took = time.monotonic() - started
-        spent = {name: p.cpu_seconds() - cpu[name] for name, p in self._programs.items()}
+        spent = {name: cpu_seconds(p) - cpu[name] for name, p in self._programs.items()}
         return took, spent, self._requests() - requests
 
     def figures(self, what, seconds, cpu, requests):

@@ -26,7 +26,7 @@ from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
 
 from .figures import Figure
-from .load import create_all
+from .load import cpu_seconds, create_all
 from .objects import KEY, NAMESPACE, PER_DOMAIN, a_node
 
 CONTENDERS = {
@@ -91,12 +91,12 @@ async def _one(cluster, installed, name, groups):
     try:
         bound = asyncio.create_task(_all_bound(api, groups * PER_DOMAIN))
         await asyncio.sleep(1)
-        before = {p: programs[p].cpu_seconds() for p in programs}
+        before = {p: cpu_seconds(programs[p]) for p in programs}
         started = time.monotonic()
         await create_all(cluster.kubeconfig, _objects(name, groups))
         async with asyncio.timeout(_WAIT_S):
             seconds = await bound - started
-        return seconds, {p: programs[p].cpu_seconds() - before[p] for p in programs}
+        return seconds, {p: cpu_seconds(programs[p]) - before[p] for p in programs}
     finally:
         await api.close()
 

@@ -18,7 +18,7 @@ from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
 
 from .figures import Figure
-from .load import create_all
+from .load import cpu_seconds, create_all
 from .objects import NAMESPACE, a_filler, a_node, node_name
 
 PER_NODE = 4
@@ -84,7 +84,7 @@ def _measure(cluster, nodes, console):
                 Figure(
                     "start", where, f"{name}, until ready", seconds, "s", against, whole_s, GOAL_S
                 ),
-                Figure("start", where, f"{name}, CPU", process.cpu_seconds(), "s"),
+                Figure("start", where, f"{name}, CPU", cpu_seconds(process), "s"),
                 Figure(
                     "start",
                     where,

@@ -1,6 +1,7 @@
 """A local control plane with lws-placement on it, and what end-to-end tests ask of it."""
 
 import json
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -141,7 +142,8 @@ class Scene:
     def watch(self, kind, name):
         """Every version of an object, until `close()` is called on what this returns."""
         get = ("get", "-n", self.namespace, kind, name, "--watch", "-ojson")
-        return Watch(self.cluster.start_kubectl(*get))
+        command = [*self.cluster.kubectl_command, *get]
+        return Watch(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
 
     def members(self, lws=None):
         selector = f"{LWS}/name={lws}" if lws else f"{LWS}/name"

@@ -16,10 +16,11 @@ from lws_placement.localcluster.go_build import (
     Progress,
     build_missing,
     cache_folder,
-    module_folder,
+    find_go,
     module_version,
     only_one,
 )
+from lws_placement.localcluster.process import run_whole
 
 _MODULES = Path(__file__).parent / "modules"
 _MANIFESTS = "manifests.yaml"
@@ -48,9 +49,21 @@ def find_or_build(name: str, kubectl: str, progress: Progress) -> Program:
     manifests = folder.parent / _MANIFESTS
     with only_one(folder / ".lock", what, progress):
         if not manifests.exists():
-            source = module_folder(program, progress) / "config" / "default"
+            source = _module_folder(program, progress) / "config" / "default"
             _save(_kustomized(kubectl, source), manifests)
     return Program(name, folder / name, manifests)
+
+
+def _module_folder(program: GoProgram, progress: Progress) -> Path:
+    """Where Go keeps the sources of the module that `program` is a command of: its manifests.
+
+    Raises LocalClusterError with Go's words.
+    """
+    command = [find_go(progress), "list", "-mod=readonly", "-f", "{{.Module.Dir}}", program.package]
+    done = run_whole(command, cwd=program.module, env=os.environ | {"GOTOOLCHAIN": "local"})
+    if done.returncode != 0:
+        raise LocalClusterError(f"looking for {program.package} failed: {done.stdout[-1500:]}")
+    return Path(done.stdout.splitlines()[-1])
 
 
 def _kustomized(kubectl: str, source: Path) -> str:

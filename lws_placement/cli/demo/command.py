@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import FrameType
 
 import click
 from rich.console import Console
@@ -50,12 +49,12 @@ def demo(keep: bool, story: str) -> None:
         sys.stdout.reconfigure(line_buffering=True)  # piped, too, one sees what happens
     console = Console(highlight=False)
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT may be ignored, as a shell's job
-        signal.signal(number, _interrupt)
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="lws-placement-demo-"))
     code = 1
     try:
-        binaries = find_or_build(lambda line: console.print(line))
+        binaries = find_or_build(console.print)
         with LocalCluster(folder / "cluster", binaries) as cluster:
             installation = Installation(cluster)
             try:
@@ -101,7 +100,3 @@ def _leave_running(cluster: LocalCluster, console: Console) -> None:
             time.sleep(1)
     except KeyboardInterrupt:
         console.print("stopping")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -34,10 +34,7 @@ def tell_a_life(stage: Stage) -> None:
 
 def deploy(stage: Stage) -> None:
     stage.say("Act 1: the reference examples are deployed")
-    stage.installed.start_server("one", ports=True, flags=["--hold-seconds=5"])
-    stage.installed.wait_ready("one")
-    stage.installed.start_scheduler()
-    stage.watched = True
+    stage.start_ours()
     stage.make_pools([*tpu_nodes(), *gpu_nodes()], [])
     for name in (_TPU, "gpu-ray", "disaggregated"):
         stage.apply(f"{name}.yaml")
@@ -61,12 +58,12 @@ def scale(stage: Stage) -> None:
 
 def kill_a_worker(stage: Stage) -> None:
     stage.say("Act 3: a worker is killed: its group restarts, and no other")
-    before = _uids(stage)
+    before = stage.uids()
     _kubectl(stage, "delete", "pod", f"{_TPU}-1-2", "--wait=false")
     whole_group = {f"{_TPU}-1", *(f"{_TPU}-1-{w}" for w in range(1, 5))}
 
     def restarted(seen: Sequence[Seen]) -> bool:
-        after = _uids(stage)
+        after = stage.uids()
         new = {name for name in before if after.get(name) not in (None, before[name])}
         return new == whole_group and len(after) == len(before) and _available(stage)
 
@@ -129,10 +126,6 @@ def _is_available(lws: Raw) -> bool:
         and status.get("observedGeneration") == lws["metadata"]["generation"]
         and status.get("replicas") == lws["spec"]["replicas"]
     )
-
-
-def _uids(stage: Stage) -> dict[str, str]:
-    return {p["metadata"]["name"]: p["metadata"]["uid"] for p in stage.members()}
 
 
 def _groups(seen: Sequence[Seen]) -> int:

@@ -48,6 +48,13 @@ class Stage:
         self._looks = 0
         self._nodes: list[Raw] = []
 
+    def start_ours(self) -> None:
+        """From now on every promise is watched."""
+        self.installed.start_server("one", ports=True, flags=["--hold-seconds=5"])
+        self.installed.wait_ready("one")
+        self.installed.start_scheduler()
+        self.watched = True
+
     def summary(self) -> bool:
         """Prints it; True only if every promise held."""
         table = Table(title="What happened", title_justify="left", show_lines=False)
@@ -115,12 +122,8 @@ class Stage:
     def members(self) -> list[Raw]:
         return self.cluster.api.items(_PODS, labelSelector=LWS_NAME)
 
-    def uids(self, prefix: str) -> dict[str, str]:
-        return {
-            p["metadata"]["name"]: p["metadata"]["uid"]
-            for p in self.members()
-            if p["metadata"]["name"] == prefix or p["metadata"]["name"].startswith(f"{prefix}-")
-        }
+    def uids(self) -> dict[str, str]:
+        return {p["metadata"]["name"]: p["metadata"]["uid"] for p in self.members()}
 
     def notes(self) -> list[str]:
         events = self.cluster.api.items(

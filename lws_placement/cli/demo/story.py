@@ -50,10 +50,7 @@ def without_us(stage: Stage) -> None:
 
 def with_us(stage: Stage) -> None:
     stage.say("Act 2: the same trap, with lws-placement")
-    stage.installed.start_server("one", ports=True, flags=["--hold-seconds=5"])
-    stage.installed.wait_ready("one")
-    stage.installed.start_scheduler()
-    stage.watched = True
+    stage.start_ours()
     started = time.monotonic()
     stage.apply("trap.yaml")
     done = stage.until("placing whole groups", _all_whole(10), keys=(SLICE,))
@@ -99,12 +96,12 @@ def waiting(stage: Stage) -> None:
 def restart(stage: Stage) -> None:
     stage.say("Act 5: a worker is killed: its whole group restarts, in its own slice")
     before = {g.index: g.domains for g in stage.look((SLICE,))[0].groups}
-    uids = stage.uids("trap-3")
+    uids = _uids(stage, "trap-3")
     stage.cluster.kubectl("delete", "pod", "trap-3-2", "--wait=false")
 
     def restarted(seen: Sequence[Seen]) -> bool:
-        now = stage.uids("trap-3")
-        new = len(now) == 4 and not set(now.values()) & set(uids.values())
+        now = _uids(stage, "trap-3")
+        new = len(now) == 4 and not now & uids
         return new and _all_whole(11)(seen)
 
     done = stage.until("restarting group 3", restarted, keys=(SLICE,))
@@ -112,6 +109,10 @@ def restart(stage: Stage) -> None:
     same = before == after
     where = after.get("3", ("nowhere",))[0]
     stage.results.append(("a killed worker restarts its group", done and same, f"in {where}"))
+
+
+def _uids(stage: Stage, leader: str) -> set[str]:
+    return {uid for name, uid in stage.uids().items() if f"{name}-".startswith(f"{leader}-")}
 
 
 def _all_tried(stage: Stage) -> bool:
@@ -151,12 +152,8 @@ def _trap_nodes() -> list[Raw]:
 
 
 def _taken(node: str) -> Raw:
-    limits = {"google.com/tpu": "4"}
-    container = {
-        "name": "c",
-        "image": "registry.example.com/other:1",
-        "resources": {"limits": limits},
-    }
+    resources = {"limits": {"google.com/tpu": "4"}}
+    container = {"name": "c", "image": "registry.example.com/other:1", "resources": resources}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
