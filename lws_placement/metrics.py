@@ -160,25 +160,20 @@ class _Figures(Collector):
         self._observe = observe
 
     def describe(self) -> list[Metric]:
-        return [_holds_family(), _domains_family()]
+        return []  # else all would be counted to be registered
 
     def collect(self) -> list[Metric]:
         figures = self._observe()
-        holds, domains = _holds_family(), _domains_family()
+        holds = GaugeMetricFamily(
+            "lws_placement_holds", "Held domains, by state.", labels=["state"]
+        )
         for state in HoldState:
             holds.add_metric([state.value], figures.holds.get(state, 0))
+        domains = GaugeMetricFamily(
+            "lws_placement_domains",
+            "Domains of topology keys that groups ask for: whole, broken up by others, held.",
+            labels=["topology_key", "state"],
+        )
         for (key, domain_state), number in sorted(figures.domains.items()):
             domains.add_metric([key, domain_state.value], number)
         return [holds, domains]
-
-
-def _holds_family() -> GaugeMetricFamily:
-    return GaugeMetricFamily("lws_placement_holds", "Held domains, by state.", labels=["state"])
-
-
-def _domains_family() -> GaugeMetricFamily:
-    return GaugeMetricFamily(
-        "lws_placement_domains",
-        "Domains of topology keys that groups ask for: whole, broken up by others, held.",
-        labels=["topology_key", "state"],
-    )

@@ -84,7 +84,14 @@ class Process:
         )
         self._certs = CertStore(api, namespace=settings.namespace, names=names)
         self._tls: list[ServerTls] = []
-        self._elector = self._new_elector()
+        lease_s = settings.lease_seconds
+        self._elector = Elector(
+            api,
+            namespace=settings.namespace,
+            name=LEADER_LEASE,
+            identity=self._identity,
+            timing=Timing(lease_s, lease_s * 2 / 3, lease_s * 2 / 15),
+        )
         self._leader_api = api.where(self._elector.leadership.require)
         """For all that is written by whoever leads."""
         self._failures = FailureTracker(
@@ -235,16 +242,6 @@ class Process:
 
     # -- leading ---------------------------------------------------------------------------------
 
-    def _new_elector(self) -> Elector:
-        lease_s = self._settings.lease_seconds
-        return Elector(
-            self._api,
-            namespace=self._settings.namespace,
-            name=LEADER_LEASE,
-            identity=self._identity,
-            timing=Timing(lease_s, lease_s * 2 / 3, lease_s * 2 / 15),
-        )
-
     async def _lead(self) -> None:
         async def lead() -> None:
             try:
@@ -293,24 +290,21 @@ class Process:
         await self._failures.take_over()
         executor.wake_refused()
         pins = self._settings.placing and self._settings.extender_configured
+        pace = Pace(
+            clock=asyncio.get_running_loop().time,
+            hold_s=self._settings.hold_seconds,
+            move_every_s=self._settings.move_seconds,
+        )
         planner = Planner(
             self._cache,
             executor,
-            pace=self._pace(),
+            pace=pace,
             failures=self._failures,
             plans_ahead=pins,
         )
         guarded = frozenset(self._settings.guarded_resources)
         with figures_reported(lambda: count_figures(self._cache, guarded=guarded)):
             await planner.run()
-
-    def _pace(self) -> Pace:
-        settings = self._settings
-        return Pace(
-            clock=asyncio.get_running_loop().time,
-            hold_s=settings.hold_seconds,
-            move_every_s=settings.move_seconds,
-        )
 
     def _recorder(self, controller: str) -> EventRecorder:
         return EventRecorder(self._api, instance=self._identity, controller=controller)

@@ -116,7 +116,8 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for draft, content in zip(drafts, files.values(), strict=True):
-            _write_new(draft, content)
+            draft.touch(mode=0o600)
+            draft.write_bytes(content)
         for draft, target in drafts.items():
             draft.rename(target)
     except OSError as e:
@@ -125,9 +126,3 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         for draft in drafts:
             with suppress(OSError):
                 draft.unlink()
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)

@@ -5,8 +5,8 @@ nothing else; whoever controls it rolls it out.
 """
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Iterator
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,23 @@ def rollout() -> None:
     """
 
 
-def _about_a_set(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument and options that every verb has."""
-    options = (
-        click.argument("name", metavar="[lws/]NAME"),
-        click.option("-n", "--namespace", help="Default: that of the current context."),
-        click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials."),
-    )
-    for option in reversed(options):
-        command = option(command)
+def _about_a_set(verb: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Calls `verb` with the set that its argument names, and with its own options."""
+
+    @click.argument("name", metavar="[lws/]NAME")
+    @click.option("-n", "--namespace", help="Default: that of the current context.")
+    @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials.")
+    @wraps(verb)
+    def command(name: str, namespace: str | None, kubeconfig: Path | None, **options: Any) -> None:
+        plain = _plain(name)
+
+        async def run() -> None:
+            async with connected(kubeconfig) as api:
+                target = Rollout(api, namespace or _context_namespace(kubeconfig), plain)
+                await verb(target, **options)
+
+        asyncio.run(run())
+
     return command
 
 
@@ -58,98 +66,53 @@ def _about_a_set(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="SECONDS",
     help="Give up after this time; 0: never.",
 )
-def status(
-    name: str, namespace: str | None, kubeconfig: Path | None, watch: bool, timeout_s: float
-) -> None:
+async def status(target: Rollout, *, watch: bool, timeout_s: float) -> None:
     """Say how far an update is, and wait for its end.
 
     Exit code 0 when it is done (with --no-watch: always), 1 when it is not done after --timeout.
     """
-
-    async def work(target: Rollout) -> bool:
-        if not watch:
-            click.echo(report_of(await target.fetch()).text)
-            return True
-        try:
-            async with asyncio.timeout(timeout_s or None):
-                await target.follow(_say_changes())
-        except TimeoutError:
-            click.echo(f"not done after {timeout_s:g} s", err=True)
-            return False
-        return True
-
-    if not _run(work, name, namespace, kubeconfig):
-        sys.exit(1)
+    if not watch:
+        click.echo(report_of(await target.fetch()).text)
+        return
+    try:
+        async with asyncio.timeout(timeout_s or None):
+            await target.follow(_say_changes())
+    except TimeoutError as e:
+        click.echo(f"not done after {timeout_s:g} s", err=True)
+        raise click.exceptions.Exit(1) from e
 
 
 @rollout.command()
 @_about_a_set
 @click.option("--revision", type=int, help="Show the template of this one, as YAML.")
-def history(
-    name: str, namespace: str | None, kubeconfig: Path | None, revision: int | None
-) -> None:
+async def history(target: Rollout, *, revision: int | None) -> None:
     """List the revisions of a set, the newest last; * is the present one."""
-
-    async def work(target: Rollout) -> None:
-        lws = await target.fetch()
-        stored = await target.revisions(lws)
-        if revision is None:
-            _print_table(lws, stored)
-            return
-        chosen = numbered(stored, revision)
-        spec = spec_at(lws, chosen["data"])["spec"]
-        shown = {k: spec[k] for k in ("leaderWorkerTemplate", "networkConfig") if k in spec}
-        click.echo(yaml.safe_dump(shown, sort_keys=False), nl=False)
-
-    _run(work, name, namespace, kubeconfig)
+    lws = await target.fetch()
+    stored = await target.revisions(lws)
+    if revision is None:
+        _print_table(lws, stored)
+        return
+    spec = spec_at(lws, numbered(stored, revision)["data"])["spec"]
+    shown = {k: spec[k] for k in ("leaderWorkerTemplate", "networkConfig") if k in spec}
+    click.echo(yaml.safe_dump(shown, sort_keys=False), nl=False)
 
 
 @rollout.command()
 @_about_a_set
 @click.option("--to-revision", type=int, help="Default: the newest that is not the present one.")
 @click.option("--dry-run", is_flag=True, help="Ask the API server, but change nothing.")
-def undo(
-    name: str,
-    namespace: str | None,
-    kubeconfig: Path | None,
-    to_revision: int | None,
-    dry_run: bool,
-) -> None:
+async def undo(target: Rollout, *, to_revision: int | None, dry_run: bool) -> None:
     """Go back to an earlier template, in the middle of an update or after it."""
-
-    async def work(target: Rollout) -> None:
-        lws = await target.fetch()
-        stored = await target.revisions(lws)
-        chosen = previous(lws, stored) if to_revision is None else numbered(stored, to_revision)
-        number = chosen["revision"]
-        if is_live(lws, chosen):
-            click.echo(f'"{target.name}" is at revision {number} already')
-            return
-        await target.set_template(lws, chosen["data"], dry_run=dry_run)
-        click.echo(f'"{target.name}" goes back to revision {number}{_DRY if dry_run else ""}')
-
-    _run(work, name, namespace, kubeconfig)
-
-
-_DRY = " (dry run: nothing was changed)"
-
-
-# -- inside --------------------------------------------------------------------------------------
-
-
-def _run(
-    work: Callable[[Rollout], Awaitable[Any]],
-    name: str,
-    namespace: str | None,
-    kubeconfig: Path | None,
-) -> Any:
-    plain = _plain(name)
-
-    async def whole() -> Any:
-        async with connected(kubeconfig) as api:
-            return await work(Rollout(api, namespace or _context_namespace(kubeconfig), plain))
-
-    return asyncio.run(whole())
+    lws = await target.fetch()
+    stored = await target.revisions(lws)
+    chosen = previous(lws, stored) if to_revision is None else numbered(stored, to_revision)
+    number = chosen["revision"]
+    if is_live(lws, chosen):
+        click.echo(f'"{target.name}" is at revision {number} already')
+        return
+    await target.set_template(lws, chosen["data"], dry_run=dry_run)
+    note = " (dry run: nothing was changed)" if dry_run else ""
+    click.echo(f'"{target.name}" goes back to revision {number}{note}')
 
 
 def _plain(name: str) -> str:

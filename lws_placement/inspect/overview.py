@@ -65,35 +65,28 @@ def overview(
     """Domains of the keys that groups ask for or have. O(nodes of these)."""
     inquiry = Inquiry(cache, troubles=troubles)
     inquiry.rehearse()
-    holders = _Holders(cache, inquiry)
+
+    def holders(holds: Iterable[Hold]) -> tuple[Holder, ...]:
+        return tuple(
+            Holder(inquiry.name_of(h.group), h.state, _bound(cache, h.group), h.size) for h in holds
+        )
+
     keys = []
     for key in cache.topology_keys():
         views = sorted(cache.domains.domains(key), key=lambda view: view.name)
-        lines = (_line(view, guarded, holders.of(cache.holds_in(view.name))) for view in views)
+        lines = (_line(view, guarded, holders(cache.holds_in(view.name))) for view in views)
         keys.append(KeyOverview(key, tuple(lines)))
     loose = [hold for hold in cache.holds() if hold.domain.anywhere]
     return Overview(
         keys=tuple(keys),
-        anywhere=holders.of(loose),
+        anywhere=holders(loose),
         waiting=tuple(inquiry.about(group) for group in inquiry.queue[:most]),
         queue=len(inquiry.queue),
     )
 
 
-class _Holders:
-    def __init__(self, cache: ClusterCache, inquiry: Inquiry) -> None:
-        self._cache = cache
-        self._inquiry = inquiry
-
-    def of(self, holds: Iterable[Hold]) -> tuple[Holder, ...]:
-        return tuple(
-            Holder(self._inquiry.name_of(h.group), h.state, self._bound(h.group), h.size)
-            for h in holds
-        )
-
-    def _bound(self, group: GroupId) -> int:
-        pods = self._cache.group_pods(group)
-        return sum(p.node is not None and not p.finished for p in pods)
+def _bound(cache: ClusterCache, group: GroupId) -> int:
+    return sum(p.node is not None and not p.finished for p in cache.group_pods(group))
 
 
 def _line(view: DomainView, guarded: Sequence[str], holders: tuple[Holder, ...]) -> DomainLine:

@@ -40,28 +40,26 @@ def release(target: str, namespace: str, kubeconfig: Path | None, yes: bool, dry
     kind, _, name = target.partition("/")
     if kind not in (*_LWS, *_POD) or not name:
         raise SettingsError(f"{target!r}: say lws/NAME or pod/NAME")
-    asyncio.run(_release(kind, name, namespace, kubeconfig, ask=not yes, dry_run=dry_run))
 
+    async def run() -> None:
+        async with connected(kubeconfig) as api:
+            pods = await _gated(api, kind, name, namespace)
+            for pod in pods:
+                click.echo(f"pod {name_of(pod)} waits for a plan")
+            if not pods:
+                click.echo(f"no pod of {kind}/{name} in namespace {namespace} waits for us")
+                return
+            if what_else := await _what_else(api, pods, load_settings({}).namespace):
+                click.echo(what_else, err=True)
+            if dry_run:
+                return
+            if not yes:
+                click.confirm("Let kube-scheduler place them one by one?", abort=True)
+            for pod in pods:
+                await take_gate_off(api, pod, annotations={keys.RELEASED: "true"})
+                click.echo(f"pod {name_of(pod)} released")
 
-async def _release(
-    kind: str, name: str, namespace: str, kubeconfig: Path | None, *, ask: bool, dry_run: bool
-) -> None:
-    async with connected(kubeconfig) as api:
-        pods = await _gated(api, kind, name, namespace)
-        for pod in pods:
-            click.echo(f"pod {name_of(pod)} waits for a plan")
-        if not pods:
-            click.echo(f"no pod of {kind}/{name} in namespace {namespace} waits for us")
-            return
-        if what_else := await _what_else(api, pods, load_settings({}).namespace):
-            click.echo(what_else, err=True)
-        if dry_run:
-            return
-        if ask:
-            click.confirm("Let kube-scheduler place them one by one?", abort=True)
-        for pod in pods:
-            await take_gate_off(api, pod, annotations={keys.RELEASED: "true"})
-            click.echo(f"pod {name_of(pod)} released")
+    asyncio.run(run())
 
 
 async def _gated(api: Api, kind: str, name: str, namespace: str) -> RawList:

@@ -9,8 +9,8 @@ and does not wait for one thing before the next. Where it was called first, this
 """
 
 import asyncio
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,15 +18,6 @@ from lws_placement.cli.leave.steps import Uninstaller, find_namespace
 from lws_placement.cli.scheduler.use import RESTORE, Use, scheduler_use
 from lws_placement.cluster.api.client import Api, connected
 from lws_placement.errors import ApiError, SettingsError
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    namespace: str | None
-    dry_run: bool
-    ask: bool
-    scheduler_restored: bool
-    with_sets: bool
 
 
 @click.command()
@@ -44,40 +35,40 @@ class _Wish:
 )
 @click.option("--namespace", help="Where lws-placement runs; default: as it was installed.")
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials.")
-def uninstall(
-    dry_run: bool,
-    yes: bool,
-    scheduler_restored: bool,
-    with_leaderworkersets: bool,
-    namespace: str | None,
-    kubeconfig: Path | None,
-) -> None:
+def uninstall(kubeconfig: Path | None, **wish: Any) -> None:
     """Take lws-placement off a cluster, in order; running pods run on.
 
     Give kube-scheduler its own configuration back first (scheduler-config --undo). Then our
     webhooks, our processes, our gates on pods that wait, and the rest of our objects go.
     LeaderWorkerSets, their pods and their CRD stay. Call it again if it was broken off.
     """
-    wish = _Wish(namespace, dry_run, not yes, scheduler_restored, with_leaderworkersets)
-    asyncio.run(_uninstall(wish, kubeconfig))
+    asyncio.run(_uninstall(kubeconfig, **wish))
 
 
-async def _uninstall(wish: _Wish, kubeconfig: Path | None) -> None:
+async def _uninstall(
+    kubeconfig: Path | None,
+    *,
+    namespace: str | None,
+    dry_run: bool,
+    yes: bool,
+    scheduler_restored: bool,
+    with_leaderworkersets: bool,
+) -> None:
     async with connected(kubeconfig) as api:
-        namespace = await find_namespace(api, wish.namespace)
-        await _check_scheduler(api, namespace, wish)
+        namespace = await find_namespace(api, namespace)
+        await _check_scheduler(api, namespace, restored=scheduler_restored, dry_run=dry_run)
         uninstaller = Uninstaller(api, namespace)
         second = await uninstaller.second_scheduler()
-        steps = await uninstaller.steps(with_sets=wish.with_sets)
+        steps = await uninstaller.steps(with_sets=with_leaderworkersets)
         if not steps:
             click.echo(f"there is nothing of lws-placement (namespace {namespace})")
             return
         for number, step in enumerate(steps, 1):
             click.echo(f"{number}. {step.words}")
-        click.echo(await uninstaller.what_stays(with_sets=wish.with_sets))
-        if wish.dry_run:
+        click.echo(await uninstaller.what_stays(with_sets=with_leaderworkersets))
+        if dry_run:
             return
-        if wish.ask:
+        if not yes:
             click.confirm("Do it?", abort=True)
         for number, step in enumerate(steps, 1):
             try:
@@ -89,16 +80,16 @@ async def _uninstall(wish: _Wish, kubeconfig: Path | None) -> None:
             click.echo(waiting)
 
 
-async def _check_scheduler(api: Api, namespace: str, wish: _Wish) -> None:
+async def _check_scheduler(api: Api, namespace: str, *, restored: bool, dry_run: bool) -> None:
     """Raises SettingsError if it still calls us, or may; a dry run only says so."""
     found = await scheduler_use(api, namespace)
     # Where our Deployment is gone already, nothing is lost by going on.
     may_call = found.use is Use.YES or (found.use is Use.UNKNOWN and found.installed)
-    if wish.scheduler_restored or not may_call:
+    if restored or not may_call:
         click.echo(found.words)
         return
     words = f"{found.words}\n{RESTORE}\nThen call this again, with --scheduler-restored if it looks"
     words += " the same from here."
-    if not wish.dry_run:
+    if not dry_run:
         raise SettingsError(f"not yet: {words}")
     click.echo(f"0. {words}")
