@@ -86,7 +86,7 @@ class LocalCluster:
         self._api = AdminApi(self.server, ca=pki.ca, cert=pki.admin_cert, key=pki.admin_key)
         flags = self._apiserver_flags(pki, etcd_port, api_port)
         self._apiserver = self._run("kube-apiserver", *flags)
-        self.wait_for(self.api.ready, self._apiserver)
+        self.wait_for(self.api.ready)
         self._run("kube-controller-manager", *self._manager_flags(pki, stages=stages))
         if stages:
             self.kubectl("create", "-f", str(_KWOK_POLICY))
@@ -145,7 +145,7 @@ class LocalCluster:
         self._apiserver = self._run(old.name, *old.command[1:])
         self._processes.remove(self._apiserver)
         self._processes[self._processes.index(old)] = self._apiserver
-        self.wait_for(self.api.ready, self._apiserver)
+        self.wait_for(self.api.ready)
         if stages:
             self.start_kwok()
 
@@ -186,8 +186,11 @@ class LocalCluster:
         """The end of every program's log."""
         return "\n".join(f"--- {p.name}\n{p.tail(lines)}" for p in self._processes)
 
-    def wait_for(self, condition: Callable[[], bool], process: Process) -> None:
-        """For as long as its programs, and this one, run. Raises LocalClusterError."""
+    def wait_for(self, condition: Callable[[], bool], process: Process | None = None) -> None:
+        """For as long as its programs run, and `process` (kube-apiserver, if there is none other).
+        Raises LocalClusterError.
+        """
+        process = process or self._apiserver
         until = time.monotonic() + _START_S
         while not condition():
             self.check()

@@ -67,7 +67,7 @@ class Installation:
     def apply_crd(self) -> None:
         """Of LeaderWorkerSet; waits until the API server serves it."""
         self.cluster.kubectl(*_APPLY[:-1], _CRD)
-        self.cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", _CRD)
+        self.cluster.wait_for(self._established)
 
     def objects(self, overlay: str) -> list[Raw]:
         """The overlay's objects. The Deployment stays unscheduled: `start_server` stands in."""
@@ -152,6 +152,12 @@ class Installation:
 
     def wait_for(self, condition: Callable[[], bool], name: str) -> None:
         self.cluster.wait_for(condition, self.servers[name])
+
+    def _established(self) -> bool:
+        """`kubectl wait` fails where there are no conditions yet."""
+        found = self.cluster.api.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+        conditions = [c for crd in found for c in crd.get("status", {}).get("conditions") or ()]
+        return any(c["type"] == "Established" for c in conditions)
 
     def is_ready(self, name: str) -> bool:
         """Does /readyz of that process say so? Its ports file must exist."""
