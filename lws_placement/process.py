@@ -100,7 +100,14 @@ class Process:
             clock=time.time,
             policy=settings.trouble_policy(),
         )
-        self._controller = self._new_controller() if Role.CONTROLLER in self._roles else None
+        self._controller: Controller | None = None
+        if Role.CONTROLLER in self._roles:
+            self._controller = Controller(
+                self._leader_api,
+                informers=self._informers,
+                nodes=self._lookup,
+                recorder=self._recorder("leaderworkerset"),
+            )
         self._servers = self._new_servers()
         self._background: list[asyncio.Task[None]] = []
         self._leading: asyncio.Task[None] | None = None
@@ -261,14 +268,6 @@ class Process:
             if Role.PLANNER in self._roles:
                 tasks.create_task(self._note_failures())
             await self._elector.run(lead)
-
-    def _new_controller(self) -> Controller:
-        return Controller(
-            self._leader_api,
-            informers=self._informers,
-            nodes=self._lookup,
-            recorder=self._recorder("leaderworkerset"),
-        )
 
     async def _note_failures(self) -> None:
         """Also while another replica leads: it may die before it has written them down."""

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Coroutine
-from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -25,7 +24,7 @@ def asked_to_stop() -> asyncio.Event:
         stop.set()
         for number in _NUMBERS:
             loop.remove_signal_handler(number)
-            signal.signal(number, _end)
+            signal.signal(number, lambda number, _: os._exit(128 + number))
 
     for number in _NUMBERS:
         loop.add_signal_handler(number, first)
@@ -42,7 +41,3 @@ async def unless(stop: asyncio.Event, call: Coroutine[Any, Any, T]) -> T | None:
     calling.cancel()
     await asyncio.wait([calling])
     return None
-
-
-def _end(number: int, _: FrameType | None) -> None:
-    os._exit(128 + number)

@@ -8,7 +8,6 @@ ended by SIGTERM.
 import signal
 import sys
 from importlib import import_module
-from types import FrameType
 
 import click
 
@@ -52,16 +51,12 @@ def cli() -> None:
 
 def main() -> None:
     # While a verb is loaded, too: without a handler the first process of a container ignores it.
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         cli()
     except LwsPlacementError as e:
         click.echo(f"lws-placement: {e}", err=True)
         sys.exit(1)
-
-
-def _terminated(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

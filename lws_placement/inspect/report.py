@@ -1,12 +1,9 @@
 """Answers and outcomes as JSON: the facts, and the same sentences as the text."""
 
-from collections.abc import Mapping
 from functools import partial
 
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.messages import domain_in_words, preemption_note
-from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible
 from lws_placement.inspect.inquiry import Answer, Inquiry
 from lws_placement.inspect.misses import Miss
@@ -25,7 +22,11 @@ def answer_json(answer: Answer, inquiry: Inquiry) -> Raw:
     }
     if answer.reservation is not None:
         found["domains"] = [
-            {"topologyKey": h.domain.key, "name": h.domain.value, "nodes": _by_rank(h.nodes)}
+            {
+                "topologyKey": h.domain.key,
+                "name": h.domain.value,
+                "nodes": {str(r): h.nodes[r] for r in sorted(h.nodes)},
+            }
             for h in answer.reservation.holds
         ]
     if answer.place:
@@ -105,7 +106,3 @@ def _way(way: Blockers | Infeasible | None, inquiry: Inquiry) -> Raw:
             return {"fitsOnceEnded": "never"}
         case None:
             return {}
-
-
-def _by_rank(nodes: Mapping[Rank, NodeName]) -> Raw:
-    return {str(rank): nodes[rank] for rank in sorted(nodes)}

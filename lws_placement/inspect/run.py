@@ -184,14 +184,11 @@ class Simulation:
                 with _named(raw):
                     kind.put(as_stored(raw, number=number))
         for raw in found.pop("PriorityClass", []):
-            self.add_priority_class(raw)
-
-    def add_priority_class(self, raw: Raw) -> None:
-        with _named(raw):
-            value = int(raw["value"])
-            self._priorities[raw["metadata"]["name"]] = value
-            if raw.get("globalDefault"):
-                self._priorities[""] = value
+            with _named(raw):
+                value = int(raw["value"])
+                self._priorities[raw["metadata"]["name"]] = value
+                if raw.get("globalDefault"):
+                    self._priorities[""] = value
 
     # -- what is to come -------------------------------------------------------------------------
 

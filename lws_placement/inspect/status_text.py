@@ -1,6 +1,6 @@
 """An overview as text and as JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.fragmentation import DomainState
@@ -56,11 +56,7 @@ def _key(one: KeyOverview, *, most: int) -> Iterator[str]:
 def _row(domain: DomainLine) -> tuple[str, ...]:
     room = ", ".join(f"{free}/{of} {name}" for name, (free, of) in sorted(domain.room.items()))
     nodes = f"{domain.usable}/{domain.nodes}" if domain.usable < domain.nodes else f"{domain.nodes}"
-    return domain.name, domain.state.value, nodes, room, _holders(domain.holders)
-
-
-def _holders(holders: Sequence[Holder]) -> str:
-    return ", ".join(_holder(holder) for holder in holders)
+    return domain.name, domain.state.value, nodes, room, ", ".join(map(_holder, domain.holders))
 
 
 def _holder(holder: Holder) -> str:

@@ -39,18 +39,14 @@ def outcome_text(outcome: Outcome) -> list[str]:
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(outcome.left_out.items()))
         lines.append(f"left out, as it says nothing about placement: {kinds}")
     if outcome.adds_tolerations is not None:
-        lines.append(_assumed(adds_tolerations=outcome.adds_tolerations))
+        how = "adds tolerations" if outcome.adds_tolerations else "adds no tolerations"
+        lines.append(
+            f"assumed: the API server {how} for extended resources to pods "
+            "(--extended-resource-toleration)"
+        )
     for one in outcome.sets:
         lines += ["", *_set(one, outcome.inquiry)]
     return [*lines, "", _total(outcome.sets)]
-
-
-def _assumed(*, adds_tolerations: bool) -> str:
-    how = "adds tolerations" if adds_tolerations else "adds no tolerations"
-    return (
-        f"assumed: the API server {how} for extended resources to pods "
-        "(--extended-resource-toleration)"
-    )
 
 
 # -- sets ------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class LocalCluster:
         self._run("etcd", *self._etcd_flags(etcd_port, peer_port))
         self._api = AdminApi(self.server, ca=pki.ca, cert=pki.admin_cert, key=pki.admin_key)
         flags = self._apiserver_flags(pki, etcd_port, api_port)
-        self._apiserver = self._run("kube-apiserver", *flags)
+        self.apiserver = self._run("kube-apiserver", *flags)
         self.wait_for(self.api.ready)
         self._run("kube-controller-manager", *self._manager_flags(pki, stages=stages))
         if stages:
@@ -132,23 +132,6 @@ class LocalCluster:
             name=name,
         )
 
-    def crash_apiserver(self) -> None:
-        """Killed without warning, and started again as it was; everybody's watches end.
-
-        KWOK with it: a delete that it could not bring through it repeats afterwards, by name alone
-        (a kubelet names the UID), and by then the name may be the successor's. A StatefulSet whose
-        pod comes and goes before kube-controller-manager's watch is back makes no other one.
-        """
-        old = self._apiserver
-        old.kill()
-        stages = self.end(self.kwok)
-        self._apiserver = self._run(old.name, *old.command[1:])
-        self._processes.remove(self._apiserver)
-        self._processes[self._processes.index(old)] = self._apiserver
-        self.wait_for(self.api.ready)
-        if stages:
-            self.start_kwok()
-
     def stop_scheduler(self) -> None:
         self.end(self.scheduler)
         self.scheduler = None
@@ -190,7 +173,7 @@ class LocalCluster:
         """For as long as its programs run, and `process` (kube-apiserver, if there is none other).
         Raises LocalClusterError.
         """
-        process = process or self._apiserver
+        process = process or self.apiserver
         until = time.monotonic() + _START_S
         while not condition():
             self.check()

@@ -61,7 +61,9 @@ class Installation:
             self.cluster.kubectl(*_APPLY, stdin=yaml.safe_dump_all(some, sort_keys=False))
         ours = ("Deployment", ACCOUNT)  # an overlay may bring another scheduler, too
         (deployment,) = [o for o in objects if (o["kind"], o["metadata"]["name"]) == ours]
-        self.roles = roles_of(deployment)
+        containers = deployment["spec"]["template"]["spec"]["containers"]
+        flags = ((c["name"], flag) for c in containers for flag in c["args"])
+        self.roles = {n: f.removeprefix(_ROLES) for n, f in flags if f.startswith(_ROLES)}
         self._kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT)
 
     def apply_crd(self) -> None:
@@ -176,13 +178,6 @@ class Installation:
         ]
         webhooks = [w for items in found for item in items for w in item.get("webhooks") or ()]
         return all(w["clientConfig"].get("caBundle") for w in webhooks)
-
-
-def roles_of(deployment: Raw) -> dict[str, str]:
-    """What `--roles` is for each container of this name."""
-    containers = deployment["spec"]["template"]["spec"]["containers"]
-    flags = {c["name"]: [a for a in c["args"] if a.startswith(_ROLES)] for c in containers}
-    return {name: given[0].removeprefix(_ROLES) for name, given in flags.items() if given}
 
 
 _ROLES = "--roles="

@@ -37,15 +37,21 @@ class Process:
         self.command = tuple(command)
         self.name = Path(command[0]).name
         self.log = log
-        with log.open("ab") as out, uninterrupted():
+        self._env = os.environ | dict(env or {})
+        self._before = _unblock if outlive else _in_child
+        self.start()
+
+    def start(self) -> None:
+        """Once more, after its end."""
+        with self.log.open("ab") as out, uninterrupted():
             self._popen = subprocess.Popen(
-                command,
+                self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
-                env=dict(os.environ) | dict(env or {}),
-                preexec_fn=_unblock if outlive else _in_child,
+                env=self._env,
+                preexec_fn=self._before,
             )
 
     @property

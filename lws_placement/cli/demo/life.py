@@ -97,7 +97,8 @@ def delete(stage: Stage) -> None:
     _kubectl(stage, "delete", "lws", "--all", "--wait=false")
 
     def gone(seen: Sequence[Seen]) -> bool:
-        return not stage.members() and not _holds(stage)
+        holds = stage.cluster.api.items(_LEASES, labelSelector=f"{HOLD_LABEL}=hold")
+        return not stage.members() and not holds
 
     done = stage.until("deleting", gone, keys=_KEYS)
     stage.results.append(("deleted", done, "nothing is left"))
@@ -143,10 +144,6 @@ def _worker_images(stage: Stage) -> set[str]:
         for p in pods
         if p["metadata"]["name"].startswith(f"{_TPU}-") and p["metadata"]["name"].count("-") == 4
     }
-
-
-def _holds(stage: Stage) -> list[Raw]:
-    return stage.cluster.api.items(_LEASES, labelSelector=f"{HOLD_LABEL}=hold")
 
 
 def _kubectl(stage: Stage, *args: str) -> None:
