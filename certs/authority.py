@@ -1,12 +1,12 @@
-"""Our own CA, and the certificates it signs: made and judged at a time that is given.
+"""Our own CA and the certificates that it signs. Time is an argument.
 
 No certificate manager is needed in the cluster. A certificate is renewed when less than a third of
 its life is left.
 
-A renewed CA keeps its key, and the old one stays in the bundle until it expires: what the key
-signs is trusted by both. kube-scheduler reads its CA file only when it starts (client-go,
-`TLSConfigFor`; the client certificate is read for each handshake), so it has a third of ten years
-to be started anew in. A key that somebody else may know is replaced by deleting the Secret.
+A renewed CA keeps its key, and the old CA certificate stays in the bundle until it expires: what
+the key signs is trusted by both. kube-scheduler reads its CA file only when it starts (client-go,
+`TLSConfigFor`; it reads the client certificate for each handshake), so it has to restart once
+within a third of ten years. To replace a key that may be known to somebody else, delete the Secret.
 """
 
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ _SKEW = timedelta(minutes=5)  # clocks of API server and replicas differ
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """PEM texts: what the Secret holds.
+    """What the Secret holds, as PEM.
 
-    `ca` is the bundle, newest first; `tls` serves webhook and extender, `client` is
-    kube-scheduler's.
+    `ca` is the bundle, newest first. `tls` is the certificate of webhook and extender, `client`
+    that of kube-scheduler.
     """
 
     ca: bytes
@@ -47,7 +47,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the serving certificate is for."""
+    """DNS names and IP addresses of a certificate."""
 
     dns: tuple[str, ...]
     ips: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ def _new_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> bytes:
 
 
 def check(material: Material) -> None:
-    """Raises ValueError if a text is no PEM, or a key is not that of its certificate."""
+    """Raises ValueError if a text is not PEM, or if a key does not belong to its certificate."""
     pairs = (
         (material.ca, material.ca_key),
         (material.tls_cert, material.tls_key),
@@ -85,9 +85,9 @@ def check(material: Material) -> None:
 
 
 def renewed(material: Material, names: Names, *, now: datetime) -> Material:
-    """The same material if all is well, else with what was due made anew.
+    """`material` with all that is due for renewal made anew; equal to it if nothing is.
 
-    Raises ValueError if the CA's key is none of ours.
+    Raises ValueError if the CA's key is not an elliptic curve key.
     """
     bundle = x509.load_pem_x509_certificates(material.ca)
     if _due(bundle[0], now):
@@ -160,7 +160,7 @@ def sign(
     names: Names | None = None,
     usages: Sequence[x509.ObjectIdentifier] = (),
 ) -> bytes:
-    """The certificate of `key` as PEM: of a CA if there are no `names`."""
+    """Signs a certificate for `key`, as PEM. Without `names` it is a CA."""
     is_ca, public = names is None, key.public_key()
     builder = (
         x509.CertificateBuilder()

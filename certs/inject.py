@@ -1,6 +1,4 @@
-"""Write our CA bundle into our webhook configurations, where it differs; everything else in them is
-left alone.
-"""
+"""Writes our CA bundle into our webhook configurations where it differs, and nothing else."""
 
 import base64
 from collections.abc import Sequence
@@ -19,10 +17,10 @@ CONFIGURATIONS = (
 
 
 async def inject(api: Api, paths: Sequence[str], *, ca: bytes) -> int:
-    """How many configurations were changed; one that does not exist is passed over.
+    """Returns how many configurations were changed. Configurations that do not exist are skipped.
 
-    `paths`: `mutatingwebhookconfigurations/<name>` or `validatingwebhookconfigurations/<name>`. A
-    ConflictError means that the configuration changed meanwhile: call again.
+    `paths`: `mutatingwebhookconfigurations/<name>` or `validatingwebhookconfigurations/<name>`.
+    ConflictError: a configuration changed meanwhile; call again.
     """
     changed = 0
     for path in paths:
@@ -34,12 +32,12 @@ async def inject(api: Api, paths: Sequence[str], *, ca: bytes) -> int:
 
 
 async def not_injected(api: Api, paths: Sequence[str], *, ca: bytes) -> list[str]:
-    """Which of these configurations are there without that bundle: what they match is refused."""
+    """Existing configurations without that bundle; what they match is refused."""
     return [path for path in paths if await _operations(api, path, ca)]
 
 
 async def _operations(api: Api, path: str, ca: bytes) -> list[Raw]:
-    """What is to be done to it; nothing for one that does not exist."""
+    """The JSON patch that is needed; empty if there is no such configuration."""
     try:
         raw = await api.get(f"{FOLDER}/{path}")
     except NotFoundError:

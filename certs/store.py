@@ -1,10 +1,11 @@
-"""The certificates in a Secret: made once, whoever starts first, and renewed with compare-and-swap.
+"""Keeps the certificates in a Secret: whichever replica starts first creates it, and renewals are
+compare-and-swap.
 
-Replicas that start at once all try to create the Secret; the API server lets one win and the others
-read it.
+Replicas that start at the same time all try to create the Secret; the API server lets one succeed,
+and the others read it.
 
-A second Secret has a copy of what kube-scheduler needs and nothing else, for accounts that carry it
-to the scheduler's machine: they need not be able to read the CA's key and the server's.
+A second Secret has a copy of what kube-scheduler needs. Accounts that copy it to the scheduler's
+machine need no access to the keys of the CA and the servers.
 """
 
 import base64
@@ -34,7 +35,7 @@ _CLIENT_FIELDS = {"ca.crt": "ca", "client.crt": "client_cert", "client.key": "cl
 
 @dataclass(frozen=True, slots=True)
 class ClientMaterial:
-    """PEM texts: what kube-scheduler needs to call the extender."""
+    """What kube-scheduler needs to call the extender, as PEM."""
 
     ca: bytes
     client_cert: bytes
@@ -63,7 +64,7 @@ class CertStore:
         return _material(await self._api.get(f"{self._folder}/{SECRET}"))
 
     async def ensure(self, *, now: datetime) -> Material:
-        """What the Secret holds; both are made if there is none."""
+        """Returns what the Secret holds. Creates both Secrets if there is none."""
         try:
             return await self.read()
         except NotFoundError:
@@ -77,9 +78,9 @@ class CertStore:
         return material
 
     async def renew(self, *, now: datetime) -> Material:
-        """What the Secret holds, after renewing what is due; the copy for kube-scheduler follows.
+        """Renews what is due, updates kube-scheduler's copy, and returns what the Secret holds.
 
-        A lost race means that another one renewed it.
+        A lost race means that another replica has renewed it.
         """
         await self.ensure(now=now)
         raw = await self._api.get(f"{self._folder}/{SECRET}")
@@ -98,7 +99,7 @@ class CertStore:
         return material
 
     async def _copy_for_client(self, material: Material) -> None:
-        """Somebody else who changes it at the same time is found out by the next call."""
+        """A concurrent change by somebody else is corrected by the next call."""
         wanted = self._secret(CLIENT_SECRET, _CLIENT_FIELDS, material)
         try:
             raw = await self._api.get(f"{self._folder}/{CLIENT_SECRET}")
@@ -111,7 +112,7 @@ class CertStore:
             pass
 
     async def _replace(self, old: Raw, new: Raw) -> Raw:
-        """Compare-and-swap."""
+        """Compare-and-swap on the resourceVersion of `old`."""
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         return await self._api.replace(f"{self._folder}/{new['metadata']['name']}", new)
 

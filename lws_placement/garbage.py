@@ -1,9 +1,9 @@
-"""How often the cyclic garbage collector looks: rarely.
+"""Makes the cyclic garbage collector run rarely.
 
-Almost all that we make are trees without cycles: decoded JSON, frozen values. They go when the last
-reference goes. The collector's default is to look after every 700 containers made, and a page of a
-list, or kube-scheduler's call with 15 000 names, makes a hundred thousand: it then spends three
-times as long on looking in vain as the parser does on parsing.
+Almost all that we allocate is trees without cycles, decoded JSON and frozen values, which reference
+counts free. By default the collector runs after every 700 containers; a page of a list, or a call
+of kube-scheduler with 15 000 names, makes a hundred thousand. It then takes three times as long as
+the parser, and finds nothing.
 """
 
 import gc

@@ -68,7 +68,7 @@ _SETTINGS = {
 
 
 class Negotiating(asyncio.Protocol):
-    """A connection whose TLS handshake says which protocol goes on with it."""
+    """A connection whose TLS handshake selects the protocol."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Negotiating(asyncio.Protocol):
 
 
 class Http2Connection(asyncio.Protocol):
-    """One connection that has negotiated `h2`. `calls`: by path; `among`: those that are open."""
+    """One `h2` connection. `calls`: by path; `among`: the open connections of the server."""
 
     def __init__(self, calls: Mapping[str, Call], *, among: "set[Http2Connection]") -> None:
         self._calls = calls
@@ -131,15 +131,15 @@ class Http2Connection(asyncio.Protocol):
         self._progressed()
 
     def leave(self) -> None:
-        """Ask the client to make its next calls elsewhere. Where it has made none yet, it is asked
-        with the first: the connection was made for that one.
+        """Asks the client to make its next calls elsewhere. A client that has made none yet is
+        asked with its first, as it made the connection for that one.
         """
         self._leaving = True
         if self._h2.highest_inbound_stream_id:
             self._go_away()
 
     async def close(self, *, within_s: float) -> None:
-        """Takes no more calls, lets those under way finish, for so long, and ends."""
+        """Takes no more calls, waits at most `within_s` for those under way, and closes."""
         self._last_call = self._h2.highest_inbound_stream_id
         self._go_away()
         with suppress(TimeoutError):

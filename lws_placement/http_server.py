@@ -1,14 +1,14 @@
-"""HTTP servers: TLS that follows renewed certificates, health and metrics, an end without a lost
+"""HTTP servers: TLS with certificate reload, health and metrics, and a shutdown that loses no
 request.
 
-Idle connections are kept for an hour: kube-scheduler and kube-apiserver reuse theirs, and a POST
-that meets a connection which the server has just closed is a failed request of a user (Go does not
-repeat it; it drops idle ones after 90 s). So a server that has to go first *leaves*: it serves on,
-and every answer asks the client to come no more on this connection, `Connection: close` over
-HTTP/1.1, GOAWAY over HTTP/2. What is idle all that time is closed at the end: over HTTP/1.1 a
-request may cross that, within the time that a packet takes. It goes when nobody comes any more, see
-`serve_on`: a kube-proxy that is short of CPU may send clients here long after the pod has left the
-endpoints, and all of them would be refused.
+Idle connections are kept for an hour: kube-scheduler and kube-apiserver reuse theirs, and a POST on
+a connection that the server has just closed is a failed request of a user (Go does not repeat it;
+it drops idle ones after 90 s). So a server that is to stop first *leaves*: it serves on, and every
+answer asks the client to use this connection no more, by `Connection: close` over HTTP/1.1, by
+GOAWAY over HTTP/2. Connections that stay idle all that time are closed at the end; over HTTP/1.1 a
+request may cross that, within the time that a packet takes. The server stops when no new
+connections come (`serve_on`): a kube-proxy that is short of CPU may send clients here long after
+the pod has left the endpoints, and all of them would be refused.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ _BACKLOG = 1024
 
 
 class ServerTls:
-    """An SSLContext whose certificate can be replaced while it serves: new handshakes use the new
+    """An SSLContext whose certificate can be replaced while it serves. New handshakes use the new
     one.
 
     No session tickets: kube-apiserver and kube-scheduler never resume a session.
@@ -127,7 +127,7 @@ class Server:
     async def _count(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Of HTTP/1.1."""
+        """Counts HTTP/1.1 requests under way."""
         self._requests += 1
         try:
             response = await handler(request)
@@ -169,9 +169,9 @@ class Server:
 
 
 async def serve_on(servers: Iterable[Server], *, delay_s: float) -> None:
-    """Returns when no new connection was made to servers that leave, for `delay_s`: whoever has one
-    was asked to make no more requests on it, so who still is sent here makes a new one. At the
-    latest after `SERVE_ON_DELAYS` times that: some clients never learn.
+    """Returns when servers that leave have had no new connection for `delay_s`: each client with a
+    connection was asked to make no more requests on it, so whoever is still sent here makes a new
+    one. Returns after `SERVE_ON_DELAYS` times that at the latest, since some clients do not obey.
     """
     now = asyncio.get_running_loop().time
     began = now()

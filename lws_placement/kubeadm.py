@@ -1,14 +1,13 @@
-"""kube-scheduler's static pod on a kubeadm machine: our flag and volume put in and taken out.
+"""Adds our flag and volume to kube-scheduler's static pod on a kubeadm machine, and removes them.
 
-kubelet runs what is in `kube-scheduler.yaml`, and kubeadm writes that file anew with each upgrade.
-So there are two forms of the same change: an edit of the file, and a patch for kubeadm's
-`--patches`. The patch puts the flag into `args`, which follow the container's `command`: a
-strategic merge replaces a list of strings whole, so a patch of `command` would have to repeat the
-flags of one kubeadm version.
+kubelet runs `kube-scheduler.yaml`, and kubeadm writes that file anew with each upgrade. So the
+change has two forms: an edit of the file, and a patch for kubeadm's `--patches`. The patch puts the
+flag into `args`, which follow the container's `command`: a strategic merge replaces a list of
+strings whole, so a patch of `command` would have to repeat the flags of one kubeadm version.
 
-The file is edited line by line, so all else stays as it was and taking the change out gives the
-very bytes from before. What comes out is read again and compared with the same change made to the
-parsed object: a file that is written in an unusual way is refused, never broken.
+The file is edited line by line. All else stays as it was, and undoing the change gives the bytes
+from before. The result is parsed and compared with the same change of the parsed object: a file
+that is written in an unusual way is refused, never broken.
 """
 
 from collections.abc import Callable
@@ -44,10 +43,10 @@ def as_patch(folder: str = FOLDER) -> str:
 
 
 def put_in(text: str, folder: str = FOLDER) -> str:
-    """The manifest with the change in it; the same if it is there already.
+    """The manifest with the change; unchanged if it has it.
 
-    Raises SettingsError if the text is no static pod of kube-scheduler, or has a --config or a
-    volume that is in the way.
+    Raises SettingsError if the text is not a static pod of kube-scheduler, or has another --config
+    or a volume of our name.
     """
     pod = read_mapping(text)
     container = _container(pod)
@@ -66,9 +65,9 @@ def put_in(text: str, folder: str = FOLDER) -> str:
 
 
 def take_out(text: str) -> str:
-    """The manifest without the change; the same if there is nothing of ours in it.
+    """The manifest without the change; unchanged if it has nothing of ours.
 
-    Raises SettingsError if the text is no static pod of kube-scheduler.
+    Raises SettingsError if the text is not a static pod of kube-scheduler.
     """
     pod = read_mapping(text)
     container = _container(pod)
@@ -86,7 +85,7 @@ def take_out(text: str) -> str:
 
 
 def names_us(pod: Raw) -> bool:
-    """Has kube-scheduler's pod, as the API server shows it, the change in it, or a part of it?"""
+    """Does kube-scheduler's pod, as the API server has it, contain the change or a part of it?"""
     spec = pod["spec"]
     containers = spec.get("containers") or ()
     flags = [f for c in containers for f in (*(c.get("command") or ()), *(c.get("args") or ()))]
@@ -94,7 +93,9 @@ def names_us(pod: Raw) -> bool:
 
 
 def _drop(owner: Raw, key: str, ours: Callable[[Any], bool]) -> set[int]:
-    """Which items of a list go; the list goes with the last one."""
+    """Removes our items from the parsed list, and an empty list from its owner. Returns their
+    indexes.
+    """
     items = owner.get(key) or []
     gone = {i for i, item in enumerate(items) if ours(item)}
     if gone:
@@ -142,7 +143,7 @@ def _as_read(item: str | Raw) -> Any:
 
 
 def _container(pod: Raw) -> Raw:
-    """kube-scheduler's; all lists that are edited have been checked then. Raises SettingsError."""
+    """kube-scheduler's container; all lists that are edited are valid then. Raises SettingsError."""
     if (pod.get("apiVersion"), pod.get("kind")) != ("v1", "Pod"):
         raise SettingsError(
             f"is no static pod: apiVersion {pod.get('apiVersion')!r}, kind {pod.get('kind')!r} "

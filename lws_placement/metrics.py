@@ -1,8 +1,8 @@
 """All metrics, in one place. Labels have few values: never a pod, node, group or domain name.
 
-Counters and histograms are incremented where the thing happens. What is a state of the cluster
-(holds, domains) is counted when somebody asks, from the cache, by the process that leads: there is
-nothing to keep in step, and the sum over replicas is right.
+Counters and histograms are incremented where the event happens. Holds and domains are counted from
+the cache at each scrape, and only by the leading process, so nothing has to be kept in step and the
+sum over replicas is right.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series pe
 
 
 class Waiting(StrEnum):
-    """Why groups wait, by the domain that lacks least."""
+    """Why a group waits, judged by the domain that lacks least."""
 
     ROOM = "room"
     """Some domain is free, but not all members fit."""
@@ -125,7 +125,9 @@ for _family, _values in (
 
 
 def waiting_for(verdict: NoFit) -> Waiting:
-    """The class of a waiting group: room, if a domain that nobody has lacks only that."""
+    """NO_DOMAIN without domains; HELD if others have some and no other one fits a member; else
+    ROOM.
+    """
     if not verdict.reasons:
         return Waiting.NO_DOMAIN
     theirs = (Why.HELD, Why.OVERLAPS, Why.OCCUPIED, Why.AWAITED)
@@ -137,7 +139,7 @@ def waiting_for(verdict: NoFit) -> Waiting:
 
 @dataclass(frozen=True, slots=True)
 class HoldCounts:
-    """What is counted when somebody asks."""
+    """Counts at one scrape."""
 
     holds: Mapping[HoldState, int]
     domains: Mapping[tuple[str, DomainState], int]
@@ -146,7 +148,7 @@ class HoldCounts:
 
 @contextmanager
 def figures_reported(observe: Callable[[], HoldCounts]) -> Iterator[None]:
-    """Holds and domains are part of /metrics inside of this."""
+    """Inside of the block, /metrics includes holds and domains."""
     collector = _Figures(observe)
     REGISTRY.register(collector)
     try:

@@ -1,10 +1,10 @@
-"""What `lws-placement serve` runs: wires the roles of one process together, until SIGTERM.
+"""The process behind `lws-placement serve`: wires its roles together and runs them until SIGTERM.
 
 Webhook and extender answer in every replica; planner, controller and certificate renewal run where
-the leader Lease is held. Health is served before anything else is tried, so that kubelet lets a
-process live that waits for the API server. Nothing is answered from a cache that has not synced.
-SIGTERM is heeded at any moment: the Lease is given back, and the servers leave (`http_server.py`)
-for as long as kube-proxy may still send requests here; then they finish what they have begun.
+the leader Lease is held. The health server starts first, so that kubelet does not restart a process
+that waits for the API server. Nothing is answered from a cache that has not synced. SIGTERM is
+obeyed at any moment: the Lease is released, and the servers leave (`http_server.py`) for as long as
+kube-proxy may still send requests here; then they finish the requests under way.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class Process:
     """One `serve` process."""
 
     def __init__(self, settings: Settings, api: Api, *, health: Health) -> None:
-        """`health` listens already."""
+        """`health` is serving already."""
         self._settings = settings
         self._roles = set(settings.roles)
         self._api = api
@@ -116,7 +116,7 @@ class Process:
         health.why_not_ready = lambda: self._obstacle or self._informers.missing
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set, or a part of it fails beyond repair."""
+        """Runs until `stop` is set, or until a part fails for good."""
         async with asyncio.TaskGroup() as tasks:
             starting = tasks.create_task(self._start(tasks))
             await stop.wait()
@@ -146,7 +146,7 @@ class Process:
         self._obstacle = why
 
     async def _stop(self, *, was_ready: bool) -> None:
-        """A process that was never ready was never an endpoint of a Service: nobody will come."""
+        """A process that was never ready was never an endpoint of a Service: no requests come."""
         ending = []
         if self._leading is not None:
             self._leading.cancel()
@@ -216,7 +216,7 @@ class Process:
     # -- certificates ----------------------------------------------------------------------------
 
     async def _certificates_in_use(self, before: Material | None = None) -> Material:
-        """What the Secret holds, loaded into all servers. Raises InvalidObjectError, ApiError."""
+        """Loads what the Secret holds into all servers. Raises InvalidObjectError, ApiError."""
         fresh = await self._certs.ensure(now=datetime.now(UTC))
         if fresh != before:
             for tls in self._tls:
@@ -236,8 +236,8 @@ class Process:
             await asyncio.sleep(_CERTIFICATES_EVERY_S)
 
     async def _wait_for_trust(self) -> None:
-        """Who installs us lets users come once we are ready: not before whoever leads has written
-        the CA into our webhook configurations, which may take until a Lease of before has expired.
+        """Ready means that users may come: not before the leader has written the CA into our
+        webhook configurations. That may take until the Lease of an earlier leader has expired.
         """
         while lacking := await _retried(self._not_injected, told=self._keep_waiting):
             self._obstacle = f"{lacking[0]} does not carry our CA yet"
@@ -270,7 +270,7 @@ class Process:
             await self._elector.run(lead)
 
     async def _note_failures(self) -> None:
-        """Also while another replica leads: it may die before it has written them down."""
+        """Runs in standby, too: the leader may die before it has stored a failure."""
         await self._informers.wait_synced()  # else whose they are is not known
         self._cache.on_node_failure.append(self._failures.node_failed)
 
@@ -312,8 +312,8 @@ class Process:
 async def _retried(
     call: Callable[[], Awaitable[T]], *, told: Callable[[str], None] = lambda why: None
 ) -> T:
-    """Until the API server has answered; what it refuses is tried again as well, and logged.
-    `told`: hears why it goes on.
+    """Retries until the API server answers, also after refusals, and logs each failure. `told` is
+    called with the reason.
     """
     while True:
         try:
@@ -329,7 +329,7 @@ def _not_here() -> None:
 
 
 async def run_process(settings: Settings) -> None:
-    """Until SIGTERM. Raises SettingsError for credentials that cannot be used."""
+    """Runs until SIGTERM. Raises SettingsError for credentials that cannot be used."""
     stop = asked_to_stop()
     health = Health(host=settings.bind_address, port=settings.health_port)
     await health.server.start()

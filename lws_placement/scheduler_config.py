@@ -1,11 +1,11 @@
-"""kube-scheduler's configuration with our extender in it, ready to be used.
+"""kube-scheduler's configuration with our extender, filled in for one cluster.
 
-The one source is `scheduler-config.yaml` beside this file; only what differs from cluster to
-cluster is filled in. The verb `scheduler-config` and the local control plane call the same
-function, so every end-to-end test runs the real kube-scheduler with what users get.
+The one source is `scheduler-config.yaml` beside this file. The verb `scheduler-config` and the
+local control plane call the same function, so every end-to-end test runs the real kube-scheduler
+with what users get.
 
 A running kube-scheduler may be reading the folder: each file is replaced as a whole, and the
-configuration comes last, so that it never names a file that is not there.
+configuration last, so that it never names a file that is missing.
 """
 
 import os
@@ -37,7 +37,7 @@ _HEADER = "# Made by `lws-placement scheduler-config`: make it anew, do not edit
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What differs from cluster to cluster. Empty: as the base file has it."""
+    """What differs between clusters. Empty: as in the base file."""
 
     address: str
     namespace: str
@@ -51,7 +51,7 @@ def read_base() -> Raw:
 
 
 def fill(base: Raw, place: Place) -> Raw:
-    """The base with addresses, file names and credentials of one cluster. Pure."""
+    """The base with the addresses, file names and credentials of one cluster."""
     server_name = f"{SERVICE}.{place.namespace}.svc"
     filled = dict(base)
     if place.kubeconfig:
@@ -98,7 +98,7 @@ def _parse(address: str, port: int) -> tuple[IPv4Address | IPv6Address, int]:
 
 
 def as_files(config: Raw, *, ca: bytes, client_cert: bytes, client_key: bytes) -> dict[str, bytes]:
-    """File name -> content, in the order in which they are to appear."""
+    """File name -> content, in the order in which they are to be written."""
     text = _HEADER + yaml.safe_dump(config, sort_keys=False)
     return {
         "ca.crt": ca,
@@ -109,8 +109,8 @@ def as_files(config: Raw, *, ca: bytes, client_cert: bytes, client_key: bytes) -
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """All are written under other names first, then renamed. Raises SettingsError with the reason
-    if that cannot be done; no file is half-written then.
+    """Writes all files under temporary names, then renames them. Raises SettingsError with the
+    reason if that fails; no file is half-written.
     """
     drafts = {folder / f".{name}.{os.getpid()}": folder / name for name in files}
     try:

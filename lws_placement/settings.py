@@ -1,10 +1,8 @@
-"""All knobs: flags, then environment (`LWS_PLACEMENT_*`), then one YAML file, then the defaults
-here.
+"""All settings: flags, then environment (`LWS_PLACEMENT_*`), then one YAML file, then defaults.
 
 The environment is read here only (besides what `kubernetes.aio` needs to find the API server).
 kubelet writes there, too: for a Service `lws-placement-webhook` in a container's namespace it sets
-`LWS_PLACEMENT_WEBHOOK_PORT=tcp://<clusterIP>:443` (service links). Such a value is nobody's setting
-and counts as absent.
+`LWS_PLACEMENT_WEBHOOK_PORT=tcp://<clusterIP>:443` (service links). Such a value counts as absent.
 """
 
 import re
@@ -33,7 +31,7 @@ _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class Role(StrEnum):
-    """What a process does; `gate` and `brain` in settings stand for the usual pairs."""
+    """What a process does. In settings, `gate` and `brain` stand for the usual pair and triple."""
 
     WEBHOOK = "webhook"
     EXTENDER = "extender"
@@ -69,12 +67,12 @@ class Tolerations(StrEnum):
 
     @property
     def known(self) -> bool | None:
-        """None: the pods show it."""
+        """None: to be inferred from pods."""
         return None if self is Tolerations.AUTO else self is Tolerations.TRUE
 
 
 class Settings(BaseSettings):
-    """One field per knob; the description is what `--help` shows."""
+    """One field per setting. The description is what `--help` shows."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
@@ -295,7 +293,7 @@ _yaml_file: dict[str, Path | None] = {}
 
 
 def load_settings(flags: dict[str, Any], *, file: Path | None = None) -> Settings:
-    """Raises SettingsError that names the knob and where its value came from."""
+    """Raises SettingsError, which names the setting."""
     if file is not None and not file.is_file():
         raise SettingsError(f"--config {file}: there is no such file")
     _yaml_file["path"] = file

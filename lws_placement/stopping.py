@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks a process to stop in order, the second ends it at once."""
+"""SIGTERM and SIGINT: the first stops a process in order, the second ends it at once."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ def asked_to_stop() -> asyncio.Event:
 
 
 async def unless(stop: asyncio.Event, call: Coroutine[Any, Any, T]) -> T | None:
-    """What the call returns; None if `stop` is set first, and the call is given up."""
+    """The result of `call`; None if `stop` is set first, which cancels the call."""
     calling, stopping = asyncio.create_task(call), asyncio.create_task(stop.wait())
     await asyncio.wait({calling, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()

@@ -1,11 +1,11 @@
-"""Items put into and taken out of the block lists of a YAML text, line by line.
+"""Adds and removes items of block lists in a YAML text, line by line.
 
-Everything else stays as it was written: comments, order, quotes. Only what people write by hand or
-programs print is edited: block lists in block mappings. The caller compares what comes out with
+All else stays as it was written: comments, order, quotes. Only what people write by hand or
+programs print can be edited: block lists in block mappings. The caller compares the result with
 what it wanted, since the meaning of a line depends on the lines around it.
 
-Values are read as text (`true` is "true"), so no value can fail to be one. Aliases are refused: a
-few lines of them stand for more than any memory holds.
+Values are read as text (`true` is "true"), so no value can be malformed. Aliases are refused: a few
+lines of them stand for more than any memory holds.
 """
 
 from collections.abc import Collection
@@ -34,7 +34,7 @@ def read_mapping(text: str) -> Raw:
 
 
 def _refuse_bombs(text: str) -> None:
-    """Texts that take more time or memory than their length tells."""
+    """Refuses texts that take more time or memory to load than their length suggests."""
     depth = 0
     for event in yaml.parse(text):
         if isinstance(event, yaml.AliasEvent):
@@ -52,7 +52,7 @@ def _short(error: yaml.YAMLError) -> str:
 
 
 class Lines:
-    """A text that `read_mapping` has taken, being edited."""
+    """An edit of a text that `read_mapping` has accepted."""
 
     def __init__(self, text: str) -> None:
         root = yaml.compose(text, Loader=yaml.BaseLoader)
@@ -71,7 +71,7 @@ class Lines:
         return "\n".join(kept)
 
     def append(self, owner: yaml.MappingNode, key: str, item: str | Raw) -> None:
-        """To the list `key` of a mapping; the list is made if there is none."""
+        """Adds an item to the list `key` of a mapping, and makes the list if there is none."""
         dumped = yaml.safe_dump([item], default_flow_style=False, sort_keys=True).splitlines()
         found = _value(owner, key)
         if found is None:
@@ -81,7 +81,7 @@ class Lines:
             self._insert(found, dumped, indent=_block(found, key).start_mark.column)
 
     def remove(self, owner: yaml.MappingNode, key: str, indexes: Collection[int]) -> None:
-        """Items of the list `key`; with the last of them the list itself."""
+        """Removes items of the list `key`, and the list with its last item."""
         found = _value(owner, key)
         if found is None or not indexes:
             return
@@ -121,7 +121,7 @@ def members(owner: yaml.MappingNode, key: str) -> list[yaml.MappingNode]:
 
 
 def _value(owner: yaml.MappingNode, key: str) -> yaml.Node | None:
-    """The last of the name, as reading takes it."""
+    """The last member of that name, as the YAML loader takes it."""
     return next((v for k, v in reversed(owner.value) if k.value == key), None)
 
 
@@ -134,7 +134,9 @@ def _block(node: yaml.Node, key: str) -> yaml.SequenceNode:
 
 
 def _last_line(node: yaml.Node) -> int:
-    """Where its text ends; the end of a block collection is marked where the next thing begins."""
+    """The last line of a node's text. The end mark of a block collection is where the next token
+    begins.
+    """
     while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last

@@ -1,4 +1,4 @@
-"""`lws-placement explain`: how a group stands, and why."""
+"""`lws-placement explain`: the state of groups, and why they wait."""
 
 import asyncio
 import json

@@ -1,5 +1,5 @@
-"""The program: `lws-placement <verb>`. A file per verb; this one only gathers them and turns errors
-into exit codes.
+"""The program `lws-placement <verb>`: a module per verb. This one finds them and turns errors into
+exit codes.
 
 Exit codes: 0 done, 1 failed (one line on stderr says what), 2 wrong usage, 130 interrupted, 143
 ended by SIGTERM.
@@ -29,7 +29,7 @@ _VERBS = {
 
 
 class Verbs(click.Group):
-    """Loads the file of the verb that is asked for: each needs much that the others do not."""
+    """Imports only the module of the verb that is called: each needs much that others do not."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)

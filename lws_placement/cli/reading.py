@@ -1,6 +1,5 @@
-"""Reading a cluster once for verbs that answer a question, and showing that it takes a while.
-
-Progress goes to stderr, and only where a person watches it.
+"""Reads a cluster once, for verbs that answer a question, and shows progress on a terminal's
+stderr.
 """
 
 import sys
@@ -28,9 +27,10 @@ _PRIORITY_CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 
 
 async def read_cluster(api: Api, settings: Settings, cache: ClusterCache) -> list[Raw]:
-    """All that placement sees, into the cache; the PriorityClasses, which it does not keep.
+    """Reads all that placement depends on into the cache. Returns the PriorityClasses, which the
+    cache does not keep.
 
-    Raises ApiError that says which rights are missing, if that is the trouble.
+    Raises ApiError, which names the rights that are missing if that is the cause.
     """
     with progress("reading the cluster") as show:
         read: dict[str, int] = {}
@@ -48,8 +48,8 @@ async def read_cluster(api: Api, settings: Settings, cache: ClusterCache) -> lis
 
 
 async def read_failures(api: Api, settings: Settings) -> dict[GroupId, FailureHistory]:
-    """What the planner remembers, weighed as our settings say, which may not be the planner's;
-    nothing if we may not know.
+    """The failure histories that the planner has stored, under our settings, which may differ from
+    the planner's. Empty if we may not read them.
     """
     now, policy = time.time(), settings.trouble_policy()
     try:
@@ -63,9 +63,7 @@ async def read_failures(api: Api, settings: Settings) -> dict[GroupId, FailureHi
 
 
 async def leader_problem(api: Api, namespace: str) -> str:
-    """Why nothing is being planned, in words; empty if a planner is at work, or if we may not
-    know.
-    """
+    """Why no planner is at work, in words. Empty if one is, or if we may not read the Lease."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEADER_LEASE}"
     try:
         leader, late_s = leader_of(await api.get(path), now_s=time.time())
@@ -97,7 +95,7 @@ def _explained(error: ApiError) -> ApiError:
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show (done, of how many; 0: nobody knows) while inside."""
+    """Shows progress inside of the block: (done, total), with total 0 if it is not known."""
     console = Console(stderr=True)
     if not sys.stderr.isatty():
         yield lambda done, of: None

@@ -1,7 +1,7 @@
 """`lws-placement rollout status|history|undo`: what `kubectl rollout` does for Deployments.
 
-With the credentials of the person who calls it. `undo` changes the LeaderWorkerSet's template and
-nothing else; whoever controls it rolls it out.
+It uses the caller's credentials. `undo` changes the LeaderWorkerSet's template and nothing else;
+its controller rolls it out.
 """
 
 import asyncio
@@ -36,7 +36,9 @@ def rollout() -> None:
 
 
 def _about_a_set(verb: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Calls `verb` with the set that its argument names, and with its own options."""
+    """Adds the argument and options that every verb has, and calls `verb` with the set that they
+    name.
+    """
 
     @click.argument("name", metavar="[lws/]NAME")
     @click.option("-n", "--namespace", help="Default: that of the current context.")

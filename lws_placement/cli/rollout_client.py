@@ -1,4 +1,4 @@
-"""One LeaderWorkerSet and the calls that `lws-placement rollout` makes about it."""
+"""The API calls of `lws-placement rollout`."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _RETRY_S = 1.0
 
 
 class Rollout:
-    """One LeaderWorkerSet and the calls that these verbs make about it."""
+    """One LeaderWorkerSet and the calls about it."""
 
     def __init__(self, api: Api, namespace: str, name: str) -> None:
         self._api = api
@@ -34,7 +34,7 @@ class Rollout:
             ) from e
 
     async def follow(self, say: Callable[[Report], None]) -> None:
-        """Until it is done. A lost connection is taken up again."""
+        """Reports until the update is done. A lost watch is started again."""
         while True:
             lws = await self.fetch()
             report = report_of(lws)
@@ -43,7 +43,7 @@ class Rollout:
                 return
 
     async def _watch(self, lws: Raw, say: Callable[[Report], None]) -> bool:
-        """True when it is done, False when the watch has ended."""
+        """True if the update is done, False if the watch has ended."""
         only = {
             "fieldSelector": f"metadata.name={self.name}",
             "resourceVersion": lws["metadata"]["resourceVersion"],
@@ -63,7 +63,7 @@ class Rollout:
         return False
 
     async def revisions(self, lws: Raw) -> list[Raw]:
-        """Those in use and those set aside, oldest first, of equal ones the newest."""
+        """All revisions, in use or kept as history, oldest first. Of equal ones the newest."""
         path = f"/apis/apps/v1/namespaces/{self._namespace}/controllerrevisions"
         found: dict[str, Raw] = {}
         for label in (keys.HISTORY_OF, keys.LWS_NAME):
@@ -80,12 +80,12 @@ class Rollout:
 
 
 def is_live(lws: Raw, stored: Raw) -> bool:
-    """Is this revision the present template?"""
+    """Is this revision the current template?"""
     return same_content(stored["data"], revision_data(lws))
 
 
 def previous(lws: Raw, stored: list[Raw]) -> Raw:
-    """The newest revision that is not the present one."""
+    """The newest revision that is not the current template."""
     for raw in reversed(stored):
         if not is_live(lws, raw):
             return raw

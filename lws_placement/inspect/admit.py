@@ -1,5 +1,5 @@
-"""A LeaderWorkerSet from a file -> what the whole line would make of it: defaults, validation, the
-leader StatefulSet and its pods as admission lets them through, gated.
+"""Turns a LeaderWorkerSet from a file into what a cluster would make of it: defaults, validation,
+the leader StatefulSet, and its gated pods as admission lets them through.
 
 Each step is the function that the webhook and the controller call. Workers have no pods here, as
 they have none in a cluster until their leader is bound: they are planned from the templates.

@@ -1,8 +1,8 @@
-"""How a group stands, and why: the planner's own decision about it, asked without acting on it.
+"""The state of a group and its reason: the planner's own decision, without acting on it.
 
-The cache may be that of a real cluster, read once, or one that `run.py` filled from files; either
-way the answer comes from `engine/reconcile/decide.py` on what `cluster/adapters/group_state.py`
-sees, so it is what the planner would do now.
+The cache may be that of a real cluster, read once, or one that `run.py` has filled from files.
+Either way the answer comes from `engine/reconcile/decide.py` on the state that
+`cluster/adapters/group_state.py` observes, so it is what the planner would do now.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,14 +1,12 @@
-"""What would become of LeaderWorkerSets: planned like by the planner, on a cache that nobody else
-sees.
+"""Simulates LeaderWorkerSets: plans them as the planner does, on a cache of its own.
 
 The cache is filled from files or read from a cluster. The sets get their leader pods (`admit.py`),
-younger than all that is there and one after another in the order of the file. Then every group is
-decided about once, those that wait last and in their turn, and what would be written as a hold is
-put into the cache. One pass is enough, since placing a group never makes room for another.
+younger than all existing pods and one after another in the order of the file. Every group is
+decided once, waiting groups last and in the order of the queue, and the holds that would be written
+are put into the cache. One pass is enough, since placing a group never makes room for another.
 
-A rolling update asks for `maxSurge` groups more: they are planned last, and taken out again. Groups
-of a set that exists and whose templates change come back to their own domain if they still fit
-there.
+The `maxSurge` extra groups of a rolling update are planned last, and removed again. Running groups
+whose templates change return to their own domain if they still fit there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """`lws-placement demo`: a real control plane on loopback, our manifests on it, and a story.
 
-Whatever happens, Ctrl-C included, no process stays behind: each is a child that the kernel ends
-with us, and all are stopped in order.
+No process is left behind, whatever happens: the kernel ends each child with us, and a normal end,
+Ctrl-C included, stops all of them in order.
 """
 
 import io

@@ -1,6 +1,6 @@
 """The map that the demo draws: domains as tiles, nodes as cells, one letter per group.
 
-Drawn from what the API server says of nodes and pods, not from our own cache or plans.
+Drawn from the nodes and pods on the API server, not from our own cache or plans.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_red", "bright_
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One group as seen now."""
+    """One group as it is now."""
 
     lws: str
     index: str
@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Nodes by domain, and groups, of one topology key."""
+    """The nodes, by domain, and the groups of one topology key."""
 
     key: str
     title: str
@@ -44,7 +44,7 @@ class Seen:
     groups: tuple[Place, ...]
 
     def broken(self) -> list[str]:
-        """Promises that this instant breaks, in words."""
+        """Promises that do not hold at this instant, in words."""
         found = [
             f"group {g.index} of {g.lws} is split over {', '.join(g.domains)}"
             for g in self.groups

@@ -1,5 +1,5 @@
-"""The demo's story of a life: the reference examples from deployment to deletion, through an
-autoscaler, a killed worker, an update to a new image and the way back.
+"""The demo's story `life`: the reference examples are deployed, scaled by an autoscaler, lose a
+worker, are updated to a new image, rolled back, and deleted.
 """
 
 import subprocess
@@ -115,7 +115,7 @@ def _roll(stage: Stage, good: Callable[[set[str]], bool]) -> bool:
 
 
 def _available(stage: Stage) -> bool:
-    """Does every set say so of what it is asked for now, with no surge group left?"""
+    """Is every set Available at its current generation, without surge groups?"""
     return all(_is_available(lws) for lws in stage.cluster.api.items(_SETS))
 
 

@@ -1,7 +1,7 @@
-"""Where the demo's stories are told: the cluster, the map that is drawn, what came of each act.
+"""What the demo's stories share: the cluster, the map, and the result of each act.
 
-A stage looks at the API server all the time while it waits, and remembers every instant at which a
-promise did not hold.
+While it waits, a stage polls the API server and records each instant at which a promise does not
+hold.
 """
 
 import json
@@ -36,7 +36,7 @@ _LOOK_S = 0.25
 
 
 class Stage:
-    """`results` says what came of each act, `broken` which promises were seen broken."""
+    """`results`: the outcome of each act; `broken`: promises that did not hold at some instant."""
 
     def __init__(self, cluster: LocalCluster, installation: Installation, console: Console) -> None:
         self.cluster = cluster
@@ -49,14 +49,14 @@ class Stage:
         self._nodes: list[Raw] = []
 
     def start_ours(self) -> None:
-        """From now on every promise is watched."""
+        """Starts lws-placement and kube-scheduler. The promises are checked from now on."""
         self.installed.start_server("one", ports=True, flags=["--hold-seconds=5"])
         self.installed.wait_ready("one")
         self.installed.start_scheduler()
         self.watched = True
 
     def summary(self) -> bool:
-        """Prints it; True only if every promise held."""
+        """Prints the results. True only if every promise held."""
         table = Table(title="What happened", title_justify="left", show_lines=False)
         table.add_column("")
         table.add_column("act")
@@ -93,7 +93,9 @@ class Stage:
     def until(
         self, what: str, done: Callable[[Sequence[Seen]], bool], *, keys: Sequence[str]
     ) -> bool:
-        """Draws the map until `done`; False if it never was."""
+        """Draws the map until `done`, at most for the time of an act. False if `done` never was
+        true.
+        """
         until = time.monotonic() + _ACT_S
         with Live(console=self.console, auto_refresh=False, transient=False) as live:
             while True:

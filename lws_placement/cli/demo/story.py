@@ -1,5 +1,5 @@
-"""The demo's first story: the trap without us and with us, the examples, a group that waits, a
-killed worker.
+"""The demo's story `trap`: leader-by-leader placement strands groups, lws-placement does not; then
+the examples, a group that waits, and a killed worker.
 """
 
 import time

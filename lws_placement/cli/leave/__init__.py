@@ -1,1 +1,1 @@
-"""Taking groups out of our hands, and lws-placement off a cluster."""
+"""Releasing single groups, and removing lws-placement from a cluster."""

@@ -1,5 +1,5 @@
-"""Our gate on pods, and taking it off by hand: with the credentials of the person who calls, and
-with nothing of ours running.
+"""Finds pods with our scheduling gate and removes it, with the caller's credentials. None of our
+processes has to run.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _MOST_ROUNDS = 20
 
 
 async def gated_pods(api: Api, path: str = "/api/v1/pods", **params: str) -> RawList:
-    """Those of the pods under `path` that wait for us."""
+    """The pods under `path` that carry our gate."""
     found = [
         pod
         async for pods, _ in api.pages(path, fieldSelector="status.phase=Pending", **params)
@@ -33,8 +33,8 @@ def name_of(obj: Raw) -> str:
 
 
 async def take_gate_off(api: Api, pod: Raw, *, annotations: Mapping[str, str]) -> None:
-    """Gates of others stay. `annotations`: annotations that the pod gets. Raises ConflictError if
-    it has changed, NotFoundError if it is gone.
+    """Removes our gate and adds `annotations`; other gates stay. Raises ConflictError if the pod
+    has changed, NotFoundError if it is gone.
     """
     meta = pod["metadata"]
     body: Raw = {
@@ -49,10 +49,10 @@ async def take_gate_off(api: Api, pod: Raw, *, annotations: Mapping[str, str]) -
 
 
 async def take_all_gates_off(api: Api) -> None:
-    """Until no pod of the cluster has ours: what changed meanwhile is read again.
+    """Lists and ungates until no pod of the cluster has our gate.
 
-    Raises ApiError with the first few pods for which this was refused, after all were tried, or
-    which still came when all had been read some times: somebody makes them with our gate.
+    Raises ApiError, which names the first few pods, if some were refused (all others are ungated
+    first), or if gated pods keep coming: their template has our gate.
     """
     for _ in range(_MOST_ROUNDS):
         pods = await gated_pods(api)

@@ -1,8 +1,8 @@
-"""What is ours on a cluster, by name, whichever way it was installed.
+"""The names of all objects that an installation has, however it was made.
 
-By name, because labels are users' to change, and because every overlay and the chart use the same
-names; a test holds this list against the manifests. The CustomResourceDefinition is not here:
-LeaderWorkerSets are their users', and end with it.
+Names, since labels are users' to change, and all overlays and the chart use the same names; a test
+compares this list with the manifests. The CustomResourceDefinition is not in it: LeaderWorkerSets
+belong to their users and would be deleted with it.
 """
 
 from collections.abc import Sequence
@@ -54,8 +54,8 @@ _IN_NAMESPACE = {
 
 
 def all_but_webhooks(namespace: str) -> Sequence[str]:
-    """Paths of what may be there beside the holds and the namespaces, in the order of their end;
-    ours runs in `namespace`.
+    """Paths of the objects besides holds and namespaces, in the order of their deletion.
+    `namespace`: where lws-placement runs.
     """
     return (
         f"{_RBAC}/clusterrolebindings/lws-placement-controller",

@@ -1,8 +1,8 @@
-"""`lws-placement release`: break the glass, and let pods that wait for us go to kube-scheduler.
+"""`lws-placement release`, the break-glass: leaves waiting pods to kube-scheduler without a plan.
 
-Works with nothing of ours running: it takes the gate off with the credentials of the person who
-calls it, and marks the pod so that planner and extender leave it alone. What is given up is said
-before it is done, and what else is needed where our extender is gone.
+It needs nothing of ours to run: it removes the gate with the caller's credentials, and marks the
+pod so that planner and extender leave it alone. Before it does, it says what is given up, and what
+else is needed if our extender is gone.
 """
 
 import asyncio
@@ -74,9 +74,7 @@ async def _gated(api: Api, kind: str, name: str, namespace: str) -> RawList:
 
 
 async def _what_else(api: Api, pods: RawList, our_namespace: str) -> str:
-    """What released pods need besides, in words; empty if they need nothing, as far as we may
-    know.
-    """
+    """What released pods need besides, in words; empty if nothing, or if we may not read it."""
     if not await nobody_answers(api, our_namespace):
         return ""
     nobody = f"no extender of ours is ready (Service {our_namespace}/{SERVICE})"

@@ -1,12 +1,12 @@
-"""What has to be done, in which order, so that lws-placement is gone and nobody waits for it.
+"""The steps of an uninstall, in order.
 
-First our webhooks, so that nothing new is refused; then our processes, so that nothing is gated,
-planned, moved or evicted any more; then the gates, which nobody else would ever take off; last what
-our processes needed. LeaderWorkerSets, their pods and their CRD are not ours. A step that was done
-before is no step any more, so that a call that was broken off is called again.
+First our webhooks, so that nothing new is refused; then our processes, so that nothing more is
+gated, planned, moved or evicted; then the gates, which nobody else would remove; last what our
+processes needed. LeaderWorkerSets, their pods and their CRD are not ours. A step that is done is
+not listed again, so an interrupted uninstall is repeated.
 
-A gate is taken off without the mark of `release`: the pod is no exception, and if lws-placement is
-installed again, it takes the group over like any that ran before it.
+Gates are removed without the mark of `release`: if lws-placement is installed again, it adopts
+these groups like any others.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class Step:
 
 
 async def find_namespace(api: Api, given: str | None) -> str:
-    """Where ours runs. Raises SettingsError if that is not the one that was given."""
+    """The namespace that lws-placement runs in. Raises SettingsError if another one was given."""
     try:
         subjects = (await api.get(BINDING)).get("subjects") or [{}]
         there = str(subjects[0].get("namespace", ""))
@@ -68,7 +68,7 @@ async def find_namespace(api: Api, given: str | None) -> str:
 
 
 class Uninstaller:
-    """Reads to find the steps, and writes when one is done; raises ApiError in either case."""
+    """Finds the steps by reading, and writes when a step is done. Raises ApiError in both."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
@@ -78,8 +78,8 @@ class Uninstaller:
         self._leases_path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
     async def steps(self, *, with_sets: bool) -> list[Step]:
-        """What is still to be done, in order. Raises SettingsError if the LeaderWorkerSets are not
-        carried out by us and are to go, too.
+        """The steps that are left, in order. Raises SettingsError if LeaderWorkerSets are to be
+        deleted and their controller is not ours.
         """
         found = (
             await self._webhooks(),
@@ -93,7 +93,7 @@ class Uninstaller:
         return [step for step in found if step is not None]
 
     async def what_stays(self, *, with_sets: bool) -> str:
-        """In words, before anything is done."""
+        """What the uninstall leaves, in words."""
         words = []
         if not with_sets:
             words.append("LeaderWorkerSets, their pods and their CRD stay.")
@@ -185,7 +185,7 @@ class Uninstaller:
         return Step(words, partial(take_all_gates_off, self._api))
 
     async def _left_to_second(self) -> Step | None:
-        """A pod keeps its schedulerName, and nobody would bind these."""
+        """Unbound pods keep their schedulerName, and no scheduler of that name would bind them."""
         deployment = await self._get(deployment_path(self._namespace))
         name = await self.second_scheduler()
         selector = f"spec.schedulerName={name},spec.nodeName="
@@ -229,7 +229,7 @@ class Uninstaller:
     # -- read and write --------------------------------------------------------------------------
 
     async def _namespace_goes(self) -> bool:
-        """It is ours by its name, and nobody else runs in it."""
+        """Is it the default namespace of lws-placement, with no pods of others in it?"""
         others = await self._all(self._pods_path, labelSelector=OTHER_PODS)
         return self._namespace == NAMESPACE and not others
 
@@ -248,7 +248,7 @@ class Uninstaller:
         return [f"LeaderWorkerSet {name_of(one)}" for one in await self._all(LWS_PATH)]
 
     async def _all(self, path: str, **params: str) -> RawList:
-        """None of a kind that the API server does not know."""
+        """Empty for a kind that the API server does not know."""
         try:
             return (await self._api.list_all(path, **params))[0]
         except NotFoundError:

@@ -1,11 +1,11 @@
-"""`lws-placement uninstall`: leave a cluster so that nothing waits for us and nobody notices.
+"""`lws-placement uninstall`: removes lws-placement so that no pod is left waiting for it.
 
-With the credentials of the person who calls it, an administrator's. Nothing is done while
-kube-scheduler still calls us, as far as that can be seen: a pod that it leaves to an extender that
-is gone is never bound.
+It uses the caller's credentials, which have to be an administrator's. It refuses to start while
+kube-scheduler still calls our extender, as far as the API server shows that: kube-scheduler never
+binds a pod that it leaves to an extender that is gone.
 
-It is the same for every way to install, Helm's included: `helm uninstall` knows nothing of gates,
-and does not wait for one thing before the next. Where it was called first, this does the rest.
+It works for every kind of installation. `helm uninstall` knows nothing of gates, and does not wait
+for one thing before the next; this command completes what it leaves.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ async def _uninstall(
 
 
 async def _check_scheduler(api: Api, namespace: str, *, restored: bool, dry_run: bool) -> None:
-    """Raises SettingsError if it still calls us, or may; a dry run only says so."""
+    """Raises SettingsError if kube-scheduler calls us, or may; a dry run only prints that."""
     found = await scheduler_use(api, namespace)
     # Where our Deployment is gone already, nothing is lost by going on.
     may_call = found.use is Use.YES or (found.use is Use.UNKNOWN and found.installed)

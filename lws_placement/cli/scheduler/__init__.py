@@ -1,1 +1,1 @@
-"""What lets kube-scheduler call the extender: its configuration, its files, and whether it does."""
+"""kube-scheduler's side of the extender: its configuration and files, and whether it uses them."""

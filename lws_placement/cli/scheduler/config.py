@@ -1,8 +1,8 @@
-"""`lws-placement scheduler-config`: a folder that kube-scheduler can be pointed to.
+"""`lws-placement scheduler-config`: writes a folder that kube-scheduler can be pointed to.
 
-Reads the Secret that `serve` has made and the Service's clusterIP, with the credentials of the
-person who calls it; writes nothing to the cluster. With one of the flags for kubeadm it asks no
-cluster: they are about the flag and the volume that let kube-scheduler see the folder.
+Reads the Secret that `serve` has made and the Service's clusterIP, with the caller's credentials,
+and writes nothing to the cluster. The flags for kubeadm need no cluster: they are about the flag
+and the volume that let kube-scheduler see the folder.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from lws_placement.settings import load_settings
 
 @dataclass(frozen=True, slots=True)
 class _Flags:
-    """What the verb was called with."""
+    """The flags of the verb."""
 
     out: Path | None
     address: str

@@ -1,5 +1,5 @@
-"""What `lws-placement scheduler-config` puts into its folder: of the Secret that `serve` keeps for
-kube-scheduler and the Service's clusterIP. Once, or kept in step with them.
+"""Writes the folder of `lws-placement scheduler-config` from the Secret that `serve` keeps for
+kube-scheduler and the Service's clusterIP: once, or whenever they change.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from lws_placement.stopping import asked_to_stop, unless
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be made, and where to. `address` is empty for the Service's."""
+    """What to write, and where. `address` empty: that of the Service."""
 
     out: Path
     namespace: str
@@ -54,8 +54,8 @@ async def write_once(order: Order, *, kubeconfig: Path | None) -> None:
 
 
 async def keep(order: Order, *, kubeconfig: Path | None, every_s: float) -> None:
-    """Until SIGTERM. What goes wrong is said once and tried again: the Secret may be still to come,
-    the API server away for a while; the files from before stay.
+    """Until SIGTERM. Each error is printed once and the work repeated: the Secret may not exist
+    yet, the API server may be away. The files that are there stay.
     """
     stop = asked_to_stop()
     async with connected(kubeconfig) as api:
@@ -80,7 +80,7 @@ async def _look_again_and_again(api: Api, order: Order, every_s: float) -> None:
 
 
 def _differing(folder: Path, files: Mapping[str, bytes]) -> list[str]:
-    """Which of the files are not there as they should be."""
+    """The files whose content is not the wanted one."""
 
     def content(name: str) -> bytes | None:
         try:

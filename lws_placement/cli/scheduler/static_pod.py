@@ -1,5 +1,5 @@
-"""`lws-placement scheduler-config --kubeadm...`: files in and out of the change to kube-scheduler's
-static pod. No cluster is asked.
+"""`lws-placement scheduler-config --kubeadm...`: reads and writes kube-scheduler's static pod and
+its patch. Needs no cluster.
 """
 
 from collections.abc import Callable
