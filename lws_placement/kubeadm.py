@@ -143,7 +143,7 @@ def _as_read(item: str | Raw) -> Any:
 
 
 def _container(pod: Raw) -> Raw:
-    """kube-scheduler's container; all lists that are edited are valid then. Raises SettingsError."""
+    """kube-scheduler's container; its lists that are edited are valid. Raises SettingsError."""
     if (pod.get("apiVersion"), pod.get("kind")) != ("v1", "Pod"):
         raise SettingsError(
             f"is no static pod: apiVersion {pod.get('apiVersion')!r}, kind {pod.get('kind')!r} "

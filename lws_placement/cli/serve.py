@@ -1,8 +1,8 @@
 """`lws-placement serve`: runs the roles of one process (`process.py`) until SIGTERM.
 
-Its options are made from the settings, so that a knob is described in one place: every field of
-`Settings` is a flag `--name-with-dashes`, an environment variable `LWS_PLACEMENT_NAME` and a key
-`name` of the YAML file.
+Its options are generated from `Settings`, so that each setting is described once: every field is a
+flag `--name-with-dashes`, an environment variable `LWS_PLACEMENT_NAME` and a key `name` of the YAML
+file.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ def _serve(config: Path | None, print_config: bool, **flags: Any) -> None:
 
 
 async def _found(settings: Settings) -> list[str]:
-    """`found_lines`, or why there are none: never fails, as nothing needs a cluster here."""
+    """`found_lines`, or why there are none. Never fails, as printing settings needs no cluster."""
     try:
         async with asyncio.timeout(_ANSWER_S), connected(settings.kubeconfig) as api:
             return found_lines(await look_around(api))

@@ -1,4 +1,4 @@
-"""`lws-placement simulate`: what would be placed where, what would wait and why."""
+"""`lws-placement simulate`: where groups would be placed, and which would wait and why."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`lws-placement status`: domains, holders, free room, and who waits."""
+"""`lws-placement status`: domains, their holders, free room, and the queue."""
 
 import asyncio
 import json
@@ -70,7 +70,7 @@ async def _show(
 
 
 async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> None:
-    """On a terminal in place, else a new text whenever it differs; until interrupted."""
+    """Until interrupted. Redraws in place on a terminal, else prints the text whenever it changes."""
     around = await look_around(api)
     informers = Informers(api, cache, namespace=settings.namespace)
     console = Console()

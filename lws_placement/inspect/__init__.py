@@ -1,3 +1,3 @@
-"""What answers `explain`, `status` and `simulate`: the planner's own decisions, asked without
-acting on them. Imports `cluster` and `engine`.
+"""What answers `explain`, `status` and `simulate`: the planner's own decisions, without acting on
+them. Imports `cluster` and `engine`.
 """

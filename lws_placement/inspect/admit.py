@@ -43,7 +43,7 @@ class Admitted:
 
     @property
     def surge(self) -> int:
-        """Groups that a rolling update may have in excess."""
+        """Extra groups that a rolling update may create."""
         replicas = self.info.replicas
         return min(scaled(self._rolling("maxSurge", 0), replicas, round_up=True), replicas)
 
@@ -78,8 +78,8 @@ def leader_pod(
     priorities: Mapping[str, int],
     adds_tolerations: bool,
 ) -> Raw | Refused:
-    """The gated leader of group `index`. `priorities`: of the PriorityClasses that are known;
-    `adds_tolerations`: the API server does, for extended resources.
+    """The gated leader of group `index`. `priorities`: value by name of PriorityClass;
+    `adds_tolerations`: the API server adds tolerations for extended resources.
     """
     info = admitted.info
     stateful_set = leader_set(
@@ -119,5 +119,5 @@ def leader_pod(
 
 
 def _priority(spec: Raw, priorities: Mapping[str, int]) -> int:
-    """Of the class it names, else of the default class (kept under the empty name), else 0."""
+    """That of its class, else of the default class (under the empty name), else 0."""
     return priorities.get(spec.get("priorityClassName") or "", 0)

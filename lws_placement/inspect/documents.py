@@ -33,7 +33,7 @@ _SHOWN = 60
 
 
 def load_files(paths: Sequence[Path]) -> list[Raw]:
-    """Raises InvalidObjectError that names the file."""
+    """The objects of all files. Raises InvalidObjectError, which names the file."""
     found: list[Raw] = []
     for path in paths:
         try:
@@ -45,7 +45,7 @@ def load_files(paths: Sequence[Path]) -> list[Raw]:
 
 
 def load_text(text: str, *, where: str) -> list[Raw]:
-    """The objects of all documents, pools spelled out."""
+    """The objects of all documents, with pools expanded. Raises InvalidObjectError."""
     try:
         documents = list(yaml.load_all(text, Loader=_Loader))
     except yaml.YAMLError as e:
@@ -121,7 +121,7 @@ def _names(text: str) -> Sequence[str] | None:
 
 
 def as_stored(raw: Raw, *, number: int) -> Raw:
-    """The object with what the API server would have added; `number` makes its UID and version."""
+    """The object as the API server would store it. `number` becomes its UID and version."""
     meta = {"uid": f"file-{number}", **raw["metadata"], "resourceVersion": str(number)}
     stored = {**raw, "metadata": meta}
     match raw["kind"]:
@@ -136,7 +136,7 @@ def as_stored(raw: Raw, *, number: int) -> Raw:
 
 
 def _node_status(status: Raw) -> Raw:
-    """Ready unless something else is said; room for as many pods as a kubelet allows by default."""
+    """Ready unless the file says otherwise, with kubelet's default number of pods."""
     room = status.get("allocatable") or status.get("capacity") or {}
     ready = [{"type": "Ready", "status": "True"}]
     return {

@@ -1,5 +1,5 @@
-"""What was found on the cluster, in words and as JSON: `status`, `serve --print-config` and the
-log of `serve` say the same.
+"""What was found on the cluster, as text and as JSON, for `status`, `serve --print-config` and the
+log of `serve`.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ _CARRIED_OUT = {
 
 
 def found_lines(found: Found) -> list[str]:
-    """One line of versions, one for each thing that is missing."""
+    """One line with the versions, then a line per missing thing."""
     scheduler = ", ".join(found.schedulers) or "of unknown version"
     lws = ", ".join(found.lws_versions)
     lws = f"LeaderWorkerSet {lws}{_CARRIED_OUT[found.lws_controller]}" if lws else ""

@@ -65,7 +65,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How one group stands. `note` is what its events say."""
+    """The state of one group. `note` is the text of its events."""
 
     group: GroupId
     name: str
@@ -92,9 +92,9 @@ class Answer:
 
 
 class Inquiry:
-    """Answers about the groups of one cache, for as long as nothing in it changes.
+    """Answers about the groups of one cache, valid until the cache changes.
 
-    `most`: domains for which a refusal is told. `troubles`: what the planner remembers of groups.
+    `most`: domains whose refusal is explained. `troubles`: the planner's failure histories.
     """
 
     def __init__(
@@ -110,9 +110,8 @@ class Inquiry:
         self._misses = Misses(cache, self._context.tenants, most=most)
 
     def rehearse(self) -> None:
-        """Have those that wait keep the places that a planner remembers for them.
-
-        For a cache that was read from a cluster; asks each group in the queue once.
+        """Reserves for waiting groups the places that the planner keeps for them. Needed for a
+        cache that was read from a cluster. Decides each group in the queue once.
         """
         backfill = Backfill(self._cache.domains)
         for group in self.queue:
@@ -120,9 +119,10 @@ class Inquiry:
             backfill.decided(observed, decide(observed, self._context))
 
     def groups_of(self, namespace: str, name: str, *, kind: str = "") -> list[GroupId]:
-        """Groups of the LeaderWorkerSet of that name, or the group of the pod of that name.
+        """The groups of the LeaderWorkerSet of that name, else the group of the pod of that name.
 
-        `kind`: lws or pod, if it is known which is meant. Other groups count as sets of one.
+        `kind`: "lws" or "pod" restricts the search. A group that is not of a LeaderWorkerSet counts
+        as a set of one.
         """
         groups = [g for g in self._cache.groups() if g.namespace == namespace]
         found = [g for g in groups if g.lws == name and kind != "pod"]
@@ -141,7 +141,7 @@ class Inquiry:
         return {group: place for place, group in enumerate(self.queue)}
 
     def name_of(self, group: GroupId) -> str:
-        """As people know it: namespace and name of its leader pod."""
+        """Namespace and name of its leader pod."""
         return name_of(self._cache, group)
 
     def place_of(self, uid: str) -> str:
@@ -154,7 +154,7 @@ class Inquiry:
         return self.answer(observed, decide(observed, self._context))
 
     def answer(self, observed: GroupState, actions: Sequence[Action]) -> Answer:
-        """How a group stands for which `actions` were decided."""
+        """The state of a group for which the engine decided `actions`."""
         members = living_members(observed.pods)
         if not members or observed.is_over:
             return self._gone(observed)

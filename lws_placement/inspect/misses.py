@@ -1,5 +1,5 @@
-"""Why each domain refuses a group that waits, nearest miss first, and what would have to end for it
-to fit: in each domain where it needs one, in all of them together where it needs several.
+"""Explains why each domain refuses a waiting group, nearest miss first, and what would have to end
+for the group to fit: in each domain if it needs one, in all of them together if it needs several.
 """
 
 from collections.abc import Hashable
@@ -18,8 +18,8 @@ from lws_placement.engine.reconcile.placement import question_of
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A domain that refuses the group, and what would have to end there; None: that is no question
-    of this domain alone, or the group's members are not all known.
+    """A domain that refuses the group, and what would have to end there. `way` is None if that
+    cannot be said of this domain alone, or if not all members are known.
     """
 
     domain: str
@@ -29,14 +29,14 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`way`: for a group that needs several domains, what would have to end in all."""
+    """`way`: what would have to end in all domains, for a group that needs several."""
 
     misses: tuple[Miss, ...]
     way: Blockers | Infeasible | None = None
 
 
 class Misses:
-    """Of one cache, for as long as nothing in it changes. `most`: domains to tell of."""
+    """For one cache, until it changes. `most`: domains to explain."""
 
     def __init__(self, cache: ClusterCache, tenants: Tenants, *, most: int) -> None:
         self._views = cache.domains
@@ -85,5 +85,5 @@ class Misses:
         return way_into(group, view, views=self._views, occupants=self._views.occupants_on)
 
     def _around(self, group: Group, domain: DomainName) -> Blockers | Infeasible:
-        """Where the domain is around all of its members."""
+        """For a domain that has to hold all members."""
         return way_for(group, self._views, self._tenants, only=self._views.nodes_of(domain))

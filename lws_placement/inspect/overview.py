@@ -62,7 +62,7 @@ def overview(
     most: int,
     troubles: Mapping[GroupId, FailureHistory],
 ) -> Overview:
-    """Domains of the keys that groups ask for or have. O(nodes of these)."""
+    """Domains of the topology keys in use, and the queue. O(nodes of these domains)."""
     inquiry = Inquiry(cache, troubles=troubles)
     inquiry.rehearse()
 

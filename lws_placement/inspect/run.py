@@ -54,9 +54,9 @@ _TOO_MANY = (
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What a rolling update would find. `surge`: how the groups in excess would stand;
-    `unavailable`: how many it may take down at a time; `moved`: groups that would no longer fit
-    where they are, and why; `changed`: some group is not at these templates.
+    """The prospects of a rolling update. `surge`: the answers for its extra groups; `unavailable`:
+    groups that it may take down at a time; `moved`: (group, domain, reason) of groups that no
+    longer fit where they are; `changed`: some group runs other templates.
     """
 
     surge: tuple[Answer, ...]
@@ -67,7 +67,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class SetOutcome:
-    """One LeaderWorkerSet: refused, or a group for each replica."""
+    """One LeaderWorkerSet: either refused, or with an answer for each replica."""
 
     name: str
     refused: str = ""
@@ -99,8 +99,7 @@ class _Set:
 class Simulation:
     """One cluster, in memory. `now_s`: seconds since the epoch, later than anything in the cache.
 
-    `troubles`: what a planner remembers of groups that are there. `progress` hears how many groups
-    of how many have been decided about.
+    `troubles`: the planner's failure histories. `progress` is called with (groups decided, all).
     """
 
     def __init__(
@@ -128,7 +127,7 @@ class Simulation:
         self._groups = self._members = 0
 
     def run(self, objects: Sequence[Raw]) -> Outcome:
-        """`objects`: sets to be placed, and what else is there besides what the cache has.
+        """`objects`: the sets to place, and what exists besides the contents of the cache.
 
         Raises InvalidObjectError for an object that cannot be understood.
         """
@@ -150,7 +149,7 @@ class Simulation:
         )
 
     def _is_for_plugin(self, sets: Sequence[_Set]) -> bool:
-        """Does it matter whether the API server adds tolerations for extended resources?"""
+        """Does the API server's plugin ExtendedResourceToleration make a difference here?"""
         taints = {t for view in self._cache.domains.node_views() for t in view.node.taints}
         admitted = [one.admitted for one in sets if isinstance(one.admitted, Admitted)]
         return any(depends_on_plugin(one.info.templates, taints) for one in admitted)
@@ -191,7 +190,7 @@ class Simulation:
     # -- what is to come -------------------------------------------------------------------------
 
     def _admit(self, raw: Raw) -> _Set:
-        """A set that exists already, in the cluster or by its UID in the file, keeps its groups."""
+        """A set that exists, in the cluster or by its UID in the file, keeps its groups."""
         given = raw["metadata"].get("uid")
         raw = as_stored(raw, number=0)
         namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
@@ -217,7 +216,7 @@ class Simulation:
         return self._groups > _MOST_GROUPS or self._members > _MOST_MEMBERS
 
     def _create(self, admitted: Admitted, index: int) -> Refused | None:
-        """The leader of a group that does not exist yet."""
+        """Creates the leader of a group that does not exist yet."""
         group = _group_of(admitted, index)
         if self._cache.group_pods(group) or self._cache.holds_of(group):
             return None
@@ -277,15 +276,15 @@ class Simulation:
         )
 
     def _answer(self, group: GroupId, inquiry: Inquiry) -> Answer:
-        """How it stands in the end; whom it preempts is known only from when that was decided."""
+        """Its final state. Whom it preempts is known only from the time of that decision."""
         decided = self._decided.get(group)
         if decided is not None and any(isinstance(a, TryEvictions) for a in decided[1]):
             return inquiry.answer(*decided)
         return inquiry.about(group)
 
     def _update(self, admitted: Admitted, groups: Sequence[GroupId]) -> Update | None:
-        """None if it asks for nothing: no group in excess, and all are what they would become; and
-        while some group waits anyhow.
+        """None if there is nothing to say: no extra groups and no changed ones, or a group that
+        waits.
         """
         moved = tuple(self._moved(admitted, groups))
         changed = any(self._differs(admitted, group) for group in groups)
@@ -318,7 +317,7 @@ class Simulation:
     def _moved(
         self, admitted: Admitted, groups: Sequence[GroupId]
     ) -> Iterator[tuple[str, str, Reason]]:
-        """Groups that would not fit any more where they are, once they are at the new templates."""
+        """Groups that would not fit where they are with the new templates."""
         info = admitted.info
         for group in groups:
             reservation = self._cache.reservation_of(group)

@@ -1,7 +1,7 @@
-"""Answers and outcomes as text: what `explain` and `simulate` print.
+"""Answers and outcomes as text, for `explain` and `simulate`.
 
-Why a domain refuses a group is worded by `engine/messages.py`, as in events; this module only lays
-the sentences out, one thing a line, so that the text can be searched and compared.
+The reasons are worded by `engine/messages.py`, as in events. This module lays them out, one fact a
+line, so that the text can be searched and compared.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ _HAS_DOMAIN = (Standing.PLACED, Standing.COMING)
 
 
 def answer_text(answer: Answer, inquiry: Inquiry) -> list[str]:
-    """How one group stands."""
+    """The state of one group."""
     lines = [f"{answer.name}: {answer.note}"]
     lines += [f"  {line}" for line in _queue(answer, inquiry)]
     lines += [f"  {line}" for line in _misses(answer, inquiry)]
@@ -31,7 +31,7 @@ def answer_text(answer: Answer, inquiry: Inquiry) -> list[str]:
 
 
 def outcome_text(outcome: Outcome) -> list[str]:
-    """What became of a simulation."""
+    """The result of a simulation."""
     lines: list[str] = []
     for key, domains, nodes in outcome.keys:
         lines.append(f"{key}: {_counted(domains, 'domain')}, {_counted(nodes, 'node')}")
@@ -119,7 +119,7 @@ def _total(sets: Sequence[SetOutcome]) -> str:
 
 
 def _members(answer: Answer) -> Iterator[str]:
-    """Pods that are not bound, of a group that has a domain."""
+    """Unbound pods of a group that has a domain."""
     if answer.standing not in (Standing.COMING, Standing.CHANGING):
         return
     for pod in answer.pods:
@@ -134,7 +134,7 @@ def _members(answer: Answer) -> Iterator[str]:
 
 
 def request_in_words(request: PlacementRequest, *, groups: int) -> str:
-    """What a set of so many groups wants of placement."""
+    """The placement that a set of so many groups asks for."""
     if not request.managed:
         return "not managed: kube-scheduler alone places them"
     if not request.places:
@@ -158,9 +158,7 @@ def request_in_words(request: PlacementRequest, *, groups: int) -> str:
 
 
 def _places(reservation: Reservation) -> str:
-    """The domains, with the nodes of the members in order of rank; last those that lie in one of
-    the others.
-    """
+    """The domains, each with its members' nodes by rank; last those that lie inside another one."""
     full = sorted((h for h in reservation.holds if h.nodes), key=lambda h: min(h.nodes))
     parts = [f"{_value(h)} ({' '.join(h.nodes[r] for r in sorted(h.nodes))})" for h in full]
     inside = [h.domain.value for h in reservation.holds if not h.nodes]
@@ -196,7 +194,7 @@ def _miss(miss: Miss, inquiry: Inquiry) -> str:
 def _way(
     way: Blockers | Infeasible | None, named: tuple[GroupId | None, ...], inquiry: Inquiry
 ) -> Iterator[str]:
-    """`named`: those who have been named before."""
+    """`named`: groups that were named before."""
     match way:
         case Infeasible():
             yield "would not fit even if nothing else were there"

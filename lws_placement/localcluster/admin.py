@@ -1,7 +1,7 @@
 """The API of a local control plane, as its administrator, over connections that are kept.
 
-For those who look again and again: kubectl costs a process and a TLS handshake each time, which on
-a small machine is more than all that is looked at.
+For callers that poll: kubectl costs a process and a TLS handshake each time, which on a small
+machine is more than the request.
 """
 
 import json
@@ -20,7 +20,7 @@ _THREADS = 4
 
 
 class AdminApi:
-    """Raises LocalClusterError for whatever is not answered with success. For several threads."""
+    """Raises LocalClusterError unless the answer is a success. For several threads."""
 
     def __init__(self, server: str, *, ca: Path, cert: Path, key: Path) -> None:
         self._connections = urllib3.connection_from_url(
@@ -38,7 +38,7 @@ class AdminApi:
         return found
 
     def get(self, path: str, **params: str) -> Raw:
-        """As kubectl shows it: each item of a list with its kind, nothing with managed fields."""
+        """As kubectl shows it: items of a list with their kind, without managed fields."""
         found = self._call("GET", path, params)
         kind = found.get("kind", "")
         items = found.get("items")
@@ -49,15 +49,15 @@ class AdminApi:
         return found
 
     def create(self, path: str, body: Raw) -> Raw:
-        """Strict about fields that do not exist, as kubectl is."""
+        """With strict field validation, as kubectl does."""
         return self._call("POST", path, {"fieldValidation": "Strict"}, body)
 
     def delete(self, path: str, **params: str) -> Raw:
-        """In the background; a collection as well as one object."""
+        """Deletes an object, or a collection, with background propagation."""
         return self._call("DELETE", path, {"propagationPolicy": "Background"} | params)
 
     def ready(self) -> bool:
-        """Does the API server say that it is? It may be starting, or gone."""
+        """Does /readyz succeed? The API server may be starting, or gone."""
         try:
             answer = self._connections.request("GET", "/readyz", timeout=_TIMEOUT_READY_S)
         except HTTPError:

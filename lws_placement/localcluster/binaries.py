@@ -1,8 +1,8 @@
-"""Where the control plane's programs come from: given, cached, on PATH, or built here once.
+"""Finds the control plane's programs: given, cached, on PATH, or built here once.
 
-They are built from their public Go modules (see `go_build.py`): `modules/kubernetes/<version>` for
-each version of Kubernetes that we are tested with, `modules/etcd` and `modules/kwok` for all of
-them. A build takes about 9 minutes on 2 cores. The result is cached outside the tree, per version.
+They are built from their public Go modules (`go_build.py`): `modules/kubernetes/<version>` for each
+version of Kubernetes that we are tested with, `modules/etcd` and `modules/kwok` for all of them. A
+build takes about 9 minutes on 2 cores. The result is cached outside the tree, per version.
 """
 
 import os
@@ -58,8 +58,8 @@ def known_versions() -> list[str]:
 
 
 def find_or_build(progress: Progress, *, version: str = "") -> Binaries:
-    """All programs of `version` (default: the wanted one). Raises LocalClusterError that says what
-    is missing and what to do.
+    """All programs of `version` (default: `wanted_version`). Raises LocalClusterError, which says
+    what is missing and what to do.
     """
     version = version or wanted_version()
     folders = dict.fromkeys(_KUBERNETES, cache_folder() / f"kubernetes-{version}" / "bin")
@@ -98,7 +98,7 @@ def _find(program: str, folder: Path, version: str) -> Path | None:
 
 
 def _version_of(program: Path) -> str:
-    """Of a Kubernetes program; empty if it does not tell."""
+    """The version of a Kubernetes program; empty if it does not print one."""
     args = ["version", "--client"] if program.name == "kubectl" else ["--version"]
     try:
         out = subprocess.run(
@@ -117,7 +117,7 @@ def _program(name: str, version: str) -> GoProgram:
 
 
 def kubernetes_programs(version: str, extra: tuple[str, ...] = ()) -> list[GoProgram]:
-    """How the commands of Kubernetes in PROGRAMS, and those in `extra`, are built for `version`.
+    """How to build the commands of Kubernetes in PROGRAMS, and those in `extra`.
 
     Raises LocalClusterError for a version without module manifests.
     """

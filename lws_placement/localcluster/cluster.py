@@ -42,7 +42,7 @@ class LocalCluster:
     def __init__(
         self, folder: Path, binaries: Binaries, *, admission_plugins: Sequence[str] = ()
     ) -> None:
-        """`admission_plugins`: of the API server, besides those that are on by default."""
+        """`admission_plugins`: of the API server, in addition to its defaults."""
         self.folder = folder
         self._bin = binaries
         self._admission_plugins = ("OwnerReferencesPermissionEnforcement", *admission_plugins)
@@ -68,10 +68,10 @@ class LocalCluster:
     # -- life ------------------------------------------------------------------------------------
 
     def start(self, *, stages: bool = True) -> None:
-        """Raises LocalClusterError that names the program and shows the end of its log.
+        """Raises LocalClusterError, which names the program and shows the end of its log.
 
-        `stages`: simulate nodes and pods with KWOK; without it bound pods stay Pending and nodes
-        stay as they were made, which is what big benches want.
+        `stages`: simulate nodes and pods with KWOK. Without it bound pods stay Pending and nodes
+        stay as they were created, as large benches want.
         """
         if (self.folder / "etcd").exists():
             raise LocalClusterError(
@@ -113,7 +113,7 @@ class LocalCluster:
     def run_scheduler(
         self, configuration: Raw, *, name: str, port: int, kubeconfig: Path | None = None
     ) -> Process:
-        """One more, under credentials of its own if they are given."""
+        """Starts another kube-scheduler, with its own credentials if they are given."""
         path, credentials = self.folder / f"{name}-config.yaml", kubeconfig or self.kubeconfig
         connection = configuration.get("clientConnection") or {}
         patched = configuration | {
@@ -137,7 +137,7 @@ class LocalCluster:
         self.scheduler = None
 
     def stop(self) -> None:
-        """Everything, in reverse order, each waited for."""
+        """Stops everything, in reverse order, and waits for each."""
         if self._api is not None:
             self._api.close()
         while self._processes:
@@ -145,11 +145,11 @@ class LocalCluster:
         self.scheduler = None
 
     def attach(self, process: Process) -> None:
-        """A program of somebody else, which is watched, shown and stopped with ours from now on."""
+        """Checks, shows and stops a program of the caller with ours from now on."""
         self._processes.append(process)
 
     def end(self, process: Process | None) -> bool:
-        """One of its programs. False if it was not there."""
+        """Stops one of its programs. False if there is none."""
         if process is not None:
             process.stop()
             self._processes.remove(process)
@@ -157,7 +157,7 @@ class LocalCluster:
 
     @property
     def processes(self) -> tuple[Process, ...]:
-        """Its programs, in the order in which they were started."""
+        """Its programs, in the order of their start."""
         return tuple(self._processes)
 
     def check(self) -> None:
@@ -170,7 +170,7 @@ class LocalCluster:
         return "\n".join(f"--- {p.name}\n{p.tail(lines)}" for p in self._processes)
 
     def wait_for(self, condition: Callable[[], bool], process: Process | None = None) -> None:
-        """For as long as its programs run, and `process` (kube-apiserver, if there is none other).
+        """Polls `condition` while all programs, and `process` (default: kube-apiserver), run.
         Raises LocalClusterError.
         """
         process = process or self.apiserver
@@ -193,9 +193,7 @@ class LocalCluster:
         return self._api
 
     def kubectl(self, *args: str, stdin: str | None = None, check: bool = True) -> str:
-        """Standard output of the real kubectl. Raises LocalClusterError with its words if it
-        fails.
-        """
+        """The output of the real kubectl. Raises LocalClusterError with its error text."""
         done = subprocess.run(
             [*self.kubectl_command, *args],
             input=stdin,
@@ -210,16 +208,14 @@ class LocalCluster:
 
     @property
     def kubectl_command(self) -> list[str]:
-        """What it has found out about the API is kept with the cluster: in the home of who runs us
-        it would stay for ever, some megabytes for each.
+        """kubectl with its discovery cache in the cluster's folder: in the user's home some
+        megabytes would stay for each cluster.
         """
         flags = (f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.folder / 'kubectl'}")
         return [self._bin["kubectl"], *flags]
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """Credentials of a ServiceAccount and nothing more: its token, as its pods would have
-        it.
-        """
+        """A kubeconfig with nothing but the token of a ServiceAccount."""
         token = self.kubectl("create", "token", name, "-n", namespace, "--duration=24h").strip()
         path = self.folder / f"{namespace}-{name}.kubeconfig"
         return self._save_kubeconfig(path, {"token": token})
@@ -227,7 +223,7 @@ class LocalCluster:
     # -- inside ----------------------------------------------------------------------------------
 
     def _run(self, program: str, *flags: str, name: str = "") -> Process:
-        """`name` tells several of one program apart."""
+        """`name` distinguishes several processes of one program."""
         log = self.folder / "logs" / f"{name or program}.log"
         process = Process([self._bin[program], *flags], log=log, env=_COLLECT_RARELY)
         process.name = name or program
@@ -319,7 +315,7 @@ class LocalCluster:
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports that are free now; all open at once, so that they differ."""
+    """Ports that are free now. All are open at once, so they differ."""
     sockets = [socket.socket() for _ in range(number)]
     try:
         for s in sockets:

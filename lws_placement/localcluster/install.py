@@ -1,8 +1,8 @@
-"""Our manifests and `serve` processes on a local control plane: for the demo and the tests.
+"""Our manifests and `serve` processes on a local control plane, for the demo and the tests.
 
-The very files that users apply; only addresses are replaced: a webhook's Service by a URL on
-loopback, the extender's host by one of ours, file names of certificates. `serve` runs under the
-token of the ServiceAccount in the manifests and nothing more.
+These are the files that users apply. Only addresses are replaced: a webhook's Service by a URL on
+loopback, the extender's host, file names of certificates. `serve` has the token of the
+ServiceAccount in the manifests and no other rights.
 """
 
 import json
@@ -50,8 +50,8 @@ class Installation:
         self._kubeconfig: Path | None = None
 
     def apply(self, overlay: str = "standalone") -> None:
-        """Everything in `manifests/<overlay>`, with local addresses; the CRD before it, if the
-        built-in controller comes along.
+        """Applies `manifests/<overlay>` with local addresses, after the CRD if the overlay has the
+        built-in controller.
         """
         objects = self.objects(overlay)
         if any(o["metadata"]["name"] == _CONTROLLER for o in objects):
@@ -67,12 +67,12 @@ class Installation:
         self._kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT)
 
     def apply_crd(self) -> None:
-        """Of LeaderWorkerSet; waits until the API server serves it."""
+        """Applies LeaderWorkerSet's CRD, and waits until the API server serves it."""
         self.cluster.kubectl(*_APPLY[:-1], _CRD)
         self.cluster.wait_for(self._established)
 
     def objects(self, overlay: str) -> list[Raw]:
-        """The overlay's objects. The Deployment stays unscheduled: `start_server` stands in."""
+        """The overlay's objects, with the Deployment scaled to 0: `start_server` stands in for it."""
         text = self.cluster.kubectl("kustomize", str(MANIFESTS / overlay))
         objects = [o for o in yaml.safe_load_all(text) if o]
         for obj in objects:
@@ -93,7 +93,7 @@ class Installation:
         flags: Sequence[str] = (),
         program: Sequence[str] = ("-m", "lws_placement.cli.main"),
     ) -> Process:
-        """A `serve` process; `ports`: the one that the webhook URL and the scheduler point to;
+        """Starts a `serve` process. `ports`: the webhook URL and kube-scheduler point to it;
         `program`: what Python runs.
         """
         folder = self.cluster.folder
@@ -121,7 +121,7 @@ class Installation:
         return process
 
     def wait_ready(self, name: str) -> None:
-        """Until it listens and its caches have synced, and the webhooks trust it."""
+        """Waits until it listens, its caches have synced, and the webhooks trust it."""
         self.wait_for(lambda: (self.cluster.folder / f"{name}.ports").exists(), name)
         self.wait_for(lambda: self.is_ready(name), name)
         self.wait_for(self._trusted, name)
@@ -137,13 +137,13 @@ class Installation:
             self.stop_server(name)
 
     def start_scheduler(self) -> None:
-        """With what users get, once the client certificate exists."""
+        """Starts kube-scheduler with the files that users get, once the client certificate exists."""
         secret = ("-n", NAMESPACE, f"secret/{CLIENT_SECRET}")
         self.cluster.kubectl("wait", "--for=create", "--timeout=60s", *secret)
         self.cluster.start_scheduler(self.scheduler_configuration())
 
     def scheduler_configuration(self) -> Raw:
-        """What `lws-placement scheduler-config` makes, with its files in the cluster's folder."""
+        """What `lws-placement scheduler-config` writes, with its files in the cluster's folder."""
         folder = self.cluster.folder / "extender-client"
         address = f"127.0.0.1:{self.extender_port}"
         config = fill(read_base(), Place(address, NAMESPACE, files_at=str(folder)))
@@ -162,7 +162,7 @@ class Installation:
         return any(c["type"] == "Established" for c in conditions)
 
     def is_ready(self, name: str) -> bool:
-        """Does /readyz of that process say so? Its ports file must exist."""
+        """Does its /readyz succeed? Its ports file has to exist."""
         port = json.loads((self.cluster.folder / f"{name}.ports").read_text())["health"]
         try:
             url = f"http://127.0.0.1:{port}/readyz"
@@ -171,7 +171,7 @@ class Installation:
             return False
 
     def _trusted(self) -> bool:
-        """Has the CA bundle been written into every webhook of ours?"""
+        """Do all webhooks have a CA bundle?"""
         kinds = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
         found = [
             self.cluster.api.items(f"/apis/admissionregistration.k8s.io/v1/{k}") for k in kinds

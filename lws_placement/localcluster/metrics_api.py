@@ -1,6 +1,6 @@
-"""Pod metrics for a local control plane: simulated pods use no CPU, so somebody says how much.
+"""Pod metrics for a local control plane, whose simulated pods use no CPU.
 
-A stand-in for metrics-server, registered with the API server as it is in clusters (an APIService of
+It stands in for metrics-server, registered with the API server as in clusters (an APIService of
 `metrics.k8s.io/v1beta1`), so that a real HorizontalPodAutoscaler reads it through the real
 aggregation layer. Every container uses `millicores`, which its owner may change at any time.
 """
@@ -38,14 +38,14 @@ class MetricsApi:
         self._register(self._server.server_address[1])
 
     def close(self) -> None:
-        """An APIService that nobody answers for would keep every namespace from being deleted."""
+        """Without an answer the APIService would keep every namespace from being deleted."""
         self._cluster.kubectl("delete", "apiservice", _API_SERVICE)
         self._cluster.kubectl("delete", "service", _NAME, "-n", _NAMESPACE)
         self._server.shutdown()
         self._server.server_close()
 
     def _register(self, port: int) -> None:
-        """A Service of type ExternalName is how the aggregator finds a server outside."""
+        """The aggregator finds an outside server by a Service of type ExternalName."""
         service = {
             "apiVersion": "v1",
             "kind": "Service",
@@ -97,7 +97,7 @@ class MetricsApi:
         return Handler
 
     def _answer(self, target: str) -> Raw | None:
-        """None: not found."""
+        """None: 404."""
         url = urlparse(target)
         parts = url.path.strip("/").split("/")
         if parts == ["apis", *_GROUP.split("/")]:

@@ -15,7 +15,7 @@ def a_simulated_node(
     taints: Sequence[Raw] = (),
     ready: bool = False,
 ) -> Raw:
-    """`capacity` adds to or replaces 64 cpu, 256Gi and 110 pods. `ready`: say so at once, for
+    """`capacity` extends or overrides 64 cpu, 256Gi and 110 pods. `ready`: Ready at once, for
     clusters without KWOK.
     """
     room = {**_ROOM, **(capacity or {})}

@@ -1,4 +1,4 @@
-"""Keys and certificates of one local control plane, in its own folder, for a day."""
+"""Keys and certificates of one local control plane, in its folder, valid for a day."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

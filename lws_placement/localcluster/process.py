@@ -1,5 +1,5 @@
-"""One program as a child process: own log file, own session, stopped by its process id, never left
-behind. `run_whole` is for a program that starts others, such as a compiler.
+"""A program as a child process with its own log file and session, which is never left behind.
+`run_whole` is for a program that starts others, such as a compiler.
 """
 
 import ctypes
@@ -19,11 +19,11 @@ _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Process:
-    """Started at once. `stop()` is safe to repeat.
+    """Started at once. `stop()` may be called again.
 
-    A session of its own keeps the terminal's Ctrl-C from it, so that we decide the order of
-    stopping; on Linux the kernel ends it if the thread that started it dies, so that even kill -9
-    of us leaves nothing behind, unless it is to `outlive` us.
+    Its own session keeps the terminal's Ctrl-C from it, so that we decide the order of stopping. On
+    Linux the kernel ends it when the thread that started it dies, so even kill -9 of us leaves
+    nothing behind, unless it is to `outlive` us.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Process:
         self.start()
 
     def start(self) -> None:
-        """Once more, after its end."""
+        """Starts it again after its end."""
         with self.log.open("ab") as out, uninterrupted():
             self._popen = subprocess.Popen(
                 self.command,
@@ -101,8 +101,8 @@ class Process:
 def run_whole(
     command: Sequence[str], *, cwd: Path, env: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Run to the end; both outputs are in `stdout`. If we are interrupted meanwhile, it and all
-    that it has started are killed: a session of its own, ended as a whole.
+    """Runs a command to its end; both outputs are in `stdout`. If we are interrupted, its whole
+    session is killed: the command and all that it has started.
     """
     child: subprocess.Popen[str] | None = None
     try:
@@ -136,8 +136,8 @@ def _end_session(leader: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits, say until a child is known to us: an exception in the middle of a fork is lost
-    by Python's at-fork hooks, or leaves a child that nobody stops.
+    """Defers Ctrl-C, such as until a child is known to us: Python's at-fork hooks lose an exception
+    in the middle of a fork, or it leaves a child that nobody stops.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
     try:

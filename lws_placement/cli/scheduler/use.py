@@ -1,5 +1,5 @@
-"""Whether kube-scheduler calls our extender, as far as the API server shows it, and what to do
-where it calls an extender that is gone: it then fails to bind every marked pod, for ever.
+"""Tells whether kube-scheduler calls our extender, as far as the API server shows it, and what to
+do if that extender is gone: kube-scheduler then never binds a pod with our marker.
 """
 
 from collections.abc import Iterator
@@ -42,14 +42,14 @@ class SchedulerUse:
 
 
 async def scheduler_use(api: Api, namespace: str) -> SchedulerUse:
-    """What may not be read is not known. Raises ApiError if nothing answers."""
+    """What we may not read counts as unknown. Raises ApiError if the API server does not answer."""
     found = await _read(api, SCHEDULERS, labelSelector=SCHEDULER_LABEL)
     deployment = await _read(api, deployment_path(namespace))
     return judge(found.get("items") or [], deployment)
 
 
 def judge(schedulers: list[Raw], deployment: Raw) -> SchedulerUse:
-    """From kube-scheduler's pods and our Deployment; both may be empty."""
+    """Decides from kube-scheduler's pods and our Deployment, which both may be empty."""
     ours = sorted(pod["metadata"]["name"] for pod in schedulers if names_us(pod))
     setting = _not_configured(deployment)
     if ours:
@@ -66,7 +66,7 @@ def judge(schedulers: list[Raw], deployment: Raw) -> SchedulerUse:
 
 
 async def nobody_answers(api: Api, namespace: str) -> bool:
-    """Has the extender's Service no endpoint that is ready? False if we may not know."""
+    """Has the extender's Service no ready endpoint? False if we may not read them."""
     path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
     found = await _read(api, path, labelSelector=f"kubernetes.io/service-name={SERVICE}")
     if not found:
@@ -81,12 +81,14 @@ def deployment_path(namespace: str, name: str = "lws-placement") -> str:
 
 
 def member_scheduler(deployment: Raw) -> str:
-    """The second kube-scheduler that our pods leave members to; empty if there is none."""
+    """The second kube-scheduler that our webhook assigns members to; empty if there is none."""
     return next(filter(None, _given(deployment, "member_scheduler")), "")
 
 
 def _not_configured(deployment: Raw) -> str:
-    """Which setting of ours says that kube-scheduler does not call us; empty if none does."""
+    """The setting of ours by which kube-scheduler does not call us, in words; empty if there is
+    none.
+    """
     if any(given.lower() in _FALSE for given in _given(deployment, "extender_configured")):
         return "extender-configured is false"
     second = member_scheduler(deployment)
@@ -94,7 +96,7 @@ def _not_configured(deployment: Raw) -> str:
 
 
 def _given(deployment: Raw, field: str) -> Iterator[str]:
-    """What flags and environment of our pods say of this setting."""
+    """The values of this setting in the flags and environment of our Deployment."""
     flag, variable = f"--{field.replace('_', '-')}=", f"{ENV_PREFIX}{field.upper()}"
     pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
     for container in pod.get("containers") or ():
@@ -107,7 +109,7 @@ def _given(deployment: Raw, field: str) -> Iterator[str]:
 
 
 async def _read(api: Api, path: str, **params: str) -> Raw:
-    """Nothing, if it is not there or we may not know."""
+    """Empty if the object does not exist or may not be read."""
     try:
         return await api.get(path, params=params)
     except NotFoundError:
