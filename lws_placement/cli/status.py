@@ -70,7 +70,7 @@ async def _show(
 
 
 async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> None:
-    """Until interrupted. Redraws in place on a terminal, else prints the text whenever it changes."""
+    """Until interrupted. Redraws in place on a terminal, else prints each text that differs."""
     around = await look_around(api)
     informers = Informers(api, cache, namespace=settings.namespace)
     console = Console()

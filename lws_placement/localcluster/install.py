@@ -72,7 +72,7 @@ class Installation:
         self.cluster.wait_for(self._established)
 
     def objects(self, overlay: str) -> list[Raw]:
-        """The overlay's objects, with the Deployment scaled to 0: `start_server` stands in for it."""
+        """The overlay's objects, the Deployment scaled to 0: `start_server` stands in for it."""
         text = self.cluster.kubectl("kustomize", str(MANIFESTS / overlay))
         objects = [o for o in yaml.safe_load_all(text) if o]
         for obj in objects:
@@ -137,7 +137,7 @@ class Installation:
             self.stop_server(name)
 
     def start_scheduler(self) -> None:
-        """Starts kube-scheduler with the files that users get, once the client certificate exists."""
+        """With the files that users get, once the client certificate exists."""
         secret = ("-n", NAMESPACE, f"secret/{CLIENT_SECRET}")
         self.cluster.kubectl("wait", "--for=create", "--timeout=60s", *secret)
         self.cluster.start_scheduler(self.scheduler_configuration())

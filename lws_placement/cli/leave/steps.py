@@ -114,13 +114,13 @@ class Uninstaller:
         return "\n".join(words)
 
     async def second_scheduler(self) -> str:
-        """Its name as our Deployment has it, or as our manifests do."""
+        """The second scheduler's name in our Deployment, else in our manifests."""
         deployment = await self._get(deployment_path(self._namespace))
         return member_scheduler(deployment or {}) or SECOND_SCHEDULER
 
     async def what_waits(self, second: str) -> str:
-        """Pods that nobody helps when the steps are done, and what to do; empty: there are none.
-        `second`: the name of the second scheduler, as it was before.
+        """Pods that still wait when the steps are done, and what to do; empty if there are none.
+        `second`: the second scheduler's name, read before the steps.
         """
         unbound = await self._all(PODS_PATH, fieldSelector=f"spec.nodeName=,{_RUNNING}")
         pinned = [p for p in unbound if PINNED_NODE in (p["metadata"].get("annotations") or {})]
