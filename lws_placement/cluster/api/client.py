@@ -40,6 +40,7 @@ from lws_placement.errors import (
 )
 
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 _BUFFER_BYTES = 2**21
