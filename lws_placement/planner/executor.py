@@ -70,12 +70,7 @@ class StillInUse:
 
 class Executor:
     def __init__(
-        self,
-        api: Api,
-        cache: ClusterCache,
-        *,
-        store: HoldStore,
-        reporter: EventReporter,
+        self, api: Api, cache: ClusterCache, *, store: HoldStore, reporter: EventReporter
     ) -> None:
         self._api = api
         self._cache = cache
@@ -187,8 +182,7 @@ class Executor:
 
     async def _anyone_left(self, hold: Hold) -> bool:
         items, _ = await self._api.list_all(
-            f"/api/v1/namespaces/{hold.group.namespace}/pods",
-            labelSelector=selector_of(hold.group),
+            f"/api/v1/namespaces/{hold.group.namespace}/pods", labelSelector=selector_of(hold.group)
         )
         there = set(hold.nodes.values())
         if not hold.domain.anywhere:
@@ -265,10 +259,7 @@ class Executor:
                 "resourceVersion": pod.resource_version,
                 "annotations": {**annotations, keys.CONDITION: None},
             },
-            "spec": {
-                **spec,
-                "schedulingGates": [{"name": g} for g in pod.gates if g != keys.GATE],
-            },
+            "spec": {**spec, "schedulingGates": [{"name": g} for g in pod.gates if g != keys.GATE]},
         }
         try:
             written = await self._api.patch(pod_path(pod.namespace, pod.name), body)

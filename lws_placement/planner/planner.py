@@ -26,13 +26,7 @@ from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn, turn_of_pods
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.reconcile.actions import (
-    Action,
-    Blocked,
-    KeepHold,
-    LookAgain,
-    Pin,
-)
+from lws_placement.engine.reconcile.actions import Action, Blocked, KeepHold, LookAgain, Pin
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.decide import decide
 from lws_placement.engine.reconcile.foreign_preemption import decide_for_pod

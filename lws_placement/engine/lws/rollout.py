@@ -176,12 +176,7 @@ def _run_of_finished(strategy: Strategy, groups: Sequence[Progress]) -> int:
 
 
 def _replicas(
-    strategy: Strategy,
-    asked: Asked,
-    groups: Sequence[Progress],
-    *,
-    partition: int,
-    changed: bool,
+    strategy: Strategy, asked: Asked, groups: Sequence[Progress], *, partition: int, changed: bool
 ) -> int:
     wanted, there = strategy.replicas, asked.replicas
     if there < wanted or (not changed and _only_scales(strategy, asked, groups)):

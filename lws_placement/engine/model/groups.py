@@ -4,15 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from lws_placement.engine.model.nodes import (
-    DomainName,
-    NodeName,
-)
+from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import Scope, TopologyRequest
-from lws_placement.engine.model.pods import (
-    Demand,
-    Rank,
-)
+from lws_placement.engine.model.pods import Demand, Rank
 
 
 class GroupKind(StrEnum):
