@@ -13,10 +13,10 @@ from lws_placement.cluster.api.events import EventRecorder
 from lws_placement.cluster.cache.informers import Informers
 from lws_placement.controller.informer_cache import Name, Observed
 from lws_placement.controller.lws_reconciler import LwsReconciler
-from lws_placement.controller.placement_lookup import Nodes
 from lws_placement.controller.pod_reconciler import PodReconciler
 from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.standby import Standby
+from lws_placement.controller.world import Nodes, World
 from lws_placement.engine.lws.restart import PodState
 from lws_placement.work_queue import WorkQueue, run_queue
 
@@ -45,13 +45,11 @@ class Controller:
         recorder: EventRecorder,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._api = api
-        self._nodes = nodes
-        self._say = recorder.say
         self._work: _Work | None = None
         self._observed = Observed(
             api, informers, on_lws=self._on_lws, on_child=self._on_child, on_pod=self._on_pod
         )
+        self._world = World(api, self._observed, nodes, recorder.say)
         self._standby = Standby(self._observed, clock=clock)
 
     async def watch(self) -> None:
@@ -74,33 +72,18 @@ class Controller:
                 self._standby.look(pod)
 
     async def _carry_out(self, work: "_Work") -> None:
+        world = self._world
         restarts = Restarts(
-            self._api,
-            self._observed,
-            say=self._say,
-            look_again=lambda name, delay_s: work.sets.add(name, delay_s=delay_s),
+            world, look_again=lambda name, delay_s: work.sets.add(name, delay_s=delay_s)
         )
-        sets = LwsReconciler(
-            self._api,
-            self._observed,
-            nodes=self._nodes,
-            restarts=restarts,
-            say=self._say,
-        )
-        groups = PodReconciler(
-            self._api,
-            self._observed,
-            sets=sets,
-            restarts=restarts,
-            nodes=self._nodes,
-            say=self._say,
-        )
+        sets = LwsReconciler(world, restarts=restarts)
+        pods = PodReconciler(world, sets=sets, restarts=restarts)
 
         async def handle_pod(uid: str) -> None:
             state = work.last.get(uid)
             if state is None:
                 return
-            await groups.reconcile(state)
+            await pods.reconcile(state)
             living = self._observed.pod((state.namespace, state.name))
             if work.last.get(uid) is state and (living is None or living.uid != uid):
                 del work.last[uid]

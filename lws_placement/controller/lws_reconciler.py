@@ -8,15 +8,15 @@ server.
 import json
 import logging
 
-from lws_placement.cluster.api.client import APPLY_PATCH, Api
-from lws_placement.cluster.api.events import Event, Say
+from lws_placement.cluster.api.client import APPLY_PATCH
+from lws_placement.cluster.api.events import Event
 from lws_placement.cluster.api.timestamps import encode_now
 from lws_placement.cluster.codec.objects import controlling_owner
 from lws_placement.controller.group_states import asked_of, groups_of, progress_of
-from lws_placement.controller.informer_cache import Name, Observed
-from lws_placement.controller.placement_lookup import Nodes
+from lws_placement.controller.informer_cache import Name
 from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.revisions import APPS, Revisions
+from lws_placement.controller.world import World
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.children import (
@@ -57,23 +57,13 @@ _UPSTREAM_MANAGER = {"fieldManager": "lws", "force": "true"}
 class LwsReconciler:
     """`reconcile(name)` is level-triggered: safe to repeat, says nothing when all is well."""
 
-    def __init__(
-        self,
-        api: Api,
-        observed: Observed,
-        *,
-        nodes: Nodes,
-        restarts: Restarts,
-        say: Say,
-    ) -> None:
-        self._api = api
-        self._observed = observed
-        self._nodes = nodes
+    def __init__(self, world: World, *, restarts: Restarts) -> None:
+        self._api, self._observed = world.api, world.observed
+        self._nodes, self._say = world.nodes, world.say
         self._restarts = restarts
-        self._say = say
         self._applied: dict[str, tuple[str, str, int]] = {}
         """LWS UID -> (what was applied last, UID and generation of the StatefulSet it gave)."""
-        self._revisions = Revisions(api, observed, say=say)
+        self._revisions = Revisions(world)
 
     async def reconcile(self, name: Name) -> None:
         lws = self._observed.lws.get(name)

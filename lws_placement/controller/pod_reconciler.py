@@ -7,13 +7,11 @@ is bound, or once placement has decided where it will be, with that domain as no
 
 import logging
 
-from lws_placement.cluster.api.client import Api
-from lws_placement.cluster.api.events import Event, Say
-from lws_placement.controller.informer_cache import Observed
+from lws_placement.cluster.api.events import Event
 from lws_placement.controller.lws_reconciler import LwsReconciler
-from lws_placement.controller.placement_lookup import Nodes
 from lws_placement.controller.restarts import Restarts
 from lws_placement.controller.revisions import APPS, key_of
+from lws_placement.controller.world import World
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.children import replica_service, wants_shared_service, worker_set
@@ -32,22 +30,11 @@ StatefulSet, which is applied; by default the API server drops it and says so to
 
 
 class PodReconciler:
-    def __init__(
-        self,
-        api: Api,
-        observed: Observed,
-        *,
-        sets: LwsReconciler,
-        restarts: Restarts,
-        nodes: Nodes,
-        say: Say,
-    ) -> None:
-        self._api = api
-        self._observed = observed
+    def __init__(self, world: World, *, sets: LwsReconciler, restarts: Restarts) -> None:
+        self._api, self._observed = world.api, world.observed
+        self._nodes, self._say = world.nodes, world.say
         self._sets = sets
         self._restarts = restarts
-        self._nodes = nodes
-        self._say = say
 
     async def reconcile(self, pod: PodState) -> None:
         """`pod` in the state that was seen last; gone already, if it was deleted."""

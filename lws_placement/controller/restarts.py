@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 
-from lws_placement.cluster.api.client import Api, pod_path
-from lws_placement.cluster.api.events import Event, Say
+from lws_placement.cluster.api.client import pod_path
+from lws_placement.cluster.api.events import Event
 from lws_placement.controller.informer_cache import Name, Observed, name_of
 from lws_placement.controller.revisions import APPS
+from lws_placement.controller.world import World
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.conditions import Problem
@@ -29,16 +30,12 @@ class Restarts:
 
     def __init__(
         self,
-        api: Api,
-        observed: Observed,
+        world: World,
         *,
-        say: Say,
         look_again: Callable[[Name, float], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._api = api
-        self._observed = observed
-        self._say = say
+        self._api, self._observed, self._say = world.api, world.observed, world.say
         self._look_again = look_again
         self._clock = clock
 

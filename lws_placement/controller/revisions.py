@@ -14,10 +14,9 @@ gets another ControllerRevision with the highest number, as with upstream.
 import json
 from contextlib import suppress
 
-from lws_placement.cluster.api.client import Api
-from lws_placement.cluster.api.events import Event, Say
+from lws_placement.cluster.api.events import Event
 from lws_placement.cluster.codec.objects import controlling_owner
-from lws_placement.controller.informer_cache import Observed
+from lws_placement.controller.world import World
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.children import API_VERSION, owner_reference
@@ -35,10 +34,8 @@ _KEPT = 10
 
 
 class Revisions:
-    def __init__(self, api: Api, observed: Observed, *, say: Say) -> None:
-        self._api = api
-        self._observed = observed
-        self._say = say
+    def __init__(self, world: World) -> None:
+        self._api, self._observed, self._say = world.api, world.observed, world.say
 
     async def ensure(self, lws: Raw, current: str) -> str:
         """Key of the live template's revision; its ControllerRevision exists afterwards.

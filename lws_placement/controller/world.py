@@ -1,9 +1,13 @@
-"""What the controller asks about nodes and plans; answered from the cache that placement keeps
-anyway.
+"""What the reconcilers of the controller look at and write to. About nodes and plans they ask the
+cache that placement keeps anyway.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
+from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.events import Say
+from lws_placement.controller.informer_cache import Observed
 from lws_placement.engine.model.groups import GroupId
 
 
@@ -16,3 +20,11 @@ class Nodes(Protocol):
 
     def is_planned(self, group: GroupId, node: str) -> bool:
         """Does the group's reservation keep this node for one of its members?"""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    api: Api
+    observed: Observed
+    nodes: Nodes
+    say: Say
