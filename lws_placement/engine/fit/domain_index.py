@@ -11,10 +11,10 @@ domain. An index follows one DomainSet for as long as that lives; the first plan
 was never seen pays n fits (about 10 microseconds each for domains of 4 nodes).
 """
 
-from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from lws_placement.engine.base.ranking import Ranking
 from lws_placement.engine.fit.assignment import NoMatch, match
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.fit.refusals import Classes, Tally
@@ -60,7 +60,7 @@ class DomainFitIndex:
         self._as_if = as_if
         self._mark = 0
         self._fits: dict[str, Fit] = {}
-        self._order: list[tuple[int, str]] = []
+        self._order = Ranking[tuple[int, str]]()
         self._misses: dict[str, tuple[DomainView, NoMatch | Reason]] = {}
         self.unproven: set[str] = set()
         """Values of the domains of which it is not known whether they have room."""
@@ -69,30 +69,31 @@ class DomainFitIndex:
 
     def follow(self) -> int:
         """Take in what changed; the mark of the domains that the index now stands for."""
+        ranks: dict[str, tuple[int, str] | None] = {}
         for value in self.domains.changes.since(self._mark):
             self._misses.pop(value, None)
+            self._fits.pop(value, None)
             self.unproven.discard(value)
-            old = self._fits.pop(value, None)
-            if old is not None:
-                del self._order[bisect_left(self._order, (old.left_over, value))]
+            ranks[value] = None
             view = self.domains.get(value)
             if view is None:
                 continue
             fit = fit_in(self._group, self._looked_at(view))
             if isinstance(fit, Fit):
                 self._fits[value] = fit
-                insort(self._order, (fit.left_over, value))
+                ranks[value] = (fit.left_over, value)
             else:
                 self._misses[value] = (view, fit)
                 if fit is NoMatch.NOT_PROVEN:
                     self.unproven.add(value)
+        self._order.put(ranks)
         self._mark = self.domains.changes.mark
         return self._mark
 
     @property
     def best_first(self) -> Sequence[tuple[int, str]]:
         """(nodes left over, domain value) of each domain with room, sorted."""
-        return self._order
+        return self._order.in_order
 
     def _looked_at(self, view: DomainView) -> DomainView:
         if self._as_if is None:

@@ -7,19 +7,16 @@ left out at once; whose the others are, is asked of each candidate.
 Costs: O(log nodes) for a node that changed; the first time all of them, some 4 microseconds each.
 """
 
-from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
+from lws_placement.engine.base.ranking import Ranking
 from lws_placement.engine.fit.assignment import count, take
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
-
-_FEW = 64
-"""Changes that are put in one by one; of more it is cheaper to sort all."""
 
 Score = Callable[[NodeView], int | None]
 """How much a node is to be preferred, least first; None: it takes no such member."""
@@ -41,15 +38,17 @@ class NodeFitIndex:
         self._as_if = as_if
         scores = _scores(demands)
         self._is_ordered = bool(scores)
-        self._orders = [_Order(score) for score in scores or [_of_any(demands)]]
+        self._orders = [
+            (score, Ranking[tuple[int, NodeName]]()) for score in scores or [_of_any(demands)]
+        ]
         self._mark = 0
 
     def follow(self) -> None:
         """Take in what changed."""
         changes = self.views.node_changes
         changed = {name: self._open(name) for name in changes.since(self._mark)}
-        for order in self._orders:
-            order.put(changed)
+        for score, order in self._orders:
+            order.put({name: _rank(score, name, node) for name, node in changed.items()})
         self._mark = changes.mark
 
     def best(
@@ -63,9 +62,9 @@ class NodeFitIndex:
         asks for; all of them where it has no order, or for None.
         """
         found: set[NodeName] = set()
-        for order in self._orders:
+        for _, order in self._orders:
             counts: Counter[Hashable] = Counter()
-            for _, name in order.best_first:
+            for _, name in order.in_order:
                 node = self.views.node_view(name)
                 if node is None or not is_open(node):
                     continue
@@ -89,25 +88,9 @@ class NodeFitIndex:
         return None if alone else node
 
 
-class _Order:
-    def __init__(self, score: Score) -> None:
-        self._score = score
-        self._ranked: dict[NodeName, tuple[int, NodeName]] = {}
-        self.best_first: list[tuple[int, NodeName]] = []
-
-    def put(self, changed: dict[NodeName, NodeView | None]) -> None:
-        one_by_one = len(changed) <= _FEW
-        for name, node in changed.items():
-            old = self._ranked.pop(name, None)
-            if old is not None and one_by_one:
-                del self.best_first[bisect_left(self.best_first, old)]
-            score = self._score(node) if node is not None else None
-            if score is not None:
-                ranked = self._ranked[name] = (score, name)
-                if one_by_one:
-                    insort(self.best_first, ranked)
-        if not one_by_one:
-            self.best_first = sorted(self._ranked.values())
+def _rank(score: Score, name: NodeName, node: NodeView | None) -> tuple[int, NodeName] | None:
+    found = score(node) if node is not None else None
+    return None if found is None else (found, name)
 
 
 def _scores(demands: Sequence[Demand]) -> list[Score]:
