@@ -197,20 +197,17 @@ class LwsReconciler:
             revision=revision,
             now=now,
         )
-        status["conditions"] = with_condition(
-            status["conditions"],
-            BLOCKED,
-            refused or self._why_blocked(lws),
-            generation=meta.get("generation", 0),
-            now=now,
-        )
-        status["conditions"] = with_condition(
-            status["conditions"],
-            CRASH_LOOPING,
-            self._restarts.problem(lws),
-            generation=meta.get("generation", 0),
-            now=now,
-        )
+        for kind, problem in (
+            (BLOCKED, refused or self._why_blocked(lws)),
+            (CRASH_LOOPING, self._restarts.problem(lws)),
+        ):
+            status["conditions"] = with_condition(
+                status["conditions"],
+                kind,
+                problem,
+                generation=meta.get("generation", 0),
+                now=now,
+            )
         if status == old:
             return
         body = {

@@ -5,8 +5,8 @@ for days should still say it. It is for people and their tools (`kubectl get pod
 decides on it.
 
 A pod's every change costs all who watch it, so only groups that still wait after a while get one,
-a few at a time, and a new one only when they have something new to hear (`explain.gist`). The patch
-that takes the gate off takes it away. It carries the version that was seen: if anything else
+a few at a time, and a new one only when they have something new to hear (`messages.gist`). The
+patch that takes the gate off takes it away. It carries the version that was seen: if anything else
 happened to the pod, the annotation is what has to wait.
 
 Another one tells the leader of a surge group that it waits for room, once. Whoever controls the
