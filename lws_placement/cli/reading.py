@@ -86,8 +86,9 @@ def _explained(error: ApiError) -> ApiError:
         return error
     return ApiError(
         f"{error}. Reading needs list rights on nodes, pods, leaderworkersets, statefulsets, "
-        "controllerrevisions, daemonsets, priorityclasses, and on leases in our namespace; the "
-        "ClusterRole lws-placement-view has them and is part of the cluster's role view",
+        "controllerrevisions, daemonsets, priorityclasses, limitranges, runtimeclasses, and on "
+        "leases in our namespace; the ClusterRole lws-placement-view has them and is part of the "
+        "cluster's role view",
         status=error.status,
         reason=error.reason,
     )

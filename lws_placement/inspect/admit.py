@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lws_placement.cluster.codec.workloads import admitted_spec, decode_lws
+from lws_placement.cluster.codec.workloads import decode_lws
+from lws_placement.engine.admission.pod_defaults import PodDefaults, admitted_spec
 from lws_placement.engine.admission.pod_gating import Owner, gate_or_pin, stamp
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.base.raw import Raw
@@ -40,6 +41,7 @@ class Admitted:
     lws: Raw
     info: LwsInfo
     revision: str
+    defaults: PodDefaults
 
     @property
     def surge(self) -> int:
@@ -56,14 +58,15 @@ class Admitted:
         return rolling.get(name, default)
 
 
-def admit(raw: Raw, *, uid: str) -> Admitted | Refused:
+def admit(raw: Raw, *, uid: str, defaults: PodDefaults) -> Admitted | Refused:
+    """`defaults`: what the API server adds to pods of its namespace."""
     try:
         lws = with_defaults(raw)
         problems = problems_of(lws)
         if problems:
             return Refused("; ".join(str(problem) for problem in problems))
         lws["metadata"]["uid"] = uid
-        return Admitted(lws, decode_lws(lws), revision_key(revision_data(lws)))
+        return Admitted(lws, decode_lws(lws, defaults), revision_key(revision_data(lws)), defaults)
     except InvalidObjectError as e:
         return Refused(str(e))
     except _MALFORMED as e:
@@ -105,7 +108,7 @@ def leader_pod(
         gate_or_pin(pod, pin=None, keep_affinity=True)
     except _MALFORMED as e:
         return Refused(f"its pods are malformed: {e!r}")
-    pod["spec"] = admitted_spec(pod["spec"])
+    pod["spec"] = admitted_spec(pod["spec"], admitted.defaults)
     if adds_tolerations:
         pod["spec"] = with_tolerations(pod["spec"])
     pod["spec"].setdefault("priority", _priority(pod["spec"], priorities))

@@ -166,6 +166,8 @@ class Simulation:
 
     def _take_facts(self, found: dict[str, list[Raw]]) -> None:
         kinds = {
+            "LimitRange": self._intake.limit_ranges,
+            "RuntimeClass": self._intake.runtime_classes,
             "Node": self._intake.nodes,
             "Lease": self._intake.holds,
             "ControllerRevision": self._intake.revisions,
@@ -196,7 +198,10 @@ class Simulation:
         namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
         known = self._cache.workloads.lws.get((namespace, name))
         uid = known.uid if known is not None else given or f"simulated-{namespace}-{name}"
-        one = _Set(f"{namespace}/{name}", admit(raw, uid=uid))
+        one = _Set(
+            f"{namespace}/{name}",
+            admit(raw, uid=uid, defaults=self._cache.pod_defaults.of(namespace)),
+        )
         if isinstance(one.admitted, Admitted) and one.admitted.info.request.places:
             info = one.admitted.info
             if self._too_many(one.admitted):

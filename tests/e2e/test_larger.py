@@ -1,12 +1,18 @@
 """Workers that the API server makes larger than their template: by a LimitRange's default, by a
-RuntimeClass's overhead.
+RuntimeClass's overhead, which are known before; or by a policy of somebody, which is not.
 """
 
 import json
 
 import pytest
+from e2e.dry_runs import ask
 from e2e.stack import CHIPS
 
+from lws_placement.localcluster.binaries import wanted_version
+
+with_policies = pytest.mark.skipif(
+    wanted_version() < "1.36", reason="MutatingAdmissionPolicy is on by default from 1.36"
+)
 LEADER = {"cpu": "1", **CHIPS}
 SMALL = {"cpu": "4", **CHIPS}
 
@@ -33,6 +39,52 @@ def with_an_overhead(scene, cpu):
     return scene.lws(leader=LEADER, resources=CHIPS, pod={"runtimeClassName": name})
 
 
+def with_a_policy(scene, cpu):
+    """A MutatingAdmissionPolicy that gives workers so much."""
+    name = f"{scene.namespace}-larger"
+    path = "/spec/containers/0/resources/requests/cpu"
+    patch = f'[JSONPatch{{op: "add", path: "{path}", value: "{cpu}"}}]'
+    # Policies come before our webhook, which labels the workers.
+    is_worker = (
+        "object.metadata.labels[?'leaderworkerset.sigs.k8s.io/worker-index'] != optional.of('0')"
+    )
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+    here = {"matchLabels": {"kubernetes.io/metadata.name": scene.namespace}}
+    spec = {
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "matchConditions": [{"name": "worker", "expression": is_worker}],
+        "matchConstraints": {
+            "namespaceSelector": here,
+            "resourceRules": [{**pods, "operations": ["CREATE"]}],
+        },
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
+    }
+    binding = {"policyName": name}
+    for kind, body in (("Policy", spec), ("PolicyBinding", binding)):
+        obj = {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": f"MutatingAdmission{kind}",
+            "metadata": {"name": name},
+            "spec": body,
+        }
+        scene.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
+    scene.wait(lambda: is_enlarged(scene, cpu), "the policy is in force")
+    return scene.lws(leader=LEADER, resources=CHIPS)
+
+
+def is_enlarged(scene, cpu):
+    labels = {"leaderworkerset.sigs.k8s.io/worker-index": "1"}
+    container = {"name": "c", "image": "x", "resources": {"requests": {"memory": "1"}}}
+    meta = {"name": "probe", "namespace": scene.namespace, "labels": labels}
+    spec = {"containers": [container]}
+    made = ask(scene, "create", {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+    return (
+        isinstance(made, dict)
+        and made["spec"]["containers"][0]["resources"]["requests"].get("cpu") == cpu
+    )
+
+
 def repairs(scene, *reasons):
     """Of the group whole, or, where its leader was not bound yet, of the leader."""
     events = [e for reason in (*reasons, "Repairing") for e in scene.events(reason)]
@@ -43,18 +95,35 @@ def is_running(scene):
     return len(scene.get("pods", ready=True)) == 4
 
 
-@pytest.mark.parametrize("enlarged", [with_a_default, with_an_overhead])
-def test_the_group_ends_whole_where_its_larger_workers_fit_after_one_restart(scene, enlarged):
-    scene.pool(1, capacity=SMALL, prefix="a")
-    scene.pool(1, prefix="b")
+def leaders_until_it_runs(scene, lws):
+    """UIDs of the leaders that it took."""
     leaders = set()
 
     def settled():
         leaders.update(p["metadata"]["uid"] for p in scene.members() if is_leader(p))
         return is_running(scene)
 
-    scene.create(enlarged(scene, "8"))
+    scene.create(lws)
     scene.wait(settled, "all four run", timeout_s=120)
+    return leaders
+
+
+@pytest.mark.parametrize("enlarged", [with_a_default, with_an_overhead])
+def test_what_the_api_server_will_add_is_planned_with_it(scene, enlarged):
+    scene.pool(1, capacity=SMALL, prefix="a")
+    scene.pool(1, prefix="b")
+    lws = enlarged(scene, "8")
+    assert len(leaders_until_it_runs(scene, lws)) == 1
+    assert set().union(*scene.places().values()) == {"b00"}
+    assert repairs(scene, "Moving") == []
+    assert scene.notes("LargerThanTemplate") == []
+
+
+@with_policies
+def test_the_group_ends_whole_where_its_larger_workers_fit_after_one_restart(scene):
+    scene.pool(1, capacity=SMALL, prefix="a")
+    scene.pool(1, prefix="b")
+    leaders = leaders_until_it_runs(scene, with_a_policy(scene, "8"))
     assert set().union(*scene.places().values()) == {"b00"}
     assert len(leaders) == 2, "the first one came before its workers, which did not fit"
     # If the leader was bound meanwhile, its restart is for the move, and that says why.
@@ -63,18 +132,19 @@ def test_the_group_ends_whole_where_its_larger_workers_fit_after_one_restart(sce
     assert [h["domain"] for h in scene.holds()] == ["b00"]
 
 
-@pytest.mark.parametrize("enlarged", [with_a_default, with_an_overhead])
-def test_where_its_domain_has_the_room_nobody_is_restarted(scene, enlarged):
+@with_policies
+def test_where_its_domain_has_the_room_nobody_is_restarted(scene):
     scene.pool(1, capacity=SMALL)
-    scene.create(enlarged(scene, "2"))
+    scene.create(with_a_policy(scene, "2"))
     scene.wait(lambda: is_running(scene), "all four run")
     assert repairs(scene) == []
     assert "pods ask for more than their template" in " ".join(scene.notes("LargerThanTemplate"))
 
 
+@with_policies
 def test_where_no_domain_has_the_room_it_waits_and_says_why(scene):
     scene.pool(1, capacity=SMALL)
-    scene.create(with_a_default(scene, "8"))
+    scene.create(with_a_policy(scene, "8"))
     told = "pods ask for more than their template: workers for 8 cpu instead of 0 cpu"
     scene.wait(lambda: told in " ".join(scene.notes("WaitingForDomain")), "it says why it waits")
     scene.wait(lambda: not scene.bound() and scene.gated("llm-0"), "its leader is back, gated")

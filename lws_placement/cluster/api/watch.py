@@ -77,6 +77,14 @@ class Watcher:
         self.synced = asyncio.Event()
         self.trouble = ""
         """Why the last try failed."""
+        self._watch: asyncio.Task[None] | None = None
+        self._stale = False
+
+    def list_again(self) -> None:
+        """What the objects mean has changed: all are read and told once more."""
+        self._stale = True
+        if self._watch is not None:
+            self._watch.cancel()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -84,10 +92,11 @@ class Watcher:
         while True:
             before = self._version
             try:
-                if not self._version:
+                if not self._version or self._stale:
+                    self._stale = False
                     self._version = await self._list()
                     self.synced.set()
-                await self._follow()
+                await self._follow_until_stale()
                 metrics.RECONNECTS.labels(Reconnect.ENDED).inc()
             except ExpiredError:
                 metrics.RECONNECTS.labels(Reconnect.EXPIRED).inc()
@@ -153,6 +162,19 @@ class Watcher:
         uid, version = self._known.pop(name)
         meta = {"namespace": name[0], "name": name[1], "uid": uid, "resourceVersion": version}
         self._on_event("DELETED", {"metadata": meta})
+
+    async def _follow_until_stale(self) -> None:
+        if self._stale:
+            return
+        self._watch = watch = asyncio.create_task(self._follow())
+        try:
+            await asyncio.wait([watch])
+        finally:
+            self._watch = None
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        if not watch.cancelled():
+            watch.result()
 
     async def _follow(self) -> None:
         """One watch. Raises ExpiredError when only a list helps."""

@@ -17,6 +17,7 @@ from lws_placement.cluster.cache.identity import identify
 from lws_placement.cluster.cache.labelled_pods import LabelledPods
 from lws_placement.cluster.cache.listener import Listener
 from lws_placement.cluster.cache.occupants import occupant_of, takes_differently
+from lws_placement.cluster.cache.pod_defaults import PodDefaultsIndex
 from lws_placement.cluster.cache.preemption_facts import ComingHolds, Priorities
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.cache.unbound_pods import UnboundPods
@@ -35,6 +36,7 @@ class ClusterCache:
     def __init__(self, domains: TopologyIndex, admissions: Admissions | None = None) -> None:
         self.domains = domains
         self.admissions = admissions or Admissions()
+        self.pod_defaults = PodDefaultsIndex()
         self.budgets = BudgetIndex()
         self.listeners: list[Listener] = []
         self.on_node_failure: list[Callable[[Pod], None]] = []

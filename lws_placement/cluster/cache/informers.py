@@ -23,6 +23,7 @@ from lws_placement.cluster.codec.hold_lease import decode_holds
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_text, decode_node
 from lws_placement.cluster.codec.workloads import decode_daemon_set, decode_lws, decode_revision
 from lws_placement.cluster.stores.hold_store import SELECTOR
+from lws_placement.engine.admission.pod_defaults import PodDefaults
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
@@ -36,9 +37,13 @@ LWS_PATH = "/apis/leaderworkerset.x-k8s.io/v1/leaderworkersets"
 PODS_PATH = "/api/v1/pods"
 SETS_PATH = "/apis/apps/v1/statefulsets"
 REVISIONS_PATH = "/apis/apps/v1/controllerrevisions"
+LIMIT_RANGES_PATH = "/api/v1/limitranges"
+RUNTIME_CLASSES_PATH = "/apis/node.k8s.io/v1/runtimeclasses"
 BUDGETS_PATH = "/apis/policy/v1/poddisruptionbudgets"
 
 _MOST_TOLD = 4096
+_AGAIN_S = 2.0
+"""What changed within this time is taken in together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +83,24 @@ class Intake:
 
     def __init__(self, cache: ClusterCache, *, namespace: str) -> None:
         self._cache = cache
+        self.on_defaults_changed: Callable[[], None] = lambda: None
+        """Told when templates that were taken in before mean something else."""
         self._daemon_sets: dict[str, DaemonSetInfo] = {}
         self._hold_domains: dict[str, DomainName] = {}
         self._revision_names: dict[str, tuple[str, str, str]] = {}
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         owned = {"labelSelector": keys.LWS_NAME}
+        defaults = cache.pod_defaults
+        self.limit_ranges = Kind(
+            LIMIT_RANGES_PATH,
+            lambda raw: self._defaults_put(defaults.put_limit_range(raw)),
+            lambda raw: self._defaults_put(defaults.drop_limit_range(raw)),
+        )
+        self.runtime_classes = Kind(
+            RUNTIME_CLASSES_PATH,
+            lambda raw: self._defaults_put(defaults.put_runtime_class(raw)),
+            lambda raw: self._defaults_put(defaults.drop_runtime_class(raw)),
+        )
         self.nodes = Kind("/api/v1/nodes", self._put_node, self._drop_node)
         self.holds = Kind(leases, self._put_hold, self._drop_hold, {"labelSelector": SELECTOR})
         self.lws = Kind(LWS_PATH, self._put_lws, self._drop_lws)
@@ -100,6 +118,7 @@ class Intake:
     def kinds(self) -> tuple[Kind, ...]:
         """What others refer to comes first."""
         return (
+            *self.pod_defaults,
             self.nodes,
             self.holds,
             self.lws,
@@ -109,6 +128,22 @@ class Intake:
             self.budgets,
             self.pods,
         )
+
+    @property
+    def pod_defaults(self) -> tuple[Kind, Kind]:
+        """What says how templates are to be read."""
+        return self.limit_ranges, self.runtime_classes
+
+    @property
+    def with_templates(self) -> tuple[Kind, Kind, Kind]:
+        return self.lws, self.revisions, self.daemon_sets
+
+    def _defaults_for(self, raw: Raw) -> PodDefaults:
+        return self._cache.pod_defaults.of(checked_text(raw["metadata"]["namespace"]))
+
+    def _defaults_put(self, news: bool) -> None:
+        if news:
+            self.on_defaults_changed()
 
     def _put_node(self, raw: Raw) -> None:
         node = decode_node(raw)
@@ -144,7 +179,7 @@ class Intake:
                 self._cache.drop_hold(hold.domain, hold.group)
 
     def _put_lws(self, raw: Raw) -> None:
-        self._cache.put_lws(decode_lws(raw))
+        self._cache.put_lws(decode_lws(raw, self._defaults_for(raw)))
 
     def _drop_lws(self, raw: Raw) -> None:
         meta = raw["metadata"]
@@ -153,7 +188,7 @@ class Intake:
             self._cache.drop_lws(meta["namespace"], meta["name"])
 
     def _put_revision(self, raw: Raw) -> None:
-        decoded = decode_revision(raw)
+        decoded = decode_revision(raw, self._defaults_for(raw))
         if decoded is not None:
             name, templates = decoded
             self._revision_names[raw["metadata"]["uid"]] = name
@@ -168,7 +203,7 @@ class Intake:
         self._cache.workloads.stateful_sets.pop(raw["metadata"]["uid"], None)
 
     def _put_daemon_set(self, raw: Raw) -> None:
-        daemon = decode_daemon_set(raw)
+        daemon = decode_daemon_set(raw, self._defaults_for(raw))
         if self._daemon_sets.get(daemon.uid) != daemon:
             self._daemon_sets[daemon.uid] = daemon
             self._daemon_sets_changed()
@@ -214,6 +249,10 @@ class Informers:
             for kind in intake.kinds
         }
         self._holds = self._watchers[intake.holds.path]
+        self._first = [self._watchers[kind.path] for kind in intake.pod_defaults]
+        self._with_templates = [self._watchers[kind.path] for kind in intake.with_templates]
+        self._again: asyncio.TimerHandle | None = None
+        intake.on_defaults_changed = self._read_templates_later
 
     def follow(self, path: str, on_event: OnEvent) -> Watcher:
         """Before `run()`: `on_event` is told of the objects under `path` as well, after the cache,
@@ -234,8 +273,23 @@ class Informers:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for watcher in self._watchers.values():
+            for watcher in self._first:
                 group.create_task(watcher.run())
+            for watcher in self._first:
+                await watcher.synced.wait()
+            for watcher in self._watchers.values():
+                if watcher not in self._first:
+                    group.create_task(watcher.run())
+
+    def _read_templates_later(self) -> None:
+        """Once for many changes."""
+        if self._again is None and all(w.synced.is_set() for w in self._first):
+            self._again = asyncio.get_running_loop().call_later(_AGAIN_S, self._read_templates)
+
+    def _read_templates(self) -> None:
+        self._again = None
+        for watcher in self._with_templates:
+            watcher.list_again()
 
     @property
     def synced(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from lws_placement.cluster.codec.objects import checked_text, checked_texts
 from lws_placement.cluster.codec.pod_requirements import decode_demand
+from lws_placement.engine.admission.pod_defaults import NO_DEFAULTS, PodDefaults, admitted_spec
 from lws_placement.engine.admission.pod_gating import gates_of_others
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
@@ -35,7 +36,8 @@ _DAEMON_TOLERATIONS = tuple(
 _EXCLUSIVE = "ExclusiveTopology"
 
 
-def decode_lws(raw: Raw) -> LwsInfo:
+def decode_lws(raw: Raw, defaults: PodDefaults = NO_DEFAULTS) -> LwsInfo:
+    """`defaults`: of its namespace."""
     meta, spec = raw["metadata"], raw["spec"]
     annotations, template = checked_texts(meta.get("annotations")), spec["leaderWorkerTemplate"]
     return LwsInfo(
@@ -44,7 +46,7 @@ def decode_lws(raw: Raw) -> LwsInfo:
         uid=checked_text(meta["uid"]),
         replicas=_number(spec, "replicas", most=MOST_REPLICAS),
         request=placement_request_of_lws(annotations, template),
-        templates=decode_templates(template),
+        templates=decode_templates(template, defaults),
         annotations=annotations_for_pods(annotations, template),
         deleting=bool(meta.get("deletionTimestamp")),
         keyed=spec.get("groupIdentity") == "Hash",
@@ -85,14 +87,14 @@ def placement_request_of_lws(annotations: Mapping[str, str], template: Raw) -> P
     return placement_request_of(annotations)
 
 
-def decode_templates(template: Raw) -> Templates:
+def decode_templates(template: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Templates:
     """`spec.leaderWorkerTemplate`, of the live object or of a ControllerRevision's patch."""
     worker = template["workerTemplate"]
     leader = template.get("leaderTemplate") or worker
     return Templates(
         size=_number(template, "size", least=1, most=MOST_SIZE),
-        leader=_demand_of(leader),
-        worker=_demand_of(worker),
+        leader=_demand_of(leader, defaults),
+        worker=_demand_of(worker, defaults),
         leader_extended=extended_resources(leader["spec"]),
         worker_extended=extended_resources(worker["spec"]),
         gates=tuple(sorted({*_gates_of(leader), *_gates_of(worker)})),
@@ -116,31 +118,14 @@ def _number(raw: Raw, field: str, *, least: int = 0, most: int) -> int:
     return number
 
 
-def _demand_of(template: Raw) -> Demand:
+def _demand_of(template: Raw, defaults: PodDefaults) -> Demand:
     """As that of a pod that was made from it."""
-    return decode_demand(admitted_spec(template["spec"]))
+    return decode_demand(admitted_spec(template["spec"], defaults))
 
 
-def admitted_spec(spec: Raw) -> Raw:
-    """A pod's spec with the two tolerations that the API server adds to it (plugin
-    DefaultTolerationSeconds), unless the pod tolerates such taints already.
-    """
-    given = spec.get("tolerations") or []
-    added = [
-        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
-        for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-        if not any(_covers(toleration, key) for toleration in given)
-    ]
-    return {**spec, "tolerations": [*given, *added]} if added else spec
-
-
-def _covers(toleration: Raw, key: str) -> bool:
-    """As the plugin asks it: key and effect alone, each of which may be left out."""
-    effects, keys_ = ("NoExecute", "", None), (key, "", None)
-    return toleration.get("effect") in effects and toleration.get("key") in keys_
-
-
-def decode_revision(raw: Raw) -> tuple[tuple[str, str, str], Templates] | None:
+def decode_revision(
+    raw: Raw, defaults: PodDefaults = NO_DEFAULTS
+) -> tuple[tuple[str, str, str], Templates] | None:
     """((namespace, LWS name, revision key), templates); None for a ControllerRevision of something
     else.
     """
@@ -149,10 +134,11 @@ def decode_revision(raw: Raw) -> tuple[tuple[str, str, str], Templates] | None:
     template = ((raw.get("data") or {}).get("spec") or {}).get("leaderWorkerTemplate")
     if not name or not revision or not template:
         return None
-    return (checked_text(raw["metadata"]["namespace"]), name, revision), decode_templates(template)
+    namespace = checked_text(raw["metadata"]["namespace"])
+    return (namespace, name, revision), decode_templates(template, defaults)
 
 
-def decode_daemon_set(raw: Raw) -> DaemonSetInfo:
+def decode_daemon_set(raw: Raw, defaults: PodDefaults = NO_DEFAULTS) -> DaemonSetInfo:
     spec = raw["spec"]["template"]["spec"]
     tolerations = [
         {"key": t.key, "operator": t.operator, "effect": t.effect} for t in _DAEMON_TOLERATIONS
@@ -166,4 +152,5 @@ def decode_daemon_set(raw: Raw) -> DaemonSetInfo:
             }
         )
     extended = {**spec, "tolerations": [*(spec.get("tolerations") or ()), *tolerations]}
-    return DaemonSetInfo(uid=raw["metadata"]["uid"], demand=decode_demand(extended))
+    demand = decode_demand(admitted_spec(extended, defaults))
+    return DaemonSetInfo(uid=raw["metadata"]["uid"], demand=demand)

@@ -105,3 +105,34 @@ async def test_a_watch_that_is_cut_goes_on_where_it_was_and_soon(monkeypatch):
     assert server.watched_from == ["50", "60", "60", "60", "70"]
     assert naps[1] < naps[2]
     assert naps[3] == naps[0], "it went well again"
+
+
+async def test_what_is_to_be_listed_again_is_told_once_more_without_a_pause():
+    server = Server([[an_object("a")]])
+    events = []
+    watcher = Watcher(
+        server, "/x", on_event=lambda kind, raw: events.append(raw["metadata"]["name"])
+    )
+    task = asyncio.create_task(watcher.run())
+    await asyncio.wait_for(server.waiting.wait(), 10)
+    server.waiting.clear()
+    server._lists.append([[an_object("a"), an_object("b")]])
+    watcher.list_again()
+    await asyncio.wait_for(server.waiting.wait(), 10)
+    assert events == ["a", "a", "b"]
+    assert len(server.watched_from) == 2
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+
+
+async def test_what_is_to_be_listed_again_while_it_is_listed_is_listed_twice():
+    server = Server([[an_object("a")]], [[an_object("a")]])
+    watcher = Watcher(
+        server, "/x", on_event=lambda kind, raw: len(server.asked) == 1 and watcher.list_again()
+    )
+    task = asyncio.create_task(watcher.run())
+    await asyncio.wait_for(server.waiting.wait(), 10)
+    assert len(server.asked) == 2
+    assert len(server.watched_from) == 1
+    task.cancel()

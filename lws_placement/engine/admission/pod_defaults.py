@@ -1,0 +1,104 @@
+"""What the API server's own admission plugins make of a pod's spec, so that members that do not
+exist yet are judged as the pods that will come.
+
+On every cluster, in this order (kubernetes 1.37, plugin/pkg/admission):
+
+- LimitRanger: for each container that says nothing of a resource, the namespace's default limit and
+  default request. A request that is absent defaults to the container's own limit before that.
+- RuntimeClass: the overhead, node selector and tolerations of the class that the pod names.
+- DefaultTolerationSeconds: two tolerations for nodes that do not answer.
+
+`fit/extended_resources.py` has a plugin that only some clusters switch on. What else changes pods
+is learned from the pods that come (`reconcile/admitted_demand.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lws_placement.engine.base.raw import Raw
+
+_NOTHING: Raw = {}
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerDefaults:
+    """Of one LimitRange: resource -> quantity, as the API has it."""
+
+    limits: Raw
+    requests: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeClass:
+    overhead: Raw
+    node_selector: Mapping[str, str]
+    tolerations: tuple[Raw, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PodDefaults:
+    """What pods of one namespace get."""
+
+    containers: tuple[ContainerDefaults, ...] = ()
+    """Of its LimitRanges, in order of their names; the first that says something counts."""
+    runtime_classes: Mapping[str, RuntimeClass] = field(default_factory=dict)
+
+
+NO_DEFAULTS = PodDefaults()
+"""Of a namespace without LimitRanges, in a cluster without RuntimeClasses."""
+
+
+def admitted_spec(spec: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Raw:
+    """The spec with what is added to it; what the pod says itself stays. A pod that a plugin would
+    refuse is left as it is.
+    """
+    if defaults.containers:
+        spec = {
+            **spec,
+            **{
+                kind: [_with_defaults(c, defaults.containers) for c in spec[kind]]
+                for kind in ("containers", "initContainers")
+                if spec.get(kind)
+            },
+        }
+    runtime_class = defaults.runtime_classes.get(spec.get("runtimeClassName") or "")
+    if runtime_class is not None:
+        spec = _of_class(spec, runtime_class)
+    return _with_toleration_seconds(spec)
+
+
+def _with_defaults(container: Raw, defaults: tuple[ContainerDefaults, ...]) -> Raw:
+    resources = container.get("resources") or _NOTHING
+    limits = resources.get("limits") or _NOTHING
+    requests = {**limits, **(resources.get("requests") or _NOTHING)}
+    for one in defaults:
+        limits, requests = {**one.limits, **limits}, {**one.requests, **requests}
+    return {**container, "resources": {**resources, "limits": limits, "requests": requests}}
+
+
+def _of_class(spec: Raw, runtime_class: RuntimeClass) -> Raw:
+    given = spec.get("tolerations") or []
+    added = [t for t in runtime_class.tolerations if t not in given]
+    return {
+        **spec,
+        **({"overhead": runtime_class.overhead} if runtime_class.overhead else {}),
+        "nodeSelector": {**runtime_class.node_selector, **(spec.get("nodeSelector") or {})},
+        "tolerations": [*given, *added],
+    }
+
+
+def _with_toleration_seconds(spec: Raw) -> Raw:
+    """Unless the pod tolerates such taints already."""
+    given = spec.get("tolerations") or []
+    added = [
+        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+        for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+        if not any(_covers(toleration, key) for toleration in given)
+    ]
+    return {**spec, "tolerations": [*given, *added]} if added else spec
+
+
+def _covers(toleration: Raw, key: str) -> bool:
+    """As the plugin asks it: key and effect alone, each of which may be left out."""
+    effects, keys = ("NoExecute", "", None), (key, "", None)
+    return toleration.get("effect") in effects and toleration.get("key") in keys
