@@ -51,7 +51,8 @@ def test_nothing_is_left_of_a_node_whose_tests_are_ended(tmp_path, end):
     assert cgroups_of(tests.pid), "so were they"
     tests.send_signal(end)
     tests.communicate()
-    wait_for(lambda: not processes_in(spaces))
+    # One that ends shows no namespace any more and is still in its cgroup.
+    wait_for(lambda: not processes_in(spaces) and not members_of(cgroups_of(tests.pid)))
     assert interfaces_and_mounts() == before
     if end != signal.SIGINT:  # nobody was left to remove what is empty now
         later = Machine(tmp_path, "later")
@@ -62,6 +63,22 @@ def test_nothing_is_left_of_a_node_whose_tests_are_ended(tmp_path, end):
 
 def cgroups_of(tests):
     return list(Path("/sys/fs/cgroup").rglob(f"node-trace-{tests}"))
+
+
+def members_of(cgroups):
+    return [
+        line
+        for group in cgroups
+        for procs in group.rglob("cgroup.procs")
+        for line in lines_of(procs)
+    ]
+
+
+def lines_of(path):
+    try:
+        return path.read_text().split()
+    except OSError:  # the cgroup has gone
+        return []
 
 
 def namespaces(pid):
