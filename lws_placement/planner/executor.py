@@ -140,9 +140,10 @@ class Executor:
 
         The hold stops being good for binds *before* the list that counts: a pod that was pinned
         after that list, from a stale cache, is refused by `bind`, and one that was let through
-        before is on the list. A COMING one never let anybody in.
+        before is on the list. A COMING one lets nobody in, but may stand where its group had
+        another one before, and pods of it still end there. A foreign pod's lets in nobody else.
         """
-        if hold.state is not HoldState.COMING and await self._anyone_left(hold):
+        if hold.group.kind is not GroupKind.POD and await self._anyone_left(hold):
             return False
         if hold.state is HoldState.ACTIVE:
             hold = await self._write(hold.to(HoldState.LEAVING))

@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 from support.fake_cluster import KEY, a_cluster
+from support.replicas import OURS
 from support.virtual_time import run
 
 from lws_placement.cluster.codec.hold_lease import encode_holds
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.base import keys
+from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import lease_name
+from lws_placement.engine.reconcile.actions import EndHold
+from lws_placement.planner.executor import Executor, StillInUse
 
 
 def test_a_planner_whose_watch_stands_still_ends_no_hold_that_is_in_use():
@@ -61,6 +66,27 @@ def test_a_pod_pinned_between_the_look_and_the_end_keeps_the_hold():
         assert list(cluster.holds()) == ["a"]
         cluster.delete("pods", "llm-0")
         await cluster.rest()
+        assert cluster.holds() == {}
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_coming_hold_stays_while_a_pod_of_its_group_is_still_there():
+    """It may stand where the group had a hold that was LEAVING."""
+
+    async def story():
+        cluster = await a_cluster("a")
+        cluster.add_lws()
+        await cluster.rest()
+        cache, store = cluster.gate.cache, HoldStore(cluster.gate.api, namespace=OURS)
+        executor = Executor(cluster.gate.api, cache, store=store, reporter=None)
+        (hold,) = cache.holds()
+        coming = EndHold(replace(hold, state=HoldState.COMING))
+        for name in ("llm-0", "llm-0-1"):
+            assert await executor.apply(hold.group, coming) == StillInUse()
+            cluster.server.delete("pods", ("ns", name), options={"gracePeriodSeconds": 0})
+        assert await executor.apply(hold.group, coming) is None
         assert cluster.holds() == {}
         await cluster.stop()
 

@@ -7,7 +7,8 @@ pinned and bound there. `LEAVING`: the group was moved away and may still have p
 that does not exist. `check_transition` stands before each, so no other can be written. Two rules
 follow from the table. Nobody gets a domain while a pod of another group may be in it: `ACTIVE`
 never ends at once, but becomes `LEAVING` first, which ends when a quorum list shows no pod. A hold
-that is `COMING` promises nothing to pods, so it may end at once.
+that is `COMING` lets no pod in; it may stand where the group had another one before, so it ends by
+such a list as well.
 
 All are decided in the turn of the group whose hold it is: a victim's hold is made `LEAVING` by the
 victim, when it sees that another one names it. Only the leading planner writes them.
@@ -28,7 +29,7 @@ TRANSITIONS: Mapping[tuple[HoldState | None, HoldState | None], str] = {
     (None, HoldState.COMING): "planned; others go for it",
     (HoldState.COMING, HoldState.COMING): "more have to go for it",
     (HoldState.COMING, HoldState.ACTIVE): "all who had to go are gone",
-    (HoldState.COMING, None): "not wanted any more, or in vain",
+    (HoldState.COMING, None): "not wanted any more, or in vain; no pod of the group is there",
     (HoldState.ACTIVE, HoldState.ACTIVE): "members assigned again in the domain",
     (HoldState.ACTIVE, HoldState.LEAVING): "the group cannot stay, or ended",
     (HoldState.LEAVING, HoldState.ACTIVE): "planned again in the domain",
