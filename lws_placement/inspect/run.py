@@ -27,6 +27,7 @@ from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.verdicts import Reason
+from lws_placement.engine.model.what_if import pods_by_node
 from lws_placement.engine.reconcile.actions import (
     Action,
     EndHold,
@@ -330,13 +331,7 @@ class Simulation:
                 continue
             observed = observe(self._cache, group, plan_id="simulated")
             current = MembersState.of(observed, living_members(observed.pods))
-            bound = [p for p in observed.pods if p.node is not None]
-            gone = replace(
-                current,
-                members={},
-                going=frozenset(p.uid for p in bound),
-                going_from=frozenset(p.node for p in bound if p.node is not None),
-            )
+            gone = replace(current, members={}, going=pods_by_node(observed.pods))
             templates = self._cache.admissions.expected(
                 info.templates, group, admitted.revision, pods=observed.pods
             )

@@ -47,7 +47,8 @@ class InflightBindings:
             views = [self._cache.domains.node_view(n) for n in sorted({*hold.nodes.values()})]
             reserved = {name for d in hold.demands.values() for name, _ in d.resources}
             if asked & reserved and any(
-                v is not None and why_not_node(demand, v.seen_by(hold.group)) is None for v in views
+                v is not None and why_not_node(demand, v.without({hold.group})) is None
+                for v in views
             ):
                 return True
         return False

@@ -117,5 +117,5 @@ def world_without(town, victims, *, going):
 
 
 def fits_without(group, town, victims, *, going=True):
-    plan = plan_composed(group, world_without(town, victims, going=going), instead={})
+    plan = plan_composed(group, world_without(town, victims, going=going))
     return isinstance(plan, Placed)

@@ -122,7 +122,7 @@ class AdmissionLookup:
             return None
         if is_outside(reservation, member.request, member.rank, view.node.labels):
             return None
-        free = view.seen_by(group).free
+        free = view.without({group}).free
         if why_not_static(demand, view.node) or first_lack(dict(demand.resources), free):
             return None
         return Pin(node=node, plan=reservation.plan)

@@ -8,7 +8,6 @@ reader that comes back is told which those are. Of nodes, too, a reader can ask 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import count
 
 from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit.node_filters import why_not_static
@@ -50,7 +49,6 @@ class TopologyIndex:
         """Names of nodes of which anything changed, the holds on them included."""
         self._shut: set[str] = set()
         """Names of Leases that cannot be read; a name is a hash of the domain."""
-        self._versions = count(1)
 
     # -- changes ---------------------------------------------------------------------------------
 
@@ -182,7 +180,7 @@ class TopologyIndex:
             return None
         view = self._views.get(name)
         if view is None:
-            view = self._views[name] = self._build_node(node, without=None)
+            view = self._views[name] = self._build_node(node)
         return view
 
     def node_view_without(self, name: str, uids: frozenset[str]) -> NodeView | None:
@@ -224,11 +222,6 @@ class TopologyIndex:
         if domain.value in self._dirty[domain.key]:
             self._rebuild(domain, names)
         return self._domains[domain.key].get(domain.value)
-
-    def domain_without(self, domain: DomainName, uids: frozenset[str]) -> DomainView | None:
-        """The domain as if the pods `uids` were gone already (a group's own Terminating pods)."""
-        names = self._index(domain.key).get(domain.value)
-        return self._build_domain(domain, names, without=uids) if names else None
 
     def domains(self, key: str) -> DomainSet:
         """Every domain of a topology key: always the same set, brought up to date."""
@@ -296,13 +289,13 @@ class TopologyIndex:
             self._touch(name)
 
     def _rebuild(self, domain: DomainName, names: set[str]) -> None:
-        view = self._build_domain(domain, names, without=None)
+        view = self._build_domain(domain, names)
         self._domains[domain.key].put(view)
         self._dirty[domain.key].discard(domain.value)
 
-    def _build_node(self, node: Node, *, without: frozenset[str] | None) -> NodeView:
+    def _build_node(self, node: Node, *, without: frozenset[str] = frozenset()) -> NodeView:
         occupants = self._occupants.get(node.name, {})
-        kept = [o for o in occupants.values() if not without or o.uid not in without]
+        kept = [o for o in occupants.values() if o.uid not in without]
         ports: set[HostPort] = {p for o in kept for p in o.demand.host_ports}
         used = total(dict(o.demand.resources) for o in kept)
         coming = self._daemons_to_come(node)
@@ -339,9 +332,7 @@ class TopologyIndex:
             if lease in self._shut:
                 yield unreadable(lease)
 
-    def _build_domain(
-        self, domain: DomainName, names: set[str], *, without: frozenset[str] | None
-    ) -> DomainView:
+    def _build_domain(self, domain: DomainName, names: set[str]) -> DomainView:
         views = []
         holders = {h.claim for h in self._holds.get(domain, {}).values()}
         if self._shut and lease_name(domain) in self._shut:
@@ -349,7 +340,7 @@ class TopologyIndex:
         overlapping: set[Claim] = set()
         occupants: set[Claim] = set()
         for name in sorted(names):
-            view = self.node_view_without(name, without) if without else self.node_view(name)
+            view = self.node_view(name)
             if view is None:
                 continue
             views.append(view)
@@ -362,7 +353,6 @@ class TopologyIndex:
             overlapping=frozenset(overlapping - holders),
             awaited=frozenset().union(*(view.awaited for view in views)),
             occupants=frozenset(occupants),
-            version=next(self._versions),
         )
 
 

@@ -92,7 +92,7 @@ class GuardIndex:
 
     def _closed_to_own(self, name: NodeName, shape: Shape, group: GroupId) -> bool:
         view = self._view_of(name)
-        return view is not None and _left_on(view.seen_by(group)).closed_to(shape)
+        return view is not None and _left_on(view.without({group})).closed_to(shape)
 
     def _follow(self) -> None:
         for name in self._node_changes.since(self._mark):

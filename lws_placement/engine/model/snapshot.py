@@ -6,11 +6,11 @@ when something in it changed; a `DomainSet` says which those are, so that a read
 looks at these alone and a plan for one group computes afresh only what changed since the last one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from lws_placement.engine.base.quantities import plus
+from lws_placement.engine.base.quantities import plus, total
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName, Node, NodeName
@@ -39,13 +39,19 @@ class NodeView:
     awaited: frozenset[Turn] = frozenset()
     """Groups that wait for this node: those whose turn comes later stay out."""
 
-    def seen_by(self, group: GroupId) -> "NodeView":
-        """The node for a plan of that group: its own reservation is not in its way."""
-        own = self.promised.get(group)
-        if own is None:
+    def without(self, groups: Set[GroupId]) -> "NodeView":
+        """As if these groups held nothing; their bound pods stay."""
+        holders = claims_without(self.holders, groups)
+        if holders is self.holders and self.promised.keys().isdisjoint(groups):
             return self
-        rest = {g: room for g, room in self.promised.items() if g != group}
-        return replace(self, free=plus(self.free, own), promised=rest)
+        given_up = total(room for group, room in self.promised.items() if group in groups)
+        rest = {g: room for g, room in self.promised.items() if g not in groups}
+        return replace(self, free=plus(self.free, given_up), promised=rest, holders=holders)
+
+    def without_groups(self) -> "NodeView":
+        """As if no group were there or on its way."""
+        free = plus(self.free, self.of_groups)
+        return NodeView(self.node, free, self.ports, awaited=self.awaited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,6 @@ class DomainView:
     `holders`: groups with a hold on this very domain. `overlapping`: groups with a hold on a domain
     of another key that shares nodes with this one. `occupants`: groups with bound pods on its
     nodes, with or without a hold.
-    `version` grows with every change of any of these.
     """
 
     name: DomainName
@@ -63,7 +68,6 @@ class DomainView:
     holders: frozenset[Claim] = frozenset()
     overlapping: frozenset[Claim] = frozenset()
     occupants: frozenset[Claim] = frozenset()
-    version: int = 0
     awaited: frozenset[Turn] = frozenset()
 
     @property
@@ -71,11 +75,12 @@ class DomainView:
         """Everyone who has anything to do with it."""
         return frozenset(c.group for c in self.holders | self.overlapping | self.occupants)
 
-    def seen_by(self, group: GroupId) -> "DomainView":
-        """The domain for a plan of that group: its own reservation is not in its way."""
-        if not any(group in node.promised for node in self.nodes):
-            return self
-        return replace(self, nodes=tuple(node.seen_by(group) for node in self.nodes))
+
+def claims_without(claims: frozenset[Claim], groups: Set[GroupId]) -> frozenset[Claim]:
+    """The same object if none of them is in it."""
+    if any(claim.group in groups for claim in claims):
+        return frozenset(c for c in claims if c.group not in groups)
+    return claims
 
 
 class Changes:
@@ -172,14 +177,15 @@ class DomainSet:
 
 
 class ClusterSnapshot(Protocol):
-    """Domains and nodes as they are, or as if some pods were gone already."""
+    """Domains and nodes as they are; `what_if.py` has them as if somebody were gone."""
 
     def domain(self, domain: DomainName) -> DomainView | None: ...
-    def domain_without(self, domain: DomainName, uids: frozenset[str]) -> DomainView | None: ...
     def domains(self, key: str) -> DomainSet: ...
     def node_view(self, name: NodeName) -> NodeView | None: ...
     def node_views(self) -> Sequence[NodeView]: ...
-    def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None: ...
+    def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None:
+        """As if these pods were gone."""
+
     def awaiting(self) -> Sequence[Turn]: ...
 
     @property

@@ -11,11 +11,9 @@ group (the reservation of EASY backfill is for one place, too). Of domains it is
 fewest groups in it, so it can only come nearer: nobody new is let in.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
-from lws_placement.engine.base.quantities import plus
 from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName, NodeName
@@ -36,7 +34,7 @@ class RoomToCome:
     """
 
     def __init__(self) -> None:
-        self._rooms = FitIndexCache(as_if=_empty, most=_MOST_WAITING)
+        self._rooms = FitIndexCache(as_if=NodeView.without_groups, most=_MOST_WAITING)
 
     def of(self, group: Group, views: ClusterSnapshot) -> frozenset[NodeName]:
         """The nodes that the group waits for; none if no place would serve it even then.
@@ -51,7 +49,7 @@ class RoomToCome:
             lambda node: not earlier_of(group, node.awaited),
         )
         names = useful_nodes(wide, views, self._rooms, whose=whose, best=False)
-        plan = place_composed(wide, _emptied(views, names))
+        plan = place_composed(wide, SubsetSnapshot(_NoGroups(views), names))
         return _nodes_of(plan, views) if isinstance(plan, Placed) else frozenset()
 
     def _of_domain(self, group: Group, views: ClusterSnapshot) -> frozenset[NodeName]:
@@ -66,7 +64,7 @@ class RoomToCome:
             names = frozenset(n.node.name for n in domain.nodes)
             if group.request.in_one_domain:
                 return names
-            if isinstance(place_composed(group, _emptied(views, names)), Placed):
+            if isinstance(place_composed(group, SubsetSnapshot(_NoGroups(views), names)), Placed):
                 return names
         return frozenset()
 
@@ -83,20 +81,18 @@ def _nodes_of(plan: Placed, views: ClusterSnapshot) -> frozenset[NodeName]:
     return frozenset(names)
 
 
-def _empty(node: NodeView) -> NodeView:
-    """As if no group were there or on its way."""
-    return NodeView(node.node, plus(node.free, node.of_groups), node.ports, awaited=node.awaited)
+class _NoGroups:
+    """The cluster as if no group had any of it; earlier groups wait for it as they do."""
 
+    def __init__(self, views: ClusterSnapshot) -> None:
+        self._views = views
 
-def _emptied(views: ClusterSnapshot, names: Iterable[NodeName]) -> "_Emptied":
-    views_of = ((name, views.node_view(name)) for name in names)
-    nodes = {name: _empty(view) for name, view in views_of if view is not None}
-    return _Emptied(views, nodes, matter=nodes.keys())
+    def node_view(self, name: NodeName) -> NodeView | None:
+        view = self._views.node_view(name)
+        return None if view is None else view.without_groups()
 
-
-class _Emptied(SubsetSnapshot):
-    """Nobody has any of it; earlier groups wait for it as they do."""
-
-    def _domain(self, name: DomainName, nodes: Iterable[NodeView]) -> DomainView:
-        whole = super()._domain(name, nodes)
-        return DomainView(name, whole.nodes, awaited=whole.awaited)
+    def domain(self, name: DomainName) -> DomainView | None:
+        view = self._views.domain(name)
+        if view is None:
+            return None
+        return DomainView(name, tuple(n.without_groups() for n in view.nodes), awaited=view.awaited)

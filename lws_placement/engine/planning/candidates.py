@@ -46,12 +46,7 @@ def useful_part(group: Group, views: ClusterSnapshot, rooms: FitIndexCache) -> S
     """As things are."""
     is_shut = shut_for(group)
     whose = Whose(lambda domain: may_have(group, domain), lambda node: not is_shut(node))
-    nodes = {}
-    for name in useful_nodes(group, views, rooms, whose=whose):
-        node = views.node_view(name)
-        if node is not None:
-            nodes[name] = node
-    return SubsetSnapshot(views, nodes, matter=nodes.keys())
+    return SubsetSnapshot(views, useful_nodes(group, views, rooms, whose=whose))
 
 
 def useful_nodes(

@@ -51,24 +51,14 @@ class Solution:
     left_over: int
 
 
-def plan_composed(
-    group: Group,
-    views: Where,
-    *,
-    instead: Mapping[NodeName, NodeView],
-    only: frozenset[DomainName] | None = None,
-) -> Plan:
-    """Equal inputs give equal plans. `instead`: nodes as the group alone sees them (its own
-    Terminating pods gone). `only`: no domains but these.
-    """
-    composer = _Composer(group, views, instead=instead, only=only)
-    return _plan(composer, group.request)
+def plan_composed(group: Group, views: Where, *, only: frozenset[DomainName] | None = None) -> Plan:
+    """Equal inputs give equal plans. `only`: no domains but these."""
+    return _plan(_Composer(group, views, only=only), group.request)
 
 
 def place_composed(group: Group, views: Where) -> Placed | NoMatch:
     """The same plan, without the reasons of a refusal: these cost more than the plan."""
-    composer = _Composer(group, views, instead={}, only=None, tells=False)
-    plan = _plan(composer, group.request)
+    plan = _plan(_Composer(group, views, only=None, tells=False), group.request)
     if isinstance(plan, Placed):
         return plan
     unproven = any(reason.why is Why.NOT_PROVEN for reason in plan.reasons.values())
@@ -93,14 +83,12 @@ class _Composer:
         group: Group,
         views: Where,
         *,
-        instead: Mapping[NodeName, NodeView],
         only: frozenset[DomainName] | None,
         tells: bool = True,
     ) -> None:
         self._group = group
         self._request = group.request
         self._views = views
-        self._instead = instead
         self._only = only
         self._tells = tells
         self._is_shut = shut_for(group)
@@ -119,10 +107,8 @@ class _Composer:
     def regions(self) -> list[list[NodeView]]:
         """The nodes to plan in, by region."""
         if not self._request.required_topology:
-            nodes = self._views.node_views()
-            changed = self._instead or any(n.promised for n in nodes)
-            return [list(map(self._seen, nodes) if changed else nodes)]
-        return [list(self._of(d).nodes) for d in self._domains(self._request.required_topology)]
+            return [list(self._views.node_views())]
+        return [list(d.nodes) for d in self._domains(self._request.required_topology)]
 
     def parts_of(self, regions: Iterable[list[NodeView]], key: str) -> list[list[NodeView]]:
         """The regions, each cut into those of a smaller or crossing level."""
@@ -157,18 +143,6 @@ class _Composer:
     def _domains(self, key: str) -> list[DomainView]:
         return sorted(self._views.domains(key), key=lambda d: d.name.value)
 
-    def _of(self, domain: DomainView, within: frozenset[NodeName] | None = None) -> DomainView:
-        """The domain as this group sees it, and no more of it than lies `within`."""
-        nodes = domain.nodes
-        if within is not None and not all(n.node.name in within for n in nodes):
-            nodes = tuple(n for n in nodes if n.node.name in within)
-        if any(n.promised or n.node.name in self._instead for n in nodes):
-            nodes = tuple(map(self._seen, nodes))
-        return domain if nodes is domain.nodes else replace(domain, nodes=nodes)
-
-    def _seen(self, node: NodeView) -> NodeView:
-        return self._instead.get(node.node.name, node).seen_by(self._group.id)
-
     # -- one region ------------------------------------------------------------------------------
 
     def _in_region(self, nodes: list[NodeView]) -> tuple[int, Placed] | NoFit:
@@ -178,8 +152,7 @@ class _Composer:
         best: tuple[int, Placed] | None = None
         reasons: dict[str, Reason] = {}
         for outer in self._candidates(self._request.outer, names):
-            whole = self._of(outer)
-            found = self._taken(whole) or self._solve(list(self._of(outer, names).nodes))
+            found = self._taken(outer) or self._solve(list(_part(outer, names).nodes))
             if isinstance(found, Reason):
                 reasons[outer.name.value] = found
             elif best is None or found.left_over < best[0]:
@@ -342,7 +315,7 @@ class _Composer:
             reasons[""] = why
         names = frozenset(n.node.name for n in nodes)
         for domain in self._candidates(self._request.inner, names):
-            view = self._of(domain, names)
+            view = _part(domain, names)
             refused = self._taken(domain)
             if refused is None:
                 answer = fit_in(part, view)
@@ -352,6 +325,12 @@ class _Composer:
                     refused = why_no_room(part, view, answer=answer)
             reasons[domain.name.value] = refused
         return reasons
+
+
+def _part(domain: DomainView, within: frozenset[NodeName]) -> DomainView:
+    """No more of the domain than lies `within`."""
+    nodes = tuple(n for n in domain.nodes if n.node.name in within)
+    return domain if len(nodes) == len(domain.nodes) else replace(domain, nodes=nodes)
 
 
 def _distinct(options: Sequence[Mapping[DomainName, Fit]]) -> list[DomainName]:

@@ -14,6 +14,7 @@ both ways give the same answer.
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import islice
 
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.assignment import NoMatch
@@ -28,6 +29,7 @@ from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason, Why
+from lws_placement.engine.model.what_if import DomainsAsIf
 
 _NONE: Mapping[str, DomainView] = {}
 
@@ -70,28 +72,23 @@ class PlanMemo:
 
 
 def plan_group(
-    group: Group,
-    domains: Iterable[DomainView],
-    *,
-    memo: PlanMemo | None = None,
-    instead: Mapping[str, DomainView] = _NONE,
+    group: Group, domains: Iterable[DomainView], *, memo: PlanMemo | None = None
 ) -> Plan:
-    """The best domain that takes the whole group. Equal inputs give equal plans.
-
-    `instead`: domains as the group alone may see them (its own Terminating pods gone), by value.
-    """
+    """The best domain that takes the whole group. Equal inputs give equal plans."""
+    as_is, changed = domains, _NONE
+    if isinstance(domains, DomainsAsIf):
+        as_is, changed = domains.domains, domains.changed
     bound = any(m.fixed is not None for m in group.members)
-    if memo is None or bound or not isinstance(domains, DomainSet):
-        return _plan_afresh(group, [instead.get(d.name.value, d) for d in domains])
-    index = memo.rooms.of(group, domains)
-    if instead or group.deprioritized:
-        free = (_candidate(index.fit(value), value) for value in _free(group, index, instead))
-        seen = [*free, *_candidates(group, instead.values())]
-        if seen:
-            return _placed(group, _best(seen, group.deprioritized))
-    for value in _free(group, index, instead):
-        return _placed(group, _candidate(index.fit(value), value))
-    return refuse(group, index, instead)
+    if memo is None or bound or not isinstance(as_is, DomainSet):
+        return _plan_afresh(group, domains)
+    index = memo.rooms.of(group, as_is)
+    free = _free(group, index, changed)
+    first = free if group.deprioritized else islice(free, 1)
+    seen = [_candidate(index.fit(value), value) for value in first]
+    seen += _candidates(group, changed.values())
+    if seen:
+        return _placed(group, _best(seen, group.deprioritized))
+    return refuse(group, index, changed)
 
 
 def plan_in_domain(group: Group, domain: DomainView) -> Mapping[Rank, NodeName] | Reason:
@@ -127,20 +124,20 @@ def _placed(group: Group, chosen: _Candidate) -> Placed:
     return Placed(DomainName(group.topology_key, chosen.domain), chosen.fit.nodes)
 
 
-def _free(group: Group, index: DomainFitIndex, instead: Mapping[str, DomainView]) -> Iterator[str]:
+def _free(group: Group, index: DomainFitIndex, changed: Mapping[str, DomainView]) -> Iterator[str]:
     """Domains that have room and that the group may have, best first."""
     for _, value in index.best_first:
         view = index.domains.get(value)
-        if view is not None and value not in instead and may_have(group, view):
+        if view is not None and value not in changed and may_have(group, view):
             yield value
 
 
-def refuse(group: Group, index: DomainFitIndex, instead: Mapping[str, DomainView] = _NONE) -> NoFit:
+def refuse(group: Group, index: DomainFitIndex, changed: Mapping[str, DomainView] = _NONE) -> NoFit:
     """Why no domain will do, or too few of them will for its subgroups, each with the demands of
     `group`. The verdict is shared by all to whom every domain is somebody else's or nobody's.
     """
     common = (
-        not instead
+        not changed
         and not group.excluded
         and group.scope is Scope.CLUSTER
         and not index.domains.has_owner(group.id)
@@ -149,7 +146,7 @@ def refuse(group: Group, index: DomainFitIndex, instead: Mapping[str, DomainView
     mark = index.domains.changes.mark
     if common and index.refusal is not None and index.refusal[0] == mark:
         return index.refusal[1]
-    views = {**index.domains.lend(), **instead} if instead else index.domains.lend()
+    views = {**index.domains.lend(), **changed} if changed else index.domains.lend()
 
     def why(view: DomainView) -> Reason:
         refused = taken(group, view)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group, GroupId, Occupant
-from lws_placement.engine.model.nodes import DomainName, NodeName
+from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
+from lws_placement.engine.model.what_if import WhatIf
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,18 @@ def way_into(
     claims = domain.holders | domain.overlapping | domain.occupants
     ending = tuple(sorted(opponents(claim_of(group), claims)))
     there = {n.node.name: list(occupants(n.node.name)) for n in domain.nodes}
-    theirs = frozenset(o.uid for pods in there.values() for o in pods if o.group in ending)
+    theirs = {
+        node: frozenset(o.uid for o in pods if o.group in ending) for node, pods in there.items()
+    }
+    soon = WhatIf(views, theirs, frozenset(ending), owner=group.id)
     foreign = {
         node: [o.uid for o in sorted(pods, key=_largest_first) if o.group is None]
         for node, pods in there.items()
     }
 
     def fits_without(uids: frozenset[str]) -> bool:
-        view = _without(domain.name, theirs | uids, views=views)
-        for gone in (*ending, group.id):
-            view = view.seen_by(gone) if view is not None else None
+        away = {node: uids.intersection(there) for node, there in foreign.items()}
+        view = WhatIf(soon, away).domain(domain.name)
         return view is not None and isinstance(fit_in(group, view), Fit)
 
     if fits_without(frozenset()):
@@ -78,12 +81,6 @@ def _fewest(
             if uid in away and fits_without(away - {uid}):
                 away -= {uid}
     return away
-
-
-def _without(
-    domain: DomainName, uids: frozenset[str], *, views: ClusterSnapshot
-) -> DomainView | None:
-    return views.domain_without(domain, uids) if uids else views.domain(domain)
 
 
 def _largest_first(occupant: Occupant) -> tuple[list[int], str]:

@@ -25,7 +25,7 @@ from functools import cached_property
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit.assignment import NoMatch, match
-from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import HostPort, Pod, Rank
@@ -236,7 +236,7 @@ class _Domain:
     def _nodes(self) -> Sequence[NodeView]:
         """Without what is promised to groups that go."""
         gone = (*self._way.leaving, *(v.group for v in self._way.must if v.group is not None))
-        return [_unpromised(node, gone) for node in self._view.nodes]
+        return [node.without(frozenset(gone)) for node in self._view.nodes]
 
     @cached_property
     def _at(self) -> Mapping[str, tuple[int, Pod]]:
@@ -295,13 +295,6 @@ class _Domain:
                 gone[index].append(pod)
         nodes = [_emptied(n, gone[i]) if i in gone else n for i, n in enumerate(self._nodes)]
         return match(self._group.members, nodes)
-
-
-def _unpromised(view: NodeView, groups: Sequence[GroupId]) -> NodeView:
-    """The node without what is promised to members of these groups that are still on their way."""
-    for group in groups:
-        view = view.seen_by(group)
-    return view
 
 
 def _emptied(view: NodeView, gone: Sequence[Pod]) -> NodeView:

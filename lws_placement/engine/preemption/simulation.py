@@ -13,7 +13,6 @@ O(nodes + pods) once, and one fit of each shape of subgroup per domain; then, fo
 O(nodes that can serve a member + nodes of those who go).
 """
 
-from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,11 +23,11 @@ from lws_placement.engine.fit.node_filters import why_not_node, why_not_static
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.queue_order import Turn
-from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
+from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
+from lws_placement.engine.model.what_if import WhatIf, pods_by_node
 from lws_placement.engine.planning.candidates import subgroup_shapes
 from lws_placement.engine.planning.single_domain import shut_for, taken
-from lws_placement.engine.planning.subset import SubsetSnapshot, rest_of
+from lws_placement.engine.planning.subset import SubsetSnapshot
 from lws_placement.engine.preemption.victims import Barred, Tenants, Victim, VictimKey
 
 Uids = frozenset[str]
@@ -76,28 +75,24 @@ class Clearing:
         self._request = group.request
         self._views = views
         self._tenants = tenants
-        self._names = [
-            n.node.name for n in views.node_views() if only is None or n.node.name in only
-        ]
+        names = (n.node.name for n in views.node_views())
+        self._names = {name: None for name in names if only is None or name in only}
         self._going: dict[NodeName, Uids] = {}
         self._leaving: frozenset[GroupId] = frozenset()
         self._traces: dict[VictimKey, _Trace] = {}
         self.may = (*self._groups(), *self._foreign())
-        self._base = {name: self._cleared(name, _NO_UIDS, self._leaving) for name in self._names}
+        self._soon = WhatIf(
+            views, self._going, self._leaving, owner=group.id, heeds_turns=who.heeds_turns
+        )
 
     def without(self, victims: Iterable[Victim]) -> SubsetSnapshot:
         traces = [self._traces[v.key] for v in victims]
-        gone = self._leaving | {t.group for t in traces if t.group is not None}
+        gone = frozenset(t.group for t in traces if t.group is not None)
         uids: dict[NodeName, Uids] = {}
         for trace in traces:
             for name, some in trace.pods.items():
                 uids[name] = uids.get(name, _NO_UIDS) | some
-        nodes = {name: self._base[name] for name in self._useful}
-        for name in self._around(uids):
-            changed = name in uids
-            nodes[name] = self._cleared(name, uids[name], gone) if changed else self._base[name]
-        around = ChainMap(nodes, self._base)
-        return SubsetSnapshot(self._views, around, gone, matter=nodes.keys())
+        return SubsetSnapshot(WhatIf(self._soon, uids, gone), self._useful | self._around(uids))
 
     def nodes_of(self, victim: Victim) -> frozenset[NodeName]:
         """All that it has to do with."""
@@ -129,7 +124,7 @@ class Clearing:
         return found
 
     def _trace(self, group: GroupId, owned: Iterable[NodeName]) -> _Trace:
-        pods = _by_node(self._tenants.all_pods_of(group))
+        pods = pods_by_node(self._tenants.all_pods_of(group))
         for name in owned:
             pods.setdefault(name, _NO_UIDS)
         return _Trace(pods, group)
@@ -155,30 +150,18 @@ class Clearing:
 
     # -- where -----------------------------------------------------------------------------------
 
-    def _cleared(self, name: NodeName, uids: Uids, gone: frozenset[GroupId]) -> NodeView:
-        going = self._going.get(name, _NO_UIDS) | uids
-        view = self._views.node_view_without(name, going) if going else self._views.node_view(name)
-        assert view is not None  # the views do not change meanwhile
-        for group in [g for g in view.promised if g in gone or g == self._group.id]:
-            view = view.seen_by(group)
-        groups, holders = rest_of(view.groups, gone), rest_of(view.holders, gone)
-        awaited = view.awaited if self._who.heeds_turns else frozenset[Turn]()
-        if (groups, holders, awaited) == (view.groups, view.holders, view.awaited):
-            return view
-        return replace(view, groups=groups, holders=holders, awaited=awaited)
-
     @cached_property
     def _useful(self) -> frozenset[NodeName]:
         """Nodes that may serve a member though nobody else goes."""
-        base = SubsetSnapshot(self._views, self._base, self._leaving, matter=self._base.keys())
+        base = SubsetSnapshot(self._soon, self._names.keys())
         request, found = self._request, set()
         inside = request.in_subgroups
         loose = {m.demand for m in self._group.members if m.rank not in inside}
         is_shut = shut_for(self._group)
-        for name, view in self._base.items() if loose else ():
+        for view in base.node_views() if loose else ():
             shut = not request.outer and is_shut(view)
             if not shut and any(why_not_node(demand, view) is None for demand in loose):
-                found.add(name)
+                found.add(view.node.name)
         for domain in base.domains(request.inner) if request.subgroups else ():
             if taken(self._group, domain) is None and self._serves(domain):
                 found.update(n.node.name for n in domain.nodes)
@@ -198,7 +181,7 @@ class Clearing:
 
     def _around(self, touched: Iterable[NodeName]) -> set[NodeName]:
         """These nodes, and all of their domains."""
-        found = {name for name in touched if name in self._base}
+        found = {name for name in touched if name in self._names}
         for by_value in self._by_value.values():
             for value in {by_value[0].get(name) for name in found} - {None}:
                 found |= by_value[1][value]
@@ -208,18 +191,11 @@ class Clearing:
     def _by_value(self) -> dict[str, tuple[dict[NodeName, str], dict[str | None, set[NodeName]]]]:
         """Key of a domain -> value of each node, nodes of each value."""
         found = {}
+        views = [v for v in map(self._views.node_view, self._names) if v is not None]
         for key in {self._request.inner, self._request.outer} - {""}:
-            of = {n: v.node.labels[key] for n, v in self._base.items() if key in v.node.labels}
+            of = {v.node.name: v.node.labels[key] for v in views if key in v.node.labels}
             nodes: dict[str | None, set[NodeName]] = {}
             for name, value in of.items():
                 nodes.setdefault(value, set()).add(name)
             found[key] = (of, nodes)
         return found
-
-
-def _by_node(pods: Iterable[Pod]) -> dict[NodeName, Uids]:
-    found: dict[NodeName, Uids] = {}
-    for pod in pods:
-        if pod.node is not None and not pod.finished:
-            found[pod.node] = found.get(pod.node, _NO_UIDS) | {pod.uid}
-    return found

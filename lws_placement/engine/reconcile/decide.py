@@ -311,7 +311,7 @@ def _where_it_runs(current: MembersState, group: Group, context: Context) -> Pla
         where = ", ".join(sorted(v or f"a node without {key}" for v in values)) or "unknown nodes"
         return f"its running pods are not in one domain of {key}: {where}"
     domain = DomainName(key, values.pop())
-    view_of = context.views.domain_without(domain, current.going)
+    view_of = current.soon(context.views).domain(domain)
     if view_of is None:
         return f"its pods run in {domain}, which has no nodes"
     owners = view_of.holders | view_of.overlapping | view_of.occupants

@@ -19,6 +19,7 @@ from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
+from lws_placement.engine.model.what_if import WhatIf
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
 from lws_placement.engine.preemption.victims import Tenants, Victim, as_victim
 from lws_placement.engine.reconcile.actions import Action, EndHold, TryEvictions, WriteHold
@@ -44,13 +45,14 @@ def preempt_for_pod(
     for hold, victim in _cheapest_first(pod, holds, tenants):
         for node in sorted(set(hold.nodes.values())):
             going = frozenset(p.uid for p in tenants.pods_on(node) if p.terminating)
-            soon = views.node_view_without(node, going)
-            then = views.node_view_without(node, going | victim.uids)
+            soon = WhatIf(views, {node: going}).node_view(node)
+            gone = frozenset({hold.group})
+            then = WhatIf(views, {node: going | victim.uids}, gone).node_view(node)
             if soon is None or then is None:
                 continue
             if _fits(pod, soon):
                 return []
-            if _fits(pod, then.seen_by(hold.group)):
+            if _fits(pod, then):
                 return _claim(pod, node, hold, victim, plan_id=plan_id)
     return []
 

@@ -11,6 +11,8 @@ from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import UNRANKED, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.snapshot import ClusterSnapshot
+from lws_placement.engine.model.what_if import PodsByNode, WhatIf, pods_by_node
 from lws_placement.engine.model.workload import LwsInfo, Templates
 
 
@@ -134,9 +136,8 @@ class MembersState:
     observed: GroupState
     info: MemberInfo
     members: Mapping[Rank, Pod]
-    going: frozenset[str]
-    """UIDs of its Terminating pods: their room will be free for their successors."""
-    going_from: frozenset[NodeName]
+    going: PodsByNode
+    """Its Terminating pods: their room will be free for their successors."""
     tied_to: frozenset[tuple[Rank, NodeName]]
     """Where they keep the group, or their subgroup, in a domain."""
 
@@ -150,8 +151,7 @@ class MembersState:
             observed=observed,
             info=info,
             members={r: p for r, p in members.items() if r < info.size},
-            going=frozenset(p.uid for p in going),
-            going_from=frozenset(p.node for p in going if p.node is not None),
+            going=pods_by_node(going),
             tied_to=frozenset(
                 (p.member.rank, p.node)
                 for p in going
@@ -159,6 +159,12 @@ class MembersState:
                 if p.member.request.ties(p.member.rank)
             ),
         )
+
+    def soon(self, views: ClusterSnapshot) -> WhatIf:
+        """The cluster for a plan of this group: neither its Terminating pods nor its reservation
+        are in its way.
+        """
+        return WhatIf(views, self.going, owner=self.observed.id)
 
     @property
     def templates(self) -> Templates | None:

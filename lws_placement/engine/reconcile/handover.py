@@ -87,9 +87,8 @@ def _preempt_in(
     if not group.request.in_one_domain:
         there = frozenset(names_in(coming.holds, views))
         return preempt_several(group, views, tenants, only=there)
-    view = views.domain_without(coming.holds[0].domain, current.going)
-    there_now = [] if view is None else [view.seen_by(group.id)]
-    return preempt(group, there_now, tenants)
+    view = current.soon(views).domain(coming.holds[0].domain)
+    return preempt(group, [] if view is None else [view], tenants)
 
 
 def _groups_of(victims: Sequence[Victim]) -> set[GroupId]:

@@ -18,7 +18,7 @@ from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold, Reservation, place_of
-from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason
 from lws_placement.engine.planning.candidates import useful_part
 from lws_placement.engine.planning.infeasible import why_not_composed
@@ -38,12 +38,13 @@ def plan_anywhere(
     """For a group that holds nothing. Its own Terminating pods count as gone. `owns`: might it have
     any, or holds on their way out? If not, it is refused what others of its shape were.
     """
-    if not group.request.in_one_domain:
-        if memo is not None and not owns:
-            return _plan_as_others(group, views, memo)
-        return plan_composed(group, views, instead=_nodes_without(current, views))
-    instead = _domains_without(group.topology_key, current, views)
-    return plan_group(group, views.domains(group.topology_key), memo=memo, instead=instead)
+    one_domain = group.request.in_one_domain
+    if not one_domain and memo is not None and not owns:
+        return _plan_as_others(group, views, memo)
+    soon = current.soon(views)
+    if one_domain:
+        return plan_group(group, soon.domains(group.topology_key), memo=memo)
+    return plan_composed(group, soon)
 
 
 def is_room_for(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> bool:
@@ -59,7 +60,7 @@ def _plan_as_others(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Pla
         return known
     # What it would prefer is no reason for a refusal.
     asked = replace(group, request=replace(group.request, preferred_topology=""))
-    plan = why_not_composed(asked, views, memo) or plan_composed(asked, views, instead={})
+    plan = why_not_composed(asked, views, memo) or plan_composed(asked, views)
     _keep(group, views, memo, plan)
     return plan
 
@@ -95,14 +96,14 @@ def plan_again_in(
     holds: Sequence[Hold], group: Group, current: MembersState, views: ClusterSnapshot
 ) -> Placed | Reason | None:
     """The group in the domains that it has, bound members where they are; None: they are gone."""
+    soon = current.soon(views)
     if not group.request.in_one_domain:
-        own = frozenset(h.domain for h in holds)
-        plan = plan_composed(group, views, instead=_nodes_without(current, views), only=own)
+        plan = plan_composed(group, soon, only=frozenset(h.domain for h in holds))
         return plan if isinstance(plan, Placed) else _first(plan)
-    view = views.domain_without(holds[0].domain, current.going)
+    view = soon.domain(holds[0].domain)
     if view is None:
         return None
-    nodes = plan_in_domain(group, view.seen_by(group.id))
+    nodes = plan_in_domain(group, view)
     return nodes if isinstance(nodes, Reason) else Placed(holds[0].domain, nodes)
 
 
@@ -201,21 +202,3 @@ def is_away(reservation: Reservation, rank: Rank, node: NodeName, views: Cluster
 
 def _first(plan: NoFit) -> Reason | None:
     return next((reason for _, reason in sorted(plan.reasons.items())), None)
-
-
-def _nodes_without(current: MembersState, views: ClusterSnapshot) -> dict[NodeName, NodeView]:
-    """The nodes that the group's own Terminating pods are on, as if these were gone."""
-    found = {
-        name: views.node_view_without(name, current.going) for name in sorted(current.going_from)
-    }
-    return {name: view for name, view in found.items() if view is not None}
-
-
-def _domains_without(
-    key: str, current: MembersState, views: ClusterSnapshot
-) -> dict[str, DomainView]:
-    """The domains that the group's own Terminating pods are in, as if these were gone."""
-    nodes = (views.node_view(name) for name in current.going_from)
-    values = {n.node.labels[key] for n in nodes if n is not None and key in n.node.labels}
-    found = {v: views.domain_without(DomainName(key, v), current.going) for v in sorted(values)}
-    return {value: view for value, view in found.items() if view is not None}

@@ -14,21 +14,18 @@ It is given up, and the group planned anywhere, when the place would not do any 
 pods do not go: on a dead node, or `_PATIENCE_S` beyond their grace.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 from lws_placement.engine.model.failure_history import FailureHistory
-from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.reservation import Hold, Reservation
-from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.model.what_if import WhatIf, pods_by_node
 from lws_placement.engine.planning.multi_domain import place_composed
 from lws_placement.engine.planning.single_domain import plan_in_domain
-from lws_placement.engine.planning.subset import SubsetSnapshot, rest_of
+from lws_placement.engine.planning.subset import SubsetSnapshot
 from lws_placement.engine.reconcile.actions import Action, EndHold, LookAgain, WriteHold
 from lws_placement.engine.reconcile.group_state import GroupState, LeftPlace, MembersState
 from lws_placement.engine.reconcile.placement import has_shape, holds_for, names_in
@@ -88,53 +85,23 @@ def _as_if_gone(
         return None
     if domains & troubles.last_choice or domains & group.excluded.keys():
         return None
-    part = _without(left, holds, views, heir=group.id)
+    left_on = pods_by_node(left.pods)
+    names = names_in(holds, views) | left_on.keys()
+    # Who waits for what the set has does not get it, as long as the set wants it.
+    then = WhatIf(views, left_on, frozenset({left.group}), owner=group.id, heeds_turns=False)
     if not group.request.in_one_domain:
-        plan = place_composed(group, part)
+        plan = place_composed(group, SubsetSnapshot(then, names))
         return plan if isinstance(plan, Placed) else None
-    return _in_domain(holds[0].domain, group, part)
-
-
-def _in_domain(name: DomainName, group: Group, part: SubsetSnapshot) -> Placed | None:
-    for domain in part.domains(name.key):
-        nodes = plan_in_domain(group, domain) if domain.name == name else None
-        if isinstance(nodes, dict):
-            return Placed(name, nodes)
-    return None
-
-
-def _without(
-    left: LeftPlace, holds: Sequence[Hold], views: ClusterSnapshot, *, heir: GroupId
-) -> SubsetSnapshot:
-    names = sorted(names_in(holds, views) | set(_nodes_of(left.pods)))
-    uids = frozenset(pod.uid for pod in left.pods)
-    found = ((name, views.node_view_without(name, uids)) for name in names)
-    nodes = {
-        name: _seen_without(view.seen_by(heir), left) for name, view in found if view is not None
-    }
-    return SubsetSnapshot(views, nodes, frozenset((left.group,)), matter=nodes.keys())
-
-
-def _seen_without(view: NodeView, left: LeftPlace) -> NodeView:
-    """Who waits for what the set has does not get it, as long as the set wants it."""
-    gone = frozenset((left.group,))
-    return replace(
-        view.seen_by(left.group),
-        groups=rest_of(view.groups, gone),
-        holders=rest_of(view.holders, gone),
-        awaited=frozenset[Turn](),
-    )
-
-
-def _nodes_of(pods: Iterable[Pod]) -> Iterable[NodeName]:
-    return (pod.node for pod in pods if pod.node is not None)
+    domain = then.domain(holds[0].domain)
+    nodes = plan_in_domain(group, domain) if domain is not None else None
+    return Placed(holds[0].domain, nodes) if isinstance(nodes, Mapping) else None
 
 
 def _is_stuck(left: LeftPlace, views: ClusterSnapshot, now_s: float) -> bool:
     going = [p for p in left.pods if p.going]
     if any(now_s > pod.deleted_s + _PATIENCE_S for pod in going):
         return True
-    nodes = (views.node_view(name) for name in _nodes_of(going))
+    nodes = (views.node_view(name) for name in pods_by_node(going))
     return any(view is None or not view.node.ready for view in nodes)
 
 

@@ -14,16 +14,16 @@ is: the price of a wrong yes is that the absent group is planned when its pods c
 """
 
 from collections.abc import Iterator, Set
-from dataclasses import replace
 
 from lws_placement.engine.fit.node_filters import why_not_node
-from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
+from lws_placement.engine.model.snapshot import DomainView
 from lws_placement.engine.model.verdicts import Reason
+from lws_placement.engine.model.what_if import WhatIf
 from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.reconcile.actions import Action, EndHold, KeepHold
 from lws_placement.engine.reconcile.context import Context
@@ -75,24 +75,23 @@ def _is_wanted(observed: GroupState, context: Context) -> bool:
     """Does anybody wait who could use what it holds?"""
     views = context.views
     names = names_in(observed.active, views)
-    if any(_fits_somewhere(demand, names, observed.id, views=views) for demand in context.refused):
+    without = WhatIf(views, groups=frozenset({observed.id}))
+    if any(_fits_somewhere(demand, names, without) for demand in context.refused):
         return True
-    return any(_could_use(group, names, observed.id, views=views) for group in context.waiting)
+    return any(_could_use(group, names, without) for group in context.waiting)
 
 
-def _could_use(
-    group: Group, names: Set[NodeName], owner: GroupId, *, views: ClusterSnapshot
-) -> bool:
+def _could_use(group: Group, names: Set[NodeName], views: WhatIf) -> bool:
     if not group.request.in_one_domain:
         demands = {m.demand for m in group.members}
-        return any(_fits_somewhere(d, names, owner, views=views) for d in demands)
+        return any(_fits_somewhere(d, names, views) for d in demands)
     return any(
-        not isinstance(plan_in_domain(group, _without(view, owner)), Reason)
+        not isinstance(plan_in_domain(group, view), Reason)
         for view in _domains_of(group.topology_key, names, views)
     )
 
 
-def _domains_of(key: str, names: Set[NodeName], views: ClusterSnapshot) -> Iterator[DomainView]:
+def _domains_of(key: str, names: Set[NodeName], views: WhatIf) -> Iterator[DomainView]:
     found = (views.node_view(name) for name in names)
     values = {n.node.labels[key] for n in found if n is not None and key in n.node.labels}
     for value in sorted(values):
@@ -101,17 +100,6 @@ def _domains_of(key: str, names: Set[NodeName], views: ClusterSnapshot) -> Itera
             yield view
 
 
-def _without(view: DomainView, owner: GroupId) -> DomainView:
-    """As if that group, which has no pod, held nothing."""
-    return replace(
-        view.seen_by(owner),
-        holders=frozenset(c for c in view.holders if c.group != owner),
-        overlapping=frozenset(c for c in view.overlapping if c.group != owner),
-    )
-
-
-def _fits_somewhere(
-    demand: Demand, names: Set[NodeName], owner: GroupId, *, views: ClusterSnapshot
-) -> bool:
+def _fits_somewhere(demand: Demand, names: Set[NodeName], views: WhatIf) -> bool:
     found = (views.node_view(name) for name in names)
-    return any(n is not None and why_not_node(demand, n.seen_by(owner)) is None for n in found)
+    return any(n is not None and why_not_node(demand, n) is None for n in found)

@@ -15,6 +15,7 @@ from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.reservation import Reservation
 from lws_placement.engine.model.snapshot import ClusterSnapshot
+from lws_placement.engine.model.what_if import WhatIf
 from lws_placement.engine.reconcile.group_state import MembersState
 from lws_placement.engine.reconcile.placement import is_outside
 
@@ -35,8 +36,9 @@ def why_not_kept(current: MembersState, reservation: Reservation, views: Cluster
     taking: dict[NodeName, list[Demand]] = {}
     for rank, demand in asked.items():
         taking.setdefault(nodes[rank], []).append(demand)
+    soon = current.soon(views)
     for node, demands in sorted(taking.items()):
-        why = _why_not_there(node, demands, current, reservation=reservation, views=views)
+        why = _why_not_there(node, demands, soon)
         if why:
             return why
     return ""
@@ -77,21 +79,13 @@ def _still_to_be_bound(current: MembersState) -> dict[Rank, Demand]:
     return asked
 
 
-def _why_not_there(
-    node: NodeName,
-    demands: Sequence[Demand],
-    current: MembersState,
-    *,
-    reservation: Reservation,
-    views: ClusterSnapshot,
-) -> str:
-    view = views.node_view_without(node, current.going) if current.going else views.node_view(node)
+def _why_not_there(node: NodeName, demands: Sequence[Demand], views: WhatIf) -> str:
+    view = views.node_view(node)
     if view is None:
         return f"node {node} is gone"
     for demand in demands:
         refusal = why_not_static(demand, view.node)
         if refusal is not None:
             return f"node {node}: {refusal}"
-    free = view.seen_by(reservation.group).free
-    lack = first_lack(total(dict(d.resources) for d in demands), free)
+    lack = first_lack(total(dict(d.resources) for d in demands), view.free)
     return f"node {node} has too little {lack} left" if lack else ""

@@ -21,7 +21,7 @@ def closed(view, shape):
     """The rule itself, for one node."""
     if not view.holders:
         return False
-    view = view.seen_by(OWN)
+    view = view.without({OWN})
     claimed = any(c.scope is not Scope.NOBODY for c in view.holders)
     return (shape.guest and claimed) or any(view.free[r] < n for r, n in shape.asked)
 

@@ -98,7 +98,7 @@ def test_a_refusal_is_that_of_the_whole_cluster_word_for_word(index, groups, dat
     for _ in range(3):
         things_that_happen(data.draw, index)
         for group in groups:
-            alone = plan_composed(group, index, instead={})
+            alone = plan_composed(group, index)
             if isinstance(alone, Placed):
                 continue
             told = why_not_composed(group, index, memo)

@@ -17,6 +17,7 @@ from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Placed
+from lws_placement.engine.model.what_if import DomainsAsIf
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group, plan_in_domain
 
 KEY = "example.com/slice"
@@ -46,9 +47,7 @@ def domains(draw):
             for n, room in enumerate(draw(st.lists(rooms, min_size=1, max_size=3)))
         )
         holders, overlapping = draw(owners), draw(owners)
-        views.append(
-            DomainView(DomainName(KEY, f"d{d}"), nodes, holders, overlapping, version=d + 1)
-        )
+        views.append(DomainView(DomainName(KEY, f"d{d}"), nodes, holders, overlapping))
     return views
 
 
@@ -166,5 +165,5 @@ def test_after_any_changes_the_index_answers_as_if_it_were_built_anew(data):
 def test_a_domain_seen_otherwise_by_one_group_is_planned_as_if_it_were_so(data, group, views):
     instead = {v.name.value: v for v in data.draw(domains())[: len(views)]}
     seen = [instead.get(v.name.value, v) for v in views]
-    plan = plan_group(group, DomainSet(views), memo=PlanMemo(), instead=instead)
+    plan = plan_group(group, DomainsAsIf(DomainSet(views), instead), memo=PlanMemo())
     assert plan == plan_group(group, seen)

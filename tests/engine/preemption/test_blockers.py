@@ -10,6 +10,7 @@ from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.what_if import WhatIf
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible, way_into
 
 KEY = "example.com/slice"
@@ -94,7 +95,9 @@ def test_what_is_named_suffices_and_none_of_it_could_stay(pods, size, amount):
     group = a_group(size, amount)
 
     def fits_without(uids):
-        return isinstance(fit_in(group, index.domain_without(DOMAIN, frozenset(uids))), Fit)
+        uids = frozenset(uids)
+        gone = dict.fromkeys(index.nodes_of(DOMAIN), uids)
+        return isinstance(fit_in(group, WhatIf(index, gone).domain(DOMAIN)), Fit)
 
     match way(index, group):
         case Infeasible():

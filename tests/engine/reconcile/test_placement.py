@@ -40,7 +40,7 @@ def test_a_shared_answer_is_what_the_group_would_get_alone(index, asking, looks_
         index.await_room(turn_of(group), frozenset({node}))
     memo = PlanMemo()
     for group in found:
-        alone = plan_composed(group, index, instead={})
+        alone = plan_composed(group, index)
         if looks_first:
             assert is_room_for(group, index, memo) is isinstance(alone, Placed)
         assert plan_anywhere(group, None, index, memo=memo, owns=False) == alone

@@ -1,0 +1,152 @@
+"""The cluster as if some pods and groups were gone: the one way to plan on what is not so yet.
+
+A `WhatIf` copies nothing. A view is made when it is asked for, and is that of the cluster where
+nothing in it is gone. It lasts for one decision: the cluster does not change meanwhile. A `WhatIf`
+of another one adds to it, so that a search that tries who has to go shares what all of its trials
+have in common.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from lws_placement.engine.model.exclusivity import Claim
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import DomainName, NodeName
+from lws_placement.engine.model.pods import Pod
+from lws_placement.engine.model.queue_order import Turn
+from lws_placement.engine.model.snapshot import (
+    ClusterSnapshot,
+    DomainSet,
+    DomainView,
+    NodeView,
+    claims_without,
+)
+
+PodsByNode = Mapping[NodeName, frozenset[str]]
+"""UIDs of pods that are bound to each node."""
+_NO_PODS: PodsByNode = {}
+_NOBODY: frozenset[GroupId] = frozenset()
+
+
+def pods_by_node(pods: Iterable[Pod]) -> dict[NodeName, frozenset[str]]:
+    """Of those that are bound and not finished."""
+    found: dict[NodeName, frozenset[str]] = {}
+    for pod in pods:
+        if pod.node is not None and not pod.finished:
+            found[pod.node] = found.get(pod.node, frozenset()) | {pod.uid}
+    return found
+
+
+class DomainsAsIf:
+    """All domains of one topology key; `changed`: those that are not as in `domains`, by value."""
+
+    def __init__(self, domains: DomainSet, changed: Mapping[str, DomainView]) -> None:
+        self.domains = domains
+        self.changed = changed
+
+    def __iter__(self) -> Iterator[DomainView]:
+        return (self.changed.get(d.name.value, d) for d in self.domains)
+
+
+class WhatIf:
+    """Without these pods, and without the holds of these groups.
+
+    `owner`: the group that this is planned for: its own reservation is not in its way, and the
+    domains of its holds stay its own. `heeds_turns`: are nodes that groups wait for still theirs?
+    """
+
+    def __init__(
+        self,
+        views: "ClusterSnapshot | WhatIf",
+        pods: PodsByNode = _NO_PODS,
+        groups: frozenset[GroupId] = _NOBODY,
+        *,
+        owner: GroupId | None = None,
+        heeds_turns: bool = True,
+    ) -> None:
+        self._views = views
+        self._pods = pods
+        self._gone = groups
+        self._released = groups if owner is None else groups | {owner}
+        self._heeds_turns = heeds_turns
+        self._nodes: dict[NodeName, NodeView] = {}
+        self._domains: dict[DomainName, DomainView] = {}
+
+    def node_view(self, name: NodeName) -> NodeView | None:
+        known = self._nodes.get(name)
+        if known is None:
+            view = self._views.node_view(name)
+            return None if view is None else self._seen(view)
+        return known
+
+    def node_views(self) -> Sequence[NodeView]:
+        return [self._seen(view) for view in self._views.node_views()]
+
+    def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None:
+        """The node with these pods gone as well."""
+        view = self._views.node_view_without(name, uids | self._pods.get(name, frozenset()))
+        return None if view is None else self._claimed(view)
+
+    def domain(self, name: DomainName) -> DomainView | None:
+        known = self._domains.get(name)
+        if known is None:
+            view = self._views.domain(name)
+            if view is None:
+                return None
+            known = self._domains[name] = self._domain_seen(view)
+        return known
+
+    def domains(self, key: str) -> DomainsAsIf:
+        """O(domains in which somebody is gone), and all of them if turns are not heeded."""
+        found = self._views.domains(key)
+        before = found if isinstance(found, DomainsAsIf) else DomainsAsIf(found, {})
+        domains = before.domains
+        values = {*before.changed, *(v for g in self._released for v in domains.owned_by(g))}
+        for name in self._pods:
+            node = self._views.node_view(name)
+            if node is not None and key in node.node.labels:
+                values.add(node.node.labels[key])
+        if not self._heeds_turns and domains.awaited:
+            values |= {d.name.value for d in domains if d.awaited}
+        changed = {value: self.domain(DomainName(key, value)) for value in sorted(values)}
+        return DomainsAsIf(
+            domains,
+            {v: d for v, d in changed.items() if d is not None and d is not domains.get(v)},
+        )
+
+    def _seen(self, view: NodeView) -> NodeView:
+        """`view`: as before."""
+        name = view.node.name
+        known = self._nodes.get(name)
+        if known is None:
+            uids = self._pods.get(name)
+            without = self._views.node_view_without(name, uids) if uids else view
+            known = self._nodes[name] = self._claimed(without or view)
+        return known
+
+    def _claimed(self, view: NodeView) -> NodeView:
+        view = view.without(self._released)
+        if view.awaited and not self._heeds_turns:
+            return replace(view, awaited=frozenset[Turn]())
+        return view
+
+    def _domain_seen(self, view: DomainView) -> DomainView:
+        nodes = tuple(map(self._seen, view.nodes))
+        holders = claims_without(view.holders, self._gone)
+        overlapping = claims_without(view.overlapping, self._gone)
+        if (
+            holders is view.holders
+            and overlapping is view.overlapping
+            and all(now is before for now, before in zip(nodes, view.nodes, strict=True))
+        ):
+            return view
+        awaited = frozenset[Turn]().union(*(n.awaited for n in nodes)) if view.awaited else ()
+        occupants = frozenset[Claim]().union(*(n.groups for n in nodes)) if view.occupants else ()
+        return DomainView(
+            name=view.name,
+            nodes=nodes,
+            holders=holders,
+            overlapping=overlapping,
+            occupants=frozenset(occupants),
+            awaited=frozenset(awaited),
+        )
