@@ -106,7 +106,7 @@ def random_fit(group: Group, domains: DomainSet, memo: PlanMemo) -> Placed | Non
 
 
 def _possible(group: Group, domains: DomainSet, memo: PlanMemo) -> list[str]:
-    with_room = (value for _, value in memo.rooms.of(group, domains).best_first)
+    with_room = (value for _, value in memo.indexes.of(group, domains).best_first)
     views = ((value, domains.get(value)) for value in with_room)
     return [value for value, view in views if view is not None and not view.owners]
 

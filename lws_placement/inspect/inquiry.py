@@ -85,7 +85,7 @@ class Answer:
     """Nearest first; not all, if there are many."""
     more: int = 0
     """Domains that are left out of `misses`."""
-    way: Blockers | Infeasible | None = None
+    blockers: Blockers | Infeasible | None = None
     """What would have to end for it, where that is no question of one domain."""
     nobody: NoPreemption | None = None
     """Why a group that waits has nobody evicted."""
@@ -242,7 +242,7 @@ class Inquiry:
             before=self.name_of(self.queue[place - 1]) if place else "",
             misses=told.misses,
             more=len(wait.verdict.reasons) - len(told.misses),
-            way=told.way,
+            blockers=told.blockers,
             nobody=wait.nobody,
         )
 

@@ -10,10 +10,9 @@ from lws_placement.engine.messages import nearness
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.verdicts import NoFit, Reason
-from lws_placement.engine.preemption.blockers import Blockers, Infeasible, way_into
-from lws_placement.engine.preemption.multi_domain_blockers import way_for
+from lws_placement.engine.preemption.blockers import Blockers, Infeasible, blockers_in, blockers_of
 from lws_placement.engine.preemption.victims import Tenants
-from lws_placement.engine.reconcile.placement import question_of
+from lws_placement.engine.reconcile.placement import asked_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +23,15 @@ class Miss:
 
     domain: str
     reason: Reason
-    way: Blockers | Infeasible | None
+    blockers: Blockers | Infeasible | None
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`way`: what would have to end in all domains, for a group that needs several."""
+    """`blockers`: what would have to end in all domains, for a group that needs several."""
 
     misses: tuple[Miss, ...]
-    way: Blockers | Infeasible | None = None
+    blockers: Blockers | Infeasible | None = None
 
 
 class Misses:
@@ -43,11 +42,11 @@ class Misses:
         self._tenants = tenants
         self._most = most
         self._last: tuple[NoFit, Told] | None = None
-        self._composed: dict[Hashable, Told] = {}
+        self._multi_domain: dict[Hashable, Told] = {}
 
     def of(self, group: Group, verdict: NoFit) -> Told:
         if not group.request.in_one_domain:
-            return self._of_composed(group, verdict)
+            return self._of_multi_domain(group, verdict)
         if self._last is None or self._last[0] is not verdict:  # groups of one shape share it
             key = verdict.topology_key
             nearest = self._nearest(verdict)
@@ -55,11 +54,11 @@ class Misses:
             self._last = (verdict, Told(misses))
         return self._last[1]
 
-    def _of_composed(self, group: Group, verdict: NoFit) -> Told:
-        asked = question_of(group, self._views)
-        if asked not in self._composed:
-            self._composed[asked] = self._tell(group, verdict)
-        return self._composed[asked]
+    def _of_multi_domain(self, group: Group, verdict: NoFit) -> Told:
+        asked = asked_now(group, self._views)
+        if asked not in self._multi_domain:
+            self._multi_domain[asked] = self._tell(group, verdict)
+        return self._multi_domain[asked]
 
     def _tell(self, group: Group, verdict: NoFit) -> Told:
         nearest = self._nearest(verdict)
@@ -68,10 +67,10 @@ class Misses:
         if group.request.outer:
             inside = ((v, r, DomainName(group.request.outer, v)) for v, r in nearest)
             return Told(tuple(Miss(v, r, self._around(group, domain)) for v, r, domain in inside))
-        way = way_for(group, self._views, self._tenants)
+        blockers = blockers_of(group, self._views, self._tenants)
         if not group.request.inner:
-            return Told(tuple(Miss(v, r, way) for v, r in nearest))
-        return Told(tuple(Miss(v, r, None) for v, r in nearest), way)
+            return Told(tuple(Miss(v, r, blockers) for v, r in nearest))
+        return Told(tuple(Miss(v, r, None) for v, r in nearest), blockers)
 
     def _nearest(self, verdict: NoFit) -> list[tuple[str, Reason]]:
         reasons = dict(verdict.reasons)
@@ -82,8 +81,8 @@ class Misses:
         view = self._views.domain(domain)
         if view is None:
             return None
-        return way_into(group, view, views=self._views, occupants=self._views.occupants_on)
+        return blockers_in(group, view, views=self._views, occupants=self._views.occupants_on)
 
     def _around(self, group: Group, domain: DomainName) -> Blockers | Infeasible:
         """For a domain that has to hold all members."""
-        return way_for(group, self._views, self._tenants, only=self._views.nodes_of(domain))
+        return blockers_of(group, self._views, self._tenants, only=self._views.nodes_of(domain))

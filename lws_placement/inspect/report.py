@@ -33,7 +33,7 @@ def answer_json(answer: Answer, inquiry: Inquiry) -> Raw:
         found["queue"] = {"place": answer.place, "of": len(inquiry.queue)}
         found["misses"] = [_miss(miss, inquiry) for miss in answer.misses]
         found["moreMisses"] = answer.more
-        found |= _way(answer.way, inquiry)
+        found |= _blockers(answer.blockers, inquiry)
     if answer.nobody is not None:
         found["preemption"] = preemption_note(answer.nobody, inquiry.name_of)
     return found
@@ -91,11 +91,11 @@ def _miss(miss: Miss, inquiry: Inquiry) -> Raw:
             }
         else:
             found["rule"] = lacks.rule
-    return found | _way(miss.way, inquiry)
+    return found | _blockers(miss.blockers, inquiry)
 
 
-def _way(way: Blockers | Infeasible | None, inquiry: Inquiry) -> Raw:
-    match way:
+def _blockers(blockers: Blockers | Infeasible | None, inquiry: Inquiry) -> Raw:
+    match blockers:
         case Blockers(groups, pods):
             ending = {
                 "groups": [inquiry.name_of(group) for group in groups],

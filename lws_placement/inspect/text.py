@@ -178,8 +178,8 @@ def _queue(answer: Answer, inquiry: Inquiry) -> Iterator[str]:
 def _misses(answer: Answer, inquiry: Inquiry) -> Iterator[str]:
     for miss in answer.misses:
         yield f"{miss.domain or 'anywhere'}: {_miss(miss, inquiry)}"
-    if answer.way is not None:
-        yield from _way(answer.way, (), inquiry)
+    if answer.blockers is not None:
+        yield from _blockers(answer.blockers, (), inquiry)
     if answer.more:
         yield f"and {_counted(answer.more, 'domain')} more"
     if answer.nobody is not None and answer.nobody.why is WhyNoPreemption.FREEING:
@@ -188,14 +188,14 @@ def _misses(answer: Answer, inquiry: Inquiry) -> Iterator[str]:
 
 def _miss(miss: Miss, inquiry: Inquiry) -> str:
     words = domain_in_words(miss.reason, inquiry.name_of)
-    return "; ".join([words, *_way(miss.way, (miss.reason.holder,), inquiry)])
+    return "; ".join([words, *_blockers(miss.blockers, (miss.reason.holder,), inquiry)])
 
 
-def _way(
-    way: Blockers | Infeasible | None, named: tuple[GroupId | None, ...], inquiry: Inquiry
+def _blockers(
+    blockers: Blockers | Infeasible | None, named: tuple[GroupId | None, ...], inquiry: Inquiry
 ) -> Iterator[str]:
     """`named`: groups that were named before."""
-    match way:
+    match blockers:
         case Infeasible():
             yield "would not fit even if nothing else were there"
         case Blockers(groups, pods) if groups or pods:

@@ -18,7 +18,7 @@ from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.placement_request import TopologyRequest, placement_request_of
-from lws_placement.engine.planning.multi_domain import place_composed
+from lws_placement.engine.planning.multi_domain import place_multi_domain
 from lws_placement.engine.planning.single_domain import plan_group
 from lws_placement.engine.preemption.search import PreemptionMemo, preempt
 from lws_placement.engine.reconcile.actions import Pin, WriteHold
@@ -131,7 +131,7 @@ async def _room_for_one(nodes, who="groups", asks=ASKS):
         if group.request.in_one_domain:
             plan_group(group, list(domains))
         else:
-            place_composed(group, cache.domains)
+            place_multi_domain(group, cache.domains)
         afresh = (time.thread_time() - afresh) * WAITING
     where = f"{nodes} nodes, {WAITING} {who} waiting"
     return [

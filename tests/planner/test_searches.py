@@ -12,7 +12,7 @@ SEARCH_S = 2.0
 
 def count_slow_searches(monkeypatch):
     """When each was made."""
-    times, real = [], taking_over.preempt_several
+    times, real = [], taking_over.preempt_multi_domain
 
     def slow(*args, **more):
         loop = asyncio.get_running_loop()
@@ -20,7 +20,7 @@ def count_slow_searches(monkeypatch):
         loop.now += SEARCH_S
         return real(*args, **more)
 
-    monkeypatch.setattr(taking_over, "preempt_several", slow)
+    monkeypatch.setattr(taking_over, "preempt_multi_domain", slow)
     return times
 
 

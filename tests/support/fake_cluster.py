@@ -242,7 +242,7 @@ class FakeCluster:
             view = self.gate.cache.domains.node_view(seen.pinned) if seen and seen.pinned else None
             if view is None or not self.binds(meta["name"]):
                 continue
-            if why_not_node(seen.demand, view.seen_by(self.gate.cache.group_of(seen))):
+            if why_not_node(seen.demand, view.without({self.gate.cache.group_of(seen)})):
                 continue
             args = BindArgs(
                 PodName=meta["name"],

@@ -11,7 +11,7 @@ from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.reservation import Hold, place_of
 from lws_placement.engine.model.verdicts import Placed
-from lws_placement.engine.planning.multi_domain import plan_composed
+from lws_placement.engine.planning.multi_domain import plan_multi_domain
 from lws_placement.engine.preemption.victims import as_victim
 
 SLICE, RACK, ZONE = "example.com/slice", "example.com/rack", "example.com/zone"
@@ -117,5 +117,5 @@ def world_without(town, victims, *, going):
 
 
 def fits_without(group, town, victims, *, going=True):
-    plan = plan_composed(group, world_without(town, victims, going=going))
+    plan = plan_multi_domain(group, world_without(town, victims, going=going))
     return isinstance(plan, Placed)

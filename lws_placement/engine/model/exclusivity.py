@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from lws_placement.engine.model.groups import Group, GroupId, GroupKind
 from lws_placement.engine.model.placement_request import Scope
 
+Question = tuple[Hashable, ...]
+"""What a group asks for, and from whom it keeps away."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Claim:
@@ -60,9 +63,11 @@ def is_opposed(claim: Claim, others: Iterable[Claim]) -> bool:
     return any(at_odds(claim, other) for other in others)
 
 
-def answered_as(group: Group) -> Hashable:
-    """Of groups that own nothing and ask for the same, those for which this is equal are answered
-    the same: who is at odds with them depends on no more.
+def question_of(group: Group) -> Question:
+    """Groups that own nothing get the same answer, in one state of the cluster and with the same
+    groups before them in the queue, if this is equal. Of who they are it has as much as the
+    question who is at odds with them depends on.
     """
     everybody = group.scope is Scope.CLUSTER
-    return group.scope, None if everybody else (group.id.namespace, group.id.lws, group.id.lws_uid)
+    whose = None if everybody else (group.id.namespace, group.id.lws, group.id.lws_uid)
+    return group.request, group.demands, frozenset(group.excluded), group.scope, whose

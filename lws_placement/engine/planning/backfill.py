@@ -20,8 +20,8 @@ from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
 from lws_placement.engine.model.verdicts import Placed
-from lws_placement.engine.planning.candidates import Whose, useful_nodes
-from lws_placement.engine.planning.multi_domain import place_composed
+from lws_placement.engine.planning.candidates import Whose, candidate_nodes
+from lws_placement.engine.planning.multi_domain import place_multi_domain
 from lws_placement.engine.planning.subset import SubsetSnapshot
 
 _MOST_TRIES = 64
@@ -34,7 +34,7 @@ class RoomToCome:
     """
 
     def __init__(self) -> None:
-        self._rooms = FitIndexCache(as_if=NodeView.without_groups, most=_MOST_WAITING)
+        self._indexes = FitIndexCache(as_if=NodeView.without_groups, most=_MOST_WAITING)
 
     def of(self, group: Group, views: ClusterSnapshot) -> frozenset[NodeName]:
         """The nodes that the group waits for; none if no place would serve it even then.
@@ -48,15 +48,15 @@ class RoomToCome:
             lambda domain: _may_come(group, domain),
             lambda node: not earlier_of(group, node.awaited),
         )
-        names = useful_nodes(wide, views, self._rooms, whose=whose, best=False)
-        plan = place_composed(wide, SubsetSnapshot(_NoGroups(views), names))
+        names = candidate_nodes(wide, views, self._indexes, whose=whose, best=False)
+        plan = place_multi_domain(wide, SubsetSnapshot(_NoGroups(views), names))
         return _nodes_of(plan, views) if isinstance(plan, Placed) else frozenset()
 
     def _of_domain(self, group: Group, views: ClusterSnapshot) -> frozenset[NodeName]:
         """Of the domain with the fewest groups in it."""
         key = group.topology_key
         domains = views.domains(key)
-        index = self._rooms.of(group, domains)
+        index = self._indexes.of(group, domains)
         values = [*(value for _, value in index.best_first), *sorted(index.unproven)]
         would_do = [d for d in map(domains.get, values) if d is not None and _may_come(group, d)]
         would_do.sort(key=lambda d: (len(d.owners - {group.id}), d.name))
@@ -64,7 +64,9 @@ class RoomToCome:
             names = frozenset(n.node.name for n in domain.nodes)
             if group.request.in_one_domain:
                 return names
-            if isinstance(place_composed(group, SubsetSnapshot(_NoGroups(views), names)), Placed):
+            if isinstance(
+                place_multi_domain(group, SubsetSnapshot(_NoGroups(views), names)), Placed
+            ):
                 return names
         return frozenset()
 

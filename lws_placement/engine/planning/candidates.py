@@ -42,19 +42,19 @@ class Whose:
     is_open: Callable[[NodeView], bool]
 
 
-def useful_part(group: Group, views: ClusterSnapshot, rooms: FitIndexCache) -> SubsetSnapshot:
+def subset_for(group: Group, views: ClusterSnapshot, indexes: FitIndexCache) -> SubsetSnapshot:
     """As things are."""
     is_shut = shut_for(group)
     whose = Whose(lambda domain: may_have(group, domain), lambda node: not is_shut(node))
-    return SubsetSnapshot(views, useful_nodes(group, views, rooms, whose=whose))
+    return SubsetSnapshot(views, candidate_nodes(group, views, indexes, whose=whose))
 
 
-def useful_nodes(
-    group: Group, views: ClusterSnapshot, rooms: FitIndexCache, *, whose: Whose, best: bool = True
+def candidate_nodes(
+    group: Group, views: ClusterSnapshot, indexes: FitIndexCache, *, whose: Whose, best: bool = True
 ) -> set[NodeName]:
     """`best`: is the very plan wanted that would be made on all nodes? Else any will do."""
     request = group.request
-    looking = _Looking(group, views, rooms=rooms, whose=whose)
+    looking = _Looking(group, views, indexes=indexes, whose=whose)
     if request.outer:
         most = None if request.subgroups else 1
         return looking.in_domains(request.outer, group.members, most)
@@ -91,13 +91,13 @@ class _Looking:
         group: Group,
         views: ClusterSnapshot,
         *,
-        rooms: FitIndexCache,
+        indexes: FitIndexCache,
         whose: Whose,
     ) -> None:
         self._group = group
         self._request = group.request
         self._views = views
-        self._rooms = rooms
+        self._indexes = indexes
         self._whose = whose
         levels = (self._request.required_topology, self._request.preferred_topology)
         self._levels = [key for key in levels if key]
@@ -105,7 +105,7 @@ class _Looking:
     def in_domains(self, key: str, members: Sequence[Member], most: int | None) -> set[NodeName]:
         part = part_of(self._group, key, members)
         domains = self._views.domains(key)
-        index = self._rooms.of(part, domains)
+        index = self._indexes.of(part, domains)
         found: set[NodeName] = set()
         for domain in self._first(domains, index, most):
             found.update(n.node.name for n in domain.nodes)
@@ -117,7 +117,7 @@ class _Looking:
         members = [m for m in self._group.members if m.rank not in inside]
         if not members:
             return set()
-        room = self._rooms.of_nodes(members, self._views)
+        room = self._indexes.of_nodes(members, self._views)
         found = room.best(self._whose.is_open, most=most, place_of=self._place_of)
         return found | self._around(found) if self._request.subgroups else found
 

@@ -12,12 +12,12 @@ from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import NoFit, Placed
-from lws_placement.engine.planning.candidates import part_of, subgroup_shapes, useful_part
-from lws_placement.engine.planning.multi_domain import place_composed
+from lws_placement.engine.planning.candidates import part_of, subgroup_shapes, subset_for
+from lws_placement.engine.planning.multi_domain import place_multi_domain
 from lws_placement.engine.planning.single_domain import PlanMemo, refuse
 
 
-def why_not_composed(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> NoFit | None:
+def why_infeasible(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> NoFit | None:
     """For a group that owns nothing and fits nowhere. None: it cannot be told domain by domain."""
     request = group.request
     if request.outer:
@@ -29,7 +29,7 @@ def why_not_composed(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> No
     inside = request.in_subgroups
     without_loose = replace(group, members=tuple(m for m in group.members if m.rank in inside))
     if len(inside) < group.size and isinstance(
-        place_composed(without_loose, useful_part(without_loose, views, memo.rooms)), Placed
+        place_multi_domain(without_loose, subset_for(without_loose, views, memo.indexes)), Placed
     ):
         return None
     hardest = _hardest(group, views=views, memo=memo)
@@ -41,7 +41,7 @@ def _refused(
     group: Group, key: str, members: Sequence[Member], *, views: ClusterSnapshot, memo: PlanMemo
 ) -> NoFit:
     part = part_of(group, key, members)
-    return refuse(part, memo.rooms.of_ranks(part, views.domains(key)))
+    return refuse(part, memo.indexes.of_ranks(part, views.domains(key)))
 
 
 def _hardest(group: Group, *, views: ClusterSnapshot, memo: PlanMemo) -> Sequence[Member]:

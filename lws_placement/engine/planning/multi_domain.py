@@ -51,33 +51,35 @@ class Solution:
     left_over: int
 
 
-def plan_composed(group: Group, views: Where, *, only: frozenset[DomainName] | None = None) -> Plan:
+def plan_multi_domain(
+    group: Group, views: Where, *, only: frozenset[DomainName] | None = None
+) -> Plan:
     """Equal inputs give equal plans. `only`: no domains but these."""
-    return _plan(_Composer(group, views, only=only), group.request)
+    return _plan(_Planner(group, views, only=only), group.request)
 
 
-def place_composed(group: Group, views: Where) -> Placed | NoMatch:
+def place_multi_domain(group: Group, views: Where) -> Placed | NoMatch:
     """The same plan, without the reasons of a refusal: these cost more than the plan."""
-    plan = _plan(_Composer(group, views, only=None, tells=False), group.request)
+    plan = _plan(_Planner(group, views, only=None, tells=False), group.request)
     if isinstance(plan, Placed):
         return plan
     unproven = any(reason.why is Why.NOT_PROVEN for reason in plan.reasons.values())
     return NoMatch.NOT_PROVEN if unproven else NoMatch.IMPOSSIBLE
 
 
-def _plan(composer: "_Composer", request: TopologyRequest) -> Plan:
-    regions = composer.regions()
+def _plan(planner: "_Planner", request: TopologyRequest) -> Plan:
+    regions = planner.regions()
     if not regions:
         return NoFit(request.required_topology)
     if request.preferred_topology:
-        preferred = composer.parts_of(regions, request.preferred_topology)
-        plan = composer.without_words().best_of(preferred) if preferred else None
+        preferred = planner.parts_of(regions, request.preferred_topology)
+        plan = planner.without_words().best_of(preferred) if preferred else None
         if isinstance(plan, Placed):
             return plan
-    return composer.best_of(regions)
+    return planner.best_of(regions)
 
 
-class _Composer:
+class _Planner:
     def __init__(
         self,
         group: Group,
@@ -96,7 +98,7 @@ class _Composer:
         inside = group.request.in_subgroups
         self._loose = [m for m in group.members if m.rank not in inside]
 
-    def without_words(self) -> "_Composer":
+    def without_words(self) -> "_Planner":
         """For plans whose refusal is told to nobody."""
         other = copy(self)
         other._tells = False

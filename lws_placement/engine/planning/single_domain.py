@@ -51,18 +51,18 @@ def _best(candidates: Sequence[_Candidate], deprioritized: Set[str]) -> _Candida
 
 
 class PlanMemo:
-    """What plans found out lately. `composed`: of groups that ask for more than one domain, by
+    """What plans found out lately. `multi_domain`: of groups that ask for more than one domain, by
     question: their plan or, not put into words, that there is none, and the state of the cluster
     that it was made in.
     """
 
     def __init__(self) -> None:
-        self.rooms = FitIndexCache()
-        self.composed: LruCache[Hashable, tuple[Hashable, Plan | NoMatch]] = LruCache()
+        self.indexes = FitIndexCache()
+        self.multi_domain: LruCache[Hashable, tuple[Hashable, Plan | NoMatch]] = LruCache()
 
     def free_domains(self, group: Group, domains: DomainSet, *, most: int = 0) -> int:
         """How many domains would take such a group, counted up to `most` if that is given."""
-        index = self.rooms.of(group, domains)
+        index = self.indexes.of(group, domains)
         found = 0
         for _ in _free(group, index, _NONE):
             found += 1
@@ -81,7 +81,7 @@ def plan_group(
     bound = any(m.fixed is not None for m in group.members)
     if memo is None or bound or not isinstance(as_is, DomainSet):
         return _plan_afresh(group, domains)
-    index = memo.rooms.of(group, as_is)
+    index = memo.indexes.of(group, as_is)
     free = _free(group, index, changed)
     first = free if group.deprioritized else islice(free, 1)
     seen = [_candidate(index.fit(value), value) for value in first]

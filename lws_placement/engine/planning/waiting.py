@@ -11,17 +11,14 @@ What a group owns already (holds, Terminating pods) makes its question one of it
 are not kept here and are looked at with every event.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 
-from lws_placement.engine.model.exclusivity import answered_as
+from lws_placement.engine.model.exclusivity import Question, question_of
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.snapshot import DomainSet
 from lws_placement.engine.planning.single_domain import PlanMemo
-
-Question = tuple[Hashable, ...]
-"""What a group asks for, and from whom it keeps away."""
 
 
 class WaitingClasses:
@@ -33,7 +30,7 @@ class WaitingClasses:
 
     def put(self, group: Group) -> bool:
         """Is it the first that asks this?"""
-        question = _question_of(group)
+        question = question_of(group)
         if self._question_of.get(group.id) != question:
             self.drop(group.id)
             self._question_of[group.id] = question
@@ -75,23 +72,23 @@ class WaitingClasses:
                 found |= {g.id for g in nsmallest(free, asking.values(), key=turn_of)}
         return found
 
-    def of_several(self, group: GroupId) -> Question | None:
+    def multi_domain_question(self, group: GroupId) -> Question | None:
         """What it asks, if it waits for more than one domain."""
-        return None if self.that_asks_for_several(group) is None else self._question_of[group]
+        return None if self.multi_domain_group(group) is None else self._question_of[group]
 
-    def that_asks_for_several(self, group: GroupId) -> Group | None:
+    def multi_domain_group(self, group: GroupId) -> Group | None:
         """The group, if it waits for more than one domain."""
         question = self._question_of.get(group)
         asked = None if question is None else self._by_question[question][group]
         return asked if asked is not None and not asked.request.in_one_domain else None
 
-    def ask_for_several(self) -> Sequence[Group]:
+    def multi_domain_examples(self) -> Sequence[Group]:
         """Of each shape that asks for more than one domain the first in order."""
         return [_first(asking) for asking in self._asking(several=True)]
 
     def first_like(self, example: Group, most: int) -> list[GroupId]:
         """Those that ask the same, in order."""
-        asking = self._by_question[_question_of(example)]
+        asking = self._by_question[question_of(example)]
         return [g.id for g in nsmallest(most, asking.values(), key=turn_of)]
 
     def _asking(self, *, several: bool) -> Iterator[dict[GroupId, Group]]:
@@ -103,12 +100,3 @@ class WaitingClasses:
 
 def _first(asking: Mapping[GroupId, Group]) -> Group:
     return min(asking.values(), key=turn_of)
-
-
-def _question_of(group: Group) -> Question:
-    return (
-        group.request,
-        group.demands,
-        frozenset(group.excluded),
-        answered_as(group),
-    )

@@ -26,22 +26,19 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
-from lws_placement.engine.planning.multi_domain import place_composed
-from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
-from lws_placement.engine.preemption.reprieve import Reprieve, Victims
+from lws_placement.engine.preemption.reprieve import Reprieve, Victims, fits, why_not_together
 from lws_placement.engine.preemption.search import (
     NoPreemption,
     Preemption,
     WhyNoPreemption,
     in_order,
 )
-from lws_placement.engine.preemption.simulation import Clearing
+from lws_placement.engine.preemption.simulation import ClusterTrial
 from lws_placement.engine.preemption.victims import (
     Barred,
     Budgets,
@@ -49,7 +46,6 @@ from lws_placement.engine.preemption.victims import (
     Victim,
     VictimKey,
     as_victim,
-    kind_of,
     may_go,
 )
 
@@ -58,7 +54,7 @@ _EXACT = 24
 _MANY = 256
 
 
-def preempt_several(
+def preempt_multi_domain(
     group: Group,
     views: ClusterSnapshot,
     tenants: Tenants,
@@ -72,8 +68,8 @@ def preempt_several(
     if group.outranks is None:
         return NoPreemption(WhyNoPreemption.NEVER)
     who = _Outranked(group.outranks, tenants)
-    clearing = Clearing(group, views, tenants, who=who, only=only)
-    return Search(group, clearing, tenants, views=views, trials=trials).run()
+    trial = ClusterTrial(group, views, tenants, who=who, only=only)
+    return Search(group, trial, tenants, views=views, trials=trials).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,32 +97,32 @@ class Search:
     def __init__(
         self,
         group: Group,
-        clearing: Clearing,
+        trial: ClusterTrial,
         budgets: Budgets,
         *,
         views: ClusterSnapshot,
         trials: int,
     ) -> None:
         self._group = group
-        self._clearing = clearing
+        self._trial = trial
         self._budgets = budgets
         self._views = views
         self._trials = trials
         self._lets_go: dict[VictimKey, bool] = {}
 
     def run(self) -> Preemption | NoPreemption:
-        free = self._place(())
+        free = self._trial.place(())
         if isinstance(free, Placed):
             domain = None if free.domain.anywhere else free.domain
             return NoPreemption(WhyNoPreemption.FREEING, domain)
-        may = sorted(self._clearing.may, key=lambda v: (v.priority, v.name))
+        may = sorted(self._trial.may, key=lambda v: (v.priority, v.name))
         levels = sorted({v.priority for v in may})
         span = range(len(levels))
         first = _first(span, lambda i: self._enough(_upto(may, levels[i])) is not None)
         refusal = NoPreemption(WhyNoPreemption.NO_HELP)
         for level in levels[first:]:
             chosen = self._fewest(self._allowed(_upto(may, level)))
-            placed = self._place(chosen) if chosen else None
+            placed = self._trial.place(chosen) if chosen else None
             if chosen and isinstance(placed, Placed):
                 return Preemption(placed.domain, placed.nodes, in_order(chosen), placed.others)
             refusal = self._forbidden(_upto(may, level))
@@ -134,49 +130,43 @@ class Search:
 
     def _forbidden(self, may: Sequence[Victim]) -> NoPreemption:
         there = self._where_the_plan_is(may)
-        return NoPreemption(WhyNoPreemption.BUDGET, None, self._why_not_evicted(there))
+        return NoPreemption(WhyNoPreemption.BUDGET, None, why_not_together(there, self._budgets))
 
     def _allowed(self, victims: Sequence[Victim]) -> Sequence[Victim]:
         for victim in victims:
             if victim.key not in self._lets_go:
-                self._lets_go[victim.key] = not self._why_not_evicted((victim,))
+                self._lets_go[victim.key] = not why_not_together((victim,), self._budgets)
         return [v for v in victims if self._lets_go[v.key]]
 
     def _fewest(self, pool: Sequence[Victim]) -> Victims | None:
         enough = self._enough(pool)
         if enough is None:
             return None
-        sparing = Reprieve(
-            fits=self._fits,
-            allowed=lambda victims: not self._why_not_evicted(victims),
-            alike=lambda victim: kind_of(victim, self._budgets),
-            most=self._trials,
-        )
-        return sparing.run(tuple(enough))
+        return Reprieve(self._trial, self._budgets, most=self._trials).run(tuple(enough))
 
     def _enough(self, pool: Sequence[Victim]) -> Sequence[Victim] | None:
         """Of a large pool those who are where the plan is if the cheapest places are cleared, so
         many as it takes: with these gone that plan is good. None: all of the pool is too little.
         """
         if len(pool) <= _EXACT:
-            return pool if self._fits(pool) else None
+            return pool if fits(self._trial, pool) else None
         places = self._cheapest_first(pool)
         least, most = 0, 1
-        while not self._fits(_in(places[:most])):
+        while not fits(self._trial, _in(places[:most])):
             if most >= len(places):
                 return None
             least, most = most, 4 * most if most < _MANY else len(places)
         span = range(least, min(most, len(places)))
-        enough = _in(places[: _first(span, lambda n: self._fits(_in(places[:n])))])
+        enough = _in(places[: _first(span, lambda n: fits(self._trial, _in(places[:n])))])
         some = self._where_the_plan_is(enough)
-        return some if self._fits(some) else enough
+        return some if fits(self._trial, some) else enough
 
     def _cheapest_first(self, pool: Sequence[Victim]) -> Sequence[Sequence[Victim]]:
         """By domain, or by node for a group that takes none: who of them is there."""
         key = self._group.request.inner or self._group.request.outer
         places: dict[str, list[Victim]] = {}
         for victim in pool:
-            views = map(self._views.node_view, self._clearing.nodes_of(victim))
+            views = map(self._views.node_view, self._trial.nodes_of(victim))
             nodes = [v.node for v in views if v is not None]
             for place in {n.labels.get(key, "") if key else n.name for n in nodes}:
                 places.setdefault(place, []).append(victim)
@@ -185,23 +175,14 @@ class Search:
 
     def _where_the_plan_is(self, victims: Sequence[Victim]) -> Sequence[Victim]:
         """Those of them who are where the group would go if all of them went."""
-        placed = self._place(victims)
+        placed = self._trial.place(victims)
         if not isinstance(placed, Placed):
             return victims
         used = set(placed.nodes.values())
         domains = (placed.domain, *(domain for domain, _ in placed.others))
         for view in map(self._views.domain, (d for d in domains if not d.anywhere)):
             used.update(n.node.name for n in (view.nodes if view is not None else ()))
-        return [v for v in victims if self._clearing.nodes_of(v) & used]
-
-    def _fits(self, victims: Sequence[Victim]) -> bool:
-        return isinstance(self._place(victims), Placed)
-
-    def _place(self, victims: Sequence[Victim]) -> Placed | NoMatch:
-        return place_composed(self._group, self._clearing.without(victims))
-
-    def _why_not_evicted(self, victims: Sequence[Victim]) -> str:
-        return why_not_evicted((p for v in victims for p in v.pods), self._budgets.budgets_of)
+        return [v for v in victims if self._trial.nodes_of(v) & used]
 
 
 def _first(span: range, holds: Callable[[int], bool]) -> int:

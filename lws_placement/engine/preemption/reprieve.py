@@ -8,29 +8,40 @@ could be spared alone: the first descent spares as many as it can, one after the
 always finished.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
+from typing import Protocol
 
-from lws_placement.engine.preemption.victims import Victim
+from lws_placement.engine.fit.assignment import NoMatch
+from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
+from lws_placement.engine.preemption.victims import Budgets, Victim, kind_of
 
 Victims = tuple[Victim, ...]
 
 
-class Reprieve:
-    """`fits`: does it do to evict these? `allowed`: do budgets let them go all together? `alike`:
-    equal for victims between which nothing but the name can tell.
-    """
+class Trial(Protocol):
+    """The cluster, or one domain, from which victims are taken away to see whether a group fits."""
 
-    def __init__(
-        self,
-        fits: Callable[[Victims], bool],
-        allowed: Callable[[Victims], bool],
-        alike: Callable[[Victim], Hashable],
-        *,
-        most: int,
-    ) -> None:
-        self._fits = fits
-        self._allowed = allowed
-        self._alike = alike
+    def place(self, victims: Sequence[Victim], /) -> object | NoMatch:
+        """Where the group goes when these are gone; who is going anyway is gone, too."""
+        ...
+
+
+def fits(trial: Trial, victims: Sequence[Victim]) -> bool:
+    return not isinstance(trial.place(victims), NoMatch)
+
+
+def why_not_together(victims: Sequence[Victim], budgets: Budgets) -> str:
+    """Why budgets do not let them go all together; empty if they do."""
+    return why_not_evicted((p for v in victims for p in v.pods), budgets.budgets_of)
+
+
+class Reprieve:
+    """`must`: those who go in any case; `most`: trials."""
+
+    def __init__(self, trial: Trial, budgets: Budgets, *, must: Victims = (), most: int) -> None:
+        self._trial = trial
+        self._budgets = budgets
+        self._must = must
         self._most = most
         self._trials = 0
         self._best: Victims | None = None
@@ -39,7 +50,7 @@ class Reprieve:
         """None: no set that fits is allowed, or none was found within `most` trials."""
         kinds: dict[Hashable, list[Victim]] = {}
         for victim in sorted(may, key=lambda v: v.name):
-            kinds.setdefault(self._alike(victim), []).append(victim)
+            kinds.setdefault(kind_of(victim, self._budgets), []).append(victim)
         costly_first = sorted(
             kinds.values(), key=lambda k: (k[0].group is None, -len(k[0].pods), k[0].name)
         )
@@ -67,6 +78,9 @@ class Reprieve:
             if not later:
                 return
 
+    def _allowed(self, victims: Victims) -> bool:
+        return not why_not_together((*self._must, *victims), self._budgets)
+
     def _least(
         self, evicted: Victims, kind: Sequence[Victim], later: Sequence[Sequence[Victim]]
     ) -> int:
@@ -76,7 +90,7 @@ class Reprieve:
         while low < high:
             middle = (low + high) // 2
             self._trials += 1
-            if self._fits((*evicted, *kind[:middle], *rest)):
+            if fits(self._trial, (*self._must, *evicted, *kind[:middle], *rest)):
                 high = middle
             else:
                 low = middle + 1

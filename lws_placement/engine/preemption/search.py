@@ -25,14 +25,14 @@ from functools import cached_property
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit.assignment import NoMatch, match
+from lws_placement.engine.model.exclusivity import question_of
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import HostPort, Pod, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.preemption.cost_index import Bound, CostIndex
-from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
-from lws_placement.engine.preemption.reprieve import Reprieve, Victims
+from lws_placement.engine.preemption.reprieve import Reprieve, Victims, fits, why_not_together
 from lws_placement.engine.preemption.victims import (
     Barred,
     Bystanders,
@@ -41,7 +41,6 @@ from lws_placement.engine.preemption.victims import (
     Victim,
     bystanders,
     in_the_way,
-    kind_of,
 )
 
 TRIALS = 400
@@ -115,7 +114,7 @@ def preempt(
     bounded: Iterator[tuple[Bound, DomainView]] = iter(())
     if costs is not None:
         looked_into, bounded = costs.cheapest_first(group, group.outranks, tenants)
-    worth: list[tuple[Cost, _Domain]] = []
+    worth: list[tuple[Cost, _DomainTrial]] = []
     free: list[DomainName] = []
     for view in looked_into:
         domain = _domain_of(group, view, tenants, trials=trials)
@@ -136,12 +135,12 @@ def preempt(
 
 def _domain_of(
     group: Group, view: DomainView, tenants: Tenants, *, trials: int
-) -> "_Domain | None":
+) -> "_DomainTrial | None":
     """None: it is not to be had."""
     way = in_the_way(group, view, tenants)
     if isinstance(way, Barred) or view.name in group.excluded:
         return None
-    return _Domain(group, view, way, tenants=tenants, trials=trials)
+    return _DomainTrial(group, view, way, tenants=tenants, trials=trials)
 
 
 def _by_cost(found: tuple[Cost, object]) -> Cost:
@@ -163,7 +162,7 @@ class PreemptionMemo:
             return preempt(group, domains, tenants)
         common = group.scope is Scope.CLUSTER
         whose = None if common and not domains.awaited else group.id
-        question = (group.topology_key, group.demands, group.outranks, whose)
+        question = (question_of(group), group.outranks, whose)
         state = (id(domains), domains.changes.mark, tenants.version)
         known = self._known.get(question)
         if known is None or known[0] != state:
@@ -179,7 +178,7 @@ class PreemptionMemo:
         return found
 
 
-def _cheapest(worth: Iterable[tuple[Cost, "_Domain | None"]]) -> Preemption | NoPreemption:
+def _cheapest(worth: Iterable[tuple[Cost, "_DomainTrial | None"]]) -> Preemption | NoPreemption:
     """`worth`: with what each costs at least, the least first."""
     best: Preemption | None = None
     refused: list[tuple[Cost, NoPreemption]] = []
@@ -209,8 +208,8 @@ def _least(victims: Sequence[Victim], domain: str) -> Cost:
     )
 
 
-class _Domain:
-    """One domain with its tenants, as one group sees it."""
+class _DomainTrial:
+    """A `Trial` in one domain, as one group sees it."""
 
     def __init__(
         self, group: Group, view: DomainView, way: InTheWay, *, tenants: Tenants, trials: int
@@ -246,20 +245,20 @@ class _Domain:
 
     def will_be_free(self) -> bool:
         """Do those who are going anyway make room enough?"""
-        return not self._way.must and self._fits(())
+        return not self._way.must and fits(self, ())
 
     def search(self) -> Preemption | NoPreemption:
         must, refusal = self._way.must, NoPreemption(WhyNoPreemption.NO_HELP)
         for may in self._levels():
-            if not self._fits((*must, *may)):
+            if not fits(self, (*must, *may)):
                 continue
-            chosen = self._fewest(may)
+            chosen = Reprieve(self, self._tenants, must=must, most=self._trials).run(may)
             if chosen is not None:
                 victims = (*must, *chosen)
-                nodes = self._match(victims)
+                nodes = self.place(victims)
                 assert not isinstance(nodes, NoMatch)  # it was tried before
                 return Preemption(self._name, nodes, in_order(victims))
-            detail = self._why_not_evicted((*must, *may))
+            detail = why_not_together((*must, *may), self._tenants)
             refusal = NoPreemption(WhyNoPreemption.BUDGET, self._name, detail)
         return refusal
 
@@ -271,23 +270,7 @@ class _Domain:
             if not floor or level >= floor[0]:
                 yield tuple(v for v in may if v.priority <= level)
 
-    def _fewest(self, may: Victims) -> Victims | None:
-        must = self._way.must
-        sparing = Reprieve(
-            fits=lambda victims: self._fits((*must, *victims)),
-            allowed=lambda victims: not self._why_not_evicted((*must, *victims)),
-            alike=lambda victim: kind_of(victim, self._tenants),
-            most=self._trials,
-        )
-        return sparing.run(may)
-
-    def _why_not_evicted(self, victims: Victims) -> str:
-        return why_not_evicted((p for v in victims for p in v.pods), self._tenants.budgets_of)
-
-    def _fits(self, victims: Victims) -> bool:
-        return not isinstance(self._match(victims), NoMatch)
-
-    def _match(self, victims: Victims) -> Mapping[Rank, NodeName] | NoMatch:
+    def place(self, victims: Sequence[Victim]) -> Mapping[Rank, NodeName] | NoMatch:
         gone: dict[int, list[Pod]] = defaultdict(list)
         for uid in self.others.going.union(*(v.uids for v in victims)):
             if uid in self._at:

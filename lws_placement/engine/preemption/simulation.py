@@ -18,14 +18,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
+from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import why_not_node, why_not_static
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.model.what_if import WhatIf, pods_by_node
 from lws_placement.engine.planning.candidates import subgroup_shapes
+from lws_placement.engine.planning.multi_domain import place_multi_domain
 from lws_placement.engine.planning.single_domain import shut_for, taken
 from lws_placement.engine.planning.subset import SubsetSnapshot
 from lws_placement.engine.preemption.victims import Barred, Tenants, Victim, VictimKey
@@ -58,8 +61,10 @@ class Who(Protocol):
         ...
 
 
-class Clearing:
-    """`only`: no other nodes. `may`: who may be asked to go, groups and foreign pods."""
+class ClusterTrial:
+    """A `reprieve.Trial` in the whole cluster. `only`: no other nodes. `may`: who may be asked to
+    go, groups and foreign pods.
+    """
 
     def __init__(
         self,
@@ -85,14 +90,18 @@ class Clearing:
             views, self._going, self._leaving, owner=group.id, heeds_turns=who.heeds_turns
         )
 
-    def without(self, victims: Iterable[Victim]) -> SubsetSnapshot:
+    def place(self, victims: Sequence[Victim]) -> Placed | NoMatch:
+        """Where the group goes when these are gone."""
         traces = [self._traces[v.key] for v in victims]
         gone = frozenset(t.group for t in traces if t.group is not None)
         uids: dict[NodeName, Uids] = {}
         for trace in traces:
             for name, some in trace.pods.items():
                 uids[name] = uids.get(name, _NO_UIDS) | some
-        return SubsetSnapshot(WhatIf(self._soon, uids, gone), self._useful | self._around(uids))
+        names = self._useful | self._around(uids)
+        return place_multi_domain(
+            self._group, SubsetSnapshot(WhatIf(self._soon, uids, gone), names)
+        )
 
     def nodes_of(self, victim: Victim) -> frozenset[NodeName]:
         """All that it has to do with."""

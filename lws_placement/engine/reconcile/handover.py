@@ -27,7 +27,7 @@ from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.reservation import Hold, Reservation
 from lws_placement.engine.model.verdicts import Placed
-from lws_placement.engine.preemption.multi_domain_search import preempt_several
+from lws_placement.engine.preemption.multi_domain_search import preempt_multi_domain
 from lws_placement.engine.preemption.search import (
     NoPreemption,
     Preemption,
@@ -72,7 +72,7 @@ def begin(current: MembersState, group: Group, context: Context) -> list[Action]
 
 def _preempt_anywhere(group: Group, context: Context) -> Preemption | NoPreemption:
     if not group.request.in_one_domain:
-        return preempt_several(group, context.views, context.tenants)
+        return preempt_multi_domain(group, context.views, context.tenants)
     domains = context.views.domains(group.topology_key)
     if group.excluded:
         return preempt(group, domains, context.tenants)
@@ -86,7 +86,7 @@ def _preempt_in(
     views, tenants = context.views, context.tenants
     if not group.request.in_one_domain:
         there = frozenset(names_in(coming.holds, views))
-        return preempt_several(group, views, tenants, only=there)
+        return preempt_multi_domain(group, views, tenants, only=there)
     view = current.soon(views).domain(coming.holds[0].domain)
     return preempt(group, [] if view is None else [view], tenants)
 

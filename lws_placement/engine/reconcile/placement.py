@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from lws_placement.engine.fit.assignment import NoMatch
-from lws_placement.engine.model.exclusivity import answered_as
+from lws_placement.engine.model.exclusivity import question_of
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState, check_transition
 from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
@@ -20,9 +20,9 @@ from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold, Reservation, place_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason
-from lws_placement.engine.planning.candidates import useful_part
-from lws_placement.engine.planning.infeasible import why_not_composed
-from lws_placement.engine.planning.multi_domain import place_composed, plan_composed
+from lws_placement.engine.planning.candidates import subset_for
+from lws_placement.engine.planning.infeasible import why_infeasible
+from lws_placement.engine.planning.multi_domain import place_multi_domain, plan_multi_domain
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group, plan_in_domain
 from lws_placement.engine.reconcile.group_state import MembersState
 
@@ -44,7 +44,7 @@ def plan_anywhere(
     soon = current.soon(views)
     if one_domain:
         return plan_group(group, soon.domains(group.topology_key), memo=memo)
-    return plan_composed(group, soon)
+    return plan_multi_domain(group, soon)
 
 
 def is_room_for(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> bool:
@@ -60,32 +60,29 @@ def _plan_as_others(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Pla
         return known
     # What it would prefer is no reason for a refusal.
     asked = replace(group, request=replace(group.request, preferred_topology=""))
-    plan = why_not_composed(asked, views, memo) or plan_composed(asked, views)
+    plan = why_infeasible(asked, views, memo) or plan_multi_domain(asked, views)
     _keep(group, views, memo, plan)
     return plan
 
 
 def _place(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Plan | NoMatch:
     """What others that ask the same were told in this state, or the plan on what matters of it."""
-    state, known = memo.composed.get(question_of(group, views)) or (None, None)
+    state, known = memo.multi_domain.get(asked_now(group, views)) or (None, None)
     if known is None or state != _state(views):
-        known = place_composed(group, useful_part(group, views, memo.rooms))
+        known = place_multi_domain(group, subset_for(group, views, memo.indexes))
         _keep(group, views, memo, known)
     return known
 
 
 def _keep(group: Group, views: ClusterSnapshot, memo: PlanMemo, plan: Plan | NoMatch) -> None:
-    memo.composed.put(question_of(group, views), (_state(views), plan))
+    memo.multi_domain.put(asked_now(group, views), (_state(views), plan))
 
 
-def question_of(group: Group, views: ClusterSnapshot) -> Hashable:
-    """Groups that own nothing and ask for more than one domain get the same plan, in one state of
-    the cluster, if this is equal.
+def asked_now(group: Group, views: ClusterSnapshot) -> Hashable:
+    """Groups that own nothing get the same plan, in one state of the cluster, if this is equal:
+    what is awaited is closed to those whose turn comes later.
     """
-    # What is awaited is closed to those whose turn comes later.
-    earlier = bisect_left(views.awaiting(), turn_of(group))
-    excluded = frozenset(group.excluded.items())
-    return group.request, group.demands, answered_as(group), excluded, earlier
+    return question_of(group), bisect_left(views.awaiting(), turn_of(group))
 
 
 def _state(views: ClusterSnapshot) -> Hashable:
@@ -98,7 +95,7 @@ def plan_again_in(
     """The group in the domains that it has, bound members where they are; None: they are gone."""
     soon = current.soon(views)
     if not group.request.in_one_domain:
-        plan = plan_composed(group, soon, only=frozenset(h.domain for h in holds))
+        plan = plan_multi_domain(group, soon, only=frozenset(h.domain for h in holds))
         return plan if isinstance(plan, Placed) else _first(plan)
     view = soon.domain(holds[0].domain)
     if view is None:

@@ -23,7 +23,7 @@ from lws_placement.engine.model.reservation import Hold, Reservation
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.model.what_if import WhatIf, pods_by_node
-from lws_placement.engine.planning.multi_domain import place_composed
+from lws_placement.engine.planning.multi_domain import place_multi_domain
 from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.planning.subset import SubsetSnapshot
 from lws_placement.engine.reconcile.actions import Action, EndHold, LookAgain, WriteHold
@@ -90,7 +90,7 @@ def _as_if_gone(
     # Who waits for what the set has does not get it, as long as the set wants it.
     then = WhatIf(views, left_on, frozenset({left.group}), owner=group.id, heeds_turns=False)
     if not group.request.in_one_domain:
-        plan = place_composed(group, SubsetSnapshot(then, names))
+        plan = place_multi_domain(group, SubsetSnapshot(then, names))
         return plan if isinstance(plan, Placed) else None
     domain = then.domain(holds[0].domain)
     nodes = plan_in_domain(group, domain) if domain is not None else None

@@ -57,7 +57,7 @@ class Asking:
         if group not in self._asked:
             return False
         self._asked.discard(group)
-        asked = self._questions.that_asks_for_several(group)
+        asked = self._questions.multi_domain_group(group)
         return asked is not None and not is_room_for(asked, self._views, self._memo)
 
     def stop(self) -> None:
@@ -65,7 +65,7 @@ class Asking:
             self._timer.cancel()
 
     def _of_several_domains(self) -> set[GroupId]:
-        examples = self._questions.ask_for_several()
+        examples = self._questions.multi_domain_examples()
         if not examples or self._timer is not None:
             return set()
         loop = asyncio.get_running_loop()

@@ -7,8 +7,9 @@ should not keep others from being placed. Who was not planned for the longest ti
 import asyncio
 from collections.abc import Callable, Iterable
 
+from lws_placement.engine.model.exclusivity import Question
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.planning.waiting import Question, WaitingClasses
+from lws_placement.engine.planning.waiting import WaitingClasses
 
 _EVERY_S = 2.0
 _SOME = 50
@@ -57,7 +58,7 @@ class Refresh:
         asked: Question | None = None
         few = 0
         for group in self._stale:
-            question = self._questions.of_several(group)
+            question = self._questions.multi_domain_question(group)
             if question is not None:
                 if few == _FEW or asked not in (None, question):
                     continue

@@ -16,9 +16,9 @@ from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.planning.backfill import RoomToCome
-from lws_placement.engine.planning.candidates import useful_part
-from lws_placement.engine.planning.infeasible import why_not_composed
-from lws_placement.engine.planning.multi_domain import place_composed, plan_composed
+from lws_placement.engine.planning.candidates import subset_for
+from lws_placement.engine.planning.infeasible import why_infeasible
+from lws_placement.engine.planning.multi_domain import place_multi_domain, plan_multi_domain
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.reconcile import placement as placing
 from lws_placement.engine.reconcile.placement import is_room_for
@@ -87,8 +87,8 @@ def test_the_plan_is_that_of_the_whole_cluster(index, groups, data):
     for _ in range(3):
         things_that_happen(data.draw, index)
         for group in groups:
-            found = place_composed(group, useful_part(group, index, rooms))
-            assert found == place_composed(group, index)
+            found = place_multi_domain(group, subset_for(group, index, rooms))
+            assert found == place_multi_domain(group, index)
 
 
 @settings(max_examples=300)
@@ -98,10 +98,10 @@ def test_a_refusal_is_that_of_the_whole_cluster_word_for_word(index, groups, dat
     for _ in range(3):
         things_that_happen(data.draw, index)
         for group in groups:
-            alone = plan_composed(group, index)
+            alone = plan_multi_domain(group, index)
             if isinstance(alone, Placed):
                 continue
-            told = why_not_composed(group, index, memo)
+            told = why_infeasible(group, index, memo)
             if told is not None:
                 assert told == alone
                 assert waiting_note(told, size=group.size) == waiting_note(alone, size=group.size)
@@ -122,7 +122,7 @@ def test_a_refusal_names_the_groups_own_member_though_another_group_asks_for_as_
 
     memo = PlanMemo()
     for size, leader_excluded, rank in ((2, False, 0), (3, True, 1), (2, False, 0)):
-        told = why_not_composed(a_group_of(size, leader_excluded=leader_excluded), index, memo)
+        told = why_infeasible(a_group_of(size, leader_excluded=leader_excluded), index, memo)
         assert told.reasons["s0"].shortfall.rank == rank
 
 
@@ -135,7 +135,7 @@ def test_nodes_that_serve_nobody_are_left_out_and_of_many_that_do_a_few_are_look
     ask = PlacementRequest(subgroup_topology=SLICE, subgroup_size=1)
     apart = Group(ME, ask.of_size(2), members)
     for group in gang, apart:
-        part = useful_part(group, index, FitIndexCache())
+        part = subset_for(group, index, FitIndexCache())
         names = {n.node.name for n in part.node_views()}
         assert names <= {f"n{i:02}" for i in range(1, 100, 2)}
         assert len(names) <= 5
@@ -151,12 +151,12 @@ def test_what_a_group_waits_for_serves_it_once_nobody_is_there_and_there_is_such
         things_that_happen(data.draw, index)
         nodes = coming.of(group, index)
         empty = without_groups(index, group)
-        serves = isinstance(place_composed(group, empty), Placed)
+        serves = isinstance(place_multi_domain(group, empty), Placed)
         assert bool(nodes) is serves
         if nodes:
             for name in set(NAMES) - nodes:
                 empty.drop_node(name)
-            assert isinstance(place_composed(group, empty), Placed)
+            assert isinstance(place_multi_domain(group, empty), Placed)
 
 
 NAMES = [f"n{i:02}" for i in range(NODES)]
@@ -183,7 +183,7 @@ def test_a_refusal_is_not_asked_for_twice_in_one_state(monkeypatch):
         asked.append(group)
         return NoMatch.IMPOSSIBLE
 
-    monkeypatch.setattr(placing, "place_composed", counting)
+    monkeypatch.setattr(placing, "place_multi_domain", counting)
     index = TopologyIndex()
     members = (Member(0, Demand((("tpu", 1),))),)
     gang = Group(ME, PlacementRequest(gang=True).of_size(2), members, scope=Scope.NOBODY)

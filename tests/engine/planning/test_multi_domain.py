@@ -13,7 +13,7 @@ from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.verdicts import Placed
-from lws_placement.engine.planning.multi_domain import plan_composed
+from lws_placement.engine.planning.multi_domain import plan_multi_domain
 
 
 def usable(group, index, key, value):
@@ -77,7 +77,7 @@ def fits(group, index, nodes):
 @settings(max_examples=400)
 @given(worlds(), groups())
 def test_a_plan_is_found_exactly_when_there_is_one(index, group):
-    plan = plan_composed(group, index)
+    plan = plan_multi_domain(group, index)
     possible = [nodes for nodes in choices(group, index) if fits(group, index, nodes)]
     if not possible:
         assert not isinstance(plan, Placed)
@@ -89,10 +89,10 @@ def test_a_plan_is_found_exactly_when_there_is_one(index, group):
 @settings(max_examples=200)
 @given(worlds(), groups())
 def test_a_plan_says_which_domains_it_takes_and_where_each_member_has_its_room(index, group):
-    plan = plan_composed(group, index)
+    plan = plan_multi_domain(group, index)
     if not isinstance(plan, Placed):
         return
-    assert plan == plan_composed(group, index), "same input, same answer"
+    assert plan == plan_multi_domain(group, index), "same input, same answer"
     places = [(plan.domain, None), *plan.others]
     inner = [d for d, _ in places if group.request.inner and d.key == group.request.inner]
     assert len(inner) == len(set(inner)) == len(group.request.subgroups)

@@ -11,7 +11,7 @@ from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.what_if import WhatIf
-from lws_placement.engine.preemption.blockers import Blockers, Infeasible, way_into
+from lws_placement.engine.preemption.blockers import Blockers, Infeasible, blockers_in
 
 KEY = "example.com/slice"
 DOMAIN = DomainName(KEY, "a")
@@ -45,7 +45,7 @@ def hold(index, group, nodes):
 
 
 def way(index, group):
-    return way_into(group, index.domain(DOMAIN), views=index, occupants=index.occupants_on)
+    return blockers_in(group, index.domain(DOMAIN), views=index, occupants=index.occupants_on)
 
 
 def test_a_domain_that_is_held_is_free_once_its_holder_ends():

@@ -1,11 +1,11 @@
 """What would have to end for a group of several domains, of a region or of none."""
 
 from hypothesis import given, settings
+from lws_placement.engine.preemption.multi_domain_blockers import blockers_of
 from support.multi_domain_preemption_strategies import fits_without, groups, towns
 from support.tenants import ME
 
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible
-from lws_placement.engine.preemption.multi_domain_blockers import way_for
 from lws_placement.engine.preemption.victims import Victim
 
 
@@ -25,7 +25,7 @@ def everybody(town):
 @settings(max_examples=300)
 @given(groups(), towns())
 def test_it_would_fit_once_they_end_and_not_while_one_of_them_stays(group, town):
-    way = way_for(group, town.index, town)
+    way = blockers_of(group, town.index, town)
     if isinstance(way, Infeasible):
         assert not fits_without(group, town, everybody(town), going=False)
         return

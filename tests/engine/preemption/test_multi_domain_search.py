@@ -13,7 +13,7 @@ from support.multi_domain_preemption_strategies import (
 
 from lws_placement.engine.preemption import multi_domain_search as module
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
-from lws_placement.engine.preemption.multi_domain_search import preempt_several
+from lws_placement.engine.preemption.multi_domain_search import preempt_multi_domain
 from lws_placement.engine.preemption.search import Preemption, WhyNoPreemption
 from lws_placement.engine.preemption.victims import Victim, as_victim, may_go
 
@@ -52,7 +52,7 @@ def by_brute_force(group, town):
 @settings(max_examples=400)
 @given(groups(), towns())
 def test_the_victims_are_the_cheapest_with_which_the_group_has_a_plan(group, town):
-    answer, expected = preempt_several(group, town.index, town), by_brute_force(group, town)
+    answer, expected = preempt_multi_domain(group, town.index, town), by_brute_force(group, town)
     if isinstance(answer, Preemption):
         assert cost(answer.victims) == expected
     elif answer.why is WhyNoPreemption.FREEING:
@@ -69,7 +69,7 @@ def test_bounded_or_not_nobody_is_evicted_in_vain(group, town, trials, exact):
     """
     known, module._EXACT = module._EXACT, exact
     try:
-        answer = preempt_several(group, town.index, town, trials=trials)
+        answer = preempt_multi_domain(group, town.index, town, trials=trials)
     finally:
         module._EXACT = known
     if not isinstance(answer, Preemption):
@@ -87,4 +87,6 @@ def test_bounded_or_not_nobody_is_evicted_in_vain(group, town, trials, exact):
 @settings(max_examples=100)
 @given(groups(), towns())
 def test_the_same_input_gives_the_same_victims(group, town):
-    assert preempt_several(group, town.index, town) == preempt_several(group, town.index, town)
+    assert preempt_multi_domain(group, town.index, town) == preempt_multi_domain(
+        group, town.index, town
+    )

@@ -9,7 +9,7 @@ from support.multi_domain_strategies import groups, worlds
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.verdicts import Placed
-from lws_placement.engine.planning.multi_domain import plan_composed
+from lws_placement.engine.planning.multi_domain import plan_multi_domain
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.reconcile.placement import is_room_for, plan_anywhere
 
@@ -40,7 +40,7 @@ def test_a_shared_answer_is_what_the_group_would_get_alone(index, asking, looks_
         index.await_room(turn_of(group), frozenset({node}))
     memo = PlanMemo()
     for group in found:
-        alone = plan_composed(group, index)
+        alone = plan_multi_domain(group, index)
         if looks_first:
             assert is_room_for(group, index, memo) is isinstance(alone, Placed)
         assert plan_anywhere(group, None, index, memo=memo, owns=False) == alone

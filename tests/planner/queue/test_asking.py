@@ -21,7 +21,7 @@ def count_plans(monkeypatch):
 
         return plan
 
-    for name in ("plan_composed", "place_composed"):
+    for name in ("plan_multi_domain", "place_multi_domain"):
         monkeypatch.setattr(placing, name, counting(getattr(placing, name)))
     return planned
 
