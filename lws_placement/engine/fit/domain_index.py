@@ -138,7 +138,7 @@ class DomainFitIndex:
 def fit_in(group: Group, domain: DomainView) -> Fit | NoMatch:
     """All members at the same time, those that are bound already where they are."""
     fixed = _fixed(group)
-    if fixed and not set(fixed.values()) <= {n.node.name for n in domain.nodes}:
+    if fixed and not set(fixed.values()) <= domain.node_names:
         return NoMatch.IMPOSSIBLE
     answer = match([m for m in group.members if m.fixed is None], domain.nodes)
     if isinstance(answer, NoMatch):
@@ -153,9 +153,8 @@ def fit_in(group: Group, domain: DomainView) -> Fit | NoMatch:
 
 def why_no_room(group: Group, domain: DomainView, *, answer: NoMatch | None = None) -> Reason:
     """Why not all members fit. `answer` is what `fit_in` said, if it was kept."""
-    names = {n.node.name for n in domain.nodes}
-    if not set(_fixed(group).values()) <= names:
-        return Reason(Why.FIXED_ELSEWHERE, nodes=len(names))
+    if not set(_fixed(group).values()) <= domain.node_names:
+        return Reason(Why.FIXED_ELSEWHERE, nodes=len(domain.nodes))
     if answer is None:
         matched = match([m for m in group.members if m.fixed is None], domain.nodes)
         answer = matched if isinstance(matched, NoMatch) else NoMatch.IMPOSSIBLE

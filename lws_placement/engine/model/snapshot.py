@@ -71,6 +71,10 @@ class DomainView:
     awaited: frozenset[Turn] = frozenset()
 
     @property
+    def node_names(self) -> frozenset[NodeName]:
+        return frozenset(view.node.name for view in self.nodes)
+
+    @property
     def owners(self) -> frozenset[GroupId]:
         """Everyone who has anything to do with it."""
         return frozenset(c.group for c in self.holders | self.overlapping | self.occupants)

@@ -8,6 +8,7 @@ have in common.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
@@ -24,6 +25,15 @@ from lws_placement.engine.model.snapshot import (
 
 PodsByNode = Mapping[NodeName, frozenset[str]]
 """UIDs of pods that are bound to each node."""
+
+
+class Views(Protocol):
+    """Domains and nodes, as they are or as if."""
+
+    def domain(self, name: DomainName, /) -> DomainView | None: ...
+    def node_view(self, name: NodeName, /) -> NodeView | None: ...
+
+
 _NO_PODS: PodsByNode = {}
 _NOBODY: frozenset[GroupId] = frozenset()
 
@@ -35,6 +45,14 @@ def pods_by_node(pods: Iterable[Pod]) -> dict[NodeName, frozenset[str]]:
         if pod.node is not None and not pod.finished:
             found[pod.node] = found.get(pod.node, frozenset()) | {pod.uid}
     return found
+
+
+def domains_around(names: Iterable[NodeName], key: str, views: Views) -> Iterator[DomainView]:
+    """The domains of `key` that these nodes are in."""
+    nodes = (views.node_view(name) for name in names)
+    values = {n.node.labels[key] for n in nodes if n is not None and key in n.node.labels}
+    found = (views.domain(DomainName(key, value)) for value in sorted(values))
+    return (domain for domain in found if domain is not None)
 
 
 class DomainsAsIf:
@@ -53,6 +71,7 @@ class WhatIf:
 
     `owner`: the group that this is planned for: its own reservation is not in its way, and the
     domains of its holds stay its own. `heeds_turns`: are nodes that groups wait for still theirs?
+    `no_groups`: without all groups and the room of their pods.
     """
 
     def __init__(
@@ -63,12 +82,14 @@ class WhatIf:
         *,
         owner: GroupId | None = None,
         heeds_turns: bool = True,
+        no_groups: bool = False,
     ) -> None:
         self._views = views
         self._pods = pods
         self._gone = groups
         self._released = groups if owner is None else groups | {owner}
         self._heeds_turns = heeds_turns
+        self._no_groups = no_groups
         self._nodes: dict[NodeName, NodeView] = {}
         self._domains: dict[DomainName, DomainView] = {}
 
@@ -102,12 +123,9 @@ class WhatIf:
         before = found if isinstance(found, DomainsAsIf) else DomainsAsIf(found, {})
         domains = before.domains
         values = {*before.changed, *(v for g in self._released for v in domains.owned_by(g))}
-        for name in self._pods:
-            node = self._views.node_view(name)
-            if node is not None and key in node.node.labels:
-                values.add(node.node.labels[key])
-        if not self._heeds_turns and domains.awaited:
-            values |= {d.name.value for d in domains if d.awaited}
+        values |= {d.name.value for d in domains_around(self._pods, key, self._views)}
+        if self._no_groups or (domains.awaited and not self._heeds_turns):
+            values |= {d.name.value for d in domains}
         changed = {value: self.domain(DomainName(key, value)) for value in sorted(values)}
         return DomainsAsIf(
             domains,
@@ -125,15 +143,17 @@ class WhatIf:
         return known
 
     def _claimed(self, view: NodeView) -> NodeView:
-        view = view.without(self._released)
+        view = view.without_groups() if self._no_groups else view.without(self._released)
         if view.awaited and not self._heeds_turns:
             return replace(view, awaited=frozenset[Turn]())
         return view
 
     def _domain_seen(self, view: DomainView) -> DomainView:
         nodes = tuple(map(self._seen, view.nodes))
-        holders = claims_without(view.holders, self._gone)
-        overlapping = claims_without(view.overlapping, self._gone)
+        holders, overlapping = frozenset[Claim](), frozenset[Claim]()
+        if not self._no_groups:
+            holders = claims_without(view.holders, self._gone)
+            overlapping = claims_without(view.overlapping, self._gone)
         if (
             holders is view.holders
             and overlapping is view.overlapping

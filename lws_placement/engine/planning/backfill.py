@@ -11,17 +11,20 @@ group (the reservation of EASY backfill is for one place, too). Of domains it is
 fewest groups in it, so it can only come nearer: nobody new is let in.
 """
 
+from collections.abc import Set
 from dataclasses import replace
 from itertools import islice
 
+from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.nodes import DomainName, NodeName
+from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.model.what_if import WhatIf
 from lws_placement.engine.planning.candidates import Whose, candidate_nodes
-from lws_placement.engine.planning.multi_domain import place_multi_domain
+from lws_placement.engine.planning.multi_domain import nodes_of, place_multi_domain
 from lws_placement.engine.planning.subset import SubsetSnapshot
 
 _MOST_TRIES = 64
@@ -49,8 +52,8 @@ class RoomToCome:
             lambda node: not earlier_of(group, node.awaited),
         )
         names = candidate_nodes(wide, views, self._indexes, whose=whose, best=False)
-        plan = place_multi_domain(wide, SubsetSnapshot(_NoGroups(views), names))
-        return _nodes_of(plan, views) if isinstance(plan, Placed) else frozenset()
+        plan = _plan(wide, names, views)
+        return nodes_of(plan, views) if isinstance(plan, Placed) else frozenset()
 
     def _of_domain(self, group: Group, views: ClusterSnapshot) -> frozenset[NodeName]:
         """Of the domain with the fewest groups in it."""
@@ -61,12 +64,8 @@ class RoomToCome:
         would_do = [d for d in map(domains.get, values) if d is not None and _may_come(group, d)]
         would_do.sort(key=lambda d: (len(d.owners - {group.id}), d.name))
         for domain in islice(would_do, _MOST_TRIES):
-            names = frozenset(n.node.name for n in domain.nodes)
-            if group.request.in_one_domain:
-                return names
-            if isinstance(
-                place_multi_domain(group, SubsetSnapshot(_NoGroups(views), names)), Placed
-            ):
+            names = domain.node_names
+            if group.request.in_one_domain or isinstance(_plan(group, names, views), Placed):
                 return names
         return frozenset()
 
@@ -75,26 +74,6 @@ def _may_come(group: Group, domain: DomainView) -> bool:
     return domain.name not in group.excluded and not earlier_of(group, domain.awaited)
 
 
-def _nodes_of(plan: Placed, views: ClusterSnapshot) -> frozenset[NodeName]:
-    names = set(plan.nodes.values())
-    for domain in (plan.domain, *(d for d, _ in plan.others)):
-        view = None if domain.anywhere else views.domain(domain)
-        names |= {n.node.name for n in view.nodes} if view is not None else set()
-    return frozenset(names)
-
-
-class _NoGroups:
-    """The cluster as if no group had any of it; earlier groups wait for it as they do."""
-
-    def __init__(self, views: ClusterSnapshot) -> None:
-        self._views = views
-
-    def node_view(self, name: NodeName) -> NodeView | None:
-        view = self._views.node_view(name)
-        return None if view is None else view.without_groups()
-
-    def domain(self, name: DomainName) -> DomainView | None:
-        view = self._views.domain(name)
-        if view is None:
-            return None
-        return DomainView(name, tuple(n.without_groups() for n in view.nodes), awaited=view.awaited)
+def _plan(group: Group, names: Set[NodeName], views: ClusterSnapshot) -> Placed | NoMatch:
+    """On these nodes, if no group were there."""
+    return place_multi_domain(group, SubsetSnapshot(WhatIf(views, no_groups=True), names))

@@ -27,9 +27,10 @@ from dataclasses import dataclass, replace
 from lws_placement.engine.fit.domain_index import DomainFitIndex
 from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.model.groups import Group, Member
-from lws_placement.engine.model.nodes import DomainName, NodeName
+from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainSet, DomainView, NodeView
+from lws_placement.engine.model.what_if import domains_around
 from lws_placement.engine.planning.single_domain import may_have, shut_for
 from lws_placement.engine.planning.subset import SubsetSnapshot
 
@@ -108,7 +109,7 @@ class _Looking:
         index = self._indexes.of(part, domains)
         found: set[NodeName] = set()
         for domain in self._first(domains, index, most):
-            found.update(n.node.name for n in domain.nodes)
+            found |= domain.node_names
         return found
 
     def loose(self, most: int | None) -> set[NodeName]:
@@ -122,11 +123,8 @@ class _Looking:
         return found | self._around(found) if self._request.subgroups else found
 
     def _around(self, names: set[NodeName]) -> set[NodeName]:
-        key = self._request.inner
-        nodes = (self._views.node_view(name) for name in names)
-        values = {n.node.labels.get(key) for n in nodes if n is not None} - {None}
-        domains = (self._views.domain(DomainName(key, value)) for value in values if value)
-        return {n.node.name for d in domains if d is not None for n in d.nodes}
+        inner = self._request.inner
+        return {name for d in domains_around(names, inner, self._views) for name in d.node_names}
 
     def _first(
         self, domains: DomainSet, index: DomainFitIndex, most: int | None

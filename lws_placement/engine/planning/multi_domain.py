@@ -28,6 +28,7 @@ from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.reservation import place_of
 from lws_placement.engine.model.snapshot import DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason, Shortfall, Why
+from lws_placement.engine.model.what_if import Views
 from lws_placement.engine.planning.single_domain import may_have, shut_for, taken
 
 _MOST_TRIES = 256
@@ -65,6 +66,13 @@ def place_multi_domain(group: Group, views: Where) -> Placed | NoMatch:
         return plan
     unproven = any(reason.why is Why.NOT_PROVEN for reason in plan.reasons.values())
     return NoMatch.NOT_PROVEN if unproven else NoMatch.IMPOSSIBLE
+
+
+def nodes_of(plan: Placed, views: Views) -> frozenset[NodeName]:
+    """Those of its members, and all of the domains that it takes."""
+    domains = (plan.domain, *(domain for domain, _ in plan.others))
+    found = (views.domain(domain) for domain in domains if not domain.anywhere)
+    return frozenset(plan.nodes.values()).union(*(d.node_names for d in found if d is not None))
 
 
 def _plan(planner: "_Planner", request: TopologyRequest) -> Plan:
@@ -154,7 +162,7 @@ class _Planner:
         best: tuple[int, Placed] | None = None
         reasons: dict[str, Reason] = {}
         for outer in self._candidates(self._request.outer, names):
-            found = self._taken(outer) or self._solve(list(_part(outer, names).nodes))
+            found = taken(self._group, outer) or self._solve(list(_part(outer, names).nodes))
             if isinstance(found, Reason):
                 reasons[outer.name.value] = found
             elif best is None or found.left_over < best[0]:
@@ -182,9 +190,6 @@ class _Planner:
             if (self._only is None or domain.name in self._only)
             and any(n.node.name in names for n in domain.nodes)
         ]
-
-    def _taken(self, domain: DomainView) -> Reason | None:
-        return taken(self._group, domain)
 
     # -- subgroups and the rest on given nodes ---------------------------------------------------
 
@@ -318,7 +323,7 @@ class _Planner:
         names = frozenset(n.node.name for n in nodes)
         for domain in self._candidates(self._request.inner, names):
             view = _part(domain, names)
-            refused = self._taken(domain)
+            refused = taken(self._group, domain)
             if refused is None:
                 answer = fit_in(part, view)
                 if isinstance(answer, Fit):

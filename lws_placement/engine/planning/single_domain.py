@@ -12,8 +12,7 @@ Without an index (a group with bound members, an index that was not given) every
 both ways give the same answer.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from itertools import islice
 
 from lws_placement.engine.base.lru import LruCache
@@ -32,22 +31,6 @@ from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason, Why
 from lws_placement.engine.model.what_if import DomainsAsIf
 
 _NONE: Mapping[str, DomainView] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A domain that fits, and how many nodes it leaves unused that another member could use."""
-
-    domain: str
-    left_over: int
-    fit: Fit
-
-
-def _best(candidates: Sequence[_Candidate], deprioritized: Set[str]) -> _Candidate:
-    """The one that leaves the least behind; of those that failed lately only if there is no other.
-    Equal inputs give equal choices. Raises ValueError if there is none.
-    """
-    return min(candidates, key=lambda c: (c.domain in deprioritized, c.left_over, c.domain))
 
 
 class PlanMemo:
@@ -84,11 +67,8 @@ def plan_group(
     index = memo.indexes.of(group, as_is)
     free = _free(group, index, changed)
     first = free if group.deprioritized else islice(free, 1)
-    seen = [_candidate(index.fit(value), value) for value in first]
-    seen += _candidates(group, changed.values())
-    if seen:
-        return _placed(group, _best(seen, group.deprioritized))
-    return refuse(group, index, changed)
+    fits = {value: index.fit(value) for value in first} | _fits(group, changed.values())
+    return _best(group, fits) if fits else refuse(group, index, changed)
 
 
 def plan_in_domain(group: Group, domain: DomainView) -> Mapping[Rank, NodeName] | Reason:
@@ -102,26 +82,26 @@ def plan_in_domain(group: Group, domain: DomainView) -> Mapping[Rank, NodeName] 
 
 def _plan_afresh(group: Group, views: Iterable[DomainView]) -> Plan:
     views = list(views)
-    candidates = list(_candidates(group, views))
-    if candidates:
-        return _placed(group, _best(candidates, group.deprioritized))
+    fits = _fits(group, views)
+    if fits:
+        return _best(group, fits)
     reasons = {v.name.value: taken(group, v) or why_no_room(group, v) for v in views}
     return NoFit(group.topology_key, reasons)
 
 
-def _candidates(group: Group, views: Iterable[DomainView]) -> Iterator[_Candidate]:
-    for view in views:
-        fit = fit_in(group, view) if may_have(group, view) else None
-        if isinstance(fit, Fit):
-            yield _candidate(fit, view.name.value)
+def _fits(group: Group, views: Iterable[DomainView]) -> dict[str, Fit]:
+    """By value, where it may be had."""
+    found = ((v.name.value, fit_in(group, v)) for v in views if may_have(group, v))
+    return {value: fit for value, fit in found if isinstance(fit, Fit)}
 
 
-def _candidate(fit: Fit, value: str) -> _Candidate:
-    return _Candidate(value, fit.left_over, fit)
-
-
-def _placed(group: Group, chosen: _Candidate) -> Placed:
-    return Placed(DomainName(group.topology_key, chosen.domain), chosen.fit.nodes)
+def _best(group: Group, fits: Mapping[str, Fit]) -> Placed:
+    """The domain that leaves the least behind; of those that failed lately only if there is no
+    other. Equal inputs give equal choices.
+    """
+    late = group.deprioritized
+    value = min(fits, key=lambda v: (v in late, fits[v].left_over, v))
+    return Placed(DomainName(group.topology_key, value), fits[value].nodes)
 
 
 def _free(group: Group, index: DomainFitIndex, changed: Mapping[str, DomainView]) -> Iterator[str]:

@@ -6,17 +6,10 @@ So a plan on a part is good in the whole cluster, too.
 
 from collections.abc import Sequence, Set
 from dataclasses import replace
-from typing import Protocol
 
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.snapshot import DomainView, NodeView
-
-
-class Views(Protocol):
-    """Of the whole cluster, as it is or as if."""
-
-    def domain(self, name: DomainName, /) -> DomainView | None: ...
-    def node_view(self, name: NodeName, /) -> NodeView | None: ...
+from lws_placement.engine.model.what_if import Views
 
 
 class SubsetSnapshot:

@@ -31,6 +31,7 @@ from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.planning.multi_domain import nodes_of
 from lws_placement.engine.preemption.reprieve import Reprieve, Victims, fits, why_not_together
 from lws_placement.engine.preemption.search import (
     NoPreemption,
@@ -178,10 +179,7 @@ class Search:
         placed = self._trial.place(victims)
         if not isinstance(placed, Placed):
             return victims
-        used = set(placed.nodes.values())
-        domains = (placed.domain, *(domain for domain, _ in placed.others))
-        for view in map(self._views.domain, (d for d in domains if not d.anywhere)):
-            used.update(n.node.name for n in (view.nodes if view is not None else ()))
+        used = nodes_of(placed, self._views)
         return [v for v in victims if self._trial.nodes_of(v) & used]
 
 

@@ -163,7 +163,7 @@ class ClusterTrial:
     def _useful(self) -> frozenset[NodeName]:
         """Nodes that may serve a member though nobody else goes."""
         base = SubsetSnapshot(self._soon, self._names.keys())
-        request, found = self._request, set()
+        request, found = self._request, set[NodeName]()
         inside = request.in_subgroups
         loose = {m.demand for m in self._group.members if m.rank not in inside}
         is_shut = shut_for(self._group)
@@ -173,10 +173,10 @@ class ClusterTrial:
                 found.add(view.node.name)
         for domain in base.domains(request.inner) if request.subgroups else ():
             if taken(self._group, domain) is None and self._serves(domain):
-                found.update(n.node.name for n in domain.nodes)
+                found |= domain.node_names
         for domain in base.domains(request.outer) if request.outer else ():
             if taken(self._group, domain) is not None:
-                found.difference_update(n.node.name for n in domain.nodes)
+                found -= domain.node_names
         return frozenset(found)
 
     def _serves(self, domain: DomainView) -> bool:

@@ -185,7 +185,7 @@ def names_in(holds: Iterable[Hold], views: ClusterSnapshot) -> set[NodeName]:
         names |= set(hold.nodes.values())
         view = None if hold.domain.anywhere else views.domain(hold.domain)
         if view is not None:
-            names |= {n.node.name for n in view.nodes}
+            names |= view.node_names
     return names
 
 

@@ -13,17 +13,16 @@ is part of. A group that is spread over several domains is taken to be able to i
 is: the price of a wrong yes is that the absent group is planned when its pods come.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Set
 
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName, NodeName
+from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.model.snapshot import DomainView
 from lws_placement.engine.model.verdicts import Reason
-from lws_placement.engine.model.what_if import WhatIf
+from lws_placement.engine.model.what_if import WhatIf, domains_around
 from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.reconcile.actions import Action, EndHold, KeepHold
 from lws_placement.engine.reconcile.context import Context
@@ -87,17 +86,8 @@ def _could_use(group: Group, names: Set[NodeName], views: WhatIf) -> bool:
         return any(_fits_somewhere(d, names, views) for d in demands)
     return any(
         not isinstance(plan_in_domain(group, view), Reason)
-        for view in _domains_of(group.topology_key, names, views)
+        for view in domains_around(names, group.topology_key, views)
     )
-
-
-def _domains_of(key: str, names: Set[NodeName], views: WhatIf) -> Iterator[DomainView]:
-    found = (views.node_view(name) for name in names)
-    values = {n.node.labels[key] for n in found if n is not None and key in n.node.labels}
-    for value in sorted(values):
-        view = views.domain(DomainName(key, value))
-        if view is not None:
-            yield view
 
 
 def _fits_somewhere(demand: Demand, names: Set[NodeName], views: WhatIf) -> bool:
