@@ -1,11 +1,10 @@
 """What would have to end for a group of several domains, of a region or of none."""
 
 from hypothesis import given, settings
-from lws_placement.engine.preemption.multi_domain_blockers import blockers_of
 from support.multi_domain_preemption_strategies import fits_without, groups, towns
 from support.tenants import ME
 
-from lws_placement.engine.preemption.blockers import Blockers, Infeasible
+from lws_placement.engine.preemption.blockers import Blockers, Infeasible, blockers_of
 from lws_placement.engine.preemption.victims import Victim
 
 
