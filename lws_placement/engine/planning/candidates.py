@@ -44,7 +44,7 @@ class Whose:
 
 
 def subset_for(group: Group, views: ClusterSnapshot, indexes: FitIndexCache) -> SubsetSnapshot:
-    """As things are."""
+    """What a plan of the group is made on, as things are."""
     is_shut = shut_for(group)
     whose = Whose(lambda domain: may_have(group, domain), lambda node: not is_shut(node))
     return SubsetSnapshot(views, candidate_nodes(group, views, indexes, whose=whose))

@@ -23,13 +23,13 @@ from enum import StrEnum
 from functools import cached_property
 
 from lws_placement.engine.base.lru import LruCache
-from lws_placement.engine.base.quantities import minus, total
+from lws_placement.engine.base.quantities import total
 from lws_placement.engine.fit.assignment import NoMatch, match
 from lws_placement.engine.model.exclusivity import question_of
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import Scope
-from lws_placement.engine.model.pods import HostPort, Pod, Rank
+from lws_placement.engine.model.pods import Pod, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.preemption.cost_index import Bound, CostIndex
 from lws_placement.engine.preemption.reprieve import Reprieve, Victims, fits, why_not_together
@@ -282,9 +282,8 @@ class _DomainTrial:
 
 def _emptied(view: NodeView, gone: Sequence[Pod]) -> NodeView:
     """The node when these pods are gone."""
-    taken = total(dict(pod.demand.resources) for pod in gone)
-    ports: set[HostPort] = {port for pod in gone for port in pod.demand.host_ports}
-    free = minus(view.free, {name: -amount for name, amount in taken.items()})
+    free = total((view.free, *(dict(pod.demand.resources) for pod in gone)))
+    ports = {port for pod in gone for port in pod.demand.host_ports}
     return replace(view, free=free, ports=view.ports - ports)
 
 

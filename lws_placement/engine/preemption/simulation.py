@@ -26,7 +26,7 @@ from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
 from lws_placement.engine.model.verdicts import Placed
-from lws_placement.engine.model.what_if import WhatIf, pods_by_node
+from lws_placement.engine.model.what_if import WhatIf, domains_around, pods_by_node
 from lws_placement.engine.planning.candidates import subgroup_shapes
 from lws_placement.engine.planning.multi_domain import place_multi_domain
 from lws_placement.engine.planning.single_domain import shut_for, taken
@@ -191,20 +191,7 @@ class ClusterTrial:
     def _around(self, touched: Iterable[NodeName]) -> set[NodeName]:
         """These nodes, and all of their domains."""
         found = {name for name in touched if name in self._names}
-        for by_value in self._by_value.values():
-            for value in {by_value[0].get(name) for name in found} - {None}:
-                found |= by_value[1][value]
-        return found
-
-    @cached_property
-    def _by_value(self) -> dict[str, tuple[dict[NodeName, str], dict[str | None, set[NodeName]]]]:
-        """Key of a domain -> value of each node, nodes of each value."""
-        found = {}
-        views = [v for v in map(self._views.node_view, self._names) if v is not None]
-        for key in {self._request.inner, self._request.outer} - {""}:
-            of = {v.node.name: v.node.labels[key] for v in views if key in v.node.labels}
-            nodes: dict[str | None, set[NodeName]] = {}
-            for name, value in of.items():
-                nodes.setdefault(value, set()).add(name)
-            found[key] = (of, nodes)
+        for key in filter(None, (self._request.inner, self._request.outer)):
+            around = (d.node_names for d in domains_around(found, key, self._views))
+            found |= frozenset[NodeName]().union(*around) & self._names.keys()
         return found
