@@ -13,8 +13,11 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from node.programs import node_programs
 
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.go_build import Progress, cache_folder, only_one
@@ -210,3 +213,10 @@ def _suite() -> str:
     if found is None or "ID=debian" not in release:
         raise LocalClusterError("the base image is made from Debian's packages, on Debian")
     return found.group(1)
+
+
+if __name__ == "__main__":
+    # All that a node needs and that has to be downloaded.
+    node_programs(print)
+    with tempfile.TemporaryDirectory() as folder:
+        ImageStore(print).build_product("localhost/lws-placement:try", Path(folder) / "image.tar")
