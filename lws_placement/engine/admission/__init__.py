@@ -1,3 +1,3 @@
-"""What our webhook makes of a pod: gate, pin, marker, affinity, and what it refuses. Imports `lws`,
-`model` and `base`.
+"""The webhook's edits of a pod (gate, pin, marker, affinity) and the pods it refuses. Imports
+`lws`, `model` and `base`.
 """

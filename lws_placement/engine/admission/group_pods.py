@@ -1,8 +1,8 @@
-"""What admission asks of a pod whose group is not a LeaderWorkerSet's.
+"""Validates the pods of groups that belong to no LeaderWorkerSet.
 
-Such pods say themselves what their group is: label `lws-placement.dev/group`, annotations
-`group-size` and `topology` (or `gang`), all alike in one group. What cannot be meant so is refused
-with the field and what to write instead.
+Such pods declare their group themselves: label `lws-placement.dev/group`, annotations `group-size`
+and `topology` (or `gang`), identical in one group. A refusal names the field and what to write
+instead.
 """
 
 from lws_placement.engine.base import keys
@@ -15,7 +15,7 @@ _SHOWN = 20
 
 
 def problem_of_group_pod(pod: Raw, *, most_size: int = DEFAULT_MOST_SIZE) -> Denied | None:
-    """All that is wrong with the pod, in one text. `most_size`: pods that a group may have."""
+    """Return all problems of the pod in one text. `most_size`: maximum pods per group."""
     meta = pod["metadata"]
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     problems = [

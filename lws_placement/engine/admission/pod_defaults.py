@@ -1,15 +1,15 @@
-"""What the API server's own admission plugins make of a pod's spec, so that members that do not
-exist yet are judged as the pods that will come.
+"""Applies the API server's own admission plugins to a pod's spec, so that members that do not exist
+yet are judged as their pods will be admitted.
 
 On every cluster, in this order (kubernetes 1.37, plugin/pkg/admission):
 
-- LimitRanger: for each container that says nothing of a resource, the namespace's default limit and
-  default request. A request that is absent defaults to the container's own limit before that.
+- LimitRanger: a container that sets no limit or request for a resource gets the namespace's
+  default. Before that, an absent request defaults to the container's own limit.
 - RuntimeClass: the overhead, node selector and tolerations of the class that the pod names.
-- DefaultTolerationSeconds: two tolerations for nodes that do not answer.
+- DefaultTolerationSeconds: two tolerations, for nodes that are not ready or unreachable.
 
-`fit/extended_resources.py` has a plugin that only some clusters switch on. What else changes pods
-is learned from the pods that come (`reconcile/admitted_demand.py`).
+`fit/extended_resources.py` has a plugin that only some clusters switch on. Other changes are
+learned from admitted pods (`reconcile/admitted_demand.py`).
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _NOTHING: Raw = {}
 
 @dataclass(frozen=True, slots=True)
 class ContainerDefaults:
-    """Of one LimitRange: resource -> quantity, as the API has it."""
+    """Defaults of one LimitRange: resource -> quantity, as in the API."""
 
     limits: Raw
     requests: Raw
@@ -37,20 +37,20 @@ class RuntimeClass:
 
 @dataclass(frozen=True, slots=True)
 class PodDefaults:
-    """What pods of one namespace get."""
+    """Defaults for the pods of one namespace."""
 
     containers: tuple[ContainerDefaults, ...] = ()
-    """Of its LimitRanges, in order of their names; the first that says something counts."""
+    """One per LimitRange, in name order; the first that sets a resource counts."""
     runtime_classes: Mapping[str, RuntimeClass] = field(default_factory=dict)
 
 
 NO_DEFAULTS = PodDefaults()
-"""Of a namespace without LimitRanges, in a cluster without RuntimeClasses."""
+"""For a namespace without LimitRanges, in a cluster without RuntimeClasses."""
 
 
 def admitted_spec(spec: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Raw:
-    """The spec with what is added to it; what the pod says itself stays. A pod that a plugin would
-    refuse is left as it is.
+    """Return the spec with the defaults added; what the pod sets itself stays. A pod that a plugin
+    would refuse stays as it is.
     """
     if defaults.containers:
         spec = {
@@ -88,7 +88,7 @@ def _of_class(spec: Raw, runtime_class: RuntimeClass) -> Raw:
 
 
 def _with_toleration_seconds(spec: Raw) -> Raw:
-    """Unless the pod tolerates such taints already."""
+    """Add the two NoExecute tolerations that the pod lacks."""
     given = spec.get("tolerations") or []
     added = [
         {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
@@ -99,6 +99,6 @@ def _with_toleration_seconds(spec: Raw) -> Raw:
 
 
 def _covers(toleration: Raw, key: str) -> bool:
-    """As the plugin asks it: key and effect alone, each of which may be left out."""
+    """Compare key and effect only, as the plugin does; either may be empty."""
     effects, keys = ("NoExecute", "", None), (key, "", None)
     return toleration.get("effect") in effects and toleration.get("key") in keys

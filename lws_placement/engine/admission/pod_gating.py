@@ -1,11 +1,11 @@
-"""Our half of what admission does to a member of a group: the marker, and a gate or a pin.
+"""Our half of a member's admission: the marker, and a gate or a pin.
 
-The marker makes kube-scheduler ask us before it binds; the scheduling gate keeps the pod from it
-until its whole group has room, and a pin stands in for the gate where the group's hold leaves no
-doubt. A pod that is bound already, or that we have decided on before in the same request (it
-carries our `admitted` annotation with marker and gate or pin), is not gated.
+The marker makes kube-scheduler call us before it binds. The scheduling gate keeps the pod from
+kube-scheduler until its whole group has room. A pin replaces the gate where the group's hold
+determines the node. A pod is not gated if it is bound, or if we decided it earlier in the same
+request (it carries our `admitted` annotation with marker and gate or pin).
 
-Pods are edited in place.
+Functions edit pods in place.
 """
 
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ from lws_placement.engine.lws.pod_identity import annotations_of, drop_exclusive
 from lws_placement.engine.model.placement_request import Scope, placement_request_of
 
 STAMPED = (keys.SCOPE, keys.WITHIN_TOPOLOGY, keys.PREFER_TOPOLOGY, keys.GANG, keys.MANAGED)
-"""Annotations of a LeaderWorkerSet that its pods do not get from LeaderWorkerSet itself."""
+"""Annotations of a LeaderWorkerSet that LeaderWorkerSet does not copy to its pods."""
 TYPED = (keys.LWS_EXCLUSIVE_TOPOLOGY, keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
-"""Those that stand for typed fields; a pod that carries one has it from LeaderWorkerSet."""
+"""Annotations that stand for typed fields; a pod's own value comes from LeaderWorkerSet."""
 
 _OURS = (keys.LWS_UID, keys.OWNER_UID, keys.PLAN, keys.PINNED_NODE, keys.SLOT, keys.RELEASED)
-"""Annotations that say what was decided for a pod."""
+"""Annotations that record a decision on a pod."""
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _DEFAULT_SCHEDULER = "default-scheduler"
-"""What the API server fills in."""
+"""The API server's default for `schedulerName`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """Where a hold wants a member, and the plan that says so."""
+    """The node that a hold assigns to a member, and the id of the plan."""
 
     node: str
     plan: str
@@ -39,10 +39,10 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who a pod belongs to: the LeaderWorkerSet, or the topmost controller of another group's pod.
+    """The owner of a pod: its LeaderWorkerSet, or the topmost controller of another group's pod.
 
-    `uid` is empty where there is none. `annotations`: its annotations. `uid_note`: the annotation
-    that takes the UID.
+    `uid` is empty if there is no owner. `annotations`: the owner's. `uid_note`: the annotation that
+    takes the UID.
     """
 
     uid: str
@@ -51,7 +51,7 @@ class Owner:
 
 
 def stamp(pod: Raw, owner: Owner) -> None:
-    """Note what its owner asks of placement and the pod does not show."""
+    """Write the owner's UID and placement annotations to an unbound pod."""
     annotations = annotations_of(pod)
     if pod["spec"].get("nodeName"):
         return
@@ -64,11 +64,10 @@ def stamp(pod: Raw, owner: Owner) -> None:
 
 
 def leave_alone(pod: Raw) -> None:
-    """A pod that carries LeaderWorkerSet's labels and is no member of a group: it is bound as any
-    foreign pod is.
+    """Treat a pod with LeaderWorkerSet's labels that is no member like any foreign pod.
 
-    What it may have of ours from the pod that it was copied from goes. It is marked as a guest is,
-    and so kept out of held domains: its labels make kube-scheduler refuse members beside it.
+    Remove what it copied of ours from another pod. Mark it as a guest, which keeps it out of held
+    domains: its labels make kube-scheduler refuse members beside it.
     """
     if pod["spec"].get("nodeName"):
         return
@@ -86,12 +85,12 @@ def leave_alone(pod: Raw) -> None:
 
 
 def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> None:
-    """Our edits, on a pod that has its identity and its owner's stamp."""
+    """Mark, and gate or pin, a pod that has its identity and its owner's stamp."""
     annotations = annotations_of(pod)
     request = placement_request_of(annotations)
     keep_affinity = keep_affinity and request.scope is not Scope.LWS
     if _is_decided(pod) and not keep_affinity:
-        _drop_terms(pod["spec"])  # put there again by a reinvocation
+        _drop_terms(pod["spec"])  # a reinvocation added them again
     if gates_of_others(pod["spec"]):
         pin = None
         _take_pin_back(pod)
@@ -115,11 +114,10 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> None:
 
 
 def to_scheduler(pod: Raw, name: str) -> None:
-    """Leave a member that we have decided on to this scheduler: it is marked, so only a scheduler
-    that calls us binds it as planned.
+    """Set the scheduler of a member that we decided: the marker ensures that only a scheduler that
+    calls us binds it as planned.
 
-    One that asks for a scheduler other than the default is left to that; an empty name changes
-    nothing.
+    A pod that requests a scheduler other than the default keeps it; an empty name changes nothing.
     """
     spec = pod["spec"]
     decided = keys.ADMITTED in annotations_of(pod) and not spec.get("nodeName") and _is_marked(spec)
@@ -134,8 +132,8 @@ def _is_marked(spec: Raw) -> bool:
 
 
 def _is_decided(pod: Raw) -> bool:
-    """By us, in this request: not if only the annotation is there, as in a template that was copied
-    from a pod.
+    """True if we decided it in this request. The annotation alone does not count: a template copied
+    from a pod has it, too.
     """
     annotations, gates = annotations_of(pod), pod["spec"].get("schedulingGates") or ()
     held = keys.PINNED_NODE in annotations or any(gate["name"] == keys.GATE for gate in gates)
@@ -143,14 +141,14 @@ def _is_decided(pod: Raw) -> bool:
 
 
 def gates_of_others(spec: Raw) -> list[str]:
-    """Scheduling gates that are not ours. Such a pod is never pinned: who put them there may still
-    change what it asks for, and may let it go when the room is long somebody else's.
+    """Foreign scheduling gates. A pod with one is never pinned: the gate's owner may still change
+    the pod's requests, and may remove the gate long after another group took the room.
     """
     return [gate["name"] for gate in spec.get("schedulingGates") or () if gate["name"] != keys.GATE]
 
 
 def _take_pin_back(pod: Raw) -> None:
-    """Of a pod that got a gate of others after we had pinned it: from a webhook called later."""
+    """Unpin a pod that got a foreign gate, from a webhook called later, after we pinned it."""
     annotations, spec = annotations_of(pod), pod["spec"]
     if annotations.get(keys.ADMITTED) != "pinned" or spec.get("nodeName"):
         return
@@ -181,8 +179,8 @@ def _drop_terms(spec: Raw) -> None:
 def pinned_affinity(node_affinity: Raw, node: str) -> Raw:
     """`nodeAffinity` with the node-name pin added to every non-empty required term (they are ORed).
 
-    The only shape that the API server lets a gated pod take on, and one that kube-scheduler turns
-    into a look at one node (KEP-3838; PreFilter of the NodeAffinity plugin).
+    The API server lets a gated pod take on this shape only, and kube-scheduler then looks at one
+    node (KEP-3838; PreFilter of the NodeAffinity plugin).
     """
     pin = {"key": keys.NODE_NAME_FIELD, "operator": "In", "values": [node]}
     terms = (node_affinity.get(_REQUIRED) or {}).get("nodeSelectorTerms") or []
@@ -198,7 +196,7 @@ def pinned_affinity(node_affinity: Raw, node: str) -> Raw:
 
 
 def _unpinned_affinity(node_affinity: Raw, node: str) -> Raw:
-    """What `pinned_affinity` was given."""
+    """The inverse of `pinned_affinity`."""
     pin = {"key": keys.NODE_NAME_FIELD, "operator": "In", "values": [node]}
     kept = []
     for term in (node_affinity.get(_REQUIRED) or {}).get("nodeSelectorTerms") or []:
@@ -218,7 +216,7 @@ def _unmark(spec: Raw) -> None:
 
 
 def _mark(pod: Raw, marker: str) -> None:
-    """Quantity 0 is enough for kube-scheduler to send the pod to us, and asks nothing of a node."""
+    """Quantity 0 makes kube-scheduler send the pod to us and requests nothing of a node."""
     resources = pod["spec"]["containers"][0].setdefault("resources", {})
     for kind in ("requests", "limits"):
         resources.setdefault(kind, {})[marker] = "0"
