@@ -1,3 +1,3 @@
-"""Names, quantities, bounded numbers, label keys, a small LRU cache: what has no idea of placement.
-Imports nothing of ours but `errors`.
+"""Names, quantities, bounded numbers, label keys, a small LRU cache: code that knows nothing of
+placement. Of ours it imports only `errors`.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with a field, as apimachinery says it."""
+"""Field errors in apimachinery's words."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """As `field.Invalid` of apimachinery: path, the value found, what is wrong with it."""
+    """Path, value found and problem, formatted as apimachinery's `field.Invalid`."""
 
     path: str
     value: object
@@ -23,8 +23,8 @@ _QUOTES: dict[type, Callable[[Any], str]] = {str: lambda v: f'"{v}"', type(None)
 
 
 def _show(value: object) -> str:
-    """Not the whole of what is very long."""
-    if isinstance(value, int) and abs(value) > 2**63:  # may have more digits than Python writes
+    """Format the value; truncate a long one."""
+    if isinstance(value, int) and abs(value) > 2**63:  # Python may refuse to print it
         return "a number of more than 64 bits"
     if isinstance(value, dict | list):
         return "{...}" if isinstance(value, dict) else "[...]"

@@ -16,16 +16,14 @@ def group_key(namespace: str, leader_pod: str) -> str:
 
 
 def is_keyed(group_index: str, key: str) -> bool:
-    """Is a group known by a key of its own, made for this incarnation of it, in place of an ordinal
-    (LeaderWorkerSet's `groupIdentity: Hash`, KEP-898)? Then both labels are that key.
+    """True if a key made for this incarnation, not an ordinal, identifies the group
+    (LeaderWorkerSet's `groupIdentity: Hash`, KEP-898). Both labels then have that key.
     """
     return group_index == key != ""
 
 
 def subgroup_key(leader_pod: str, subgroup_index: str) -> str:
-    """SHA-1 of `<leader pod name>/<subgroup index>`; LeaderWorkerSet leaves the namespace out of
-    it.
-    """
+    """SHA-1 of `<leader pod name>/<subgroup index>`; LeaderWorkerSet omits the namespace."""
     text = f"{leader_pod}/{subgroup_index}"
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
@@ -38,9 +36,7 @@ def parent_and_ordinal(pod_name: str) -> tuple[str, int] | None:
 
 
 def subgroup_index(worker: int, *, size: int, subgroup_size: int) -> int:
-    """Which subgroup a worker is in: the leader counts as a member unless only size-1 is
-    divisible.
-    """
+    """Subgroup of a worker; the leader counts as a member unless only size-1 is divisible."""
     if (size - 1) % subgroup_size == 0 and size % subgroup_size != 0:
         return (worker - 1) // subgroup_size
     return worker // subgroup_size

@@ -50,21 +50,17 @@ MEMBER_MARKER = OUR_PREFIX + "member"
 GUEST_MARKER = OUR_PREFIX + "guest"
 """Extended resource of quantity 0 on an LWS pod that asks for no placement: guarded as foreign."""
 LWS_UID = OUR_PREFIX + "lws-uid"
-"""Pod annotation written at admission: UID of the LeaderWorkerSet, which outlives its owner
-chain.
-"""
+"""Pod annotation written at admission: UID of the LeaderWorkerSet. It outlives the owner chain."""
 ADMITTED = OUR_PREFIX + "admitted"
-"""Pod annotation written at admission: `gated`, `pinned`, or FOREIGN; tells what the webhook
-decided.
-"""
+"""Pod annotation written at admission: the webhook's decision, `gated`, `pinned` or FOREIGN."""
 FOREIGN = "foreign"
-"""Value of it: the pod carries LeaderWorkerSet's labels and is no member of a group."""
+"""Its value on a pod that has LeaderWorkerSet's labels and is no member of a group."""
 PINNED_NODE = OUR_PREFIX + "pinned-node"
 """Pod annotation: the node that the hold assigns to this member."""
 PLAN = OUR_PREFIX + "plan"
-"""Pod annotation and hold field: id of the plan a member was released with."""
+"""Pod annotation and hold field: id of the plan that released a member."""
 SCOPE = OUR_PREFIX + "scope"
-"""Annotation of a LeaderWorkerSet, or of the pods of another group: among whom it is alone
+"""Annotation of a LeaderWorkerSet, or of the pods of another group: scope of its exclusivity
 (`Cluster`, `Namespace`, `LeaderWorkerSet`)."""
 WITHIN_TOPOLOGY = OUR_PREFIX + "within-topology"
 """Annotation, same objects: node label key of a region that must hold all members."""
@@ -75,53 +71,53 @@ GANG = OUR_PREFIX + "gang"
 MANAGED = OUR_PREFIX + "managed"
 """Annotation, same objects: "false" leaves the object alone."""
 GROUP = OUR_PREFIX + "group"
-"""Label of the pods of a group that is not a LeaderWorkerSet's: its name."""
+"""Label of the pods of a group that is no LeaderWorkerSet's: the group's name."""
 GROUP_SIZE = OUR_PREFIX + "group-size"
-"""Annotation of such pods: how many they are."""
+"""Annotation of such pods: size of the group."""
 GROUP_TOPOLOGY = OUR_PREFIX + "topology"
-"""Annotation of such pods: node label key of the domain that they are to have for themselves."""
+"""Annotation of such pods: node label key of their exclusive domain."""
 OWNER_UID = OUR_PREFIX + "owner-uid"
 """Annotation of such pods, written at admission: UID of their topmost controller."""
 SLOT = OUR_PREFIX + "slot"
 """Annotation of such pods, written with the pin: their place in the group."""
 RELEASED = OUR_PREFIX + "released"
-"""Pod annotation: its gate was taken off on purpose, without a plan; the extender lets it pass."""
+"""Pod annotation: its gate was removed on purpose, without a plan; the extender lets it pass."""
 NODE_NAME_FIELD = "metadata.name"
 """`matchFields` key of the node-name pin."""
 RESTART_BUDGET = OUR_PREFIX + "restart-budget"
-"""Annotation of the LWS: how often a group may restart in a row before it is left alone, with
-back-off in between. Absent: for ever and at once, as LeaderWorkerSet does.
+"""Annotation of the LWS: restarts in a row, with back-off in between, that a group gets before it
+is left alone. Absent: unlimited and without delay, as in LeaderWorkerSet.
 """
 RESTART_BACKOFF_SECONDS = OUR_PREFIX + "restart-backoff-seconds"
-"""Annotation of the LWS: wait before a group's second restart in a row; doubles with each more."""
+"""Annotation of the LWS: delay before a group's second restart in a row; doubles with each more."""
 RESTARTS = OUR_PREFIX + "restarts"
 """Annotation of the leader StatefulSet: the restarts that count against each group's budget."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-"""kubectl's own note of what was applied to an object: true of no other object."""
+"""kubectl's record of what was applied to an object; valid for no other object."""
 
 FIELD_MANAGER = "lws-placement"
-"""Server-side-apply and Event field manager of everything we write."""
+"""Server-side-apply and Event field manager of all our writes."""
 
 HOLD = OUR_PREFIX + "hold"
 """Lease annotation: the hold itself, as versioned JSON (`cluster/codec/hold_lease.py`)."""
 
 HOLD_LABEL = OUR_PREFIX + "kind"
-"""Lease label with value `hold`: what our watches select; or `troubles`."""
+"""Lease label that our watches select: value `hold` or `troubles`."""
 
 TROUBLES = OUR_PREFIX + "troubles"
-"""Lease annotation: what went wrong for a group lately, as versioned JSON
+"""Lease annotation: a group's recent failures, as versioned JSON
 (`cluster/stores/failure_store.py`)."""
 
 HISTORY_OF = OUR_PREFIX + "history-of"
-"""Label of a ControllerRevision that is kept to go back to: name of its LeaderWorkerSet."""
+"""Label of a ControllerRevision that is kept for rollbacks: name of its LeaderWorkerSet."""
 
 NO_ROOM = OUR_PREFIX + "no-room"
-"""Pod annotation on the gated leader of a surge group that waits for a domain: why. The controller
-that asked for the group can do without it, and has to know."""
+"""Pod annotation on the gated leader of a surge group: why it waits for a domain. The controller
+that asked for the group reads it, as it can do without the group."""
 
 CONDITION = OUR_PREFIX + "condition"
 """Pod annotation on a gated leader: why its group waits, as JSON in the form of a condition."""
 
 WOKEN = OUR_PREFIX + "woken"
-"""Pod annotation on a foreign pod that we kept off held room: written when room became free, since
-nothing that kube-scheduler watches tells it of a hold that has ended."""
+"""Pod annotation on a foreign pod that we kept off held room, written when room became free: no
+object that kube-scheduler watches shows that a hold ended."""

@@ -7,9 +7,7 @@ _NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 
 
 def why_not_label_key(key: str) -> str | None:
-    """What keeps `key` from being a label key; None if nothing
-    does.
-    """
+    """Why `key` is no label key; None if it is one."""
     prefix, slash, name = key.rpartition("/")
     if slash and (len(prefix) > 253 or not _DNS_1123_SUBDOMAIN.fullmatch(prefix)):
         return f"the part before the slash, {prefix!r}, is not a DNS subdomain"

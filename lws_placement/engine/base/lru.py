@@ -1,4 +1,4 @@
-"""A bounded map that forgets the entry that was not used for the longest time."""
+"""A bounded map that evicts the least recently used entry."""
 
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
@@ -21,7 +21,7 @@ class LruCache(Generic[K, V]):
         return value
 
     def get_or_make(self, key: K, make: Callable[[], V]) -> V:
-        """The known value, else a new one, which is kept."""
+        """Return the cached value, or make and cache one."""
         known = self.get(key)
         if known is None:
             known = make()
@@ -38,7 +38,7 @@ class LruCache(Generic[K, V]):
         self._entries.pop(key, None)
 
     def __iter__(self) -> Iterator[K]:
-        """Keys, from the one that was not used for the longest time on."""
+        """Keys, least recently used first."""
         return iter(self._entries)
 
     def values(self) -> Iterator[V]:

@@ -7,8 +7,8 @@ T = TypeVar("T")
 
 
 def maximum_matching(options: Sequence[Collection[T]]) -> dict[T, int]:
-    """Which of the parts, by index, has each of its options; no option is had twice, and as many
-    parts have one as is possible. Earlier options are preferred where that costs no other part one.
+    """Map options to parts (by index): a part has one option at most, and as many parts as possible
+    have one. Earlier options are preferred where that costs no other part its option.
 
     O(parts x options of all).
     """

@@ -21,10 +21,10 @@ Resources = Mapping[str, int]
 """Resource name -> amount; a missing name means zero."""
 
 MOST = Decimal(2**63 - 1)
-"""The largest quantity there is: more counts as this, as for the API server. No node has so much of
-anything, so what asks for the impossible stays impossible."""
+"""The largest quantity; more counts as this, as for the API server. No node has so much of
+anything, so an impossible request stays impossible."""
 LEAST = Decimal("1e-9")
-"""The smallest that is more than nothing (`1n`): less counts as this."""
+"""The smallest quantity above 0 (`1n`); less counts as this."""
 
 _SUFFIXES = {
     "": Decimal(1),
@@ -50,18 +50,17 @@ _QUANTITY = re.compile(
     r"([eE](?P<exponent>[+-]?[0-9]+)|(?P<suffix>[numkMGTPE]|[KMGTPE]i|))"
 )
 _LONGEST = 64
-"""Characters; what the API server writes has at most 30."""
+"""Characters; the API server writes at most 30."""
 _EXPONENT = 100
-"""Beyond this every number of `_LONGEST` digits is more than MOST or less than LEAST."""
+"""Beyond this, every number of `_LONGEST` digits is more than MOST or less than LEAST."""
 _EXACT = Context(prec=4 * _LONGEST)
-"""Enough digits for a number of `_LONGEST`, scaled, so that only `_to_unit` rounds."""
+"""Enough digits to scale a number of `_LONGEST` exactly, so that only `_to_unit` rounds."""
 
 
 @lru_cache(maxsize=4096)
 def parse_quantity(text: str) -> Decimal:
-    """`"500m"` -> Decimal("0.5"), at most MOST and, unless it is 0, at least LEAST on either side
-    of 0. In bounded time, whatever the text. Raises InvalidObjectError for anything that is no
-    quantity.
+    """`"500m"` -> Decimal("0.5"). The magnitude is at most MOST and, unless 0, at least LEAST. Time
+    is bounded for any text. Raises InvalidObjectError for text that is no quantity.
     """
     stripped = text.strip()
     match = _QUANTITY.fullmatch(stripped) if len(stripped) <= _LONGEST else None
@@ -103,7 +102,7 @@ def _to_unit(name: str, quantity: object, rounding: str) -> int:
 
 
 def _as_text(quantity: str | float) -> str:
-    """An integer of thousands of digits has no text in Python."""
+    """Clamp integers first: Python refuses to print thousands of digits."""
     if isinstance(quantity, int):
         return str(max(-(2**63), min(quantity, 2**63)))
     return str(quantity)
@@ -119,12 +118,11 @@ def total(parts: Iterable[Resources]) -> dict[str, int]:
 
 
 def plus(left: Resources, right: Resources) -> dict[str, int]:
-    """`left + right`."""
     return total((left, right))
 
 
 def minus(left: Resources, right: Resources) -> dict[str, int]:
-    """`left - right`; may go below zero where a node is overcommitted."""
+    """`left - right`; negative where a node is overcommitted."""
     result = dict(left)
     for name, amount in right.items():
         result[name] = result.get(name, 0) - amount
@@ -132,7 +130,7 @@ def minus(left: Resources, right: Resources) -> dict[str, int]:
 
 
 def greatest(left: Resources, right: Resources) -> dict[str, int]:
-    """The larger of the two, resource by resource (init containers against the others)."""
+    """The larger amount of each resource (init containers against the others)."""
     result = dict(left)
     for name, amount in right.items():
         result[name] = max(result.get(name, 0), amount)
@@ -140,9 +138,7 @@ def greatest(left: Resources, right: Resources) -> dict[str, int]:
 
 
 def first_lack(need: Resources, free: Resources) -> str | None:
-    """Name of the first resource (in name order) of which `free` has less than `need`; zero needs
-    nothing.
-    """
+    """First resource, in name order, of which `free` has less than `need`; zero needs nothing."""
     for name in sorted(need):
         if need[name] > 0 and free.get(name, 0) < need[name]:
             return name

@@ -1,4 +1,4 @@
-"""Names in the order of their ranks, kept sorted while few of them change."""
+"""Names sorted by rank, updated one by one while few change."""
 
 from bisect import bisect_left, insort
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 R = TypeVar("R", bound=tuple[Any, ...])
 _FEW = 64
-"""Changes that are put in one by one; of more it is cheaper to sort all."""
+"""Up to this many changes are inserted one by one; beyond it, sorting all is cheaper."""
 
 
 class Ranking(Generic[R]):
@@ -17,7 +17,7 @@ class Ranking(Generic[R]):
         self.in_order: list[R] = []
 
     def put(self, changed: Mapping[str, R | None]) -> None:
-        """None: it has no rank any more. O(log n) for each name, besides moving the list."""
+        """None removes a name. O(log n) per name, besides moving the list."""
         one_by_one = len(changed) <= _FEW
         for name, rank in changed.items():
             old = self._of.pop(name, None)

@@ -1,4 +1,4 @@
-"""An object of the API server, or a part of one, as `json.loads` returns it."""
+"""An API object, or a part of one, as `json.loads` returns it."""
 
 from typing import Any
 

@@ -1,26 +1,24 @@
-"""Numbers that people write into labels, annotations and specs, read in bounded time and size.
+"""Numbers in labels, annotations and specs, parsed in bounded time and size.
 
-Such a number decides how many members are thought of, how long a list is, how often a loop runs. So
-each has a maximum, named here, and what is beyond it counts as no number: admission refuses it with
-the field's path and the maximum, decoders take the object for one that asks for nothing.
+Such a number sets how many members are planned, how long a list is, how often a loop runs. So each
+has a maximum, named here. A larger value counts as no number: admission refuses it with the field's
+path and the maximum; decoders treat the object as one that requests nothing.
 
-`str.isdecimal` takes digits of every script and `int()` refuses thousands of them, so neither is
-used on such a text: a whole number is at most ten ASCII digits.
+`str.isdecimal` accepts digits of every script and `int()` refuses thousands of them, so neither
+sees such a text: a whole number is at most ten ASCII digits.
 """
 
 import re
 
 INT32 = 2**31 - 1
-"""Of every number that has no smaller maximum: the API's own integers end there."""
+"""For every number without a smaller maximum: the API's own integers end there."""
 MOST_REPLICAS = 1_000_000
-"""Groups of a LeaderWorkerSet, as LeaderWorkerSet itself has it."""
+"""Groups of a LeaderWorkerSet; LeaderWorkerSet's own maximum."""
 MOST_SIZE = 16_384
-"""Pods of a group that any part of us thinks of. What admission lets through is a setting, at most
-this.
-"""
+"""Pods of a group that any of our code handles; upper bound of the admission setting."""
 DEFAULT_MOST_SIZE = 4096
-"""Of that setting: more hosts than the largest slices and racks have, and few enough for a hold,
-which names the node of every member, and for a host list to fit into an object (256 KiB of
+"""Default of that setting: more hosts than the largest slices and racks have, yet few enough for a
+hold, which names every member's node, and for a host list to fit into an object (256 KiB of
 annotations, 1.5 MiB in all).
 """
 
@@ -40,6 +38,6 @@ def whole_number(value: object, *, most: int = INT32, least: int = 0) -> int | N
 
 
 def signed_number(text: str) -> int | None:
-    """Of 64 bits, as Gt and Lt compare them; None for anything else."""
+    """A 64-bit integer, as Gt and Lt compare them; None for anything else."""
     number = int(text) if _SIGNED.fullmatch(text) else None
     return number if number is not None and -(2**63) <= number < 2**63 else None
