@@ -1,14 +1,13 @@
-"""A node for every member at the same time, or the certainty that there is none.
+"""Assigns a node to every member at once, or proves that no assignment exists.
 
 Exact, cheap cases first:
 
 - all members alike: count how many each node takes;
-- one unlike the rest (a leader): try it on each distinct kind of node, count the rest;
-- no node takes two of them: bipartite matching by augmenting paths;
+- one unlike the rest (a leader): put it where the rest lose least, count the rest;
+- no node takes two members: bipartite matching by augmenting paths;
 - otherwise a bounded backtracking search, hardest member first. Nodes that look the same are tried
-once, and alike members
-  are placed in node order, so symmetric branches are not searched twice. At the bound the answer is
-  NOT_PROVEN, never a wrong yes.
+  once, and alike members are placed in node order, so symmetric branches are not searched twice. At
+  the bound the answer is NOT_PROVEN, never a wrong yes.
 """
 
 from collections import Counter
@@ -36,8 +35,8 @@ Match = Mapping[Rank, NodeName] | NoMatch
 
 
 def match(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
-    """Assign every member; `nodes` in name order decide between equals. O(members x nodes) in the
-    cheap cases.
+    """Assign every member; ties go to the first node, so pass `nodes` in name order. O(members x
+    nodes) in the cheap cases.
     """
     kinds = Counter(m.demand for m in members)
     if not members:
@@ -53,7 +52,7 @@ def match(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
 
 
 def take(node: NodeView, demand: Demand) -> NodeView:
-    """The node with one such pod more on it."""
+    """The node after it takes one more such pod."""
     return NodeView(
         node=node.node,
         free=minus(node.free, dict(demand.resources)),
@@ -72,7 +71,7 @@ def count(demand: Demand, node: NodeView) -> int:
 
 
 def _alike(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
-    """Fullest use of the roomiest nodes first: whole nodes are left over, not crumbs."""
+    """Fill the roomiest nodes first: whole nodes are left over, not fragments."""
     counts = sorted(
         ((count(members[0].demand, n), n.node.name) for n in nodes), key=lambda c: (-c[0], c[1])
     )
@@ -83,7 +82,7 @@ def _alike(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
 
 
 def _one_unlike(odd: Member, rest: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
-    """Every node for the odd one that takes least away from the rest, first one that works."""
+    """Place the odd member on the node where it costs the rest least."""
     demand = rest[0].demand
     total = sum(count(demand, n) for n in nodes)
     choices = []
@@ -92,7 +91,7 @@ def _one_unlike(odd: Member, rest: Sequence[Member], nodes: Sequence[NodeView]) 
             after = take(node, odd.demand)
             lost = count(demand, node) - count(demand, after)
             choices.append((lost, node.node.name, index, after))
-    # Nodes count rest-members independently, so the choice that loses least decides for all.
+    # Each node counts the rest independently, so the choice that loses least is optimal.
     if not choices:
         return NoMatch.IMPOSSIBLE
     lost, name, index, after = min(choices, key=lambda c: c[:3])
@@ -104,7 +103,7 @@ def _one_unlike(odd: Member, rest: Sequence[Member], nodes: Sequence[NodeView]) 
 
 
 def takes_two(kinds: Sequence[Demand], node: NodeView) -> bool:
-    """Does the node take two members of these kinds at once?"""
+    """True if the node takes two members of these kinds at once."""
     for i, first in enumerate(kinds):
         if why_not_node(first, node) is None:
             after = take(node, first)
@@ -114,7 +113,7 @@ def takes_two(kinds: Sequence[Demand], node: NodeView) -> bool:
 
 
 def _one_each(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
-    """A node for each; groups and domains are small, so O(members x edges) is enough."""
+    """One node per member; groups and domains are small, so O(members x edges) is enough."""
     owner = maximum_matching(
         [[n.node.name for n in nodes if why_not_node(m.demand, n) is None] for m in members]
     )
@@ -174,7 +173,5 @@ class _Search:
         return False
 
     def _looks(self, index: int, view: NodeView) -> object:
-        """Equal for nodes between which no member can tell: same room, and the same members may go
-        there.
-        """
+        """Equal for nodes that no member can tell apart: same room, open to the same members."""
         return self._kinds[index], tuple(sorted(view.free.items())), view.ports

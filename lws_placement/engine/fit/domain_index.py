@@ -1,14 +1,13 @@
-"""Which domains have room for a group of one shape, best first: an index that follows a
-`DomainSet`.
+"""Domains with room for a group of one shape, best first: an index that follows a `DomainSet`.
 
-Room is what depends on the members' demands and on the nodes alone. Whose a domain is, is not asked
-here: `single_domain.py` asks it of each candidate in turn, so new kinds of ownership leave the
-index as it is.
+Room depends on the members' demands and on the nodes alone. The index ignores ownership:
+`single_domain.py` checks it for each candidate in turn, so new kinds of ownership leave the index
+as it is.
 
-Costs, for c changed domains of n: `follow` c fits and c insertions into a sorted list; the rest is
-reading. A refusal is not put into words until somebody reads it, and then once per state of a
-domain. An index follows one DomainSet for as long as that lives; the first plan of a shape that
-was never seen pays n fits (about 10 microseconds each for domains of 4 nodes).
+Costs, for c changed domains of n: `follow` takes c fits and c insertions into a sorted list; the
+rest is reading. The reason of a refusal is computed when it is first read, once per state of a
+domain. An index follows one DomainSet for that set's lifetime; the first plan of a new shape pays n
+fits (about 10 microseconds each for domains of 4 nodes).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +30,8 @@ Shape = tuple[Demand, ...]
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A whole group fits in a domain: where each member goes, and how many usable nodes stay
-    unused.
+    """A whole group fits in a domain: the node of each member, and the number of usable nodes that
+    stay unused.
     """
 
     nodes: Mapping[Rank, NodeName]
@@ -40,8 +39,8 @@ class Fit:
 
 
 class DomainFitIndex:
-    """For groups of one shape, none of whose members is bound yet. `as_if`: what is looked at
-    instead of a node.
+    """For groups of one shape without bound members. `as_if` replaces each node view before the
+    fit.
     """
 
     def __init__(
@@ -53,9 +52,10 @@ class DomainFitIndex:
     ) -> None:
         self.domains = domains
         self.ranks = tuple(m.rank for m in group.members)
-        """Of the group that it was made for, which refusals name."""
+        """Ranks of the group that the index was made for; refusals name them."""
         self.refusal: tuple[int, NoFit] | None = None
-        """What groups that own nothing were told, and the mark of the domains it was true at."""
+        """The answer to groups that own nothing, and the mark of the domains that it was true at.
+        """
         self._group = group
         self._as_if = as_if
         self._mark = 0
@@ -63,12 +63,12 @@ class DomainFitIndex:
         self._order = Ranking[tuple[int, str]]()
         self._misses: dict[str, tuple[DomainView, NoMatch | Reason]] = {}
         self.unproven: set[str] = set()
-        """Values of the domains of which it is not known whether they have room."""
+        """Values of the domains for which the search gave up: room is not proven either way."""
         self._tally = Tally()
         self._tally_mark = 0
 
     def follow(self) -> int:
-        """Take in what changed; the mark of the domains that the index now stands for."""
+        """Apply changes; return the mark of the domains that the index now reflects."""
         ranks: dict[str, tuple[int, str] | None] = {}
         for value in self.domains.changes.since(self._mark):
             self._misses.pop(value, None)
@@ -104,11 +104,11 @@ class DomainFitIndex:
         return self._fits[value]
 
     def fits(self, view: DomainView) -> bool:
-        """Has the domain room, as it is now?"""
+        """True if the domain has room as it is now."""
         return view.name.value in self._fits and self.domains.get(view.name.value) is view
 
     def why_no_room(self, view: DomainView) -> Reason:
-        """For a view, of now or of before, in which the group does not fit."""
+        """Reason for a view, current or earlier, in which the group does not fit."""
         known = self._misses.get(view.name.value)
         if known is None or known[0] is not view:
             return why_no_room(self._group, view)
@@ -119,8 +119,8 @@ class DomainFitIndex:
         return reason
 
     def count_refusals(self, mark: int, why: Callable[[DomainView], Reason]) -> Classes | None:
-        """The classes of a refusal that groups that own nothing were given at `mark`; None if the
-        domains have changed since. O(domains that changed since the last one).
+        """The classes of the refusal that groups that own nothing got at `mark`; None if the
+        domains have changed since. O(domains changed since the last call).
         """
         changes = self.domains.changes
         if changes.mark != mark:
@@ -136,7 +136,7 @@ class DomainFitIndex:
 
 
 def fit_in(group: Group, domain: DomainView) -> Fit | NoMatch:
-    """All members at the same time, those that are bound already where they are."""
+    """Fit all members at once; bound members stay where they are."""
     fixed = _fixed(group)
     if fixed and not set(fixed.values()) <= domain.node_names:
         return NoMatch.IMPOSSIBLE
@@ -152,7 +152,7 @@ def fit_in(group: Group, domain: DomainView) -> Fit | NoMatch:
 
 
 def why_no_room(group: Group, domain: DomainView, *, answer: NoMatch | None = None) -> Reason:
-    """Why not all members fit. `answer` is what `fit_in` said, if it was kept."""
+    """Why not all members fit. `answer`: the result of `fit_in`, if the caller kept it."""
     if not set(_fixed(group).values()) <= domain.node_names:
         return Reason(Why.FIXED_ELSEWHERE, nodes=len(domain.nodes))
     if answer is None:

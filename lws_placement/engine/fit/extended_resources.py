@@ -1,10 +1,10 @@
-"""What kube-apiserver's admission plugin ExtendedResourceToleration does to pods, and what a pod
-shows of it.
+"""What kube-apiserver's admission plugin ExtendedResourceToleration does to pods, and how a pod
+shows it.
 
-The plugin is off by default and switched on by clouds: nodes with accelerators carry the taint
+The plugin is off by default, and clouds switch it on: nodes with accelerators carry the taint
 `google.com/tpu=present:NoSchedule`, say, and every pod that requests an extended resource gets a
-toleration for a taint of that name. Templates do not carry it, so members that do not exist yet
-must be judged with it. Our marker is an extended resource as well, so each pod that our webhook has
+toleration for the taint of that name. Templates do not carry it, so members that do not exist yet
+must be judged with it. Our marker is an extended resource as well, so each pod that our webhook
 marked shows whether the plugin was on when the pod was admitted.
 """
 
@@ -22,9 +22,9 @@ _EFFECT = "NoSchedule"
 
 
 def extended_resources(spec: Raw) -> tuple[str, ...]:
-    """Names of the extended resources that a pod of this spec requests, those of quantity 0
-    included, sorted (`IsExtendedResourceName` of kubernetes/pkg/apis/core/helper). Requests that
-    are absent default to the limits.
+    """Sorted names of the extended resources that a pod of this spec requests, including those of
+    quantity 0 (`IsExtendedResourceName` of kubernetes/pkg/apis/core/helper). Absent requests
+    default to the limits.
     """
     found: set[str] = set()
     for container in (*spec.get("containers", ()), *(spec.get("initContainers") or ())):
@@ -34,7 +34,7 @@ def extended_resources(spec: Raw) -> tuple[str, ...]:
 
 
 def with_tolerations(spec: Raw) -> Raw:
-    """A pod's spec as the plugin leaves it."""
+    """The pod's spec after the plugin."""
     given = spec.get("tolerations") or []
     added = [
         {"key": name, "operator": "Exists", "effect": _EFFECT} for name in extended_resources(spec)
@@ -43,7 +43,7 @@ def with_tolerations(spec: Raw) -> Raw:
 
 
 def tolerating(templates: Templates) -> Templates:
-    """The templates as the plugin leaves the members that are made of them."""
+    """The templates with the tolerations that the plugin adds to their members."""
     return replace(
         templates,
         leader=_tolerating(templates.leader, templates.leader_extended),
@@ -52,7 +52,7 @@ def tolerating(templates: Templates) -> Templates:
 
 
 def depends_on_plugin(templates: Templates, taints: Iterable[Taint]) -> bool:
-    """Is it for the plugin to say whether members of these templates tolerate one of the taints?"""
+    """True if only the plugin lets members of these templates tolerate one of the taints."""
     members = (
         (templates.leader, templates.leader_extended),
         (templates.worker, templates.worker_extended),
@@ -67,7 +67,7 @@ def depends_on_plugin(templates: Templates, taints: Iterable[Taint]) -> bool:
 
 
 def shows_plugin(pods: Iterable[Pod]) -> bool | None:
-    """Was the plugin on when the newest of these pods was admitted? None: no pod shows it."""
+    """True if the plugin was on when the newest marked pod was admitted; None: no pod is marked."""
     marked = [p for p in pods if p.marked or p.guest]
     if not marked:
         return None

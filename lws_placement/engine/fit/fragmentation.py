@@ -1,23 +1,23 @@
 """Which domains are still whole, and where foreign pods do the least harm.
 
-A group on exclusive topology needs a domain to itself, mostly all of it; a foreign pod on one node
-of a whole domain therefore costs a group its place. What makes the difference is only *guarded*
-resources (accelerators): a domain is WHOLE if nobody holds it and every node has all of them free
-and may be used, HELD if a group holds it or a domain that shares nodes with it, else BROKEN.
+A group with exclusive topology needs a domain to itself, mostly all of it, so a foreign pod on one
+node of a whole domain costs a group its place. Only *guarded* resources (accelerators) count. A
+domain is HELD if a group holds it or a domain that shares nodes with it; WHOLE if no group does and
+every node is usable and has all guarded resources free; else BROKEN.
 
-`steering` scores a domain for a foreign pod, 0 to 8; a node whose guarded room the pod uses up gets
-`FILLS` more, so that what is broken already is filled before the next domain is broken:
+`steering` scores a domain for a foreign pod, 0 to 8. A node whose guarded resources the pod uses up
+gets `FILLS` more, so that broken domains fill up before the next domain is broken:
 
     0       whole: groups want it
     4       held, with room that its group does not use: the group's spare nodes
-    5 to 8  broken: the more of its nodes are touched, the less is lost
-    8       in no domain that any group asks for
+    5 to 8  broken: the more nodes are touched, the less is lost
+    8       in no domain that any group requests
 
-A node in domains of several keys gets the least of their scores.
+A node in domains of several keys gets the lowest of their scores.
 
-kube-scheduler may ask about thousands of nodes for every pod, so `SteeringTable` keeps the scores
-of one key and reckons anew only the domains that changed, and `Scores` keeps what they come to for
-pods that ask for the same; asking is one look-up per node.
+kube-scheduler may ask about thousands of nodes for every pod. So `SteeringTable` caches the scores
+of one key and recomputes changed domains only, and `Scores` caches the results for pods with equal
+requests; a query is one look-up per node.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ def state_of(domain: DomainView, guarded: frozenset[str]) -> DomainState:
 
 
 def steering(domain: DomainView, guarded: frozenset[str]) -> int:
-    """How little harm a foreign pod does in the domain. O(nodes of the domain)."""
+    """Score the domain for a foreign pod: higher is less harm. O(nodes of the domain)."""
     if domain.holders or domain.overlapping:
         return _HELD
     touched = _touched(domain, guarded)
@@ -55,7 +55,7 @@ def steering(domain: DomainView, guarded: frozenset[str]) -> int:
 
 
 def fills(asked: Mapping[str, int], node: NodeView) -> bool:
-    """Would a pod that asks for these guarded resources use up what the node has left of them?"""
+    """True if a pod with these guarded requests would use up what the node has left of them."""
     for name, amount in asked.items():
         if node.free.get(name, 0) > amount:
             return False
@@ -63,21 +63,21 @@ def fills(asked: Mapping[str, int], node: NodeView) -> bool:
 
 
 class SteeringTable:
-    """Node -> its domain's score and its view, for the domains of one key."""
+    """Node -> (score of its domain, node view), for the domains of one key."""
 
     def __init__(self, domains: DomainSet, guarded: frozenset[str]) -> None:
         self.domains = domains
         self.nodes: dict[NodeName, tuple[int, NodeView]] = {}
         self.changes = Changes()
-        """Of `nodes`."""
+        """Changes of `nodes`."""
         self._guarded = guarded
         self._mark = 0
         self._names: dict[str, tuple[NodeName, ...]] = {}
 
     def follow(self) -> None:
-        """Take in what changed: O(nodes of the domains that did)."""
+        """Apply changes. O(nodes of the changed domains)."""
         changed = self.domains.changes.since(self._mark)
-        for value in changed:  # all of them first: a node may have gone from one to another
+        for value in changed:  # drop all first: a node may have moved between domains
             for name in self._names.pop(value, ()):
                 self.nodes.pop(name, None)
                 self.changes.note(name)
@@ -94,9 +94,9 @@ class SteeringTable:
 
 
 class Scores:
-    """Node -> score of a pod that asks for these guarded resources, by the tables of all keys.
+    """Node -> score for a pod with these guarded requests, from the tables of all keys.
 
-    Nodes in no domain are not in it.
+    Nodes in no domain are absent.
     """
 
     def __init__(self, asked: Mapping[str, int], tables: Sequence[SteeringTable]) -> None:
@@ -106,7 +106,7 @@ class Scores:
         self._marks = [0] * len(tables)
 
     def follow(self) -> None:
-        """Take in what the tables have taken in: O(nodes that changed)."""
+        """Apply the changes of the tables. O(nodes that changed)."""
         changed: set[NodeName] = set()
         for table, mark in zip(self.tables, self._marks, strict=True):
             changed.update(table.changes.since(mark))
@@ -121,7 +121,7 @@ class Scores:
 
 
 def _touched(domain: DomainView, guarded: frozenset[str]) -> int:
-    """Nodes that a group cannot have wholly now; all, if pods of a group run in the domain."""
+    """Nodes that no group can have wholly now; all nodes if pods of a group run in the domain."""
     if domain.occupants:
         return len(domain.nodes)
     touched = 0

@@ -1,12 +1,12 @@
-"""Which nodes are closed to a foreign pod: those in held domains where its guarded resources would
-take room that members still need, and to a guest all of a domain that is not to be shared.
+"""Nodes closed to a foreign pod: those in held domains where its guarded requests would take room
+that members still need. All nodes of an exclusively held domain are closed to a guest.
 
-A pod that others were evicted for has a reservation of its own, which is not in its way.
+A foreign pod with victims has a reservation of its own, which does not count against it.
 
-kube-scheduler may ask about every node of the cluster for every pod, and most pods ask for one of a
-few shapes. So what is left on nodes with holders is kept, and the closed nodes per shape; both
-follow the changes of nodes. Costs, for c changed nodes: O(c) for the next question, and O(c) for
-each shape when it is next asked about. The first question looks at every node.
+kube-scheduler may ask about every node of the cluster for every pod, and most pods have one of a
+few shapes. So the index keeps the free room of nodes with holders, and the closed nodes per shape;
+both follow node changes. Costs, for c changed nodes: O(c) for the next query, and O(c) for the next
+query of each shape. The first query looks at every node.
 """
 
 from collections.abc import Callable, Mapping, Set
@@ -23,20 +23,20 @@ _MOST_SHAPES = 256
 
 _TOKEN = f"[{OUR_PREFIX}held]"
 ROOM_IS_HELD = f"its room is held for a LeaderWorkerSet group with exclusive topology {_TOKEN}"
-"""Why a node is closed to a pod. kube-scheduler repeats it in the pod's condition, from which other
-replicas learn of it: that nothing else kept the pod off the node, only kube-scheduler knows. The
-words are for people, the token for `was_shut_out`.
+"""Why a node is closed to a pod. kube-scheduler repeats it in the pod's condition, where other
+replicas read it: only kube-scheduler knows that nothing else kept the pod off the node. The words
+are for people, the token for `was_shut_out`.
 """
 
 
 def was_shut_out(unschedulable: str) -> bool:
-    """Was a node closed to the pod of which kube-scheduler says this?"""
+    """True if this message of kube-scheduler says that a node was closed to the pod."""
     return _TOKEN in unschedulable
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """All of a foreign pod that matters here."""
+    """The properties of a foreign pod that count here."""
 
     asked: tuple[tuple[str, int], ...]
     """Guarded resources, sorted by name."""
@@ -45,11 +45,11 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """What a node with holders has left for others."""
+    """Room that a node with holders has left for other pods."""
 
     room: Mapping[str, int]
     claimed: bool
-    """Somebody holds a domain there that is not to be shared."""
+    """True if a domain around the node is held exclusively."""
     promised: frozenset[GroupId]
 
     def closed_to(self, shape: Shape) -> bool:
@@ -65,7 +65,7 @@ class _Closed:
 
 
 class GuardIndex:
-    """`changes`: names of nodes of which anything changed; `view_of`: the node as it is now."""
+    """`changes`: names of the nodes that changed; `view_of`: the current view of a node."""
 
     def __init__(self, changes: Changes, view_of: Callable[[NodeName], NodeView | None]) -> None:
         self._node_changes = changes
@@ -77,7 +77,7 @@ class GuardIndex:
         self._promised: dict[GroupId, set[NodeName]] = {}
 
     def closed_to(self, shape: Shape, group: GroupId) -> Set[NodeName]:
-        """`group`: the pod itself. Not to be changed, and good until the next question."""
+        """`group`: the pod itself. The result is read-only and valid until the next call."""
         self._follow()
         closed = self._closed.get_or_make(shape, _Closed)
         for name in self._changes.since(closed.mark):

@@ -1,6 +1,4 @@
-"""Where there is room for the shapes of groups that were asked about lately: their indexes of
-domains and of nodes.
-"""
+"""Fit indexes of domains and of nodes for recently requested group shapes."""
 
 from collections.abc import Callable, Hashable, Sequence
 
@@ -12,9 +10,7 @@ from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainSet, Node
 
 
 class FitIndexCache:
-    """The indexes of the shapes asked about lately. `as_if`: what is looked at instead of a
-    node.
-    """
+    """LRU caches of both kinds of index. `as_if` replaces each node view before the fit."""
 
     def __init__(
         self, *, as_if: Callable[[NodeView], NodeView] | None = None, most: int = 64
@@ -24,11 +20,11 @@ class FitIndexCache:
         self._nodes: LruCache[Hashable, NodeFitIndex] = LruCache(most)
 
     def of(self, group: Group, domains: DomainSet) -> DomainFitIndex:
-        """Of domains for groups of this shape, in step with them."""
+        """The index of domains for groups of this shape, up to date."""
         return self._in_step((group.topology_key, group.demands), group, domains)
 
     def of_ranks(self, group: Group, domains: DomainSet) -> DomainFitIndex:
-        """The same, whose refusals name ranks of this group: a subgroup of another one with equal
+        """The same, but refusals name ranks of this group: a subgroup of another group with equal
         demands may have other ranks.
         """
         found = self.of(group, domains)

@@ -1,9 +1,8 @@
-"""May this pod run on this node? kube-scheduler's node filters, one rule a function, in words a
-person can act on.
+"""kube-scheduler's node filters, one function per rule, with reasons that a person can act on.
 
 Modelled: NodeUnschedulable, TaintToleration, NodeAffinity with nodeSelector, NodePorts,
-NodeResourcesFit and node readiness. Volumes, DRA claims, other inter-pod terms and spread are not:
-kube-scheduler still checks them, and the planner's repair handles its refusal.
+NodeResourcesFit and node readiness. Not modelled: volumes, DRA claims, other inter-pod terms and
+spread. kube-scheduler still checks these, and the planner's repair handles its refusal.
 """
 
 from collections.abc import Mapping
@@ -19,12 +18,12 @@ _EVERY_IP = "0.0.0.0"
 
 
 def why_not_node(demand: Demand, view: NodeView) -> str | None:
-    """None if the pod fits on the node as it is now, else why not."""
+    """Why the pod does not fit on the node as it is now; None if it fits."""
     return why_not_static(demand, view.node) or why_no_room(demand, view)
 
 
 def why_not_static(demand: Demand, node: Node) -> str | None:
-    """The part that does not depend on what runs there."""
+    """The part that does not depend on the pods there."""
     if not node.ready:
         return "not ready"
     if node.unschedulable and not is_tolerated(_UNSCHEDULABLE, demand.tolerations):
@@ -42,7 +41,7 @@ def why_not_static(demand: Demand, node: Node) -> str | None:
 
 
 def why_no_room(demand: Demand, view: NodeView) -> str | None:
-    """Resources and host ports."""
+    """The part that depends on them: resources and host ports."""
     free = view.free
     for name, amount in demand.resources:
         if amount > free.get(name, 0) and amount > 0:
@@ -59,7 +58,7 @@ def why_port_taken(demand: Demand, view: NodeView) -> str | None:
 
 
 def ports_clash(one: HostPort, other: HostPort) -> bool:
-    """kube-scheduler's HostPortInfo: 0.0.0.0 clashes with every address."""
+    """As kube-scheduler's HostPortInfo: 0.0.0.0 clashes with every address."""
     same = (one.protocol, one.port) == (other.protocol, other.port)
     return same and (one.ip == other.ip or _EVERY_IP in (one.ip, other.ip))
 
@@ -100,7 +99,7 @@ def _matches(term: NodeTerm, node: Node) -> bool:
 
 
 def meets(labels: Mapping[str, str], requirement: Requirement) -> bool:
-    """Kubernetes' label requirements, those of node affinity included."""
+    """Match a label requirement, as Kubernetes does in label selectors and node affinity."""
     value = labels.get(requirement.key)
     match requirement.operator:
         case Operator.IN:

@@ -1,10 +1,10 @@
-"""Which nodes could take a member of groups of one shape, in the order in which a plan takes them:
-an index that follows the changes of nodes, as `domain_index.py` does those of domains.
+"""Nodes that could take a member of groups of one shape, in planning order: an index that follows
+node changes, as `domain_index.py` follows domain changes.
 
-It is for members that may be on any node. A node that is somebody's alone in the whole cluster is
-left out at once; whose the others are, is asked of each candidate.
+It serves members that may be on any node. It omits nodes that a group has alone in the whole
+cluster; the caller checks ownership of the other candidates.
 
-Costs: O(log nodes) for a node that changed; the first time all of them, some 4 microseconds each.
+Costs: O(log nodes) per changed node; the first time some 4 microseconds for every node.
 """
 
 from collections import Counter
@@ -19,13 +19,11 @@ from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 
 Score = Callable[[NodeView], int | None]
-"""How much a node is to be preferred, least first; None: it takes no such member."""
+"""Rank of a node, lowest first; None: it takes no such member."""
 
 
 class NodeFitIndex:
-    """For members with these demands, none of whom is bound. `as_if`: what is looked at instead of
-    a node.
-    """
+    """For unbound members with these demands. `as_if` replaces each node view before the fit."""
 
     def __init__(
         self,
@@ -44,7 +42,7 @@ class NodeFitIndex:
         self._mark = 0
 
     def follow(self) -> None:
-        """Take in what changed."""
+        """Apply changes."""
         changes = self.views.node_changes
         changed = {name: self._open(name) for name in changes.since(self._mark)}
         for score, order in self._orders:
@@ -58,8 +56,8 @@ class NodeFitIndex:
         most: int | None,
         place_of: Callable[[NodeView], Hashable],
     ) -> set[NodeName]:
-        """Of the nodes in each place the first `most` that are open, in each order that a plan
-        asks for; all of them where it has no order, or for None.
+        """Return the first `most` open nodes of each place, for each planning order; all open nodes
+        if there is no order or `most` is None.
         """
         found: set[NodeName] = set()
         for _, order in self._orders:
@@ -94,8 +92,8 @@ def _rank(score: Score, name: NodeName, node: NodeView | None) -> tuple[int, Nod
 
 
 def _scores(demands: Sequence[Demand]) -> list[Score]:
-    """The orders in which `assignment.py` takes nodes, if it has any: for members that are all
-    alike, and for all but one.
+    """The orders in which `assignment.py` takes nodes: it has some if all members, or all but one,
+    are alike.
     """
     kinds = Counter(demands)
     if len(kinds) == 1:

@@ -1,12 +1,12 @@
-"""Why each domain refuses a group, worked out when somebody reads it.
+"""Each domain's refusal of a group, computed when it is read.
 
-Most verdicts are never read domain by domain: a group that waits is asked about again and again,
-and what users are told is a summary. So a verdict keeps the views it was made on, which never
-change, and the same verdict is shared by all groups that ask the same.
+Most verdicts are never read domain by domain: a waiting group is planned again and again, and users
+get a summary. So a verdict keeps the immutable views it was made on, and all groups with equal
+requests share it.
 
-The summary counts domains that are refused alike: whoever holds them, and however much exactly is
-left in each (a class has the most that is left in any). A `Tally` keeps it up domain by domain, so
-that the next verdict's costs what has changed since the last one's.
+The summary counts domains with the same refusal, whoever holds them and however much exactly each
+has left (a class shows the most that any of them has left). A `Tally` updates it domain by domain,
+so the next verdict's summary costs only the changes since the last one.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -21,9 +21,9 @@ Classes = Mapping[Reason, int]
 
 
 class Refusals(Mapping[str, Reason]):
-    """Domain value -> reason, for views in all of which the group does not fit.
+    """Domain value -> reason, for views none of which fits the group.
 
-    `count`: the classes in less time, or None if it cannot tell any more.
+    `count`: a faster way to the classes; it returns None once it cannot tell any more.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ def classes_of(reasons: Mapping[str, Reason]) -> Classes:
 class _Class:
     reasons: dict[str, Reason] = field(default_factory=dict)
     best: Reason | None = None
-    """The one with the most left; None: to be looked for."""
+    """The reason with the most left; None: to be recomputed."""
 
 
 class Tally:
-    """Reasons by domain value, counted by class: O(1) a change in the common case."""
+    """Reasons by domain value, counted by class; a change mostly costs O(1)."""
 
     def __init__(self) -> None:
         self._of: dict[str, Hashable] = {}

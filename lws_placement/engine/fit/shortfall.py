@@ -1,18 +1,17 @@
 """What a domain lacks for a group that does not fit in it: facts, which `messages.py` puts into
 words.
 
-One member is named that finds no node, and what the nodes refuse it for. Which nodes are meant
-depends on the miss:
+A shortfall names one member that finds no node, and why nodes refuse it. Which nodes count depends
+on the miss:
 
-- Too few nodes take a kind of member of which no node takes two: the nodes that refuse it. If all
-  members are alike and no node refuses them, there is nothing more to say.
-- Each member finds a node alone, but not all of them at once: all nodes, as the others leave them.
+- Too few nodes take some kind of member, and no node takes two of that kind: the nodes that refuse
+  it. If all members are alike and no node refuses them, there is no shortfall to name.
+- Each member alone finds a node, but not all at once: all nodes, with the other members placed.
 
-The member is the first that gets no node when those that are harder to place (fewer nodes take
-them, or there are more of their kind) have theirs, one after another on the first node that takes
-them.
+The named member is the first without a node when members are placed one after another, hardest
+first (fewest nodes take them, then most of their kind), each on the first node that takes it.
 
-Of several refusals the commonest counts; of a resource, the node that has most of it.
+The most common refusal counts; for a resource, the node that has most of it.
 """
 
 from collections import Counter
@@ -26,13 +25,13 @@ from lws_placement.engine.model.snapshot import DomainView, NodeView
 from lws_placement.engine.model.verdicts import Reason, Shortfall, Why
 
 _Refusal = tuple[str, str] | None
-"""(resource that is short, "") or ("", rule that is broken); None: the node takes the pod."""
+"""(short resource, "") or ("", broken rule); None: the node takes the pod."""
 
 
 def why_not_all(group: Group, domain: DomainView, *, proven: bool) -> Reason:
-    """Why the members do not all fit at once; `proven`: that they do not is certain.
+    """Why the members do not all fit at once; `proven`: it is certain that they do not.
 
-    O(kinds of members x nodes), and members x nodes where every node takes one alone.
+    O(kinds of members x nodes), and members x nodes where every node takes each member alone.
     """
     free = [m for m in group.members if m.fixed is None]
     nodes = domain.nodes
@@ -54,7 +53,7 @@ def why_not_all(group: Group, domain: DomainView, *, proven: bool) -> Reason:
 
 
 def _needed(members: Sequence[Member], nodes: Sequence[NodeView], kind: Demand) -> int:
-    """How many nodes would have to take that kind: one each if no node takes two; 0: unknown."""
+    """How many nodes must take that kind: one per member if no node takes two; 0: unknown."""
     counts = Counter(m.demand for m in members)
     if not any(takes_two(list(counts), n) for n in nodes):
         return len(members)
@@ -66,7 +65,7 @@ def _loser(
     nodes: Sequence[NodeView],
     refusals: Mapping[Demand, Sequence[_Refusal]],
 ) -> tuple[Member, Sequence[NodeView]]:
-    """The first member for which nothing is left, and what is left then."""
+    """The first member that finds no node, and the nodes as they are then."""
     left = list(nodes)
     now = {demand: list(refused) for demand, refused in refusals.items()}
     choices = {demand: refused.count(None) for demand, refused in refusals.items()}
@@ -87,7 +86,7 @@ def _loser(
 def _lack(
     member: Member, nodes: Sequence[NodeView], refusals: Sequence[_Refusal]
 ) -> Shortfall | None:
-    """What most of those nodes that refuse the member refuse it for."""
+    """The most common reason of the nodes that refuse the member."""
     counts = Counter(refusal for refusal in refusals if refusal is not None)
     if not counts:
         return None
@@ -104,7 +103,7 @@ def _lack(
 
 
 def _refuser(demand: Demand) -> Callable[[NodeView], _Refusal]:
-    """Of a node: why it refuses such a pod."""
+    """Return a function that says why a node refuses such a pod."""
     needs = [(name, amount) for name, amount in sorted(demand.resources) if amount > 0]
 
     def refusal(view: NodeView) -> _Refusal:
