@@ -1,10 +1,10 @@
-"""Whose a domain is, and who else may be in it.
+"""Which groups own a domain, and which groups may share it.
 
 A group *claims* its domain against the groups in its scope (annotation `lws-placement.dev/scope`).
-Two groups are at odds where either claims against the other, so a group with a narrow scope still
-stays out of the domain of one that wants to be alone in the whole cluster. A group that claims
-against nobody (a gang without a topology, a LeaderWorkerSet without an exclusive one) may be beside
-its like, and nowhere else.
+Two groups are at odds if either claims against the other, so a group with a narrow scope still
+stays out of the domain of a group that claims against the whole cluster. A group that claims
+nothing (a gang without a topology, a LeaderWorkerSet without an exclusive one) may be beside its
+like, and beside groups that do not claim against it.
 """
 
 from collections.abc import Hashable, Iterable
@@ -14,12 +14,12 @@ from lws_placement.engine.model.groups import Group, GroupId, GroupKind
 from lws_placement.engine.model.placement_request import Scope
 
 Question = tuple[Hashable, ...]
-"""What a group asks for, and from whom it keeps away."""
+"""A group's request, and the groups that it avoids."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Claim:
-    """A group that is somewhere, or is to be, and against whom it claims the place."""
+    """A group, placed or to be placed, and the scope of its claim to the place."""
 
     group: GroupId
     scope: Scope = Scope.CLUSTER
@@ -39,7 +39,7 @@ class Claim:
 
 
 def unreadable(lease: str) -> Claim:
-    """Of whoever the Lease of that name is for: it cannot be read, so the domain is not free."""
+    """Claim of the unknown holder of a Lease that cannot be read: its domain is not free."""
     return Claim(GroupId("", "", "", lease, GroupKind.LEASE))
 
 
@@ -48,14 +48,14 @@ def claim_of(group: Group) -> Claim:
 
 
 def at_odds(one: Claim, other: Claim) -> bool:
-    """May the two not share a domain? A group is never at odds with itself."""
+    """True if the two may not share a domain. A group is never at odds with itself."""
     if one.group == other.group:
         return False
     return one.is_against(other.group) or other.is_against(one.group)
 
 
 def opponents(claim: Claim, others: Iterable[Claim]) -> frozenset[GroupId]:
-    """Those of `others` beside whom the group may not be."""
+    """Groups of `others` that the group may not share a domain with."""
     return frozenset(other.group for other in others if at_odds(claim, other))
 
 
@@ -64,9 +64,9 @@ def is_opposed(claim: Claim, others: Iterable[Claim]) -> bool:
 
 
 def question_of(group: Group) -> Question:
-    """Groups that own nothing get the same answer, in one state of the cluster and with the same
-    groups before them in the queue, if this is equal. Of who they are it has as much as the
-    question who is at odds with them depends on.
+    """Equivalence key: groups that own nothing and have equal keys get the same answer, in one
+    state of the cluster and with the same groups before them in the queue. Identity is part of it
+    only as far as it decides which groups are at odds.
     """
     everybody = group.scope is Scope.CLUSTER
     whose = None if everybody else (group.id.namespace, group.id.lws, group.id.lws_uid)

@@ -1,17 +1,17 @@
-"""What went wrong lately for one group, per domain, and what follows from it while it is recent.
+"""Recent failures of one group, per domain, and their consequences.
 
 Two kinds, with different consequences:
 
-- kube-scheduler *refused* a member that by our model fits (a volume, a claim, a rule we do not
-  model). The domain is passed over for a while, twice as long each time, so that the group neither
-  sits half-bound nor is thrown at the same wall for ever. It is tried again afterwards: what was
-  refused may have been put right.
+- kube-scheduler *refused* a member that fits by our model (a volume, a claim, a rule we do not
+  model). The group passes over the domain for a while, twice as long each time, so that it neither
+  sits half-bound nor runs into the same obstacle for ever. Then it tries the domain again: the
+  cause may be fixed.
 - a node *failed* under the group (its pods were evicted, refused by the kubelet, or lost). After
-  some such failures within a window the domain is the group's last choice until they are older
-  than the window. Never a ban, and a container that ends by itself does not count: a bad image must
-  not drive a group from domain to domain.
+  some such failures within a window the domain is the group's last choice until they are older than
+  the window. Never a ban, and a container that exits by itself does not count: a bad image must not
+  drive a group from domain to domain.
 
-Time is an argument; what is too old to matter is dropped by `pruned`.
+Time is an argument; `pruned` drops what is too old to matter.
 """
 
 from collections.abc import Mapping
@@ -24,16 +24,16 @@ _MOST_FAILURES = 10
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long and how often; all in seconds unless named otherwise."""
+    """Durations and limits, in seconds unless named otherwise."""
 
     refused_after_s: float = 10.0
-    """A member counts as refused when kube-scheduler has said so for this long."""
+    """A member counts as refused once kube-scheduler has refused it for this long."""
     pass_over_s: float = 30.0
     pass_over_most_s: float = 900.0
     failures: int = 3
     window_s: float = 1800.0
     force_after_s: float | None = None
-    """Opt-in: pods Terminating on a dead node for this long beyond their grace are forced."""
+    """Opt-in: force-delete pods Terminating on a dead node for this long beyond their grace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,42 +52,42 @@ class Refused:
         return self.last_s + min(doubled, policy.pass_over_most_s)
 
     def forgotten_s(self, policy: Policy) -> float:
-        """A while after the domain may be tried again, so that the next refusal there counts as one
-        more in a row.
+        """A while after the domain may be tried again, so that another refusal there still counts
+        as one more in a row.
         """
         return self.until_s(policy) + policy.pass_over_most_s
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Of one group."""
+    """Failures of one group."""
 
     refused: Mapping[DomainName, Refused] = field(default_factory=dict)
     failed: Mapping[DomainName, Mapping[str, float]] = field(default_factory=dict)
-    """Domain -> incarnation of the group that ended there by its nodes' fault -> when."""
+    """Domain -> incarnation of the group that the domain's nodes ended there -> time."""
 
     def with_refusal(self, domain: DomainName, words: str, *, plan: str, now: float) -> "History":
-        """Told again of the same plan it is the same refusal."""
+        """A repeat with the same plan is the same refusal."""
         known = self.refused.get(domain)
         before = 0 if known is None else known.times
         times = before if known is not None and known.plan == plan else before + 1
         return replace(self, refused={**self.refused, domain: Refused(times, now, words, plan)})
 
     def with_failure(self, domain: DomainName, incarnation: str, *, now: float) -> "History":
-        """Told again of the same incarnation nothing changes: many pods, one failure."""
+        """A repeat for the same incarnation changes nothing: many pods, one failure."""
         there = self.failed.get(domain, {})
         if incarnation in there:
             return self
         return replace(self, failed={**self.failed, domain: {**there, incarnation: now}})
 
     def settled(self, domain: DomainName) -> "History":
-        """The whole group was bound there: kube-scheduler refuses it no longer."""
+        """Drop the domain's refusals: the whole group was bound there."""
         if domain not in self.refused:
             return self
         return replace(self, refused={d: r for d, r in self.refused.items() if d != domain})
 
     def with_all_of(self, other: "History") -> "History":
-        """What either knows, of a refusal the later."""
+        """The union; of two refusals the later."""
         refused = {**self.refused}
         for domain, found in other.refused.items():
             if domain not in refused or found.last_s > refused[domain].last_s:
@@ -97,14 +97,14 @@ class History:
         return History(refused, failed)
 
     def known_by(self, *, now: float) -> "History":
-        """As a clock has it that is behind the one it was noted by: nothing is yet to come."""
+        """Clamp all times to `now`, as that clock may be behind the one that recorded them."""
         refused = {d: replace(r, last_s=min(r.last_s, now)) for d, r in self.refused.items()}
         failed = {d: {i: min(t, now) for i, t in f.items()} for d, f in self.failed.items()}
         return History(refused, failed)
 
     def pruned(self, policy: Policy, *, now: float) -> "History":
-        """Without what cannot matter any more: what is too old, and of many failures in a domain
-        all but the last.
+        """Drop what cannot matter any more: old entries and, per domain, all but the latest
+        failures.
         """
         refused = {d: r for d, r in self.refused.items() if now < r.forgotten_s(policy)}
         failed = {}
@@ -116,7 +116,7 @@ class History:
         return History(refused, failed)
 
     def forgotten_s(self, policy: Policy) -> float | None:
-        """When the next of it is too old to matter; None: there is nothing."""
+        """When the next entry becomes too old to matter; None: there is no entry."""
         ends = [r.forgotten_s(policy) for r in self.refused.values()]
         ends += [t + policy.window_s for times in self.failed.values() for t in times.values()]
         return min(ends, default=None)
@@ -124,24 +124,24 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class FailureHistory:
-    """A group's history as `decide` reads it: at one moment, under one policy."""
+    """A group's history as `decide` reads it: at one time, under one policy."""
 
     now_s: float = 0.0
     """Seconds since the epoch, as in pods' timestamps."""
     history: History = field(default_factory=History)
     refused_since: Mapping[str, float] = field(default_factory=dict)
-    """UID of an unbound member -> since when kube-scheduler refuses it."""
+    """UID of an unbound member -> time since when kube-scheduler refuses it."""
     policy: Policy = field(default_factory=Policy)
 
     @property
     def passed_over(self) -> Mapping[DomainName, str]:
-        """Domain -> kube-scheduler's words: not to be taken now."""
+        """Domain not to use now -> kube-scheduler's message."""
         found = self.history.refused.items()
         return {d: r.words for d, r in sorted(found) if self.now_s < r.until_s(self.policy)}
 
     @property
     def last_choice(self) -> frozenset[DomainName]:
-        """Domains to be taken only if nothing else fits."""
+        """Domains for use only if nothing else fits."""
         return frozenset(d for d in self.history.failed if self.failures_in(d) >= self._most)
 
     @property
@@ -153,6 +153,6 @@ class FailureHistory:
         return sum(self.now_s < t + self.policy.window_s for t in times)
 
     def until_retry_s(self) -> float | None:
-        """How long until the next domain that is passed over may be tried again."""
+        """Time until a domain that is passed over may be tried again; None: there is none."""
         ends = [self.history.refused[d].until_s(self.policy) for d in self.passed_over]
         return min(ends) - self.now_s if ends else None

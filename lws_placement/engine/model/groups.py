@@ -1,4 +1,4 @@
-"""Groups: who they are, where they run, and one that is to be planned."""
+"""Groups: their identity, their bound pods, and a group to be planned."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from lws_placement.engine.model.pods import Demand, Rank
 
 
 class GroupKind(StrEnum):
-    """What an id stands for, which says how its fields are to be read."""
+    """What an id identifies; it decides how the fields are read."""
 
     LWS = "group of a LeaderWorkerSet"
     LABELLED = "group by label"
@@ -20,15 +20,15 @@ class GroupKind(StrEnum):
     SET = "all groups of a LeaderWorkerSet"
     """No key."""
     POD = "foreign pod"
-    """That others are evicted for, or that is kept off held room: its own name and UID; no key."""
+    """A pod that has victims or is kept off held room: its own name and UID; no key."""
     LEASE = "unreadable Lease"
-    """Whoever has the domain of that Lease, which cannot be read: its name is the key."""
+    """The unknown holder of a Lease that cannot be read; the key is the Lease's name."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class GroupId:
-    """Identity of a group: a recreated LeaderWorkerSet has another UID, so its groups are new
-    ones. The kind takes no part in comparisons, as UIDs differ from kind to kind.
+    """Identity of a group. A recreated LeaderWorkerSet has a new UID, so its groups are new ones.
+    Comparisons ignore the kind, as UIDs differ from kind to kind.
     """
 
     namespace: str
@@ -39,7 +39,7 @@ class GroupId:
 
     @classmethod
     def read(cls, namespace: str, lws: str, lws_uid: str, group_key: str) -> "GroupId":
-        """From where no kind is written: of a group that places pods."""
+        """The id of a group that places pods, from a source that stores no kind."""
         kind = GroupKind.LWS if group_key else GroupKind.LABELLED
         return cls(namespace, lws, lws_uid, group_key, kind)
 
@@ -58,8 +58,8 @@ class GroupId:
 
 @dataclass(frozen=True, slots=True)
 class Occupant:
-    """A pod that is bound to a node: what it takes, whose it is (None: foreign), and among whom
-    that group is alone.
+    """A bound pod: its demand, its group (None: foreign), and the scope of that group's
+    exclusivity.
     """
 
     uid: str
@@ -71,19 +71,17 @@ class Occupant:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One place of a group that is to be planned: a rank, what it needs, and the node it cannot
-    leave.
-    """
+    """One place of a group to be planned: a rank, its demand, and the node it cannot leave."""
 
     rank: Rank
     demand: Demand
     fixed: NodeName | None = None
-    """The node it is bound to already."""
+    """The node that it is bound to already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group to be planned as a whole: every member, also those whose pods do not exist yet."""
+    """A group planned as a whole: every member, including those whose pods do not exist yet."""
 
     id: GroupId
     request: TopologyRequest
@@ -92,18 +90,18 @@ class Group:
     revision: str = ""
     priority: int = 0
     outranks: int | None = None
-    """It may have others evicted whose priority is below this; None: nobody is evicted for it."""
+    """It may preempt pods of a priority below this; None: it preempts nothing."""
     since_s: float = 0.0
-    """Since when it waits: creation of its oldest pod, seconds since the epoch."""
+    """Start of its wait: creation of its oldest pod, in seconds since the epoch."""
     deprioritized: frozenset[str] = frozenset()
-    """Domain values to take only if nothing else fits (they failed lately)."""
+    """Domain values for use only if nothing else fits (they failed lately)."""
     excluded: Mapping[DomainName, str] = field(default_factory=dict)
-    """Domains not to be taken now, with what kube-scheduler said when it refused them."""
+    """Domains not to use now -> kube-scheduler's message when it refused them."""
     scope: Scope = Scope.CLUSTER
 
     @property
     def topology_key(self) -> str:
-        """Of the domain around all members; empty if it asks for none."""
+        """Key of the domain around all members; empty if it requests none."""
         return self.request.outer
 
     @property

@@ -1,17 +1,16 @@
-"""The life of a hold: its states, and the law of which may follow which.
+"""The life of a hold: its states, and the transitions between them.
 
-`COMING`: others go for the group; nobody else gets the domain. `ACTIVE`: the group's pods may be
-pinned and bound there. `LEAVING`: the group was moved away and may still have pods there.
+`COMING`: victims leave for the group; no other group gets the domain. `ACTIVE`: the group's pods
+may be pinned and bound there. `LEAVING`: the group was moved away and may still have pods there.
 
-`TRANSITIONS` has every write that may be made of one group's hold on one domain; `None` is a hold
-that does not exist. `check_transition` stands before each, so no other can be written. Two rules
-follow from the table. Nobody gets a domain while a pod of another group may be in it: `ACTIVE`
-never ends at once, but becomes `LEAVING` first, which ends when a quorum list shows no pod. A hold
-that is `COMING` lets no pod in; it may stand where the group had another one before, so it ends by
-such a list as well.
+`TRANSITIONS` lists every legal write of one group's hold on one domain; `None` means no hold.
+`check_transition` precedes each write, so no other is possible. Two rules follow from the table. No
+group gets a domain while a pod of another group may be in it: `ACTIVE` never ends at once, but
+becomes `LEAVING` first, which ends when a quorum list shows no pod. A `COMING` hold lets no pod in,
+but may stand where the group had another hold before, so it ends by such a list as well.
 
-All are decided in the turn of the group whose hold it is: a victim's hold is made `LEAVING` by the
-victim, when it sees that another one names it. Only the leading planner writes them.
+Each transition is decided in the turn of the hold's own group: a victim makes its hold `LEAVING`
+when it sees another hold that names it. Only the leading planner writes holds.
 """
 
 from collections.abc import Mapping
@@ -39,6 +38,6 @@ TRANSITIONS: Mapping[tuple[HoldState | None, HoldState | None], str] = {
 
 
 def check_transition(before: HoldState | None, after: HoldState | None) -> None:
-    """Raises ValueError for one that `TRANSITIONS` lacks."""
+    """Raises ValueError for a transition that `TRANSITIONS` lacks."""
     if (before, after) not in TRANSITIONS:
         raise ValueError(f"a hold that is {before} cannot become {after}")

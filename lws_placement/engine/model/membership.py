@@ -1,20 +1,20 @@
-"""Whose member a pod is: one rule, for admission, planner, extender and the verbs that explain.
+"""The group that a pod is a member of: one rule for admission, planner, extender and CLI.
 
-Labels make nobody a member, as they are copied with every template. A pod is a member of a group if
-its labels say so *and* the controllers above it are those that LeaderWorkerSet makes for a pod of
-its rank, up to the LeaderWorkerSet of its name label:
+Labels alone make no pod a member, as every copy of a template has them. A pod is a member of a
+group if its labels say so *and* the controllers above it are those that LeaderWorkerSet makes for a
+pod of its rank, up to the LeaderWorkerSet of its name label:
 
     leader:  StatefulSet <lws> -> LeaderWorkerSet <lws>
     worker:  StatefulSet <leader pod> -> its leader pod -> as above
 
-and where groups have keys in place of ordinals (`MemberInfo.keyed`):
+and where groups have keys instead of ordinals (`MemberInfo.keyed`):
 
     leader:  ReplicaSet <lws>-<hash> -> Deployment <lws> -> LeaderWorkerSet <lws>
 
-Admission looks through all of them, live where it must, and writes down what it found: the UID of
-the LeaderWorkerSet on a member, `admitted: foreign` on a pod that is none. So nobody decides again
-for that pod, whatever is deleted above it later. Of a pod that was there before us the planner
-knows the first controller, and takes the LeaderWorkerSet of that name for the one above.
+Admission follows the whole chain, live where it must, and records the result: the UID of the
+LeaderWorkerSet on a member, `admitted: foreign` on a pod that is none. That decision is final,
+whatever is deleted above the pod later. For a pod older than our installation the planner knows the
+first controller, and assumes the LeaderWorkerSet of that name above it.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ LWS = "LeaderWorkerSet"
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """The controlling owner of an object; all empty: it has none."""
+    """The controlling owner of an object; all fields empty: it has none."""
 
     kind: str = ""
     name: str = ""
@@ -37,8 +37,8 @@ class Controller:
 
 
 def leads_on(below: str, above: Controller, member: MemberInfo) -> bool:
-    """May an object of kind `below` that belongs to the member's group be controlled by `above`?
-    The first one below is the pod itself, of which there are two kinds: see `first_of`.
+    """True if `above` may control an object of kind `below` that belongs to the member's group. For
+    the pod itself, `below` is "leader" or "worker": see `first_of`.
     """
     match below:
         case "leader" | "Pod":
@@ -57,17 +57,17 @@ def leads_on(below: str, above: Controller, member: MemberInfo) -> bool:
 
 
 def first_of(member: MemberInfo) -> str:
-    """What to begin with, for `leads_on`."""
+    """The first `below` for `leads_on`: the kind of the pod itself."""
     return "leader" if member.rank == 0 else "worker"
 
 
 def is_where_members_are(member: MemberInfo, above: Controller) -> bool:
-    """Is it the controller that LeaderWorkerSet makes for a pod of that rank?"""
+    """True if `above` is the controller that LeaderWorkerSet makes for a pod of that rank."""
     return leads_on(first_of(member), above, member)
 
 
 def why_no_member(pod: Pod) -> str:
-    """Of a pod that carries LeaderWorkerSet's labels; empty if it is one, or carries none."""
+    """Why a pod with LeaderWorkerSet's labels is no member; empty for members and other pods."""
     member = pod.member
     if member is None or not member.of_lws:
         return ""

@@ -11,8 +11,8 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class DomainName:
-    """All nodes whose label `key` has the value `value`; with an empty key no domain, but what is
-    held in place of one by members that may be anywhere (`reservation.place_of`).
+    """All nodes whose label `key` has the value `value`. With an empty key it is no domain, but
+    stands for the room of members that may be anywhere (`reservation.place_of`).
     """
 
     key: str
@@ -27,7 +27,7 @@ class DomainName:
 
 
 ANYWHERE = DomainName("", "")
-"""In a plan, in place of a domain: room anywhere in the cluster."""
+"""In a plan, instead of a domain: room anywhere in the cluster."""
 
 
 class Operator(StrEnum):

@@ -1,8 +1,8 @@
-"""What a group asks of placement: LeaderWorkerSet's annotations and ours, read and checked.
+"""A group's placement request: LeaderWorkerSet's annotations and ours, read and checked.
 
-`placement_request_of` is for objects that were admitted (a value that slipped past admission counts
-as absent); `problems_of_request` is admission's: what is wrong with which annotation, and what to
-write instead.
+`placement_request_of` reads admitted objects (a bad value that slipped past admission counts as
+absent). `problems_of_request` is for admission: which annotation is wrong, and what to write
+instead.
 """
 
 from collections.abc import Mapping
@@ -27,23 +27,23 @@ from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
 
 
 class Scope(StrEnum):
-    """Among whom a group is alone in its domain (annotation `lws-placement.dev/scope`)."""
+    """Groups against which a group is exclusive (annotation `lws-placement.dev/scope`)."""
 
     CLUSTER = "Cluster"
     NAMESPACE = "Namespace"
     LWS = "LeaderWorkerSet"
     NOBODY = "NoPreemption"
-    """Not a value of the annotation: groups that claim nothing."""
+    """Not a value of the annotation: for groups that claim nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopologyRequest:
-    """Where the members of a group go. An empty key: no such domain or region is asked for.
+    """Where the members of a group go. An empty key requests no such domain or region.
 
     `outer`: key of the domain around all of them. `inner`: key of the domains of which each of
-    `subgroups` has one of its own. Ranks in no subgroup may be on any node, within `outer`.
-    `required_topology`: key of a region that must hold them all, `preferred_topology`: of one that
-    should.
+    `subgroups` gets its own. Ranks in no subgroup may be on any node within `outer`.
+    `required_topology`: key of a region that must hold all members, `preferred_topology`: of one
+    that should.
     """
 
     outer: str = ""
@@ -54,13 +54,13 @@ class TopologyRequest:
 
     @property
     def in_one_domain(self) -> bool:
-        """One domain of `outer` for all, and nothing else?"""
+        """True if the group requests one domain of `outer` and nothing else."""
         more = self.inner or self.required_topology or self.preferred_topology
         return bool(self.outer) and not more
 
     @property
     def in_subgroups(self) -> frozenset[int]:
-        """Ranks; members of the others are *loose*."""
+        """Ranks in a subgroup; the other members are *loose*."""
         return frozenset(rank for ranks in self.subgroups for rank in ranks)
 
 
@@ -72,9 +72,9 @@ _BOOLEANS = ("true", "false")
 
 @dataclass(frozen=True, slots=True)
 class PlacementRequest:
-    """`topology`: the group alone in one domain of this key; `subgroup_topology`: each subgroup
-    alone in one of its own. `required_topology`, `preferred_topology`: keys of a region that must,
-    or should, hold all members. `gang`: all or none, anywhere.
+    """`topology`: key of the group's exclusive domain; `subgroup_topology`: key of each subgroup's
+    exclusive domain. `required_topology`, `preferred_topology`: keys of a region that must, or
+    should, hold all members. `gang`: all or none, anywhere.
     """
 
     topology: str = ""
@@ -93,12 +93,12 @@ class PlacementRequest:
 
     @property
     def places(self) -> bool:
-        """Is there anything for us to do?"""
+        """True if we place this group."""
         return self.managed and (self.exclusive or self.gang)
 
     @property
     def claims(self) -> Scope:
-        """Among whom such a group is alone where it is."""
+        """Scope in which such a group is exclusive."""
         return self.scope if self.exclusive else Scope.NOBODY
 
     @property
@@ -107,7 +107,7 @@ class PlacementRequest:
         return tuple(k for k in (self.topology, self.subgroup_topology) if k)
 
     def of_size(self, size: int) -> TopologyRequest:
-        """What a group of `size` members asks for."""
+        """The topology request of a group of `size` members."""
         return TopologyRequest(
             outer=self.topology,
             inner=self.subgroup_topology,
@@ -117,15 +117,15 @@ class PlacementRequest:
         )
 
     def ties(self, rank: int) -> bool:
-        """Does a domain come with this member's node?"""
+        """True if the group takes a domain around this member's node."""
         return bool(self.topology) or self.in_subgroup(rank)
 
     def in_subgroup(self, rank: int) -> bool:
         return bool(self.subgroup_topology) and not (self.leader_excluded and rank == 0)
 
     def _subgroups(self, size: int) -> tuple[tuple[int, ...], ...]:
-        """As LeaderWorkerSet's pod webhook numbers them; the leader is in the first one unless it
-        is excluded.
+        """Numbered as in LeaderWorkerSet's pod webhook; the leader is in the first unless it is
+        excluded.
         """
         found: dict[int, list[int]] = {} if self.leader_excluded else {0: [0]}
         for rank in range(1, size):
@@ -135,7 +135,7 @@ class PlacementRequest:
 
 
 def placement_request_of(annotations: Mapping[str, str]) -> PlacementRequest:
-    """From the annotations of a LeaderWorkerSet's pod, or of the pod of another group."""
+    """Read the annotations of a LeaderWorkerSet's pod, or of the pod of another group."""
     subgroup_size = whole_number(annotations.get(LWS_SUBGROUP_SIZE), most=MOST_SIZE) or 0
     scope = annotations.get(SCOPE)
     return PlacementRequest(
@@ -154,7 +154,7 @@ def placement_request_of(annotations: Mapping[str, str]) -> PlacementRequest:
 
 
 def problems_of_request(annotations: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(annotation, what is wrong with it) for each of ours that cannot be meant so."""
+    """(annotation, problem) for each of our annotations with an invalid value or combination."""
     exclusive = annotations.get(LWS_EXCLUSIVE_TOPOLOGY) or annotations.get(
         LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY
     )

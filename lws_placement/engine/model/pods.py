@@ -1,7 +1,7 @@
 """Pods as placement sees them: frozen values, free of JSON.
 
-A *demand* is what one pod needs of a node; members of a group whose pods are alike share one
-`Demand` object or an equal one, and the planner's shortcuts rest on that equality.
+A *demand* is what one pod requests of a node. Members with identical pods share one `Demand` or
+have equal ones; the planner's shortcuts rely on that equality.
 """
 
 from dataclasses import dataclass
@@ -36,13 +36,12 @@ class HostPort:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one pod asks of a node.
+    """What one pod requests of a node.
 
-    `resources` is a sorted tuple of (name, amount) pairs, `pods: 1` included, zero amounts left
-    out, computed as kube-scheduler does (largest of init containers and the sum of the rest,
+    `resources` is a sorted tuple of (name, amount) pairs, including `pods: 1`, without zero
+    amounts, computed as kube-scheduler does (largest of init containers and the sum of the rest,
     sidecars, overhead, pod-level resources). `required` are the ORed node affinity terms; None
-    means no such demand, () matches nothing. The node-name pin that we put there ourselves is not
-    part of it.
+    means no requirement, () matches nothing. Our own node-name pin is not part of it.
     """
 
     resources: tuple[tuple[str, int], ...]
@@ -62,24 +61,22 @@ class PodPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MemberInfo:
-    """What a pod's labels and annotations say of its place in a group, and what that asks for."""
+    """Place in the group and the group's request, as the pod's labels and annotations say."""
 
     group_key: str
     group_index: str
     lws: str
     lws_uid: str
-    """From our admission annotation; empty when the webhook did not see the pod or could not
-    tell.
-    """
+    """From our admission annotation; empty if the webhook missed the pod or could not tell."""
     rank: Rank
-    """UNRANKED for a pod of another kind of group that has no place in it yet."""
+    """UNRANKED for a pod of a labelled group that has no place in it yet."""
     size: int
     revision: str
     request: PlacementRequest
     leader_name: str
     """Name of the group's leader pod (the pod's own name for a leader)."""
     foreign: bool = False
-    """Admission found that it only carries the labels."""
+    """Admission found that the pod only carries the labels."""
 
     @property
     def of_lws(self) -> bool:
@@ -87,14 +84,12 @@ class MemberInfo:
 
     @property
     def keyed(self) -> bool:
-        """Has the group a key of its own in place of an ordinal?"""
+        """True if a key, not an ordinal, identifies the group."""
         return is_keyed(self.group_index, self.group_key)
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod as placement sees it."""
-
     namespace: str
     name: str
     uid: str
@@ -110,35 +105,35 @@ class Pod:
     gates: tuple[str, ...] = ()
     """All scheduling gates it carries, ours included."""
     marked: bool = False
-    """Carries the member marker, so that kube-scheduler asks us before binding it."""
+    """Carries the member marker, so kube-scheduler calls us before it binds the pod."""
     guest: bool = False
-    """A LeaderWorkerSet's pod that asks for no domain of its own; kept out of held domains."""
+    """A LeaderWorkerSet's pod that requests no domain of its own; kept out of held domains."""
     pinned: NodeName | None = None
     """The node that our node-name pin allows, if it has one."""
     plan: str = ""
     released: bool = False
-    """Its gate was taken off on purpose, without a plan."""
+    """Its gate was removed on purpose, without a plan."""
     owner_uid: str = ""
     """UID of the controlling owner (a StatefulSet for members)."""
     owner_name: str = ""
     owner_kind: str = ""
     priority: int = 0
     preempts: bool = True
-    """False: its `preemptionPolicy` is Never, nobody is evicted for it."""
+    """False: its `preemptionPolicy` is Never, so it preempts nothing."""
     ready: bool = False
     """Its Ready condition is True."""
     labels: Labels = ()
     member: MemberInfo | None = None
     nominated: NodeName = ""
-    """The node on which kube-scheduler makes room for it."""
+    """The node on which kube-scheduler makes room for it (`nominatedNodeName`)."""
     unschedulable: str = ""
     """Message of a PodScheduled=False condition with reason Unschedulable; empty otherwise."""
     deleted_s: float = 0.0
-    """Of a Terminating pod: when its grace ends, seconds since the epoch."""
+    """End of a Terminating pod's grace, in seconds since the epoch."""
     node_trouble: str = ""
-    """Why its node, not itself, ended it (evicted, refused by the kubelet); empty otherwise."""
+    """Why its node ended it (evicted, refused by the kubelet); empty otherwise."""
     unread: str = ""
-    """What of it could not be read, so that it counts only in part; empty otherwise."""
+    """The part that could not be read, so that the pod counts only in part; empty otherwise."""
 
     @property
     def key(self) -> str:
@@ -146,7 +141,7 @@ class Pod:
 
     @property
     def foreign_gates(self) -> tuple[str, ...]:
-        """Scheduling gates of others: nobody can bind it before they are gone."""
+        """Scheduling gates that are not ours: no scheduler can bind the pod while one is left."""
         return tuple(gate for gate in self.gates if gate != GATE)
 
     @property
@@ -155,7 +150,7 @@ class Pod:
 
     @property
     def going(self) -> bool:
-        """Bound and Terminating: its room will be free for others."""
+        """Bound and Terminating: its room will become free."""
         return self.terminating and self.node is not None and not self.finished
 
     @property

@@ -1,12 +1,12 @@
 """Holds: domains reserved for groups (one Lease per topology key and domain).
 
-A hold outlives every process, because it is an object in the API server; this module is only its
-value and the questions asked of it. `hold_states.py` has its life.
+A hold outlives every process, because it is an object in the API server; this module has its value
+and the predicates on it. `hold_states.py` has its life.
 
-A plan that takes several domains (subgroups) writes a hold on each, with the plan's id and how many
-there are; together they are a *reservation*, which counts only while every one of them is there and
-ACTIVE. A group has at most one reservation. So it is while they are COMING: nobody is evicted
-before all of them are written.
+A plan with several domains (subgroups) writes a hold on each, with the plan's id and the number of
+holds. Together they are a *reservation*, which counts only while all of them exist and are ACTIVE.
+A group has at most one reservation. COMING holds count together, too: no victim is evicted before
+all of them are written.
 """
 
 import hashlib
@@ -32,24 +32,22 @@ class Hold:
     revision: str
     size: int
     plan: str
-    """Id of the plan that wrote this assignment; pods carry it as the wave they were released
-    with.
-    """
+    """Id of the plan that wrote this assignment; pods carry the id they were released with."""
     nodes: Mapping[Rank, NodeName]
-    """Of the members that have their room here; none in a subgroup's domain inside the group's
-    own, where that one says it all.
+    """Members with their room here; empty for a subgroup's domain inside the group's own domain,
+    whose hold lists all members.
     """
     demands: Mapping[Rank, Demand]
-    """What was reserved per rank; a pod that asks for more is not covered."""
+    """The reserved demand per rank; a pod that requests more is not covered."""
     scope: Scope = Scope.CLUSTER
     parts: int = 1
-    """How many holds the plan has."""
+    """Number of holds of the plan."""
     state: HoldState = HoldState.ACTIVE
     evicts: tuple[GroupId, ...] = ()
-    """While COMING: the groups that go for this one, and have no right of return."""
+    """While COMING: the victims, which have no right of return."""
     resource_version: str = ""
     uid: str = ""
-    """Of the Lease; with `resource_version` the precondition of every write and delete."""
+    """UID of the Lease; with `resource_version` the precondition of every write and delete."""
 
     @property
     def name(self) -> str:
@@ -61,24 +59,24 @@ class Hold:
 
     @property
     def owner(self) -> str:
-        """The group, as people know it."""
+        """The group's name for people."""
         return f"{self.group.namespace}/{self.leader_name}"
 
     def to(self, state: HoldState, *, evicts: tuple[GroupId, ...] = ()) -> "Hold":
-        """The next version of it. Raises ValueError for what its life does not allow."""
+        """The hold in its next state. Raises ValueError for one that `TRANSITIONS` lacks."""
         check_transition(self.state, state)
         return replace(self, state=state, evicts=evicts)
 
     def succeeds(self, other: "Hold") -> bool:
-        """Is the other one on the domain only until its group has been evicted for this one?"""
+        """True if `other` stays on the domain only until its group is evicted for this hold."""
         return self.state is HoldState.COMING and other.group in self.evicts
 
     def covers(self, rank: Rank, demand: Demand) -> bool:
-        """Is what `demand` takes no more than what is reserved for `rank`?
+        """True if `demand` takes no more than what is reserved for `rank`.
 
-        Whether the node suits it otherwise (selector, taints) is `node_filters.why_not_static`'s
-        question: admission adds tolerations, and LeaderWorkerSet a node selector for the domain,
-        that no template shows.
+        `node_filters.why_not_static` checks whether the node suits it otherwise (selector, taints):
+        admission adds tolerations, and LeaderWorkerSet a node selector for the domain, that no
+        template shows.
         """
         reserved = self.demands.get(rank)
         if reserved is None:
@@ -91,8 +89,8 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """All holds of one plan, in order of their domains; all in one state (ACTIVE, unless it is said
-    otherwise), none missing.
+    """All holds of one plan, in order of their domains; none missing, all in one state (ACTIVE,
+    unless stated otherwise).
     """
 
     holds: tuple[Hold, ...]
@@ -111,7 +109,7 @@ class Reservation:
 
     @property
     def scope(self) -> Scope:
-        """The holds that claim something say among whom."""
+        """Scope of the holds that claim something."""
         return min((h.scope for h in self.holds), key=lambda s: s is Scope.NOBODY)
 
     @property
@@ -120,7 +118,7 @@ class Reservation:
 
     @property
     def evicts(self) -> tuple[GroupId, ...]:
-        """While COMING: the groups that go for it."""
+        """While COMING: the victims."""
         return tuple(sorted({g for h in self.holds for g in h.evicts}))
 
     @property
@@ -144,8 +142,8 @@ class Reservation:
 def reservations_of(
     holds: Iterable[Hold], state: HoldState = HoldState.ACTIVE
 ) -> tuple[Reservation, ...]:
-    """The reservations of one group that count, or those that are COMING; holds of a plan that was
-    not written to its end, or is being taken back, are in none.
+    """The complete reservations of one group in `state`. Holds of a plan that is written only in
+    part, or is being taken back, are in none.
     """
     plans: dict[tuple[str, DomainName | None], list[Hold]] = {}
     for hold in holds:
@@ -158,16 +156,12 @@ def reservations_of(
 
 
 def place_of(group: GroupId) -> DomainName:
-    """What is held by the members of a group that may be anywhere: no domain, a Lease of its
-    own.
-    """
+    """Stands for room that members may have anywhere: no domain, a Lease of its own."""
     name = f"{group.namespace}/{group.lws}/{group.lws_uid}/{group.group_key}"
     return DomainName(ANYWHERE.key, name)
 
 
 def lease_name(domain: DomainName) -> str:
-    """Name of the Lease that stands for a domain: a hash, since values may not be valid object
-    names.
-    """
+    """Name of a domain's Lease: a hash, since label values may not be valid object names."""
     digest = hashlib.sha256(f"{domain.key}\0{domain.value}".encode()).hexdigest()
     return f"hold-{digest[:32]}"

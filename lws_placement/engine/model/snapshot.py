@@ -1,9 +1,9 @@
-"""What one decision sees: domains of one topology key, with what is used, held and occupied in
-them.
+"""The input of one decision: domains of one topology key, and what is used, held and occupied
+there.
 
 Views are immutable. `cluster/cache/topology_index.py` rebuilds a `NodeView` or `DomainView` only
-when something in it changed; a `DomainSet` says which those are, so that a reader who comes back
-looks at these alone and a plan for one group computes afresh only what changed since the last one.
+when its content changed. A `DomainSet` lists these, so a returning reader looks at them alone and a
+plan for one group recomputes only what changed since the last one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -23,9 +23,9 @@ class NodeView:
     """A node and what is left of it.
 
     `free`: allocatable less the demands of all bound, unfinished pods, less what is promised to
-    members that are still on their way, less headroom and DaemonSet pods still to come; may be
-    negative. `ports`: host ports taken. `promised`: that part of it, by group. `groups`: claims of
-    groups that have bound pods here, `holders`: of those that hold a domain the node is in.
+    members still on their way, less headroom and DaemonSet pods still to come; may be negative.
+    `promised`: the promised part, by group. `ports`: host ports in use. `groups`: claims of groups
+    with bound pods here, `holders`: of groups that hold a domain around the node.
     """
 
     node: Node
@@ -35,9 +35,9 @@ class NodeView:
     holders: frozenset[Claim] = frozenset()
     promised: Mapping[GroupId, Mapping[str, int]] = field(default_factory=dict)
     of_groups: Mapping[str, int] = field(default_factory=dict)
-    """What would be free besides if no group were here or on its way."""
+    """What would be free in addition if no group were here or on its way."""
     awaited: frozenset[Turn] = frozenset()
-    """Groups that wait for this node: those whose turn comes later stay out."""
+    """Groups that wait for this node; groups with a later turn stay out."""
 
     def without(self, groups: Set[GroupId]) -> "NodeView":
         """As if these groups held nothing; their bound pods stay."""
@@ -56,7 +56,7 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True)
 class DomainView:
-    """A domain, its nodes in name order, and whose it is.
+    """A domain, its nodes in name order, and its owners.
 
     `holders`: groups with a hold on this very domain. `overlapping`: groups with a hold on a domain
     of another key that shares nodes with this one. `occupants`: groups with bound pods on its
@@ -76,21 +76,20 @@ class DomainView:
 
     @property
     def owners(self) -> frozenset[GroupId]:
-        """Everyone who has anything to do with it."""
+        """Groups that hold, overlap or occupy it."""
         return frozenset(c.group for c in self.holders | self.overlapping | self.occupants)
 
 
 def claims_without(claims: frozenset[Claim], groups: Set[GroupId]) -> frozenset[Claim]:
-    """The same object if none of them is in it."""
+    """Returns `claims` itself if none of the groups is in it."""
     if any(claim.group in groups for claim in claims):
         return frozenset(c for c in claims if c.group not in groups)
     return claims
 
 
 class Changes:
-    """Names in the order of their last change, each once: a reader that remembers its mark gets
-    what changed since in O(changed), however many readers there are and however long they stay
-    away.
+    """Names in the order of their last change, each once. A reader that remembers its mark gets the
+    changes since then in O(changed), however many readers there are and however long they pause.
     """
 
     def __init__(self) -> None:
@@ -104,7 +103,7 @@ class Changes:
         self._at[name] = self.mark
 
     def since(self, mark: int) -> list[str]:
-        """Latest first; of a name that is gone, too. 0: everything that ever was."""
+        """Latest first, including names that are gone. 0: every name ever noted."""
         found = []
         for name, at in reversed(self._at.items()):
             if at <= mark:
@@ -114,7 +113,7 @@ class Changes:
 
 
 class DomainSet:
-    """All domains of one topology key, kept in step by their owner (`put`, `drop`)."""
+    """All domains of one topology key; the owner keeps it up to date (`put`, `drop`)."""
 
     def __init__(self, views: Iterable[DomainView] = ()) -> None:
         self._views: dict[str, DomainView] = {}
@@ -122,7 +121,7 @@ class DomainSet:
         self._owned: dict[GroupId, set[str]] = {}
         self.changes = Changes()
         self.awaited = 0
-        """How many of them some group waits for."""
+        """Number of domains that some group waits for."""
         for view in views:
             self.put(view)
 
@@ -153,15 +152,15 @@ class DomainSet:
         return len(self._views)
 
     def has_owner(self, group: GroupId) -> bool:
-        """Does the group hold or occupy anything of this key?"""
+        """True if the group owns (`DomainView.owners`) any domain of this key."""
         return group in self._owned
 
     def owned_by(self, group: GroupId) -> Iterable[str]:
-        """Values of the domains that the group holds or occupies."""
+        """Values of the domains that the group owns."""
         return self._owned.get(group, ())
 
     def lend(self) -> Mapping[str, DomainView]:
-        """The views as they are now; later changes are made on a copy."""
+        """The current views; later changes go to a copy."""
         self._lent = True
         return self._views
 
@@ -181,7 +180,7 @@ class DomainSet:
 
 
 class ClusterSnapshot(Protocol):
-    """Domains and nodes as they are; `what_if.py` has them as if somebody were gone."""
+    """Domains and nodes as they are; `what_if.py` has the hypothetical ones."""
 
     def domain(self, domain: DomainName) -> DomainView | None: ...
     def domains(self, key: str) -> DomainSet: ...
@@ -194,4 +193,4 @@ class ClusterSnapshot(Protocol):
 
     @property
     def node_changes(self) -> Changes:
-        """Of nodes, and of whatever is or is held on them."""
+        """Nodes with a change, in the node itself or in what is on it or held on it."""

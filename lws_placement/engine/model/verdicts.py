@@ -1,4 +1,4 @@
-"""What a plan answers: a place for each member, or why there is none."""
+"""The answer of a plan: a node for each member, or why there is none."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from lws_placement.engine.model.pods import Rank
 
 
 class Why(StrEnum):
-    """Why a domain cannot take a group; the text is what a person reads of one domain."""
+    """Why a domain cannot take a group; the value is the text shown for one domain."""
 
     HELD = "held by another group"
     OVERLAPS = "shares nodes with another group's domain"
@@ -27,9 +27,9 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """A member that finds no node, and what most nodes refuse it for.
+    """A member that finds no node, and why most nodes refuse it.
 
-    Either `resource`, of which it asks for `asked` and no such node has more than `largest_free`
+    Either `resource`, of which it requests `asked` and no such node has more than `largest_free`
     left, or a `rule` that they break ("cordoned").
     """
 
@@ -45,7 +45,7 @@ class Reason:
     """Why one domain refuses a group: facts, without the words.
 
     `fit` of `nodes`: how many nodes of the domain take the member that the fewest nodes take.
-    `holder`: whose the domain is, if `why` says that it is somebody's.
+    `holder`: the group that owns the domain, where `why` is about ownership.
     """
 
     why: Why
@@ -59,8 +59,8 @@ class Reason:
 class Placed:
     """A domain for the whole group and a node for each rank.
 
-    `others`: further domains that the plan takes, and the ranks that have their room there and not
-    in `domain` (none: the domain lies inside it).
+    `others`: further domains of the plan, each with the ranks that have their room there and not in
+    `domain` (none: the domain lies inside it).
     """
 
     domain: DomainName
@@ -70,16 +70,14 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class NoFit:
-    """No domain takes the group now; a reason for each domain. Empty when no node carries the
-    key.
-    """
+    """No domain takes the group now; a reason for each domain. Empty if no node has the key."""
 
     topology_key: str
-    """Empty: it asks for room, and for no domain."""
+    """Empty: the group requests room, but no domain."""
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     """Domain value -> reason; "" for members that may be anywhere."""
     wanted: int = 1
-    """How many such domains the group needs, one for each subgroup."""
+    """Number of domains that the group needs, one per subgroup."""
 
 
 Plan = Placed | NoFit

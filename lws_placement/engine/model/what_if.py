@@ -1,9 +1,8 @@
-"""The cluster as if some pods and groups were gone: the one way to plan on what is not so yet.
+"""The cluster as if some pods and groups were gone: the one way to plan on a hypothetical state.
 
-A `WhatIf` copies nothing. A view is made when it is asked for, and is that of the cluster where
+A `WhatIf` copies nothing. It makes views on demand, and returns the cluster's own view where
 nothing in it is gone. It lasts for one decision: the cluster does not change meanwhile. A `WhatIf`
-of another one adds to it, so that a search that tries who has to go shares what all of its trials
-have in common.
+on top of another adds to it, so the trials of a victim search share what they have in common.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,11 +23,11 @@ from lws_placement.engine.model.snapshot import (
 )
 
 PodsByNode = Mapping[NodeName, frozenset[str]]
-"""UIDs of pods that are bound to each node."""
+"""UIDs of the bound pods of each node."""
 
 
 class Views(Protocol):
-    """Domains and nodes, as they are or as if."""
+    """Domains and nodes, actual or hypothetical."""
 
     def domain(self, name: DomainName, /) -> DomainView | None: ...
     def node_view(self, name: NodeName, /) -> NodeView | None: ...
@@ -39,7 +38,7 @@ _NOBODY: frozenset[GroupId] = frozenset()
 
 
 def pods_by_node(pods: Iterable[Pod]) -> dict[NodeName, frozenset[str]]:
-    """Of those that are bound and not finished."""
+    """Bound, unfinished pods only."""
     found: dict[NodeName, frozenset[str]] = {}
     for pod in pods:
         if pod.node is not None and not pod.finished:
@@ -48,7 +47,7 @@ def pods_by_node(pods: Iterable[Pod]) -> dict[NodeName, frozenset[str]]:
 
 
 def domains_around(names: Iterable[NodeName], key: str, views: Views) -> Iterator[DomainView]:
-    """The domains of `key` that these nodes are in."""
+    """The domains of `key` around these nodes, by value."""
     nodes = (views.node_view(name) for name in names)
     values = {n.node.labels[key] for n in nodes if n is not None and key in n.node.labels}
     found = (views.domain(DomainName(key, value)) for value in sorted(values))
@@ -56,7 +55,7 @@ def domains_around(names: Iterable[NodeName], key: str, views: Views) -> Iterato
 
 
 class DomainsAsIf:
-    """All domains of one topology key; `changed`: those that are not as in `domains`, by value."""
+    """All domains of one topology key; `changed`: by value, those that differ from `domains`."""
 
     def __init__(self, domains: DomainSet, changed: Mapping[str, DomainView]) -> None:
         self.domains = domains
@@ -67,10 +66,10 @@ class DomainsAsIf:
 
 
 class WhatIf:
-    """Without these pods, and without the holds of these groups.
+    """The cluster without these pods, and without the holds of these groups.
 
-    `owner`: the group that this is planned for: its own reservation is not in its way, and the
-    domains of its holds stay its own. `heeds_turns`: are nodes that groups wait for still theirs?
+    `owner`: the group to be planned; its own reservation is not in its way, and the domains of its
+    holds stay its own. `heeds_turns`: False opens the nodes that earlier groups wait for.
     `no_groups`: without all groups and the room of their pods.
     """
 
@@ -118,7 +117,7 @@ class WhatIf:
         return known
 
     def domains(self, key: str) -> DomainsAsIf:
-        """O(domains in which somebody is gone), and all of them if turns are not heeded."""
+        """O(domains that changed); all domains with `no_groups`, or if turns are not heeded."""
         found = self._views.domains(key)
         before = found if isinstance(found, DomainsAsIf) else DomainsAsIf(found, {})
         domains = before.domains
@@ -133,7 +132,7 @@ class WhatIf:
         )
 
     def _seen(self, view: NodeView) -> NodeView:
-        """`view`: as before."""
+        """`view`: the node in `self._views`."""
         name = view.node.name
         known = self._nodes.get(name)
         if known is None:

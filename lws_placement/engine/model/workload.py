@@ -1,4 +1,4 @@
-"""What a LeaderWorkerSet says of groups whose pods may not exist yet."""
+"""What a LeaderWorkerSet specifies for groups whose pods may not exist yet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ from lws_placement.engine.model.pods import Demand, Rank
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """The versioned part of a LeaderWorkerSet that placement needs: one revision of it."""
+    """One revision of the versioned part of a LeaderWorkerSet, as far as placement needs it."""
 
     size: int
     leader: Demand
     worker: Demand
     leader_extended: tuple[str, ...] = ()
-    """Names of the extended resources in the requests, those of quantity 0 included."""
+    """Names of the extended resources in the requests, including those of quantity 0."""
     worker_extended: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
-    """Scheduling gates of others that some of its members carry."""
+    """Foreign scheduling gates that some members carry."""
 
     larger: str = ""
-    """What its members are expected to ask for beyond what is written there, in words."""
+    """In words: what members are expected to request beyond the template."""
 
     def demand(self, rank: Rank) -> Demand:
         return self.leader if rank == 0 else self.worker
@@ -36,18 +36,18 @@ class LwsInfo:
     uid: str
     replicas: int
     request: PlacementRequest
-    """What its annotations ask of placement."""
+    """From its annotations."""
     templates: Templates
     annotations: Mapping[str, str] = field(default_factory=dict)
-    """Its annotations of ours, as they are, and those that stand for typed fields of it."""
+    """Its annotations of ours, unchanged, and those that stand for its typed fields."""
     deleting: bool = False
     keyed: bool = False
-    """Its groups have keys of their own in place of ordinals (`MemberInfo.keyed`)."""
+    """Its groups have keys instead of ordinals (`MemberInfo.keyed`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonSetInfo:
-    """A DaemonSet: every node that takes its pods will get one, so its room is not free."""
+    """A DaemonSet: every node that takes its pods gets one, so their room is not free."""
 
     uid: str
     demand: Demand
