@@ -1,9 +1,8 @@
-"""Verdicts -> the words users read, in events and everywhere else.
+"""Turns verdicts into the words that users read, in events and everywhere else.
 
-A text changes only when the verdict does: no ages, ids or counters, since an event whose text
-changes is written again. How many domains there are of a kind, and how much is left in them,
-changes with every pod that comes or goes; `gist` leaves that out, so that it can be told whether a
-group has anything new to hear.
+A text changes only when the verdict does: no ages, ids or counters, since a changed text writes the
+event again. Counts of domains and the room left in them change with every pod that comes or goes;
+`gist` leaves them out, to tell whether a group has anything new to hear.
 """
 
 from collections import Counter
@@ -19,8 +18,6 @@ from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
 from lws_placement.engine.preemption.search import NoPreemption, Preemption, WhyNoPreemption
 from lws_placement.engine.preemption.victims import Victim
 
-"""What a foreign pod is told of a node that it is kept off; also how such pods are recognised."""
-
 _MOST = 900  # an Event's note holds 1024 characters
 _CLASSES = 6
 
@@ -28,9 +25,9 @@ _CLASSES = 6
 def waiting_note(
     verdict: NoFit, *, size: int, nobody: NoPreemption | None = None, larger: str = ""
 ) -> str:
-    """Why a group of `size` pods waits: one sentence per class of domains, the nearest miss
-    first; and the budget but for which others would be evicted for it (`nobody`), and what it asks
-    for beyond its template.
+    """Why a group of `size` pods waits: one clause per class of domains, the nearest miss first. It
+    adds the budget that alone prevents preemption (`nobody`), and what the group requests beyond
+    its template.
     """
     if not verdict.reasons:
         return (
@@ -52,8 +49,8 @@ def _wanted(verdict: NoFit) -> str:
 
 
 def gist(verdict: NoFit, nobody: NoPreemption | None = None) -> str:
-    """What a group that waits lacks, without how many domains and how much of it: equal for
-    verdicts of which a person learns the same.
+    """What a waiting group lacks, without numbers of domains and amounts: equal for verdicts that
+    tell a person the same.
     """
     found = {(r.why.value, *_lacked(r.shortfall)) for r in _classes(verdict)}
     lacks = [" ".join(part for part in parts if part) for parts in sorted(found)]
@@ -67,8 +64,8 @@ def _is_kept_by_budget(nobody: NoPreemption | None) -> TypeGuard[NoPreemption]:
 def preemption_note(
     answer: Preemption | NoPreemption, name_of: Callable[[GroupId], str] = str
 ) -> str:
-    """What preemption would cost, or why it is out of the question: "would preempt group ns/llm:0
-    (priority 0, 4 pods) in slice=a".
+    """What preemption would cost, or why it is impossible: "would preempt group ns/llm:0 (priority
+    0, 4 pods) in slice=a".
     """
     match answer:
         case Preemption(domain=domain, victims=victims):
@@ -115,7 +112,7 @@ def summarise(verdict: NoFit) -> str:
 
 def domain_in_words(reason: Reason, name_of: Callable[[GroupId], str]) -> str:
     """Why one domain refuses a group: "worker 2 needs 8 nvidia.com/gpu, largest free node has 4 (1
-    of 3 nodes fits)". `name_of` a group, as people know it.
+    of 3 nodes fits)". `name_of`: a group's name for people.
     """
     if reason.holder is not None:
         others = {
@@ -139,9 +136,7 @@ def member_in_words(rank: Rank) -> str:
 
 
 def nearness(reason: Reason) -> tuple[float, ...]:
-    """Smaller is nearer to a fit: room that lacks little, then room that only has to become
-    free.
-    """
+    """Smaller is nearer to a fit: room that lacks little, then room that must become free."""
     match reason.why:
         case Why.ONE_SUBGROUP:
             return (-1,)
@@ -156,7 +151,7 @@ def nearness(reason: Reason) -> tuple[float, ...]:
 
 
 def _share(shortfall: Shortfall | None) -> float:
-    """How much of what is asked there is."""
+    """The available share of the requested amount."""
     if shortfall is None or not shortfall.resource:
         return 0.0
     return shortfall.largest_free / shortfall.asked
@@ -252,6 +247,6 @@ def outside_note(nodes: Sequence[NodeName], where: str) -> str:
 
 
 def _cut(text: str, end: str = "") -> str:
-    """`end` is kept whole."""
+    """`end` is never cut."""
     most = _MOST - len(end)
     return text + end if len(text) <= most else f"{text[: most - 1]}…{end}"
