@@ -1,4 +1,4 @@
-"""Where a whole group goes: one domain, or several domains and a region, with a node for each
-member; which waiting groups are worth asking about; which places are kept by backfill. Imports
-`fit` and below.
+"""Plans whole groups: one domain, or several domains and a region, with a node for each member.
+Selects the waiting groups to plan again, and the places that backfill keeps. Imports `fit` and
+below.
 """

@@ -1,14 +1,14 @@
-"""Room that is on its way to a group that waits: kept from groups whose turn comes later.
+"""Backfill: keeps a waiting group's future room from groups whose turn comes later.
 
 Where domains overlap (slices in racks, gangs beside exclusive groups, shared domains), a stream of
-small groups can keep a large one waiting for ever: some part of every domain that would do for it
-is always taken. So each of the first groups that wait names one place that would serve it once the
-groups there are gone, and later groups stay out of it. Its wait is then bounded by what runs there
-now. All other places stay open to everybody: small groups use what the large one cannot.
+small groups can starve a large one: some part of every suitable domain is always taken. So each of
+the first waiting groups names one place that serves it once the groups there are gone, and later
+groups stay out of it. Its wait is then bounded by what runs there now. All other places stay open
+to all groups: small groups use what the large one cannot.
 
-One place, not all that would do: keeping every such domain free would empty the cluster for one
-group (the reservation of EASY backfill is for one place, too). Of domains it is the one with the
-fewest groups in it, so it can only come nearer: nobody new is let in.
+One place, not all suitable ones: keeping every such domain free would empty the cluster for one
+group (the reservation of EASY backfill is for one place, too). Among domains it is the one with the
+fewest groups; no new group enters, so it only drains.
 """
 
 from collections.abc import Set
@@ -32,17 +32,17 @@ _MOST_WAITING = 8
 
 
 class RoomToCome:
-    """Remembers what it asked about a moment ago: which domains and nodes would do for the shapes
-    of a few groups if no group were there.
+    """Caches, for the last few shapes of groups, the domains and nodes that would serve them if no
+    group were there.
     """
 
     def __init__(self) -> None:
         self._indexes = FitIndexCache(as_if=NodeView.without_groups, most=_MOST_WAITING)
 
     def of(self, group: Group, views: ClusterSnapshot) -> frozenset[NodeName]:
-        """The nodes that the group waits for; none if no place would serve it even then.
+        """The nodes that the group waits for; empty if no place would serve it even without groups.
 
-        O(places that would serve it) to count who is where.
+        Costs O(places that would serve it), to count the groups in each.
         """
         if group.request.outer:
             return self._of_domain(group, views)
@@ -56,7 +56,7 @@ class RoomToCome:
         return nodes_of(plan, views) if isinstance(plan, Placed) else frozenset()
 
     def _of_domain(self, group: Group, views: ClusterSnapshot) -> frozenset[NodeName]:
-        """Of the domain with the fewest groups in it."""
+        """The nodes of the suitable domain with the fewest groups in it."""
         key = group.topology_key
         domains = views.domains(key)
         index = self._indexes.of(group, domains)
@@ -75,5 +75,5 @@ def _may_come(group: Group, domain: DomainView) -> bool:
 
 
 def _plan(group: Group, names: Set[NodeName], views: ClusterSnapshot) -> Placed | NoMatch:
-    """On these nodes, if no group were there."""
+    """Plans on these nodes as if no group were there."""
     return place_multi_domain(group, SubsetSnapshot(WhatIf(views, no_groups=True), names))

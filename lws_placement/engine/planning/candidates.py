@@ -1,23 +1,21 @@
-"""The nodes that can matter to the plan of a group of several domains, of a region or of none.
+"""Selects the nodes that can matter to the plan of a group of several domains, a region or none.
 
 A plan over all of a large cluster costs tens of milliseconds, and most nodes cannot serve the
-group, or serve it no better than others that come first. Those are left out here, with what is
-known of each shape from indexes that follow the cluster (`domain_index.py`, `node_index.py`): the
-plan on what is left (`multi_domain.py`) is the one that would be made on the whole cluster.
+group, or serve it no better than nodes that come first. This module drops those nodes, by indexes
+per shape that follow the cluster (`domain_index.py`, `node_index.py`). The plan on the remaining
+nodes (`multi_domain.py`) equals the plan on the whole cluster.
 
-What is left, for a group of n subgroups:
+What remains, for a group of n subgroups:
 
-- of domains around the whole group those in which all of it fits; of a group without subgroups the
-  best of them;
-- of domains for subgroups the best n + 1 in which one fits: the other subgroups take n - 1, and a
-  member of no subgroup may be in the way in one;
-- of nodes for members of no subgroup the first ones in the order in which `assignment.py` takes
-  them: as many as there are members, and as other members may have taken. A group without domains
-  that has to choose among regions goes where it leaves the fewest nodes over, so it needs all of
-  them.
+- Domains around the whole group: all in which it fits; without subgroups only the best one.
+- Domains for subgroups: the best n + 1 in which one fits. The other subgroups take n - 1, and a
+  member of no subgroup may block one.
+- Nodes for members of no subgroup: the first ones in the order in which `assignment.py` takes them,
+  as many as there are members, plus as many as other members may take. A group without domains that
+  chooses among regions goes where the fewest nodes are left over, so it needs all.
 
-These are counted for each region, and each part of it that the group prefers. Domains come with
-all of their nodes. For groups that own nothing and have no member bound.
+Each count applies per region, and per part of it that the group prefers. Domains come with all of
+their nodes. Applies to groups that own nothing and have no bound member.
 """
 
 from collections import Counter
@@ -37,14 +35,14 @@ from lws_placement.engine.planning.subset import SubsetSnapshot
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """What may be had of what there is room in."""
+    """Which of the domains and nodes with room the group may use."""
 
     is_free: Callable[[DomainView], bool]
     is_open: Callable[[NodeView], bool]
 
 
 def subset_for(group: Group, views: ClusterSnapshot, indexes: FitIndexCache) -> SubsetSnapshot:
-    """What a plan of the group is made on, as things are."""
+    """The part of the cluster to plan the group on, in its present state."""
     is_shut = shut_for(group)
     whose = Whose(lambda domain: may_have(group, domain), lambda node: not is_shut(node))
     return SubsetSnapshot(views, candidate_nodes(group, views, indexes, whose=whose))
@@ -53,7 +51,7 @@ def subset_for(group: Group, views: ClusterSnapshot, indexes: FitIndexCache) -> 
 def candidate_nodes(
     group: Group, views: ClusterSnapshot, indexes: FitIndexCache, *, whose: Whose, best: bool = True
 ) -> set[NodeName]:
-    """`best`: is the very plan wanted that would be made on all nodes? Else any will do."""
+    """`best`: the plan on these nodes must equal the plan on all nodes; else any plan will do."""
     request = group.request
     looking = _Looking(group, views, indexes=indexes, whose=whose)
     if request.outer:
@@ -113,7 +111,7 @@ class _Looking:
         return found
 
     def loose(self, most: int | None) -> set[NodeName]:
-        """For members of no subgroup, with all of the domains that a subgroup could have there."""
+        """Nodes for members of no subgroup; with subgroups, also the whole domains around them."""
         inside = self._request.in_subgroups
         members = [m for m in self._group.members if m.rank not in inside]
         if not members:
@@ -135,7 +133,7 @@ class _Looking:
             if domain is None or not self._whose.is_free(domain):
                 continue
             places = {self._place_of(node) for node in domain.nodes}
-            if most is not None and len(places) == 1:  # else it is cut, and may be less there
+            if most is not None and len(places) == 1:  # else a border cuts it: it may fit less
                 (place,) = places
                 counts[place] += 1
                 if counts[place] > most:

@@ -1,8 +1,8 @@
 """Why a group of several domains or of a region finds no room, from the indexes of its shapes.
 
-The answer is that of the plan on the whole cluster (`multi_domain.py`), where each domain refuses
-the group, or one of its subgroups, for itself: at the cost of what changed since it was last asked
-for, not of asking all domains again.
+The answer equals that of a plan on the whole cluster (`multi_domain.py`) where each domain by
+itself refuses the group, or one of its subgroups. It costs only the domains that changed since the
+last call, not a check of all domains.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from lws_placement.engine.planning.single_domain import PlanMemo, refuse
 
 
 def why_infeasible(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> NoFit | None:
-    """For a group that owns nothing and fits nowhere. None: it cannot be told domain by domain."""
+    """For a group that owns nothing and fits nowhere. None: no reason per domain explains it."""
     request = group.request
     if request.outer:
         if request.subgroups or not _are_within(request.outer, request.required_topology, views):
@@ -45,7 +45,7 @@ def _refused(
 
 
 def _hardest(group: Group, *, views: ClusterSnapshot, memo: PlanMemo) -> Sequence[Member]:
-    """The members of the subgroup that fewest domains would take."""
+    """The members of the subgroup that the fewest domains would take."""
     shapes = subgroup_shapes(group)
     if len(shapes) == 1:
         return shapes[0]
@@ -59,7 +59,7 @@ def _hardest(group: Group, *, views: ClusterSnapshot, memo: PlanMemo) -> Sequenc
 
 
 def _are_within(key: str, region: str, views: ClusterSnapshot) -> bool:
-    """Is each of these domains in one region as a whole?"""
+    """Whether each domain of `key` lies in one region as a whole."""
     if not region:
         return True
     for domain in views.domains(key):

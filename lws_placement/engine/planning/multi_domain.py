@@ -1,16 +1,15 @@
-"""Plans for groups that ask for more than one domain for all: subgroups, regions, gangs.
+"""Plans groups that ask for more than one domain for all: subgroups, regions, gangs.
 
-The members of such a group go to several places at once (`placement_request.TopologyRequest`). A
-place is decided like any group's domain, by `domain_index.fit_in`; what is added is the choice of a
-different domain for each subgroup, which is a bipartite matching of subgroups and domains, and a
-node for the members that may be anywhere, mostly the leader. That one is fitted to what the
-subgroups leave; if it does not fit there, each node that could take it is tried first and the
-subgroups fitted around it.
+The members of such a group go to several places at once (`placement_request.TopologyRequest`).
+`domain_index.fit_in` decides each place like any group's domain. This module adds a different
+domain for each subgroup, by bipartite matching, and a node for each member that may be anywhere,
+mostly the leader. It fits that member to what the subgroups leave; if that fails, it tries each
+node that takes the member and fits the subgroups around it.
 
-Exact, within `_MOST_TRIES` nodes for such a member; beyond it the answer is "not proven", never a
-wrong yes. O(subgroup shapes x domains) fits and the matching; nothing of that is kept between
-plans. So in a large cluster a plan is made on those nodes that can matter (`candidates.py`), and
-groups that ask for the same in the same state share one (`placement.py`).
+Exact, within `_MOST_TRIES` nodes for such a member; beyond that the answer is "not proven", never a
+wrong yes. Costs O(subgroup shapes x domains) fits and the matching, and keeps nothing between
+plans. So in a large cluster a plan uses only the nodes that can matter (`candidates.py`), and
+groups with the same request in the same state share one plan (`placement.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +36,7 @@ Places = tuple[tuple[DomainName, tuple[Rank, ...]], ...]
 
 
 class Where(Protocol):
-    """What such a plan is made on: every domain and node, or those that matter."""
+    """What a plan is made on: every domain and node, or those that matter."""
 
     def domains(self, key: str) -> Iterable[DomainView]: ...
     def node_views(self) -> Sequence[NodeView]: ...
@@ -45,7 +44,7 @@ class Where(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Nodes for all members, the domains of the subgroups, and what is left over in them."""
+    """Nodes for all members, the subgroups' domains, and how many usable nodes are left over."""
 
     nodes: Mapping[Rank, NodeName]
     places: Places
@@ -55,12 +54,12 @@ class Solution:
 def plan_multi_domain(
     group: Group, views: Where, *, only: frozenset[DomainName] | None = None
 ) -> Plan:
-    """Equal inputs give equal plans. `only`: no domains but these."""
+    """Equal inputs give equal plans. `only`: restricts the plan to these domains."""
     return _plan(_Planner(group, views, only=only), group.request)
 
 
 def place_multi_domain(group: Group, views: Where) -> Placed | NoMatch:
-    """The same plan, without the reasons of a refusal: these cost more than the plan."""
+    """The same plan, without the reasons of a refusal, which cost more than the plan."""
     plan = _plan(_Planner(group, views, only=None, tells=False), group.request)
     if isinstance(plan, Placed):
         return plan
@@ -69,7 +68,7 @@ def place_multi_domain(group: Group, views: Where) -> Placed | NoMatch:
 
 
 def nodes_of(plan: Placed, views: Views) -> frozenset[NodeName]:
-    """Those of its members, and all of the domains that it takes."""
+    """The nodes of the plan's members, and all nodes of the domains that it takes."""
     domains = (plan.domain, *(domain for domain, _ in plan.others))
     found = (views.domain(domain) for domain in domains if not domain.anywhere)
     return frozenset(plan.nodes.values()).union(*(d.node_names for d in found if d is not None))
@@ -107,7 +106,7 @@ class _Planner:
         self._loose = [m for m in group.members if m.rank not in inside]
 
     def without_words(self) -> "_Planner":
-        """For plans whose refusal is told to nobody."""
+        """A copy without reasons, for plans whose refusal is not reported."""
         other = copy(self)
         other._tells = False
         return other
@@ -121,7 +120,7 @@ class _Planner:
         return [list(d.nodes) for d in self._domains(self._request.required_topology)]
 
     def parts_of(self, regions: Iterable[list[NodeView]], key: str) -> list[list[NodeView]]:
-        """The regions, each cut into those of a smaller or crossing level."""
+        """Splits each region by the values of `key`, a smaller or crossing level."""
         found = []
         for nodes in regions:
             by_value: dict[str, list[NodeView]] = {}
@@ -198,7 +197,7 @@ class _Planner:
         return self._request.subgroups
 
     def _solve(self, nodes: list[NodeView]) -> Solution | Reason:
-        """Everybody on these nodes, whosever the domain around them is."""
+        """Places all members on these nodes; ignores the owners of the domain around them."""
         if self._loose and place_of(self._group.id) in self._group.excluded:
             return Reason(Why.REFUSED)
         if not self._subgroups:
@@ -227,7 +226,7 @@ class _Planner:
         return Reason(Why.NO_MATCHING if proven else Why.NOT_PROVEN)
 
     def _inner(self, nodes: Sequence[NodeView]) -> Solution | Reason:
-        """A domain for each subgroup: the best ones if all are alike, else a matching."""
+        """A domain for each subgroup: the best ones if all subgroups are alike, else a matching."""
         edges = self._edges(nodes)
         chosen = _distinct([edges[ranks] for ranks in self._subgroups])
         if len(chosen) < len(self._subgroups):
@@ -247,7 +246,7 @@ class _Planner:
         return Solution(placed, tuple(zip(chosen, self._subgroups, strict=True)), left_over)
 
     def _edges(self, nodes: Sequence[NodeView]) -> dict[tuple[Rank, ...], dict[DomainName, Fit]]:
-        """Where each subgroup fits, best first; subgroups of one shape are asked once."""
+        """The domains where each subgroup fits, best first; fits each shape of subgroup once."""
         names = {n.node.name: n for n in nodes}
         fits: dict[tuple[Rank, ...], dict[DomainName, Fit]] = {}
         domains = self._candidates(self._request.inner, frozenset(names))
@@ -280,7 +279,7 @@ class _Planner:
         return {name: fit for _, name, fit in sorted(found, key=lambda f: f[:2])}
 
     def _loose_beside(self, found: Solution, nodes: list[NodeView]) -> Solution | Reason:
-        """The members of no subgroup on what the subgroups leave."""
+        """Places the members of no subgroup on what the subgroups leave."""
         left = {n.node.name: n for n in nodes}
         for rank, name in found.nodes.items():
             member = self._members[rank]
@@ -295,7 +294,7 @@ class _Planner:
         return self._why_no_room(group, there, fit)
 
     def _loose_first(self, nodes: list[NodeView], why: Reason) -> Solution | Reason:
-        """One member of no subgroup on each node that takes it, the subgroups around it."""
+        """Tries the one member of no subgroup on each node that takes it, subgroups around it."""
         (loose,) = self._loose
         tries = 0
         for index, node in enumerate(nodes):
@@ -313,7 +312,7 @@ class _Planner:
         return why
 
     def _why_not_inner(self, nodes: list[NodeView], why: Reason) -> dict[str, Reason]:
-        """Per domain of the subgroups' key, for the subgroup that has the hardest time."""
+        """Reasons per domain of the subgroups' key, for the subgroup that is hardest to place."""
         rank = why.shortfall.rank if why.shortfall is not None else 0
         ranks = next((r for r in self._subgroups if rank in r), self._subgroups[0])
         part = replace(self._group, members=tuple(self._members[rank] for rank in ranks))
@@ -335,14 +334,14 @@ class _Planner:
 
 
 def _part(domain: DomainView, within: frozenset[NodeName]) -> DomainView:
-    """No more of the domain than lies `within`."""
+    """The domain, restricted to the nodes in `within`."""
     nodes = tuple(n for n in domain.nodes if n.node.name in within)
     return domain if len(nodes) == len(domain.nodes) else replace(domain, nodes=nodes)
 
 
 def _distinct(options: Sequence[Mapping[DomainName, Fit]]) -> list[DomainName]:
-    """A different domain for each, earlier options first where possible; fewer, as many as there
-    can be, if there are not enough.
+    """A different domain for each, earlier options first where possible; if too few, as many as can
+    be.
     """
     owner = maximum_matching(options)
     return sorted(owner, key=lambda domain: owner[domain])

@@ -1,7 +1,7 @@
-"""A part of the cluster, as what a plan is made on (`multi_domain.Where`): some of its nodes.
+"""A part of the cluster to plan on (`multi_domain.Where`): some of its nodes.
 
-Whose a domain is stays what it is in the whole cluster, however few of its nodes are in the part.
-So a plan on a part is good in the whole cluster, too.
+A domain keeps its owners of the whole cluster, however few of its nodes are in the part. So a plan
+on a part is valid in the whole cluster, too.
 """
 
 from collections.abc import Sequence, Set
@@ -25,7 +25,7 @@ class SubsetSnapshot:
         return [view for view in views if view is not None]
 
     def domains(self, key: str) -> Sequence[DomainView]:
-        """Of each only the nodes that are in the part, but whose it is, as a whole."""
+        """Each domain with only its nodes in the part, but with the owners of the whole domain."""
         if key not in self._domains:
             by_value: dict[str, list[NodeView]] = {}
             for node in self.node_views():

@@ -1,14 +1,14 @@
-"""Groups that wait for a domain, by what they ask: which of them is it worth asking for again?
+"""Groups that wait for a domain, by equivalence class, and which of them to plan again.
 
 All groups of one shape get the same answer while nothing changes, and a change that brings no
 domain into which the shape fits leaves all their answers as they are. So when room may have become
-free, each shape is asked once, and only as many of its groups are planned again as there are
-domains that would take one, in order of priority and age. A thousand waiting groups cost such an
-event one look per shape, not a thousand plans. Of a shape that asks for more than one domain a look
-is a plan, and nobody knows for how many there is room.
+free, each shape is checked once, and only as many of its groups are planned again as domains would
+take one, in order of priority and age. With a thousand waiting groups such an event costs one check
+per shape, not a thousand plans. For a shape that asks for more than one domain the check is a plan,
+and the number of its groups that fit is unknown.
 
-What a group owns already (holds, Terminating pods) makes its question one of its own; such groups
-are not kept here and are looked at with every event.
+What a group owns already (holds, Terminating pods) makes its question unique; such groups are not
+kept here and are checked at every event.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,14 +22,14 @@ from lws_placement.engine.planning.single_domain import PlanMemo
 
 
 class WaitingClasses:
-    """`put` a group when its plan found no room, `drop` it when that is no longer so."""
+    """`put` a group when its plan finds no room; `drop` it when that no longer holds."""
 
     def __init__(self) -> None:
         self._by_question: dict[Question, dict[GroupId, Group]] = {}
         self._question_of: dict[GroupId, Question] = {}
 
     def put(self, group: Group) -> bool:
-        """Is it the first that asks this?"""
+        """Returns whether the group is the first of its class."""
         question = question_of(group)
         if self._question_of.get(group.id) != question:
             self.drop(group.id)
@@ -39,7 +39,7 @@ class WaitingClasses:
         return first
 
     def drop(self, group: GroupId) -> bool:
-        """Was it waiting?"""
+        """Returns whether the group was waiting."""
         question = self._question_of.pop(group, None)
         if question is None:
             return False
@@ -59,11 +59,11 @@ class WaitingClasses:
         return len(self._question_of)
 
     def examples(self) -> tuple[Group, ...]:
-        """Of those that ask the same the first in order."""
+        """The first group in order of each class."""
         return tuple(map(_first, self._by_question.values()))
 
     def worth_asking(self, domains: Callable[[str], DomainSet], memo: PlanMemo) -> set[GroupId]:
-        """Groups for which there may be a domain now, the first in order of each shape."""
+        """Single-domain groups that may have a domain now, the first in order of each shape."""
         found: set[GroupId] = set()
         for asking in self._asking(several=False):
             example = _first(asking)
@@ -73,7 +73,7 @@ class WaitingClasses:
         return found
 
     def multi_domain_question(self, group: GroupId) -> Question | None:
-        """What it asks, if it waits for more than one domain."""
+        """The group's question, if it waits for more than one domain."""
         return None if self.multi_domain_group(group) is None else self._question_of[group]
 
     def multi_domain_group(self, group: GroupId) -> Group | None:
@@ -83,16 +83,16 @@ class WaitingClasses:
         return asked if asked is not None and not asked.request.in_one_domain else None
 
     def multi_domain_examples(self) -> Sequence[Group]:
-        """Of each shape that asks for more than one domain the first in order."""
+        """The first group in order of each shape that asks for more than one domain."""
         return [_first(asking) for asking in self._asking(several=True)]
 
     def first_like(self, example: Group, most: int) -> list[GroupId]:
-        """Those that ask the same, in order."""
+        """The first `most` groups of the example's class, in order."""
         asking = self._by_question[question_of(example)]
         return [g.id for g in nsmallest(most, asking.values(), key=turn_of)]
 
     def _asking(self, *, several: bool) -> Iterator[dict[GroupId, Group]]:
-        """Those that ask the same, for more than one domain or for one."""
+        """The classes that ask for more than one domain, or for one."""
         for asking in self._by_question.values():
             if next(iter(asking.values())).request.in_one_domain is not several:
                 yield asking
