@@ -1,3 +1,3 @@
-"""Who is evicted so that a group, or a foreign pod, has room: victims, budgets, the searches for
-the cheapest set, and what blocks a group that may evict nobody. Imports `planning` and below.
+"""Selects what to evict for a group or a foreign pod: victims, budgets, the searches for the
+cheapest set, and the blockers of a group that may evict nothing. Imports `planning` and below.
 """

@@ -1,19 +1,18 @@
-"""What would have to end for a group to fit: in one domain that refuses it now, or in all together
-for a group that goes to several domains, stays within a region, or may be anywhere.
+"""What would have to end for a group to fit: in one domain that refuses it now, or altogether for a
+group that goes to several domains, stays within a region, or may be anywhere.
 
-In one domain (`blockers_in`) two kinds of things can end: groups that have the domain, and foreign
-pods on its nodes. Groups go first, as the domain cannot be had beside them. Of the foreign pods
-none is named without need: all are taken away, and put back one after another, node by node, as
-long as the group still fits; what cannot be put back is the answer. It is smallest in the sense
-that nothing of it can be left out, not that no other set is smaller: this tells a person where to
-look; it evicts nobody.
+In one domain (`blockers_in`) groups that have the domain and foreign pods on its nodes can end.
+Groups come first, as the preemptor cannot share the domain with them. No foreign pod is named
+without need: the search removes all of them, then puts them back one by one, node by node, as long
+as the group still fits. What cannot be put back is the answer. It is minimal, as none of it can be
+left out, but a smaller set may exist. It tells a person where to look; it evicts nothing.
 
-In all together (`blockers_of`) the search is that of preemption (`multi_domain_search.py`), with
-neither priorities nor budgets: anybody may end. So it is the fewest groups, then the fewest pods,
-where not too many are there, and in any case nobody of it can be left out.
+Altogether (`blockers_of`) the search is that of preemption (`multi_domain_search.py`), without
+priorities and budgets: anything may end. So the answer has the fewest groups, then the fewest pods,
+if there are not too many candidates, and in any case none of it can be left out.
 
-O(nodes + foreign pods) fits of the group for one domain, and as much as a preemption for all, so it
-is asked for what is shown to somebody, not by the planner.
+Costs O(nodes + foreign pods) fits of the group for one domain, and as much as a preemption
+altogether. So it runs for answers to users, not in the planner.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,7 +34,7 @@ from lws_placement.engine.preemption.victims import Barred, Tenants, Victim
 
 @dataclass(frozen=True, slots=True)
 class Blockers:
-    """These groups and these foreign pods would have to end; neither: nothing has to."""
+    """The groups and foreign pods that would have to end; both empty: nothing has to end."""
 
     groups: tuple[GroupId, ...] = ()
     pods: tuple[str, ...] = ()
@@ -87,9 +86,9 @@ def blockers_of(
     *,
     only: frozenset[NodeName] | None = None,
 ) -> Blockers | Infeasible:
-    """`only`: on no other nodes."""
+    """`only`: restricts the search to these nodes."""
     who = _Anybody(group.id, tenants)
-    # What kube-scheduler refused there lately is told elsewhere; here it is about room.
+    # kube-scheduler's recent refusals are reported elsewhere; this search is about room.
     asked = replace(group, excluded={})
     trial = ClusterTrial(asked, views, tenants, who=who, only=only)
     answer = Search(asked, trial, who, views=views, trials=TRIALS).run()
@@ -103,7 +102,7 @@ def blockers_of(
 def _fewest(
     foreign: Mapping[NodeName, Sequence[str]], fits_without: Callable[[frozenset[str]], bool]
 ) -> frozenset[str]:
-    """Nodes with most pods are put back first, whole; then the largest pods."""
+    """Puts back whole nodes, those with most pods first; then single pods, the largest first."""
     away = frozenset(uid for uids in foreign.values() for uid in uids)
     whole_nodes = sorted(foreign.items(), key=lambda item: (-len(item[1]), item[0]))
     for some in [frozenset(uids) for _, uids in whole_nodes]:
@@ -121,7 +120,7 @@ def _largest_first(occupant: Occupant) -> tuple[list[int], str]:
 
 @dataclass(frozen=True, slots=True)
 class _Anybody:
-    """As `simulation.Who`; everybody costs the same, and no budget counts."""
+    """A `simulation.Who` by which all victims cost the same and no budget counts."""
 
     me: GroupId
     tenants: Tenants

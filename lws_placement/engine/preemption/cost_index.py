@@ -1,19 +1,18 @@
-"""What a group would have to evict in a domain at least: an index that follows a `DomainSet`, so
-that `search.py` searches the few domains that can be cheapest.
+"""A lower bound of what a group must evict in each domain: an index that follows a `DomainSet`, so
+that `search.py` searches only the few domains that can be cheapest.
 
-Of each domain the index keeps facts that are true whoever asks: the groups that run there, what
-would be free without groups and without those who are going, and what its foreign pods take, by
-priority. From them follows, for a group, a bound that is never above the cost of any victims there:
-all groups go, and pods of rising priority until their sum makes up for what is missing in all nodes
-together. Where that is never enough the domain is out of the question, and nobody has to go only
-where nobody is and nothing is missing.
+For each domain the index keeps facts that hold for any preemptor: the groups that run there, what
+would be free without groups and Terminating pods, and what its foreign pods take, by priority. From
+them follows a bound for a group that is never above the cost of any victims there: all groups go,
+and pods of rising priority until their sum covers what is missing in all nodes together. If that is
+never enough, the domain is ruled out. Only a domain without groups where nothing is missing may
+need no victim.
 
-What the facts rest on shows in the domain (`DomainView`) when it changes, with one exception: that
-a group is leaving or giving way, which it may do elsewhere. Of the domains of such groups
-(`Tenants.all_that_go`) nothing is known.
+A change of these facts shows in the domain (`DomainView`), with one exception: a group may leave or
+give way elsewhere. The domains of such groups (`Tenants.all_that_go`) have no bound.
 
-Costs, for c changed domains: O(pods in them) for the facts, and O(priorities) for each shape of
-group that asks again. A shape that never asked costs that for every domain, 10 to 20 ms for 3 750.
+Costs per changed domain: O(pods in it) for the facts, and O(priorities) for each shape of group
+that asks again. A new shape costs that for every domain, 10 to 20 ms for 3 750.
 """
 
 from bisect import bisect_left
@@ -35,7 +34,7 @@ _MOST_SHAPES = 64
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """Foreign pods up to a priority: what they take together, and the largest of them."""
+    """Foreign pods up to a priority: per resource, their sum and the largest amount."""
 
     priority: int
     amounts: Mapping[str, int]
@@ -45,13 +44,13 @@ class _Level:
 @dataclass(frozen=True, slots=True)
 class _Facts:
     groups: Mapping[GroupId, tuple[int, int]]
-    """Of those that run there: highest priority and number of their pods there."""
+    """Groups that run there -> their highest priority and number of pods there."""
     open: Mapping[str, int]
-    """Free in all nodes together, without groups and pods that are going."""
+    """Free in all nodes together, without groups and Terminating pods."""
     levels: tuple[_Level, ...]
 
     def bound(self, wanted: Mapping[str, int], outranks: int) -> tuple[int, int, int] | None:
-        """None: it would not do to evict all of lower priority."""
+        """None: evicting everything of lower priority is not enough."""
         running = self.groups.values()
         priority = max((p for p, _ in running), default=None)
         pods = sum(number for _, number in running)
@@ -78,7 +77,7 @@ class _Shape:
 
 
 class CostIndex:
-    """For groups that own nothing and are alone in the whole cluster."""
+    """For groups that own nothing and whose scope is the whole cluster."""
 
     def __init__(self, domains: DomainSet) -> None:
         self.domains = domains
@@ -89,8 +88,8 @@ class CostIndex:
     def cheapest_first(
         self, group: Group, outranks: int, tenants: Tenants
     ) -> tuple[list[DomainView], Iterator[tuple[Bound, DomainView]]]:
-        """Domains of which nothing is known, as nobody may have to go; and the others that are
-        possible at all, with their bounds.
+        """Domains without a bound, which may need no victim; and the other feasible domains with
+        their bounds, cheapest first.
         """
         self._follow(tenants)
         order = self._bounds(group, outranks)

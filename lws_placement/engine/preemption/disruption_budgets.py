@@ -1,13 +1,13 @@
-"""PodDisruptionBudgets: would the eviction API let all of these pods go?
+"""PodDisruptionBudgets: whether the eviction API would evict all of these pods.
 
-It is asked about one pod at a time and counts down as it goes, so that each of four pods may be let
-go and still not all four. Here they are counted together, by the API server's own rules
-(`pods/eviction`): what is not running yet, or is going already, needs no budget; a pod that is not
-ready may need none (`unhealthyPodEvictionPolicy`); a pod in more than one budget is never evicted.
+The API takes one pod at a time and counts down, so it may allow the eviction of each of four pods
+and still not of all four. This module counts them together, by the API server's own rules
+(`pods/eviction`): a pod that is pending or terminating needs no budget; a pod that is not ready may
+need none (`unhealthyPodEvictionPolicy`); a pod in more than one budget is never evicted.
 
-A budget is respected, never weighed: what it forbids is not evicted, however much outranks it. (The
-scheduler's own preemption evicts against budgets when nothing else helps; a model server's owner
-who wrote a budget for its group meant it.)
+A budget is respected, never weighed: what it forbids is not evicted, whatever outranks it.
+(kube-scheduler's preemption evicts against budgets when nothing else helps; a model server's owner
+who wrote one for its group meant it.)
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ class BudgetName:
 
 @dataclass(frozen=True, slots=True)
 class DisruptionBudget:
-    """A PodDisruptionBudget as its status has it now."""
+    """A PodDisruptionBudget by its current status."""
 
     id: BudgetName
     selector: tuple[Requirement, ...] | None
@@ -54,7 +54,7 @@ BudgetsOf = Callable[[str], Iterable[DisruptionBudget]]
 
 
 def why_not_evicted(pods: Iterable[Pod], budgets_of: BudgetsOf) -> str:
-    """Why the eviction API would refuse one of them if all were to go; empty if it would not."""
+    """Why the eviction API would refuse a pod if all were evicted; empty if it would not."""
     needed: Counter[BudgetName] = Counter()
     allowed: dict[BudgetName, int] = {}
     for pod in pods:
@@ -72,7 +72,7 @@ def why_not_evicted(pods: Iterable[Pod], budgets_of: BudgetsOf) -> str:
 
 
 def budgets_asked(pod: Pod, budgets_of: BudgetsOf) -> Sequence[DisruptionBudget]:
-    """The budgets that have a say in the pod's eviction; each counts it as one disruption."""
+    """The budgets that count the pod's eviction, each as one disruption."""
     if pod.terminating or pod.finished or pod.phase is PodPhase.PENDING:
         return ()
     covering = [b for b in budgets_of(pod.namespace) if b.covers(pod)]

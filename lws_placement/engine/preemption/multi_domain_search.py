@@ -1,25 +1,25 @@
 """Victims for a group that goes to several domains, stays within a region, or may be anywhere.
 
-Which domains it would take is open, so the victims are looked for in the whole cluster at once; a
-trial is the very plan that would be made if they were gone (`simulation.py`). Who may be a victim,
-what a budget forbids and what is cheaper is as for one domain (`search.py`), with one difference:
-also a group that it might be beside is asked to go, if its room is needed.
+The domains that it will take are open, so the search covers the whole cluster at once; a trial is
+the very plan that would be made without the victims (`simulation.py`). The candidates, the budgets
+and the order of costs are those of one domain (`search.py`), with one difference: a group that the
+preemptor could run beside is a candidate, too, if its room is needed.
 
 What is exact, as far as the plan itself is (`multi_domain.py`):
 
-- nobody is evicted where it does not help: with the victims gone the group has a plan;
-- no victim is superfluous: without any one of them it has none;
-- no set whose highest priority is lower would do.
+- no eviction is in vain: without the victims the group has a plan;
+- no victim is superfluous: if any one of them stays, the group has no plan;
+- no set with a lower highest priority would do.
 
-That it is the fewest groups, and then the fewest pods, at that priority is certain where
-at most `_EXACT` might go and the search has not reached its bound. Where there are more, domains
-(or nodes) are cleared, the cheapest first, until the group fits, and the search goes on among those
-who are where the plan then is. A set that budgets allow may be missed so; the group waits.
+It is certainly the fewest groups, and then the fewest pods, at that priority only with at most
+`_EXACT` candidates and within the bound of the search. With more candidates, the search clears
+domains (or nodes), the cheapest first, until the group fits, and goes on with the victims in the
+places of that plan. That may miss a set that budgets allow; then the group waits.
 
-Costs: one look at all nodes and pods, then trials on what matters of them: the logarithm of the
-number of places that have to be cleared, a few for each victim, and all of the cluster where that
-is not enough. 0.4 s for 15 000 nodes that groups of one priority have, 2.5 s for 60 000 foreign
-pods of four priorities on them.
+Costs: one pass over all nodes and pods, then trials on the nodes that matter: the logarithm of the
+number of places to clear, a few for each victim, and the whole cluster where that is not enough.
+0.4 s for 15 000 nodes full of groups of one priority, 2.5 s with 60 000 foreign pods of four
+priorities on them.
 """
 
 from bisect import bisect_left
@@ -63,8 +63,8 @@ def preempt_multi_domain(
     only: frozenset[NodeName] | None = None,
     trials: int = TRIALS,
 ) -> Preemption | NoPreemption:
-    """For a group none of whose members is bound and that fits nowhere as things are. `only`: on no
-    other nodes. Equal inputs give equal answers.
+    """For a group without bound members that fits nowhere now. `only`: restricts the search to
+    these nodes. Equal inputs give equal answers.
     """
     if group.outranks is None:
         return NoPreemption(WhyNoPreemption.NEVER)
@@ -75,7 +75,7 @@ def preempt_multi_domain(
 
 @dataclass(frozen=True, slots=True)
 class _Outranked:
-    """As `simulation.Who`."""
+    """A `simulation.Who`: a preemptor of priority `outranks`."""
 
     outranks: int
     tenants: Tenants
@@ -93,7 +93,7 @@ class _Outranked:
 
 
 class Search:
-    """Among those who may go. `budgets`: these say who may not."""
+    """Searches the cheapest victims in `trial.may`; `budgets` limit their eviction."""
 
     def __init__(
         self,
@@ -146,8 +146,8 @@ class Search:
         return Reprieve(self._trial, self._budgets, most=self._trials).run(tuple(enough))
 
     def _enough(self, pool: Sequence[Victim]) -> Sequence[Victim] | None:
-        """Of a large pool those who are where the plan is if the cheapest places are cleared, so
-        many as it takes: with these gone that plan is good. None: all of the pool is too little.
+        """Of a large pool, the victims where the plan is once enough of the cheapest places are
+        cleared; without them that plan holds. None: evicting all of the pool is not enough.
         """
         if len(pool) <= _EXACT:
             return pool if fits(self._trial, pool) else None
@@ -163,7 +163,7 @@ class Search:
         return some if fits(self._trial, some) else enough
 
     def _cheapest_first(self, pool: Sequence[Victim]) -> Sequence[Sequence[Victim]]:
-        """By domain, or by node for a group that takes none: who of them is there."""
+        """The victims in each domain, or on each node for a group without domains."""
         key = self._group.request.inner or self._group.request.outer
         places: dict[str, list[Victim]] = {}
         for victim in pool:
@@ -175,7 +175,7 @@ class Search:
         return [places[place] for place in ordered]
 
     def _where_the_plan_is(self, victims: Sequence[Victim]) -> Sequence[Victim]:
-        """Those of them who are where the group would go if all of them went."""
+        """The victims in the places that the group would take if all of them went."""
         placed = self._trial.place(victims)
         if not isinstance(placed, Placed):
             return victims
@@ -184,7 +184,7 @@ class Search:
 
 
 def _first(span: range, holds: Callable[[int], bool]) -> int:
-    """From which on it holds; the end of the span if for none."""
+    """The first value from which on `holds` is true; the end of the span if there is none."""
     return span.start + bisect_left(span, True, key=holds)
 
 

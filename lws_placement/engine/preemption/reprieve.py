@@ -1,11 +1,11 @@
-"""Of those who may be evicted, the fewest that have to be: branch and bound over who is spared.
+"""Selects the fewest victims among the candidates: branch and bound over which are spared.
 
-Evicting more never makes a fit impossible, so a branch ends where evicting all that is undecided
-would not do, and budgets forbid more and more, so it ends where they forbid what is decided. Pods
-between which nothing can tell are evicted from the first name on. Fewest groups count first, then
-pods, then names. Until `most` trials this is exact; then the best so far is taken, of which nobody
-could be spared alone: the first descent spares as many as it can, one after the other, and is
-always finished.
+Evicting more never makes a fit impossible, so a branch ends where evicting all undecided candidates
+is not enough. Budgets forbid more and more, so it also ends where they forbid what is decided.
+Interchangeable pods are evicted in order of name. Fewest groups count first, then pods, then names.
+Exact up to `most` trials; beyond that the result is the best set so far, from which no single
+victim can be spared: the first descent spares as many as it can, one after the other, and always
+finishes.
 """
 
 from collections.abc import Hashable, Sequence
@@ -19,10 +19,10 @@ Victims = tuple[Victim, ...]
 
 
 class Trial(Protocol):
-    """The cluster, or one domain, from which victims are taken away to see whether a group fits."""
+    """The cluster, or one domain, minus victims, to see whether a group fits."""
 
     def place(self, victims: Sequence[Victim], /) -> object | NoMatch:
-        """Where the group goes when these are gone; who is going anyway is gone, too."""
+        """Where the group goes without these victims, and without all that goes anyway."""
         ...
 
 
@@ -31,12 +31,12 @@ def fits(trial: Trial, victims: Sequence[Victim]) -> bool:
 
 
 def why_not_together(victims: Sequence[Victim], budgets: Budgets) -> str:
-    """Why budgets do not let them go all together; empty if they do."""
+    """Why budgets forbid evicting all of them together; empty if they do not."""
     return why_not_evicted((p for v in victims for p in v.pods), budgets.budgets_of)
 
 
 class Reprieve:
-    """`must`: those who go in any case; `most`: trials."""
+    """`must`: victims in any case; `most`: the limit of trials."""
 
     def __init__(self, trial: Trial, budgets: Budgets, *, must: Victims = (), most: int) -> None:
         self._trial = trial
@@ -47,7 +47,7 @@ class Reprieve:
         self._best: Victims | None = None
 
     def run(self, may: Victims) -> Victims | None:
-        """None: no set that fits is allowed, or none was found within `most` trials."""
+        """None: budgets allow no set that fits, or none was found within `most` trials."""
         kinds: dict[Hashable, list[Victim]] = {}
         for victim in sorted(may, key=lambda v: v.name):
             kinds.setdefault(kind_of(victim, self._budgets), []).append(victim)
@@ -59,7 +59,7 @@ class Reprieve:
         return self._best
 
     def _decide(self, evicted: Victims, left: Sequence[Sequence[Victim]]) -> None:
-        """`evicted` with all of `left` fits."""
+        """Precondition: the group fits without `evicted` and all of `left`."""
         if not left:
             if self._best is None or _cost(evicted) < _cost(self._best):
                 self._best = evicted
@@ -84,9 +84,9 @@ class Reprieve:
     def _least(
         self, evicted: Victims, kind: Sequence[Victim], later: Sequence[Sequence[Victim]]
     ) -> int:
-        """How many of the kind have to go, all later ones gone."""
+        """How many of the kind have to go if all later kinds go."""
         rest = tuple(v for k in later for v in k)
-        low, high = 0, len(kind)  # `high` does
+        low, high = 0, len(kind)  # `high` is enough
         while low < high:
             middle = (low + high) // 2
             self._trials += 1

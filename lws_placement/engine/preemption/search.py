@@ -1,18 +1,17 @@
-"""The cheapest victims in one domain such that a whole group fits: nobody is evicted in vain.
+"""The cheapest victims in one domain that let a whole group fit: no eviction is in vain.
 
-Victims are whole (`victims.py`), and their budgets let all of them go together
-(`disruption_budgets.py`). Of two sets the one whose highest priority is lower is cheaper, then the
-one of fewer groups, of fewer pods, then the names of the domain and of the victims decide.
+Victims go whole (`victims.py`), and their budgets allow evicting all of them together
+(`disruption_budgets.py`). A set is cheaper if its highest priority is lower, then if it has fewer
+groups, then fewer pods; then the names of the domain and of the victims decide.
 
-In a domain, priorities are allowed in level by level, from the lowest on, until the group fits
-with budgets kept; within a level `reprieve.py` finds the fewest that have to go. Where it reaches
-its bound the answer is valid and may not be the cheapest; property tests hold the rest against
-brute force. Only the domains that can still be cheapest are searched, in the order of what
-they cost at least (`cost_index.py`).
+In a domain, the search admits priorities level by level, from the lowest on, until the group fits
+within budgets; within a level `reprieve.py` finds the fewest victims. Beyond its bound the answer
+is valid but may not be the cheapest; property tests hold the rest against brute force. Only domains
+that can still be cheapest are searched, in the order of their minimum cost (`cost_index.py`).
 
-Costs: trials (a `match` each) in few domains, and bounds of those that changed. `PreemptionMemo`
-spares equal groups the same answer. Without an index of bounds every domain is looked into, with
-the same answer.
+Costs: trials (a `match` each) in few domains, and bounds of changed domains. `PreemptionMemo`
+shares an answer among equal groups. Without an index of bounds every domain is searched, with the
+same answer.
 """
 
 import heapq
@@ -44,7 +43,7 @@ from lws_placement.engine.preemption.victims import (
 )
 
 TRIALS = 400
-"""Matches tried in one domain and level before the search is content with what it has."""
+"""Matches tried in one domain and level before the search settles for the best so far."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,8 +59,8 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Preemption:
-    """When the victims are gone, the group fits in the domain on these nodes. `others`: as of a
-    plan (`verdicts.Placed`).
+    """The group fits in the domain on these nodes once the victims are gone. `others`: further
+    domains, as in `verdicts.Placed`.
     """
 
     domain: DomainName
@@ -76,7 +75,7 @@ class Preemption:
 
 
 class WhyNoPreemption(StrEnum):
-    """Why nobody is evicted for a group; the text follows "preempts nobody: "."""
+    """Why a group evicts nothing; the text follows "preempts nobody: "."""
 
     NEVER = "its preemptionPolicy is Never"
     FREEING = "a domain that it fits in is free or about to be"
@@ -86,8 +85,8 @@ class WhyNoPreemption(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoPreemption:
-    """Nobody is to be evicted. `domain`: for FREEING and BUDGET, of which domain that is said;
-    `detail`: the budget.
+    """Nothing is evicted. `domain`: the domain that FREEING or BUDGET is about; `detail`: the
+    budget.
     """
 
     why: WhyNoPreemption
@@ -103,8 +102,8 @@ def preempt(
     trials: int = TRIALS,
     costs: CostIndex | None = None,
 ) -> Preemption | NoPreemption:
-    """For a group none of whose members is bound and that fits in none of the domains as they are.
-    `costs`: of the same domains; without them every domain is looked into.
+    """For a group without bound members that fits in none of the domains now. `costs`: the index of
+    the same domains; without it every domain is searched.
 
     Equal inputs give equal answers.
     """
@@ -136,7 +135,7 @@ def preempt(
 def _domain_of(
     group: Group, view: DomainView, tenants: Tenants, *, trials: int
 ) -> "_DomainTrial | None":
-    """None: it is not to be had."""
+    """None: the group cannot have the domain."""
     way = in_the_way(group, view, tenants)
     if isinstance(way, Barred) or view.name in group.excluded:
         return None
@@ -148,9 +147,9 @@ def _by_cost(found: tuple[Cost, object]) -> Cost:
 
 
 class PreemptionMemo:
-    """What was answered lately, for as long as the state of the cluster is the same. Groups that
-    own nothing share it with all of their shape and rank, unless some group waits for a place:
-    that is closed to later groups and not to earlier ones.
+    """Recent answers, valid while the state of the cluster is the same. Groups that own nothing
+    share an answer with all of equal shape and `outranks`, unless a group waits for a place: that
+    place is closed to later groups and not to earlier ones.
     """
 
     def __init__(self) -> None:
@@ -179,7 +178,7 @@ class PreemptionMemo:
 
 
 def _cheapest(worth: Iterable[tuple[Cost, "_DomainTrial | None"]]) -> Preemption | NoPreemption:
-    """`worth`: with what each costs at least, the least first."""
+    """`worth`: domains with their minimum costs, the lowest first."""
     best: Preemption | None = None
     refused: list[tuple[Cost, NoPreemption]] = []
     for least, domain in worth:
@@ -198,7 +197,7 @@ def _cheapest(worth: Iterable[tuple[Cost, "_DomainTrial | None"]]) -> Preemption
 
 
 def _least(victims: Sequence[Victim], domain: str) -> Cost:
-    """No set with these in it costs less."""
+    """The minimum cost of a set that contains these victims."""
     return Cost(
         priority=max(v.priority for v in victims),
         groups=sum(v.group is not None for v in victims),
@@ -209,7 +208,7 @@ def _least(victims: Sequence[Victim], domain: str) -> Cost:
 
 
 class _DomainTrial:
-    """A `Trial` in one domain, as one group sees it."""
+    """A `Trial` of one group in one domain."""
 
     def __init__(
         self, group: Group, view: DomainView, way: InTheWay, *, tenants: Tenants, trials: int
@@ -223,7 +222,7 @@ class _DomainTrial:
 
     @cached_property
     def least(self) -> Cost | None:
-        """No victims here cost less; None: there are none."""
+        """The minimum cost of victims here; None: there are no victims."""
         some = self._way.must or self.others.may[:1]
         return _least(some, self._name.value) if some else None
 
@@ -233,7 +232,7 @@ class _DomainTrial:
 
     @cached_property
     def _nodes(self) -> Sequence[NodeView]:
-        """Without what is promised to groups that go."""
+        """The nodes without what is reserved for groups that go."""
         gone = (*self._way.leaving, *(v.group for v in self._way.must if v.group is not None))
         return [node.without(frozenset(gone)) for node in self._view.nodes]
 
@@ -244,7 +243,7 @@ class _DomainTrial:
         return {p.uid: (i, p) for i, view in enumerate(self._nodes) for p in on(view.node.name)}
 
     def will_be_free(self) -> bool:
-        """Do those who are going anyway make room enough?"""
+        """Whether the pods and groups that go anyway leave enough room."""
         return not self._way.must and fits(self, ())
 
     def search(self) -> Preemption | NoPreemption:
@@ -263,7 +262,7 @@ class _DomainTrial:
         return refusal
 
     def _levels(self) -> Iterator[Victims]:
-        """Those who may go: up to one priority after the other, from that on that must go."""
+        """The candidates up to each priority in turn, from the highest priority in `must` on."""
         must, may = self._way.must, self.others.may
         floor = [max(v.priority for v in must)] if must else []
         for level in sorted({*floor, *(v.priority for v in may)}):
@@ -281,7 +280,7 @@ class _DomainTrial:
 
 
 def _emptied(view: NodeView, gone: Sequence[Pod]) -> NodeView:
-    """The node when these pods are gone."""
+    """The node without these pods."""
     free = total((view.free, *(dict(pod.demand.resources) for pod in gone)))
     ports = {port for pod in gone for port in pod.demand.host_ports}
     return replace(view, free=free, ports=view.ports - ports)

@@ -1,16 +1,14 @@
-"""The cluster as if some of those who are there had gone, as far as that matters to one group of
-several domains, of a region or of none.
+"""The cluster without some victims, for the plan of one group of several domains, a region or none.
 
-A trial of who has to go is a plan (`multi_domain.py`) on such a cluster, and there are many trials,
-so each has only the nodes that can matter: those that could serve a member as they are, and those
-that somebody who goes had to do with, with all of their domains. A node that can serve nobody
-cannot begin to while nobody leaves it or its domain, so the plan is there exactly if it is in the
-whole cluster.
+A trial is a plan (`multi_domain.py`) on such a cluster, and there are many trials, so each uses
+only the nodes that can matter: those that can serve a member as they are, and those that a victim
+touches, with all of their domains. A node that can serve no member stays so while nothing leaves it
+or its domain, so a plan exists here exactly if it exists in the whole cluster.
 
-Who is going anyway (`victims.py`) is gone from the beginning.
+Pods and groups that go anyway (`victims.py`) are gone from the start.
 
-O(nodes + pods) once, and one fit of each shape of subgroup per domain; then, for each trial,
-O(nodes that can serve a member + nodes of those who go).
+Costs O(nodes + pods) once, and one fit of each shape of subgroup per domain; then, per trial,
+O(nodes that can serve a member + nodes of the victims).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,8 +37,8 @@ _NO_UIDS: Uids = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class _Trace:
-    """What is gone with somebody: the pods by node, and the group; on all of `pods`' nodes it had
-    to do with something, if only with the domain.
+    """What goes with a victim: its pods by node, and the group. `pods` has all nodes that the
+    victim touches, if only by its domain.
     """
 
     pods: Mapping[NodeName, Uids]
@@ -48,22 +46,22 @@ class _Trace:
 
 
 class Who(Protocol):
-    """Who may go: a victim, somebody who stays, or (None) who is going anyway."""
+    """Classifies groups and pods: a victim, `Barred` (it stays), or None (it goes anyway)."""
 
     @property
     def heeds_turns(self) -> bool:
-        """Are nodes that earlier groups wait for theirs?"""
+        """Whether nodes that earlier groups wait for are kept for them."""
         ...
 
     def group(self, other: GroupId) -> Victim | Barred | None: ...
     def pod(self, pod: Pod) -> Victim | Barred | None:
-        """Of a pod that is no member of such a group."""
+        """For a pod that is no member of such a group."""
         ...
 
 
 class ClusterTrial:
-    """A `reprieve.Trial` in the whole cluster. `only`: no other nodes. `may`: who may be asked to
-    go, groups and foreign pods.
+    """A `reprieve.Trial` in the whole cluster. `only`: restricts it to these nodes. `may`: the
+    possible victims, groups and foreign pods.
     """
 
     def __init__(
@@ -91,7 +89,7 @@ class ClusterTrial:
         )
 
     def place(self, victims: Sequence[Victim]) -> Placed | NoMatch:
-        """Where the group goes when these are gone."""
+        """Where the group goes without these victims."""
         traces = [self._traces[v.key] for v in victims]
         gone = frozenset(t.group for t in traces if t.group is not None)
         uids: dict[NodeName, Uids] = {}
@@ -104,7 +102,7 @@ class ClusterTrial:
         )
 
     def nodes_of(self, victim: Victim) -> frozenset[NodeName]:
-        """All that it has to do with."""
+        """All nodes that the victim touches."""
         return frozenset(self._traces[victim.key].pods)
 
     # -- who -------------------------------------------------------------------------------------
@@ -139,7 +137,7 @@ class ClusterTrial:
         return _Trace(pods, group)
 
     def _foreign(self) -> list[Victim]:
-        """Of nodes that some member could ever be on; and what is Terminating there."""
+        """Victims on nodes that could ever take a member; also collects pods that go anyway."""
         found = []
         kinds = {m.demand for m in self._group.members}
         for name in self._names:
@@ -161,7 +159,7 @@ class ClusterTrial:
 
     @cached_property
     def _useful(self) -> frozenset[NodeName]:
-        """Nodes that may serve a member though nobody else goes."""
+        """Nodes that may serve a member without any victim."""
         base = SubsetSnapshot(self._soon, self._names.keys())
         request, found = self._request, set[NodeName]()
         inside = request.in_subgroups
@@ -189,7 +187,7 @@ class ClusterTrial:
         return [replace(self._group, members=members) for members in shapes]
 
     def _around(self, touched: Iterable[NodeName]) -> set[NodeName]:
-        """These nodes, and all of their domains."""
+        """These nodes, and all nodes of their domains."""
         found = {name for name in touched if name in self._names}
         for key in filter(None, (self._request.inner, self._request.outer)):
             around = (d.node_names for d in domains_around(found, key, self._views))

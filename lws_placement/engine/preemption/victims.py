@@ -1,16 +1,16 @@
-"""Who would have to go for a group to have a domain, and who may be asked to.
+"""Which groups and pods have to go for a group to have a domain, and which may be evicted.
 
 A *victim* goes whole or not at all: a group with all its pods wherever they run, or one foreign
-pod. A group that is in the way of another one by being there has to go whatever the room; a foreign
-pod only if its room is needed. Nobody is a victim
+pod. A group that excludes the preemptor by its presence has to go whatever the room; a foreign pod
+only if its room is needed. Never a victim is
 
-- of a group that does not outrank it: the lowest priority among the preemptor's members counts, and
-  the highest among the victim's pods, so two groups can never evict each other in turn;
-- who is going anyway: a Terminating pod, a group that is leaving its domain. Their room is taken as
-  free soon, so nobody is evicted where waiting a moment does;
-- of whom no pod is alive: a group that is restarting comes back to its domain, and what priority it
-  will have nobody knows yet;
-- who would be back at once: pods of DaemonSets and of the kubelet itself.
+- a group or pod that the preemptor does not outrank: the lowest priority of the preemptor's members
+  counts, and the highest of the victim's pods, so two groups never evict each other in turn;
+- what goes anyway: a Terminating pod, a group that is leaving its domain. Its room counts as free
+  soon, so nothing is evicted where a short wait is enough;
+- a group without a living pod: it is restarting, comes back to its domain, and its next priority is
+  not known yet;
+- what would be back at once: pods of DaemonSets and of the kubelet itself.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -38,43 +38,43 @@ class Budgets(Protocol):
 
 
 class Tenants(Budgets, Protocol):
-    """Whose pods are where, and what protects them."""
+    """The pods and groups in the cluster, and what protects them from eviction."""
 
     @property
     def version(self) -> Hashable:
-        """Changes with all that is asked here but does not show in any domain."""
+        """Changes with all that is read here but does not show in any domain."""
         ...
 
     def pods_on(self, node: NodeName) -> Sequence[Pod]:
-        """Bound there and not finished, by name."""
+        """Pods bound to the node and not finished, by name."""
         ...
 
     def goes_with(self, pod: Pod) -> GroupId | None:
-        """The group it is part of, on exclusive topology or not; None: a foreign pod."""
+        """The pod's group, on exclusive topology or not; None: a foreign pod."""
         ...
 
     def all_pods_of(self, group: GroupId) -> Sequence[Pod]: ...
     def holds_of(self, group: GroupId) -> Sequence[Hold]: ...
     def yields(self, group: GroupId) -> bool:
-        """Is it being evicted already?"""
+        """Whether the group is being evicted already."""
         ...
 
     def all_that_go(self) -> Iterable[GroupId]:
-        """All that are being evicted or are leaving a domain, and perhaps some that are not."""
+        """All groups that are being evicted or are leaving a domain, and perhaps some others."""
         ...
 
     def is_spared(self, pod: Pod) -> bool:
-        """Was its eviction refused lately?"""
+        """Whether its eviction was refused lately."""
         ...
 
     def lowest_priority(self) -> int | None:
-        """Of all pods that are alive; nobody can be evicted for less."""
+        """The lowest of all living pods; a preemptor that does not outrank it evicts nothing."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """`pods`: what is to be evicted: bound and not going yet, by name. `priority`: its highest."""
+    """`pods`: the pods to evict, bound and not terminating, by name. `priority`: its highest."""
 
     priority: int
     pods: tuple[Pod, ...]
@@ -95,9 +95,7 @@ class Victim:
 
 @dataclass(frozen=True, slots=True)
 class InTheWay:
-    """Groups beside which this one may not be: those that must go for it, those that leave by
-    themselves.
-    """
+    """Groups that exclude this one: those that it has to evict, those that leave by themselves."""
 
     must: tuple[Victim, ...] = ()
     leaving: tuple[GroupId, ...] = ()
@@ -105,7 +103,7 @@ class InTheWay:
 
 @dataclass(frozen=True, slots=True)
 class Bystanders:
-    """Foreign pods that may go, the lowest priority first, and the UIDs of all that go by
+    """Foreign pods that may be evicted, lowest priority first, and the UIDs of all pods that go by
     themselves.
     """
 
@@ -115,13 +113,13 @@ class Bystanders:
 
 @dataclass(frozen=True, slots=True)
 class Barred:
-    """Somebody who stays is in the way; `why` completes "the domain ..."."""
+    """A group or pod that stays is in the way; `why` completes "the domain ..."."""
 
     why: str
 
 
 def in_the_way(group: Group, domain: DomainView, tenants: Tenants) -> InTheWay | Barred:
-    """Of a group that runs nowhere. O(pods of the groups there)."""
+    """For a group that runs nowhere. Costs O(pods of the groups there)."""
     if group.outranks is None:
         return Barred("cannot be freed: its preemptionPolicy is Never")
     if domain.awaited and earlier_of(group, domain.awaited):
@@ -141,7 +139,7 @@ def in_the_way(group: Group, domain: DomainView, tenants: Tenants) -> InTheWay |
 
 
 def bystanders(group: Group, domain: DomainView, way: InTheWay, tenants: Tenants) -> Bystanders:
-    """O(pods in the domain)."""
+    """Costs O(pods in the domain)."""
     may: list[Victim] = []
     going = {p.uid for other in way.leaving for p in tenants.all_pods_of(other)}
     for view in domain.nodes:
@@ -155,7 +153,7 @@ def bystanders(group: Group, domain: DomainView, way: InTheWay, tenants: Tenants
 
 
 def may_go(pod: Pod, outranks: int | None, tenants: Tenants) -> bool:
-    """Is it a foreign pod that whoever is of priority `outranks` may have evicted?"""
+    """Whether it is a foreign pod that a preemptor of priority `outranks` may evict."""
     if outranks is None or pod.priority >= outranks:
         return False
     if is_back_at_once(pod) or tenants.is_spared(pod):
@@ -168,7 +166,7 @@ def is_back_at_once(pod: Pod) -> bool:
 
 
 def as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barred | None:
-    """The group, for whoever is of priority `outranks`; None: it is going by itself."""
+    """The group as victim of a preemptor of priority `outranks`; None: it goes by itself."""
     if other.kind is GroupKind.LEASE:
         return Barred("is kept by a Lease that cannot be read")
     pods = tenants.all_pods_of(other)
@@ -192,7 +190,7 @@ def as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barre
 
 
 def kind_of(victim: Victim, budgets: Budgets) -> Hashable:
-    """Equal for victims between which nothing but the name can tell."""
+    """Equal for victims that differ in nothing but their name."""
     if victim.group is not None:
         return victim.group
     (pod,) = victim.pods
