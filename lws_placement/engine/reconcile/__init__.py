@@ -1,4 +1,4 @@
-"""What to do for one group now: `decide` takes its `GroupState` and the cluster's views and
-returns actions. The other modules are the cases of that decision. Imports everything below it in
-the engine.
+"""Decides what to do for one group now: `decide` takes its `GroupState` and a `Context` and returns
+actions. The other modules are the cases of that decision. Imports everything below it in the
+engine.
 """

@@ -1,6 +1,6 @@
-"""What the planner may do for a group: values, decided purely, applied in order.
+"""The planner's actions for a group: values, decided in pure code and applied in order.
 
-An action that fails ends the list: the group is observed again. Each is safe to repeat.
+A failed action ends the list, and the group is observed again. Each action is safe to repeat.
 """
 
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ class WriteHold:
 
 @dataclass(frozen=True, slots=True)
 class LeaveHold:
-    """The group goes elsewhere: nothing may be bound there any more, but the domain stays shut."""
+    """The group goes elsewhere: nothing more is bound there, but the domain stays closed."""
 
     hold: Hold
     why: str
     preempted_by: GroupId | None = None
     refused: str = ""
-    """kube-scheduler's words, if it refused the group there for what we do not model."""
+    """kube-scheduler's message, if it refused the group there for something we do not model."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndHold:
-    """No pod of the group is known in the domain: end the hold if a quorum list agrees.
+    """No pod of the group is known in the domain: end the hold if a quorum list confirms it.
 
     `returning`: the group is expected (back), so its domain is kept for the hold time.
     """
@@ -46,14 +46,14 @@ class EndHold:
 
 @dataclass(frozen=True, slots=True)
 class KeepHold:
-    """The group has no pod, is expected, and nobody else waits for what it holds: nothing to do."""
+    """Do nothing: the group has no pod, is expected, and nothing else waits for what it holds."""
 
     hold: Hold
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """Pin a gated pod to its node and take our gate off."""
+    """Pin a gated pod to its node and remove our gate."""
 
     pod: Pod
     rank: Rank
@@ -63,16 +63,14 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Take our gate off without a plan: the pod is kube-scheduler's alone."""
+    """Remove our gate without a plan: the pod is kube-scheduler's alone."""
 
     pod: Pod
 
 
 @dataclass(frozen=True, slots=True)
 class DeletePod:
-    """Delete a pod by UID; its controller makes a successor. `whole`: a leader, with all that it
-    owns.
-    """
+    """Delete a pod by UID; its controller recreates it. `whole`: a leader and all that it owns."""
 
     pod: Pod
     why: str
@@ -81,8 +79,8 @@ class DeletePod:
 
 @dataclass(frozen=True, slots=True)
 class TryEvictions:
-    """Dry runs for all victims of holds that are to be written; if one is refused, nothing is done
-    at all.
+    """Dry-run the evictions of all victims of holds to be written; if one is refused, no action
+    follows.
     """
 
     holds: tuple[Hold, ...]
@@ -91,16 +89,16 @@ class TryEvictions:
 
 @dataclass(frozen=True, slots=True)
 class Evict:
-    """Through the eviction API, so budgets are kept; if it is refused, the rest is not done."""
+    """Evict through the eviction API, so budgets are kept; a refusal ends the list."""
 
     pod: Pod
     by: Hold
-    """The hold that it makes room for."""
+    """The hold that the eviction makes room for."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForceDelete:
-    """Take a Terminating pod of a dead node off the API server, though nobody has stopped it."""
+    """Remove a Terminating pod of a dead node from the API server, though it may still run."""
 
     pod: Pod
     why: str
@@ -108,26 +106,26 @@ class ForceDelete:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing fits now; the verdict is what events and people read. `group`: as it was planned.
-    `nobody`: why others are not evicted for it.
+    """Nothing fits now; events and users read the verdict. `group`: as planned. `nobody`: why the
+    group evicts nothing.
     """
 
     verdict: NoFit
     group: Group
     nobody: NoPreemption
     larger: str = ""
-    """What its members are expected to ask for beyond their template, in words."""
+    """What its members are expected to request beyond their template, in words."""
 
     @property
     def asked(self) -> Group | None:
-        """The group, to be planned again when some domain would take it; None: whenever room may
-        have become free.
+        """The group, to be planned again when a domain would take it; None: to be planned again
+        whenever room may have become free.
         """
         return None if self.group.excluded else self.group
 
 
 class Hindrance(StrEnum):
-    """What kind of thing keeps a group from being planned; the value is the Event's reason."""
+    """The kind of obstacle to planning a group; the value is the Event's reason."""
 
     CANNOT_PLAN = "CannotPlan"
     GATED = "WaitingForGate"
@@ -135,8 +133,8 @@ class Hindrance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """The group cannot be planned until somebody acts; `why` says what to do. `gist`: a person
-    learns the same from blocks in which it is equal; default: `why`.
+    """The group cannot be planned until a user or another controller acts; `why` says what to do.
+    `gist`: blocks with an equal gist tell a user the same; default: `why`.
     """
 
     why: str
@@ -145,7 +143,7 @@ class Blocked:
 
 
 class Topic(StrEnum):
-    """What a person is told of besides the plan; the value is the Event's reason."""
+    """What users are told besides the plan; the value is the Event's reason."""
 
     STUCK = "StuckTerminating"
     OUTSIDE = "OutsideDomain"
@@ -154,7 +152,7 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Something that a person should know, and perhaps act on."""
+    """Report something that a user should know, and perhaps act on."""
 
     topic: Topic
     note: str
@@ -162,7 +160,7 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """Time will change the decision: take it again then, if nothing happens before."""
+    """Time changes the decision: decide again after this delay, unless an event comes first."""
 
     after_s: float
 

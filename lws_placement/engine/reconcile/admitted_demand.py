@@ -1,9 +1,9 @@
-"""Members that come out larger than their template: a LimitRange's defaults, a RuntimeClass's
-overhead, a container that somebody injects.
+"""Members admitted larger than their template: a LimitRange's defaults, a RuntimeClass's overhead,
+an injected container.
 
-No template shows it, and a group is planned by templates before its workers exist. What members of
-the same revision and role asked for when they were admitted is the best guess for the next ones: at
-least that much is planned for them.
+No template shows the difference, and a group is planned from templates before its workers exist.
+The best guess for the next members is what members of the same revision and role requested when
+they were admitted: the plan reserves at least that much for them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,14 +17,14 @@ from lws_placement.engine.model.workload import Templates
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What members of one revision of a set asked for lately, as they were admitted."""
+    """Demands of recently admitted members of one revision of a set."""
 
     leaders: tuple[Demand, ...] = ()
     workers: tuple[Demand, ...] = ()
 
 
 def as_admitted(templates: Templates, admitted: Admitted) -> Templates:
-    """The templates with as much as was admitted; the same object if that is no more."""
+    """The templates raised to what was admitted; the same object if nothing is raised."""
     leader = at_least(templates.leader, admitted.leaders)
     worker = at_least(templates.worker, admitted.workers)
     if leader is templates.leader and worker is templates.worker:
@@ -37,9 +37,9 @@ def as_admitted(templates: Templates, admitted: Admitted) -> Templates:
 
 
 def at_least(demand: Demand, admitted: Iterable[Demand]) -> Demand:
-    """With the resources and host ports of all of these; the same object if that is no more.
+    """The demand raised to the resources and host ports of all of these; the same object if equal.
 
-    Nothing else is taken over: a worker's selector names the domain that its leader had then.
+    Copies nothing else: a worker's selector names the domain that its leader had then.
     """
     resources, ports = dict(demand.resources), set(demand.host_ports)
     for one in admitted:

@@ -1,5 +1,5 @@
-"""What a decision about one group needs beside the group: the cluster, who else is there or waits,
-and what decisions found out lately, each answer as good as the state of the cluster behind it.
+"""What a decision about one group needs besides the group: the cluster, other tenants and waiting
+groups, and recent results, each valid for the state of the cluster behind it.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from lws_placement.engine.preemption.victims import Tenants
 
 
 class Memo(PlanMemo):
-    """Of plans, and of who would have to be evicted for a group."""
+    """Recent plans, and recent searches for victims."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,16 +26,14 @@ class Context:
     views: ClusterSnapshot
     memo: Memo
     tenants: Tenants
-    """Who could be evicted."""
+    """Possible victims."""
     name_of: Callable[[GroupId], str]
-    """What people call another group."""
+    """The name of another group in messages."""
     nobody: NoPreemption | None = None
-    """For a group of several domains: why nobody is evicted for it, as found a moment ago. It
-    stands for now.
+    """For a group of several domains: why it evicts nothing, from a recent search that still
+    counts.
     """
     waiting: tuple[Group, ...] = ()
-    """For a group without a pod that can run: one for each shape of those that wait for a
-    domain.
-    """
+    """For a group without a runnable pod: one group of each shape that waits for a domain."""
     refused: tuple[Demand, ...] = ()
-    """For such a group: what foreign pods ask for that are kept off held room."""
+    """For such a group: demands of foreign pods that are kept off held room."""

@@ -1,26 +1,25 @@
 """What to do for one group now: observed state in, actions out.
 
-The cases, in the order they are asked:
+The cases, in this order:
 
-1. The group has no living pod, or has a key of its own and no leader any more: its holds are kept
-   or end (`vacant_holds.py`), once a quorum list shows that no pod is left.
+1. The group has no living pod, or has a key of its own and no leader any more: its holds are kept,
+   or end once a quorum list shows no pod (`vacant_holds.py`).
 2. It has a reservation for its revision and size: gated members are pinned to their reserved nodes;
-   an unbound member that no longer fits there makes the group be *assigned again* within its
-   domains.
-3. It has one for another revision, size or shape, or one that was not written to the end: assigned
+   if an unbound member no longer fits there, the group is *assigned again* in its domains.
+3. Its reservation is for another revision, size or shape, or was not written to the end: assigned
    again, own domains first.
-4. No ACTIVE hold, but bound members: a move that is still under way is finished, else the group is
-   *adopted* where it runs (it was there before us).
-5. Nothing bound: the group takes over what one of its set has left (`succession.py`), or it is
-   planned, held and pinned, or others are evicted for it, or it waits with a verdict.
+4. No ACTIVE hold, but bound members: a move in progress is finished, else the group is *adopted*
+   where it runs (it was there before us).
+5. Nothing bound: the group takes over the place of another one of its set (`succession.py`), or is
+   planned, held and pinned, or evicts victims, or waits with a verdict.
 
-A group that is evicted for another one gives way before anything else is asked (`handover.py`). One
-that others keep from running, and of which nothing is bound, is not planned (`foreign_gates.py`).
+A group that is evicted for another one gives way first of all (`handover.py`). A group with foreign
+gates and no bound member is not planned (`foreign_gates.py`).
 
 A group that cannot be assigned in its domains leaves them: at once if nothing of it is bound, else
-it is restarted whole, because a half-bound group at rest is what we promise not to leave behind
-(P3). Its holds are marked LEAVING *before* anything new is held, so a crash in between leaves no
-group with two valid assignments.
+by a restart of the whole group, as no half-bound group may stay at rest (P3 Never stuck half-way).
+Its holds become LEAVING *before* anything new is held, so a crash in between leaves no group with
+two valid assignments.
 """
 
 from collections.abc import Sequence
@@ -75,7 +74,7 @@ from lws_placement.engine.reconcile.validity import why_larger, why_not_kept
 
 
 def decide(observed: GroupState, context: Context) -> list[Action]:
-    """The actions for one group, in order; empty when all is as it should be."""
+    """The actions for one group, in order; empty if there is nothing to do."""
     return [*_place(observed, context), *watch_over(observed, context.views)]
 
 
@@ -117,7 +116,7 @@ def _place(observed: GroupState, context: Context) -> list[Action]:
 def _preference(
     reservation: Reservation, current: MembersState, views: ClusterSnapshot
 ) -> tuple[int, int, bool, DomainName]:
-    """Least first: of two reservations the one where the group is, or is on its way to, stays."""
+    """Least first: the reservation with most bound members stays, then the one with most pinned."""
     there = names_in(reservation.holds, views)
     bound = sum(p.node in there for p in current.members.values())
     pinned = sum(p.node is None and p.pinned in there for p in current.members.values())
@@ -125,8 +124,8 @@ def _preference(
 
 
 def _begun(current: MembersState) -> tuple[Hold, ...]:
-    """What there is of a plan that was not written to the end. With holds that others were evicted
-    for it may be all of it: the planner was killed while these became ACTIVE.
+    """The holds of a plan that was not written to the end. With the COMING ones they may be all of
+    it: the planner was killed while these became ACTIVE.
     """
     observed = current.observed
     together = (*observed.active, *observed.coming)
@@ -181,10 +180,10 @@ def _with_reservation(
 def _settle(
     current: MembersState, reservation: Reservation, views: ClusterSnapshot
 ) -> list[Action]:
-    """Bring each unbound member to the node that the reservation assigns to it.
+    """Brings each unbound member to its node in the reservation.
 
     Not while old pods of the group are Terminating elsewhere: a group is never in two domains, and
-    kube-scheduler would refuse the leader for its affinity to them and not look again for minutes.
+    kube-scheduler would refuse the leader for its affinity to them and not retry for minutes.
     """
     if any(is_away(reservation, rank, node, views) for rank, node in current.tied_to):
         return []
@@ -213,7 +212,7 @@ def _assign_again(
     views: ClusterSnapshot,
     why: str,
 ) -> list[Action]:
-    """In the domains of `holds` if possible; else the group leaves them."""
+    """Plans the group again in the domains of `holds`; if that fails, it leaves them."""
     group = current.group(holds)
     if group is None:
         return [Blocked(_unknown_templates(current))]
@@ -230,7 +229,7 @@ def _assign_again(
 
 
 def _leave(hold: Hold, why: str) -> Action:
-    """A COMING one has never let anybody in."""
+    """A COMING hold needs no LEAVING, as it has never let a pod in."""
     coming = hold.state is HoldState.COMING
     return EndHold(hold) if coming else LeaveHold(hold, why)
 
@@ -240,8 +239,8 @@ def _write(reservation: Reservation) -> list[Action]:
 
 
 def _staying(group: Group, current: MembersState) -> Group:
-    """The group with its ungated members kept on the nodes they are pinned to: deleting pods is the
-    last resort.
+    """The group with its ungated members kept on the nodes of their pins: deleting pods is the last
+    resort.
     """
     members = []
     for member in group.members:
@@ -259,7 +258,7 @@ def _only_on(demand: Demand, node: NodeName) -> Demand:
 
 
 def _clear_out(current: MembersState, why: str) -> list[Action]:
-    """Let go of pods that cannot stay: all if something is bound (a restart of the whole group)."""
+    """Deletes pods that cannot stay: all if one is bound (a restart of the whole group)."""
     leader = current.members.get(0)
     if current.bound and not current.info.of_lws:
         return [DeletePod(p, why) for p in current.members.values()]
@@ -284,7 +283,7 @@ def _without_hold(current: MembersState, context: Context) -> list[Action]:
 
 
 def _adopt(current: MembersState, context: Context) -> list[Action]:
-    """Hold the domains of a group that was running before us."""
+    """Holds the domains of a group that ran before us."""
     group = current.group()
     if group is None:
         return [Blocked(_unknown_templates(current))]
@@ -380,7 +379,7 @@ def _take_over(current: MembersState, context: Context) -> list[Action]:
 
 
 def _still_waits(coming: Reservation, current: MembersState) -> bool:
-    """For what it asked for then?"""
+    """Whether the group still waits with the request that `coming` was written for."""
     if current.bound or not any(p.gated for p in current.members.values()):
         return False
     return _suits(coming, current) and coming.scope is current.request.claims

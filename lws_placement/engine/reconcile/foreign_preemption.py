@@ -1,12 +1,12 @@
 """A foreign pod that outranks a group preempts it whole, not one member at a time.
 
-kube-scheduler looks for victims node by node, and the extender drops every node on which they would
-be members of a group. What is left undone there is done here, for a pod that kube-scheduler finds
-no room for and evicts nobody for: the group of lowest priority goes whose going makes room for the
-pod on one node, budgets kept. The pod gets a hold as a preempting group does (`handover.py`):
-COMING, beside the victim's, and it claims nothing. It keeps the room until kube-scheduler has bound
-the pod there, or anywhere; as placement models less than kube-scheduler checks, it does so only for
-a while after the victim is gone, and a pod is helped once.
+kube-scheduler looks for victims node by node, and the extender drops every node where they would be
+members of a group. This module serves the pods for which kube-scheduler then finds no room and
+evicts nothing. The victim is the group of lowest priority that makes room for the pod on one node,
+within budgets. The pod gets a hold as a preempting group does (`handover.py`): COMING, beside the
+victim's, without a claim to the domain. The hold keeps the room until kube-scheduler has bound the
+pod, there or elsewhere. As placement models less than kube-scheduler checks, it lasts only for a
+while after the victim is gone, and a pod is helped once.
 """
 
 from collections.abc import Iterable
@@ -26,20 +26,20 @@ from lws_placement.engine.reconcile.actions import Action, EndHold, TryEvictions
 
 
 def waits_for_room(pod: Pod) -> bool:
-    """kube-scheduler found no node for it, and is not evicting anybody for it."""
+    """Whether kube-scheduler found no node for the pod and evicts nothing for it."""
     waits = pod.node is None and pod.living and bool(pod.unschedulable)
     return waits and not pod.nominated and not pod.gates
 
 
 def is_for_pod(hold: Hold) -> bool:
-    """Does it keep room for a foreign pod?"""
+    """Whether the hold keeps room for a foreign pod."""
     return hold.group.kind is GroupKind.POD
 
 
 def preempt_for_pod(
     pod: Pod, holds: Iterable[Hold], views: ClusterSnapshot, tenants: Tenants, *, plan_id: str
 ) -> list[Action]:
-    """Empty: nobody is to be evicted for it. `holds`: all there are."""
+    """Empty: nothing is evicted for the pod. `holds`: all holds of the cluster."""
     if not pod.preempts or any(_fits(pod, view) for view in views.node_views()):
         return []
     for hold, victim in _cheapest_first(pod, holds, tenants):
@@ -58,7 +58,7 @@ def preempt_for_pod(
 
 
 def _cheapest_first(pod: Pod, holds: Iterable[Hold], tenants: Tenants) -> list[tuple[Hold, Victim]]:
-    """The domains that a group would have to leave for the pod: lowest priority, fewest pods."""
+    """Holds of groups that the pod may preempt: lowest priority first, then fewest pods."""
     found = []
     for hold in holds:
         if hold.state is HoldState.ACTIVE and not hold.domain.anywhere:
@@ -70,7 +70,7 @@ def _cheapest_first(pod: Pod, holds: Iterable[Hold], tenants: Tenants) -> list[t
 
 
 def _fits(pod: Pod, node: NodeView) -> bool:
-    """Room is asked first, of thousands of nodes."""
+    """Checks room first, as it runs for thousands of nodes."""
     free = node.free
     if any(free.get(name, 0) < amount for name, amount in pod.demand.resources):
         return False
@@ -96,7 +96,7 @@ def _claim(pod: Pod, node: NodeName, hold: Hold, victim: Victim, *, plan_id: str
 
 
 def decide_for_pod(hold: Hold, pod: Pod | None, tenants: Tenants) -> list[Action]:
-    """What is to be done about a hold for a foreign pod."""
+    """The actions for a hold of a foreign pod."""
     if pod is None or pod.node is not None or not pod.living:
         return [EndHold(hold)]
     theirs = (h for group in hold.evicts for h in tenants.holds_of(group))

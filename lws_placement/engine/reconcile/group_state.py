@@ -1,4 +1,4 @@
-"""One group as it is observed: what `decide` is asked about."""
+"""One group as observed: the input of `decide`."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -18,8 +18,8 @@ from lws_placement.engine.model.workload import LwsInfo, Templates
 
 @dataclass(frozen=True, slots=True)
 class LeftPlace:
-    """What a keyed group of the same set held that is over: `holds` of one reservation, and its
-    `pods` that are still there.
+    """The place of a keyed group of the same set that is over: `holds` of one reservation, and
+    those of its `pods` that still exist.
     """
 
     group: GroupId
@@ -29,9 +29,7 @@ class LeftPlace:
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """One group as observed. `lws` is the living LeaderWorkerSet it belongs to, `templates` its
-    revision's.
-    """
+    """Facts about one group. `lws`: the living LeaderWorkerSet that it belongs to."""
 
     id: GroupId
     pods: tuple[Pod, ...]
@@ -40,16 +38,16 @@ class GroupState:
     templates: Mapping[str, Templates]
     """Revision -> templates."""
     plan_id: str
-    """Id for a plan made now."""
+    """The id of a plan made now."""
     yields_to: Hold | None = None
     """The COMING hold that it is evicted for."""
     current: frozenset[str] = frozenset()
-    """Of the revisions of its holds those that are what the LeaderWorkerSet says now."""
+    """The revisions of its holds that match the LeaderWorkerSet as it is now."""
     troubles: FailureHistory = field(default_factory=FailureHistory)
     left: tuple[LeftPlace, ...] = ()
-    """Of a keyed group without a place: those that it may take over (`succession.py`)."""
+    """For a keyed group without a place: the places that it may take over (`succession.py`)."""
     lacks_groups: bool = False
-    """Of a keyed group that is over: has its set fewer groups with a place than it wants?"""
+    """For a keyed group that is over: its set has fewer groups with a place than it wants."""
 
     @property
     def keyed(self) -> bool:
@@ -60,15 +58,13 @@ class GroupState:
 
     @property
     def is_over(self) -> bool:
-        """A keyed group without a living leader: whatever is left of it goes, and it never comes
-        back by that key.
-        """
+        """Whether a keyed group has no living leader: its other pods go, its key never returns."""
         members = [p.member for p in self.pods if p.living]
         return self.keyed and not any(m is not None and m.rank == 0 for m in members)
 
     @property
     def active(self) -> tuple[Hold, ...]:
-        """All of one reservation, unless a planner stopped half-way or a deposed one wrote late."""
+        """Of one reservation, unless a planner stopped half-way or a deposed one wrote late."""
         return tuple(h for h in self.holds if h.state is HoldState.ACTIVE)
 
     @property
@@ -77,20 +73,20 @@ class GroupState:
 
     @property
     def coming(self) -> tuple[Hold, ...]:
-        """One at most, unless a deposed planner wrote late."""
+        """Of one reservation at most, unless a deposed planner wrote late."""
         return tuple(h for h in self.holds if h.state is HoldState.COMING)
 
 
 def living_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
-    """The pod that speaks for each rank: living, newest."""
+    """The newest living pod of each rank."""
     return newest_members([p for p in pods if p.living])
 
 
 def newest_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
-    """Of each rank the newest pod, whatever its state.
+    """The newest pod of each rank, whatever its state.
 
-    Pods without a rank of their own fill the places that are left, in order of their UIDs, so the
-    same pods always get the same ones.
+    Pods without a rank of their own fill the free ranks in order of their UIDs, so the same pods
+    always get the same ranks.
     """
     found: dict[Rank, Pod] = {}
     unranked: list[Pod] = []
@@ -109,10 +105,10 @@ def newest_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
 
 
 def is_or_may_be_in(pod: Pod, nodes: Set[NodeName]) -> bool:
-    """Does the pod run on one of the nodes, or may kube-scheduler bind it there any moment?
+    """Whether the pod runs on one of the nodes, or kube-scheduler may bind it there at any moment.
 
-    So may a pod that has neither our gate nor a pin: somebody took the gate off by hand. One that
-    has finished takes no room any more.
+    The latter includes a pod with neither our gate nor a pin: the gate was removed by hand. A
+    finished pod takes no room.
     """
     if pod.finished:
         return False
@@ -122,7 +118,7 @@ def is_or_may_be_in(pod: Pod, nodes: Set[NodeName]) -> bool:
 
 
 def is_elsewhere(pod: Pod, hold: Hold, holds: Iterable[Hold]) -> bool:
-    """Is the pod where another plan of its group has put it, among `holds`? Then it needs no
+    """Whether another plan of its group, among `holds`, placed the pod. Then it does not need
     `hold`, even on a node of its domain: domains of several keys share nodes.
     """
     active = {h.plan for h in holds if h.state is HoldState.ACTIVE}
@@ -137,9 +133,9 @@ class MembersState:
     info: MemberInfo
     members: Mapping[Rank, Pod]
     going: PodsByNode
-    """Its Terminating pods: their room will be free for their successors."""
+    """Its Terminating pods, whose room their successors get."""
     tied_to: frozenset[tuple[Rank, NodeName]]
-    """Where they keep the group, or their subgroup, in a domain."""
+    """Where Terminating pods tie the group, or their subgroup, to a domain."""
 
     @classmethod
     def of(cls, observed: GroupState, members: Mapping[Rank, Pod]) -> "MembersState":
@@ -161,9 +157,7 @@ class MembersState:
         )
 
     def soon(self, views: ClusterSnapshot) -> WhatIf:
-        """The cluster for a plan of this group: neither its Terminating pods nor its reservation
-        are in its way.
-        """
+        """The cluster to plan this group on: its Terminating pods and reservation take no room."""
         return WhatIf(views, self.going, owner=self.observed.id)
 
     @property
@@ -176,8 +170,8 @@ class MembersState:
 
     @property
     def request(self) -> PlacementRequest:
-        """What the pods were admitted with; of what the pods of a LeaderWorkerSet do not show by
-        themselves, what it says now.
+        """The request that the pods were admitted with; for what the pods of a LeaderWorkerSet do
+        not show (scope, required and preferred topology), its present values.
         """
         mine, lws = self.info.request, self.observed.lws
         if lws is None or mine == lws.request:
@@ -192,8 +186,8 @@ class MembersState:
 
     @property
     def let_go(self) -> bool:
-        """Has somebody taken the group out of our hands: the LeaderWorkerSet is not managed any
-        more, or a member was released? Those of its pods that still wait for us must not.
+        """Whether the group is no longer ours: its LeaderWorkerSet is not managed any more, or a
+        member was released. Its gated pods are then released, too.
         """
         lws = self.observed.lws
         unmanaged = lws is not None and not lws.request.managed
@@ -201,14 +195,16 @@ class MembersState:
 
     @property
     def outranks(self) -> int | None:
-        """Its weakest member says whom it may have evicted; members still to come are as these."""
+        """The lowest priority of its pods, assumed for members to come, too; None: it never
+        preempts.
+        """
         if not all(p.preempts for p in self.members.values()):
             return None
         return min(p.priority for p in self.members.values())
 
     def group(self, holds: Sequence[Hold] = ()) -> Group | None:
-        """The group as it is to be planned; None if it is not known what each member asks for: what
-        was admitted, else what the template says, else what is reserved in `holds`.
+        """The group to plan. A member requests what its pod was admitted with, else what the
+        template says, else what is reserved in `holds`; None if none of these is known.
         """
         troubles, templates = self.observed.troubles, self.templates
         reserved = {

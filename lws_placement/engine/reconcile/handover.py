@@ -1,24 +1,24 @@
-"""How a group takes domains over from those that are evicted for it.
+"""How a group takes over domains from the victims that are evicted for it.
 
 Each step is one write or safe to repeat, and after each the process may die:
 
-1. All evictions are tried as dry runs.
-2. The preemptor writes its own hold on each domain, COMING, beside the victim's in the same Lease;
-   it names the groups that go. From now on nobody else gets the domain, and what is promised there
-   keeps foreign pods off it. Several holds count only together: of a plan that was not written to
-   the end nobody has seen anything, and the next planner ends it.
-3. A victim that sees this gives way in its own turn: its pods are evicted, then its holds are
+1. The preemptor tries all evictions as dry runs.
+2. It writes its own hold on each domain, COMING, beside the victim's in the same Lease; it names
+   the groups that go. From now on no other group gets the domain, and what is reserved there keeps
+   foreign pods off it. Several holds count only together: a plan that was not written to the end
+   has no effect, and the next planner ends it.
+3. A victim that sees this gives way in its own turn: its pods are evicted, then its holds become
    LEAVING. It has no right of return, and waits like any other group.
-4. When a quorum list shows no pod of it in the domain its hold ends, as every hold does; when all
-   domains are free, the preemptor's holds become ACTIVE, each by compare-and-swap, and then its
-   pods are pinned. A planner that finds some of them ACTIVE and the others COMING goes on.
+4. Its hold ends as every hold does, when a quorum list shows none of its pods in the domain. When
+   all domains are free, the preemptor's holds become ACTIVE, each by compare-and-swap, and then its
+   pods are pinned. A planner that finds some ACTIVE and the others COMING goes on.
 
-A new planner goes on from what the Leases say. It is given up when the preemptor is gone, changed,
-or can no longer be helped: its COMING holds end, and a victim whose turn had not come never knew.
-While nobody was touched, a domain that is free by then is taken instead.
+A new planner continues from what the Leases say. The handover is given up when the preemptor is
+gone, changed, or beyond help: its COMING holds end, and a victim whose turn has not come is not
+affected. While no victim is touched, the preemptor may take a free domain instead.
 
-Foreign pods, and groups that hold nothing and so have no turn of their own, are evicted by the
-preemptor, in 3. and only as far as their room is needed by then.
+In step 3 the preemptor itself evicts foreign pods, and groups that hold nothing and so have no turn
+of their own, only as far as it still needs their room.
 """
 
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ def _preempt_anywhere(group: Group, context: Context) -> Preemption | NoPreempti
 def _preempt_in(
     coming: Reservation, group: Group, current: MembersState, context: Context
 ) -> Preemption | NoPreemption:
-    """Who still has to go where the group is coming to."""
+    """The victims that still have to go in the domains of `coming`."""
     views, tenants = context.views, context.tenants
     if not group.request.in_one_domain:
         there = frozenset(names_in(coming.holds, views))
@@ -102,7 +102,7 @@ def _claim(coming: tuple[Hold, ...], victims: Sequence[Victim]) -> list[Action]:
 def go_on(
     coming: Reservation, group: Group, current: MembersState, context: Context
 ) -> list[Action] | Placed:
-    """Step 3 of the preemptor, while its domains are not free; `Placed`: others are."""
+    """Step 3 of the preemptor, while its domains are not free; `Placed`: other domains are."""
     tenants = context.tenants
     yielding = [g for g in coming.evicts if tenants.holds_of(g)]
     if not any(_is_touched(g, tenants) for g in coming.evicts):
@@ -130,7 +130,7 @@ def _evict(victims: Sequence[Victim], by: Hold) -> list[Action]:
 
 
 def _is_touched(group: GroupId, tenants: Tenants) -> bool:
-    """Has the eviction of the group begun?"""
+    """Whether the eviction of the group has begun."""
     if any(h.state is not HoldState.ACTIVE for h in tenants.holds_of(group)):
         return True
     pods = tenants.all_pods_of(group)
@@ -138,7 +138,7 @@ def _is_touched(group: GroupId, tenants: Tenants) -> bool:
 
 
 def give_way(observed: GroupState) -> list[Action]:
-    """Step 3 of a victim; empty when there is nothing left to do, or it is none."""
+    """Step 3 of a victim; empty if nothing is left to do, or the group is no victim."""
     by = observed.yields_to
     if by is None:
         return []

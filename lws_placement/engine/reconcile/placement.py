@@ -1,8 +1,8 @@
 """A group's plan, whatever its shape, and the holds that stand for it.
 
-One domain for all members is `single_domain.py`'s fast path; everything else is `multi_domain.py`.
-What a plan takes becomes one hold per domain, and one more for members that may be anywhere; their
-ids and their number make them one reservation (`reservation.py`).
+`single_domain.py` is the fast path for one domain for all members; `multi_domain.py` plans the
+rest. A plan becomes one hold per domain that it takes, and one more for members that may be
+anywhere. The plan's id in them and their number make them one reservation (`reservation.py`).
 """
 
 from bisect import bisect_left
@@ -35,8 +35,8 @@ def plan_anywhere(
     memo: PlanMemo | None,
     owns: bool = True,
 ) -> Plan:
-    """For a group that holds nothing. Its own Terminating pods count as gone. `owns`: might it have
-    any, or holds on their way out? If not, it is refused what others of its shape were.
+    """Plans a group that holds nothing; its Terminating pods count as gone. `owns`: it may have
+    such pods, or LEAVING holds. If not, groups of one shape share a multi-domain plan.
     """
     one_domain = group.request.in_one_domain
     if not one_domain and memo is not None and not owns:
@@ -48,8 +48,8 @@ def plan_anywhere(
 
 
 def is_room_for(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> bool:
-    """For a group that owns nothing and asks for more than one domain; what is found is the plan
-    that it gets if it is planned next.
+    """Whether a group that owns nothing and asks for more than one domain has room. The plan found
+    is the one that it gets if it is planned next.
     """
     return isinstance(_place(group, views, memo), Placed)
 
@@ -58,7 +58,7 @@ def _plan_as_others(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Pla
     known = _place(group, views, memo)
     if not isinstance(known, NoMatch):
         return known
-    # What it would prefer is no reason for a refusal.
+    # A preferred topology is no reason for a refusal.
     asked = replace(group, request=replace(group.request, preferred_topology=""))
     plan = why_infeasible(asked, views, memo) or plan_multi_domain(asked, views)
     _keep(group, views, memo, plan)
@@ -66,7 +66,7 @@ def _plan_as_others(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Pla
 
 
 def _place(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Plan | NoMatch:
-    """What others that ask the same were told in this state, or the plan on what matters of it."""
+    """The answer to an equal question in this state, or the plan on the nodes that matter."""
     state, known = memo.multi_domain.get(asked_now(group, views)) or (None, None)
     if known is None or state != _state(views):
         known = place_multi_domain(group, subset_for(group, views, memo.indexes))
@@ -79,8 +79,8 @@ def _keep(group: Group, views: ClusterSnapshot, memo: PlanMemo, plan: Plan | NoM
 
 
 def asked_now(group: Group, views: ClusterSnapshot) -> Hashable:
-    """Groups that own nothing get the same plan, in one state of the cluster, if this is equal:
-    what is awaited is closed to those whose turn comes later.
+    """A key: groups that own nothing get the same plan, in one state of the cluster, if it is
+    equal. It depends on the turn, as what is awaited is closed to later groups.
     """
     return question_of(group), bisect_left(views.awaiting(), turn_of(group))
 
@@ -92,7 +92,7 @@ def _state(views: ClusterSnapshot) -> Hashable:
 def plan_again_in(
     holds: Sequence[Hold], group: Group, current: MembersState, views: ClusterSnapshot
 ) -> Placed | Reason | None:
-    """The group in the domains that it has, bound members where they are; None: they are gone."""
+    """Plans the group in its own domains, bound members in place; None: the domain is gone."""
     soon = current.soon(views)
     if not group.request.in_one_domain:
         plan = plan_multi_domain(group, soon, only=frozenset(h.domain for h in holds))
@@ -112,7 +112,7 @@ def holds_for(
     state: HoldState = HoldState.ACTIVE,
     evicts: tuple[GroupId, ...] = (),
 ) -> Reservation:
-    """To be written for the plan of `group`; over what it holds on the same domains already."""
+    """The holds to write for the plan of `group`, over those that it has on the same domains."""
     demands = group.demands
     elsewhere = {rank for _, ranks in placed.others for rank in ranks}
     places = [(placed.domain, tuple(r for r in placed.nodes if r not in elsewhere))]
@@ -146,7 +146,7 @@ def holds_for(
 
 
 def has_shape(holds: Iterable[Hold], request: PlacementRequest, size: int) -> bool:
-    """Are these holds what a group that asks this has, but for the choice of domains?"""
+    """Whether a group with this request has such holds, apart from the choice of domains."""
     found = sorted(h.domain.key for h in holds)
     asked = request.of_size(size)
     wanted = [asked.inner] * len(asked.subgroups)
@@ -159,8 +159,8 @@ def has_shape(holds: Iterable[Hold], request: PlacementRequest, size: int) -> bo
 def own_place(
     request: PlacementRequest, rank: Rank, labels: Mapping[str, str]
 ) -> DomainName | None:
-    """The domain whose hold names a member that is to run on a node with these labels; None: the
-    node is in none. The value is empty for a member that may be anywhere (`reservation.place_of`).
+    """The domain whose hold names a member on a node with these labels; None: the node is in none.
+    ANYWHERE, with an empty value, for a member that may be anywhere (`reservation.place_of`).
     """
     if not request.ties(rank):
         return ANYWHERE
@@ -171,7 +171,7 @@ def own_place(
 def is_outside(
     reservation: Reservation, request: PlacementRequest, rank: Rank, labels: Mapping[str, str]
 ) -> bool:
-    """Is a node with these labels in none of the domains that the member has by the reservation?"""
+    """Whether a node with these labels is in none of the member's domains of the reservation."""
     place = own_place(request, rank, labels)
     if place is None:
         return True
@@ -179,7 +179,7 @@ def is_outside(
 
 
 def names_in(holds: Iterable[Hold], views: ClusterSnapshot) -> set[NodeName]:
-    """Nodes of the domains, or those of the members that may be anywhere."""
+    """The nodes of the holds' domains, and those of the members that may be anywhere."""
     names: set[NodeName] = set()
     for hold in holds:
         names |= set(hold.nodes.values())
@@ -190,8 +190,8 @@ def names_in(holds: Iterable[Hold], views: ClusterSnapshot) -> set[NodeName]:
 
 
 def is_away(reservation: Reservation, rank: Rank, node: NodeName, views: ClusterSnapshot) -> bool:
-    """Does a pod of that rank on that node keep the group, or its subgroup, in another domain than
-    the reservation gives it?
+    """Whether a pod of that rank on that node ties the group, or its subgroup, to another domain
+    than that of the reservation.
     """
     own = [h for h in reservation.holds if rank in h.nodes]
     return node not in names_in(own or reservation.holds[: len(reservation.holds) == 1], views)

@@ -1,10 +1,10 @@
-"""What keeps a placed group from being or staying whole besides the fit of its hold, and what to do
-about it. The rules that depend on time say when to look again.
+"""What keeps a placed group from being or staying whole besides the fit of its hold, and its
+repair. Rules that depend on time say when to look again.
 
 Dead nodes: a pod that stays Terminating on a node that is not ready keeps its group from coming
-back, since nobody knows whether it still runs. That it does not is for a person to say, with the
-out-of-service taint or by deleting the Node; kube-controller-manager's pod garbage collector then
-forces the pod, so we do not. With the opt-in `force-delete-after` we do, after that time.
+back, since it may still run. Only a person can rule that out, with the out-of-service taint or by
+deleting the Node; kube-controller-manager's pod garbage collector then force-deletes the pod, so we
+do not. With the opt-in `force-delete-after` we do, after that time.
 """
 
 from dataclasses import dataclass, replace
@@ -38,17 +38,17 @@ _OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """kube-scheduler has refused a member for so long that it is no passing lack of room."""
+    """kube-scheduler has refused a member for longer than a passing lack of room lasts."""
 
     rank: Rank
     words: str
-    """kube-scheduler's."""
+    """kube-scheduler's message."""
     why: str
 
 
 def refusal(current: MembersState) -> Refusal | LookAgain | None:
-    """Of members that by our model fit where they are pinned. Not while old pods of the group are
-    Terminating: volumes and affinity then are a matter of time.
+    """The longest refusal of a member that by our model fits where it is pinned. None while old
+    pods of the group are Terminating: refusals for volumes and affinity then pass with time.
     """
     troubles = current.observed.troubles
     since = troubles.refused_since
@@ -68,8 +68,8 @@ def refusal(current: MembersState) -> Refusal | LookAgain | None:
 
 
 def leave_for_a_better(observed: GroupState, context: Context) -> list[Action]:
-    """Between two incarnations, and if there is somewhere to go: a domain whose nodes failed too
-    often. For groups of one domain; subgroups stay where they are.
+    """Leaves a domain whose nodes failed too often, between two incarnations and if there is a
+    better one. Only for groups of one domain; subgroups stay where they are.
     """
     reservations = reservations_of(observed.active)
     members = living_members(observed.pods)
@@ -88,8 +88,8 @@ def leave_for_a_better(observed: GroupState, context: Context) -> list[Action]:
 
 
 def _has_better(observed: GroupState, domain: DomainName, context: Context) -> bool:
-    """Asked of the group's pods whatever their state, so that it is known before the successors
-    are admitted.
+    """Uses the group's pods in any state, so that the answer is known before the successors are
+    admitted.
     """
     newest = newest_members(observed.pods)
     if not newest:
@@ -105,21 +105,21 @@ def _has_better(observed: GroupState, domain: DomainName, context: Context) -> b
 
 
 def _anywhere(demand: Demand, domain: DomainName) -> Demand:
-    """Workers carry the domain of their leader as a node selector; their successors will carry
-    another.
+    """Drops the node selector by which workers carry their leader's domain; their successors will
+    carry another one.
     """
     kept = tuple(item for item in demand.selector if item != (domain.key, domain.value))
     return replace(demand, selector=kept)
 
 
 def watch_over(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
-    """What a person should know, what may be forced, and when to look again."""
+    """What a user should know, what to force-delete, and when to look again."""
     stuck = (action for pod in observed.pods for action in _stuck(pod, observed, views))
     return [*stuck, *_outside(observed, views)]
 
 
 def failed_by_node(pod: Pod, views: ClusterSnapshot) -> bool:
-    """Did this pod end for its node's sake, not its own?"""
+    """Whether the pod ended because of its node."""
     if pod.node is None:
         return False
     if pod.node_trouble:
@@ -150,8 +150,8 @@ def _stuck(pod: Pod, observed: GroupState, views: ClusterSnapshot) -> list[Actio
 
 
 def _outside(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
-    """A running group is not stopped for a label, as nothing that runs is for its affinity; it says
-    so.
+    """Reports a running group on a relabelled node. It is not stopped, as Kubernetes stops no
+    running pod for its affinity.
     """
     reservations = reservations_of(observed.active)
     members = living_members(observed.pods)

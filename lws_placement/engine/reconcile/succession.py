@@ -1,17 +1,17 @@
-"""How a group takes over the place that another one of its set has left for good.
+"""How a group takes over the place that another group of its set has left for good.
 
-Where groups have keys of their own in place of ordinals (`MemberInfo.keyed`), a group that restarts
+Where groups have keys of their own instead of ordinals (`MemberInfo.keyed`), a group that restarts
 is a new one: its leader has another name and another key, and mostly comes while the old pods are
-still Terminating. What the set wants back is the domain, where its weights are cached. So a group
-that waits takes over the hold of one of its set that is *over* (without a living leader):
+still Terminating. The set needs the same domain, where its weights are cached. So a group that
+waits takes over the hold of a group of its set that is *over* (without a living leader):
 
-1. It writes its own hold there, COMING, beside the other's, as for a preemption (`handover.py`):
-   nobody else gets the domain meanwhile. Nobody is evicted for it: the old pods go by themselves,
-   in their own time.
-2. When they are gone the old hold ends, and the new one becomes ACTIVE.
+1. It writes its own hold there, COMING, beside the old one, as in a preemption (`handover.py`): no
+   other group gets the domain meanwhile. It evicts nothing: the old pods go by themselves, in their
+   own time.
+2. When they are gone, the old hold ends and the new one becomes ACTIVE.
 
-It is given up, and the group planned anywhere, when the place would not do any more, or the old
-pods do not go: on a dead node, or `_PATIENCE_S` beyond their grace.
+The group gives up, and is planned anywhere, when the place no longer serves it, or the old pods do
+not go: on a dead node, or `_PATIENCE_S` beyond their grace.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,9 +49,7 @@ def inherit(current: MembersState, group: Group, views: ClusterSnapshot) -> list
 
 
 def inherited(observed: GroupState, coming: Reservation) -> LeftPlace | None:
-    """The place that is being taken over so; None: the other group has gone by now, or it is a
-    preemption.
-    """
+    """The place that `coming` takes over; None: the old group is gone, or this is a preemption."""
     return next((left for left in observed.left if left.group in coming.evicts), None)
 
 
@@ -77,9 +75,7 @@ def _as_if_gone(
     troubles: FailureHistory,
     views: ClusterSnapshot,
 ) -> Placed | None:
-    """The group there, once the other one has gone; None: it would not do, or that takes too
-    long.
-    """
+    """Plans the group there without the old group; None: no fit, or the wait is too long."""
     domains = {hold.domain for hold in holds}
     if _is_stuck(left, views, troubles.now_s):
         return None
@@ -87,7 +83,7 @@ def _as_if_gone(
         return None
     left_on = pods_by_node(left.pods)
     names = names_in(holds, views) | left_on.keys()
-    # Who waits for what the set has does not get it, as long as the set wants it.
+    # Groups that wait for what the set has do not get it, as long as the set wants it.
     then = WhatIf(views, left_on, frozenset({left.group}), owner=group.id, heeds_turns=False)
     if not group.request.in_one_domain:
         plan = place_multi_domain(group, SubsetSnapshot(then, names))
@@ -106,7 +102,7 @@ def _is_stuck(left: LeftPlace, views: ClusterSnapshot, now_s: float) -> bool:
 
 
 def _patience(left: LeftPlace, now_s: float) -> list[Action]:
-    """When it will be given up, as far as that is known."""
+    """When the group gives up, as far as that is known."""
     ends = [pod.deleted_s for pod in left.pods if pod.terminating and not pod.finished]
     if not ends or not now_s:
         return []

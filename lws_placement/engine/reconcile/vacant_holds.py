@@ -1,16 +1,16 @@
-"""What becomes of the holds of a group that has no pod: planned ahead of its pods, or between two
-incarnations of them; or none that anybody could run (`foreign_gates.py`).
+"""Keeps or ends the holds of a group that has no pod: planned ahead of its pods, or between two
+incarnations; or no pod that can run (`foreign_gates.py`).
 
-Facts end them, not time. A group that is not to be any more (its LeaderWorkerSet is gone, is not
-ours any more, or was scaled below it) loses them at once. One that is wanted as it is held keeps
-them while nobody else waits for the room, however long its pods are kept from coming (a quota, a
-controller that is down). When a group, or a foreign pod that is kept off held room, waits and could
-use it, the group has the hold time, counted from when it was seen without a pod; so it has when its
-LeaderWorkerSet has changed since: it may be on its way back to its own domain, and has that long.
+Facts end them, not time. A group that is no longer wanted (its LeaderWorkerSet is gone, is not ours
+any more, or was scaled below it) loses them at once. A group that is wanted as held keeps them
+while nothing else waits for the room, however long its pods are delayed (a quota, a controller that
+is down). When a group, or a foreign pod that is kept off held room, waits and could use it, the
+holds last for the hold time, counted from when the group was seen without a pod. So they do if the
+LeaderWorkerSet has changed since: the group may be on its way back to its own domain.
 
-Who could use it is asked one by one, of one group per shape, and only of the domains that the room
-is part of. A group that is spread over several domains is taken to be able to if one of its members
-is: the price of a wrong yes is that the absent group is planned when its pods come.
+The check tries one waiting group per shape, only in the domains that the room is part of. A group
+of several domains counts as able to use the room if one of its members is: after a wrong yes, the
+absent group is planned when its pods come.
 """
 
 from collections.abc import Set
@@ -31,14 +31,14 @@ from lws_placement.engine.reconcile.placement import has_shape, names_in
 
 
 def without_pods(observed: GroupState, context: Context) -> list[Action]:
-    """Of a group none of whose pods is alive; nothing is done while one is still Terminating."""
+    """For a group without a living pod; empty while a pod is still Terminating."""
     if not all(p.finished for p in observed.pods):
         return []
     return kept_or_ended(observed, context)
 
 
 def kept_or_ended(observed: GroupState, context: Context) -> list[Action]:
-    """The holds of a group that nobody could run now."""
+    """The actions for the holds of a group that cannot run now."""
     kept = _is_as_held(observed) and not _is_wanted(observed, context)
     return [
         KeepHold(hold) if kept and back else EndHold(hold, returning=back)
@@ -47,8 +47,8 @@ def kept_or_ended(observed: GroupState, context: Context) -> list[Action]:
 
 
 def _returns(observed: GroupState, hold: Hold) -> bool:
-    """Will the group come (back)? Not if its LeaderWorkerSet is gone, or was scaled below it. One
-    that has a key of its own never does; another one of its set may (`succession.py`).
+    """Whether the group comes (back): not if its LeaderWorkerSet is gone, or was scaled below it. A
+    keyed group never does, but another one of its set may (`succession.py`).
     """
     if observed.lws is None or observed.lws.deleting or hold.state is not HoldState.ACTIVE:
         return False
@@ -62,7 +62,7 @@ def _returns(observed: GroupState, hold: Hold) -> bool:
 
 
 def _is_as_held(observed: GroupState) -> bool:
-    """Is what is held what the LeaderWorkerSet says now?"""
+    """Whether the holds match the LeaderWorkerSet as it is now."""
     if observed.lws is None:
         return False
     size = observed.lws.templates.size
@@ -71,7 +71,7 @@ def _is_as_held(observed: GroupState) -> bool:
 
 
 def _is_wanted(observed: GroupState, context: Context) -> bool:
-    """Does anybody wait who could use what it holds?"""
+    """Whether a waiting group or foreign pod could use what the group holds."""
     views = context.views
     names = names_in(observed.active, views)
     without = WhatIf(views, groups=frozenset({observed.id}))

@@ -1,9 +1,8 @@
-"""Does a reservation still serve its group? Asked each time the group is looked at.
+"""Whether a reservation still serves its group. Checked each time the group is observed.
 
-Of members that are bound only that they are where the reservation has them; of those that are not,
-that they would fit there now, in what is reserved for them. A group that is whole is left alone
-when one of its nodes is relabelled; one that is still to be completed is not completed over a node
-of another domain.
+A bound member has only to be where the reservation has it; an unbound one has to fit there now, in
+what is reserved for it. A whole group is left alone when one of its nodes is relabelled; an
+incomplete group is not completed over a node of another domain.
 """
 
 from collections.abc import Sequence
@@ -45,7 +44,7 @@ def why_not_kept(current: MembersState, reservation: Reservation, views: Cluster
 
 
 def why_larger(current: MembersState, reservation: Reservation) -> str:
-    """Which member asks for more than is reserved for it, or will, if any, in words."""
+    """Which member requests, or will request, more than is reserved for it; empty if none."""
     reserved = reservation.demands
     for rank, demand in _still_to_be_bound(current).items():
         if rank in reservation.nodes and not reservation.covers(rank, demand):
@@ -55,7 +54,7 @@ def why_larger(current: MembersState, reservation: Reservation) -> str:
 
 
 def _why_outside(current: MembersState, reservation: Reservation, views: ClusterSnapshot) -> str:
-    """Which member of a group that is to be completed has a node of another domain, if any."""
+    """Which node of an incomplete group is in another domain; empty if none."""
     if len(current.bound) == len(current.members):
         return ""
     ranks = current.members.keys() | _still_to_be_bound(current).keys()
@@ -67,10 +66,10 @@ def _why_outside(current: MembersState, reservation: Reservation, views: Cluster
 
 
 def _still_to_be_bound(current: MembersState) -> dict[Rank, Demand]:
-    """Members without a pod count already, as long as nothing is bound.
+    """Unbound members; also members without a pod, as long as nothing is bound.
 
-    A leader must not be bound where its workers no longer fit. Once it runs it is not restarted for
-    a member that may come when the node is well again.
+    A leader must not be bound where its workers no longer fit. Once it runs, it is not restarted
+    for a member that may come when the node recovers.
     """
     asked = {rank: pod.demand for rank, pod in current.members.items() if pod.node is None}
     if not current.bound and current.templates is not None:
