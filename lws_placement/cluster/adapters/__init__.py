@@ -1,3 +1,3 @@
-"""What others ask of the cluster, answered from the cache, or by a live read where a promise
-depends on it. Imports `cache` and below.
+"""Queries about the cluster, answered from the cache, or by a live read where a promise depends on
+the answer. Imports `cache` and below.
 """

@@ -1,8 +1,8 @@
-"""What admission and the built-in controller ask of the cluster.
+"""Cluster queries of admission and the built-in controller.
 
-Whose a pod is, is read through its controllers (`owners.py`). A pin comes from the cached hold
-alone; a stale answer is caught by the extender, which reads the Lease live before it binds, so
-pinning here needs an extender.
+`owners.py` finds a pod's owner through its controllers. A pin comes from the cached hold alone; the
+extender catches a stale pin, as it reads the Lease live before it binds. Pinning here therefore
+needs an extender.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class AdmissionLookup:
         return self._informers.synced
 
     def topology_key_known(self, key: str) -> bool | None:
-        """Does any node carry the label? None: not known yet."""
+        """True if any node carries the label; None: not known yet."""
         return self._cache.domains.label_known(key) if self._informers.synced else None
 
     def label_of(self, node: str, key: str) -> str | None:
@@ -54,13 +54,13 @@ class AdmissionLookup:
         return found.labels.get(key) if found is not None else None
 
     def is_planned(self, group: GroupId, node: str) -> bool:
-        """Does the group's reservation keep this node for one of its members?"""
+        """True if the group's reservation assigns this node to one of its members."""
         reservation = self._cache.reservation_of(group)
         return reservation is not None and node in reservation.nodes.values()
 
     async def pin_soon(self, pod: Raw, *, namespace: str) -> Pin | None:
-        """`pin_for`, given the planner a moment to plan a group ahead that is still unheard of: its
-        first pods come while the holds are written. Gating one costs a write more than its pin.
+        """`pin_for`, but gives the planner a moment to plan a new group ahead: its first pods
+        arrive while the holds are written. Gating a pod costs one write more than pinning it.
         """
         found = self._pinnable(pod, namespace)
         if found is None:
@@ -75,15 +75,15 @@ class AdmissionLookup:
         return pin
 
     def _is_unheard_of(self, member: MemberInfo, group: GroupId) -> bool:
-        """Is it the leader of a group that has neither pods nor holds yet?"""
+        """True for the leader of a group that has neither pods nor holds yet."""
         if member.rank != 0 or self._cache.workloads.lws_of(group) is None:
             return False
         if member.keyed:
-            return False  # its key is new: nothing can have been planned for it
+            return False  # its key is new, so no plan can exist
         return not self._cache.holds_of(group) and not self._cache.group_pods(group)
 
     def _pinnable(self, pod: Raw, namespace: str) -> tuple[MemberInfo, GroupId] | None:
-        """Which member of which group it is, if pods of that are pinned at all."""
+        """The member and its group; None if pods of this kind are never pinned here."""
         if not self._extender_configured or not self._informers.synced:
             return None
         if gates_of_others(pod["spec"]):
@@ -95,16 +95,14 @@ class AdmissionLookup:
         return member, GroupId(namespace, member.lws, member.lws_uid, member.group_key)
 
     def pin_for(self, pod: Raw, *, namespace: str) -> Pin | None:
-        """The node that the group's reservation keeps for this member, if nothing at all is in
-        doubt.
-        """
+        """The node that the group's reservation assigns to this member; None in any doubt."""
         found = self._pinnable(pod, namespace)
         return self._pin(pod, *found) if found is not None else None
 
     def _pin(self, pod: Raw, member: MemberInfo, group: GroupId) -> Pin | None:
         reservation = self._cache.reservation_of(group)
         if self._cache.successor_of(group) is not None:
-            return None  # it is evicted from there for another group
+            return None  # it is being evicted there for another group
         if reservation is None or not all(h.resource_version for h in reservation.holds):
             return None
         if (reservation.revision, reservation.size) != (member.revision, member.size):
@@ -128,7 +126,7 @@ class AdmissionLookup:
         return Pin(node=node, plan=reservation.plan)
 
     def _has_grown(self, reservation: Reservation) -> bool:
-        """Will its workers ask for more than is reserved for them? It is planned again first."""
+        """True if its workers will request more than is reserved; it is then planned anew first."""
         group, revision = reservation.group, reservation.revision
         templates = self._cache.workloads.templates(group, revision)
         if templates is None:
@@ -138,7 +136,7 @@ class AdmissionLookup:
         return not all(reservation.covers(rank, expected.worker) for rank in ranks)
 
     def _moving(self, reservation: Reservation) -> bool:
-        """Does the group still have old pods elsewhere? The planner waits until they are gone."""
+        """True if old pods of the group remain elsewhere. The planner waits until they are gone."""
         return any(
             pod.node is not None
             and pod.member is not None

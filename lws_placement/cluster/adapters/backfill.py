@@ -1,8 +1,8 @@
-"""Which of the groups that wait keep a place from later ones (`engine/planning/backfill.py`).
+"""Selects the waiting groups that keep a place from later ones (`engine/planning/backfill.py`).
 
-Only where domains are crossed: groups that all want whole domains of one key cannot take each
-other's place, since the first in order gets each domain that becomes free. A few at a time, the
-first in order; when one of them has its room, the next is asked.
+Only needed where domains cross: groups that all want whole domains of one key cannot take each
+other's place, since the first in order gets each domain that becomes free. A few groups at a time,
+the first in order; when one gets its place, the next is considered.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ _MOST = 8
 
 
 class Backfill:
-    """`opened`: to be called when places may have been opened for others."""
+    """`opened` is called when places may have become free for other groups."""
 
     def __init__(
         self, domains: TopologyIndex, *, opened: Callable[[], None] = lambda: None
@@ -28,7 +28,7 @@ class Backfill:
         self._room_to_come = RoomToCome()
 
     def decided(self, observed: GroupState, actions: Sequence[Action]) -> None:
-        """What comes of the group now."""
+        """Updates the place that the group keeps, if any, after a decision."""
         waiting = self._domains.awaiting()
         known = next((turn for turn in waiting if turn[2] == observed.id), None)
         match actions:
@@ -48,7 +48,7 @@ class Backfill:
                 self._opened()
 
     def done(self, group: GroupId, actions: Sequence[Action]) -> None:
-        """Its writes change nothing here."""
+        """Ignored: the group's writes change no kept place."""
 
     def clear(self) -> None:
         for turn in self._domains.awaiting():

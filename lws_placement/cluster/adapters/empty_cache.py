@@ -1,4 +1,4 @@
-"""A cache as the settings want it, with nothing in it."""
+"""An empty cache, configured by the settings."""
 
 from lws_placement.cluster.cache.admissions import Admissions
 from lws_placement.cluster.cache.cluster_cache import ClusterCache

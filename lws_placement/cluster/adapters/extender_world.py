@@ -1,5 +1,5 @@
-"""What the extender asks of the cluster: cached facts for hints, live reads where a promise depends
-on it.
+"""Cluster queries of the extender: cached facts for hints, live reads where a promise depends on
+the answer.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from lws_placement.engine.model.pods import Pod
 from lws_placement.errors import NotFoundError
 
 _GATHER_S = 0.002
-"""kube-scheduler binds the workers of a group a millisecond or two after one another. Who comes
-later shares the next read; to wait longer would cost each bind more than a read.
+"""kube-scheduler binds the workers of a group a millisecond or two apart. A later bind shares the
+next read; a longer wait would cost each bind more than a read.
 """
 
 
 class ExtenderWorld:
-    """The extender's world over the cache and the API server."""
+    """Implements the extender's `World` over the cache and the API server."""
 
     def __init__(
         self, api: Api, cache: ClusterCache, *, informers: Informers, store: HoldStore
@@ -38,7 +38,7 @@ class ExtenderWorld:
         self.holds_on = domains.holds_on
         self.domains = domains.domains
         self.fetch_holds = CoalescedReads(store.fetch, gather_s=_GATHER_S).fetch
-        """The holds on a domain as the API server has them now."""
+        """Reads the holds on a domain live."""
 
     def ready(self) -> bool:
         return self._informers.synced
@@ -48,14 +48,14 @@ class ExtenderWorld:
         return found.labels if found is not None else {}
 
     async def fetch_pod(self, namespace: str, name: str) -> Pod | None:
-        """The pod as the API server has it now."""
+        """Reads the pod live."""
         try:
             return decode_pod(await self._api.get(pod_path(namespace, name)))
         except NotFoundError:
             return None
 
     async def bind(self, namespace: str, name: str, *, uid: str, node: str) -> None:
-        """Create the Binding; the UID makes sure that it is this pod and not a successor."""
+        """Create the Binding; the UID ensures that it binds this pod and not a successor."""
         body: Raw = {
             "apiVersion": "v1",
             "kind": "Binding",

@@ -1,4 +1,4 @@
-"""What people call a group: the namespace and name of its leader pod, not the hash in its id."""
+"""A group's name for users: namespace and name of its leader pod, not the hash in its id."""
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import GroupId, GroupKind

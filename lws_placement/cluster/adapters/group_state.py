@@ -1,7 +1,6 @@
-"""One group as the cache has it, and what is around it: what `engine/reconcile/decide.py` is asked
-about.
+"""The cached state of one group and its surroundings: the input of `engine/reconcile/decide.py`.
 
-The planner and the verbs that explain its decisions look through the same eyes.
+The planner and the verbs that explain its decisions share this code.
 """
 
 from dataclasses import replace
@@ -16,12 +15,12 @@ from lws_placement.engine.reconcile.group_state import GroupState, LeftPlace
 
 
 def context_of(cache: ClusterCache, tenants: Tenants) -> Context:
-    """For one planner: its memo is empty."""
+    """A context for one planner, with an empty memo."""
     return Context(cache.domains, Memo(), tenants, partial(name_of, cache))
 
 
 def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
-    """`plan_id`: for a plan that is made of it."""
+    """`plan_id`: the id of a plan made from this state."""
     pods = tuple(cache.group_pods(group))
     revisions = {p.member.revision for p in pods if p.member is not None}
     stored = {r: cache.workloads.templates(group, r) for r in sorted(revisions)}
@@ -46,7 +45,7 @@ def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
 
 
 def _with_its_set(cache: ClusterCache, observed: GroupState) -> GroupState:
-    """What a group without an ordinal has to know of the others of its set."""
+    """Adds what a group without an ordinal needs to know of other groups of its set."""
     if observed.active and not observed.is_over:
         return observed
     led, leaderless = cache.placed_in_set(observed.id)
@@ -58,7 +57,7 @@ def _with_its_set(cache: ClusterCache, observed: GroupState) -> GroupState:
 
 
 def _left_by(cache: ClusterCache, other: GroupId, *, heir: GroupId) -> LeftPlace | None:
-    """None: somebody else takes it over, or the group was on its way out of there before."""
+    """None if another group takes the place over, or if the group was already leaving it."""
     reservation, pods = cache.reservation_of(other), tuple(cache.group_pods(other))
     holds = reservation.holds if reservation is not None else tuple(cache.holds_of(other))
     claims = [h for hold in holds for h in cache.holds_in(hold.domain) if h.succeeds(hold)]

@@ -1,7 +1,7 @@
 """Counts of holds and domains for /metrics.
 
 Computed when /metrics is read, on the event loop: O(domains of the keys in use), plus the nodes of
-those domains whose view has to be looked at.
+domains that have changed or are not held.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from lws_placement.metrics import HoldCounts
 
 
 def count_figures(cache: ClusterCache, *, guarded: frozenset[str]) -> HoldCounts:
-    """Every state of every key in use is there, with 0 if no domain is in it."""
+    """Includes every state of every key in use, with 0 if no domain is in it."""
     domains = Counter[tuple[str, DomainState]]()
     for key in cache.topology_keys():
         domains.update({(key, state): 0 for state in DomainState})

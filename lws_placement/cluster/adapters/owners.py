@@ -1,7 +1,7 @@
-"""Whose a pod is, read through its controllers: from the cache if it is there, else live.
+"""A pod's owner, found through its controllers: from the cache if known there, else live.
 
-The UID of the LeaderWorkerSet is stamped on the pod and must not be guessed from a name, as a set
-that was deleted and made again is another one.
+Admission stamps the UID of the LeaderWorkerSet on the pod. A name is not enough: a set that was
+deleted and created again is a different set.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ _HAVE_OWNERS = {
     "ReplicaSet": _PATHS["ReplicaSet"],
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
 }
-"""Kinds that pods are controlled by and that mostly have a controller of their own (Deployment,
-JobSet, CronJob)."""
+"""Kinds that control pods and usually have a controller of their own (Deployment, JobSet, CronJob).
+"""
 _NO_OBJECT: Raw = {"metadata": {}}
 
 
@@ -41,13 +41,13 @@ class Owners:
         self._api = api
         self._cache = cache
         self._above_replica_sets: LruCache[str, str] = LruCache()
-        """UID of a ReplicaSet -> that of the LeaderWorkerSet above its Deployment: a new ReplicaSet
-        comes with each revision, and each makes many leaders.
+        """UID of a ReplicaSet -> UID of the LeaderWorkerSet above its Deployment: each revision
+        brings a new ReplicaSet, which creates many leaders.
         """
 
     async def of_member(self, pod: Raw, namespace: str) -> Owner | None:
-        """The LeaderWorkerSet of which the pod is a member, with what it asks; None if it is a
-        member of none. Raises ApiError if there is no answer in time.
+        """The pod's LeaderWorkerSet with its annotations for pods; None if the pod is not a member.
+        Raises ApiError if there is no answer in time.
         """
         member = decode_member({**pod["metadata"], "namespace": namespace})
         if member is None:
@@ -62,8 +62,8 @@ class Owners:
             raise ApiError(f"no answer within {_LIVE_S} s", status=0) from e
 
     async def of_group_pod(self, pod: Raw, namespace: str) -> Owner:
-        """The topmost controller of the kinds that have one above them in turn; itself, if it has
-        none. Raises ApiError if there is no answer in time.
+        """The topmost controller of the pod, followed through `_HAVE_OWNERS`. Raises ApiError if
+        there is no answer in time.
         """
         owner = controlling_owner(pod)
         try:
@@ -79,8 +79,8 @@ class Owners:
         return Owner(owner.get("uid", ""), uid_note=keys.OWNER_UID)
 
     async def _lws_above(self, pod: Raw, member: MemberInfo, namespace: str) -> str:
-        """UID of the LeaderWorkerSet at the top of the controllers that members have; empty if
-        these are others.
+        """UID of the LeaderWorkerSet at the top of a member's controller chain; empty if the chain
+        leads elsewhere.
         """
         below, above, replica_set = first_of(member), controller_of(pod), ""
         while leads_on(below, above, member):
@@ -97,7 +97,7 @@ class Owners:
         return ""
 
     def _known(self, above: Controller, member: MemberInfo) -> str:
-        """Was the answer found from here before?"""
+        """The UID that an earlier search found from this controller; empty if there was none."""
         if above.kind == "Pod":
             return self._stamped(above.uid, member)
         if above.kind == "ReplicaSet":
@@ -105,14 +105,14 @@ class Owners:
         return ""
 
     def _stamped(self, leader: str, member: MemberInfo) -> str:
-        """What was found of the leader, when it was admitted."""
+        """The UID that was stamped on the leader at its admission; empty if unknown."""
         known = self._cache.pod(leader)
         if known is None or known.member is None or known.member.lws != member.lws:
             return ""
         return "" if known.member.foreign else known.member.lws_uid
 
     async def _above(self, one: Controller, namespace: str) -> Controller:
-        """Nothing, if `one` is not there any more."""
+        """The controller of `one`; an empty one if `one` no longer exists."""
         if one.kind == "StatefulSet":
             known = self._cache.workloads.stateful_sets.get(one.uid)
             if known is not None:
@@ -124,7 +124,7 @@ class Owners:
         return controller_of(await self._fetch(path, one.uid) or _NO_OBJECT)
 
     async def _annotations_of(self, namespace: str, name: str, uid: str) -> Mapping[str, str]:
-        """What the LeaderWorkerSet asks for its pods; nothing if it is gone."""
+        """The annotations of the LeaderWorkerSet for its pods; none if it is gone."""
         known = self._cache.workloads.lws.get((namespace, name))
         if known is not None and known.uid == uid:
             return known.annotations
@@ -136,7 +136,7 @@ class Owners:
         return annotations_for_pods(annotations, spec.get("leaderWorkerTemplate") or {})
 
     async def _fetch(self, path: str, uid: str) -> Raw | None:
-        """The object at `path`, if it still is the one with `uid`."""
+        """The object at `path`; None if its UID is no longer `uid`."""
         try:
             raw = await self._api.get(path)
         except NotFoundError:

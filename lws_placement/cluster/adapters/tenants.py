@@ -1,4 +1,4 @@
-"""Whose pods are where, from the cache, as preemption asks it (`engine/victims.Tenants`)."""
+"""The pods on nodes and their groups, from the cache (`engine/preemption/victims.py` `Tenants`)."""
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -29,7 +29,7 @@ class ClusterTenants:
         return self._cache.budgets.version, spared
 
     def spare(self, pod: Pod) -> float:
-        """Its eviction was refused: not to be asked for again for that many seconds."""
+        """Excludes a pod from victim search, its eviction refused; returns for how many seconds."""
         now = self._clock()
         self._spared = {uid: until for uid, until in self._spared.items() if until > now}
         self._spared[pod.uid] = now + _SPARED_S

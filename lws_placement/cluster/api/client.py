@@ -1,13 +1,13 @@
-"""The calls we make to the API server, in raw JSON; HTTP errors become ours.
+"""Our calls to the API server, in raw JSON; HTTP errors become our exceptions.
 
-Credentials and TLS are `kubernetes.aio`'s (kubeconfig, in-cluster token with refresh). The typed
-models are not used: decoding 60 000 pods into them costs minutes and gigabytes, and `objects.py`
-reads the few fields that placement needs; nor is its `request`, which costs a fifth of a call.
+`kubernetes.aio` provides credentials and TLS (kubeconfig, in-cluster token with refresh). We skip
+its typed models: decoding 60 000 pods into them costs minutes and gigabytes, and `objects.py` reads
+the few fields that placement needs. We also skip its `request`, which costs a fifth of a call.
 Writes are never retried here: the caller observes again.
 
-Answers are asked for uncompressed: compressing lists costs the API server more than sending them
-does. A proxy is looked up in the environment once and not, as aiohttp would, in a thread of its own
-for every call.
+Requests ask for uncompressed responses: compressing lists costs the API server more than sending
+them. The proxy is read from the environment once; aiohttp would look it up in a separate thread on
+every call.
 """
 
 import json
@@ -44,12 +44,12 @@ JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 _BUFFER_BYTES = 2**21
-"""Of a response that are read ahead; a watch event may be larger than aiohttp's default."""
+"""Bytes of a response read ahead; a watch event may exceed aiohttp's default."""
 _PAGE = "500"
 """Objects of a list that are in memory as JSON at a time."""
 
 _NO_KUBECONFIG = (AttributeError, KeyError, TypeError, ValueError)
-"""What the library raises on files that are YAML, but not a kubeconfig."""
+"""Exceptions of the library for files that are YAML but not a kubeconfig."""
 
 _ERRORS: Mapping[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
 
@@ -58,7 +58,7 @@ class Api:
     """One connection pool to one API server. Paths are plain API paths, such as `/api/v1/nodes`."""
 
     def __init__(self, configuration: Configuration, *, timeout_s: float = 30.0) -> None:
-        """On a running event loop."""
+        """Needs a running event loop."""
         self._configuration = configuration
         connector = aiohttp.TCPConnector(
             limit=configuration.connection_pool_maxsize,
@@ -69,8 +69,8 @@ class Api:
         self._may_write: Callable[[], None] = lambda: None
 
     def where(self, may_write: Callable[[], None]) -> "Api":
-        """The same connections; every write first calls `may_write`, which raises if it may not be
-        made (`Leadership.require`).
+        """A copy on the same connections that calls `may_write` before every write; `may_write`
+        raises if the write is not allowed (`Leadership.require`).
         """
         guarded = copy(self)
         guarded._may_write = may_write
@@ -87,15 +87,15 @@ class Api:
         return await self._call("GET", path, params=params)
 
     async def list_all(self, path: str, **params: str) -> tuple[RawList, str]:
-        """A quorum list as a whole: the objects and the list's resourceVersion."""
+        """A whole quorum list: the objects and the list's resourceVersion."""
         pages = [page async for page in self.pages(path, **params)]
         return [raw for items, _ in pages for raw in items], pages[-1][1]
 
     async def pages(self, path: str, **params: str) -> AsyncIterator[tuple[RawList, str]]:
         """A quorum list page by page, each with the resourceVersion of the list.
 
-        All pages show the state at that one version. ExpiredError: the API server does not know it
-        any more, and what came so far is a part of nothing.
+        All pages show the state at that one version. Raises ExpiredError if the API server no
+        longer has that version; the pages so far are then an incomplete list.
         """
         query = {"limit": _PAGE, **params}
         while True:
@@ -128,7 +128,7 @@ class Api:
         )
 
     async def delete(self, path: str, options: Raw | None = None) -> Raw:
-        """`options`: of DeleteOptions, such as preconditions and propagationPolicy."""
+        """`options`: DeleteOptions fields, such as preconditions and propagationPolicy."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", **options} if options else None
         return await self._call("DELETE", path, body=body)
 
@@ -224,7 +224,7 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 
 def _decoded(data: bytes) -> Raw:
-    """pydantic's parser takes two thirds of the time of the standard library's."""
+    """pydantic's parser takes two thirds of the standard library's time."""
     try:
         result: Raw = from_json(data, cache_strings="keys")
     except ValueError as e:
@@ -237,7 +237,7 @@ def pod_path(namespace: str, name: str) -> str:
 
 
 def resource_of(path: str) -> str:
-    """`pods`, `leaderworkersets/status`: what a path is about, without names."""
+    """The resource of a path without names: `pods`, `leaderworkersets/status`."""
     parts = path.strip("/").split("/")
     parts = parts[2:] if parts[0] == "api" else parts[3:]
     if len(parts) > 2 and parts[0] == "namespaces":
@@ -263,7 +263,7 @@ def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
 
 @asynccontextmanager
 async def connected(kubeconfig: Path | None) -> AsyncIterator[Api]:
-    """`connect`, closed at the end."""
+    """Connects, and closes the connection at the end."""
     api = await connect(kubeconfig)
     try:
         yield api
@@ -273,7 +273,7 @@ async def connected(kubeconfig: Path | None) -> AsyncIterator[Api]:
 
 async def connect(kubeconfig: Path | str | None = None, *, timeout_s: float = 30.0) -> Api:
     """Credentials from `kubeconfig`, else the pod's ServiceAccount, else the user's default
-    kubeconfig. Raises SettingsError for those that cannot be used.
+    kubeconfig. Raises SettingsError if they are unusable.
     """
     configuration = Configuration()
     configuration.connection_pool_maxsize = 64
@@ -293,7 +293,7 @@ async def connect(kubeconfig: Path | str | None = None, *, timeout_s: float = 30
 
 
 def _proxy_to(server: str) -> str | None:
-    """What HTTPS_PROXY, HTTP_PROXY and NO_PROXY say of it."""
+    """The proxy for `server` by HTTPS_PROXY, HTTP_PROXY and NO_PROXY."""
     url = urlsplit(server)
     if proxy_bypass(url.hostname or ""):
         return None

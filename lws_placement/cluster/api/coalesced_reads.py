@@ -1,8 +1,7 @@
-"""One read for all who ask for the same at the same time, none of them answered from before it
-asked.
+"""One read for concurrent requests of the same key; each answer is read after its request.
 
-A read that is under way when somebody asks may show the state from before that, so who comes then
-waits for the next one, which serves all who came meanwhile. Four binds of a group cost two reads.
+A read that is already running may show the state before a new request, so the new request waits for
+the next read, which serves all that arrive meanwhile. Four binds of a group cost two reads.
 """
 
 import asyncio
@@ -14,10 +13,10 @@ V = TypeVar("V")
 
 
 class CoalescedReads(Generic[K, V]):
-    """`read(key)` for one event loop. What it raises is raised to all whom it was for."""
+    """`read(key)` on one event loop. Its exception goes to every request that shares the read."""
 
     def __init__(self, read: Callable[[K], Awaitable[V]], *, gather_s: float) -> None:
-        """A read begins `gather_s` after it was first asked for."""
+        """A read starts `gather_s` after its first request."""
         self._read = read
         self._gather_s = gather_s
         self._running: dict[K, asyncio.Task[V]] = {}

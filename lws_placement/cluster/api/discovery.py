@@ -1,7 +1,7 @@
-"""What kind of cluster this is: asked of the API server, never assumed from our own version.
+"""Discovers the kind of cluster from the API server, never from our own version.
 
-Four small reads that every ServiceAccount of ours and the cluster's role `view` may make. What may
-not be read counts as unknown. Versions come from others and are only ever shown, except major and
+Four small reads that every ServiceAccount of ours and the cluster's role `view` may make. A
+forbidden read counts as unknown. Versions are untrusted text, for display only, except major and
 minor of the API server.
 """
 
@@ -15,7 +15,7 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import ApiError, NotFoundError
 
 OLDEST = (1, 34)
-"""Older API servers and schedulers were never tried."""
+"""Older API servers and schedulers are untested."""
 
 _LWS = "leaderworkerset.x-k8s.io"
 _LWS_WEBHOOK = (
@@ -23,7 +23,7 @@ _LWS_WEBHOOK = (
 )
 SCHEDULERS = "/api/v1/namespaces/kube-system/pods"
 SCHEDULER_LABEL = "component=kube-scheduler"
-"""kubeadm's, so also kind's."""
+"""The label that kubeadm sets, and so kind."""
 
 _LONGEST = 60
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.[0-9A-Za-z.+-]{1,40})?")
@@ -39,11 +39,11 @@ _NEEDED: Mapping[str, str] = {
     "policy/v1": "no replica of lws-placement gets ready",
     "scheduling.k8s.io/v1": "`explain` and `status` cannot read the cluster",
 }
-"""Group and version -> what follows where an API server does not serve it."""
+"""Group and version -> the consequence where an API server does not serve it."""
 
 
 class LwsController(StrEnum):
-    """Who carries LeaderWorkerSets out."""
+    """The controller that reconciles LeaderWorkerSets."""
 
     BUILT_IN = "built-in"
     UPSTREAM = "upstream"
@@ -58,19 +58,19 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Versions as the programs tell them: `v1.37.2`."""
+    """Versions as the programs report them: `v1.37.2`."""
 
     api_server: str
     schedulers: tuple[str, ...]
-    """Of the kube-schedulers that run as pods; empty where that cannot be known."""
+    """Versions of the kube-schedulers that run as pods; empty where unknown."""
     lws_versions: tuple[str, ...]
-    """Of the LeaderWorkerSet API, as served; empty: it is not."""
+    """Served versions of the LeaderWorkerSet API; empty if it is not served."""
     lws_controller: LwsController
     missing: tuple[Missing, ...]
 
     @property
     def unsupported(self) -> str:
-        """Why nobody can say that we work here, in words; empty if we should."""
+        """Why this cluster is untested, in words; empty if it is supported."""
         return _too_old("the API server", self.api_server) or next(
             filter(None, (_too_old("kube-scheduler", version) for version in self.schedulers)), ""
         )
@@ -93,7 +93,7 @@ async def look_around(api: Api) -> Found:
 
 
 async def _ask(api: Api, path: str) -> Raw:
-    """Nothing, if we may not know."""
+    """Empty if we lack permission."""
     try:
         return await api.get(path)
     except ApiError as e:
@@ -117,7 +117,7 @@ async def _schedulers(api: Api) -> tuple[str, ...]:
 
 
 async def _lws_controller(api: Api) -> LwsController:
-    """Our LWS webhooks come with `manifests/standalone`, as the built-in controller does."""
+    """Our LWS webhooks come with `manifests/standalone`, as does the built-in controller."""
     try:
         await api.get(_LWS_WEBHOOK)
     except NotFoundError:

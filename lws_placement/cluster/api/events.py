@@ -1,9 +1,9 @@
-"""Events for users (events.k8s.io/v1), said once.
+"""Events for users (events.k8s.io/v1), without repetition.
 
-An event whose text was the last said of an object is not written again, so a group that waits does
-not flood the cluster. Nor is one whose text differs but whose gist is the same, for some minutes:
-that three domains lack a node now, and not four, is no news to a group that waits for one. An event
-that cannot be written is logged and forgotten: explaining never stops placing.
+The recorder skips an event whose text equals the last one on that object, so that a waiting group
+does not flood the cluster. For some minutes it also skips a different text with the same gist: that
+three domains lack a node now, and not four, is no news to a group that waits for one. A failed
+write is logged and dropped: explaining never stops placing.
 """
 
 import logging
@@ -24,12 +24,12 @@ from lws_placement.errors import ApiError
 log = logging.getLogger(__name__)
 
 Say = Callable[[Raw, "Event"], Awaitable[None]]
-"""Of a LeaderWorkerSet."""
+"""Emits an event on a LeaderWorkerSet."""
 
 _NOTE_MOST = 1024  # events.k8s.io/v1 refuses longer notes
 _REMEMBERED = 20_000
 _QUIET_S = 300.0
-"""How long a text of the same gist is not said again."""
+"""How long a new text with the same gist is suppressed."""
 
 
 class Creates(Protocol):
@@ -38,7 +38,7 @@ class Creates(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`topic`: what it is about, by default the reason; `gist`: what of it is news, by default
+    """`topic`: the subject, by default the reason; `gist`: the part that counts as news, by default
     every word.
     """
 
@@ -60,7 +60,7 @@ def about_lws(meta: Raw) -> Raw:
 
 
 class EventRecorder:
-    """Writes events; `instance` tells replicas apart. `clock`: monotonic seconds."""
+    """Writes events; `instance` identifies the replica. `clock`: monotonic seconds."""
 
     def __init__(
         self,
@@ -77,10 +77,10 @@ class EventRecorder:
         self._said: LruCache[tuple[str, str], tuple[Event, float]] = LruCache(_REMEMBERED)
 
     async def emit(self, regarding: Raw, event: Event) -> None:
-        """Say it of the object `regarding` (apiVersion, kind, metadata).
+        """Write the event on the object `regarding` (apiVersion, kind, metadata).
 
-        Not if its note was the last said of that object on its topic, nor if something of the same
-        gist was, lately.
+        Skips it if its note was the last on that object and topic, or if an event of the same gist
+        is recent.
         """
         meta = regarding["metadata"]
         key = (str(meta.get("uid", "")), event.topic or event.reason)
@@ -114,7 +114,7 @@ class EventRecorder:
             log.warning("event not written", extra={"reason": event.reason, "error": str(e)})
 
     async def say(self, lws: Raw, event: Event) -> None:
-        """Of a LeaderWorkerSet."""
+        """Emits the event on a LeaderWorkerSet."""
         await self.emit(about_lws(lws["metadata"]), event)
 
     def _is_known(self, key: tuple[str, str], event: Event) -> bool:

@@ -1,9 +1,9 @@
-"""Evictions (`policy/v1`): of this very pod, with its PodDisruptionBudgets kept, at first as a
-dry run.
+"""Evictions (`policy/v1`): of exactly this pod, within its PodDisruptionBudgets, first as a dry
+run.
 
-A dry run asks about one pod alone; that all of several may go is reckoned before
-(`engine/preemption/disruption_budgets.py`). A refusal is an answer, not a failure: the caller says
-it to users and asks again later.
+A dry run covers one pod; `engine/preemption/disruption_budgets.py` computes beforehand whether
+several may go together. A refusal is an answer, not a failure: the caller reports it to users and
+retries later.
 """
 
 from lws_placement.cluster.api.client import Api, pod_path
@@ -11,8 +11,8 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.pods import Pod
 from lws_placement.errors import ApiError, NotFoundError
 
-_REFUSALS = (429, 500)  # a budget is used up; the pod has more than one
-_OF_A_BUDGET = "disruption"  # in the message, which tells it from an overloaded server's 429
+_REFUSALS = (429, 500)  # a budget is used up; more than one budget covers the pod
+_OF_A_BUDGET = "disruption"  # tells a budget's 429 from an overloaded server's
 
 
 class Evictions:
@@ -20,12 +20,12 @@ class Evictions:
         self._api = api
 
     async def why_refused(self, pod: Pod) -> str:
-        """A dry run; empty if the pod would be evicted, or is gone."""
+        """A dry run: the refusal's text; empty if the pod would be evicted, or is gone."""
         return await self._post(pod, params={"dryRun": "All"})
 
     async def evict(self, pod: Pod) -> str:
-        """Why not; empty if it is going now, or is gone. Raises ConflictError where the name stands
-        for another pod.
+        """The refusal's text; empty if the pod is being evicted, or is gone. Raises ConflictError
+        if the name now belongs to another pod.
         """
         return await self._post(pod, params={})
 

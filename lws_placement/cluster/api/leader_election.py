@@ -1,10 +1,11 @@
 """Leader election on one `coordination.k8s.io/v1` Lease.
 
-`kubernetes.aio.leaderelection` judges expiry by the wall clock and cannot be asked "am I still the
-leader?"; a process that was stopped and continued must know, by the monotonic clock, that its time
-is over before it writes anything. Hence our own, after client-go's rules: a candidate counts the
-lease duration from when it *saw* the record change, the leader gives up `renew_deadline_s` after
-the start of its last successful renewal, which is shorter than the duration that others wait.
+`kubernetes.aio.leaderelection` judges expiry by the wall clock and cannot tell whether this process
+still leads. A process that was stopped and continued must know, by the monotonic clock, that its
+term is over before it writes anything. Hence our own, after client-go's rules: a candidate counts
+the lease duration from when it *saw* the record change; the leader gives up `renew_deadline_s`
+after the start of its last successful renewal, which is shorter than the duration that candidates
+wait.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLead
 log = logging.getLogger(__name__)
 
 LEADER_LEASE = "lws-placement-leader"
-"""Whose holder plans, in our namespace."""
+"""The Lease in our namespace whose holder runs the planner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Timing:
 
 
 class Leadership:
-    """Whether this process leads, right now, by the monotonic clock."""
+    """Whether this process leads now, by the monotonic clock."""
 
     def __init__(self) -> None:
         self._until: float = 0.0
@@ -46,7 +47,7 @@ class Leadership:
         return time.monotonic() < self._until
 
     def require(self) -> None:
-        """Raises NotLeaderError if leadership has lapsed. To be called before every write."""
+        """Raises NotLeaderError if leadership has lapsed. Call it before every write."""
         if not self.holds:
             raise NotLeaderError("leadership has lapsed; nothing was written")
 
@@ -74,9 +75,7 @@ class Elector:
         self.leadership = Leadership()
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
-        """Until cancelled; on cancellation the Lease is given back so that the next one starts at
-        once.
-        """
+        """Runs until cancelled; then releases the Lease so that the next leader starts at once."""
         while True:
             while not await self._try():
                 await asyncio.sleep(self._timing.retry_s)
@@ -105,7 +104,7 @@ class Elector:
             await self._try()
 
     async def _try(self) -> bool:
-        """Acquire or renew. A failure to reach the API server counts as "not renewed"."""
+        """Acquire or renew. An unreachable API server counts as "not renewed"."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timing.renew_deadline_s / 2):
@@ -147,8 +146,8 @@ class Elector:
         return True
 
     async def _give_back(self) -> None:
-        """Clear the holder if it is still us; best effort, a failure only costs the next one a
-        wait.
+        """Clear the holder if it is still this process. Best effort: a failure only makes the next
+        leader wait.
         """
         path = f"{self._path}/{self._name}"
         try:
@@ -177,8 +176,8 @@ class Elector:
 
 
 def leader_of(lease: Raw, *, now_s: float) -> tuple[str, float]:
-    """Who holds the Lease ("": nobody), and for how many seconds it has run out, by the wall clock:
-    for people, never to decide on.
+    """The Lease's holder ("": none) and for how many seconds it has been expired, by the wall
+    clock: for display, never for decisions.
     """
     spec = lease.get("spec") or {}
     renewed_s = decode_time(spec.get("renewTime"))

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 @lru_cache(maxsize=8192)
 def decode_time(text: str | None) -> float:
-    """Seconds since the epoch; 0 for nothing. Raises ValueError for what is no time."""
+    """Seconds since the epoch; 0 for None or empty. Raises ValueError for any other text."""
     if not text:
         return 0.0
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

@@ -1,15 +1,14 @@
-"""List, watch, resume, list again: one resource kind kept in step with the API server.
+"""List, watch, resume, list again: keeps one resource kind in step with the API server.
 
-The list is a quorum read, taken page by page, so that no whole list is ever in memory as JSON; an
-object that was known before and is on no page is told as DELETED after the last, and one whose name
-another object has now, before that one. A list whose pages expired before they were read is asked
-for once more, whole. A watch starts at the list's version.
-One that ends or is cut is resumed where it stopped (bookmarks keep that point fresh); one that
-expired (410) starts over with a list. Callbacks run on the event loop,
-never concurrently.
+The list is a quorum read, taken page by page, so that no whole list is ever in memory as JSON. A
+known object that is on no page is reported DELETED after the last page; one whose name now belongs
+to another object, just before that object. If the pages of a list expire, the next list is read
+whole. A watch starts at the list's version. A watch that ends or breaks resumes where it stopped
+(bookmarks keep that point fresh); one that expired (410) starts over with a list. Callbacks run on
+the event loop, never concurrently.
 
-No one object ends a watch: one without a name or a UID is passed over, and what a callback raises
-is logged with its traceback; the next object is told.
+No single object ends a watch: an object without a name or a UID is skipped, and an exception of a
+callback is logged with its traceback; the next object is reported.
 """
 
 import asyncio
@@ -44,23 +43,23 @@ _RETRY_MOST_S = 5.0
 
 
 def shielded(on_event: OnEvent, *, path: str) -> OnEvent:
-    """What it raises is logged: one object must not keep others from being told."""
+    """Logs exceptions of `on_event`: one object must not stop reports of the others."""
 
     def tell(kind: str, raw: Raw) -> None:
         try:
             on_event(kind, raw)
-        except Exception:  # whatever an object brings about, here is where it ends
+        except Exception:  # the boundary for whatever one object causes
             log.exception("event not taken", extra={"path": path, "object": _said_of(raw)})
 
     return tell
 
 
 class Watcher:
-    """`on_event` gets (ADDED | MODIFIED | DELETED, object), for the objects of lists as well.
+    """`on_event` gets (ADDED | MODIFIED | DELETED, object), also for the objects of lists.
 
-    Of an object that a list no longer shows only namespace, name, UID and resourceVersion are told.
-    When the API server is away the last state stays as it was; `synced` is set by the first list
-    and stays set.
+    For an object that a list no longer shows it gets only namespace, name, UID and resourceVersion.
+    While the API server is away the last state stays; the first list sets `synced`, which stays
+    set.
     """
 
     def __init__(
@@ -72,22 +71,22 @@ class Watcher:
         self._on_event = shielded(on_event, path=path)
         self._known: dict[_Name, tuple[str, str]] = {}
         self._version = ""
-        """Where to go on; empty: only a list helps."""
+        """Where the watch resumes; empty: it needs a list."""
         self._whole = False
         self.synced = asyncio.Event()
         self.trouble = ""
-        """Why the last try failed."""
+        """Why the last attempt failed."""
         self._watch: asyncio.Task[None] | None = None
         self._stale = False
 
     def list_again(self) -> None:
-        """What the objects mean has changed: all are read and told once more."""
+        """Reads and reports all objects once more, because their meaning has changed."""
         self._stale = True
         if self._watch is not None:
             self._watch.cancel()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         retry_s = _RETRY_FIRST_S
         while True:
             before = self._version
@@ -106,16 +105,16 @@ class Watcher:
                 self.trouble = e.summary
                 log.warning("watch failed", extra={"path": self.path, "error": str(e)})
                 if self._version != before:
-                    retry_s = _RETRY_FIRST_S  # it went well for a while
+                    retry_s = _RETRY_FIRST_S  # it worked for a while
                 await asyncio.sleep(retry_s)
                 retry_s = min(retry_s * 2, _RETRY_MOST_S)
 
     def take_list(self, items: RawList) -> None:
-        """A quorum list that somebody else has read: it replaces what was known."""
+        """Takes a quorum list that the caller has read; it replaces the known objects."""
         self._forget_all_but(self._tell_all(items))
 
     async def _list(self) -> str:
-        """The version to watch from."""
+        """Lists all objects; returns the version to watch from."""
         there: set[_Name] = set()
         version = ""
         params = {**self._params, "limit": _NO_LIMIT} if self._whole else self._params
@@ -136,12 +135,12 @@ class Watcher:
             self._tell_gone(name)
 
     def _tell_all(self, items: RawList) -> set[_Name]:
-        """Names of those that have one."""
+        """Returns the names of the objects that have one."""
         names = (self._tell("MODIFIED", raw) for raw in items)
         return {name for name in names if name is not None}
 
     def _tell(self, kind: str, raw: Raw) -> _Name | None:
-        """Its name, if it has one."""
+        """Returns the object's name, if it has one."""
         found = _identity(raw)
         if found is None:
             log.error("passed over: no name or UID", extra={"path": self.path})
@@ -149,7 +148,7 @@ class Watcher:
         uid, _ = self._known.get(found.name, (found.uid, ""))
         if kind == "DELETED":
             if uid != found.uid:
-                return found.name  # told when its successor came
+                return found.name  # reported when its successor came
             self._known.pop(found.name, None)
         else:
             if uid != found.uid:
@@ -177,7 +176,7 @@ class Watcher:
             watch.result()
 
     async def _follow(self) -> None:
-        """One watch. Raises ExpiredError when only a list helps."""
+        """Follows one watch. Raises ExpiredError when it needs a list."""
         params = {**self._params, "resourceVersion": self._version}
         stream = self._api.watch(self.path, **params, timeoutSeconds=str(_WATCH_S))
         async for event in stream:
@@ -196,7 +195,7 @@ class Watcher:
 
 
 def _identity(raw: object) -> _Identity | None:
-    """None for what is no object, or has no name or UID."""
+    """None if `raw` is not an object, or has no name or UID."""
     meta = raw.get("metadata") if isinstance(raw, dict) else None
     if not isinstance(meta, dict):
         return None
@@ -207,7 +206,7 @@ def _identity(raw: object) -> _Identity | None:
 
 
 def _version(raw: Any) -> str:
-    """Empty if it has none."""
+    """The object's resourceVersion; empty if it has none."""
     meta = raw.get("metadata")
     found = meta.get("resourceVersion") if isinstance(meta, dict) else ""
     return found if isinstance(found, str) else ""

@@ -1,3 +1,3 @@
-"""What the API server said last, indexed for placement. `informers` fills a `ClusterCache` by one
-watch per kind; the other modules are its indexes. Imports `stores` and below.
+"""The last known state of the API server, indexed for placement. `informers` fills a `ClusterCache`
+by one watch per kind; the other modules are its indexes. Imports `stores` and below.
 """

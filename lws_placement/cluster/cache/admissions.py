@@ -1,16 +1,14 @@
-"""What pods that were admitted show of how the API server makes pods, for members that do not exist
-yet.
+"""Learns from admitted pods how the API server admits pods, for members that do not exist yet.
 
-Whether admission plugin ExtendedResourceToleration is on is shown by each pod that carries our
-marker (`engine/fit/extended_resources.py`). A group's own pods are believed before all others, and
-it is gated, so there is one, before it is planned. What the pods of others say counts only for a
-group that is planned ahead of its pods: of the few namespaces that had a marked pod last the newest
-pod each, and only if all agree. So a user who writes such a toleration into a template deceives
-that set alone; at worst a group of somebody else is planned ahead once in vain, since its leader,
-as soon as it is there, is the one that is believed.
+Each pod with our marker shows whether admission plugin ExtendedResourceToleration is on
+(`engine/fit/extended_resources.py`). A group's own pods decide first; a gated group has such a pod
+before it is planned. Pods of other groups count only for a group that is planned ahead of its pods:
+the newest marked pod of each of the few namespaces that had one last, and only if all agree. So a
+user who writes such a toleration into a template misleads the plan of that set alone. At worst
+another group is planned ahead once in vain, since its own leader decides once it exists.
 
-How much members ask for beyond their templates is shown by the members of the same set that were
-admitted before (`admitted_requests.py`).
+Earlier members of the same set show how much members request beyond their templates
+(`admitted_requests.py`).
 """
 
 from collections.abc import Iterable
@@ -29,18 +27,18 @@ _REMEMBERED = 1000
 
 
 class Admissions:
-    """`adds_tolerations`: what is known of the plugin; None: the pods show it."""
+    """`adds_tolerations`: whether the plugin is on; None: the pods show it."""
 
     def __init__(self, *, adds_tolerations: bool | None = None) -> None:
         self._known = adds_tolerations
         self.asked = Asked()
         self._shown: LruCache[str, tuple[float, bool]] = LruCache(_REMEMBERED)
-        """Namespace -> creation of its newest marked pod, and what that shows."""
+        """Namespace -> creation of its newest marked pod, and what that pod shows."""
         self._agreed: bool | None = None
-        """What the newest agree on; None: to be asked anew."""
+        """The answer that the newest pods agree on; None: not computed."""
 
     def put(self, pod: Pod, group: GroupId | None) -> None:
-        """A pod that was not known before, or not to be of this group."""
+        """Takes a pod that is new, or whose group has changed."""
         if group is not None:
             self.asked.put(group, pod)
         shows = shows_plugin([pod])
@@ -53,8 +51,8 @@ class Admissions:
         self._shown.put(pod.namespace, (pod.created_s, shows))
 
     def adds_tolerations(self, pods: Iterable[Pod] = ()) -> bool:
-        """Does the API server add tolerations for extended resources? `pods`: of the group that is
-        asked for.
+        """True if the API server adds tolerations for extended resources. `pods`: those of the
+        group in question.
         """
         if self._known is not None:
             return self._known
@@ -69,8 +67,8 @@ class Admissions:
     def expected(
         self, templates: Templates, group: GroupId, revision: str, *, pods: Iterable[Pod] = ()
     ) -> Templates:
-        """What members of the group will ask for, which are made from these templates of its set.
-        `pods`: those that it has.
+        """The expected demands of members made from these templates of the group's set. `pods`: the
+        group's existing ones.
         """
         templates = as_admitted(templates, self.asked.of(group, revision))
         return tolerating(templates) if self.adds_tolerations(pods) else templates

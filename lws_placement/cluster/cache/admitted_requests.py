@@ -1,8 +1,8 @@
-"""What members asked for when they were admitted: per set, revision and role that of the group
-whose member of that role was made last, so that a change of what is added to pods is followed.
+"""Requests of members as admitted: per set, revision and role, from the group whose member of that
+role was created last, so that a change of what admission adds takes effect.
 
-In memory, and rebuilt from the pods that exist: a new planner does not know what nobody asks for
-any more, and learns it from the next pods.
+In memory, and rebuilt from existing pods: a new planner does not know requests that no existing pod
+has, and learns them from the next pods.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ Revision = tuple[str, str]
 
 @dataclass(slots=True)
 class _Group:
-    """The members of one role in the group that had one last."""
+    """Members of one role, in the group that had the newest one."""
 
     key: str = ""
     made_s: float = float("-inf")
@@ -54,15 +54,13 @@ class _Roles:
 
 
 class Asked:
-    """Bounded: of many sets, or revisions of one, those that had a new pod, or were asked about,
-    last are kept.
-    """
+    """Bounded: keeps the sets, and the revisions of a set, that had a new pod or a query last."""
 
     def __init__(self) -> None:
         self._sets: LruCache[Set, LruCache[Revision, _Roles]] = LruCache(_SETS)
 
     def put(self, group: GroupId, pod: Pod) -> None:
-        """A pod that is known to be of this group, as it was admitted."""
+        """Takes a pod of this group, as admitted."""
         member = pod.member
         if member is None or not member.of_lws:
             return
@@ -73,7 +71,7 @@ class Asked:
         which.add(group.group_key, member.rank, pod)
 
     def of(self, group: GroupId, revision: str) -> Admitted:
-        """Of members of the group's set."""
+        """Requests of admitted members of the group's set at this revision."""
         revisions = self._sets.get((group.namespace, group.lws))
         roles = revisions.get((group.lws_uid, revision)) if revisions is not None else None
         if roles is None:
@@ -81,7 +79,7 @@ class Asked:
         return Admitted(roles.leader.demands, roles.worker.demands)
 
     def forget(self, namespace: str, lws: str, revision: str | None = None) -> None:
-        """The set, or one revision of it, is gone."""
+        """Forgets a deleted set, or one deleted revision of it."""
         if revision is None:
             self._sets.drop((namespace, lws))
             return

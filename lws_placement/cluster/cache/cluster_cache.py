@@ -1,9 +1,9 @@
-"""The mutable state of the process: what the API server said last, indexed for placement.
+"""The mutable state of the process: the last known state of the API server, indexed for placement.
 
 One writer, one event loop, no locks: watches and our own write responses come in through `put_*`
-and `drop_*`, which never wait; everyone else reads values. An older version of an object never
-replaces a newer one, so a write response and the watch may arrive in either order, and a response
-that comes after the object's deletion does not bring it back.
+and `drop_*`, which never wait; all other code reads values. An older version of an object never
+replaces a newer one, so a write response and the watch event may arrive in either order, and a
+response that arrives after the object's deletion does not restore it.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class ClusterCache:
         self.budgets = BudgetIndex()
         self.listeners: list[Listener] = []
         self.on_node_failure: list[Callable[[Pod], None]] = []
-        """Told, whoever leads, of a pod that its node has ended: it may be gone in a moment."""
+        """Called on every replica for a pod that its node has ended: it may be gone in a moment."""
         self._pods: dict[str, Pod] = {}
         self._affinity: dict[str, Raw] = {}
         self._group_of: dict[str, GroupId] = {}
@@ -78,7 +78,7 @@ class ClusterCache:
                 tell(pod)
 
     def put_written_pod(self, raw: Raw) -> None:
-        """A write response: only for a pod that is still known."""
+        """Takes a write response, only for a pod that is still known."""
         if raw["metadata"]["uid"] in self._pods:
             self.put_pod(raw)
 
@@ -97,7 +97,7 @@ class ClusterCache:
         self._foreign_changed(pod)
 
     def lowest_priority(self) -> int | None:
-        """Of all pods that exist; None if there is none."""
+        """The lowest priority of all existing pods; None if there are none."""
         return self._priorities.lowest
 
     def pod(self, uid: str) -> Pod | None:
@@ -110,7 +110,7 @@ class ClusterCache:
         )
 
     def refused(self) -> list[Pod]:
-        """Foreign pods that wait because the extender kept them off held room, first come first."""
+        """Foreign pods that the extender kept off held room, by priority, then age."""
         pods = (self._pods[uid] for uid in self._unbound.refused)
         return sorted(pods, key=lambda p: (-p.priority, p.created_s, p.key))
 
@@ -130,7 +130,7 @@ class ClusterCache:
                 listener.pod_waits(pod.uid)
 
     def _foreign_changed(self, pod: Pod) -> None:
-        """Others may have been evicted for it."""
+        """Groups may have been evicted for it."""
         if not self._coming:
             return
         group = GroupId.of_pod(pod.namespace, pod.name, pod.uid)
@@ -150,7 +150,7 @@ class ClusterCache:
         return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
 
     def pods_that_say(self, group: GroupId) -> list[Pod]:
-        """All pods whose labels say that they are of this group, placed or not, by name."""
+        """All pods whose labels name this group, placed or not, by name."""
         found = [self._pods[uid] for uid in self._said.of_group(group)]
         return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
 
@@ -194,7 +194,7 @@ class ClusterCache:
             self._group_changed(group)
 
     def placed_in_set(self, group: GroupId) -> tuple[list[GroupId], list[GroupId]]:
-        """Keyed groups of the same set that hold something: those with a leader, those without."""
+        """Keyed groups of the same set that have holds: those with a leader, those without."""
         led = self._said.led_keys((group.namespace, group.lws))
         found = sorted(self._holds.of_set(group))
         return [g for g in found if g.group_key in led], [
@@ -202,7 +202,7 @@ class ClusterCache:
         ]
 
     def _left_by(self, group: GroupId) -> None:
-        """A keyed group is over, or nobody claims its place any more: another one may."""
+        """A keyed group is over, or its place is unclaimed again: another group may take it."""
         for key in self._said.led_keys((group.namespace, group.lws)):
             other = replace(group, group_key=key)
             if not self._holds.of(other):
@@ -213,7 +213,7 @@ class ClusterCache:
     def put_lws(self, lws: LwsInfo) -> None:
         name = (lws.namespace, lws.name)
         if self.workloads.lws.get(name) == lws:
-            return  # its status changed, which happens with every pod
+            return  # only its status changed, as with every pod
         self.workloads.lws[name] = lws
         self._lws_changed(name)
 
@@ -223,7 +223,7 @@ class ClusterCache:
         self._lws_changed((namespace, name))
 
     def topology_keys(self) -> list[str]:
-        """Keys that groups ask for or have: of LeaderWorkerSets, gated pods and holds."""
+        """Topology keys in use: of LeaderWorkerSets, gated pods and holds."""
         gated = (self._pods[uid].member for uid in self._affinity)
         found = {key for lws in self.workloads.lws.values() for key in lws.request.keys}
         found |= {key for member in gated if member is not None for key in member.request.keys}
@@ -250,7 +250,7 @@ class ClusterCache:
     # -- holds -----------------------------------------------------------------------------------
 
     def put_holds(self, domain: DomainName, holds: Sequence[Hold]) -> None:
-        """What a Lease says: all holds of the domain."""
+        """Takes a Lease: all holds of the domain."""
         for hold in holds:
             if self._holds.is_news(hold):
                 self.put_hold(hold)
@@ -279,12 +279,12 @@ class ClusterCache:
             self._left_by(victim)
 
     def successor_of(self, group: GroupId) -> Hold | None:
-        """The hold that the group is evicted for: written, and its own group still waits."""
+        """The hold that the group is evicted for: it is written, and its own group still waits."""
         found = self._coming.for_which_goes(group)
         return next((hold for hold in found if self._waits(hold.group)), None)
 
     def going(self) -> set[GroupId]:
-        """Groups that leave a domain, or may be evicted for others now."""
+        """Groups that leave a domain or may now be evicted."""
         return self._coming.going()
 
     def _waits(self, group: GroupId) -> bool:
@@ -297,7 +297,7 @@ class ClusterCache:
         return self._holds.get(domain, group)
 
     def holds_in(self, domain: DomainName) -> list[Hold]:
-        """One, or several where their scopes allow."""
+        """One hold, or several where their scopes allow."""
         return self._holds.on(domain)
 
     def holds(self) -> list[Hold]:
@@ -310,24 +310,24 @@ class ClusterCache:
         return self._holds.of(group)
 
     def reservation_of(self, group: GroupId) -> Reservation | None:
-        """The one reservation of the group that counts; None if there is any doubt."""
+        """The only valid reservation of the group; None in any doubt."""
         found = reservations_of(self.holds_of(group))
         return found[0] if len(found) == 1 else None
 
     def shut(self, lease: str) -> None:
-        """A hold's Lease that cannot be read."""
+        """Marks a hold's Lease as unreadable."""
         self.domains.shut(lease)
 
     def open(self, lease: str) -> None:
-        """A hold's Lease that is read again, or gone."""
+        """Marks a hold's Lease as readable again, or gone."""
         if self.domains.open(lease):
             self._capacity_changed()
 
     # -- listeners -------------------------------------------------------------------------------
 
     def node_changed(self, relabelled: str = "") -> None:
-        """A node was put or dropped through `domains`; `relabelled`: its name, if that changed its
-        domains.
+        """A node was put or dropped through `domains`; `relabelled`: its name, if its domains
+        changed.
         """
         view = self.domains.node_view(relabelled)
         for claim in sorted(view.groups) if view is not None else ():
@@ -335,7 +335,7 @@ class ClusterCache:
         self._capacity_changed()
 
     def budget_changed(self) -> None:
-        """Somebody may be evicted now who might not be before."""
+        """A pod may now be evictable that was not before."""
         self._capacity_changed()
 
     def _group_changed(self, group: GroupId) -> None:
@@ -348,5 +348,5 @@ class ClusterCache:
 
 
 def _differs(old: Pod | None, pod: Pod) -> bool:
-    """Is there anything new in it for placement? Not in most updates of a status."""
+    """True if placement-relevant fields changed; most status updates change none."""
     return old is None or old is pod or replace(old, resource_version=pod.resource_version) != pod

@@ -1,4 +1,4 @@
-"""PodDisruptionBudgets: raw JSON -> engine values, and the known ones by namespace."""
+"""PodDisruptionBudgets: raw JSON -> engine values, and an index of them by namespace."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ class BudgetIndex:
         """Grows with every change."""
 
     def put(self, budget: DisruptionBudget) -> bool:
-        """Is anything new about it?"""
+        """True if the budget is new or changed."""
         known = self._by_namespace.setdefault(budget.id.namespace, {})
         if known.get(budget.id.name) == budget:
             return False
@@ -37,7 +37,7 @@ class BudgetIndex:
 
 
 def decode_budget(raw: Raw) -> DisruptionBudget:
-    """Of a status that is behind its spec nothing is allowed, as the eviction API has it."""
+    """If the status is behind the spec, nothing is allowed, as in the eviction API."""
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     current = status.get("observedGeneration", 0) >= meta.get("generation", 0)
     wanted = status.get("desiredHealthy", 0)
@@ -51,7 +51,7 @@ def decode_budget(raw: Raw) -> DisruptionBudget:
 
 
 def _selector(raw: Raw | None) -> tuple[Requirement, ...] | None:
-    """policy/v1: an absent selector selects no pod, an empty one all."""
+    """policy/v1: an absent selector selects no pod, an empty one selects all."""
     if raw is None:
         return None
     given = checked_texts(raw.get("matchLabels"))

@@ -1,4 +1,4 @@
-"""Holds by domain and by group; several on a domain where their scopes allow."""
+"""Holds by domain and by group; a domain may have several where their scopes allow."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -9,7 +9,7 @@ from lws_placement.engine.model.reservation import Hold
 
 
 class HoldIndex:
-    """Puts and drops cost O(1), lookups what they return, sorted."""
+    """Puts and drops cost O(1); lookups cost the size of their result, sorted."""
 
     def __init__(self) -> None:
         self._in: dict[DomainName, dict[GroupId, Hold]] = {}
@@ -37,14 +37,14 @@ class HoldIndex:
         return [self._in[domain][group] for domain in sorted(self._by.get(group, ()))]
 
     def of_set(self, group: GroupId) -> AbstractSet[GroupId]:
-        """Groups of the same LeaderWorkerSet that hold anything, this one included."""
+        """Groups of the same LeaderWorkerSet that have holds, this one included."""
         return self._of_set.get(group.of_set, frozenset())
 
     def all(self) -> list[Hold]:
         return [hold for domain in sorted(self._in) for hold in self.on(domain)]
 
     def put(self, hold: Hold) -> Hold | None:
-        """What it replaces."""
+        """Returns the hold that it replaces."""
         holders = self._in.setdefault(hold.domain, {})
         old = holders.get(hold.group)
         holders[hold.group] = hold
@@ -53,7 +53,7 @@ class HoldIndex:
         return old
 
     def drop(self, domain: DomainName, group: GroupId) -> Hold | None:
-        """What was there."""
+        """Returns the dropped hold, if there was one."""
         holders = self._in.get(domain, {})
         old = holders.pop(group, None)
         if old is None:
@@ -70,8 +70,8 @@ class HoldIndex:
         return old
 
     def overruled(self, domain: DomainName, holds: Sequence[Hold]) -> list[Hold]:
-        """Of what is known of the domain that which a Lease with `holds` says is over: not what is
-        still to be written, nor what a later version of the Lease says.
+        """The known holds of the domain that a Lease with `holds` no longer has. Excludes holds not
+        written yet and holds from a later version of the Lease.
         """
         said = {hold.group for hold in holds}
         version = max((_version(hold) for hold in holds), default=0)

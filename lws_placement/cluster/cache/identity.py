@@ -1,4 +1,4 @@
-"""Whose member a pod is, from what is known of its owners."""
+"""A pod's group, from what is known of its owners."""
 
 from collections.abc import Mapping
 
@@ -13,10 +13,10 @@ Sets = Mapping[tuple[str, str], LwsInfo]
 
 
 def identify(pod: Pod, sets: Sets, stateful_sets: Mapping[str, Raw]) -> GroupId | None:
-    """The group a pod is to be placed with; None for pods that ask for nothing or lie about their
-    owner. `sets`: by namespace and name; `stateful_sets`: by UID.
+    """The group that a pod is placed with; None if the pod requests no placement, or if its labels
+    contradict its owner. `sets`: by namespace and name; `stateful_sets`: by UID.
 
-    The rule is that of `engine/model/membership.py`.
+    The rule is in `engine/model/membership.py`.
     """
     member = pod.member
     if member is None or member.foreign or not member.request.places:
@@ -30,7 +30,7 @@ def identify(pod: Pod, sets: Sets, stateful_sets: Mapping[str, Raw]) -> GroupId 
 
 
 def leader_uid(pod: Pod, stateful_set: Raw | None) -> str:
-    """Tells apart the incarnations of a group: UID of the leader pod that this member belongs to.
+    """UID of the leader pod of this member; it distinguishes the incarnations of a group.
     `stateful_set`: the member's.
     """
     if pod.member is None or pod.member.rank == 0:
@@ -40,8 +40,8 @@ def leader_uid(pod: Pod, stateful_set: Raw | None) -> str:
 
 
 def _lws_uid(pod: Pod, member: MemberInfo, sets: Sets, *, stateful_sets: Mapping[str, Raw]) -> str:
-    """Stamped at admission; else through the leader StatefulSet's owner; else by name, as that of a
-    ReplicaSet of its Deployment.
+    """The UID stamped at admission; else the one of the leader StatefulSet's owner; else by the
+    set's name, as for a leader that a Deployment's ReplicaSet owns.
     """
     if member.lws_uid:
         return member.lws_uid

@@ -1,13 +1,13 @@
 """Fills a `ClusterCache`: one Watcher per kind of object keeps it in step with the API server, or
-everything is read once.
+one pass reads everything once.
 
-A list replaces what was known of its kind, object by object, so nothing that vanished during a gap
+A list replaces the known objects of its kind, one by one, so no object that vanished during a gap
 survives.
 
-No object ends a watch, whatever is in it. One that cannot be decoded is said in the log, once for
-each thing that is wrong with it, and skipped: what was known of it before stays. Except that an
-unreadable hold keeps its domain shut (its Lease refuses every create, and the domain counts as
-somebody's), and that a pod whose node can be read takes room there (`decode_pod`).
+No object ends a watch, whatever it contains. An object that cannot be decoded is logged, once per
+error, and skipped: its last readable state stays. There are two exceptions: an unreadable hold
+keeps its domain shut (its Lease refuses every create, and the domain counts as held), and a pod
+whose node is readable takes room there (`decode_pod`).
 """
 
 import asyncio
@@ -43,12 +43,12 @@ BUDGETS_PATH = "/apis/policy/v1/poddisruptionbudgets"
 
 _MOST_TOLD = 4096
 _AGAIN_S = 2.0
-"""What changed within this time is taken in together."""
+"""Changes within this time are handled together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What the objects of one kind, those that `params` select, mean for the cache."""
+    """How the objects of one kind, selected by `params`, change the cache."""
 
     path: str
     put: Callable[[Raw], None]
@@ -59,7 +59,7 @@ class Kind:
     _told: LruCache[str, str] = field(
         default_factory=lambda: LruCache(_MOST_TOLD), compare=False, repr=False
     )
-    """UID -> what is wrong with the object, as far as it was said."""
+    """UID -> the object's last logged error."""
 
     def on_event(self, event: str, raw: Raw) -> None:
         uid = raw["metadata"]["uid"]
@@ -84,7 +84,7 @@ class Intake:
     def __init__(self, cache: ClusterCache, *, namespace: str) -> None:
         self._cache = cache
         self.on_defaults_changed: Callable[[], None] = lambda: None
-        """Told when templates that were taken in before mean something else."""
+        """Called when the meaning of known templates has changed."""
         self._daemon_sets: dict[str, DaemonSetInfo] = {}
         self._hold_domains: dict[str, DomainName] = {}
         self._revision_names: dict[str, tuple[str, str, str]] = {}
@@ -116,7 +116,7 @@ class Intake:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What others refer to comes first."""
+        """Referenced kinds come first."""
         return (
             *self.pod_defaults,
             self.nodes,
@@ -131,7 +131,7 @@ class Intake:
 
     @property
     def pod_defaults(self) -> tuple[Kind, Kind]:
-        """What says how templates are to be read."""
+        """Kinds that determine how templates are read."""
         return self.limit_ranges, self.runtime_classes
 
     @property
@@ -237,8 +237,8 @@ class Intake:
 
 
 class Informers:
-    """Watchers for all that placement needs. `run()` until cancelled; `wait_synced()` before
-    deciding.
+    """Watchers for all kinds that placement needs. `run()` runs until cancelled; call
+    `wait_synced()` before deciding.
     """
 
     def __init__(self, api: Api, cache: ClusterCache, *, namespace: str) -> None:
@@ -255,8 +255,8 @@ class Informers:
         intake.on_defaults_changed = self._read_templates_later
 
     def follow(self, path: str, on_event: OnEvent) -> Watcher:
-        """Before `run()`: `on_event` is told of the objects under `path` as well, after the cache,
-        so that nobody has to watch and decode the same ones again. The watcher that tells.
+        """Also reports the objects under `path` to `on_event`, after the cache, so that no second
+        watcher decodes the same objects. Call it before `run()`. Returns the watcher that reports.
         """
         self._followers[path].append(shielded(on_event, path=path))
         return self._watchers[path]
@@ -282,7 +282,7 @@ class Informers:
                     group.create_task(watcher.run())
 
     def _read_templates_later(self) -> None:
-        """Once for many changes."""
+        """One read for many changes."""
         if self._again is None and all(w.synced.is_set() for w in self._first):
             self._again = asyncio.get_running_loop().call_later(_AGAIN_S, self._read_templates)
 
@@ -297,7 +297,7 @@ class Informers:
 
     @property
     def missing(self) -> str:
-        """What has not been listed yet, and why; empty once all has."""
+        """The first kind that is not listed yet, or the error; empty if all are listed."""
         waiting = [w for w in self._watchers.values() if not w.synced.is_set()]
         troubles = [w.trouble for w in waiting if w.trouble]
         if troubles:
@@ -309,7 +309,7 @@ class Informers:
             await watcher.synced.wait()
 
     def take_holds(self, leases: list[Raw]) -> None:
-        """A quorum list of the hold Leases, read by a planner that has just become the leader."""
+        """Takes a quorum list of the hold Leases, read by a new leader's planner."""
         self._holds.take_list(leases)
 
 
@@ -320,10 +320,10 @@ async def read_once(
     namespace: str,
     on_page: Callable[[str, int], None] = lambda path, number: None,
 ) -> None:
-    """Everything as it is now into an empty cache, without watching it: for a program that answers
-    a question and ends. `on_page` hears how many objects of a kind have come.
+    """Reads the current state into an empty cache without watching: for a program that answers one
+    question and ends. `on_page` gets the number of objects of a kind read so far.
 
-    Raises ApiError for what may not be read. A cluster without LeaderWorkerSets has none.
+    Raises ApiError if a read is forbidden. A cluster without the LeaderWorkerSet API has no sets.
     """
     for kind in Intake(cache, namespace=namespace).kinds:
         number, put = 0, shielded(kind.on_event, path=kind.path)

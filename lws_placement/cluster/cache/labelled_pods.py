@@ -1,7 +1,7 @@
-"""Pods by the group that their labels say, placed or not; and which groups still have their leader.
+"""Pods by the group that their labels name, placed or not; and which groups have a living leader.
 
-Of a set whose groups have no ordinal (a key of their own for each incarnation) a group is over with
-its leader, whatever of it is still there: it never comes back by that key.
+In a set whose groups have no ordinal (each incarnation has a key of its own), a group ends with its
+leader, whatever pods remain: its key never comes back.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ class LabelledPods:
     def __init__(self) -> None:
         self._uids: dict[Lws, dict[str, set[str]]] = {}
         self._leaders: dict[Lws, dict[str, str]] = {}
-        """Of keyed groups: UID of a living leader -> group key."""
+        """For keyed groups: UID of a living leader -> group key."""
 
     def put(self, pod: Pod) -> bool:
-        """Is a keyed group over by this?"""
+        """True if this ends a keyed group."""
         if pod.member is None:
             return False
         lws = (pod.namespace, pod.member.lws)
@@ -35,7 +35,7 @@ class LabelledPods:
         return False
 
     def drop(self, pod: Pod) -> bool:
-        """Is a keyed group over by this?"""
+        """True if this ends a keyed group."""
         if pod.member is None:
             return False
         lws, key = (pod.namespace, pod.member.lws), pod.member.group_key
@@ -56,7 +56,7 @@ class LabelledPods:
         yield from self._uids.get((group.namespace, group.lws), {}).get(group.group_key, ())
 
     def led_keys(self, lws: Lws) -> set[str]:
-        """Keys of keyed groups that have a living leader."""
+        """Group keys of keyed groups with a living leader."""
         return set(self._leaders.get(lws, {}).values())
 
     def _drop_leader(self, lws: Lws, uid: str) -> bool:

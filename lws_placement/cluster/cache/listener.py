@@ -1,4 +1,4 @@
-"""Who is told of changes in the cache: the planner, where it leads, and who waits for a group."""
+"""Listeners for changes in the cache: the leading planner, and coroutines that wait for a group."""
 
 import asyncio
 from typing import Protocol
@@ -7,8 +7,8 @@ from lws_placement.engine.model.groups import GroupId
 
 
 class Listener(Protocol):
-    """Told what may have changed; called on the event loop, must not wait. One that is derived from
-    this heeds what it overrides.
+    """Gets notices of possible changes, on the event loop, and must not wait. A subclass overrides
+    the methods that concern it.
     """
 
     def group_changed(self, group: GroupId) -> None: ...
@@ -18,20 +18,20 @@ class Listener(Protocol):
         return
 
     def lws_changed(self, namespace: str, name: str) -> None:
-        """The groups that it should have, or what they are made of."""
+        """The set's groups or their templates may have changed."""
         return
 
     def capacity_changed(self) -> None:
-        """Room may have become free: waiting groups are worth another look."""
+        """Room may have become free: waiting groups are worth a retry."""
         return
 
     def room_taken(self, node: str) -> None:
-        """A pod was bound there, or takes more than before."""
+        """A pod was bound to the node, or takes more than before."""
         return
 
 
 class GroupChanges(Listener):
-    """Lets coroutines wait until something of a group changes."""
+    """Lets coroutines wait for the next change of a group."""
 
     def __init__(self) -> None:
         self._waiting: dict[GroupId, set[asyncio.Future[None]]] = {}

@@ -1,4 +1,4 @@
-"""What a pod takes from its node, and whose it is."""
+"""What a pod takes from its node, and for which group."""
 
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.placement_request import Scope
@@ -6,7 +6,7 @@ from lws_placement.engine.model.pods import Pod
 
 
 def occupant_of(pod: Pod, group: GroupId | None) -> Occupant:
-    """`group`: the one it is placed with."""
+    """`group`: the group that the pod is placed with."""
     if group is None:
         return Occupant(pod.uid, pod.demand, guest_group(pod), Scope.NOBODY)
     rank = pod.member.rank if pod.member is not None else None
@@ -15,9 +15,9 @@ def occupant_of(pod: Pod, group: GroupId | None) -> Occupant:
 
 
 def guest_group(pod: Pod) -> GroupId | None:
-    """What we do not place and carries LeaderWorkerSet's labels still is a group: no other may join
-    it, as its labels make kube-scheduler refuse leaders with the exclusive terms beside it. So for
-    a pod that only carries them.
+    """The group of a pod that we do not place but that carries LeaderWorkerSet's labels. No other
+    group may share its domain: these labels make kube-scheduler refuse leaders with the exclusive
+    terms there. The labels alone suffice for that.
     """
     member = pod.member
     if member is None or not member.of_lws:
@@ -26,8 +26,8 @@ def guest_group(pod: Pod) -> GroupId | None:
 
 
 def takes_differently(old: Pod | None, pod: Pod) -> bool:
-    """Did anything change in what the pod takes from its node, or for how long? Most updates are
-    status only.
+    """True if the pod's share of its node, or how long it lasts, changed. Most updates change only
+    status.
     """
     if old is None or old is pod:
         return True

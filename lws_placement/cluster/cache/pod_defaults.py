@@ -18,12 +18,12 @@ class PodDefaultsIndex:
         self._ranges: dict[str, dict[str, ContainerDefaults]] = {}
 
     def of(self, namespace: str) -> PodDefaults:
-        """As they are now."""
+        """The current defaults."""
         ranges = self._ranges.get(namespace, {})
         return PodDefaults(tuple(ranges[name] for name in sorted(ranges)), self._classes)
 
     def put_runtime_class(self, raw: Raw) -> bool:
-        """Is it news? Raises one of UNREADABLE."""
+        """True if it is new or changed. Raises one of UNREADABLE."""
         name, new = checked_text(raw["metadata"]["name"]), _decode_runtime_class(raw)
         known, self._classes[name] = self._classes.get(name), new
         return known != new
@@ -32,7 +32,7 @@ class PodDefaultsIndex:
         return self._classes.pop(raw["metadata"]["name"], None) is not None
 
     def put_limit_range(self, raw: Raw) -> bool:
-        """Is it news? Raises one of UNREADABLE."""
+        """True if it is new or changed. Raises one of UNREADABLE."""
         meta, new = raw["metadata"], _decode_limit_range(raw)
         ranges = self._ranges.setdefault(checked_text(meta["namespace"]), {})
         name = checked_text(meta["name"])
@@ -65,8 +65,8 @@ def _decode_runtime_class(raw: Raw) -> RuntimeClass:
 
 
 def _decode_limit_range(raw: Raw) -> ContainerDefaults:
-    """With the defaults that the API server gives it (`SetDefaults_LimitRangeItem`), which a file
-    may lack.
+    """Includes the API server's own defaulting (`SetDefaults_LimitRangeItem`), which a file may
+    lack.
     """
     limits: Raw = {}
     requests: Raw = {}
@@ -83,7 +83,7 @@ def _decode_limit_range(raw: Raw) -> ContainerDefaults:
 
 
 def _quantities(raw: Raw | None) -> Raw:
-    """Raises InvalidObjectError for what is none."""
+    """Raises InvalidObjectError if a value is not a quantity."""
     found = raw or {}
     for name, quantity in found.items():
         amount_requested(name, quantity)

@@ -1,4 +1,4 @@
-"""What the cache keeps for preemption: the priorities in use, and the holds that others go for."""
+"""Cached facts for preemption: the priorities in use, and the holds that have victims."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from lws_placement.engine.model.reservation import Hold
 
 
 class Priorities:
-    """Of all pods that exist."""
+    """Priorities of all existing pods."""
 
     def __init__(self) -> None:
         self._counts = Counter[int]()
@@ -26,19 +26,19 @@ class Priorities:
 
     @property
     def lowest(self) -> int | None:
-        """None: there are no pods."""
+        """None if there are no pods."""
         return min(self._counts, default=None)
 
 
 class ComingHolds:
-    """Few at a time; and whose holds are LEAVING."""
+    """The COMING holds, few at a time, and the groups with LEAVING holds."""
 
     def __init__(self) -> None:
         self._holds: dict[tuple[DomainName, GroupId], Hold] = {}
         self._leaving: set[tuple[DomainName, GroupId]] = set()
 
     def replace(self, old: Hold | None, new: Hold | None) -> set[GroupId]:
-        """Victims to whom that may make a difference."""
+        """Returns the victims that this change may affect."""
         victims: set[GroupId] = set()
         if old is not None and old.state is HoldState.COMING:
             del self._holds[old.domain, old.group]
@@ -53,13 +53,13 @@ class ComingHolds:
         return victims
 
     def going(self) -> set[GroupId]:
-        """Groups that leave a domain, and all that go for one of these holds."""
+        """Groups that leave a domain, and all victims of COMING holds."""
         leaving = {group for _, group in self._leaving}
         return leaving.union(*(hold.evicts for hold in self._holds.values()))
 
     def for_which_goes(self, victim: GroupId) -> Iterator[Hold]:
-        """Those that are written, with all of their plan; a reservation may still be taken back,
-        and the planner may have been killed between two of its Leases.
+        """Written holds that evict `victim`, with all of their plan written. Before that the
+        planner may take the reservation back, or a kill may leave it incomplete.
         """
         for _, hold in sorted(self._holds.items(), key=lambda item: item[0]):
             if victim in hold.evicts and self._is_written(hold):

@@ -1,9 +1,8 @@
-"""Nodes, what is bound to them, and the domains they form: views rebuilt only where something
-changed.
+"""Nodes, their occupants and the domains they form; only views that changed are rebuilt.
 
-Costs: an event on a pod or node is O(1) plus one dirty mark per topology key in use; asking for the
-domains of a key rebuilds the dirty ones (O(nodes in them)) and leaves the rest as they were, and a
-reader that comes back is told which those are. Of nodes, too, a reader can ask which changed.
+Costs: an event on a pod or node is O(1) plus one dirty mark per topology key in use. A query for
+the domains of a key rebuilds the dirty ones (O(nodes in them)) and keeps the others; a returning
+reader learns which were rebuilt. A reader can also ask which nodes changed.
 """
 
 from collections import Counter
@@ -24,9 +23,7 @@ from lws_placement.engine.model.workload import DaemonSetInfo
 
 
 class TopologyIndex:
-    """For one event loop. `headroom` is kept free on every node, in addition to what pods ask
-    for.
-    """
+    """For one event loop. `headroom` stays free on every node, in addition to what pods request."""
 
     def __init__(self, *, headroom: Mapping[str, int] | None = None) -> None:
         self._headroom = dict(headroom or {})
@@ -42,13 +39,13 @@ class TopologyIndex:
         self._held_keys: dict[str, int] = {}
         self._kinds: Counter[tuple[str, Scope]] = Counter()
         self._anywhere: dict[str, dict[DomainName, Hold]] = {}
-        """Node -> holds of no domain that have members there."""
+        """Node -> holds without a domain that have members on it."""
         self._awaited_by: dict[GroupId, tuple[Turn, frozenset[str]]] = {}
         self._awaited: dict[str, set[Turn]] = {}
         self.node_changes = Changes()
-        """Names of nodes of which anything changed, the holds on them included."""
+        """Names of nodes with any change, including changes of the holds on them."""
         self._shut: set[str] = set()
-        """Names of Leases that cannot be read; a name is a hash of the domain."""
+        """Names of unreadable Leases; a name is a hash of the domain."""
 
     # -- changes ---------------------------------------------------------------------------------
 
@@ -118,7 +115,7 @@ class TopologyIndex:
         self._touch_held(hold)
 
     def await_room(self, turn: Turn, nodes: frozenset[str]) -> None:
-        """A group waits for these nodes, and for no others; none: it waits no more."""
+        """The group waits for exactly these nodes; with no nodes it stops waiting."""
         group = turn[2]
         nobody = turn, frozenset[str]()
         before, known = self._awaited_by.pop(group, nobody)
@@ -136,22 +133,22 @@ class TopologyIndex:
             self._touch(name)
 
     def awaiting(self) -> list[Turn]:
-        """Groups that wait for nodes of their own, in order of their turns."""
+        """Groups that wait for reserved nodes, by turn."""
         return sorted(turn for turn, _ in self._awaited_by.values())
 
     def are_crossed(self, key: str) -> bool:
-        """May others than those who want a whole domain of `key` be in one: holds of another key,
-        or beside each other?
+        """True if a domain may have holders besides one that holds a whole domain of `key`: a hold
+        of another key, or holders that share it.
         """
         return any(kind != (key, Scope.CLUSTER) for kind in self._kinds)
 
     def shut(self, lease: str) -> None:
-        """A hold cannot be read: its domain is not free, whosever it is."""
+        """Marks a hold as unreadable: its domain is not free, whatever its holder."""
         self._shut.add(lease)
         self._touch_hashed(lease)
 
     def open(self, lease: str) -> bool:
-        """It is read again, or gone. Was it shut?"""
+        """Marks it as readable again, or gone. Returns whether it was shut."""
         if lease not in self._shut:
             return False
         self._shut.discard(lease)
@@ -171,7 +168,7 @@ class TopologyIndex:
         return self._nodes.get(name)
 
     def label_known(self, key: str) -> bool:
-        """Does any node carry the label `key`?"""
+        """True if any node carries the label `key`."""
         return any(key in node.labels for node in self._nodes.values())
 
     def node_view(self, name: str) -> NodeView | None:
@@ -184,7 +181,7 @@ class TopologyIndex:
         return view
 
     def node_view_without(self, name: str, uids: frozenset[str]) -> NodeView | None:
-        """The node as if the pods `uids` were gone already."""
+        """The node as if the pods `uids` were already gone."""
         node = self._nodes.get(name)
         return None if node is None else self._build_node(node, without=uids)
 
@@ -193,8 +190,8 @@ class TopologyIndex:
         return list(self._occupants.get(name, {}).values())
 
     def holds_on(self, name: str) -> list[Hold]:
-        """Holds of whatever key whose domain includes the node, and those of groups without a
-        domain that have members there.
+        """Holds of any key whose domain includes the node, and holds without a domain that have
+        members on it.
         """
         node = self._nodes.get(name)
         if node is None:
@@ -224,7 +221,7 @@ class TopologyIndex:
         return self._domains[domain.key].get(domain.value)
 
     def domains(self, key: str) -> DomainSet:
-        """Every domain of a topology key: always the same set, brought up to date."""
+        """Every domain of a topology key: the same DomainSet each time, brought up to date."""
         values = self._index(key)
         for value in sorted(self._dirty[key]):
             names = values.get(value)
@@ -235,7 +232,7 @@ class TopologyIndex:
     # -- inside ----------------------------------------------------------------------------------
 
     def _index(self, key: str) -> dict[str, set[str]]:
-        """value -> node names; built when a key is first asked for, kept in step afterwards."""
+        """value -> node names; built on the first query of a key, maintained afterwards."""
         members = self._members.get(key)
         if members is None:
             members = self._members[key] = {}
@@ -378,6 +375,6 @@ def _promised(
 def _of_groups(
     occupants: Iterable[Occupant], promised: Mapping[GroupId, Mapping[str, int]]
 ) -> Mapping[str, int]:
-    """What groups take of the node, or are to take."""
+    """What members of groups take of the node, bound or still to come."""
     bound = [dict(o.demand.resources) for o in occupants if o.group is not None]
     return total((*bound, *promised.values())) if bound or promised else {}

@@ -1,4 +1,4 @@
-"""Foreign pods that have no node yet, and what each of them waits for."""
+"""Foreign pods without a node, and what each of them waits for."""
 
 from lws_placement.engine.fit.guard_index import was_shut_out
 from lws_placement.engine.model.pods import Pod
@@ -6,8 +6,8 @@ from lws_placement.engine.reconcile.foreign_preemption import waits_for_room
 
 
 class UnboundPods:
-    """UIDs: `refused` of pods that the extender kept off held room, `roomless` of those that
-    kube-scheduler has no room for, `queued` of all that it may bind any moment.
+    """UIDs. `refused`: pods that the extender kept off held room; `roomless`: pods that
+    kube-scheduler has no room for; `queued`: all that it may bind any moment.
     """
 
     def __init__(self) -> None:
@@ -16,7 +16,7 @@ class UnboundPods:
         self.queued: set[str] = set()
 
     def put(self, pod: Pod, *, of_group: bool) -> bool:
-        """Does it begin to be without room?"""
+        """Returns whether the pod has just become roomless."""
         foreign = not pod.marked and not of_group
         was_roomless = pod.uid in self.roomless
         for which, belongs in (

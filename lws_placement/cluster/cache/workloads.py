@@ -1,5 +1,5 @@
-"""The LeaderWorkerSets that are known, the templates of their revisions, and whose the StatefulSets
-are that carry their name label.
+"""The known LeaderWorkerSets, the templates of their revisions, and the owners of the StatefulSets
+that carry their name label.
 """
 
 from lws_placement.engine.base.raw import Raw
@@ -13,7 +13,7 @@ Revision = tuple[str, str, str]
 
 
 class Workloads:
-    """Filled by `ClusterCache`, which tells others of changes."""
+    """`ClusterCache` fills it and notifies listeners of changes."""
 
     def __init__(self) -> None:
         self.lws: dict[Name, LwsInfo] = {}
@@ -25,14 +25,12 @@ class Workloads:
         return [self.lws[name] for name in sorted(self.lws)]
 
     def lws_of(self, group: GroupId) -> LwsInfo | None:
-        """The living LeaderWorkerSet of the group: not one of the same name made later."""
+        """The existing LeaderWorkerSet of the group, not a later one with the same name."""
         lws = self.lws.get((group.namespace, group.lws))
         return lws if lws is not None and lws.uid == group.lws_uid else None
 
     def templates(self, group: GroupId, revision: str) -> Templates | None:
-        """The templates that a revision of the group's LeaderWorkerSet stands for, else the live
-        ones.
-        """
+        """The templates of a revision of the group's LeaderWorkerSet, else the live ones."""
         found = self._revisions_of(group).get(revision)
         if found is not None:
             return found
@@ -40,17 +38,17 @@ class Workloads:
         return lws.templates if lws is not None else None
 
     def is_current(self, group: GroupId, revision: str) -> bool:
-        """Is the revision known, and is it what the group's LeaderWorkerSet says now?"""
+        """True if the revision is known and matches the group's LeaderWorkerSet now."""
         lws = self.lws_of(group)
         return lws is not None and self._revisions_of(group).get(revision) == lws.templates
 
     def only_revision(self, group: GroupId) -> str | None:
-        """The one revision there is of the group's LeaderWorkerSet, if it is what that says now."""
+        """The only known revision of the group's LeaderWorkerSet, if it matches the set now."""
         known = [*self._revisions_of(group)]
         return known[0] if len(known) == 1 and self.is_current(group, known[0]) else None
 
     def put_revision(self, name: Revision, templates: Templates) -> bool:
-        """Is it news?"""
+        """True if the templates are new or changed."""
         known = self._revisions.setdefault(name[:2], {})
         if known.get(name[2]) == templates:
             return False

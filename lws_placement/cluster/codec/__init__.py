@@ -1,3 +1,3 @@
-"""JSON of the API server to values of the engine, and back. The only readers of what users write
-into objects. Imports `api` for the type of raw JSON.
+"""JSON of the API server to values of the engine, and back. Only this package reads what users
+write into objects. Imports `api` for the type of raw JSON.
 """

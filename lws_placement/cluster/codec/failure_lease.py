@@ -1,4 +1,4 @@
-"""What is remembered of a group's failures as a Lease, and back."""
+"""The failure history of a group as a Lease, and back."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A group's history and the version of the Lease that it is in, if it is in one."""
+    """A group's history, with version and UID of its Lease if there is one."""
 
     group: GroupId
     history: History
@@ -37,7 +37,7 @@ class Remembered:
 
 
 def encode_failures(remembered: Remembered, *, namespace: str) -> Raw:
-    """The Lease; of very many domains those where something happened last."""
+    """Encodes the Lease; of very many domains it keeps those with the latest failures."""
     group, history = remembered.group, remembered.history
     refused = nlargest(_MOST_DOMAINS, history.refused.items(), key=lambda i: (i[1].last_s, i[0]))
     failed = nlargest(
@@ -60,7 +60,7 @@ def encode_failures(remembered: Remembered, *, namespace: str) -> Raw:
 
 
 def decode_failures(raw: Raw) -> Remembered | None:
-    """None, and a line in the log, if not even the group can be read."""
+    """None, with a warning in the log, if even the group is unreadable."""
     meta = raw["metadata"]
     try:
         body = json.loads((meta.get("annotations") or {})[keys.TROUBLES])

@@ -1,9 +1,8 @@
 """A hold as a `coordination.k8s.io/v1` Lease, and back.
 
-The whole hold is one annotation of versioned JSON, with a list of holders: one, or several groups
-whose scopes let them share a domain. `holderIdentity` is for people who type `kubectl get leases`.
-A Lease that we cannot read is an error and its domain stays shut: reading it as "free"
-would break P2.
+The whole hold is one annotation of versioned JSON, with a list of holders: one group, or several
+whose scopes let them share a domain. `holderIdentity` is for users of `kubectl get leases`. An
+unreadable Lease is an error and its domain stays shut: reading it as "free" would break P2.
 """
 
 import json
@@ -25,8 +24,8 @@ VERSION = "v1"
 
 
 def encode_holds(holds: Sequence[Hold], *, namespace: str) -> Raw:
-    """The Lease of the domain that all of `holds` are on; with the resourceVersion and UID of the
-    one that was written last.
+    """The Lease of the domain that all of `holds` are on, with the resourceVersion and UID of the
+    hold that was written last.
     """
     first = holds[0]
     body = {
@@ -55,8 +54,8 @@ def our_lease(
     holder: str,
     written: tuple[str, str],
 ) -> Raw:
-    """`kind`: by which it is selected. `written`: resourceVersion and UID of what it replaces; both
-    are empty if it is new.
+    """`kind`: the value of its selector label. `written`: resourceVersion and UID of the version
+    that it replaces; both empty for a new Lease.
     """
     meta: Raw = {
         "name": name,
@@ -78,7 +77,8 @@ def our_lease(
 
 
 def decode_holds(raw: Raw) -> list[Hold]:
-    """One at least. Raises InvalidObjectError for a Lease that is not one of a version we know."""
+    """At least one hold. Raises InvalidObjectError if the Lease is not a hold of a known version.
+    """
     meta = raw["metadata"]
     where = f"lease {meta.get('namespace')}/{meta.get('name')}"
     try:
@@ -118,7 +118,7 @@ def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
     scope = Scope(holder.get("scope", Scope.CLUSTER))
     group = decode_group(holder)
     if not group.group_key and scope is Scope.NOBODY and not domain.anywhere:
-        # A group that claims nothing takes no domain.
+        # A group without an exclusive claim takes no domain.
         group = GroupId.of_pod(group.namespace, group.lws, group.lws_uid)
     return Hold(
         domain=domain,
@@ -157,7 +157,7 @@ def decode_group(raw: Raw) -> GroupId:
 
 
 def _encode_demands(hold: Hold) -> Raw:
-    """Few templates serve all ranks: each distinct reservation once, and per rank its index."""
+    """Ranks share few templates: lists each distinct demand once, and per rank its index."""
     distinct = list(dict.fromkeys(hold.demands[rank] for rank in sorted(hold.demands)))
     return {
         "reserved": [

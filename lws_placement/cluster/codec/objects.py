@@ -1,8 +1,8 @@
 """Raw JSON -> engine values: the only reader of labels, annotations and specs of nodes and pods.
 
-Decoders of watched objects do not raise for what a user wrote: a pod whose group annotations are
-broken is decoded as a pod of no group (the webhook refuses such pods; these slipped past it). What
-they raise for an object that is not as the API says is one of UNREADABLE.
+Decoders of watched objects do not raise for user input: a pod with broken group annotations becomes
+a pod of no group (the webhook refuses such pods; these bypassed it). For an object that violates
+the API schema they raise one of UNREADABLE.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ UNREADABLE = (
     TypeError,
     ValueError,
 )
-"""What reading an object raises that is not as the API says."""
+"""Exceptions from reading an object that violates the API schema."""
 
 T = TypeVar("T")
 
@@ -43,11 +43,10 @@ _NODE_REASONS = (
     "TopologyAffinityError",
     "UnexpectedAdmissionError",
 )
-"""Beginnings of `status.reason` with which a kubelet fails a pod for its node's sake."""
+"""Prefixes of `status.reason` with which a kubelet fails a pod for a fault of its node."""
 
 _NODE_DISRUPTIONS = ("DeletionByPodGC", "DeletionByTaintManager", "TerminationByKubelet")
-"""Reasons of the condition DisruptionTarget that a node is to blame for: not an eviction or a
-preemption, which somebody asked for."""
+"""Reasons of DisruptionTarget that blame the node; not requested evictions or preemptions."""
 
 
 def decode_node(raw: Raw) -> Node:
@@ -71,11 +70,11 @@ def decode_node(raw: Raw) -> Node:
 
 
 def decode_pod(raw: Raw) -> Pod:
-    """A pod of which something cannot be read still counts, as far as can be known: its node and
-    phase, whether it is going, a pod slot and those of its containers' requests that can be read.
-    It is nobody's member, and `unread` says why.
+    """Decodes a pod. A partly unreadable pod still counts with what is readable: its node and
+    phase, whether it is terminating, a pod slot and its containers' readable requests. It is not a
+    member of a group, and `unread` says why.
 
-    Raises InvalidObjectError for one without namespace, name, UID or version.
+    Raises InvalidObjectError without namespace, name, UID or resourceVersion.
     """
     try:
         return _decode_pod(raw)
@@ -140,7 +139,7 @@ def _what_is_known(raw: Raw, *, why: str) -> Pod:
 
 
 def _readable_demand(spec: Raw) -> Demand:
-    """Of the containers alone, each resource by itself."""
+    """Sums the containers alone, each resource separately."""
     amounts: dict[str, int] = {}
     for container in spec["containers"]:
         resources = _object(_object(container).get("resources"))
@@ -160,14 +159,14 @@ def _readable(read: Callable[[], T], otherwise: T) -> T:
 
 
 def checked_text(value: object) -> str:
-    """Raises InvalidObjectError if it is none."""
+    """Raises InvalidObjectError if it is not text."""
     if not isinstance(value, str):
         raise InvalidObjectError(f"a field is of type {type(value).__name__}, not text")
     return value
 
 
 def checked_texts(value: object) -> Mapping[str, str]:
-    """Labels or annotations. Raises InvalidObjectError for a value that is no text."""
+    """Labels or annotations. Raises InvalidObjectError if a value is not text."""
     found = value or {}
     if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
         raise InvalidObjectError("labels or annotations are not text")
@@ -179,8 +178,8 @@ def _object(value: object) -> Raw:
 
 
 def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:
-    """The group a pod says it belongs to, or None: not an LWS pod, or not one we can make sense
-    of.
+    """A pod's membership by its labels; None if it is not a group's pod or its labels make no
+    sense.
     """
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     if labels.get(keys.GROUP) and not labels.get(keys.LWS_NAME):
@@ -210,8 +209,8 @@ def decode_member(meta: Mapping[str, Any]) -> MemberInfo | None:
 
 
 def _decode_other_member(name: str, annotations: Mapping[str, str]) -> MemberInfo | None:
-    """A pod of a group that is not a LeaderWorkerSet's. It must have been admitted by us: only
-    then is it known whose it is.
+    """The membership of a pod in a labelled group. Requires our admission: only that establishes
+    the pod's owner.
     """
     size = whole_number(annotations.get(keys.GROUP_SIZE), least=1, most=MOST_SIZE)
     if keys.ADMITTED not in annotations or size is None:
@@ -249,13 +248,13 @@ def condition_of(status: Raw, kind: str, value: str) -> Raw:
 
 
 def is_ready(status: Raw) -> bool:
-    """Of a node or pod."""
+    """Whether a node or pod is ready."""
     return bool(condition_of(status, "Ready", "True"))
 
 
 @lru_cache(maxsize=8192)
 def _label(key: str, value: str) -> tuple[str, str]:
-    """One object for a label that many pods carry."""
+    """Shares one object among pods that carry the same label."""
     return key, value
 
 

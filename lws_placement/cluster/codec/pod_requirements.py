@@ -1,6 +1,6 @@
-"""A pod spec (of a pod or of a template) -> what it demands of a node.
+"""A pod spec (of a pod or of a template) -> its demand on a node.
 
-`pod_resources.py` has the resources.
+Resources are in `pod_resources.py`.
 """
 
 from collections.abc import Iterable
@@ -18,8 +18,8 @@ from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 def decode_demand(
     spec: Raw, *, status: Raw | None = None, pinned: NodeName | None = None
 ) -> Demand:
-    """`status`: of a pod that may run. `pinned`: the node-name pin we added, which is left out of
-    `required`.
+    """`status`: of a pod that may run. `pinned`: the node-name pin that we added; `required` leaves
+    it out.
     """
     resources = {**decode_requests(spec, status or {}), PODS: 1}
     kept = {n: a for n, a in resources.items() if a > 0 and not n.startswith(OUR_PREFIX)}
@@ -28,7 +28,7 @@ def decode_demand(
             resources=tuple(sorted(kept.items())),
             selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
             required=_required(spec, pinned),
-            # Their order means nothing, and the API server adds some: equal ones compare equal.
+            # Their order is irrelevant, and the API server adds some: equal ones compare equal.
             tolerations=tuple(sorted({_toleration(t) for t in spec.get("tolerations") or ()})),
             host_ports=tuple(sorted(_host_ports(spec))),
         )
@@ -36,8 +36,7 @@ def decode_demand(
 
 
 def node_pin(spec: Raw) -> NodeName | None:
-    """The one node that every required node affinity term names by `matchFields`, if there is
-    one.
+    """The one node that every required node affinity term names by `matchFields`, if there is one.
     """
     found: set[str] = set()
     terms = _terms(spec)
@@ -57,7 +56,7 @@ def node_pin(spec: Raw) -> NodeName | None:
 
 @lru_cache(maxsize=65536)
 def _shared(demand: Demand) -> Demand:
-    """One object for equal demands: tens of thousands of pods come from few templates."""
+    """Shares one object among equal demands: tens of thousands of pods come from few templates."""
     return demand
 
 
@@ -79,7 +78,7 @@ def _required(spec: Raw, pinned: NodeName | None) -> tuple[NodeTerm, ...] | None
             fields = tuple(f for f in fields if f.key != NODE_NAME_FIELD)
         term = NodeTerm(tuple(_requirement(e) for e in raw.get("matchExpressions") or ()), fields)
         if pinned is not None and term == NodeTerm():
-            return None  # only our pin was in it: without it, this ORed term takes every node
+            return None  # the term had only our pin: without it, this ORed term matches every node
         result.append(term)
     return tuple(result)
 

@@ -1,14 +1,14 @@
-"""What a pod takes of a node, as kube-scheduler's NodeResourcesFit counts (`PodRequests`
-in component-helpers 1.37; KEP-753 for sidecars, KEP-2837 for pod-level resources, KEP-1287 for
-resizes in place).
+"""The resources a pod takes of a node, as counted by kube-scheduler's NodeResourcesFit
+(`PodRequests` in component-helpers 1.37; KEP-753 for sidecars, KEP-2837 for pod-level resources,
+KEP-1287 for in-place resizes).
 
-It is the larger of "all containers and sidecars" and "each init container with the sidecars started
-before it", then pod-level requests in place of the sum, then overhead. Requests absent from a
-template default to its limits, as the API server will do on creation.
+The total is the larger of "all containers and sidecars" and "each init container with the sidecars
+started before it", then pod-level requests in place of the sum, then overhead. Requests absent from
+a template default to its limits, as in the API server on creation.
 
-While a pod is resized, its node still gives it what it had before. So of a pod that runs the
-largest counts of what its spec asks, what the node has allocated, and what is in force; what the
-kubelet calls infeasible is asked in vain and does not count.
+During a resize the node still reserves the old amounts. So a running pod counts with the largest of
+its spec's requests, the node's allocated amounts, and the amounts in force. Requests that the
+kubelet calls infeasible do not count.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ _NOTHING: Raw = {}
 
 
 def decode_requests(spec: Raw, status: Raw) -> dict[str, int]:
-    """In each resource's own unit (`quantities.py`). Raises InvalidObjectError."""
+    """Requests in each resource's own unit (`quantities.py`). Raises InvalidObjectError."""
     counted = _sum(spec, _asked)
     pod_level = _asked(spec)
     if _is_resized(spec, status):
@@ -59,8 +59,8 @@ def _asked(container: Raw) -> Resources:
 
 
 def _of_containers(spec: Raw, status: Raw, *, infeasible: bool) -> Iterator[Resources]:
-    """What is allocated, and what is in force; of a container of which the node says nothing, what
-    it asks.
+    """The sums of allocated amounts and of amounts in force. A container without a report counts
+    with its requests.
     """
     reported = _reported(status)
 
@@ -79,7 +79,7 @@ def _of_containers(spec: Raw, status: Raw, *, infeasible: bool) -> Iterator[Reso
 
 
 def _is_resized(spec: Raw, status: Raw) -> bool:
-    """Does its node report anything else than what the spec asks? Of most pods it does not."""
+    """True if the node reports other amounts than the spec requests; false for most pods."""
     if status.get("allocatedResources") is not None or status.get("resources") is not None:
         return True
     reported = _reported(status)
@@ -96,7 +96,7 @@ def _is_resized(spec: Raw, status: Raw) -> bool:
 
 
 def _reported(status: Raw) -> dict[object, Raw]:
-    """Statuses of containers that say something of resources, by name."""
+    """Statuses of containers that report resources, by name."""
     kinds = (status.get("containerStatuses") or (), status.get("initContainerStatuses") or ())
     return {
         s.get("name"): s

@@ -1,4 +1,4 @@
-"""LeaderWorkerSets, their ControllerRevisions and DaemonSets -> what placement needs of them."""
+"""LeaderWorkerSets, their ControllerRevisions and DaemonSets -> the facts that placement needs."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ from lws_placement.errors import InvalidObjectError
 _SUSPENDED_BY_KUEUE = "kueue.x-k8s.io/pod-suspending-parent"
 _KUEUE_GATE = "kueue.x-k8s.io/admission"
 
-# What the DaemonSet controller adds to its pods (pkg/controller/daemon/util
+# Tolerations that the DaemonSet controller adds to its pods (pkg/controller/daemon/util
 # AddOrUpdateDaemonPodTolerations).
 _DAEMON_TOLERATIONS = tuple(
     Toleration(f"node.kubernetes.io/{name}", "Exists", effect=effect)
@@ -37,7 +37,7 @@ _EXCLUSIVE = "ExclusiveTopology"
 
 
 def decode_lws(raw: Raw, defaults: PodDefaults = NO_DEFAULTS) -> LwsInfo:
-    """`defaults`: of its namespace."""
+    """`defaults`: pod defaults of its namespace."""
     meta, spec = raw["metadata"], raw["spec"]
     annotations, template = checked_texts(meta.get("annotations")), spec["leaderWorkerTemplate"]
     return LwsInfo(
@@ -54,7 +54,7 @@ def decode_lws(raw: Raw, defaults: PodDefaults = NO_DEFAULTS) -> LwsInfo:
 
 
 def annotations_for_pods(annotations: Mapping[str, str], template: Raw) -> Mapping[str, str]:
-    """What the pods do not show by themselves: annotations of ours, and what typed fields say."""
+    """Annotations that the pods lack otherwise: our own, and those that stand for typed fields."""
     ours = {k: v for k, v in annotations.items() if k.startswith(keys.OUR_PREFIX)}
     typed = _typed_placement(template)
     return {**ours, **{key: value for key, value in typed.items() if not annotations.get(key)}}
@@ -62,7 +62,7 @@ def annotations_for_pods(annotations: Mapping[str, str], template: Raw) -> Mappi
 
 def _typed_placement(template: Raw) -> dict[str, str]:
     """`placementPolicy {type, topology}` of the group and of its subgroups (KEP-1064), as the
-    annotations that mean the same. It is there where a newer CustomResourceDefinition serves it.
+    equivalent annotations. Present where a newer CustomResourceDefinition serves it.
     """
     found = {}
     for key, holder in (
@@ -76,7 +76,7 @@ def _typed_placement(template: Raw) -> dict[str, str]:
 
 
 def placement_request_of_lws(annotations: Mapping[str, str], template: Raw) -> PlacementRequest:
-    """The subgroup's part of it is annotations of the pods alone, made from the spec."""
+    """The pods alone carry the subgroup's annotations; here they are derived from the spec."""
     annotations = {**_typed_placement(template), **{k: v for k, v in annotations.items() if v}}
     policy = template.get("subGroupPolicy") or {}
     size = whole_number(policy.get("subGroupSize"), most=MOST_SIZE)
@@ -88,7 +88,7 @@ def placement_request_of_lws(annotations: Mapping[str, str], template: Raw) -> P
 
 
 def decode_templates(template: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Templates:
-    """`spec.leaderWorkerTemplate`, of the live object or of a ControllerRevision's patch."""
+    """Decodes `spec.leaderWorkerTemplate` of the live object or of a ControllerRevision's patch."""
     worker = template["workerTemplate"]
     leader = template.get("leaderTemplate") or worker
     return Templates(
@@ -102,8 +102,8 @@ def decode_templates(template: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Temp
 
 
 def _gates_of(template: Raw) -> list[str]:
-    """Of others, on its pods: those it says itself, and the one that Kueue's pod webhook adds where
-    Kueue has marked the template of a set that it queues.
+    """Foreign gates on its pods: the template's own, and the one that Kueue's pod webhook adds
+    where Kueue has marked the template of a set that it queues.
     """
     annotations = checked_texts((template.get("metadata") or {}).get("annotations"))
     kueue = [_KUEUE_GATE] if _SUSPENDED_BY_KUEUE in annotations else []
@@ -111,7 +111,7 @@ def _gates_of(template: Raw) -> list[str]:
 
 
 def _number(raw: Raw, field: str, *, least: int = 0, most: int) -> int:
-    """1 if it is absent. Raises InvalidObjectError."""
+    """The field's value, 1 if absent. Raises InvalidObjectError."""
     number = whole_number(raw.get(field, 1), least=least, most=most)
     if number is None:
         raise InvalidObjectError(f"{field} is no whole number from {least} to {most}")
@@ -119,15 +119,15 @@ def _number(raw: Raw, field: str, *, least: int = 0, most: int) -> int:
 
 
 def _demand_of(template: Raw, defaults: PodDefaults) -> Demand:
-    """As that of a pod that was made from it."""
+    """The demand of a pod created from the template."""
     return decode_demand(admitted_spec(template["spec"], defaults))
 
 
 def decode_revision(
     raw: Raw, defaults: PodDefaults = NO_DEFAULTS
 ) -> tuple[tuple[str, str, str], Templates] | None:
-    """((namespace, LWS name, revision key), templates); None for a ControllerRevision of something
-    else.
+    """((namespace, LWS name, revision key), templates); None if the ControllerRevision is not of a
+    LeaderWorkerSet.
     """
     labels = checked_texts(raw["metadata"].get("labels"))
     name, revision = labels.get(keys.LWS_NAME), labels.get(keys.LWS_REVISION)

@@ -1,13 +1,12 @@
-"""What went wrong for a group lately, in the API server: a Lease per group, beside the holds.
+"""Recent failures of a group, in the API server: a Lease per group, beside the holds.
 
-Why an object of its own: a group's hold ends just when it matters that it was refused there, its
-pods are what repair deletes, and the LeaderWorkerSet is its user's (other groups have none). So it
-is none of these, needs no right that holds do not need, and is there as long as it matters.
+Why a separate object: a group's hold ends just when its refusal there matters, repair deletes its
+pods, and the LeaderWorkerSet belongs to its user (other groups have none). A Lease needs no
+permission that holds do not need, and lasts as long as it matters.
 
-It is written when something went wrong or is forgotten, never otherwise, and read when a planner
-begins to lead, or when somebody asks; the caches do not watch it. It only makes the choice of a
-domain better, so nothing is promised on it: what cannot be read of it counts as never written,
-entry by entry.
+It is written only when a failure occurs or is forgotten. It is read when a planner begins to lead,
+or on request; the caches do not watch it. It only improves the choice of a domain, so no promise
+rests on it: an unreadable entry counts as never written, entry by entry.
 """
 
 from contextlib import suppress
@@ -34,13 +33,13 @@ class FailureStore:
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
     async def fetch_all(self) -> list[Remembered]:
-        """Of every group, by a quorum list."""
+        """Histories of all groups, by a quorum list."""
         items, _ = await self._api.list_all(self._path, labelSelector=SELECTOR)
         found = map(decode_failures, items)
         return [one for one in found if one is not None]
 
     async def fetch(self, group: GroupId) -> Remembered:
-        """As the API server has it now; nothing, if it has nothing that can be read."""
+        """Reads the group's history live; it is empty if nothing readable exists."""
         nothing = Remembered(group, History())
         try:
             raw = await self._api.get(f"{self._path}/{lease_name(group)}")
@@ -53,9 +52,10 @@ class FailureStore:
         return Remembered(group, History(), meta["resourceVersion"], meta["uid"])
 
     async def write(self, remembered: Remembered) -> Remembered:
-        """Over the version that it carries; the Lease goes when there is nothing to remember.
+        """Replaces the version that `remembered` carries; deletes the Lease once the history is
+        empty.
 
-        Raises ConflictError if another version is there.
+        Raises ConflictError if another version exists.
         """
         path = f"{self._path}/{lease_name(remembered.group)}"
         body = encode_failures(remembered, namespace=self._namespace)

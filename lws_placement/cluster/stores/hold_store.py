@@ -1,7 +1,7 @@
 """Holds in the API server: read live, written with compare-and-swap, deleted with preconditions.
 
-The Lease name is the domain, so of two writers that want the same domain the API server lets one
-win. Every write carries the resourceVersion it was decided on; a ConflictError means: observe
+The Lease name encodes the domain, so the API server lets one of two competing writers win. Every
+write carries the resourceVersion it was decided on; after a ConflictError the caller observes
 again.
 """
 
@@ -27,9 +27,7 @@ class HoldStore:
         self.path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
     async def fetch(self, domain: DomainName) -> list[Hold]:
-        """The holds on `domain` as the API server has them now (a quorum read); none if it is
-        free.
-        """
+        """Reads the holds on `domain` live (a quorum read); none if it is free."""
         try:
             return decode_holds(await self._api.get(f"{self.path}/{lease_name(domain)}"))
         except NotFoundError:
@@ -41,10 +39,10 @@ class HoldStore:
         return items
 
     async def write(self, hold: Hold, *, beside: Sequence[Hold] = ()) -> list[Hold]:
-        """Create the Lease, or replace the version it was decided on; all holds in it now.
+        """Create the Lease, or replace the version it was decided on; returns all holds in it now.
 
-        `beside`: the other groups' holds on the domain. Nobody is written beside a group that it is
-        at odds with, whoever decided that (ConflictError), but one whose successor it is.
+        `beside`: the other groups' holds on the domain. Refuses, whoever decided, a hold at odds
+        with one of them unless one succeeds the other (ConflictError).
         """
         if any(_clash(hold, other) for other in beside):
             raise ConflictError(f"{hold.domain} has been taken by another group", status=409)
@@ -54,8 +52,8 @@ class HoldStore:
         return decode_holds(await self._api.create(self.path, body))
 
     async def end(self, hold: Hold, *, beside: Sequence[Hold] = ()) -> list[Hold]:
-        """Take it out of this version of the Lease, which goes with the last of its holds; gone
-        already is fine. The holds that are left.
+        """Remove the hold from this version of the Lease; deletes the Lease with its last hold.
+        Ignores a missing Lease. Returns the holds that remain.
         """
         path = f"{self.path}/{hold.name}"
         preconditions = {"uid": hold.uid, "resourceVersion": hold.resource_version}
