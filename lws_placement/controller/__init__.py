@@ -1,3 +1,3 @@
-"""The built-in LeaderWorkerSet controller, for clusters that have none: creates what upstream's
-controller creates, to the letter. Imports `cluster` and `engine`.
+"""The built-in LeaderWorkerSet controller, for clusters without one. It creates exactly the objects
+that upstream's controller creates. Imports `cluster` and `engine`.
 """

@@ -1,7 +1,7 @@
-"""The built-in LeaderWorkerSet controller, for clusters that have none.
+"""The built-in LeaderWorkerSet controller, for clusters without one.
 
 It watches in every replica and acts where the leader Lease is held: a replica that takes over knows
-what went on meanwhile (`standby.py`), and needs no lists before it begins.
+what happened meanwhile (`standby.py`), and needs no lists before it starts.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ _WORKERS = 8
 _GATHER_S = 0.05
 _GATHER_EACH_S = 0.0005
 _GATHER_ASKED_S = 0.000005
-"""Changes of pods and StatefulSets that come within this time are looked at together, longer in a
-LeaderWorkerSet of more groups: a look costs some 0.05 ms for each that is there, and some 0.0005 ms
-for each that is asked for.
+"""Changes of pods and StatefulSets within this time are reconciled together, over a longer time for
+a LeaderWorkerSet with more groups: one pass costs some 0.05 ms per existing group and some 0.0005
+ms per requested one.
 """
 
 
 class Controller:
-    """`watch()` runs as long as the process, `lead()` while it leads: again and again, perhaps.
+    """`watch()` runs for the life of the process; `lead()` runs in each term of leadership.
 
-    To be made before the informers, which it follows, run.
+    Create it before the informers run, as it follows them.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Controller:
         self._standby = Standby(self._observed, clock=clock)
 
     async def watch(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         await self._observed.run()
 
     async def lead(self) -> None:
-        """Until cancelled, or NotLeaderError."""
+        """Runs until cancelled, or until NotLeaderError."""
         await self._observed.wait_synced()
         self._work = work = _Work()
         try:
@@ -110,7 +110,7 @@ class Controller:
 
 
 class _Work:
-    """What is still to be looked at."""
+    """The LeaderWorkerSets and pods still to reconcile."""
 
     def __init__(self) -> None:
         self.sets: WorkQueue[Name] = WorkQueue()

@@ -1,8 +1,8 @@
-"""The CustomResourceDefinition of LeaderWorkerSet, made from its types (told here) and the API
+"""The CustomResourceDefinition of LeaderWorkerSet, made from its types (defined here) and the API
 server's own schema of pod templates.
 
-With the whole pod schema in it a misspelt field in a template is refused, as it is with upstream's.
-Enumerations of core types are left out, so that a value of a newer Kubernetes is not refused here.
+With the whole pod schema in it the API server refuses a misspelt field in a template, as with
+upstream's CRD. Enumerations of core types are left out, so that a newer Kubernetes' values pass.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ _DROPPED = frozenset(
     }
 )
 _DEFAULTS = {("ContainerPort", "protocol"): "TCP", ("LocalObjectReference", "name"): ""}
-"""Keys of list maps that may be absent need a default in a structural schema."""
+"""Optional keys of list maps need a default in a structural schema."""
 
 
 def custom_resource_definition(schemas: Mapping[str, Raw]) -> Raw:
@@ -269,8 +269,8 @@ def _struct(description: str, properties: Raw, *, required: list[str] | None = N
 
 
 def _open_struct(description: str, properties: Raw, *, required: list[str] | None = None) -> Raw:
-    """Keeps fields that are not in it, so that admission can refuse them by name: the API server
-    would take them away without a word.
+    """Keeps unknown fields, so that admission can refuse them by name: the API server would drop
+    them silently.
     """
     schema = _struct(description, properties, required=required)
     return {**schema, "x-kubernetes-preserve-unknown-fields": True}
@@ -285,7 +285,7 @@ def _integer(description: str, **more: Any) -> Raw:
 
 
 class _Inliner:
-    """Published schemas refer to each other; a CRD may not: everything is written out."""
+    """Published schemas refer to each other; a CRD must inline everything."""
 
     def __init__(self, schemas: Mapping[str, Raw]) -> None:
         self._schemas = schemas

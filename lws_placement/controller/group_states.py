@@ -1,4 +1,4 @@
-"""What is observed of each group: its leader pod and the worker StatefulSet that this pod owns."""
+"""The observed state of each group: its leader pod and the worker StatefulSet that the pod owns."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _NOTHING = Progress()
 
 
 def groups_of(observed: Observed, lws: Name) -> list[GroupStatus]:
-    """Of all that have a leader pod, in the order of their names."""
+    """All groups that have a leader pod, by pod name."""
     return [
         _group(observed, pod, index=index)
         for pod in observed.leaders_of(lws)
@@ -28,18 +28,19 @@ def groups_of(observed: Observed, lws: Name) -> list[GroupStatus]:
 def progress_of(
     groups: Sequence[GroupStatus], *, replicas: int, revision: str, annotations: Annotations
 ) -> list[Progress]:
-    """Of groups 0 to `replicas` - 1, towards leaders of this revision with these annotations.
+    """Progress of groups 0 to `replicas` - 1 towards leaders of this revision with these
+    annotations.
 
-    No further than a LeaderWorkerSet and its surge reach: somebody may have scaled the StatefulSet
-    by hand, to any number.
+    Bounded by the limit of a LeaderWorkerSet and its surge: the StatefulSet's own `replicas` may
+    have been scaled by hand to any number.
     """
     found = {group.index: _progress(group, revision, annotations) for group in groups}
     return [found.get(index, _NOTHING) for index in range(min(replicas, 2 * MOST_REPLICAS))]
 
 
 def asked_of(stateful_set: Raw) -> Asked:
-    """What the leader StatefulSet is asked for. We always ask for a `maxUnavailable`: an API server
-    whose feature gate is off has not kept it.
+    """The leader StatefulSet's requested state. We always set `maxUnavailable`: an API server whose
+    feature gate is off drops it.
     """
     spec, annotations = stateful_set["spec"], stateful_set["metadata"].get("annotations") or {}
     rolling = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
@@ -54,10 +55,10 @@ def asked_of(stateful_set: Raw) -> Asked:
 
 
 def _group(observed: Observed, pod: PodState, *, index: int) -> GroupStatus:
-    """A group that was made without workers has them, so to speak, whatever its size is to be."""
+    """A group created with size 1 counts as having its workers, whatever size it is to get."""
     workers = observed.sets.get((pod.namespace, pod.name))
     if workers is not None and controlling_owner(workers).get("uid") != pod.uid:
-        workers = None  # of the leader before; garbage collection takes it
+        workers = None  # the previous leader's; garbage collection deletes it
     alone = pod.size == 1
     labels = workers["metadata"].get("labels") or {} if workers else {}
     return GroupStatus(

@@ -1,9 +1,9 @@
-"""What the controller watches: LeaderWorkerSets and all that carries their name label.
+"""The controller's watches: LeaderWorkerSets and all objects with their name label.
 
-Pods are kept as small values (leaders also as much of the raw object as their worker StatefulSet is
-made from), the rest as raw objects. Handlers are told which LeaderWorkerSet or
-pod to look at; a deleted pod is looked at once more in its last state, so that a worker that went
-in an instant still restarts its group.
+Pods are kept as small values (leaders also as the part of the raw object from which their worker
+StatefulSet is made), other kinds as raw objects. Handlers get the LeaderWorkerSet or pod to
+reconcile. A deleted pod is reported once more in its last state, so that a worker that vanished at
+once still restarts its group.
 """
 
 from collections.abc import Callable
@@ -41,8 +41,8 @@ _SERVICES_PATH = "/api/v1/services"
 
 
 class Observed:
-    """Told of changes, on the event loop, and must not wait: `on_lws(name)` of a LeaderWorkerSet,
-    `on_child(name)` of something that belongs to it, `on_pod(state)` of a pod.
+    """Calls handlers on changes, on the event loop; they must not wait. `on_lws(name)`: a
+    LeaderWorkerSet; `on_child(name)`: an object of this LeaderWorkerSet; `on_pod(state)`: a pod.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Observed:
         ]
 
     async def run(self) -> None:
-        """Services; what the informers watch as well comes from there."""
+        """Watches Services; the informers watch the other kinds."""
         await self._services.run()
 
     async def wait_synced(self) -> None:
@@ -96,27 +96,27 @@ class Observed:
         return list(self._pods.values())
 
     def leader(self, pod: PodState) -> Raw:
-        """Names, labels and resources of a leader that is known."""
+        """Names, labels and resources of a known leader."""
         return self._leaders[(pod.namespace, pod.name)]
 
     def group_of(self, pod: PodState) -> list[PodState]:
-        """All pods that are there of its group, whatever their revision."""
+        """All existing pods of its group, of any revision."""
         return [self._pods[name] for name in sorted(self._of_group.get(_group_of(pod), ()))]
 
     def leaders_of(self, lws: Name) -> list[PodState]:
-        """Leaders alone: of a large set a fraction of the pods."""
+        """Leaders alone: a fraction of the pods of a large set."""
         return [self._pods[name] for name in sorted(self._leaders_of_lws.get(lws, ()))]
 
     def leaders_number(self, lws: Name) -> int:
         return len(self._leaders_of_lws.get(lws, ()))
 
     def groups_asked(self, lws: Name) -> int:
-        """How many groups its leader StatefulSet is to have; 0 if there is none."""
+        """Requested replicas of its leader StatefulSet; 0 if there is none."""
         spec = self.sets.get(lws, {}).get("spec") or {}
         return whole_number(spec.get("replicas"), most=MOST_REPLICAS) or 0
 
     def revisions_of(self, lws: Raw) -> list[Raw]:
-        """Its ControllerRevisions; also those that belong to nobody."""
+        """Its ControllerRevisions, including those without an owner."""
         uid = lws["metadata"]["uid"]
         names = sorted(self._revisions_of.get(name_of(lws), ()))
         found = [self._revisions[name] for name in names]
@@ -132,11 +132,11 @@ class Observed:
     def _put_lws(self, raw: Raw) -> None:
         known = self.lws.get(name_of(raw))
         if known is not None and _is_older(raw, known):
-            return  # than the answer to a write of ours
+            return  # older than the response to our write
         self.lws[name_of(raw)] = raw
         self._on_lws(name_of(raw))
         if known is not None and _asks_the_same(known, raw):
-            return  # its status, which says nothing new to the groups
+            return  # only its status changed, which does not affect the groups
         for pod in self.leaders_of(name_of(raw)):
             self._on_pod(pod)
 
@@ -146,8 +146,8 @@ class Observed:
             self._on_lws(name_of(raw))
 
     def put_written_set(self, raw: Raw) -> bool:
-        """A write response: newer than what the watch has told so far, or older, as it happens.
-        True if it is news.
+        """Takes a write response, which may be newer or older than the watch's last event. True if
+        it is newer than the known version.
         """
         known = self.sets.get(name_of(raw))
         if known is not None and _is_older(raw, known):
@@ -157,12 +157,12 @@ class Observed:
         return True
 
     def put_written_revision(self, raw: Raw) -> None:
-        """A write response; no news to anybody."""
+        """Takes a write response, without notifying a handler."""
         self._revisions[name_of(raw)] = raw
         self._revisions_of.setdefault(_lws_of(raw), set()).add(name_of(raw))
 
     def _put_revision(self, raw: Raw) -> None:
-        """A StatefulSet's has its labels and is not for us: there is one for each group."""
+        """Ignores a StatefulSet's own revisions: they carry its labels, one for each group."""
         if controlling_owner(raw).get("kind") == "StatefulSet":
             return
         self.put_written_revision(raw)
@@ -203,7 +203,7 @@ class Observed:
 
     def _put_pod(self, raw: Raw) -> None:
         if not _lws_of(raw)[1]:
-            self._drop_pod(raw)  # the label may have been there before
+            self._drop_pod(raw)  # it may have lost the label
             return
         state = pod_state(raw)
         leader = _as_leader(raw) if state.is_leader else None
@@ -247,7 +247,7 @@ def _discard(index: dict[K, set[Name]], key: K, name: Name) -> None:
 
 
 def _last_state(raw: Raw, known: PodState) -> PodState:
-    """All that is told of a pod that vanished during a gap is its name."""
+    """The deleted pod's last state. A pod that vanished during a gap is reported by name only."""
     try:
         return pod_state(raw) if "spec" in raw else known
     except UNREADABLE:
@@ -304,7 +304,7 @@ def _asks_the_same(known: Raw, raw: Raw) -> bool:
 
 
 def _is_older(raw: Raw, known: Raw) -> bool:
-    """Is `raw` an earlier version of the same object?"""
+    """True if `raw` is an earlier version of the same object."""
     one, other = raw["metadata"], known["metadata"]
     return one["uid"] == other["uid"] and int(one["resourceVersion"]) < int(
         other["resourceVersion"]

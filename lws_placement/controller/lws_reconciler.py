@@ -1,8 +1,7 @@
 """One LeaderWorkerSet: its revision, leader StatefulSet, shared Service and status.
 
-The leader StatefulSet is asked for one step of a rolling update after the other
-(`engine/lws/rollout.py`). A step that was decided on an old version of it is refused by the API
-server.
+The reconciler applies one step of a rolling update after another to the leader StatefulSet
+(`engine/lws/rollout.py`). The API server refuses a step decided on an old version of it.
 """
 
 import json
@@ -55,14 +54,14 @@ _UPSTREAM_MANAGER = {"fieldManager": "lws", "force": "true"}
 
 
 class LwsReconciler:
-    """`reconcile(name)` is level-triggered: safe to repeat, says nothing when all is well."""
+    """`reconcile(name)` is level-triggered: safe to repeat, silent when all is well."""
 
     def __init__(self, world: World, *, restarts: Restarts) -> None:
         self._api, self._observed = world.api, world.observed
         self._nodes, self._say = world.nodes, world.say
         self._restarts = restarts
         self._applied: dict[str, tuple[str, str, int]] = {}
-        """LWS UID -> (what was applied last, UID and generation of the StatefulSet it gave)."""
+        """LWS UID -> (last applied body, UID and generation of the resulting StatefulSet)."""
         self._revisions = Revisions(world)
 
     async def reconcile(self, name: Name) -> None:
@@ -72,11 +71,11 @@ class LwsReconciler:
         stateful_set = self._observed.sets.get(name)
         if stateful_set is not None:
             if stateful_set["metadata"].get("deletionTimestamp"):
-                return  # its deletion event brings us back
+                return  # its deletion event triggers the next reconcile
             owner = controlling_owner(stateful_set).get("uid")
             if owner and owner != lws["metadata"]["uid"]:
-                return  # of an earlier LeaderWorkerSet of this name; garbage collection takes it
-        if why_not_made(lws) is not None:  # it went past admission: nothing is made of it
+                return  # of an earlier LeaderWorkerSet of this name; garbage collection deletes it
+        if why_not_made(lws) is not None:  # it bypassed admission: create nothing
             there, known = groups_of(self._observed, name), _revision_of(stateful_set)
             await self._write_status(lws, stateful_set or {}, known, there)
             return
@@ -97,7 +96,7 @@ class LwsReconciler:
     async def _next_step(
         self, lws: Raw, stateful_set: Raw | None, groups: list[GroupStatus], revision: str
     ) -> Step:
-        """Also says what it will mean."""
+        """The next step; also emits an event if a surge has to wait."""
         strategy = strategy_of(lws)
         if stateful_set is None:
             return next_step(strategy, None, (), changed=False)
@@ -123,7 +122,7 @@ class LwsReconciler:
     async def _apply_leader_set(
         self, lws: Raw, known: Raw | None, revision: str, step: Step
     ) -> Raw:
-        """Server-side apply, only if what we want or what is there has changed."""
+        """Server-side apply, only if the wanted or the existing object has changed."""
         meta = lws["metadata"]
         body = leader_set(lws, revision=revision, replicas=step.replicas, partition=step.partition)
         wanted = json.dumps(body, sort_keys=True)
@@ -131,7 +130,7 @@ class LwsReconciler:
             there = (wanted, known["metadata"]["uid"], known["metadata"]["generation"])
             if self._applied.get(meta["uid"]) == there and _carries_metadata(known, body):
                 return known
-            body["metadata"]["uid"] = known["metadata"]["uid"]  # of no other of that name
+            body["metadata"]["uid"] = known["metadata"]["uid"]  # not another of that name
             body["metadata"]["resourceVersion"] = known["metadata"]["resourceVersion"]
         path = f"{APPS}/{meta['namespace']}/statefulsets/{meta['name']}"
         try:
@@ -167,7 +166,7 @@ class LwsReconciler:
             await self._say(lws, Event(reason, note, "Update", topic=f"{reason} {revision}"))
 
     async def create_service(self, lws: Raw, body: Raw) -> None:
-        """Created if absent, never updated."""
+        """Creates it if absent, never updates it."""
         namespace, name = lws["metadata"]["namespace"], body["metadata"]["name"]
         if (namespace, name) in self._observed.services:
             return
@@ -244,7 +243,7 @@ class LwsReconciler:
 
 
 def _carries_metadata(stateful_set: Raw, wanted: Raw) -> bool:
-    """Are our labels and annotations on it? Edits of them do not show in its generation."""
+    """True if our labels and annotations are on it. Edits of them do not change its generation."""
     there = stateful_set["metadata"]
     return all(
         (wanted["metadata"][kind].items()) <= (there.get(kind) or {}).items()
@@ -253,7 +252,7 @@ def _carries_metadata(stateful_set: Raw, wanted: Raw) -> bool:
 
 
 def _annotations_of(stateful_set: Raw) -> Annotations:
-    """What its template has from the LeaderWorkerSet's annotations."""
+    """The annotations that its template got from the LeaderWorkerSet."""
     return unversioned(stateful_set["spec"]["template"]["metadata"].get("annotations") or {})
 
 

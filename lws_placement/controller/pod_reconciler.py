@@ -1,8 +1,8 @@
-"""One pod of a LeaderWorkerSet: its trouble, and what a leader is given: workers and a Service.
+"""One pod of a LeaderWorkerSet: its failures, and the workers and Service of a leader.
 
-A worker StatefulSet is only ever created, never changed: changes reach workers by their leader
-being replaced, since it owns them. For a group on exclusive topology it is created once the leader
-is bound, or once placement has decided where it will be, with that domain as node selector.
+A worker StatefulSet is created but never changed. Workers change by replacing their leader, which
+owns them. A group on exclusive topology gets it once the leader is bound, or once placement has
+chosen the leader's node, with that node's domain as node selector.
 """
 
 import logging
@@ -24,8 +24,8 @@ from lws_placement.errors import AlreadyExistsError, ApiError, LwsPlacementError
 log = logging.getLogger(__name__)
 
 _STRICT = {"fieldValidation": "Strict"}
-"""A field that this version of Kubernetes does not have is refused, as it is in the leader's
-StatefulSet, which is applied; by default the API server drops it and says so to nobody who reads.
+"""The API server refuses an unknown field, as it does in the leader's StatefulSet, which is
+applied. By default it drops the field with a warning that nothing reads.
 """
 
 
@@ -37,7 +37,7 @@ class PodReconciler:
         self._restarts = restarts
 
     async def reconcile(self, pod: PodState) -> None:
-        """`pod` in the state that was seen last; gone already, if it was deleted."""
+        """`pod`: its last known state; the pod no longer exists if it was deleted."""
         lws = self._observed.lws.get((pod.namespace, pod.lws))
         if lws is None or lws["metadata"].get("deletionTimestamp"):
             return
@@ -77,7 +77,7 @@ class PodReconciler:
             await self._create_workers(lws, leader, selector)
 
     def _planned_node(self, lws: Raw, pod: PodState) -> str:
-        """Where placement will have the leader bound; empty if its pin is not what is held."""
+        """The leader's planned node; empty if the reservation does not contain it."""
         key = self._observed.leader(pod)["metadata"]["labels"].get(keys.LWS_GROUP_KEY, "")
         group = GroupId(pod.namespace, pod.lws, lws["metadata"]["uid"], key)
         held = pod.planned_node and self._nodes.is_planned(group, pod.planned_node)
@@ -102,7 +102,7 @@ class PodReconciler:
             path = f"{APPS}/{meta['namespace']}/statefulsets"
             await self._api.create(path, body, params=_STRICT)
         except AlreadyExistsError:
-            return  # or that of an earlier leader is: its deletion brings us back
+            return  # or an earlier leader's exists: its deletion triggers the next try
         except ApiError as e:
             if e.is_refusal:
                 await self._say(

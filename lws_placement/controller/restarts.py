@@ -1,4 +1,4 @@
-"""Restarts of groups: the deletion of a leader, at once or when its back-off has passed."""
+"""Restarts of groups: deletes a leader, at once or when its back-off has passed."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from lws_placement.errors import ConflictError, NotFoundError
 
 
 class Restarts:
-    """`look_again(name, delay_s)`: have a LeaderWorkerSet reconciled later."""
+    """`look_again(name, delay_s)`: reconciles a LeaderWorkerSet later."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Restarts:
         self._clock = clock
 
     async def trouble(self, lws: Raw, pod: PodState) -> None:
-        """`pod` has failed in a way that may call for a restart of its group."""
+        """Handles a failure of `pod` that may call for a restart of its group."""
         leader = leader_to_delete(self._observed, lws, pod)
         if leader is None:
             return
@@ -51,7 +51,8 @@ class Restarts:
         await self._delete(lws, leader, failed=f"{who} pod {pod.name}")
 
     async def carry_out(self, lws: Raw) -> None:
-        """Restarts whose back-off has passed; also those that another process has noted."""
+        """Carries out restarts whose back-off has passed, also those that another process recorded.
+        """
         budget = budget_of(lws)
         if budget is None:
             return
@@ -68,7 +69,7 @@ class Restarts:
             self._look_again(name, later)
 
     def problem(self, lws: Raw) -> Problem | None:
-        """What condition CrashLooping says."""
+        """The problem for condition CrashLooping."""
         budget, name = budget_of(lws), name_of(lws)
         if budget is None:
             return None
@@ -78,7 +79,7 @@ class Restarts:
     # -- inside ----------------------------------------------------------------------------------
 
     async def _may_restart(self, lws: Raw, budget: RestartBudget, leader: PodState) -> bool:
-        """Now; else it is noted for later, or the group has used its budget up."""
+        """True if the restart is due now; else it is recorded for later, or the budget is spent."""
         name, now = name_of(lws), self._clock()
         records, group = self._records(name), leader.group_index
         before = records.get(group)
@@ -101,7 +102,7 @@ class Restarts:
         return decode_records((meta.get("annotations") or {}).get(keys.RESTARTS, ""))
 
     async def _write(self, records: dict[str, RestartRecord], name: Name) -> None:
-        """On the version of the StatefulSet that was read; a conflict means: look again."""
+        """Patches the StatefulSet version that was read; raises ConflictError if it has changed."""
         stateful_set = self._observed.sets.get(name)
         if stateful_set is None:
             raise ConflictError(f"StatefulSet {name} is not there (yet)", status=409)
@@ -124,7 +125,7 @@ class Restarts:
             options = {"propagationPolicy": "Foreground", "preconditions": {"uid": leader.uid}}
             await self._api.delete(pod_path(leader.namespace, leader.name), options)
         except NotFoundError:
-            return  # a conflict is no answer: it may be another leader, or a delete to repeat
+            return  # a conflict is raised: it may be another leader, or a delete to repeat
         message = (
             f"{failed} failed, deleted leader pod {leader.name} "
             f"to recreate group {leader.group_index}"
@@ -133,7 +134,7 @@ class Restarts:
 
 
 def leader_to_delete(observed: Observed, lws: Raw, pod: PodState) -> PodState | None:
-    """The leader of the group that `pod`, which has failed, restarts; None if it restarts none."""
+    """The leader to delete for a restart that failed `pod` causes; None if it causes none."""
     leader = observed.pod((pod.namespace, pod.name if pod.is_leader else pod.leader_name))
     if pod.is_leader and leader is not None and leader.uid != pod.uid:
         return None

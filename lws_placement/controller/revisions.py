@@ -1,13 +1,13 @@
 """The revisions of a LeaderWorkerSet's template, kept as ControllerRevisions.
 
-While groups of several revisions exist, each has its ControllerRevision, as workers are made from
-that of their leader. When an update is finished the others would be deleted by upstream's rule.
-Each is set aside first, as a copy under a label of ours without LeaderWorkerSet's name label: so
-everyone who looks for revisions sees what upstream leaves, and `lws-placement rollout` can still
-show them and go back. The last ten are kept. (A copy, as the API server lets nobody change a
-ControllerRevision whose data is not written to the letter as Go would.)
+While groups of several revisions exist, each revision has its ControllerRevision, as workers are
+made from their leader's revision. After an update upstream's rule deletes the others. We first set
+each aside, as a copy under a label of ours without LeaderWorkerSet's name label: every reader of
+revisions sees what upstream leaves, and `lws-placement rollout` can still show them and go back.
+The last ten are kept. (We copy, as the API server rejects every change of a ControllerRevision
+whose data is not written to the letter as Go would.)
 
-A template that was seen before keeps its key, so groups that carry it already are not touched. It
+A template that was seen before keeps its key, so groups that carry it already stay untouched. It
 gets another ControllerRevision with the highest number, as with upstream.
 """
 
@@ -38,7 +38,7 @@ class Revisions:
         self._api, self._observed, self._say = world.api, world.observed, world.say
 
     async def ensure(self, lws: Raw, current: str) -> str:
-        """Key of the live template's revision; its ControllerRevision exists afterwards.
+        """Key of the live template's revision; ensures that its ControllerRevision exists.
 
         `current`: the key that the leader StatefulSet carries, empty if there is none.
         """
@@ -51,7 +51,7 @@ class Revisions:
                     await self._create(lws, stored["data"], key, mine)
                 return key
         if current and not any(key_of(r) == current for r in mine):
-            # Taken over from a controller whose revision is gone: the key is kept, no rollout.
+            # Taken over from a controller whose revision is gone: keep the key, start no rollout.
             await self._create(lws, data, current, mine)
             note = f"Creating missing revision with key {current} for existing LeaderWorkerSet"
             await self._say(lws, Event("CreatingRevision", note, "Create"))
@@ -67,9 +67,9 @@ class Revisions:
         return bool(self._others(lws, revision))
 
     async def set_others_aside(self, lws: Raw, revision: str) -> None:
-        """Only when every group is at `revision`: a group is rebuilt at its leader's.
+        """Call it only when all groups are at `revision`: groups are rebuilt at their leader's.
 
-        They go last: who dies on the way leaves some, so that all of it is done again.
+        Deletes the originals last: a crash on the way leaves some, so that the whole is repeated.
         """
         others = self._others(lws, revision)
         if not others:
@@ -84,7 +84,7 @@ class Revisions:
         meta = lws["metadata"]
         labels = {keys.HISTORY_OF: meta["name"], keys.LWS_REVISION: key_of(raw)}
         name = f"{meta['name'][:_NAME_MOST]}-history-{_number(raw)}"
-        with suppress(AlreadyExistsError):  # there already: only the deletion is missing
+        with suppress(AlreadyExistsError):  # it exists: only the deletion is missing
             await self._write(lws, name, labels, raw["data"], _number(raw))
 
     async def _delete(self, raw: Raw) -> None:
@@ -92,7 +92,7 @@ class Revisions:
             await self._api.delete(_path(raw))
 
     async def _trim(self, lws: Raw, revision: str) -> None:
-        """What is set aside and older than the last ten, or there in a newer copy."""
+        """Deletes copies older than the last ten, and copies that have a newer one."""
         meta = lws["metadata"]
         page = await self._api.list(
             f"{APPS}/{meta['namespace']}/controllerrevisions",
@@ -107,7 +107,7 @@ class Revisions:
             await self._delete(raw)
 
     def _others(self, lws: Raw, revision: str) -> list[Raw]:
-        """All but the newest of `revision`."""
+        """All revisions but the newest of `revision`."""
         mine = self._observed.revisions_of(lws)
         newest = max((r for r in mine if key_of(r) == revision), key=_number, default=None)
         return [r for r in mine if r is not newest]
@@ -117,7 +117,7 @@ class Revisions:
         number = 1 + max(map(_number, others), default=0)
         labels = {keys.LWS_NAME: meta["name"], keys.LWS_REVISION: key}
         name = f"{meta['name'][:_NAME_MOST]}-{key}-{number}"
-        with suppress(AlreadyExistsError):  # our watch lags: it exists
+        with suppress(AlreadyExistsError):  # it exists: our watch lags
             written = await self._write(lws, name, labels, data, number)
             self._observed.put_written_revision(written)
 

@@ -1,12 +1,11 @@
 """Restarts that fall due while this replica does not lead.
 
-A worker that is force-deleted leaves no trace on the API server: its StatefulSet makes another one
-at once, and nothing tells it from the first. If nobody leads in that moment, the next leader could
-only guess. But a replica that stands by sees the deletion, and what it would have done about it, it
-does when it takes over: it deletes that same leader pod, by UID. If somebody did so before, that
-pod is gone and nothing happens.
+A force-deleted worker leaves no trace on the API server: its StatefulSet creates another at once,
+and nothing distinguishes the two. If no replica leads at that moment, the next leader could only
+guess. But a standby replica sees the deletion, and acts on it when it takes over: it deletes the
+same leader pod, by UID. If another replica deleted it before, that pod is gone and nothing happens.
 
-What is older than a minute is forgotten: whoever led then has dealt with it in his own way.
+Entries older than a minute are dropped: the replica that led then has handled them.
 """
 
 from collections.abc import Callable
@@ -27,7 +26,7 @@ class Standby:
         self._due: list[tuple[float, PodState]] = []
 
     def look(self, pod: PodState) -> None:
-        """At a pod that has changed or is gone; what is there will be seen when we lead."""
+        """Checks a changed or deleted pod; existing pods are checked when this replica leads."""
         now_s = self._clock()
         self._due = [(at_s, p) for at_s, p in self._due if now_s - at_s < _KEPT_S]
         there = self._observed.pod((pod.namespace, pod.name))
@@ -38,7 +37,7 @@ class Standby:
             self._due.append((now_s, pod))
 
     def take(self) -> list[PodState]:
-        """The pods that are to restart their groups still."""
+        """Returns and clears the pods that still have to restart their groups."""
         now_s = self._clock()
         due, self._due = self._due, []
         return [pod for at_s, pod in due if now_s - at_s < _KEPT_S]

@@ -1,5 +1,5 @@
-"""What the reconcilers of the controller look at and write to. About nodes and plans they ask the
-cache that placement keeps anyway.
+"""The state that the controller's reconcilers read and write. Questions about nodes and plans go to
+the cache that placement keeps anyway.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class Nodes(Protocol):
         """The node's value of the label; None if it is not known."""
 
     def topology_key_known(self, key: str) -> bool | None:
-        """Does any node carry this label? None: not known."""
+        """True if any node carries this label; None: not known."""
 
     def is_planned(self, group: GroupId, node: str) -> bool:
-        """Does the group's reservation keep this node for one of its members?"""
+        """True if the group's reservation assigns this node to one of its members."""
 
 
 @dataclass(frozen=True, slots=True)
