@@ -28,8 +28,7 @@ def groups_of(observed: Observed, lws: Name) -> list[GroupStatus]:
 def progress_of(
     groups: Sequence[GroupStatus], *, replicas: int, revision: str, annotations: Annotations
 ) -> list[Progress]:
-    """Progress of groups 0 to `replicas` - 1 towards leaders of this revision with these
-    annotations.
+    """Progress of groups 0 to `replicas` - 1 towards leaders at this revision and annotations.
 
     Bounded by the limit of a LeaderWorkerSet and its surge: the StatefulSet's own `replicas` may
     have been scaled by hand to any number.

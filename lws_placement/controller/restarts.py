@@ -51,8 +51,7 @@ class Restarts:
         await self._delete(lws, leader, failed=f"{who} pod {pod.name}")
 
     async def carry_out(self, lws: Raw) -> None:
-        """Carries out restarts whose back-off has passed, also those that another process recorded.
-        """
+        """Carries out restarts whose back-off has passed, including those of another process."""
         budget = budget_of(lws)
         if budget is None:
             return

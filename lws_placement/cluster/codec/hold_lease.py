@@ -77,8 +77,7 @@ def our_lease(
 
 
 def decode_holds(raw: Raw) -> list[Hold]:
-    """At least one hold. Raises InvalidObjectError if the Lease is not a hold of a known version.
-    """
+    """Raises InvalidObjectError unless the Lease has at least one hold of a known version."""
     meta = raw["metadata"]
     where = f"lease {meta.get('namespace')}/{meta.get('name')}"
     try:

@@ -36,8 +36,7 @@ def decode_demand(
 
 
 def node_pin(spec: Raw) -> NodeName | None:
-    """The one node that every required node affinity term names by `matchFields`, if there is one.
-    """
+    """The only node that every required node affinity term names by `matchFields`; else None."""
     found: set[str] = set()
     terms = _terms(spec)
     for term in terms:

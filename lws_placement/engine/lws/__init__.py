@@ -1,3 +1,3 @@
-"""LeaderWorkerSet's own rules, as upstream has them: defaults, validation, child objects, identity
-and environment of pods, revisions, rolling updates, restarts, status. Imports `model` and `base`.
+"""LeaderWorkerSet's own rules, as in upstream: defaults, validation, child objects, identity and
+environment of pods, revisions, rolling updates, restarts, status. Imports `model` and `base`.
 """

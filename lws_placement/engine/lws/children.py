@@ -1,7 +1,7 @@
-"""The child objects that a LeaderWorkerSet should have, as LeaderWorkerSet makes them.
+"""The child objects of a LeaderWorkerSet, exactly as upstream's controller creates them.
 
-Names, labels and annotations are upstream's to the letter, so that either controller can take over
-the other's objects without restarting a pod.
+Names, labels and annotations match upstream's to the letter, so that either controller can take
+over the other's objects without restarting a pod.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from lws_placement.engine.lws.pod_env import requests_tpu
 from lws_placement.engine.lws.rollout import strategy_of
 
 Annotations = tuple[tuple[str, str], ...]
-"""Annotations, in the order of their names."""
+"""Annotations, sorted by name."""
 
 API_VERSION = "leaderworkerset.x-k8s.io/v1"
 
@@ -60,15 +60,15 @@ def leader_set(lws: Raw, *, revision: str, replicas: int, partition: int) -> Raw
 
 
 def unversioned(annotations: Mapping[str, str]) -> Annotations:
-    """Of a pod's annotations those that come from the LeaderWorkerSet's own: they are part of the
-    template, and of no revision of it.
+    """The annotations of a pod that come from the LeaderWorkerSet's own: they are part of the
+    template, but of no revision of it.
     """
     shown = (keys.LWS_EXCLUSIVE_TOPOLOGY, keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
     return tuple((key, annotations[key]) for key in shown if annotations.get(key))
 
 
 def leader_annotations(lws: Raw) -> Annotations:
-    """What `unversioned` says of leaders at the current template."""
+    """The `unversioned` annotations of leaders at the current template."""
     parts = lws["spec"]["leaderWorkerTemplate"]
     template = parts.get("leaderTemplate") or parts["workerTemplate"]
     own = (template.get("metadata") or {}).get("annotations") or {}
@@ -80,10 +80,9 @@ def worker_set(
 ) -> Raw:
     """The worker StatefulSet of one group.
 
-    `lws`: the LeaderWorkerSet with the templates of `revision`; its metadata is the live one.
-    `leader`: the leader pod, its labels, annotations and spec; what these say of the group's
-    placement goes for its workers as well, whatever the LeaderWorkerSet says by now.
-    `node_selector`: the group's domain.
+    `lws`: the LeaderWorkerSet with the templates of `revision` and its live metadata. `leader`:
+    labels, annotations and spec of the leader pod. Its placement annotations also apply to its
+    workers, whatever the LeaderWorkerSet now has. `node_selector`: the group's domain.
     """
     meta, spec, parts = lws["metadata"], lws["spec"], lws["spec"]["leaderWorkerTemplate"]
     leader_meta = leader["metadata"]
@@ -171,13 +170,13 @@ def _service(lws: Raw, name: str, *, selector: dict[str, str], owner: Raw) -> Ra
 
 
 def _annotations_for_sets(meta: Raw) -> dict[str, str]:
-    """The user's annotations as the StatefulSets carry them: without kubectl's note to itself."""
+    """The user's annotations for the StatefulSets, without kubectl's last-applied annotation."""
     annotations = meta.get("annotations") or {}
     return {key: value for key, value in annotations.items() if key != keys.LAST_APPLIED}
 
 
 def _template_annotations(lws: Raw, placement: Annotations | None = None) -> dict[str, str]:
-    """Annotations that both pod templates carry. `placement`: others than the LeaderWorkerSet's."""
+    """Annotations of both pod templates. `placement`: replaces those of the LeaderWorkerSet."""
     if placement is None:
         placement = unversioned(lws["metadata"].get("annotations") or {})
     parts = lws["spec"]["leaderWorkerTemplate"]
@@ -202,7 +201,7 @@ def _with(template: Raw, labels: dict[str, str], annotations: dict[str, str]) ->
 
 
 def _claims(parts: Raw) -> Raw:
-    """Claim templates and retention policy; of a claim template only what upstream copies."""
+    """Claim templates and retention policy; claim templates keep only what upstream copies."""
     result: Raw = {}
     copied = ("accessModes", "storageClassName", "volumeMode", "resources")
     templates = [

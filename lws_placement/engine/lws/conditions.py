@@ -1,7 +1,7 @@
-"""Conditions that LeaderWorkerSet lacks: what keeps one from being carried out, in words.
+"""Conditions that upstream lacks: problems that stop the controller from reconciling a set, in
+words.
 
-They appear only once there is something to say, so that a healthy object looks as upstream leaves
-it.
+They appear only once a problem occurs, so that a healthy object looks as upstream leaves it.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.validation import why_name_is_too_long, why_not_made
 
 BLOCKED = "Blocked"
-"""Somebody has to act, or groups will be missing for ever."""
+"""The user has to act, or groups will be missing forever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Problem:
 
 
 def refused_set(answer: str) -> Problem:
-    """The API server does not take the leader StatefulSet."""
+    """The API server refuses the leader StatefulSet."""
     return Problem("StatefulSetRefused", f"the leader StatefulSet was refused: {answer}")
 
 
 def why_blocked(lws: Raw, *, key_known: bool | None, all_leaders_bound: bool) -> Problem | None:
-    """What is wrong with the object itself. `key_known`: does a node carry its topology key?"""
+    """The problem of the object itself. `key_known`: whether a node carries its topology key."""
     problem = why_not_made(lws)
     if problem is not None:
         return Problem("InvalidSpec", str(problem))
@@ -46,7 +46,7 @@ def why_blocked(lws: Raw, *, key_known: bool | None, all_leaders_bound: bool) ->
 def with_condition(
     conditions: Sequence[Raw], kind: str, problem: Problem | None, *, generation: int, now: str
 ) -> list[Raw]:
-    """The list with `kind` true for `problem`; false if there is none and it was there before."""
+    """The conditions with `kind` true for `problem`; false if it is None and `kind` was present."""
     found = next((c for c in conditions if c["type"] == kind), None)
     if found is None and problem is None:
         return list(conditions)

@@ -1,6 +1,4 @@
-"""Defaults of a LeaderWorkerSet that upstream's mutating webhook sets (the schema sets the
-others).
-"""
+"""Defaults of a LeaderWorkerSet from upstream's mutating webhook (the schema sets the rest)."""
 
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.base.raw import Raw
@@ -9,7 +7,7 @@ _ROLLING = {"maxUnavailable": 1, "maxSurge": 0, "partition": 0}
 
 
 def with_defaults(lws: Raw) -> Raw:
-    """A new object; fields that are set stay as they are. Wrong types are left for validation."""
+    """A new object; fields that are set stay as they are. Validation reports wrong types."""
     lws = json_copy(lws)
     spec = lws.get("spec")
     if not isinstance(spec, dict):

@@ -1,5 +1,5 @@
 """Environment that LeaderWorkerSet gives its pods: LWS_* in every container, TPU_* where TPUs are
-asked for.
+requested.
 
 Edits raw pod specs in place; callers pass a copy.
 """
@@ -24,14 +24,14 @@ def requests_tpu(spec: Raw) -> bool:
 
 
 def tpu_env_bytes(spec: Raw, *, leader: str, size: int) -> int:
-    """What `add_tpu_env` would write, at most: every TPU container is told of all of the group."""
+    """Upper bound of what `add_tpu_env` writes: every TPU container lists the whole group."""
     wanting = sum(_chips(c) for c in containers_of(spec))
     host = len(leader) + len(spec.get("subdomain") or "") + _WITH_RANK_AND_PORT
     return 2 * wanting * wanting * size * host
 
 
 def add_lws_env(spec: Raw, *, leader_address: str, size: str, worker_index: str) -> None:
-    """First in every container, in this order; a user's variable of the same name gives way."""
+    """Puts them first in every container, in this order, over a user's of the same name."""
     ours = [
         {"name": "LWS_LEADER_ADDRESS", "value": leader_address},
         {"name": "LWS_GROUP_SIZE", "value": size},
@@ -43,8 +43,8 @@ def add_lws_env(spec: Raw, *, leader_address: str, size: str, worker_index: str)
 
 @dataclass(frozen=True, slots=True)
 class GroupHosts:
-    """What the pods of a group are called. `leader`: the leader pod's name; `leader_host`: its host
-    name, mostly the same.
+    """Names of a group's pods. `leader`: the leader pod's name; `leader_host`: its host name,
+    usually the same.
     """
 
     leader: str
@@ -65,8 +65,8 @@ def add_tpu_env(
     leader_has_tpu: bool,
     subgroup_size: int | None = None,
 ) -> None:
-    """Host list, worker id, name, ports of the pod's slice; nothing if it asks for no TPU or has
-    them already.
+    """Adds host list, worker id, name and ports of the pod's slice; nothing if the pod requests no
+    TPU or already has them.
 
     `worker`: the pod's rank. `leader_has_tpu`: the leader is one of the TPU hosts. With
     `subgroup_size` the hosts are those of the pod's own subgroup, and only the first TPU container
@@ -96,7 +96,7 @@ def add_tpu_env(
 def _subgroup_ranks(
     size: int, worker: int, *, leader_has_tpu: bool, subgroup_size: int
 ) -> list[int]:
-    """Hosts of the subgroup that `worker` is in."""
+    """Ranks of the hosts in the subgroup of `worker`."""
     if worker == 0 or not leader_has_tpu:
         index = max(worker - 1, 0) // subgroup_size
     else:
@@ -110,7 +110,7 @@ def _subgroup_ranks(
 def _give(
     container: Raw, leader: str, *, hosts: list[str], first_id: int, ports: list[str], own: str
 ) -> None:
-    """`ports`: of the TPU containers of a host, in turn; `own`: of this one."""
+    """`ports`: one per TPU container of a host, in order; `own`: this container's port."""
     env = container.setdefault("env", [])
     addresses = [f"{host}:{ports[i % len(ports)]}" for i, host in enumerate(hosts)]
     env.append({"name": "TPU_WORKER_HOSTNAMES", "value": ",".join(hosts)})

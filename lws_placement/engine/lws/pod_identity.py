@@ -1,8 +1,8 @@
-"""LeaderWorkerSet's half of what admission does to a pod: identity, terms and environment.
+"""Upstream's part of a pod's admission: identity, terms and environment.
 
-The edits are upstream's (its pod webhook), with its results, whether its own webhook ran before,
-runs after, or is not there: labels are set only if absent, exclusive terms only if the pod has no
-pair for that topology, environment is rebuilt.
+The edits are those of upstream's pod webhook, with the same results whether that webhook ran
+before, runs after, or is absent: labels are set only if absent, exclusive terms only if the pod has
+no pair for that topology, environment is rebuilt.
 """
 
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _SHOWN = 20
 _HOST_OF_KEY = 8
 _MOST_ENV_BYTES = 2 * 2**20
-"""etcd takes objects of 1.5 MiB."""
+"""etcd accepts objects up to 1.5 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The pod is refused; the text says what is wrong with which field."""
+    """The pod is refused; the text names the field and its problem."""
 
     message: str
 
@@ -42,9 +42,9 @@ class Denied:
 def add_lws_identity(
     pod: Raw, *, namespace: str, most_size: int = DEFAULT_MOST_SIZE
 ) -> Denied | None:
-    """Upstream's edits, in place; none on a pod that carries no LWS name label.
+    """Upstream's edits, in place; none on a pod without the LWS name label.
 
-    `most_size`: pods that a group may have, as some of them are told of all others.
+    `most_size`: the limit of a group's pods, as the environment of some pods lists all of them.
     """
     labels = pod["metadata"].get("labels") or {}
     if not labels.get(keys.LWS_NAME):
@@ -68,10 +68,10 @@ def add_lws_identity(
 
 
 def add_exclusive_terms(spec: Raw, *, key: str, value: str, topology: str) -> None:
-    """Upstream's pair: with pods of this group, not with pods of any other, per `topology`.
+    """Upstream's pair per `topology`: with pods of this group, not with pods of another group.
 
-    Left alone if the pod has any required affinity and any required anti-affinity term for that
-    topology.
+    Skipped if the pod already has both a required affinity and a required anti-affinity term for
+    that topology.
     """
     affinity = spec.setdefault("affinity", {})
     together = affinity.setdefault("podAffinity", {}).setdefault(_REQUIRED, [])
@@ -90,7 +90,7 @@ def add_exclusive_terms(spec: Raw, *, key: str, value: str, topology: str) -> No
 
 
 def drop_exclusive_terms(spec: Raw, *, key: str) -> None:
-    """Take upstream's pair for `key` out again, and nothing else."""
+    """Removes upstream's pair for `key`, and nothing else."""
     affinity = spec.get("affinity") or {}
     for kind in ("podAffinity", "podAntiAffinity"):
         terms = (affinity.get(kind) or {}).get(_REQUIRED)
@@ -188,10 +188,10 @@ def _add_env(pod: Raw, *, namespace: str, size: int, subgroup_size: int | None) 
 
 
 def _leader_of(pod: Raw, worker: int) -> tuple[str, str]:
-    """Name and host name of the group's leader pod; the name is empty where nobody knows it yet.
+    """Name and host name of the group's leader pod; the name is empty while unknown.
 
-    A group with a key in place of an ordinal: its leader is still to be named when it comes, and
-    its host name is made of the key; upstream's webhook has set it, and told the workers.
+    In a group with a key in place of an ordinal the leader gets its name only at creation. Its host
+    name derives from the key; upstream's webhook has set it, and passed it to the workers.
     """
     labels, annotations = pod["metadata"]["labels"], annotations_of(pod)
     name = str(pod["metadata"].get("name") or "")
@@ -212,7 +212,7 @@ def _is_keyed(labels: Raw) -> bool:
 
 
 def _index(pod: Raw) -> str:
-    """Group index of a worker; its parent's ordinal where the label is missing."""
+    """Group index of a worker; its parent's ordinal if the label is missing."""
     label = pod["metadata"]["labels"].get(keys.LWS_GROUP_INDEX)
     if label:
         return str(label)
@@ -233,7 +233,7 @@ def _positive(pod: Raw, key: str, *, most: int) -> int | Denied:
 
 
 def pod_name(pod: Raw) -> str:
-    """For people: a pod that is still to be named goes by what its name will begin with."""
+    """For users: a pod without a name yet goes by the prefix of its name."""
     meta = pod["metadata"]
     return str(meta.get("name") or f"{meta.get('generateName') or ''}*")
 

@@ -1,7 +1,7 @@
-"""When a pod's trouble restarts its whole group (LeaderWorkerSet's restart policies).
+"""Rules by which a pod's failure restarts its whole group (LeaderWorkerSet's restart policies).
 
-A pod that never ran is no trouble: its deletion restarts no group, so that placement may replace
-it. Phase Failed is trouble by itself, whatever becomes of the pod.
+A pod that never ran does not count: its deletion restarts no group, so that placement may replace
+it. Phase Failed always counts, whatever happens to the pod.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _RECREATE = ("RecreateGroupOnPodRestart", "RecreateGroupAfterStart")
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """What the controller needs to know of a pod."""
+    """The controller's view of a pod."""
 
     namespace: str
     name: str
@@ -34,13 +34,13 @@ class PodState:
     leader_name: str
     has_leader_annotation: bool
     planned_node: str = ""
-    """The node that placement keeps for this pod, where it waits for nothing but being bound."""
+    """The node that placement reserves for this pod, once the pod waits only to be bound."""
     size: int = 0
-    """Of its group, as it was made; 0: not known."""
+    """Pods of its group, as it was created; 0: not known."""
     annotations: tuple[tuple[str, str], ...] = ()
-    """Of its annotations those that come from the LeaderWorkerSet's own."""
+    """Its annotations that come from the LeaderWorkerSet's own."""
     unplaceable: bool = False
-    """It was looked at by planner or scheduler and found no room."""
+    """Planner or scheduler tried it and found no room."""
 
     @property
     def is_leader(self) -> bool:
@@ -48,7 +48,7 @@ class PodState:
 
 
 def troubled(pod: PodState) -> bool:
-    """Does this pod's state call for a restart of its group, if the policy is to recreate?"""
+    """True if this pod's state calls for a restart of its group under a recreate policy."""
     if pod.phase == "Failed":
         return True
     if pod.terminating:
@@ -64,7 +64,7 @@ def why_no_restart(
     workers_owner: str | None,
     group: Sequence[PodState],
 ) -> str | None:
-    """Why the group of a troubled pod is left alone, None if its leader is to be deleted.
+    """Why the group of a troubled pod is not restarted; None if its leader is to be deleted.
 
     `workers_owner`: UID of the pod that owns the worker StatefulSet of `pod`, None if that is gone.
     """

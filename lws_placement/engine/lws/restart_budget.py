@@ -1,12 +1,12 @@
-"""How often a group may restart in a row, and how long it waits in between (off by default).
+"""Limits a group's consecutive restarts and delays them (off by default).
 
-LeaderWorkerSet restarts a group for ever and at once. With a budget the first restart is at once,
-each further one waits twice as long as the one before, and a group that has used its budget up is
-left alone until its template or its budget changes, or somebody deletes its leader. A group that
-has gone on for ten minutes after a restart is well again: its next one is a first one.
+LeaderWorkerSet restarts a group immediately and without limit. With a budget the first restart is
+immediate, and each further one waits twice as long as the one before. A group that has spent its
+budget stays down until its template or its budget changes, or a user deletes its leader. A group
+that has run for ten minutes after a restart counts as recovered: its next restart is a first one.
 
-What was decided is written down before it is done (a note per group, an annotation of the leader
-StatefulSet), so a restart that waits survives the process that decided it.
+Decisions are recorded before they are carried out (a record per group, in an annotation of the
+leader StatefulSet), so a pending restart survives the process that decided it.
 """
 
 import json
@@ -30,7 +30,7 @@ class RestartBudget:
     first_wait_s: float
 
     def wait_s(self, restart: int) -> float:
-        """Before the so manieth restart in a row, since the one before."""
+        """Delay of this consecutive restart (1 is the first) after the one before."""
         if restart < 2:
             return 0.0
         return float(min(self.first_wait_s * 2 ** min(restart - 2, 20), _LONGEST_WAIT_S))
@@ -38,7 +38,7 @@ class RestartBudget:
 
 @dataclass(frozen=True, slots=True)
 class RestartRecord:
-    """The latest restart of a group: of this leader, at this time, the so manieth in a row."""
+    """The latest restart of a group: its leader, its time, and its number in the row."""
 
     restart: int
     at_s: float
@@ -65,7 +65,7 @@ def budget_of(lws: Raw) -> RestartBudget | None:
 def record_of(
     budget: RestartBudget, before: RestartRecord | None, *, leader: str, revision: str, now_s: float
 ) -> RestartRecord:
-    """What is to be done about a group in trouble; the note of before, if that says it."""
+    """The record for a group in trouble; the previous one if it covers this leader."""
     if before is not None and before.leader == leader:
         return before
     if before is None or before.revision != revision or now_s - before.at_s > WELL_AFTER_S:
@@ -78,7 +78,7 @@ def record_of(
 def crash_looping(
     budget: RestartBudget, records: RestartRecords, *, leaders: Mapping[str, str], now_s: float
 ) -> Problem | None:
-    """Which groups restart again and again. `leaders`: group index -> UID of its leader."""
+    """The groups that restart repeatedly. `leaders`: group index -> UID of its leader."""
     spent = [g for g, n in records.items() if n.spent(budget) and leaders.get(g) == n.leader]
     again = [g for g, n in records.items() if n.restart > 1 and now_s < n.at_s + WELL_AFTER_S]
     if spent:
@@ -92,7 +92,7 @@ def crash_looping(
 
 
 def next_look_s(records: RestartRecords, now_s: float) -> float | None:
-    """Until a restart is due or a group counts as well again; None: nothing will come by itself."""
+    """Seconds until a restart is due or a group counts as recovered; None if neither is ahead."""
     times = [t for n in records.values() for t in (n.at_s, n.at_s + WELL_AFTER_S) if t > now_s]
     return min(times) - now_s if times else None
 
@@ -102,7 +102,7 @@ def encode_records(records: RestartRecords) -> str:
 
 
 def decode_records(text: str) -> dict[str, RestartRecord]:
-    """Nothing, if somebody has made the annotation unreadable."""
+    """Empty if the annotation has been made unreadable."""
     try:
         return {
             str(group): RestartRecord(**fields)

@@ -1,10 +1,10 @@
 """Revisions of a LeaderWorkerSet's template: the data of a ControllerRevision, and its key.
 
-Upstream hashes the object as Go structs serialise it, so objects that were written by kubectl are
-first brought to that form: members that Go leaves out when they are zero go, members that Go always
-writes (`metadata` of a pod template, `resources` of a container) come. The tables below name the
-fields by that rule; a takeover from upstream does not need equal keys (content is compared), its
-own tests do.
+Upstream hashes the object as Go structs serialise it, so an object written by kubectl is first
+converted to that form: members that Go omits when zero are removed, members that Go always writes
+(`metadata` of a pod template, `resources` of a container) are added. The tables below list the
+fields by that rule. A takeover from upstream does not need equal keys (content is compared);
+upstream's own tests do.
 """
 
 import json
@@ -19,7 +19,7 @@ _KEPT_EMPTY = frozenset({"metadata", "resources", "status"})
 _MAPS = frozenset(
     {"labels", "annotations", "nodeSelector", "matchLabels", "limits", "requests", "overhead"}
 )
-"""Go maps: left out when empty. Other empty objects are pointers to structs and stay."""
+"""Go maps: omitted when empty. Other empty objects are pointers to structs and stay."""
 _PLAIN_BOOLEANS = frozenset(
     {"hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly"}
 )
@@ -34,14 +34,14 @@ _PLAIN_NUMBERS = frozenset(
     }
 )
 _STRING_POINTERS = frozenset({"storageClassName", "runtimeClassName", "hostnameOverride"})
-"""Stay when they are empty, as an empty one means something."""
+"""Kept when empty, as an empty value has a meaning."""
 _QUANTITY_MAPS = frozenset({"requests", "limits", "overhead"})
 _QUANTITIES = frozenset({"sizeLimit", "divisor"})
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
 def revision_data(lws: Raw) -> Raw:
-    """`data` of the ControllerRevision: a patch that replaces what is versioned, in Go's form."""
+    """`data` of the ControllerRevision: a patch that replaces the versioned parts, in Go's form."""
     spec = lws["spec"]
     template = json_copy(spec["leaderWorkerTemplate"])
     network = json_copy(spec.get("networkConfig") or {})
@@ -69,7 +69,7 @@ def canonical_bytes(data: Raw) -> bytes:
 
 
 def revision_key(data: Raw) -> str:
-    """FNV-1 (32 bit) of the bytes, in the characters that Kubernetes thinks safe in names."""
+    """FNV-1 (32 bit) of the bytes, in the alphabet that Kubernetes considers safe in names."""
     value = 0x811C9DC5
     for byte in canonical_bytes(data):
         value = (value * 0x01000193) & 0xFFFFFFFF
@@ -78,7 +78,7 @@ def revision_key(data: Raw) -> str:
 
 
 def same_content(stored: Raw, live: Raw) -> bool:
-    """Do two revisions' data mean the same, whoever wrote them?"""
+    """True if two revisions' data have equal content, whichever controller wrote them."""
     return canonical_bytes(revision_data({"spec": _unmarked(stored["spec"])})) == canonical_bytes(
         live
     )
@@ -118,7 +118,7 @@ def _complete_claim(claim: Raw) -> None:
 
 
 def _without_zeros(value: Any, name: str = "") -> Any:
-    """Also with quantities as Go prints them."""
+    """Also prints quantities as Go does."""
     if isinstance(value, dict):
         if name in _QUANTITY_MAPS:
             return {k: _canonical(v) for k, v in value.items()}

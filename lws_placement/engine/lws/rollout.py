@@ -1,27 +1,27 @@
-"""How a rolling update goes on: what to ask of the leader StatefulSet next.
+"""Computes the next step of a rolling update: what to request of the leader StatefulSet.
 
-Groups are updated from the highest index to the lowest by letting the StatefulSet's partition fall:
-its controller replaces the leaders at and above it, and each leader takes its workers with it. The
-steps are upstream's (partition falls by `maxUnavailable` groups beyond the run of finished ones,
-never rises in one update; surge groups come first and go as soon as `maxUnavailable` covers what
-is left), under one rule that upstream's arithmetic keeps in most states and this one in all:
+Groups are updated from the highest index to the lowest by lowering the StatefulSet's partition: its
+controller replaces the leaders at and above it, and each leader takes its workers with it. The
+steps are upstream's (the partition falls by `maxUnavailable` groups beyond the run of finished
+ones and never rises in one update; surge groups come first and go once `maxUnavailable` covers the
+rest), under one rule that upstream's arithmetic keeps in most states and ours in all:
 
   A step never takes a ready group away unless `replicas - maxUnavailable` ready ones are left.
 
 A group counts as *left* when it is ready, and is either finished (at the current revision) or below
-the partition. So an unhealthy group holds the update back wherever it is, one that is not ready may
-be replaced at any time, and a second update does not take the surge groups of the first while they
-stand in for others. What upstream does beyond that and is plainly not meant is not copied: a first
-start or a plain change of `replicas` makes no surge groups, and `maxUnavailable` and `maxSurge`
-that both come out as 0 (a write to `scale` can lead there) do not stop updates for ever.
+the partition. So an unhealthy group holds the update back at any index, an unready group may be
+replaced at any time, and a second update keeps the surge groups of the first while they replace
+others. Some upstream behaviour is plainly unintended and not copied: here a first start or a plain
+change of `replicas` creates no surge groups, and `maxUnavailable` and `maxSurge` that both scale to
+0 (a write to `scale` can cause this) do not stop updates forever.
 
-A surge group that finds no room is reckoned without: groups are then replaced in place, as far as
-`maxUnavailable` allows.
+Surge groups without room are left out of the calculation: groups are then replaced in place, as far
+as `maxUnavailable` allows.
 
-Where the StatefulSet controller knows no `maxUnavailable` (feature gate MaxUnavailableStatefulSet,
-off by default before Kubernetes 1.37) it replaces one pod after the other, from the top, and waits
-for each to be ready. A surge group without room would stop it for ever: there such groups are given
-up, and in that update none is asked for again.
+Where the StatefulSet controller ignores `maxUnavailable` (feature gate MaxUnavailableStatefulSet,
+off by default before Kubernetes 1.37), it replaces one pod after another, from the top, and waits
+for each to be ready. A surge group without room would stop it forever: there such groups are
+removed, and that update requests none again.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ from lws_placement.engine.lws.validation import scaled
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """What a LeaderWorkerSet says of updates, in numbers of groups."""
+    """A LeaderWorkerSet's update strategy, in numbers of groups."""
 
     replicas: int
     partition: int = 0
@@ -42,38 +42,38 @@ class Strategy:
 
     @property
     def most(self) -> int:
-        """Groups that may exist during an update."""
+        """Upper limit of existing groups during an update."""
         return self.replicas + self.surge
 
     @property
     def least(self) -> int:
-        """Groups that stay ready during an update."""
+        """Lower limit of ready groups during an update."""
         return max(0, self.replicas - self.unavailable)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the leader StatefulSet is asked for now; `for_replicas`: what the LeaderWorkerSet wanted
-    when it was.
+    """The current request to the leader StatefulSet; `for_replicas`: the LeaderWorkerSet's
+    `replicas` at that time.
     """
 
     partition: int
     replicas: int
     for_replicas: int
     in_order: bool = False
-    """The StatefulSet controller goes on below a pod only when that is ready."""
+    """The StatefulSet controller proceeds below a pod only when that pod is ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one group is. All false: there is no leader, or its workers are still to be made."""
+    """Progress of one group. All false: it has no leader, or its workers do not exist yet."""
 
     ready: bool = False
     updated: bool = False
     old: bool = False
-    """Something of it is at another revision."""
+    """Some pods of it are at another revision."""
     unplaceable: bool = False
-    """Its leader was looked at and found no room."""
+    """Its leader was tried and found no room."""
 
     @property
     def finished(self) -> bool:
@@ -82,7 +82,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to ask of the leader StatefulSet now."""
+    """The next request to the leader StatefulSet."""
 
     partition: int
     replicas: int
@@ -105,8 +105,8 @@ def strategy_of(lws: Raw) -> Strategy:
 def next_step(
     strategy: Strategy, asked: Asked | None, groups: Sequence[Progress], *, changed: bool
 ) -> Step:
-    """`groups`: those of indexes 0 to `asked.replicas` - 1. `changed`: the StatefulSet does not
-    have the current template yet.
+    """`groups`: indexes 0 to `asked.replicas` - 1. `changed`: the StatefulSet does not have the
+    current template yet.
     """
     if asked is None:
         return Step(strategy.partition, strategy.replicas)
@@ -115,7 +115,7 @@ def next_step(
 
 
 def is_finished(strategy: Strategy, asked: Asked, groups: Sequence[Progress]) -> bool:
-    """Is every group at the current revision and ready, and no surge group left?"""
+    """True if every group is at the current revision and ready, and no surge group is left."""
     return (
         asked.replicas == strategy.replicas
         and strategy.partition == 0
@@ -125,12 +125,12 @@ def is_finished(strategy: Strategy, asked: Asked, groups: Sequence[Progress]) ->
 
 
 def stuck_surge(strategy: Strategy, groups: Sequence[Progress]) -> list[int]:
-    """Indexes of surge groups that found no room."""
+    """Indexes of surge groups without room."""
     return [i for i in range(strategy.replicas, len(groups)) if groups[i].unplaceable]
 
 
 def left_ready(groups: Sequence[Progress], *, partition: int, replicas: int) -> int:
-    """Groups that stay ready whatever the StatefulSet controller does with such a partition."""
+    """Groups that stay ready whatever the StatefulSet controller does at this partition."""
     return sum(_is_left(g, index, partition) for index, g in enumerate(groups[:replicas]))
 
 
@@ -147,7 +147,7 @@ def _partition(
     if changed:
         now, lowest = asked.replicas, min(strategy.replicas, asked.replicas)
     elif asked.replicas < strategy.replicas:
-        return asked.partition  # groups are added first
+        return asked.partition  # add groups first
     elif asked.for_replicas != strategy.replicas:
         now, lowest = asked.partition, min(asked.partition, strategy.most)
     else:
@@ -164,7 +164,7 @@ def _partition(
 
 
 def _run_of_finished(strategy: Strategy, groups: Sequence[Progress]) -> int:
-    """How many groups from the top are finished, surge groups without room left out."""
+    """Number of finished groups from the top, ignoring surge groups without room."""
     run = 0
     for index in reversed(range(len(groups))):
         if index >= strategy.replicas and groups[index].unplaceable:
@@ -204,7 +204,7 @@ def _replicas(
 def _replicas_in_order(
     strategy: Strategy, asked: Asked, groups: Sequence[Progress], aim: Step, changed: bool
 ) -> int:
-    """`aim`: what would be asked for if all surge groups had room."""
+    """`aim`: the step if all surge groups had room."""
     there, most = asked.replicas, aim.replicas
     stuck = len(stuck_surge(strategy, groups))
     stand_in = any(g.ready for g in groups[strategy.replicas :])
@@ -222,8 +222,8 @@ def _replicas_in_order(
 
 
 def _left_in_order(groups: Sequence[Progress], partition: int, replicas: int) -> int:
-    """Ready groups that there are at the least while the StatefulSet controller goes from the top
-    to the partition, one after the other, and every group gets ready.
+    """Minimum of ready groups while the StatefulSet controller goes one by one from the top to the
+    partition, and every group becomes ready.
     """
     there = groups[:replicas]
     left = ready = sum(g.ready for g in there)
@@ -236,8 +236,8 @@ def _left_in_order(groups: Sequence[Progress], partition: int, replicas: int) ->
 
 
 def _only_scales(strategy: Strategy, asked: Asked, groups: Sequence[Progress]) -> bool:
-    """Is there no update that surge groups could be for: all groups were let go already, or none is
-    at another revision and none was added?
+    """True if no update needs surge groups: all groups were released already, or none is at another
+    revision and none was added.
     """
     if asked.partition == 0 and asked.replicas == strategy.replicas:
         return True

@@ -9,7 +9,7 @@ PROGRESSING = "GroupsProgressing"
 
 
 def update_messages(asked: Asked, step: Step, *, name: str) -> list[tuple[str, str]]:
-    """(reason, note) of what the leader StatefulSet is asked for now; upstream's words."""
+    """(reason, note) of the step now requested from the leader StatefulSet; upstream's words."""
     notes = []
     highest = min(asked.partition, step.replicas) - 1
     if step.partition <= highest:
@@ -26,7 +26,7 @@ def update_messages(asked: Asked, step: Step, *, name: str) -> list[tuple[str, s
 
 
 def surge_note(strategy: Strategy, asked: Asked, groups: Sequence[Progress], *, name: str) -> str:
-    """What an update does about surge groups that find no room; empty if there are none."""
+    """How an update treats surge groups without room; empty if there are none."""
     stuck = [f"{name}-{index}" for index in stuck_surge(strategy, groups)]
     if not stuck or asked.for_replicas != strategy.replicas:
         return ""

@@ -1,4 +1,4 @@
-"""How far a rollout is, from a LeaderWorkerSet's own status, in one line for a person."""
+"""The progress of a rollout, from a LeaderWorkerSet's own status, in one line for a user."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ def report_of(lws: Raw) -> Report:
 
 
 def _others(true: dict[str, Raw]) -> list[str]:
-    """Conditions that say what is in the way."""
+    """The conditions that describe obstacles."""
     usual = (AVAILABLE, PROGRESSING, UPDATING)
     return [f"; {c['reason']}: {c['message']}" for kind, c in true.items() if kind not in usual]
 

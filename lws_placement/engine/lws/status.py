@@ -1,8 +1,8 @@
-"""Status of a LeaderWorkerSet from what is seen of its groups (upstream's rules, field by field).
+"""Status of a LeaderWorkerSet from the observed groups (upstream's rules, field by field).
 
 A group is *ready* when its leader is Running with condition Ready and its worker StatefulSet is
 ready; *updated* when both carry the current revision. A leader whose worker StatefulSet does not
-exist yet is not counted at all.
+exist yet does not count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _EXCLUDES = {AVAILABLE: (PROGRESSING, UPDATING), PROGRESSING: (AVAILABLE,), UPDA
 
 @dataclass(frozen=True, slots=True)
 class GroupStatus:
-    """What is seen of one group. `workers_*`: of its worker StatefulSet, if it should have one."""
+    """The observed group. `workers_*`: its worker StatefulSet, if it should have one."""
 
     index: int
     leader_ready: bool
@@ -35,7 +35,7 @@ class GroupStatus:
     workers_ready: bool
     workers_revision: str
     annotations: tuple[tuple[str, str], ...] = ()
-    """What its leader took from the LeaderWorkerSet's annotations; of no account in the status."""
+    """Annotations that its leader took from the LeaderWorkerSet's; ignored in the status."""
     unplaceable: bool = False
 
     def counted(self, size: int) -> bool:
@@ -84,7 +84,7 @@ def new_status(
 
 
 def turned_true(old: Raw, new: Raw) -> Raw | None:
-    """The first condition that became true, for the event that tells of it."""
+    """The first condition that became true, for the event that reports it."""
     before = {c["type"] for c in old.get("conditions") or () if c["status"] == "True"}
     for condition in new.get("conditions") or ():
         if condition["status"] == "True" and condition["type"] not in before:

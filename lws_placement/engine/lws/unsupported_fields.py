@@ -1,10 +1,10 @@
-"""Fields of a LeaderWorkerSet that the built-in controller carries out, and words for the others.
+"""Fields of a LeaderWorkerSet that the built-in controller implements, and messages for the others.
 
-Our CustomResourceDefinition keeps what it does not know of the spec (pod templates apart, of which
-it has the API server's own schema), so that admission sees it and can say so: left to itself the
-API server takes such a field away without a word, and a client that does not ask for strict
-validation never learns that it was without effect. Newer LeaderWorkerSets have fields that ours
-does not carry out; they are named here with what to do instead.
+Our CustomResourceDefinition keeps unknown fields of the spec (except in pod templates, which have
+the API server's own schema), so that admission sees and reports them. Otherwise the API server
+drops such a field silently, and a client without strict validation never learns that it had no
+effect. Newer LeaderWorkerSets have fields that ours does not implement; each is listed here with
+its alternative.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ KNOWN: Mapping[str, Any] = {
     "networkConfig": {"subdomainPolicy": _LEAF},
     "groupIdentity": _LEAF,
 }
-"""By path below `spec`; what is below a leaf is the schema's to judge."""
+"""By path below `spec`; the schema validates everything below a leaf."""
 
 _IDENTITY = "spec.groupIdentity"
 _INSTEAD = {
@@ -60,7 +60,7 @@ _UNKNOWN = "is no field that is known here, so it would be without effect: leave
 
 
 def not_carried_out(lws: Raw, old: Raw | None = None) -> list[FieldError]:
-    """Of `lws`, or of changing `old` into it: what was stored before us is not refused for ever."""
+    """Errors of `lws`, or of changing `old` into it: an object stored before us stays editable."""
     before = dict(_others(old, KNOWN, "spec")) if old is not None else {}
     return [
         FieldError(path, value, _INSTEAD.get(path, _UNKNOWN))
@@ -70,12 +70,12 @@ def not_carried_out(lws: Raw, old: Raw | None = None) -> list[FieldError]:
 
 
 def without_effect(lws: Raw) -> list[str]:
-    """Paths of what is there and is not carried out."""
+    """Paths of present fields that are not implemented."""
     return [path for path, _ in _others(lws, KNOWN, "spec")]
 
 
 def why_nothing_is_made(lws: Raw) -> FieldError | None:
-    """Of a set that asks for another kind of objects than the built-in controller makes."""
+    """The error of a set that requests objects of a kind that the built-in controller lacks."""
     spec = lws.get("spec")
     value = spec.get("groupIdentity") if isinstance(spec, dict) else None
     if value in (None, "Ordinal"):
@@ -86,7 +86,7 @@ def why_nothing_is_made(lws: Raw) -> FieldError | None:
 def _others(
     holder: Raw | None, known: Mapping[str, Any], name: str, *, at: str = ""
 ) -> Iterator[tuple[str, object]]:
-    """(path, value) of what is not known, below `holder[name]`."""
+    """(path, value) of unknown fields below `holder[name]`."""
     found = holder.get(name) if isinstance(holder, dict) else None
     path = f"{at}.{name}" if at else name
     for field, value in sorted(found.items()) if isinstance(found, dict) else ():

@@ -1,11 +1,10 @@
-"""Rules that a LeaderWorkerSet must keep: upstream's, with its words, and those that it lacks.
+"""Validation of a LeaderWorkerSet: upstream's rules, in its words, and rules of our own.
 
-Ours: the values of the exclusive-topology annotations must be label keys, and our own annotations
-(`placement_request.py`) must make sense; the name must leave room
-for what StatefulSets append to it; claim templates stay as they are, since no StatefulSet takes
-others; a restart budget is a number. They are checked on creation and when what they are about
-changes, so that an object that was stored before us can still be edited. All problems are found,
-none is raised.
+Ours: the values of the exclusive-topology annotations must be label keys; our own annotations
+(`placement_request.py`) must be valid; the name must leave room for the suffixes of StatefulSets;
+claim templates are immutable, as no StatefulSet accepts changes of them; a restart budget is a
+number. They apply on creation and when the fields concerned change, so that an object stored before
+us stays editable. All problems are returned, none is raised.
 """
 
 import re
@@ -29,7 +28,7 @@ from lws_placement.errors import InvalidObjectError
 
 _LABEL_VALUE = 63
 _REVISION_HASH = len("-4294967295")
-"""What a StatefulSet appends to its name for its pods' revision label, at most."""
+"""Longest suffix of a StatefulSet's name in its pods' revision label."""
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _PERCENT = re.compile(r"[0-9]{1,10}%")
 
@@ -42,9 +41,7 @@ _ROLLING = "spec.rolloutStrategy.rollingUpdateConfiguration"
 def problems_of(
     lws: Raw, old: Raw | None = None, *, most_size: int = DEFAULT_MOST_SIZE
 ) -> list[FieldError]:
-    """Everything wrong with `lws`, or with changing `old` into it. `most_size`: pods that a group
-    may have.
-    """
+    """All errors of `lws`, or of changing `old` into it. `most_size`: limit of pods per group."""
     spec = _object(lws.get("spec"))
     errors = [
         *_name(lws),
@@ -64,8 +61,8 @@ def problems_of(
 def problems_of_placement(
     lws: Raw, old: Raw | None = None, *, most_size: int = DEFAULT_MOST_SIZE
 ) -> list[FieldError]:
-    """What groups cannot be placed by, whoever makes them: all that we have a say in beside another
-    controller of LeaderWorkerSets.
+    """Errors that prevent placement, whichever controller creates the groups: our only checks
+    beside another LeaderWorkerSet controller.
     """
     return [
         *_largest(_object(lws.get("spec")), old, most_size=most_size),
@@ -120,7 +117,7 @@ def _largest(spec: Raw, old: Raw | None, *, most_size: int) -> list[FieldError]:
 
 
 def why_not_made(lws: Raw) -> FieldError | None:
-    """What nothing can be made from, or not by us; admission would have refused it."""
+    """The error for which the controller creates nothing; admission would have refused it."""
     foreign = why_nothing_is_made(lws)
     if foreign is not None:
         return foreign
@@ -210,7 +207,7 @@ def _subgroups(lws: Raw, spec: Raw) -> list[FieldError]:
 
 
 def why_name_is_too_long(lws: Raw) -> str | None:
-    """Pods of workers carry `<name>-<group>-<hash>` of their StatefulSet in a label."""
+    """Labels of worker pods contain `<name>-<group>-<hash>` of their StatefulSet."""
     name = str(_object(lws.get("metadata")).get("name") or "")
     spec = _object(lws.get("spec"))
     replicas, size = spec.get("replicas", 1), _template(spec).get("size")
@@ -270,7 +267,7 @@ def _topology_keys(lws: Raw, old: Raw | None) -> list[FieldError]:
 
 
 def _placement(lws: Raw, old: Raw | None) -> list[FieldError]:
-    """Our own annotations: on creation, and when annotations change."""
+    """Checks our own annotations: on creation, and when annotations change."""
     annotations = _annotations(lws)
     before = _annotations(old or {})
     if old is not None and annotations == before:
@@ -294,7 +291,7 @@ def _claim_changes(spec: Raw, old: Raw) -> list[FieldError]:
 
 
 def _claim(claim: Raw) -> tuple[object, ...]:
-    """What a StatefulSet gets of a claim template."""
+    """The fields of a claim template that a StatefulSet gets."""
     spec = _object(claim.get("spec"))
     resources = {
         kind: {name: _amount(amount) for name, amount in _object(amounts).items()}
