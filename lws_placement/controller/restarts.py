@@ -133,7 +133,7 @@ class Restarts:
 
 
 def leader_to_delete(observed: Observed, lws: Raw, pod: PodState) -> PodState | None:
-    """The leader to delete for a restart that failed `pod` causes; None if it causes none."""
+    """The leader to delete because `pod` failed; None if its failure restarts no group."""
     leader = observed.pod((pod.namespace, pod.name if pod.is_leader else pod.leader_name))
     if pod.is_leader and leader is not None and leader.uid != pod.uid:
         return None

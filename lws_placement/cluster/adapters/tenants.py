@@ -29,7 +29,7 @@ class ClusterTenants:
         return self._cache.budgets.version, spared
 
     def spare(self, pod: Pod) -> float:
-        """Excludes a pod from victim search, its eviction refused; returns for how many seconds."""
+        """Spares a pod whose eviction was refused; returns for how many seconds."""
         now = self._clock()
         self._spared = {uid: until for uid, until in self._spared.items() if until > now}
         self._spared[pod.uid] = now + _SPARED_S

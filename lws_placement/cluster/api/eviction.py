@@ -11,7 +11,7 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.pods import Pod
 from lws_placement.errors import ApiError, NotFoundError
 
-_REFUSALS = (429, 500)  # a budget is used up; more than one budget covers the pod
+_REFUSALS = (429, 500)  # 429: a budget is used up; 500: more than one covers the pod
 _OF_A_BUDGET = "disruption"  # tells a budget's 429 from an overloaded server's
 
 

@@ -5,7 +5,7 @@ Each pod with our marker shows whether admission plugin ExtendedResourceTolerati
 before it is planned. Pods of other groups count only for a group that is planned ahead of its pods:
 the newest marked pod of each of the few namespaces that had one last, and only if all agree. So a
 user who writes such a toleration into a template misleads the plan of that set alone. At worst
-another group is planned ahead once in vain, since its own leader decides once it exists.
+another user's group is planned ahead once in vain, as its own leader decides once it exists.
 
 Earlier members of the same set show how much members request beyond their templates
 (`admitted_requests.py`).

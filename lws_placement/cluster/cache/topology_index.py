@@ -133,12 +133,12 @@ class TopologyIndex:
             self._touch(name)
 
     def awaiting(self) -> list[Turn]:
-        """Groups that wait for reserved nodes, by turn."""
+        """Turns of the groups that wait for nodes of their own, sorted."""
         return sorted(turn for turn, _ in self._awaited_by.values())
 
     def are_crossed(self, key: str) -> bool:
-        """True if a domain may have holders besides one that holds a whole domain of `key`: a hold
-        of another key, or holders that share it.
+        """True if domains of `key` may have other holds than one that takes a whole domain of
+        `key`: holds of another key, or holds that share a domain.
         """
         return any(kind != (key, Scope.CLUSTER) for kind in self._kinds)
 

@@ -2,8 +2,8 @@
 
 LeaderWorkerSet restarts a group immediately and without limit. With a budget the first restart is
 immediate, and each further one waits twice as long as the one before. A group that has spent its
-budget stays down until its template or its budget changes, or a user deletes its leader. A group
-that has run for ten minutes after a restart counts as recovered: its next restart is a first one.
+budget is not restarted until its template or its budget changes, or a user deletes its leader. A
+group that has run for ten minutes after a restart counts as recovered: its next one is a first one.
 
 Decisions are recorded before they are carried out (a record per group, in an annotation of the
 leader StatefulSet), so a pending restart survives the process that decided it.
@@ -30,7 +30,7 @@ class RestartBudget:
     first_wait_s: float
 
     def wait_s(self, restart: int) -> float:
-        """Delay of this consecutive restart (1 is the first) after the one before."""
+        """Seconds from the previous restart to number `restart` in a row."""
         if restart < 2:
             return 0.0
         return float(min(self.first_wait_s * 2 ** min(restart - 2, 20), _LONGEST_WAIT_S))
@@ -38,7 +38,7 @@ class RestartBudget:
 
 @dataclass(frozen=True, slots=True)
 class RestartRecord:
-    """The latest restart of a group: its leader, its time, and its number in the row."""
+    """The latest restart of a group: its number in a row, its time and its leader."""
 
     restart: int
     at_s: float
@@ -102,7 +102,7 @@ def encode_records(records: RestartRecords) -> str:
 
 
 def decode_records(text: str) -> dict[str, RestartRecord]:
-    """Empty if the annotation has been made unreadable."""
+    """Empty if the annotation is unreadable."""
     try:
         return {
             str(group): RestartRecord(**fields)

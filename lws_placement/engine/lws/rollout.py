@@ -10,10 +10,10 @@ rest), under one rule that upstream's arithmetic keeps in most states and ours i
 
 A group counts as *left* when it is ready, and is either finished (at the current revision) or below
 the partition. So an unhealthy group holds the update back at any index, an unready group may be
-replaced at any time, and a second update keeps the surge groups of the first while they replace
-others. Some upstream behaviour is plainly unintended and not copied: here a first start or a plain
-change of `replicas` creates no surge groups, and `maxUnavailable` and `maxSurge` that both scale to
-0 (a write to `scale` can cause this) do not stop updates forever.
+replaced at any time, and a second update keeps the surge groups of the first while they stand in
+for others. Some upstream behaviour is plainly unintended and not copied: here a first start or a
+plain change of `replicas` creates no surge groups, and `maxUnavailable` and `maxSurge` that both
+scale to 0 (a write to `scale` can cause this) do not stop updates forever.
 
 Surge groups without room are left out of the calculation: groups are then replaced in place, as far
 as `maxUnavailable` allows.
