@@ -1,3 +1,3 @@
-"""Places groups: observes each one that changed, asks the engine what to do, and carries it out. It
-runs only where the leader Lease is held. Imports `cluster` and `engine`.
+"""Places groups: observes each group that changed, lets the engine decide, and carries out the
+actions. Runs only in the process that holds the leader Lease. Imports `cluster` and `engine`.
 """

@@ -1,8 +1,8 @@
-"""Holds that were decided and are still to be written: in the cache at once, so that no two groups
-decided in one pass take the same room.
+"""Assumes holds: puts decided holds into the cache before they are written, so that two groups
+decided in one pass never take the same room.
 
-What is not written in the end (a refusal, a fault, the end of leadership) is taken back, so the
-cache never keeps a hold that no Lease stands for.
+A hold that is not written in the end (refusal, fault, lost leadership) is taken back. The cache
+never keeps a hold without a Lease.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class AssumedHolds:
         self._made: dict[GroupId, list[tuple[Hold, Hold | None]]] = {}
 
     def make(self, group: GroupId, actions: Sequence[Action]) -> None:
-        """Put them into the cache, and remember what was there before."""
+        """Puts the holds of `actions` into the cache and remembers what they replace."""
         made = self._made[group] = []
         for action in actions:
             match action:
@@ -37,7 +37,7 @@ class AssumedHolds:
             self._cache.put_hold(reservation)
 
     def take_back(self, group: GroupId) -> None:
-        """Those that neither our write nor the watch has replaced by what is in the Lease."""
+        """Takes back holds that neither our write nor the watch has replaced with the Lease's."""
         for reservation, before in reversed(self._made.pop(group, [])):
             if self._cache.hold(reservation.domain, group) is not reservation:
                 continue

@@ -1,7 +1,7 @@
-"""What users are told of their groups: events on the LeaderWorkerSet and on the leader pod, and a
-condition on a leader pod that waits.
+"""Reports to users: events on the LeaderWorkerSet and on the leader pod, and a condition on a
+leader pod that waits.
 
-The words come from `engine/messages.py`; an unchanged text is not said twice.
+The texts come from `engine/messages.py`. An unchanged text is not repeated.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class EventReporter:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def placed(self, group: GroupId, reservation: Reservation) -> None:
-        """Not of a group that is planned ahead, which is as everyone expects: its hold shows it."""
+        """Reports nothing for a group planned ahead of its pods: its hold shows the placement."""
         self._annotations.placed(group)
         if not self._speakers(group):
             return
@@ -71,7 +71,7 @@ class EventReporter:
         self._say(group, Event("Preempting", note, "Preempt"))
 
     def evicted(self, pod: Pod, by: Hold) -> None:
-        """Said of a member's group once; of a foreign pod itself."""
+        """Reports an evicted member once on its group, an evicted foreign pod on the pod."""
         who = "pod" if is_for_pod(by) else "group"
         how = "to make room" if by.domain.anywhere else f"from {by.domain}"
         note = f"evicted {how} for {who} {by.owner}, which outranks it"
@@ -114,13 +114,13 @@ class EventReporter:
             self._emit(regarding, event)
 
     def _emit(self, regarding: Raw, event: Event) -> None:
-        """Without waiting: events never hold up a placement."""
+        """Does not wait: events never delay a placement."""
         task = asyncio.create_task(self._recorder.emit(regarding, event))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def _speakers(self, group: GroupId) -> list[Pod]:
-        """The leader pod; of a group without one the first by name."""
+        """The leader pods of a LeaderWorkerSet's group; of any other the first by name."""
         living = [p for p in self._cache.group_pods(group) if not p.terminating]
         leaders = [p for p in living if p.member is not None and p.member.rank == 0]
         return leaders if group.kind is GroupKind.LWS else living[:1]
@@ -137,6 +137,6 @@ class EventReporter:
 
 
 def _index(hold: Hold) -> str:
-    """What people call the group: a key of its own says nothing to them."""
+    """The group's name in texts: its index, or its leader's name if the group has a hash key."""
     keyed = is_keyed(hold.group_index, hold.group.group_key)
     return hold.leader_name if keyed or not hold.group_index else hold.group_index

@@ -1,8 +1,8 @@
-"""Actions -> API calls. Every write carries a precondition, and is safe to repeat.
+"""Actions -> API calls. Every write carries a precondition and is safe to repeat.
 
-The write of a hold whose outcome is unknown (no answer) is settled before anything else is done for
-the group: the Lease is read until the API server tells what it holds, for pods must not be pinned
-on a reservation that was never written, nor the domain given away on one that was.
+If a hold's write gets no answer, its outcome is unknown. The executor then reads the Lease until
+the API server answers, before it does anything else for the group: no pod may be pinned on a hold
+that was never written, and no domain given away whose hold was written.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ from lws_placement.planner.inflight_bindings import InflightBindings
 log = logging.getLogger(__name__)
 
 _SETTLE_S = 0.5
-_WAKE_AFTER_S = 0.5  # until the extenders' caches know that the hold is gone
+_WAKE_AFTER_S = 0.5  # until the extenders' caches show that the hold is gone
 _WAKE_MOST = 50
 
 
@@ -65,7 +65,7 @@ class EvictionRefused:
 
 @dataclass(frozen=True, slots=True)
 class StillInUse:
-    """A hold could not be ended: a quorum list still shows a pod of the group in its domain."""
+    """The hold cannot end: a quorum list still shows a pod of the group in its domain."""
 
 
 class Executor:
@@ -81,7 +81,7 @@ class Executor:
         self._waking: asyncio.Task[None] | None = None
 
     async def apply(self, group: GroupId, action: Action) -> EvictionRefused | StillInUse | None:
-        """None: it is done."""
+        """None: the action is done."""
         match action:
             case WriteHold(hold):
                 await self._write(hold)
@@ -108,7 +108,7 @@ class Executor:
             case Tell(topic, note):
                 self._report.told(group, topic, note)
             case LookAgain() | KeepHold():
-                pass  # the planner itself sees to it
+                pass  # handled by the planner
             case Wait():
                 await self._report.waiting(group, action)
             case Blocked():
@@ -138,10 +138,10 @@ class Executor:
     async def _end(self, hold: Hold) -> bool:
         """False if a quorum list still shows a pod of the group in the domain.
 
-        The hold stops being good for binds *before* the list that counts: a pod that was pinned
-        after that list, from a stale cache, is refused by `bind`, and one that was let through
-        before is on the list. A COMING one lets nobody in, but may stand where its group had
-        another one before, and pods of it still end there. A foreign pod's lets in nobody else.
+        An ACTIVE hold becomes LEAVING *before* the list that counts: `bind` refuses a pod that is
+        pinned after the list from a stale cache, and a pod bound earlier is on the list. A COMING
+        hold admits no pod, but may follow an earlier hold of its group whose pods still terminate
+        there. A foreign pod's hold admits no pod of a group, so it needs no list.
         """
         if hold.group.kind is not GroupKind.POD and await self._anyone_left(hold):
             return False
@@ -162,11 +162,11 @@ class Executor:
         return True
 
     def wake_refused(self) -> None:
-        """Have kube-scheduler look again at pods that were kept off held room (see `keys.WOKEN`).
+        """Makes kube-scheduler retry pods that the guard kept off held room (see `keys.WOKEN`).
 
-        When a hold has ended, and when this planner begins: the last one may have died over it. A
-        courtesy, without waiting; unwoken they are tried again with any other event, at the latest
-        after five minutes.
+        Called when a hold has ended, and when a planner starts, as its predecessor may have died
+        before the call. Best effort, does not wait: kube-scheduler retries unwoken pods with any
+        other event, after five minutes at the latest.
         """
         if self._cache.refused() and (self._waking is None or self._waking.done()):
             self._waking = asyncio.create_task(self._wake())
@@ -218,12 +218,12 @@ class Executor:
         return next(h for h in written if h.group == hold.group)
 
     def _beside(self, hold: Hold) -> list[Hold]:
-        """What the Lease says of other groups, to be written with it again."""
+        """Other groups' holds in the same Lease, which each write repeats."""
         others = self._cache.holds_in(hold.domain)
         return [h for h in others if h.group != hold.group and h.resource_version]
 
     async def _settle(self, hold: Hold) -> None:
-        """Put what the API server really has into the cache, however long it takes to ask."""
+        """Puts the Lease's holds into the cache; retries until the API server answers."""
         while True:
             try:
                 real = await self._store.fetch(hold.domain)
@@ -271,12 +271,12 @@ class Executor:
     async def _delete(self, pod: Pod, *, whole: bool = False, force: bool = False) -> None:
         preconditions = {"uid": pod.uid}
         if pod.node is None:
-            # It must still be unbound: a bound member's deletion would restart its group.
+            # Only while unbound: deleting a bound member would restart its group.
             preconditions["resourceVersion"] = pod.resource_version
         options: Raw = {"preconditions": preconditions}
         leads = pod.member is not None and pod.member.of_lws and pod.member.rank == 0
         if whole or leads:
-            # A leader's workers are made for its domain: they go before its successor comes.
+            # The workers are made for the leader's domain: they go before its successor comes.
             options["propagationPolicy"] = "Foreground"
         if force:
             options["gracePeriodSeconds"] = 0
@@ -292,5 +292,5 @@ def selector_of(group: GroupId) -> str:
 
 
 def _asks_for_nothing(pod: Pod) -> bool:
-    """Of the same group by its labels, but made after the annotation was removed."""
+    """In the group by its labels, but created after the topology annotation was removed."""
     return pod.member is not None and not pod.member.request.places

@@ -1,18 +1,17 @@
-"""What went wrong for each group lately: the memory behind `engine/model/failure_history.py`.
+"""Recent failures and refusals of each group: the memory behind `engine/model/failure_history.py`.
 
-Fed by what the planner sees each time it looks at a group, asked when it decides. What it knows is
-written to the API server before it is acted on (`cluster/stores/failure_store.py`), so that a
-planner that takes over passes over the same domains, and counts on. The same refusal or failure is
-counted once, whoever sees it again.
+The planner records what it observes of a group and passes the history to `decide`. A history is
+written to the API server before it is acted on (`cluster/stores/failure_store.py`), so a new leader
+passes over the same domains and continues the count. A refusal or failure counts once, whichever
+replica sees it again.
 
-A failed pod is deleted by its controller at once, and nothing on the API server tells of it then.
-So a replica that stands by notes failures as well: what a planner saw and did not live to write
-down, the next one has seen.
+A controller deletes a failed pod at once, and then no object shows the failure. So standby replicas
+record failures as well: the next leader has seen what its predecessor saw and died before writing.
 
-Groups that have keys of their own in place of ordinals share what is known of their set: a group
-that restarts is a new one, and what it comes back to is the set's.
+Groups with hash keys in place of ordinals share one history per LeaderWorkerSet: a restarted group
+is a new group, and it returns to the set's domains.
 
-Only since when kube-scheduler refuses a pod is kept in memory: the next planner gives it
+The time since when kube-scheduler refuses a pod is kept in memory only: a new leader waits
 `refused-after-seconds` anew.
 """
 
@@ -36,7 +35,7 @@ _NOTHING = History()
 
 
 class FailureTracker:
-    """`store`: of whoever leads. `clock`: seconds since the epoch."""
+    """`store` writes only while this process leads. `clock`: seconds since the epoch."""
 
     def __init__(
         self,
@@ -55,10 +54,10 @@ class FailureTracker:
         self._refused_since: dict[GroupId, dict[str, float]] = {}
 
     async def take_over(self) -> None:
-        """From now on it is ours to write.
+        """Reads all histories at the start of leadership; from then on this process writes them.
 
-        What we have seen ourselves is added to it, except refusals from when we led before: others
-        may have had the group since.
+        Adds the failures seen in standby, but no refusals from an earlier leadership: another
+        leader may have placed the group since.
         """
         written = await self._store.fetch_all()
         self._written.clear()
@@ -69,13 +68,11 @@ class FailureTracker:
             self._found(remembered)
 
     def groups(self) -> list[GroupId]:
-        """All that there is something to remember, or to forget, of."""
+        """All groups with a history, in memory or on the API server."""
         return sorted(self._histories.keys() | self._written.keys())
 
     def node_failed(self, pod: Pod) -> None:
-        """At once: a failed pod is deleted by its controller, perhaps before the group is looked
-        at.
-        """
+        """Records the failure at once: a controller may delete the pod before the next `look`."""
         now, group = self._clock(), self._cache.group_of(pod)
         if group is not None:
             book = self._book_of(group)
@@ -85,7 +82,7 @@ class FailureTracker:
             self._drop_old(now)
 
     def look(self, observed: GroupState) -> FailureHistory:
-        """Note what is to be seen of the group now; what `decide` should know of it."""
+        """Records what is observed of the group now, and returns its history for `decide`."""
         now, book = self._clock(), self._book_of(observed.id)
         history = self._histories.get(book, _NOTHING).pruned(self._policy, now=now)
         for pod in observed.pods:
@@ -94,13 +91,13 @@ class FailureTracker:
             for hold in observed.active:
                 history = history.settled(hold.domain)
         if not observed.pods and not observed.holds and observed.lws is None:
-            history = _NOTHING  # the group is no more, and will not be again
+            history = _NOTHING  # the group is gone for good
         self._keep(book, history)
         return FailureHistory(now, history, self._refusals(observed, now), self._policy)
 
     async def write(self, group: GroupId, actions: Iterable[Action]) -> None:
-        """What is to be remembered when these actions are taken. Raises ConflictError where
-        somebody else wrote it, and takes that over.
+        """Writes the history as it is once these actions are taken. Raises ConflictError if another
+        replica wrote it meanwhile, after adding that version to the history.
         """
         self._leaves(group, actions)
         unwritten = self.unwritten(group)
@@ -122,7 +119,7 @@ class FailureTracker:
         self._keep(book, history)
 
     def unwritten(self, group: GroupId) -> Remembered | None:
-        """What is to be written of the group; None: the API server has it."""
+        """The history to write for the group; None if the API server has it."""
         book = self._book_of(group)
         history = self._histories.get(book, _NOTHING)
         there = self._written.get(book)
@@ -139,19 +136,19 @@ class FailureTracker:
             self._written.pop(remembered.group, None)
 
     def _found(self, remembered: Remembered) -> None:
-        """What the API server has, whoever wrote it."""
+        """Merges the API server's version, whichever replica wrote it."""
         self._was_written(remembered)
         history = self._histories.get(remembered.group, _NOTHING)
         known = remembered.history.known_by(now=self._clock())
         self._keep(remembered.group, known.with_all_of(history))
 
     def forgets_after_s(self, group: GroupId) -> float | None:
-        """How long until something of the group is too old to matter."""
+        """Seconds until an entry of the group expires; None without entries."""
         at_s = self._histories.get(self._book_of(group), _NOTHING).forgotten_s(self._policy)
         return None if at_s is None else max(at_s - self._clock(), 0.0)
 
     def _book_of(self, group: GroupId) -> GroupId:
-        """Under whose id it is remembered."""
+        """The id that the history is kept under: the group's, or its set's if keys are hashes."""
         lws = self._cache.workloads.lws_of(group)
         return group.of_set if lws is not None and lws.keyed else group
 
@@ -166,13 +163,13 @@ class FailureTracker:
         )
 
     def _keep(self, group: GroupId, history: History) -> None:
-        """Last of all."""
+        """Stores the history as the newest entry."""
         self._histories.pop(group, None)
         if history != _NOTHING:
             self._histories[group] = history
 
     def _drop_old(self, now: float) -> None:
-        """Where we stand by, nobody looks at the groups."""
+        """Drops expired histories from the oldest on: a standby never calls `look`."""
         while self._histories:
             oldest = next(iter(self._histories))
             if self._histories[oldest].pruned(self._policy, now=now) != _NOTHING:

@@ -1,8 +1,8 @@
-"""Foreign pods that kube-scheduler has no room for: which of them groups are to be evicted for.
+"""Foreign pods that kube-scheduler finds no room for, and the preemption of groups for them.
 
-A pod is looked at when it begins to wait and, a few at a time, when room has changed since; it is
-helped once (`engine/reconcile/foreign_preemption.py`). Kept in memory: a new planner may help it
-once more.
+A pod is considered when it begins to wait and, a few pods at a time, when room has changed. Each
+pod preempts once (`engine/reconcile/foreign_preemption.py`). This is kept in memory: after a change
+of leader a pod may preempt once more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ class ForeignPods(Observer):
         self._look_at.add(uid)
 
     def look_again(self) -> None:
-        """At all that wait; room has changed."""
+        """Considers all waiting foreign pods again, as room has changed."""
         self._helped &= self._cache.roomless
         self._look_at |= self._cache.roomless
 
@@ -41,7 +41,7 @@ class ForeignPods(Observer):
             self._helped.add(group.lws_uid)
 
     def to_help(self) -> Iterator[tuple[GroupId, list[Action]]]:
-        """The highest priority first, then the oldest."""
+        """Actions per pod: the highest priority first, then the oldest."""
         lowest = self._cache.lowest_priority()
         waiting = sorted(self._take(), key=lambda p: (-p.priority, p.created_s, p.key))
         for pod in waiting[:_MOST]:

@@ -1,10 +1,10 @@
-"""Foreign pods that kube-scheduler has put on a node already while their Binding is on its way.
+"""Foreign pods that kube-scheduler has assigned to a node while their Binding is in flight.
 
-They show on no node yet, and the guard let them pass because nothing was held there. So if a
-foreign pod is queued that asks for a device which a new hold reserves, and that would fit on its
-nodes, the nodes are read once more when the hold has been visible for a moment, and before anything
-is pinned: after that moment the guard keeps such pods off, and those that had passed it are bound.
-Otherwise nothing is read and nobody waits. One that is bound later still is repair's.
+The cache shows them on no node, and the guard let them pass, as nothing was held there. So if a
+queued foreign pod requests a device that a new hold reserves, and fits on its nodes, the planner
+waits until the hold has been visible for a moment, and reads the nodes again before it pins. After
+that moment the guard keeps such pods off, and pods that had passed it are bound. Without such a pod
+nothing is read and nothing waits. Repair handles a pod that is bound even later.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.errors import ConflictError
 
-_VISIBLE_S = 0.2  # extenders' watches, and a Binding that was under way
+_VISIBLE_S = 0.2  # for the extenders' watches and a Binding in flight
 _NO_DEVICES = frozenset({"cpu", "memory", "ephemeral-storage", "pods"})
 
 
@@ -28,7 +28,7 @@ class InflightBindings:
         self._cache = cache
 
     async def look_again(self, holds: Sequence[Hold]) -> None:
-        """`holds`: of one plan, just written. Raises ConflictError if somebody is in their room."""
+        """`holds`: of one plan, just written. Raises ConflictError if a pod was bound there."""
         nodes = {node for hold in holds for node in hold.nodes.values()}
         if not any(self._races(demand, holds) for demand in self._queued()):
             return

@@ -1,17 +1,17 @@
-"""What is told on a leader pod itself whose group waits.
+"""Annotations on the leader pod of a group that waits.
 
-An annotation that reads like a condition says why: events end after an hour, and a pod that waits
-for days should still say it. It is for people and their tools (`kubectl get pod -o yaml`); nobody
-decides on it.
+One has the form of a condition and says why the group waits: events expire after an hour, but a pod
+may wait for days. It is for people and their tools (`kubectl get pod -o yaml`); no decision depends
+on it.
 
-A pod's every change costs all who watch it, so only groups that still wait after a while get one,
-a few at a time, and a new one only when they have something new to hear (`messages.gist`). The
-patch that takes the gate off takes it away. It carries the version that was seen: if anything else
-happened to the pod, the annotation is what has to wait.
+Every change of a pod costs all its watchers. So only a group that still waits after a while gets
+the annotation, a few groups at a time, and a new text only if its gist changes (`messages.gist`).
+The patch that removes the gate removes it. Its own patch carries the observed resourceVersion: if
+the pod has changed since, the annotation waits.
 
-Another one tells the leader of a surge group that it waits for room, once. Whoever controls the
-LeaderWorkerSet asked for the group only to have one more during an update, and can do without it;
-it cannot see our verdicts, and an Event is nothing to act on.
+The other one is set once on the leader of a surge group that waits for room. It tells the
+controller of the LeaderWorkerSet, which wants the group only as an extra one during an update and
+can go on without it, but cannot see our verdicts; an Event is nothing to act on.
 """
 
 import asyncio
@@ -44,11 +44,11 @@ class LeaderAnnotations:
         self._written: LruCache[str, str] = LruCache(_REMEMBERED)
         """UID of a leader -> gist of what it carries."""
         self._surges: dict[GroupId, str] = {}
-        """UIDs of leaders that were told that there is no room."""
+        """UIDs of leaders that carry the no-room annotation."""
         self._task: asyncio.Task[None] | None = None
 
     def waits(self, group: GroupId, *, reason: str, message: str, gist: str) -> None:
-        """To be written if the group still waits in a moment."""
+        """Schedules the annotation; it is written if the group still waits then."""
         self._pending[group] = {"reason": reason, "message": message, "gist": gist}
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_all())
@@ -57,7 +57,7 @@ class LeaderAnnotations:
         self._pending.pop(group, None)
 
     async def tell_surge(self, group: GroupId) -> None:
-        """`group` waits. Nothing is said to leaders of groups whose index shows no surge group."""
+        """Annotates the leader of a waiting surge group: one whose index is `replicas` or more."""
         leader, lws = self._leader_of(group), self._cache.workloads.lws_of(group)
         if leader is None or lws is None or self._surges.get(group) == leader.uid:
             return
@@ -71,7 +71,7 @@ class LeaderAnnotations:
             self._surges[group] = leader.uid
 
     async def _write_all(self) -> None:
-        """Until nothing is pending."""
+        """Writes until nothing is pending."""
         while self._pending:
             await asyncio.sleep(_EVERY_S)
             for group in list(self._pending)[:_MOST]:
@@ -85,11 +85,11 @@ class LeaderAnnotations:
                     return
                 except ApiError as e:
                     log.debug("condition not written", extra={"pod": leader.key, "error": str(e)})
-                    if not e.is_refusal:  # there may be nothing else that brings us back
+                    if not e.is_refusal:  # no other event may bring us back
                         self._pending.setdefault(group, condition)
 
     def _leader_of(self, group: GroupId) -> Pod | None:
-        """A gated one that stays."""
+        """The group's leader, if it is gated and not terminating."""
         for pod in self._cache.group_pods(group):
             if pod.gated and pod.member is not None and pod.member.rank == 0:
                 return None if pod.terminating else pod

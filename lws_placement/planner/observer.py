@@ -1,4 +1,4 @@
-"""Who is told what the planner does for groups, by one interface."""
+"""The interface through which parts of the planner learn what it decides and does for groups."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,14 +9,12 @@ from lws_placement.engine.reconcile.group_state import GroupState
 
 
 class Observer(Protocol):
-    """Called on the event loop, must not wait. One that is derived from this heeds what it
-    overrides.
-    """
+    """Called on the event loop; must not wait. The methods do nothing by default."""
 
     def decided(self, observed: GroupState, actions: Sequence[Action]) -> None:
-        """What comes of the group now: without actions that `Pace` has wait."""
+        """The planner decided `actions`, without those that `Pace` delays."""
         return
 
     def done(self, group: GroupId, actions: Sequence[Action]) -> None:
-        """All of these actions were taken."""
+        """All of `actions` were carried out."""
         return

@@ -1,8 +1,7 @@
-"""How often: moves of one group are at least a minute apart, and a group without a pod keeps its
-domain a while after somebody else could use it.
+"""Limits the pace: moves of one group are at least a minute apart, and a group without pods keeps
+its domain for a while after another group or pod could use it.
 
-Both are courtesies that live in memory: a new planner starts counting afresh, which is the safe
-direction.
+Both are courtesies kept in memory. A new planner counts from zero, which is the safe direction.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +11,8 @@ from lws_placement.engine.reconcile.actions import Action, DeletePod, EndHold, K
 
 
 class Pace:
-    """`clock`: monotonic seconds. `hold_s`: how long the domain of a group without pods is kept for
-    it whoever waits. `move_every_s`: between two moves of one group.
+    """`clock`: monotonic seconds. `hold_s`: how long a group without pods keeps its domain though
+    others wait. `move_every_s`: between two moves of one group.
     """
 
     def __init__(
@@ -26,7 +25,7 @@ class Pace:
         self._empty_since: dict[GroupId, float] = {}
 
     def wait_s(self, group: GroupId, actions: Sequence[Action]) -> float:
-        """How long these actions have to wait; 0: they may be taken."""
+        """Seconds until these actions may be taken; 0: now."""
         now = self._clock()
         wait = 0.0
         ends = any(isinstance(a, EndHold) and a.returning for a in actions)
@@ -40,15 +39,15 @@ class Pace:
         return max(wait, 0.0)
 
     def moved(self, group: GroupId) -> None:
-        """A move has begun: the API server has taken the deletion of a pod for it."""
+        """A move has begun: the API server has accepted the deletion of a pod for it."""
         now = self._clock()
         self._moved = {g: t for g, t in self._moved.items() if now - t < self._move_every_s}
         self._moved[group] = now
 
 
 def is_move(actions: Sequence[Action]) -> bool:
-    """Are pods deleted so that the group goes elsewhere? Leaving before anything was pinned costs
-    nobody anything.
+    """True if pods are deleted so that the group moves. Leaving a hold before a pod was pinned
+    deletes none and costs nothing.
     """
     leaves = any(isinstance(a, LeaveHold) for a in actions)
     return any(isinstance(a, DeletePod) and (a.whole or leaves) for a in actions)

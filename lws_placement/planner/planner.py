@@ -1,11 +1,11 @@
 """The planner: observe a group, decide, act. It runs only where the leader Lease is held.
 
-One coroutine decides, group after group, in order of priority and age, without waiting in between;
-what it promises is put into the cache before it looks at the next group, so two groups decided in
-one pass never take the same room. The writes of a group run as a task of its own; until they are
-done the group is not looked at again.
+One coroutine decides group after group, in order of priority and age, without waiting in between.
+It assumes each decided hold in the cache before it observes the next group, so two groups decided
+in one pass never take the same room. The writes of each group run as a separate task, and the group
+is not planned again until they are done.
 
-Which groups are planned, and when, is up to the queue (`scheduling_queue.py`): placement follows
+The queue (`scheduling_queue.py`) selects which groups are planned, and when: placement follows
 events, not back-off (P5). A group that fails backs off; all others are planned meanwhile.
 """
 
@@ -53,7 +53,7 @@ _REFUSED_S = 2.0
 
 
 class Planner:
-    """`run()` until cancelled or deposed (NotLeaderError)."""
+    """`run()` runs until cancelled, and raises NotLeaderError when deposed."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Planner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: NotLeaderError | None = None
 
-    # -- told by the cache -----------------------------------------------------------------------
+    # -- called by the cache ---------------------------------------------------------------------
 
     def group_changed(self, group: GroupId) -> None:
         self._queue.add(group)
@@ -151,7 +151,7 @@ class Planner:
                 await asyncio.sleep(0)
                 until = time.monotonic() + _SLICE_S
                 if self._queue.room_changed:
-                    break  # those for whom there is room now come before the rest
+                    break  # groups that have room now come before the rest
         for group, actions in self._foreign.to_help():
             if group not in self._queue.blocked:
                 self._begin(group, actions)
@@ -162,7 +162,7 @@ class Planner:
         return turn_of_pods(group, pods if leader is None else [leader])
 
     def _decide(self, group: GroupId) -> None:
-        """Decide and promise, without waiting; the writes follow in a task."""
+        """Decides and assumes the holds, without waiting; a task does the writes."""
         holds = self._cache.holds_of(group)
         if holds and group.kind is GroupKind.POD:
             self._decide_for_pod(group, holds)
@@ -243,9 +243,9 @@ class Planner:
                 self._queue.wake()
 
     async def _remember(self, group: GroupId, actions: Sequence[Action]) -> None:
-        """Before these actions are taken, so that a planner that dies over them forgets nothing.
+        """Writes failures before the actions: a planner that dies over these forgets nothing.
 
-        It only makes later choices better: what cannot be written now holds up no repair.
+        Failures only improve later choices, so a failed write delays no repair.
         """
         try:
             await self._failures.write(group, actions)
@@ -256,7 +256,7 @@ class Planner:
             self._queue.add_after(group, _RETRY_S)
 
     async def _at_once(self, group: GroupId, pins: Iterable[Action]) -> None:
-        """A pin is good without the others; the first failure is told when all are done."""
+        """Pins all members concurrently, then raises the first failure: each pin stands alone."""
         done = await asyncio.gather(
             *(self._executor.apply(group, pin) for pin in pins), return_exceptions=True
         )
@@ -265,7 +265,7 @@ class Planner:
                 raise outcome
 
     async def _one_by_one(self, group: GroupId, actions: Iterable[Action]) -> bool:
-        """False if the rest of what was decided cannot be done now."""
+        """False if the remaining actions cannot be done now."""
         begun: list[Action] = []
         for action in actions:
             match await self._executor.apply(group, action):
@@ -280,13 +280,13 @@ class Planner:
         return True
 
     def _spare(self, group: GroupId, pod: Pod, why: str) -> None:
-        """What was decided cannot be done now; others may be evicted, or the same ones later."""
+        """Spares the pod for a while: the group may evict other victims now, or this one later."""
         log.info("eviction refused", extra={"group": str(group), "pod": pod.key, "why": why})
         spared_s = self._tenants.spare(pod)
         self._queue.back_off(group, _REFUSED_S)
         self._queue.add_after(group, spared_s)
 
     def _faulted(self, group: GroupId) -> None:
-        """A fault of ours; to be called where it is caught."""
+        """Logs a fault of ours and backs off. Call it in the `except` block."""
         log.exception("planning failed, will retry", extra={"group": str(group)})
         self._queue.faulted(group)

@@ -1,17 +1,17 @@
-"""Groups that are planned before they have a pod, so that their pods are pinned at admission and
-need neither gate nor PATCH.
+"""Plans groups before they have pods, so that their pods are pinned at admission and need neither
+gate nor PATCH.
 
-A LeaderWorkerSet says all that a plan needs: which groups it should have, and their members. What
-is decided for such a group is what would be decided for its gated leader, a pod that does not exist
-yet; only a hold can come of that, and pods that come before it is written are gated as ever.
+A LeaderWorkerSet contains all that a plan needs: its groups and their members. The planner decides
+as for the gated leader, a pod that does not exist yet. The only outcome can be a hold; pods that
+arrive before it is written are gated as usual.
 
-Ahead of its pods a group has the last turn of all: it takes what nobody who waits can use, evicts
-nobody, and waits for nothing. It is planned ahead once: when its hold ends because no pod came and
-somebody else waits for the room (`engine/reconcile/vacant_holds.py`), it is planned with its pods.
-Nothing is planned ahead of a set whose groups have no ordinals, as nobody knows a key before its
-leader comes, nor while the set has several revisions, or one that is not what it says now, as it is
-not known what a new pod will carry; nor if its pods will carry scheduling gates of others, as
-nobody knows for how long.
+Ahead of its pods a group comes last in the queue: it takes room that no waiting group can use,
+preempts nothing, and does not wait. It is planned ahead once: if its hold ends because no pod came
+and another group or pod waits for the room (`engine/reconcile/vacant_holds.py`), it is planned with
+its pods. No group is planned ahead if
+- its set's groups have no ordinals: a hash key is unknown before its leader exists;
+- the set has several revisions, or one that differs from its spec: a new pod's content is unknown;
+- its pods will carry foreign scheduling gates: how long these stay is unknown.
 """
 
 import math
@@ -37,7 +37,7 @@ class Preplanner:
         self._begun: set[GroupId] = set()
 
     def follow(self, namespace: str, name: str) -> list[GroupId]:
-        """Groups that this LeaderWorkerSet should have and that nothing is known of, by index."""
+        """Groups that this LeaderWorkerSet should have and that never had a pod or hold."""
         lws = self._cache.workloads.lws.get((namespace, name))
         before = self._expected.pop((namespace, name), {})
         wanted = _groups_of(lws) if lws is not None else {}
@@ -47,7 +47,7 @@ class Preplanner:
         return [group for group in wanted if not self._is_known(group)]
 
     def leader_of(self, group: GroupId) -> Pod | None:
-        """The leader that the group will have, if it is to be planned ahead of it."""
+        """The group's future leader; None if the group is not to be planned ahead."""
         index = self._expected.get((group.namespace, group.lws), {}).get(group)
         if index is None or self._is_known(group):
             return None
@@ -59,7 +59,7 @@ class Preplanner:
         return _gated_leader(expected, group, index=index, revision=revision)
 
     def with_leader(self, observed: GroupState, leader: Pod) -> GroupState:
-        """The group as it will be when its leader has come."""
+        """The group as it will be once its leader exists."""
         revision = leader.member.revision if leader.member is not None else ""
         if observed.lws is None:
             return replace(observed, pods=(leader,), templates={})
@@ -71,7 +71,7 @@ class Preplanner:
         return replace(lws, templates=expected)
 
     def _is_known(self, group: GroupId) -> bool:
-        """Does it have a pod or a hold, or has it ever had one?"""
+        """True if the group has, or ever had, a pod or a hold."""
         if group in self._begun:
             return True
         if self._cache.group_pods(group) or self._cache.holds_of(group):
@@ -80,7 +80,7 @@ class Preplanner:
 
 
 def holds_in(actions: Sequence[Action]) -> list[Action]:
-    """The writes of holds, if nothing was decided but to place the group."""
+    """The writes of holds if the decision is to place the group, else nothing."""
     if all(isinstance(action, WriteHold | Pin) for action in actions):
         return [action for action in actions if isinstance(action, WriteHold)]
     return []

@@ -1,9 +1,9 @@
-"""How often it is looked for who could be evicted for a group of several domains.
+"""Limits victim searches for multi-domain groups to a tenth of the planner's time.
 
-In a large cluster one such search may take seconds (`engine/preemption/multi_domain_search.py`),
-and the planner decides nothing meanwhile. So all of them together get a tenth of its time: where
-one found nobody, that answer stands for a while. Whether there is room is still asked with every
-event. In memory: a new planner looks at once.
+In a large cluster one search may take seconds (`engine/preemption/multi_domain_search.py`), and the
+planner decides nothing meanwhile. So the answer of a search that found no victims stands for a
+while. The planner still looks for free room with every event. The answers are kept in memory: a new
+planner searches at once.
 """
 
 import asyncio
@@ -16,19 +16,19 @@ from lws_placement.engine.reconcile.actions import Action, LookAgain, Wait
 from lws_placement.engine.reconcile.context import Context
 
 _PAUSE = 10.0
-"""Times as long as the search took, for each group that is searched for."""
+"""Multiple of the search's duration, for each group that is searched for."""
 
 
 class VictimSearches:
-    """`with_answer` before a group is decided about and `decided` after it, on the event loop."""
+    """Call `with_answer` before a group is decided and `decided` after, on the event loop."""
 
     def __init__(self) -> None:
         self._found: dict[GroupId, tuple[float, NoPreemption]] = {}
-        """Until when the answer stands."""
+        """Group -> (loop time at which the answer expires, answer)."""
         self._begun = 0.0
 
     def with_answer(self, context: Context, group: GroupId) -> Context:
-        """With the answer that still stands."""
+        """`context` with the answer of the last search, if it still stands."""
         self._begun = _now()
         until, nobody = self._found.get(group, (0.0, None))
         return replace(context, nobody=nobody) if self._begun < until else context
@@ -36,7 +36,7 @@ class VictimSearches:
     def decided(
         self, group: GroupId, context: Context, actions: Sequence[Action]
     ) -> Sequence[Action]:
-        """The same; a group for which it might have been looked again is looked at later."""
+        """`actions`; with a LookAgain if the group used a standing answer in place of a search."""
         waits = (a for a in actions if isinstance(a, Wait))
         nobody = next((a.nobody for a in waits if not a.group.request.in_one_domain), None)
         if nobody is None:

@@ -1,9 +1,9 @@
-"""Groups that hold something and have no pod, and who waits while they do
+"""Groups that have holds and no pods, and the groups that wait meanwhile
 (`engine/reconcile/vacant_holds.py`).
 
-Such a group is looked at when something of it changed, when somebody begins to wait who asks for
-what nobody asked for before, and, a few at a time, when room has changed. In memory: a new planner
-counts the hold time afresh.
+Such a group is planned again when an object of it changes, when a group of a new equivalence class
+begins to wait, and, a few groups at a time, when room has changed. This is kept in memory: a new
+planner counts the hold time afresh.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ from lws_placement.planner.observer import Observer
 
 
 class VacantHolds(Observer):
-    """`look_at`: to be called of groups that are to be looked at again."""
+    """`look_at` is called with each group that is to be planned again."""
 
     def __init__(self, cache: ClusterCache, *, look_at: Callable[[GroupId], None]) -> None:
         self._cache = cache
@@ -33,8 +33,8 @@ class VacantHolds(Observer):
         return iter(self._absent)
 
     def with_who_waits(self, context: Context, observed: GroupState) -> Context:
-        """What `decide` should know of others, for a group that holds something and has no pod, or
-        none that can run.
+        """Adds the waiting groups and refused foreign pods, if the observed group has holds and no
+        pod that can run.
         """
         if not observed.holds or (living_members(observed.pods) and not is_held_back(observed)):
             return context
@@ -55,6 +55,6 @@ class VacantHolds(Observer):
                 self._examples = None
             return
         self._examples = None
-        if self._waiting.put(asked):  # nobody asked for that before
+        if self._waiting.put(asked):  # the first of its equivalence class
             for absent in self._absent:
                 self._look_at(absent)

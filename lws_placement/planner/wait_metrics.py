@@ -1,7 +1,7 @@
-"""Who waits and since when: the planner's share of /metrics.
+"""Waiting groups and their wait times: the planner's share of /metrics.
 
-A group is *seen* when the planner first looks at gated pods of it without a hold, and *placed* when
-its hold has been written. Kept in memory: a new planner counts from when it took over.
+A group is *seen* when the planner first observes gated pods of it and no hold, and *placed* when
+its hold has been written. Kept in memory: a new planner counts from its start.
 """
 
 import time
@@ -38,7 +38,7 @@ class WaitingGroups(Observer):
                 metrics.WAIT_SECONDS.observe(self._clock() - since)
 
     def clear(self) -> None:
-        """This planner is done; the next one counts."""
+        """Resets the metrics when this planner ends; the next one counts afresh."""
         for group in list(self._waits):
             self._set(group, None)
         self._since.clear()
@@ -53,7 +53,7 @@ class WaitingGroups(Observer):
 
 
 def _places(action: Action) -> bool:
-    """A hold that was written and found to be of no use was no placement; pins tell."""
+    """True for a pin too: `done` does not see a hold whose write was followed by a conflict."""
     match action:
         case WriteHold(hold):
             return hold.state is HoldState.ACTIVE

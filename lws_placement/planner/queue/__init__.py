@@ -1,1 +1,1 @@
-"""Which groups the planner looks at, and when."""
+"""Selects which groups the planner plans, and when."""

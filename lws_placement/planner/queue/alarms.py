@@ -1,6 +1,4 @@
-"""When a group is to be looked at again though nothing happens to it: one alarm each, the next that
-is due.
-"""
+"""Timers that make a group active without an event: one per group, the earliest that is due."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +14,7 @@ class Alarms:
         self._set: dict[GroupId, asyncio.TimerHandle] = {}
 
     def set(self, group: GroupId, delay_s: float) -> None:
-        """Or leave the one that is due before."""
+        """Keeps the group's current alarm if that is due earlier."""
         loop = asyncio.get_running_loop()
         known = self._set.get(group)
         if known is not None:

@@ -1,9 +1,9 @@
-"""Which of the groups that wait are worth planning again, now that there may be room.
+"""Selects the waiting groups that are worth planning again when there may be room.
 
-For shapes that want one domain that is a glance (`engine/planning/waiting.py`). For the others it
-is a plan on what may serve them (`engine/planning/candidates.py`), mostly below a millisecond, but
-tens of them for shapes that much may serve: these looks get a fifth of the planner's time, and what
-changed meanwhile is looked at together.
+For a shape that wants one domain this is a look-up (`engine/planning/waiting.py`). For others it is
+a plan on candidate nodes (`engine/planning/candidates.py`): mostly below a millisecond, but
+tens of milliseconds for a shape with many candidates. So these plans get a fifth of the planner's
+time, and one plan covers all changes since the last.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.engine.reconcile.placement import is_room_for
 
 _PAUSE = 4.0
-"""Times as long as the looks took."""
+"""Multiple of the time that the last plans took."""
 _MOST = 64
-"""Planned again if the first of their shape fits, as long as there is room for the next."""
+"""Groups of one shape that are planned again if its first group fits, until one does not."""
 
 
 class Asking:
-    """`again()`: have it asked once more, a little later."""
+    """`again()` is called when `worth_asking` should be called once more."""
 
     def __init__(
         self,
@@ -41,18 +41,18 @@ class Asking:
         self._timer: asyncio.TimerHandle | None = None
 
     def worth_asking(self, *, besides: set[GroupId]) -> set[GroupId]:
-        """`besides`: those that are to be planned anyway."""
+        """`besides`: groups that are planned anyway."""
         found = self._questions.worth_asking(self._views.domains, self._memo)
         self._asked |= (found | self._of_several_domains()) - besides
         return found | self._asked
 
     def changed(self, group: GroupId) -> None:
-        """It is to be planned anyway."""
+        """The group changed, so it is planned anyway."""
         self._asked.discard(group)
 
     def is_in_vain(self, group: GroupId) -> bool:
-        """Is there no room any more for one of those that were worth asking, since others took it?
-        It has been told so before. To be asked once, before it is planned.
+        """True if a group that was worth asking has lost its room to others since: it has that
+        verdict already. Call it once, before the group is planned.
         """
         if group not in self._asked:
             return False

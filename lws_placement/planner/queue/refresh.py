@@ -1,7 +1,7 @@
-"""What waiting groups are told of their domains is brought up to date a few at a time.
+"""Refreshes the verdicts of waiting groups, a few groups at a time.
 
-A change of room makes what all of them were told old at once; who is planned again for that alone
-should not keep others from being placed. Who was not planned for the longest time comes first.
+A change of room outdates all their verdicts at once, but planning groups again for that alone must
+not delay placements. The group that was not planned for the longest time comes first.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from lws_placement.engine.planning.waiting import WaitingClasses
 _EVERY_S = 2.0
 _SOME = 50
 _FEW = 4
-"""Of those that ask for more than one domain."""
+"""At most, of groups that ask for more than one domain."""
 
 
 class Refresh:
-    """`due(groups)`: called a while after `later()`, and again as long as groups are left."""
+    """`due(groups)` is called a while after `later()`, and repeatedly while groups are left."""
 
     def __init__(self, questions: WaitingClasses, *, due: Callable[[list[GroupId]], None]) -> None:
         self._questions = questions
@@ -27,7 +27,7 @@ class Refresh:
         self._waits = False
 
     def __bool__(self) -> bool:
-        """Are groups left?"""
+        """True if groups are left."""
         return bool(self._stale)
 
     def add(self, groups: Iterable[GroupId]) -> None:
@@ -51,8 +51,8 @@ class Refresh:
             self.later()
 
     def _some(self) -> list[GroupId]:
-        """Of those that ask for more than one domain only such as ask the same: what they are told
-        may take a look at the whole cluster, and is the same for all.
+        """The next batch. Its multi-domain groups are of one equivalence class: their verdict may
+        take a look at the whole cluster, and is the same for all of them.
         """
         some: list[GroupId] = []
         asked: Question | None = None

@@ -1,15 +1,14 @@
-"""Which groups are to be planned, and when: kube-scheduler's scheduling queue, of groups.
+"""Selects which groups are planned, and when: kube-scheduler's scheduling queue, for groups.
 
-- *Active*: something of the group changed, or there may be room for it. Planned in the next pass.
+- *Active*: an object of the group changed, or there may be room for it. Planned in the next pass.
 - *In flight*: its writes are under way. Planned after them if something changed meanwhile.
-- *Backing off*: planning it or writing for it failed. Nothing wakes it before its time.
-- *Unschedulable*: it waits for a domain (`engine/planning/waiting.py`). It becomes active when
-  there may be room (`asking.py`), and a few at a time so that it is told of its domains anew
-  (`refresh.py`).
+- *Backing off*: planning the group or writing for it failed. No event wakes it before its time.
+- *Unschedulable*: waits for a domain (`engine/planning/waiting.py`). It becomes active when there
+  may be room (`asking.py`), and, a few groups at a time, to refresh its verdict (`refresh.py`).
 
-A group that is *unsettled* has members that are not bound, or that are going: until it waits for a
-domain, each change of room makes it active. What time alone will change makes a group active at
-that time: one alarm per group, the next that is due (`alarms.py`).
+An *unsettled* group has members that are unbound or terminating. Unless it waits for a domain, each
+change of room makes it active. Where only time changes a decision, an alarm makes the group active:
+one per group, the earliest that is due (`alarms.py`).
 """
 
 import asyncio
@@ -33,8 +32,8 @@ _RETRY_MOST_S = 60.0
 
 
 class SchedulingQueue(Observer):
-    """`vacant`: groups that hold something and have no pod. `refreshed`: called when groups become
-    active to be told of their domains anew. For one event loop.
+    """`vacant`: groups that have holds and no pods. `refreshed` is called when groups become active
+    to refresh their verdicts. For one event loop.
     """
 
     def __init__(
@@ -60,18 +59,18 @@ class SchedulingQueue(Observer):
         self._alarms = Alarms(self.add)
         self._wake = asyncio.Event()
         self.room_changed = False
-        """There may be room that no pass has seen."""
+        """True if there may be room that no pass has considered."""
 
     # -- what makes a group active ---------------------------------------------------------------
 
     def add(self, group: GroupId) -> None:
-        """Something of it changed."""
+        """Makes the group active: an object of it changed."""
         self._active.add(group)
         self._asking.changed(group)
         self._wake.set()
 
     def add_after(self, group: GroupId, delay_s: float) -> None:
-        """Once more at that time, or at an earlier one that was asked for."""
+        """Makes the group active after `delay_s`, or earlier if an earlier alarm is set."""
         self._alarms.set(group, delay_s)
 
     def capacity_changed(self) -> None:
@@ -85,25 +84,25 @@ class SchedulingQueue(Observer):
                 self.add(hold.group)
 
     def refresh_vacant(self) -> None:
-        """Those who have no pod, a few at a time: somebody else may want their room."""
+        """Plans vacant groups again, a few at a time: a pod or group may need their room."""
         self._refresh.add(self._vacant)
         self._refresh_later()
         self._wake.set()
 
     def wake(self) -> None:
-        """Begin a pass, even if no group is active."""
+        """Begins a pass even if no group is active."""
         self._wake.set()
 
     # -- a pass ----------------------------------------------------------------------------------
 
     async def wait(self) -> None:
-        """Until there is something to do."""
+        """Waits until a pass has something to do."""
         await self._wake.wait()
         await asyncio.sleep(_BATCH_S)
         self._wake.clear()
 
     def begin_pass(self, turn: Callable[[GroupId], Turn]) -> Sequence[GroupId]:
-        """The groups to be planned, in order of `turn`; `take` each before it is planned."""
+        """The groups to plan, in order of `turn`. Call `take` before planning each."""
         if self.room_changed:
             self.room_changed = False
             self._ask = True
@@ -117,17 +116,17 @@ class SchedulingQueue(Observer):
 
     @property
     def blocked(self) -> Set[GroupId]:
-        """Not to be planned now, whatever happens to them."""
+        """Groups that are not planned now, whatever event comes."""
         return self._in_flight | self._backing_off
 
     def take(self, group: GroupId) -> bool:
-        """False: it is not to be planned any more, as it is in flight, or others took the room."""
+        """False if the group is not to be planned: in flight, or its room is taken."""
         if group in self._in_flight:
             return False
         self._active.discard(group)
         return not self._asking.is_in_vain(group)
 
-    # -- what came of it -------------------------------------------------------------------------
+    # -- outcomes --------------------------------------------------------------------------------
 
     def decided(self, observed: GroupState, actions: Sequence[Action]) -> None:
         group, waits_as = observed.id, _waits_as(observed, actions)
@@ -135,7 +134,7 @@ class SchedulingQueue(Observer):
         if waits_as is not None:
             self._unschedulable.put(waits_as)
         elif self._unschedulable.drop(group):
-            # The domain that it was asked for, and perhaps did not take, may serve the next.
+            # The group may not have taken the domain it was woken for: the next may use it.
             self._ask_again()
         if _is_settled(observed):
             self._unsettled.discard(group)
@@ -154,13 +153,13 @@ class SchedulingQueue(Observer):
         self._failures.pop(group, None)
 
     def faulted(self, group: GroupId) -> None:
-        """We have a fault: back off, longer each time in a row."""
+        """A fault of ours: backs off, twice as long after each failure in a row."""
         failures = self._failures.get(group, 0)
         self._failures[group] = failures + 1
         self.back_off(group, min(_RETRY_S * 2**failures, _RETRY_MOST_S))
 
     def back_off(self, group: GroupId, delay_s: float = _RETRY_S) -> None:
-        """Not to be planned before `delay_s`, whatever happens to it; then once."""
+        """Plans the group once after `delay_s`, and not before, whatever event comes."""
         self._backing_off.add(group)
         asyncio.get_running_loop().call_later(delay_s, self._backed_off, group)
 
@@ -188,7 +187,7 @@ class SchedulingQueue(Observer):
 
 
 def _waits_as(observed: GroupState, actions: Sequence[Action]) -> Group | None:
-    """What a group asks for that waits for a domain, and owns nothing that others lack."""
+    """The group as it waits for a domain; None if it has holds or terminating pods."""
     owns = observed.holds or any(p.terminating for p in observed.pods)
     match actions:
         case [Wait(asked=asked)] if not owns:
@@ -197,5 +196,5 @@ def _waits_as(observed: GroupState, actions: Sequence[Action]) -> Group | None:
 
 
 def _is_settled(observed: GroupState) -> bool:
-    """All of its pods are bound, and none is going."""
+    """True if all its pods are bound or finished, and none is terminating."""
     return all((p.node is not None and not p.terminating) or p.finished for p in observed.pods)
