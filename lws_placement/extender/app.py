@@ -1,8 +1,8 @@
 """The extender's HTTP shell: decode, decide, encode; always 200.
 
 kube-scheduler treats every other status alike and does not read the body, so our own failures go
-into `Error`. Where a result has no such field a failure is an empty answer: no victims (preempt),
-no opinion (prioritize).
+into `Error`. A result without that field reports a failure as an empty answer: no victims
+(preempt), no opinion (prioritize).
 """
 
 import logging
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def build_calls(members: Members, guard: Guard) -> dict[str, Call]:
-    """By path."""
+    """The calls, by path."""
 
     async def bind(body: bytes) -> Wire:
         return await members.bind(parse(BindArgs, body))
@@ -59,7 +59,7 @@ def build_calls(members: Members, guard: Guard) -> dict[str, Call]:
 
 
 def build_app(calls: Mapping[str, Call]) -> web.Application:
-    """The same over HTTP/1.1."""
+    """Serves the calls over HTTP/1.1."""
     app = web.Application(client_max_size=MOST_BYTES)
     for path, call in calls.items():
         app.router.add_post(path, _handler(call))

@@ -1,9 +1,9 @@
-"""The entry for everybody who asks for a guarded resource: keeps foreign pods off held room.
+"""The entry for all pods that request a guarded resource: keeps foreign pods off held room.
 
-Firm for guarded resources only (accelerators); cpu, memory and pod slots may be taken by others,
-which the planner then repairs. A *guest* (a LeaderWorkerSet's pod without a domain of its own)
-stays out of held domains altogether. Members pass untouched: their check is `bind`. Of the
-nodes that are left, `prioritize` steers to domains that are broken up already
+The guard is strict for guarded resources (accelerators) only. Other pods may take cpu, memory and
+pod slots; the planner then repairs the group. A *guest* (a LeaderWorkerSet's pod without a domain
+of its own) stays out of held domains altogether. Members pass unfiltered: `bind` checks them. Among
+the remaining nodes `prioritize` prefers domains that are broken up already
 (`engine/fit/fragmentation.py`).
 
 Down, slow or not synced: kube-scheduler goes on without us (`ignorable: true`), so foreign pods
@@ -34,11 +34,11 @@ from lws_placement.extender.wire import (
 
 _MOST_SHAPES = 64
 _OUTSIDE = -1
-"""In place of the score of a node in no domain that any group asks for."""
+"""Placeholder for the score of a node outside all domains that groups ask for."""
 
 
 class World(Protocol):
-    """What the guard asks of the cluster; cached facts are enough for it."""
+    """The guard's view of the cluster; cached facts suffice."""
 
     def ready(self) -> bool: ...
     def anything_held(self) -> bool: ...
@@ -52,7 +52,7 @@ class World(Protocol):
 
 
 class Guard:
-    """`guarded`: names of the resources that holds keep firmly."""
+    """`guarded`: names of the resources that holds reserve strictly."""
 
     def __init__(self, world: World, *, guarded: Sequence[str]) -> None:
         self._world = world
@@ -62,7 +62,7 @@ class Guard:
         self._scores: LruCache[tuple[tuple[str, int], ...], Scores] = LruCache(_MOST_SHAPES)
 
     def filter(self, args: FilterArgs) -> FilterResult:
-        """O(nodes asked about), a set look-up each, and O(nodes that changed since the last)."""
+        """Cost: a set look-up per node in `args`, and O(nodes that changed since the last call)."""
         if not self._world.ready():
             return FilterResult(node_names=[], error="the extender's caches have not synced yet")
         if not self._world.anything_held():
@@ -82,7 +82,7 @@ class Guard:
         )
 
     def prioritize(self, args: FilterArgs) -> Priorities:
-        """Nodes of whole domains are left out, which is score 0. Not sure: no opinion."""
+        """Omits nodes of whole domains, which means score 0. Unsynced: no opinion."""
         if not self._world.ready():
             return Priorities(scores={})
         pod = decode_pod(args.pod)
@@ -103,14 +103,14 @@ class Guard:
         return Shape(asked, guest=pod.guest or pod.marked)
 
     def _is_member(self, pod: Pod) -> bool:
-        """It has its own check, at `bind`. Not so one that was released, or turned out to be of no
-        group: it goes alone, as a guest does. Not known to the cache yet is not of no group.
+        """True for a member, which `bind` checks, and for a marked pod that the cache lacks. False
+        for a marked pod that was released or is known to be in no group: it counts as a guest.
         """
         known = self._world.pod(pod.uid) is not None
         return pod.marked and not (pod.released or (known and self._world.group_of(pod) is None))
 
     def _own_group(self, pod: Pod) -> GroupId:
-        """What is held for this one is not closed to it."""
+        """The group whose holds are open to the pod."""
         group = self._world.group_of(pod)
         return group or GroupId.of_pod(pod.namespace, pod.name, pod.uid)
 
@@ -123,7 +123,7 @@ class Guard:
         return known.of
 
     def _outside(self, shape: Shape, node: str) -> int:
-        """The score of a node in no domain that any group asks for."""
+        """The score of a node outside all domains that groups ask for."""
         view = self._world.node_view(node)
         return OUTSIDE + FILLS if view is not None and fills(dict(shape.asked), view) else OUTSIDE
 
@@ -160,17 +160,17 @@ class Guard:
         return PreemptResult(victims=kept)
 
     def _is_claimed(self, node: str) -> bool:
-        """Does anybody hold a domain there that is not to be shared?"""
+        """True if a group holds a domain there that others may not share."""
         view = self._world.node_view(node)
         return view is not None and any(c.scope is not Scope.NOBODY for c in view.holders)
 
     def _promised_on(self, node: str) -> bool:
-        """Do members that are on their way need guarded resources of the node?"""
+        """True if holds reserve guarded resources of the node for unbound members."""
         view = self._world.node_view(node)
         promised = view.promised.values() if view is not None else ()
         return any(room.get(r, 0) for room in promised for r in self._guarded)
 
     def _is_foreign(self, uid: str) -> bool:
-        """Not known is not foreign: when in doubt nobody is evicted."""
+        """False for an unknown pod: in doubt nothing is evicted."""
         pod = self._world.pod(uid)
         return pod is not None and not pod.marked and self._world.group_of(pod) is None

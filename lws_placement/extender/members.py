@@ -1,18 +1,18 @@
 """The entry for members of groups: the last check before a Binding, and no preemption.
 
-`bind` trusts nothing that may be stale: the hold is read live. A pod that was released, or is no
-member of a group, is bound anywhere but in what others hold. All others must carry the marker and
-be a member that the hold names, of the hold's revision and size, take no more than was reserved for
-its rank, and be on its way to the node that the hold gives that rank. All else is refused with an
-`Error`, and kube-scheduler retries by its error back-off; meanwhile the planner replaces a pod
-whose pin no longer holds.
+`bind` trusts no stale state: it reads the hold live. A pod that was released, or that is in no
+group, is bound anywhere outside other groups' holds. Every other pod must carry the marker, be a
+member that the hold names, have the hold's revision and size, request no more than the hold
+reserves for its rank, and go to the node that the hold gives that rank. `bind` refuses all else
+with an `Error`. kube-scheduler then retries after its error back-off; meanwhile the planner
+replaces a pod whose pin is no longer valid.
 
-There is no wave: binds of one group are checked one by one and do not wait for each other. That all
-members have room is settled by the hold before the first of them is let to the scheduler, so
-holding binds back would add nothing to "whole"; it would keep their room assumed in a scheduler
-that may die with them, and stall them all for the extender's timeout whenever one member is deleted
-or one replica of ours ends in the middle. Each bind alone has none of these states: what a killed
-replica did not bind is bound by the other one on the next attempt.
+Binds of one group are checked one by one and do not wait for each other. The hold reserves room for
+all members before the first one is ungated, so delaying binds would not make a group any more
+whole. It would keep their room assumed in a scheduler that may die with them, and would stall all
+of them for the extender's timeout whenever a member is deleted or a replica of ours ends midway.
+Independent binds have no such states: what a killed replica did not bind, another replica binds on
+the next attempt.
 """
 
 import asyncio
@@ -36,14 +36,14 @@ from lws_placement.metrics import Bind
 
 log = logging.getLogger(__name__)
 
-_DEADLINE_S = 25.0  # below the httpTimeout of 30 s, so that our answer arrives
+_DEADLINE_S = 25.0  # below the extender's httpTimeout of 30 s, so that our answer arrives
 _SEEN_S = 2.0  # how far our watch may lag behind the scheduler's
 _RETRY_S = 0.25
 _LOOK_S = 0.02
 
 
 class World(Protocol):
-    """What `bind` asks of the cluster."""
+    """The view of the cluster that `bind` needs."""
 
     def ready(self) -> bool: ...
     def pod(self, uid: str) -> Pod | None: ...
@@ -60,7 +60,7 @@ class Members:
         self._world = world
 
     async def bind(self, args: BindArgs) -> BindResult:
-        """Bound, bound there already, or why not."""
+        """Binds the pod, or says why not. No error if it is bound to that node already."""
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 error = await self._bind(args)
@@ -76,7 +76,7 @@ class Members:
         return BindResult(error=error)
 
     def preempt(self, _: PreemptArgs) -> PreemptResult:
-        """No node: a member never preempts by itself, for one node says nothing of its group."""
+        """No node: a member never preempts alone, as one node does not make room for its group."""
         return PreemptResult(victims={})
 
     async def _bind(self, args: BindArgs) -> str:
@@ -91,7 +91,7 @@ class Members:
         return why or await self._create_binding(args)
 
     async def _seen(self, uid: str) -> Pod | None:
-        """The pod, given our watch the time to catch up with the scheduler's."""
+        """The pod; waits up to `_SEEN_S` for our watch to catch up with kube-scheduler's."""
         until = time.monotonic() + _SEEN_S
         while (pod := self._world.pod(uid)) is None and time.monotonic() < until:
             await asyncio.sleep(_LOOK_S)
@@ -113,8 +113,8 @@ class Members:
         return why_not_bound(pod, group, holds=holds, domain=domain, node=node)
 
     def _why_not_alone(self, pod: Pod, group: GroupId | None, node: str) -> str:
-        """A pod that was let go, or that is of no group: it is bound as any foreign pod, and kept
-        out of what others hold.
+        """For a released pod, or one of no group: it may bind like a foreign pod, but not to a node
+        that is held against it.
         """
         if group is not None and pod.member is not None:
             claim = Claim(group, pod.member.request.claims)
@@ -125,7 +125,7 @@ class Members:
         return f"node {node} is held for {min(others)}" if others else ""
 
     async def _create_binding(self, args: BindArgs) -> str:
-        """Retries what may pass; the deadline is the caller's."""
+        """Retries transient errors; the caller sets the deadline."""
         while True:
             try:
                 await self._world.bind(

@@ -1,7 +1,7 @@
 """kube-scheduler's extender messages (k8s.io/kube-scheduler/extender/v1), as 1.37 sends them.
 
 The Go structs carry no JSON tags, so outer names are PascalCase; lists and maps that are absent
-arrive as `null`. Only what a `nodeCacheCapable` extender gets is read: node names, never nodes.
+arrive as `null`. Reads only what a `nodeCacheCapable` extender gets: node names, never nodes.
 """
 
 from typing import Annotated
@@ -21,8 +21,8 @@ class FilterArgs(Wire):
 
 
 class FilterResult(Wire):
-    """`NodeNames` is never null: the scheduler reads null as "no node is left". A node that is
-    neither there nor in a verdict map is refused, and preemption leaves it alone.
+    """`NodeNames` is never null: kube-scheduler reads null as "no node is left". It refuses a node
+    that is neither listed nor in a verdict map, and does not preempt there.
     """
 
     node_names: list[str] = Field(alias="NodeNames")
@@ -30,13 +30,13 @@ class FilterResult(Wire):
         default_factory=dict, alias="FailedAndUnresolvableNodes"
     )
     error: str = Field(default="", alias="Error")
-    """A broken extender, never "does not fit"."""
+    """A fault of the extender, never "does not fit"."""
 
 
 class Priorities(Wire):
-    """Node -> score, 0 to 10; sent as a bare array. A node that is left out counts as 0.
+    """Node -> score, 0 to 10; sent as a bare array. An omitted node counts as 0.
 
-    Put together by hand, as there may be many thousands: names of nodes need no escapes in JSON.
+    The JSON is built by hand, as there may be many thousands: node names need no escapes.
     """
 
     scores: SkipValidation[dict[str, int]]
@@ -62,7 +62,7 @@ class MetaPod(Wire):
 
 
 class MetaVictims(Wire):
-    """Never without pods: a node entry that is null or empty crashes the scheduler."""
+    """Has at least one pod: a null or empty node entry crashes kube-scheduler."""
 
     pods: list[MetaPod] = Field(alias="Pods", min_length=1)
     num_pdb_violations: int = Field(default=0, alias="NumPDBViolations")
