@@ -1,10 +1,10 @@
 """The admission webhook's HTTP shell: decode, decide, encode.
 
-Slow or down: the API server waits 5 s, then refuses the request (failurePolicy Fail); only LWS pods
-and LeaderWorkerSets are ever sent here, so nobody else notices. A pod that only carries
-LeaderWorkerSet's labels is no member of a group and left alone. Unsure: a member is gated, which
-the planner can always undo, never pinned. A dry run gets the same edits except a pin, and nothing
-is written for it.
+Slow or down: the API server waits 5 s, then refuses the request (failurePolicy Fail). It sends only
+group pods and LeaderWorkerSets, so no other object is affected. A pod that only carries
+LeaderWorkerSet's labels is in no group and stays as it is. Unsure: a member is gated, which the
+planner can always undo, and never pinned. A dry run gets the same edits except a pin, and causes
+no write.
 """
 
 import json
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 _MOST_BYTES = 8 * 2**20
-"""etcd holds objects of 1.5 MB; a review holds two of them, escaped."""
+"""etcd stores objects of up to 1.5 MB; a review contains two of them, escaped."""
 
 
 class Rules(Protocol):
@@ -51,21 +51,21 @@ class Rules(Protocol):
 
 
 class Lookup(Protocol):
-    """What admission asks of the cluster."""
+    """The view of the cluster that admission needs."""
 
     def topology_key_known(self, key: str) -> bool | None:
-        """Does any node carry this label? None: not known."""
+        """True if a node carries this label; None if that is unknown."""
 
     async def owner_of(self, pod: Raw, namespace: str) -> Owner | None:
-        """The LeaderWorkerSet of which the pod is a member; None if of none. Raises ApiError if
-        that cannot be read.
+        """The LeaderWorkerSet that the pod belongs to; None if there is none. Raises ApiError if
+        it cannot be read.
         """
 
     async def owner_of_group_pod(self, pod: Raw, namespace: str) -> Owner:
         """The topmost controller of a pod of another kind of group. Raises ApiError."""
 
     async def pin_soon(self, pod: Raw, *, namespace: str) -> Pin | None:
-        """The node that a hold keeps for this pod, now or in a moment, if nothing is in doubt."""
+        """The node that a hold reserves for the pod; waits a moment for the hold. None in doubt."""
 
 
 def build_app(
@@ -76,9 +76,9 @@ def build_app(
     max_group_size: int = DEFAULT_MOST_SIZE,
     member_scheduler: str = "",
 ) -> web.Application:
-    """`keep_affinity`: leave upstream's exclusive terms on members that the planner handles.
-    `placing`: gate or pin members; else pods get upstream's edits alone. `max_group_size`: pods.
-    `member_scheduler`: who schedules members in place of the default scheduler, if anybody.
+    """`keep_affinity`: keeps upstream's exclusive terms on members that the planner handles.
+    `placing`: gates or pins members; else pods get upstream's edits only. `max_group_size`: pods.
+    `member_scheduler`: replaces the default scheduler for members, if not empty.
     """
 
     async def mutate_pod(request: AdmissionRequest) -> Raw:
@@ -120,7 +120,7 @@ def build_app(
                 or not placement_request_of(pod["metadata"]["annotations"]).exclusive
             ):
                 return Denied(f"what the pod's owner asks could not be read ({e}); try again")
-            log.warning("owner of a pod not read", extra={"error": str(e)})  # the gate is right
+            log.warning("owner of a pod not read", extra={"error": str(e)})  # gating is safe
         pin = None if request.dry_run else await lookup.pin_soon(pod, namespace=namespace)
         gate_or_pin(pod, pin=pin, keep_affinity=keep_affinity)
         to_scheduler(pod, member_scheduler)
@@ -168,7 +168,7 @@ def build_app(
 
 
 def _all_rules(lws: Raw, old: Raw | None, *, most_size: int) -> list[FieldError]:
-    """Of a cluster in which the built-in controller carries sets out."""
+    """The rules where the built-in controller manages the sets."""
     return [*problems_of(lws, old, most_size=most_size), *not_carried_out(lws, old)]
 
 
@@ -179,8 +179,8 @@ def _unused(lws: Raw) -> list[str]:
 def _handler(
     decide: Callable[[AdmissionRequest], Awaitable[Raw]],
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """400 for a body that breaks the contract, 413 for one that is too large, 500 (and a traceback)
-    for our faults.
+    """Answers 400 to a body that breaks the contract, 413 to one that is too large, and 500 (with a
+    logged traceback) on a fault of ours.
     """
 
     async def handle(request: web.Request) -> web.Response:
@@ -199,7 +199,7 @@ def _handler(
 
 
 def _outcome(old: Raw, admitted: Raw | Denied) -> Admission | None:
-    """What a review did with a pod; None if nothing new, as when it is asked for once more."""
+    """The outcome of a pod's review; None if it changes nothing, as on reinvocation."""
     if isinstance(admitted, Denied):
         return Admission.DENIED
     if admitted == old:
@@ -212,7 +212,7 @@ def _outcome(old: Raw, admitted: Raw | Denied) -> Admission | None:
 
 
 def _joined(problems: list[FieldError]) -> str:
-    """As apimachinery's aggregate prints them."""
+    """The format of apimachinery's aggregate errors."""
     if len(problems) == 1:
         return str(problems[0])
     return f"[{', '.join(str(p) for p in problems)}]"

@@ -1,8 +1,8 @@
 """Old object, new object -> JSON Patch (RFC 6902).
 
-Objects are compared member by member; a list that differs is replaced whole, since an index into a
-list that another webhook may have changed in between is a worse promise than the list itself. A
-parent that is missing is added whole, so no operation ever points into nothing.
+Compares objects member by member and replaces a list that differs as a whole: another webhook may
+have changed the list in between, which makes an index into it less safe than the list itself. Adds
+a missing parent as a whole, so every operation's path exists.
 """
 
 from lws_placement.engine.base.raw import Raw

@@ -1,6 +1,4 @@
-"""AdmissionReview of `admission.k8s.io/v1`, and nothing else: v1beta1 is gone since Kubernetes
-1.22.
-"""
+"""AdmissionReview of `admission.k8s.io/v1` only: Kubernetes 1.22 removed v1beta1."""
 
 import base64
 import json
@@ -30,7 +28,7 @@ class AdmissionRequest(Wire):
     dry_run: bool | None = Field(default=False, alias="dryRun")
 
     def the_object(self) -> Raw:
-        """Raises InvalidObjectError if there is none, or it has no metadata and spec objects."""
+        """The object. Raises InvalidObjectError without one, or without metadata or spec."""
         if self.object is None:
             raise InvalidObjectError("request.object is missing")
         for field in ("metadata", "spec"):
