@@ -1,13 +1,13 @@
-"""Every exception we raise on purpose. Refusals ("does not fit") are values, not exceptions."""
+"""All exceptions that we raise on purpose. Refusals ("does not fit") are values instead."""
 
 _UNKNOWN_FIELD = "field not declared in schema"
-"""In the answer to an apply with a field that this version of Kubernetes does not have: a plain
+"""Part of the answer to an apply with a field that this version of Kubernetes lacks. It is a plain
 error of apimachinery's managedfields, so the status is 500.
 """
 
 
 class LwsPlacementError(Exception):
-    """Base of all our exceptions; its text is fit to be shown to a person."""
+    """Base of all our exceptions; users may read its text."""
 
 
 class InvalidObjectError(LwsPlacementError):
@@ -31,14 +31,14 @@ class ApiError(LwsPlacementError):
 
     @property
     def is_refusal(self) -> bool:
-        """The API server says no to what was asked, and would again; it is not just busy."""
+        """True if the API server would refuse the request again: it is not just busy."""
         if self.status == 500:
             return _UNKNOWN_FIELD in str(self)
         return 400 <= self.status < 500 and self.status not in (408, 409, 429)
 
     @property
     def summary(self) -> str:
-        """Says first whether there was an answer."""
+        """The text, preceded by whether the API server answered."""
         return f"API server {'refuses' if self.status else 'not reached'}: {self}"
 
 
@@ -47,12 +47,12 @@ class NotFoundError(ApiError):
 
 
 class ConflictError(ApiError):
-    """409: somebody changed the object, or it exists already; observe again, never overwrite."""
+    """409: the object has changed, or it exists already; observe again, never overwrite."""
 
 
 class AlreadyExistsError(ConflictError):
-    """409 to a create: an object of that name is there. A plain conflict (a quota that somebody
-    else counted meanwhile, a webhook) does not say so.
+    """409 to a create: an object of that name exists. A plain conflict (a quota that changed
+    meanwhile, a webhook) does not imply that.
     """
 
 
@@ -61,7 +61,7 @@ class ExpiredError(ApiError):
 
 
 class NotLeaderError(LwsPlacementError):
-    """Leadership has lapsed by the monotonic clock; the write was not made."""
+    """Leadership has expired by the monotonic clock; the write was not sent."""
 
 
 class LocalClusterError(LwsPlacementError):

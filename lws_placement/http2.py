@@ -1,17 +1,16 @@
 """HTTP/2 for the one client that needs it: kube-scheduler's extender calls.
 
-Over HTTP/1.1 that client keeps two idle connections and makes a new one, with a TLS handshake and
-two certificates to check, for nearly every bind of a burst; over HTTP/2, which it prefers, all
-calls of an entry share one. aiohttp serves HTTP/1.1 only, so a connection that negotiates `h2` is
-answered here, and every other one by aiohttp; both end in the same calls. The protocol (RFC 9113)
-is the package h2's; what is ours is one request body in, one answer out.
+Over HTTP/1.1 that client keeps two idle connections and opens a new one, with a TLS handshake and
+two certificates to check, for nearly every bind of a burst. Over HTTP/2, which it prefers, all
+calls of an extender entry share one connection. aiohttp serves HTTP/1.1 only, so this module serves
+connections that negotiate `h2`, and aiohttp all others; both use the same calls. The package h2
+implements the protocol (RFC 9113); our part is one request body in, one answer out.
 
-A call that has begun is finished, also if the client gives it up; then nobody hears the answer.
-A connection ends as RFC 9113 (section 6.8) wants it, so that no call is lost: a first GOAWAY asks
-the client to make its next calls elsewhere, and those that are on their way are answered as ever; a
-second one says which call was the last, so that the client repeats later ones elsewhere; then the
-calls under way end. Both are written by hand: to h2 a GOAWAY is the end, after which nothing may be
-sent.
+A call that has begun runs to its end, even if the client cancels it and reads no answer. A
+connection closes as in RFC 9113, section 6.8, so that no call is lost. A first GOAWAY asks the
+client to send new calls elsewhere; calls in flight are still answered. A second GOAWAY names the
+last call, so that the client repeats later ones elsewhere; then the open calls finish. Both frames
+are written by hand, as h2 sends nothing after a GOAWAY.
 """
 
 import asyncio
@@ -40,24 +39,24 @@ from hyperframe.frame import DataFrame, GoAwayFrame
 log = logging.getLogger(__name__)
 
 Call = Callable[[bytes], Awaitable[str]]
-"""The body of a POST -> JSON. Never raises for what a client may send."""
+"""The body of a POST -> JSON. No client input makes it raise."""
 
 MOST_BYTES = 64 * 2**20
-"""15 000 node names of 63 characters are 1 MB; a preempt call names victims besides."""
+"""15 000 node names of 63 characters are 1 MB; a preempt call also names victims."""
 
 _NO_LAST_CALL = 2**31 - 1
 _MOST_CALLS = 1000  # at once on one connection; kube-scheduler binds that many in a burst
 _FRAME_BYTES = 2**17
-"""A filter call with 15 000 names is 1 MB: eight frames, not sixty. h2 copies what there is of
-a frame with every read until it is whole, so that larger ones cost more again.
+"""A filter call with 15 000 names is 1 MB: eight frames, not sixty. Larger frames cost more again:
+until a frame is complete, h2 copies the received part of it with every read.
 """
 
-# The headers of answers need no check: they are ours.
+# Our own response headers need no validation.
 _CONFIGURATION = H2Configuration(
     client_side=False, validate_outbound_headers=False, normalize_outbound_headers=False
 )
-# h2 words every frame, its whole body in hex, for a trace that nobody keeps: as dear as the rest of
-# a large call's way through it.
+# h2 formats every frame, with its body in hex, for a trace that is not kept. That costs as much as
+# all its other work for a large call.
 DataFrame.__repr__ = object.__repr__  # type: ignore[method-assign]
 
 _SETTINGS = {
@@ -68,7 +67,7 @@ _SETTINGS = {
 
 
 class Negotiating(asyncio.Protocol):
-    """A connection whose TLS handshake selects the protocol."""
+    """Selects the protocol of a connection after its TLS handshake."""
 
     def __init__(
         self,
@@ -93,8 +92,8 @@ class Http2Connection(asyncio.Protocol):
         self._calls = calls
         self._among = among
         self._h2 = H2Connection(_CONFIGURATION)
-        # In force from the first byte: h2 heeds an acknowledged setting with the next read only,
-        # and the first frame that is larger for it may come with the acknowledgement.
+        # Effective from the first byte: h2 applies an acknowledged setting from the next read on,
+        # but the first larger frame may arrive together with the acknowledgement.
         self._h2.local_settings = Settings(client=False, initial_values=_SETTINGS)
         self._h2.max_inbound_frame_size = _FRAME_BYTES
         self._bodies: dict[int, tuple[str, bytearray]] = {}
@@ -106,7 +105,7 @@ class Http2Connection(asyncio.Protocol):
         self._progress = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # of uvloop, which has no such base
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base class
         self._among.add(self)
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(MOST_BYTES)
@@ -131,15 +130,15 @@ class Http2Connection(asyncio.Protocol):
         self._progressed()
 
     def leave(self) -> None:
-        """Asks the client to make its next calls elsewhere. A client that has made none yet is
-        asked with its first, as it made the connection for that one.
+        """Asks the client to send its next calls elsewhere. A client without a call yet is asked
+        with its first: it opened the connection for that one.
         """
         self._leaving = True
         if self._h2.highest_inbound_stream_id:
             self._go_away()
 
     async def close(self, *, within_s: float) -> None:
-        """Takes no more calls, waits at most `within_s` for those under way, and closes."""
+        """Accepts no more calls, waits at most `within_s` for open ones, and closes."""
         self._last_call = self._h2.highest_inbound_stream_id
         self._go_away()
         with suppress(TimeoutError):
@@ -230,7 +229,7 @@ class Http2Connection(asyncio.Protocol):
             return "500", ""
 
     def _send(self, stream: int) -> None:
-        """As much of the answer as the client has room for."""
+        """Sends as much of the answer as the client's flow-control window allows."""
         rest = self._unsent[stream]
         while True:
             room = min(self._h2.local_flow_control_window(stream), self._h2.max_outbound_frame_size)

@@ -1,14 +1,14 @@
 """HTTP servers: TLS with certificate reload, health and metrics, and a shutdown that loses no
 request.
 
-Idle connections are kept for an hour: kube-scheduler and kube-apiserver reuse theirs, and a POST on
-a connection that the server has just closed is a failed request of a user (Go does not repeat it;
-it drops idle ones after 90 s). So a server that is to stop first *leaves*: it serves on, and every
-answer asks the client to use this connection no more, by `Connection: close` over HTTP/1.1, by
-GOAWAY over HTTP/2. Connections that stay idle all that time are closed at the end; over HTTP/1.1 a
-request may cross that, within the time that a packet takes. The server stops when no new
-connections come (`serve_on`): a kube-proxy that is short of CPU may send clients here long after
-the pod has left the endpoints, and all of them would be refused.
+Idle connections stay open for an hour: kube-scheduler and kube-apiserver reuse theirs, and a POST
+on a connection that the server has just closed fails a user's request (Go does not repeat it; it
+drops idle ones after 90 s). So a server that is to stop first *leaves*: it keeps serving, and each
+answer asks the client not to reuse the connection, by `Connection: close` over HTTP/1.1, by GOAWAY
+over HTTP/2. Connections that stay idle meanwhile are closed at the end; over HTTP/1.1 a request may
+cross that close, within one packet's travel time. The server stops once no new connections arrive
+(`serve_on`): a kube-proxy short of CPU may send clients here long after the pod has left the
+endpoints, and a stopped server would refuse them all.
 """
 
 import asyncio
@@ -31,16 +31,15 @@ DRAIN_S = 20.0
 """How long `stop()` waits for requests under way."""
 
 SERVE_ON_DELAYS = 4
-"""How many delays `serve_on()` goes on at most."""
+"""How many times its delay `serve_on()` lasts at most."""
 
 _KEEPALIVE_S = 3630.0
-_CLOSE_S = 1.0  # for what goes on after that, once more when it is cancelled
+_CLOSE_S = 1.0  # for handlers that run even longer, and once more after their cancellation
 _BACKLOG = 1024
 
 
 class ServerTls:
-    """An SSLContext whose certificate can be replaced while it serves. New handshakes use the new
-    one.
+    """An SSLContext whose certificate can be replaced while it serves: new handshakes use it.
 
     No session tickets: kube-apiserver and kube-scheduler never resume a session.
     """
@@ -57,7 +56,7 @@ class ServerTls:
         self._client_certificates = client_certificates
 
     def load(self, *, cert: bytes, key: bytes, ca: bytes) -> None:
-        """PEM texts. The ssl module reads files only, so they pass through a private folder for a
+        """Loads PEM texts. The ssl module reads only files, so a private folder holds them for a
         moment.
         """
         with tempfile.TemporaryDirectory() as folder:
@@ -71,9 +70,9 @@ class ServerTls:
 
 
 class Server:
-    """One app on one port. `port` 0 takes a free one; `bound_port` tells which.
+    """One app on one port. `port` 0 takes a free one; `bound_port` is the port in use.
 
-    `calls` answer the connections that negotiate HTTP/2, which needs `tls` that offers it.
+    `calls` serve connections that negotiate HTTP/2, which `tls` has to offer.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class Server:
         self._answered = asyncio.Event()
         self.bound_port = 0
         self.newest_connection = -math.inf
-        """When it was made, as the loop's clock has it."""
+        """When it was opened, by the event loop's clock."""
 
     async def start(self) -> None:
         await self._runner.setup()
@@ -127,7 +126,7 @@ class Server:
     async def _count(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Counts HTTP/1.1 requests under way."""
+        """Counts open HTTP/1.1 requests."""
         self._requests += 1
         try:
             response = await handler(request)
@@ -145,14 +144,14 @@ class Server:
         return response
 
     def leave(self) -> None:
-        """Serve on, and ask every client to make its next requests elsewhere."""
+        """Keeps serving, and asks every client to send its next requests elsewhere."""
         self._leaving = True
         for connection in self._http2:
             connection.leave()
 
     async def stop(self) -> None:
-        """Take no new connections, let requests under way finish, then close. Also if it was never
-        started.
+        """Accepts no new connections, lets open requests finish, then closes. Works on a server
+        that was never started.
         """
         self._leaving = True
         if self._listening is not None:
@@ -169,9 +168,9 @@ class Server:
 
 
 async def serve_on(servers: Iterable[Server], *, delay_s: float) -> None:
-    """Returns when servers that leave have had no new connection for `delay_s`: each client with a
-    connection was asked to make no more requests on it, so whoever is still sent here makes a new
-    one. Returns after `SERVE_ON_DELAYS` times that at the latest, since some clients do not obey.
+    """Returns when leaving servers have had no new connection for `delay_s`. Every client was asked
+    not to reuse its connection, so a client that is still sent here opens a new one. Returns after
+    `SERVE_ON_DELAYS` times `delay_s` at the latest, as some clients ignore the request.
     """
     now = asyncio.get_running_loop().time
     began = now()
@@ -184,7 +183,7 @@ async def serve_on(servers: Iterable[Server], *, delay_s: float) -> None:
 
 
 class Health:
-    """The health server of a process, which serves before the rest of it exists."""
+    """The health server of a process; it serves before the other parts exist."""
 
     def __init__(self, *, host: str, port: int) -> None:
         self.why_not_ready: Callable[[], str] = lambda: "starting"
@@ -192,8 +191,8 @@ class Health:
 
 
 def health_app(why_not_ready: Callable[[], str]) -> web.Application:
-    """/healthz: the event loop turns. /readyz: 503 and `why_not_ready()`, 200 once that is empty.
-    /metrics: Prometheus text.
+    """/healthz: 200 while the event loop runs. /readyz: 503 and `why_not_ready()`, 200 once that is
+    empty. /metrics: Prometheus text.
     """
 
     async def healthz(_: web.Request) -> web.Response:

@@ -1,13 +1,13 @@
 """Adds our flag and volume to kube-scheduler's static pod on a kubeadm machine, and removes them.
 
-kubelet runs `kube-scheduler.yaml`, and kubeadm writes that file anew with each upgrade. So the
-change has two forms: an edit of the file, and a patch for kubeadm's `--patches`. The patch puts the
-flag into `args`, which follow the container's `command`: a strategic merge replaces a list of
-strings whole, so a patch of `command` would have to repeat the flags of one kubeadm version.
+kubelet runs `kube-scheduler.yaml`, and kubeadm rewrites that file with each upgrade. So the change
+has two forms: an edit of the file, and a patch for kubeadm's `--patches`. The patch puts the flag
+into `args`, which follow the container's `command`: a strategic merge replaces a list of strings as
+a whole, so a patch of `command` would have to repeat the flags of one kubeadm version.
 
-The file is edited line by line. All else stays as it was, and undoing the change gives the bytes
-from before. The result is parsed and compared with the same change of the parsed object: a file
-that is written in an unusual way is refused, never broken.
+The edit works line by line. All other lines stay as they are, and undoing the change restores the
+same bytes. The edited text is parsed and compared with the same change of the parsed object: a file
+in an unusual style is refused, never broken.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from lws_placement.yaml_lines import Lines, member, members, read_mapping
 
 FOLDER = "/etc/kubernetes/lws-placement"
 PATCH_NAME = "kube-scheduler+strategic.yaml"
-"""As kubeadm wants it: the component, then how the file is merged."""
+"""kubeadm's naming: the component, then the merge strategy."""
 
 _CONTAINER = "kube-scheduler"
 _VOLUME = "lws-placement"
@@ -43,7 +43,7 @@ def as_patch(folder: str = FOLDER) -> str:
 
 
 def put_in(text: str, folder: str = FOLDER) -> str:
-    """The manifest with the change; unchanged if it has it.
+    """The manifest with the change; unchanged if it has the change already.
 
     Raises SettingsError if the text is not a static pod of kube-scheduler, or has another --config
     or a volume of our name.
@@ -85,7 +85,7 @@ def take_out(text: str) -> str:
 
 
 def names_us(pod: Raw) -> bool:
-    """Does kube-scheduler's pod, as the API server has it, contain the change or a part of it?"""
+    """True if kube-scheduler's pod on the API server contains the change or a part of it."""
     spec = pod["spec"]
     containers = spec.get("containers") or ()
     flags = [f for c in containers for f in (*(c.get("command") or ()), *(c.get("args") or ()))]
@@ -119,7 +119,7 @@ def _checked(lines: Lines, wanted: Raw) -> str:
     return text
 
 
-# -- what is put in -------------------------------------------------------------------------------
+# -- the change ----------------------------------------------------------------------------------
 
 
 def _flag(folder: str) -> str:
@@ -131,7 +131,7 @@ def _mount(folder: str) -> Raw:
 
 
 def _volume(folder: str) -> Raw:
-    # A folder that is missing is told of by kubelet; made by it, it would be empty.
+    # kubelet reports a missing folder; with DirectoryOrCreate it would make an empty one.
     return {"name": _VOLUME, "hostPath": {"path": folder, "type": "Directory"}}
 
 
@@ -139,11 +139,11 @@ def _as_read(item: str | Raw) -> Any:
     return yaml.load(yaml.safe_dump([item]), Loader=yaml.BaseLoader)[0]
 
 
-# -- what is there --------------------------------------------------------------------------------
+# -- the manifest ---------------------------------------------------------------------------------
 
 
 def _container(pod: Raw) -> Raw:
-    """kube-scheduler's container; its lists that are edited are valid. Raises SettingsError."""
+    """kube-scheduler's container. Raises SettingsError if a list to be edited is malformed."""
     if (pod.get("apiVersion"), pod.get("kind")) != ("v1", "Pod"):
         raise SettingsError(
             f"is no static pod: apiVersion {pod.get('apiVersion')!r}, kind {pod.get('kind')!r} "

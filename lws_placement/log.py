@@ -34,7 +34,7 @@ class _Json(logging.Formatter):
 
 
 def set_up(*, level: str, format: str) -> None:
-    """On standard error, for the whole process."""
+    """Logs to standard error, for the whole process."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Json() if format == "json" else _Text())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -1,8 +1,8 @@
 """All metrics, in one place. Labels have few values: never a pod, node, group or domain name.
 
-Counters and histograms are incremented where the event happens. Holds and domains are counted from
-the cache at each scrape, and only by the leading process, so nothing has to be kept in step and the
-sum over replicas is right.
+Counters and histograms are incremented where the event happens. Only the leader counts holds and
+domains, from the cache at each scrape, so no gauge has to follow changes and the sum over replicas
+is correct.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,18 +23,18 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series pe
 
 
 class Waiting(StrEnum):
-    """Why a group waits, judged by the domain that lacks least."""
+    """Why a group waits, by the domain with the smallest shortfall."""
 
     ROOM = "room"
-    """Some domain is free, but not all members fit."""
+    """A domain is free, but not all members fit."""
     HELD = "held"
     """Other groups have the domains."""
     NO_DOMAIN = "no_domain"
     """No node carries the topology key."""
     BLOCKED = "blocked"
-    """Somebody has to act first."""
+    """A user or another component has to act first."""
     EVICTING = "evicting"
-    """Others are being evicted for it."""
+    """Its victims are being evicted."""
 
 
 class Admission(StrEnum):
@@ -42,7 +42,7 @@ class Admission(StrEnum):
     PINNED = "pinned"
     GUEST = "guest"
     FOREIGN = "foreign"
-    """A LeaderWorkerSet's labels, and no member of a group."""
+    """It carries a LeaderWorkerSet's labels but is in no group."""
     DENIED = "denied"
 
 
@@ -50,7 +50,7 @@ class Bind(StrEnum):
     BOUND = "bound"
     REFUSED = "refused"
     FAILED = "failed"
-    """The API server did not answer, or not in time."""
+    """The API server failed to answer in time."""
 
 
 class Repair(StrEnum):
@@ -121,7 +121,7 @@ for _family, _values in (
     (GUARD_REFUSALS, ("filter", "preempt")),
 ):
     for _value in _values:
-        _family.labels(_value)  # a series that is there from the start shows its first increase
+        _family.labels(_value)  # an existing series shows its first increase
 
 
 def waiting_for(verdict: NoFit) -> Waiting:
@@ -148,7 +148,7 @@ class HoldCounts:
 
 @contextmanager
 def figures_reported(observe: Callable[[], HoldCounts]) -> Iterator[None]:
-    """Inside of the block, /metrics includes holds and domains."""
+    """/metrics includes holds and domains inside the `with` block."""
     collector = _Figures(observe)
     REGISTRY.register(collector)
     try:
@@ -162,7 +162,7 @@ class _Figures(Collector):
         self._observe = observe
 
     def describe(self) -> list[Metric]:
-        return []  # else all would be counted to be registered
+        return []  # else register() would collect, and so count, everything
 
     def collect(self) -> list[Metric]:
         figures = self._observe()

@@ -1,10 +1,10 @@
 """The process behind `lws-placement serve`: wires its roles together and runs them until SIGTERM.
 
-Webhook and extender answer in every replica; planner, controller and certificate renewal run where
+Webhook and extender serve in every replica; planner, controller and certificate renewal run where
 the leader Lease is held. The health server starts first, so that kubelet does not restart a process
-that waits for the API server. Nothing is answered from a cache that has not synced. SIGTERM is
-obeyed at any moment: the Lease is released, and the servers leave (`http_server.py`) for as long as
-kube-proxy may still send requests here; then they finish the requests under way.
+that waits for the API server. No answer comes from an unsynced cache. SIGTERM takes effect at any
+moment: the process releases the Lease, and the servers leave (`http_server.py`) for as long as
+kube-proxy may still send requests here; then they finish open requests.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class Process:
     """One `serve` process."""
 
     def __init__(self, settings: Settings, api: Api, *, health: Health) -> None:
-        """`health` is serving already."""
+        """`health` is already serving."""
         self._settings = settings
         self._roles = set(settings.roles)
         self._api = api
@@ -93,7 +93,7 @@ class Process:
             timing=Timing(lease_s, lease_s * 2 / 3, lease_s * 2 / 15),
         )
         self._leader_api = api.where(self._elector.leadership.require)
-        """For all that is written by whoever leads."""
+        """For all writes that need leadership."""
         self._failures = FailureTracker(
             self._cache,
             store=FailureStore(self._leader_api, namespace=settings.namespace),
@@ -146,7 +146,7 @@ class Process:
         self._obstacle = why
 
     async def _stop(self, *, was_ready: bool) -> None:
-        """A process that was never ready was never an endpoint of a Service: no requests come."""
+        """A process that was never ready was never a Service endpoint, so it gets no requests."""
         ending = []
         if self._leading is not None:
             self._leading.cancel()
@@ -216,7 +216,7 @@ class Process:
     # -- certificates ----------------------------------------------------------------------------
 
     async def _certificates_in_use(self, before: Material | None = None) -> Material:
-        """Loads what the Secret holds into all servers. Raises InvalidObjectError, ApiError."""
+        """Loads the Secret's certificates into all servers. Raises InvalidObjectError, ApiError."""
         fresh = await self._certs.ensure(now=datetime.now(UTC))
         if fresh != before:
             for tls in self._tls:
@@ -236,8 +236,8 @@ class Process:
             await asyncio.sleep(_CERTIFICATES_EVERY_S)
 
     async def _wait_for_trust(self) -> None:
-        """Ready means that users may come: not before the leader has written the CA into our
-        webhook configurations. That may take until the Lease of an earlier leader has expired.
+        """Delays readiness until the leader has written the CA into our webhook configurations.
+        That may take until an earlier leader's Lease has expired.
         """
         while lacking := await _retried(self._not_injected, told=self._keep_waiting):
             self._obstacle = f"{lacking[0]} does not carry our CA yet"
@@ -270,8 +270,8 @@ class Process:
             await self._elector.run(lead)
 
     async def _note_failures(self) -> None:
-        """Runs in standby, too: the leader may die before it has stored a failure."""
-        await self._informers.wait_synced()  # else whose they are is not known
+        """Runs in standby replicas too: the leader may die before it has stored a failure."""
+        await self._informers.wait_synced()  # else a pod's group may be unknown
         self._cache.on_node_failure.append(self._failures.node_failed)
 
     async def _plan(self) -> None:
@@ -312,8 +312,8 @@ class Process:
 async def _retried(
     call: Callable[[], Awaitable[T]], *, told: Callable[[str], None] = lambda why: None
 ) -> T:
-    """Retries until the API server answers, also after refusals, and logs each failure. `told` is
-    called with the reason.
+    """Retries until `call` succeeds, also after refusals. Logs each failure and calls `told` with
+    the reason.
     """
     while True:
         try:

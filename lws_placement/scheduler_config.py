@@ -2,10 +2,10 @@
 
 The one source is `scheduler-config.yaml` beside this file. The verb `scheduler-config` and the
 local control plane call the same function, so every end-to-end test runs the real kube-scheduler
-with what users get.
+with the configuration that users get.
 
-A running kube-scheduler may be reading the folder: each file is replaced as a whole, and the
-configuration last, so that it never names a file that is missing.
+A running kube-scheduler may be reading the folder. So each file is replaced as a whole, and the
+configuration last: it never names a missing file.
 """
 
 import os
@@ -26,7 +26,7 @@ BASE = Path(__file__).with_name("scheduler-config.yaml")
 SERVICE = "lws-placement-extender"
 CONFIGURATION = "scheduler-config.yaml"
 READ_AT_START = ("ca.crt", CONFIGURATION)
-"""Files that kube-scheduler reads only when it starts. Certificate and key of the client are read
+"""Files that kube-scheduler reads only when it starts. It reads the client's certificate and key
 again for each handshake (client-go, `TLSConfigFor`)."""
 
 _TLS_FILES = {"caFile": "ca.crt", "certFile": "client.crt", "keyFile": "client.key"}
@@ -37,7 +37,7 @@ _HEADER = "# Made by `lws-placement scheduler-config`: make it anew, do not edit
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What differs between clusters. Empty: as in the base file."""
+    """The values that differ between clusters. Empty: as in the base file."""
 
     address: str
     namespace: str
@@ -76,7 +76,7 @@ def _tls(base: Raw, files_at: str, server_name: str) -> Raw:
 
 
 def host_and_port(address: str, *, port: int = _HTTPS_PORT) -> str:
-    """`IP`, `IP:PORT` or `[IPv6]:PORT` as it stands in a URL. Raises SettingsError."""
+    """`IP`, `IP:PORT` or `[IPv6]:PORT` in the form of a URL. Raises SettingsError."""
     try:
         ip, number = _parse(address, port)
         if not 0 < number < 65536:
@@ -89,7 +89,7 @@ def host_and_port(address: str, *, port: int = _HTTPS_PORT) -> str:
 
 
 def _parse(address: str, port: int) -> tuple[IPv4Address | IPv6Address, int]:
-    with suppress(ValueError):  # an IPv6 address without brackets is full of colons
+    with suppress(ValueError):  # an IPv6 address without brackets contains colons
         return ip_address(address), port
     match = _WITH_PORT.fullmatch(address)
     if match is None:
@@ -98,7 +98,7 @@ def _parse(address: str, port: int) -> tuple[IPv4Address | IPv6Address, int]:
 
 
 def as_files(config: Raw, *, ca: bytes, client_cert: bytes, client_key: bytes) -> dict[str, bytes]:
-    """File name -> content, in the order in which they are to be written."""
+    """File name -> content, in write order."""
     text = _HEADER + yaml.safe_dump(config, sort_keys=False)
     return {
         "ca.crt": ca,

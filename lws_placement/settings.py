@@ -1,8 +1,8 @@
 """All settings: flags, then environment (`LWS_PLACEMENT_*`), then one YAML file, then defaults.
 
-The environment is read here only (besides what `kubernetes.aio` needs to find the API server).
-kubelet writes there, too: for a Service `lws-placement-webhook` in a container's namespace it sets
-`LWS_PLACEMENT_WEBHOOK_PORT=tcp://<clusterIP>:443` (service links). Such a value counts as absent.
+Only this module reads the environment (besides `kubernetes.aio`, to find the API server). kubelet
+also sets variables there (service links): for a Service `lws-placement-webhook` in the container's
+namespace `LWS_PLACEMENT_WEBHOOK_PORT=tcp://<clusterIP>:443`. Such a value counts as absent.
 """
 
 import re
@@ -31,7 +31,7 @@ _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
 class Role(StrEnum):
-    """What a process does. In settings, `gate` and `brain` stand for the usual pair and triple."""
+    """A duty of a process. In settings, `gate` and `brain` name the usual pair and triple."""
 
     WEBHOOK = "webhook"
     EXTENDER = "extender"
@@ -50,9 +50,7 @@ _SERVICE_LINKS = ("tcp://", "udp://", "sctp://")
 
 
 class AffinityMode(StrEnum):
-    """Whether LeaderWorkerSet's exclusive affinity terms are kept on members that the planner
-    handles.
-    """
+    """Whether members that the planner handles keep LeaderWorkerSet's exclusive affinity terms."""
 
     ALWAYS = "always"
     NEVER = "never"
@@ -67,12 +65,12 @@ class Tolerations(StrEnum):
 
     @property
     def known(self) -> bool | None:
-        """None: to be inferred from pods."""
+        """None: inferred from pods."""
         return None if self is Tolerations.AUTO else self is Tolerations.TRUE
 
 
 class Settings(BaseSettings):
-    """One field per setting. The description is what `--help` shows."""
+    """One field per setting. `--help` shows the descriptions."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
@@ -222,7 +220,7 @@ class Settings(BaseSettings):
     @field_validator("extended_resource_toleration", mode="before")
     @classmethod
     def _as_word(cls, value: object) -> object:
-        """YAML reads true and false as booleans."""
+        """YAML parses true and false as booleans."""
         return str(value).lower() if isinstance(value, bool) else value
 
     @field_validator("member_scheduler")

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first stops a process in order, the second ends it at once."""
+"""SIGTERM and SIGINT: the first stops a process gracefully, the second ends it at once."""
 
 import asyncio
 import os
@@ -12,9 +12,9 @@ _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 
 
 def asked_to_stop() -> asyncio.Event:
-    """Set by the first signal. On a running event loop, of the main thread.
+    """An event that the first signal sets. Call it on the main thread's running event loop.
 
-    The second has a handler as well: the first process of a container has no default actions
+    The second signal needs a handler too: a container's first process has no default actions
     (pid_namespaces(7)).
     """
     stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Bodies that others send us: read by pydantic, fields that we do not know passed over."""
+"""HTTP bodies that clients send us, parsed by pydantic; unknown fields are ignored."""
 
 from typing import TypeVar
 
@@ -18,8 +18,8 @@ W = TypeVar("W", bound=Wire)
 
 
 def parse(model: type[W], body: bytes, what: str = "") -> W:
-    """Raises InvalidObjectError that names the first field that is wrong. `what`: it is to be, by
-    default the model's name.
+    """Raises InvalidObjectError, which names the first wrong field. `what`: the body's name in
+    that text, by default the model's.
     """
     try:
         return model.model_validate_json(body)

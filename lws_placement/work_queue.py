@@ -1,8 +1,8 @@
-"""A queue of keys with per-key back-off: the outer loop of planner and controller.
+"""A queue of keys with per-key back-off: the controller's outer loop.
 
-A key that is added while it waits is handled once; a key added while it is handled is handled again
-afterwards, never concurrently with itself. A handler that raises is retried with exponential
-back-off.
+A key that is added while it waits is handled once. A key that is added while it is handled is
+handled again afterwards, never concurrently with itself. After an exception the key is retried with
+exponential back-off.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ K = TypeVar("K", bound=Hashable)
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_MOST_S = 30.0
 _DOUBLINGS = 16
-"""That get from the first to the most; after 1 100 there is no such float."""
+"""Enough to get from the first to the most; 2**1100 would overflow a float."""
 
 
 class WorkQueue(Generic[K]):
@@ -34,7 +34,7 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
 
     def add(self, key: K, *, delay_s: float = 0.0) -> None:
-        """Handle `key`, now or after `delay_s`; the earlier of two requests wins."""
+        """Queues `key`, now or after `delay_s`; the earlier of two requests wins."""
         if delay_s > 0:
             loop = asyncio.get_running_loop()
             due = loop.time() + delay_s
@@ -80,7 +80,7 @@ class WorkQueue(Generic[K]):
 async def run_queue(
     queue: WorkQueue[K], handle: Callable[[K], Awaitable[None]], *, workers: int = 1
 ) -> None:
-    """Handle keys until cancelled, or until `handle` raises NotLeaderError (which is passed on)."""
+    """Handles keys until cancelled, or until `handle` raises NotLeaderError, which propagates."""
 
     async def work() -> None:
         while True:

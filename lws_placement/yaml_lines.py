@@ -1,11 +1,11 @@
 """Adds and removes items of block lists in a YAML text, line by line.
 
-All else stays as it was written: comments, order, quotes. Only what people write by hand or
-programs print can be edited: block lists in block mappings. The caller compares the result with
-what it wanted, since the meaning of a line depends on the lines around it.
+All else stays as written: comments, order, quotes. Only the usual style of people and programs can
+be edited: block lists in block mappings. The caller compares the result with the intended object,
+as the meaning of a line depends on the lines around it.
 
 Values are read as text (`true` is "true"), so no value can be malformed. Aliases are refused: a few
-lines of them stand for more than any memory holds.
+lines of them can expand beyond any memory.
 """
 
 from collections.abc import Collection
@@ -20,7 +20,7 @@ _DEEPEST = 50
 
 
 def read_mapping(text: str) -> Raw:
-    """The one document of a YAML or JSON text. Raises SettingsError."""
+    """The single document of a YAML or JSON text. Raises SettingsError."""
     if len(text) > MOST_BYTES:
         raise SettingsError(f"is larger than {MOST_BYTES} bytes")
     try:
@@ -71,7 +71,7 @@ class Lines:
         return "\n".join(kept)
 
     def append(self, owner: yaml.MappingNode, key: str, item: str | Raw) -> None:
-        """Adds an item to the list `key` of a mapping, and makes the list if there is none."""
+        """Adds an item to the list `key` of a mapping; creates a missing list."""
         dumped = yaml.safe_dump([item], default_flow_style=False, sort_keys=True).splitlines()
         found = _value(owner, key)
         if found is None:
@@ -81,7 +81,7 @@ class Lines:
             self._insert(found, dumped, indent=_block(found, key).start_mark.column)
 
     def remove(self, owner: yaml.MappingNode, key: str, indexes: Collection[int]) -> None:
-        """Removes items of the list `key`, and the list with its last item."""
+        """Removes items of the list `key`, and the list itself if it becomes empty."""
         found = _value(owner, key)
         if found is None or not indexes:
             return
@@ -96,7 +96,7 @@ class Lines:
         at = next(i for i, (_, value) in enumerate(owner.value) if value is gone)
         start = owner.value[at][0].start_mark
         before = self._lines[start.line][: start.column]
-        if before.strip() and at + 1 < len(owner.value):  # a dash, which the next one takes over
+        if before.strip() and at + 1 < len(owner.value):  # a dash, which moves to the next member
             line = owner.value[at + 1][0].start_mark.line
             self._lines[line] = before + self._lines[line][start.column :]
         self._removed |= set(range(start.line, _last_line(gone) + 1))
@@ -107,21 +107,21 @@ class Lines:
 
 
 def member(owner: yaml.MappingNode, key: str) -> yaml.MappingNode:
-    """A member that is known to be a mapping."""
+    """A member of `owner` that must be a mapping."""
     found = _value(owner, key)
     assert isinstance(found, yaml.MappingNode), key
     return found
 
 
 def members(owner: yaml.MappingNode, key: str) -> list[yaml.MappingNode]:
-    """The items of a member that is known to be a list of mappings."""
+    """The items of a member of `owner` that must be a list of mappings."""
     found = _value(owner, key)
     assert isinstance(found, yaml.SequenceNode), key
     return [item for item in found.value if isinstance(item, yaml.MappingNode)]
 
 
 def _value(owner: yaml.MappingNode, key: str) -> yaml.Node | None:
-    """The last member of that name, as the YAML loader takes it."""
+    """The last member named `key`, as the YAML loader resolves duplicates."""
     return next((v for k, v in reversed(owner.value) if k.value == key), None)
 
 
@@ -134,8 +134,8 @@ def _block(node: yaml.Node, key: str) -> yaml.SequenceNode:
 
 
 def _last_line(node: yaml.Node) -> int:
-    """The last line of a node's text. The end mark of a block collection is where the next token
-    begins.
+    """The last line of a node's text. A block collection's end mark is at the next token, so this
+    descends to the last item.
     """
     while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
