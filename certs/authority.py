@@ -1,12 +1,12 @@
 """Our own CA and the certificates that it signs. Time is an argument.
 
-No certificate manager is needed in the cluster. A certificate is renewed when less than a third of
-its life is left.
+The cluster needs no certificate manager. A certificate is renewed when less than a third of its
+life is left.
 
-A renewed CA keeps its key, and the old CA certificate stays in the bundle until it expires: what
-the key signs is trusted by both. kube-scheduler reads its CA file only when it starts (client-go,
+A renewed CA keeps its key, and the old CA certificate stays in the bundle until it expires: both
+verify what the key signs. kube-scheduler reads its CA file only when it starts (client-go,
 `TLSConfigFor`; it reads the client certificate for each handshake), so it has to restart once
-within a third of ten years. To replace a key that may be known to somebody else, delete the Secret.
+within a third of ten years. To replace a key that may have leaked, delete the Secret.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH
 
 _CA_LIFE = timedelta(days=3650)
 _LEAF_LIFE = timedelta(days=365)
-_SKEW = timedelta(minutes=5)  # clocks of API server and replicas differ
+_SKEW = timedelta(minutes=5)  # tolerated between the clocks of API server and replicas
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What the Secret holds, as PEM.
+    """The Secret's content, as PEM.
 
     `ca` is the bundle, newest first. `tls` is the certificate of webhook and extender, `client`
     that of kube-scheduler.
@@ -66,7 +66,7 @@ def _new_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> bytes:
 
 
 def check(material: Material) -> None:
-    """Raises ValueError if a text is not PEM, or if a key does not belong to its certificate."""
+    """Raises ValueError if a text is not PEM, or if a key does not match its certificate."""
     pairs = (
         (material.ca, material.ca_key),
         (material.tls_cert, material.tls_key),
@@ -85,7 +85,7 @@ def check(material: Material) -> None:
 
 
 def renewed(material: Material, names: Names, *, now: datetime) -> Material:
-    """`material` with all that is due for renewal made anew; equal to it if nothing is.
+    """`material` with everything renewed that is due; equal to `material` if nothing is.
 
     Raises ValueError if the CA's key is not an elliptic curve key.
     """
@@ -160,7 +160,7 @@ def sign(
     names: Names | None = None,
     usages: Sequence[x509.ObjectIdentifier] = (),
 ) -> bytes:
-    """Signs a certificate for `key`, as PEM. Without `names` it is a CA."""
+    """Signs a certificate for `key`, as PEM; a CA certificate without `names`."""
     is_ca, public = names is None, key.public_key()
     builder = (
         x509.CertificateBuilder()

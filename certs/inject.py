@@ -1,4 +1,4 @@
-"""Writes our CA bundle into our webhook configurations where it differs, and nothing else."""
+"""Writes our CA bundle into our webhook configurations where it differs; changes nothing else."""
 
 import base64
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ CONFIGURATIONS = (
 
 
 async def inject(api: Api, paths: Sequence[str], *, ca: bytes) -> int:
-    """Returns how many configurations were changed. Configurations that do not exist are skipped.
+    """Returns the number of changed configurations. Skips configurations that do not exist.
 
     `paths`: `mutatingwebhookconfigurations/<name>` or `validatingwebhookconfigurations/<name>`.
-    ConflictError: a configuration changed meanwhile; call again.
+    Raises ConflictError if a configuration changed meanwhile; call again.
     """
     changed = 0
     for path in paths:
@@ -32,12 +32,12 @@ async def inject(api: Api, paths: Sequence[str], *, ca: bytes) -> int:
 
 
 async def not_injected(api: Api, paths: Sequence[str], *, ca: bytes) -> list[str]:
-    """Existing configurations without that bundle; what they match is refused."""
+    """Existing configurations without that bundle; requests that they match are refused."""
     return [path for path in paths if await _operations(api, path, ca)]
 
 
 async def _operations(api: Api, path: str, ca: bytes) -> list[Raw]:
-    """The JSON patch that is needed; empty if there is no such configuration."""
+    """The JSON patch; empty if the configuration is up to date or does not exist."""
     try:
         raw = await api.get(f"{FOLDER}/{path}")
     except NotFoundError:
@@ -47,7 +47,7 @@ async def _operations(api: Api, path: str, ca: bytes) -> list[Raw]:
     for i, webhook in enumerate(raw.get("webhooks") or ()):
         if webhook["clientConfig"].get("caBundle") != wanted:
             at = f"/webhooks/{i}"
-            # Indexes are only right while the names stand where we saw them.
+            # An index is valid only while it has the name that we read.
             operations.append({"op": "test", "path": f"{at}/name", "value": webhook["name"]})
             operations.append({"op": "add", "path": f"{at}/clientConfig/caBundle", "value": wanted})
     return operations

@@ -1,11 +1,11 @@
-"""Keeps the certificates in a Secret: whichever replica starts first creates it, and renewals are
+"""Stores the certificates in a Secret: the first replica creates it, and renewals are
 compare-and-swap.
 
-Replicas that start at the same time all try to create the Secret; the API server lets one succeed,
+Replicas that start at the same time all try to create the Secret. The API server lets one succeed,
 and the others read it.
 
-A second Secret has a copy of what kube-scheduler needs. Accounts that copy it to the scheduler's
-machine need no access to the keys of the CA and the servers.
+A second Secret contains a copy of kube-scheduler's part. An account that copies it to the
+scheduler's machine needs no access to the keys of the CA and the servers.
 """
 
 import base64
@@ -35,7 +35,7 @@ _CLIENT_FIELDS = {"ca.crt": "ca", "client.crt": "client_cert", "client.key": "cl
 
 @dataclass(frozen=True, slots=True)
 class ClientMaterial:
-    """What kube-scheduler needs to call the extender, as PEM."""
+    """The PEM texts that kube-scheduler needs to call the extender."""
 
     ca: bytes
     client_cert: bytes
@@ -64,7 +64,7 @@ class CertStore:
         return _material(await self._api.get(f"{self._folder}/{SECRET}"))
 
     async def ensure(self, *, now: datetime) -> Material:
-        """Returns what the Secret holds. Creates both Secrets if there is none."""
+        """Returns the Secret's content. Creates both Secrets if there is none."""
         try:
             return await self.read()
         except NotFoundError:
@@ -78,9 +78,9 @@ class CertStore:
         return material
 
     async def renew(self, *, now: datetime) -> Material:
-        """Renews what is due, updates kube-scheduler's copy, and returns what the Secret holds.
+        """Renews what is due, updates kube-scheduler's copy, and returns the Secret's content.
 
-        A lost race means that another replica has renewed it.
+        On a conflict another replica has renewed it; its certificates are returned.
         """
         await self.ensure(now=now)
         raw = await self._api.get(f"{self._folder}/{SECRET}")
@@ -99,7 +99,7 @@ class CertStore:
         return material
 
     async def _copy_for_client(self, material: Material) -> None:
-        """A concurrent change by somebody else is corrected by the next call."""
+        """On a concurrent change, the next call corrects the copy."""
         wanted = self._secret(CLIENT_SECRET, _CLIENT_FIELDS, material)
         try:
             raw = await self._api.get(f"{self._folder}/{CLIENT_SECRET}")
