@@ -11,7 +11,7 @@ record failures as well: the next leader has seen what its predecessor saw and d
 Groups with hash keys in place of ordinals share one history per LeaderWorkerSet: a restarted group
 is a new group, and it returns to the set's domains.
 
-The time since when kube-scheduler refuses a pod is kept in memory only: a new leader waits
+The time of kube-scheduler's first refusal of a pod is kept in memory only: a new leader waits
 `refused-after-seconds` anew.
 """
 

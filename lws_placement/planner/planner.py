@@ -280,7 +280,7 @@ class Planner:
         return True
 
     def _spare(self, group: GroupId, pod: Pod, why: str) -> None:
-        """Spares the pod for a while: the group may evict other victims now, or this one later."""
+        """Spares the pod for a while: the group may evict other victims, or this one later."""
         log.info("eviction refused", extra={"group": str(group), "pod": pod.key, "why": why})
         spared_s = self._tenants.spare(pod)
         self._queue.back_off(group, _REFUSED_S)

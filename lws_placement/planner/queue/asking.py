@@ -1,9 +1,9 @@
 """Selects the waiting groups that are worth planning again when there may be room.
 
 For a shape that wants one domain this is a look-up (`engine/planning/waiting.py`). For others it is
-a plan on candidate nodes (`engine/planning/candidates.py`): mostly below a millisecond, but
-tens of milliseconds for a shape with many candidates. So these plans get a fifth of the planner's
-time, and one plan covers all changes since the last.
+a plan on candidate nodes (`engine/planning/candidates.py`): mostly below a millisecond, but tens of
+milliseconds for a shape with many candidates. So these plans get a fifth of the planner's time, and
+one plan covers all changes since the last.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from lws_placement.engine.reconcile.placement import is_room_for
 _PAUSE = 4.0
 """Multiple of the time that the last plans took."""
 _MOST = 64
-"""Groups of one shape that are planned again if its first group fits, until one does not."""
+"""At most so many groups of a shape are planned again if its first fits, until one does not."""
 
 
 class Asking:
