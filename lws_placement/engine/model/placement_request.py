@@ -32,7 +32,7 @@ class Scope(StrEnum):
     CLUSTER = "Cluster"
     NAMESPACE = "Namespace"
     LWS = "LeaderWorkerSet"
-    NOBODY = "NoPreemption"
+    NOBODY = "Nobody"
     """Not a value of the annotation: for groups that claim nothing."""
 
 
