@@ -115,8 +115,7 @@ class Uninstaller:
 
     async def second_scheduler(self) -> str:
         """The second scheduler's name in our Deployment, else in our manifests."""
-        deployment = await self._get(deployment_path(self._namespace))
-        return member_scheduler(deployment or {}) or SECOND_SCHEDULER
+        return await self._member_scheduler() or SECOND_SCHEDULER
 
     async def what_waits(self, second: str) -> str:
         """Pods that still wait when the steps are done, and what to do; empty if there are none.
@@ -186,8 +185,8 @@ class Uninstaller:
 
     async def _left_to_second(self) -> Step | None:
         """Unbound pods keep their schedulerName, and no scheduler of that name would bind them."""
-        deployment = await self._get(deployment_path(self._namespace))
-        name = await self.second_scheduler()
+        given = await self._member_scheduler()
+        name = given or SECOND_SCHEDULER
         selector = f"spec.schedulerName={name},spec.nodeName="
 
         async def find() -> RawList:
@@ -197,7 +196,7 @@ class Uninstaller:
             await self._delete([_path_of(PODS_PATH, pod) for pod in await find()])
 
         pods = await find()
-        if not (pods or (deployment and member_scheduler(deployment))):
+        if not (pods or given):
             return None
         words = f"delete {_some('pod', pods)} that {name} has not bound: their controllers make "
         return Step(f"{words}them anew, for the cluster's own scheduler", delete)
@@ -232,6 +231,10 @@ class Uninstaller:
         """Is it the default namespace of lws-placement, with no pods of others in it?"""
         others = await self._all(self._pods_path, labelSelector=OTHER_PODS)
         return self._namespace == NAMESPACE and not others
+
+    async def _member_scheduler(self) -> str:
+        """The setting of our Deployment; empty without it."""
+        return member_scheduler(await self._get(deployment_path(self._namespace)) or {})
 
     async def _helm_release(self) -> str:
         deployment = await self._get(deployment_path(self._namespace)) or {"metadata": {}}
