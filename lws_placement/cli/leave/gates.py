@@ -48,6 +48,28 @@ async def take_gate_off(api: Api, pod: Raw, *, annotations: Mapping[str, str]) -
     await api.patch(pod_path(meta["namespace"], meta["name"]), body)
 
 
+async def release_pod(api: Api, pod: Raw) -> bool:
+    """Marks the pod released and removes our gate. False if the pod is gone, or another pod has
+    its name: there is nothing to release.
+
+    A pod that has changed is read and tried again: the planner writes why it waits at any time.
+    Raises ApiError if it is refused, or keeps changing.
+    """
+    meta = pod["metadata"]
+    try:
+        for _ in range(_MOST_ROUNDS):
+            try:
+                await take_gate_off(api, pod, annotations={keys.RELEASED: "true"})
+                return True
+            except ConflictError:
+                pod = await api.get(pod_path(meta["namespace"], meta["name"]))
+                if pod["metadata"]["uid"] != meta["uid"]:
+                    return False
+    except NotFoundError:
+        return False
+    raise ApiError(f"pod {name_of(pod)} keeps changing: try again")
+
+
 async def take_all_gates_off(api: Api) -> None:
     """Lists and ungates until no pod of the cluster has our gate.
 

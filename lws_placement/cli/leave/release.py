@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.leave.gates import gated_pods, gates_of, name_of, take_gate_off
+from lws_placement.cli.leave.gates import gated_pods, gates_of, name_of, release_pod
 from lws_placement.cli.leave.our_objects import SECOND_SCHEDULER
 from lws_placement.cli.scheduler.use import RESTORE, Use, nobody_answers, scheduler_use
 from lws_placement.cluster.api.client import Api, connected
@@ -56,8 +56,8 @@ def release(target: str, namespace: str, kubeconfig: Path | None, yes: bool, dry
             if not yes:
                 click.confirm("Let kube-scheduler place them one by one?", abort=True)
             for pod in pods:
-                await take_gate_off(api, pod, annotations={keys.RELEASED: "true"})
-                click.echo(f"pod {name_of(pod)} released")
+                released = await release_pod(api, pod)
+                click.echo(f"pod {name_of(pod)} {'released' if released else 'is gone'}")
 
     asyncio.run(run())
 

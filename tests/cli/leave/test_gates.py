@@ -4,7 +4,7 @@ import pytest
 from support.fake_server import FakeServer
 from support.fakes import FakeApi
 
-from lws_placement.cli.leave.gates import gated_pods, gates_of, take_all_gates_off
+from lws_placement.cli.leave.gates import gated_pods, gates_of, release_pod, take_all_gates_off
 from lws_placement.engine.base import keys
 from lws_placement.errors import ApiError
 
@@ -71,3 +71,41 @@ class EndlessApi(FakeApi):
 async def test_pods_that_keep_coming_are_named_in_the_end(api):
     with pytest.raises(ApiError, match=r"keep coming, the last ones users/x-\d+.*pod template"):
         await take_all_gates_off(EndlessApi(api.server))
+
+
+class BusyApi(FakeApi):
+    """The planner says why the pod waits each time somebody has read it, `rounds` times."""
+
+    def __init__(self, server, rounds):
+        super().__init__(server)
+        self.rounds = rounds
+
+    async def patch(self, path, body, **params):
+        if self.rounds:
+            self.rounds -= 1
+            note = {"metadata": {"annotations": {keys.CONDITION: f"waits {self.rounds}"}}}
+            await super().patch(path, note, **params)
+        return await super().patch(path, body, **params)
+
+
+async def test_a_pod_that_the_planner_writes_to_is_released_all_the_same(api):
+    pod = (await gated_pods(api))[0]
+    assert await release_pod(BusyApi(api.server, 3), pod)
+    assert gates(api) == FREE | {"b": [keys.GATE]}
+    assert api.server.all("pods")[0]["metadata"]["annotations"] == {keys.RELEASED: "true"}
+
+
+async def test_a_pod_that_keeps_changing_is_named(api):
+    pod = (await gated_pods(api))[0]
+    with pytest.raises(ApiError, match=r"^pod users/a keeps changing"):
+        await release_pod(BusyApi(api.server, 1_000), pod)
+
+
+@pytest.mark.parametrize("comes_again", [False, True])
+async def test_a_pod_that_is_gone_is_not_released_nor_is_its_successor(api, comes_again):
+    pod = (await gated_pods(api))[0]
+    api.server.delete("pods", ("users", "a"))
+    if comes_again:
+        api.server.create("pods", a_gated_pod("a", keys.GATE), namespace="users")
+    assert not await release_pod(api, pod)
+    assert keys.RELEASED not in str(api.server.all("pods"))
