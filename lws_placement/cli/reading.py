@@ -85,10 +85,10 @@ def _explained(error: ApiError) -> ApiError:
     if error.status not in (401, 403):
         return error
     return ApiError(
-        f"{error}. Reading needs list rights on nodes, pods, leaderworkersets, statefulsets, "
-        "controllerrevisions, daemonsets, priorityclasses, limitranges, runtimeclasses, and on "
-        "leases in our namespace; the ClusterRole lws-placement-view has them and is part of the "
-        "cluster's role view",
+        f"{error}. Reading needs list rights on nodes, pods, namespaces, leaderworkersets, "
+        "statefulsets, controllerrevisions, daemonsets, priorityclasses, limitranges, "
+        "runtimeclasses, and on leases in our namespace; the ClusterRole lws-placement-view has "
+        "them and is part of the cluster's role view",
         status=error.status,
         reason=error.reason,
     )

@@ -9,7 +9,8 @@ domain:
     key: cloud.google.com/gke-nodepool       # their label of this key has the pool's name as value
     count: 4
     allocatable: {cpu: 64, google.com/tpu: 4}
-    labels: {}                               # also: taints, unschedulable, ready
+    labels: {}                               # beside kubernetes.io/hostname
+                                             # also: taints, unschedulable, ready
 
 `name: pool-01..pool-20` stands for twenty such pools. A `kind: List`, as `kubectl get nodes -o
 yaml` prints it, counts as its items.
@@ -28,6 +29,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NODE_FIELDS = {"allocatable", "labels", "taints", "unschedulable", "ready"}
 _POOL_FIELDS = {"apiVersion", "kind", "name", "key", "count", *_NODE_FIELDS}
 _PODS = "110"
+_HOSTNAME = "kubernetes.io/hostname"
 _MOST_NODES = 100_000
 _SHOWN = 60
 
@@ -93,7 +95,11 @@ def _pool(pool: Raw, *, where: str) -> Iterator[Raw]:
                 "kind": "Node",
                 "metadata": {
                     "name": f"{name}-{number}",
-                    "labels": {**(pool.get("labels") or {}), **key},
+                    "labels": {
+                        _HOSTNAME: f"{name}-{number}",
+                        **(pool.get("labels") or {}),
+                        **key,
+                    },
                 },
                 "spec": {
                     "taints": pool.get("taints") or [],

@@ -167,6 +167,7 @@ class Simulation:
 
     def _take_facts(self, found: dict[str, list[Raw]]) -> None:
         kinds = {
+            "Namespace": self._intake.namespaces,
             "LimitRange": self._intake.limit_ranges,
             "RuntimeClass": self._intake.runtime_classes,
             "Node": self._intake.nodes,

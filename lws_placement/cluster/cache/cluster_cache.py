@@ -17,8 +17,10 @@ from lws_placement.cluster.cache.identity import identify
 from lws_placement.cluster.cache.labelled_pods import LabelledPods
 from lws_placement.cluster.cache.listener import Listener
 from lws_placement.cluster.cache.occupants import occupant_of, takes_differently
+from lws_placement.cluster.cache.placed_pods import PlacedPodsIndex
 from lws_placement.cluster.cache.pod_defaults import PodDefaultsIndex
 from lws_placement.cluster.cache.preemption_facts import ComingHolds, Priorities
+from lws_placement.cluster.cache.promised_members import PromisedMembers
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.cache.unbound_pods import UnboundPods
 from lws_placement.cluster.cache.workloads import Revision, Workloads
@@ -52,6 +54,8 @@ class ClusterCache:
         self._priorities = Priorities()
         self._gone: LruCache[str, int] = LruCache(4096)
         self._unbound = UnboundPods()
+        self._promised = PromisedMembers(self, self.workloads.templates)
+        self.placed_pods = domains.placed_pods = PlacedPodsIndex(lambda: self._promised)
 
     # -- pods ------------------------------------------------------------------------------------
 
@@ -72,6 +76,8 @@ class ClusterCache:
         else:
             self._affinity.pop(uid, None)
         self._index_pod(old, pod)
+        if self.placed_pods.put(pod) and self.placed_pods.asked:
+            self._capacity_changed()
         self._note_unbound(pod)
         if pod.node_trouble and (old is None or not old.node_trouble):
             for tell in self.on_node_failure:
@@ -90,6 +96,7 @@ class ClusterCache:
         if pod is None:
             return
         self._priorities.replace(pod, None)
+        self.placed_pods.drop(pod.namespace, uid)
         if pod.node is not None:
             self.domains.drop_occupant(pod.node, uid)
             self._capacity_changed()
@@ -338,7 +345,13 @@ class ClusterCache:
         """A pod may now be evictable that was not before."""
         self._capacity_changed()
 
+    def namespace_changed(self) -> None:
+        """Labels of a namespace changed, which rules about other pods may select."""
+        if self.placed_pods.asked:
+            self._capacity_changed()
+
     def _group_changed(self, group: GroupId) -> None:
+        self._promised.changed(group)
         for listener in self.listeners:
             listener.group_changed(group)
 

@@ -20,7 +20,12 @@ from lws_placement.cluster.api.watch import OnEvent, Watcher, shielded
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.disruption_budgets import decode_budget
 from lws_placement.cluster.codec.hold_lease import decode_holds
-from lws_placement.cluster.codec.objects import UNREADABLE, checked_text, decode_node
+from lws_placement.cluster.codec.objects import (
+    UNREADABLE,
+    checked_text,
+    checked_texts,
+    decode_node,
+)
 from lws_placement.cluster.codec.workloads import decode_daemon_set, decode_lws, decode_revision
 from lws_placement.cluster.stores.hold_store import SELECTOR
 from lws_placement.engine.admission.pod_defaults import PodDefaults
@@ -39,6 +44,7 @@ SETS_PATH = "/apis/apps/v1/statefulsets"
 REVISIONS_PATH = "/apis/apps/v1/controllerrevisions"
 LIMIT_RANGES_PATH = "/api/v1/limitranges"
 RUNTIME_CLASSES_PATH = "/apis/node.k8s.io/v1/runtimeclasses"
+NAMESPACES_PATH = "/api/v1/namespaces"
 BUDGETS_PATH = "/apis/policy/v1/poddisruptionbudgets"
 
 _MOST_TOLD = 4096
@@ -101,6 +107,7 @@ class Intake:
             lambda raw: self._defaults_put(defaults.put_runtime_class(raw)),
             lambda raw: self._defaults_put(defaults.drop_runtime_class(raw)),
         )
+        self.namespaces = Kind(NAMESPACES_PATH, self._put_namespace, self._drop_namespace)
         self.nodes = Kind("/api/v1/nodes", self._put_node, self._drop_node)
         self.holds = Kind(leases, self._put_hold, self._drop_hold, {"labelSelector": SELECTOR})
         self.lws = Kind(LWS_PATH, self._put_lws, self._drop_lws)
@@ -119,6 +126,7 @@ class Intake:
         """Referenced kinds come first."""
         return (
             *self.pod_defaults,
+            self.namespaces,
             self.nodes,
             self.holds,
             self.lws,
@@ -144,6 +152,15 @@ class Intake:
     def _defaults_put(self, news: bool) -> None:
         if news:
             self.on_defaults_changed()
+
+    def _put_namespace(self, raw: Raw) -> None:
+        meta = raw["metadata"]
+        labels = checked_texts(meta.get("labels"))
+        if self._cache.placed_pods.put_namespace(checked_text(meta["name"]), labels):
+            self._cache.namespace_changed()
+
+    def _drop_namespace(self, raw: Raw) -> None:
+        self._cache.placed_pods.drop_namespace(raw["metadata"]["name"])
 
     def _put_node(self, raw: Raw) -> None:
         node = decode_node(raw)

@@ -14,6 +14,7 @@ from lws_placement.engine.model.exclusivity import Claim, unreadable
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, Node
+from lws_placement.engine.model.placed_pods import NoPlacedPods, PlacedPods
 from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
@@ -42,6 +43,8 @@ class TopologyIndex:
         """Node -> holds without a domain that have members on it."""
         self._awaited_by: dict[GroupId, tuple[Turn, frozenset[str]]] = {}
         self._awaited: dict[str, set[Turn]] = {}
+        self.placed_pods: PlacedPods = NoPlacedPods()
+        """The pods that rules about other pods are checked against."""
         self.node_changes = Changes()
         """Names of nodes with any change, including changes of the holds on them."""
         self._shut: set[str] = set()

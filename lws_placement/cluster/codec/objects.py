@@ -87,6 +87,8 @@ def _decode_pod(raw: Raw) -> Pod:
     annotations, labels = checked_texts(meta.get("annotations")), checked_texts(meta.get("labels"))
     owner = controlling_owner(raw)
     pinned = node_pin(spec) if keys.PINNED_NODE in annotations else None
+    marked = _asks_for(spec, keys.MEMBER_MARKER)
+    held = placement_request_of(annotations).keys if marked else ()
     gates = tuple(checked_text(g["name"]) for g in spec.get("schedulingGates") or ())
     return Pod(
         namespace=checked_text(meta["namespace"]),
@@ -94,13 +96,13 @@ def _decode_pod(raw: Raw) -> Pod:
         uid=checked_text(meta["uid"]),
         resource_version=checked_text(meta["resourceVersion"]),
         created_s=decode_time(meta.get("creationTimestamp")),
-        demand=decode_demand(spec, status=status, pinned=pinned),
+        demand=decode_demand(spec, status=status, pinned=pinned, exclusive=held),
         node=checked_text(spec.get("nodeName") or "") or None,
         phase=_phase(status.get("phase")),
         terminating=bool(meta.get("deletionTimestamp")),
         gated=keys.GATE in gates,
         gates=gates,
-        marked=_asks_for(spec, keys.MEMBER_MARKER),
+        marked=marked,
         guest=_asks_for(spec, keys.GUEST_MARKER),
         pinned=pinned,
         plan=annotations.get(keys.PLAN, ""),

@@ -3,11 +3,12 @@
 Resources are in `pod_resources.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any
 
 from lws_placement.cluster.codec.pod_resources import decode_requests
+from lws_placement.cluster.codec.pod_rules import decode_rules
 from lws_placement.engine.base.keys import NODE_NAME_FIELD, OUR_PREFIX
 from lws_placement.engine.base.quantities import PODS
 from lws_placement.engine.base.raw import Raw
@@ -16,10 +17,14 @@ from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 
 
 def decode_demand(
-    spec: Raw, *, status: Raw | None = None, pinned: NodeName | None = None
+    spec: Raw,
+    *,
+    status: Raw | None = None,
+    pinned: NodeName | None = None,
+    exclusive: Collection[str] = (),
 ) -> Demand:
     """`status`: of a pod that may run. `pinned`: the node-name pin that we added; `required` leaves
-    it out.
+    it out. `exclusive`: see `decode_rules`.
     """
     resources = {**decode_requests(spec, status or {}), PODS: 1}
     kept = {n: a for n, a in resources.items() if a > 0 and not n.startswith(OUR_PREFIX)}
@@ -31,6 +36,7 @@ def decode_demand(
             # Their order is irrelevant, and the API server adds some: equal ones compare equal.
             tolerations=tuple(sorted({_toleration(t) for t in spec.get("tolerations") or ()})),
             host_ports=tuple(sorted(_host_ports(spec))),
+            rules=decode_rules(spec, exclusive=exclusive),
         )
     )
 

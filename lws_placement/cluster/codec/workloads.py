@@ -10,6 +10,7 @@ from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.fit.extended_resources import extended_resources
+from lws_placement.engine.model.nodes import Labels
 from lws_placement.engine.model.placement_request import PlacementRequest, placement_request_of
 from lws_placement.engine.model.pods import Demand, Toleration
 from lws_placement.engine.model.workload import DaemonSetInfo, LwsInfo, Templates
@@ -98,7 +99,14 @@ def decode_templates(template: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Temp
         leader_extended=extended_resources(leader["spec"]),
         worker_extended=extended_resources(worker["spec"]),
         gates=tuple(sorted({*_gates_of(leader), *_gates_of(worker)})),
+        leader_labels=_labels_of(leader),
+        worker_labels=_labels_of(worker),
     )
+
+
+def _labels_of(template: Raw) -> Labels:
+    labels = checked_texts((template.get("metadata") or {}).get("labels"))
+    return tuple(sorted(labels.items()))
 
 
 def _gates_of(template: Raw) -> list[str]:

@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.pod_env import containers_of
-from lws_placement.engine.lws.pod_identity import annotations_of, drop_exclusive_terms
+from lws_placement.engine.lws.pod_identity import (
+    annotations_of,
+    drop_exclusive_terms,
+    is_exclusive_term,
+)
 from lws_placement.engine.model.placement_request import Scope, placement_request_of
 
 STAMPED = (keys.SCOPE, keys.WITHIN_TOPOLOGY, keys.PREFER_TOPOLOGY, keys.GANG, keys.MANAGED)
@@ -88,7 +92,11 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> None:
     """Mark, and gate or pin, a pod that has its identity and its owner's stamp."""
     annotations = annotations_of(pod)
     request = placement_request_of(annotations)
-    keep_affinity = keep_affinity and request.scope is not Scope.LWS
+    keep_affinity = (
+        keep_affinity
+        and request.scope is not Scope.LWS
+        and not _has_other_pod_affinity(pod["spec"], request.keys)
+    )
     if _is_decided(pod) and not keep_affinity:
         _drop_terms(pod["spec"])  # a reinvocation added them again
     if gates_of_others(pod["spec"]):
@@ -169,6 +177,14 @@ def _drop_pin(pod: Raw) -> None:
         affinity["nodeAffinity"] = kept
     if not affinity:
         spec.pop("affinity", None)
+
+
+def _has_other_pod_affinity(spec: Raw, exclusive: tuple[str, ...]) -> bool:
+    """Whether it has required pod affinity besides LeaderWorkerSet's term: kube-scheduler looks for
+    a pod that matches all terms at once, and a pod of another workload never matches that one.
+    """
+    terms = ((spec.get("affinity") or {}).get("podAffinity") or {}).get(_REQUIRED) or []
+    return any(not is_exclusive_term(term, exclusive) for term in terms)
 
 
 def _drop_terms(spec: Raw) -> None:

@@ -14,15 +14,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lws_placement.engine.base.ranking import Ranking
-from lws_placement.engine.fit.assignment import NoMatch, match
+from lws_placement.engine.fit.assignment import Match, NoMatch, match
+from lws_placement.engine.fit.joint_search import match_jointly
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.fit.refusals import Classes, Tally
 from lws_placement.engine.fit.shortfall import why_not_all
 from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.joint_rules import JointRules
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
-from lws_placement.engine.model.verdicts import NoFit, Reason, Why
+from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
 
 Shape = tuple[Demand, ...]
 """The demands of a group's members, by rank."""
@@ -140,7 +142,7 @@ def fit_in(group: Group, domain: DomainView) -> Fit | NoMatch:
     fixed = _fixed(group)
     if fixed and not set(fixed.values()) <= domain.node_names:
         return NoMatch.IMPOSSIBLE
-    answer = match([m for m in group.members if m.fixed is None], domain.nodes)
+    answer = _matched(group, domain)
     if isinstance(answer, NoMatch):
         return answer
     nodes = {**fixed, **answer}
@@ -156,9 +158,34 @@ def why_no_room(group: Group, domain: DomainView, *, answer: NoMatch | None = No
     if not set(_fixed(group).values()) <= domain.node_names:
         return Reason(Why.FIXED_ELSEWHERE, nodes=len(domain.nodes))
     if answer is None:
-        matched = match([m for m in group.members if m.fixed is None], domain.nodes)
+        matched = _matched(group, domain)
         answer = matched if isinstance(matched, NoMatch) else NoMatch.IMPOSSIBLE
+    if group.joint is not None:
+        joint = _why_not_jointly(group, group.joint, domain, answer)
+        if joint is not None:
+            return joint
     return why_not_all(group, domain, proven=answer is not NoMatch.NOT_PROVEN)
+
+
+def _matched(group: Group, domain: DomainView) -> Match:
+    members = [m for m in group.members if m.fixed is None]
+    if group.joint is None:
+        return match(members, domain.nodes)
+    return match_jointly(members, domain.nodes, group.joint)
+
+
+def _why_not_jointly(
+    group: Group, joint: JointRules, domain: DomainView, answer: NoMatch
+) -> Reason | None:
+    """None: the members would not all fit without the rules among them either."""
+    placed = match([m for m in group.members if m.fixed is None], domain.nodes)
+    if isinstance(placed, NoMatch):
+        return None
+    nodes = {n.node.name: n.node for n in domain.nodes}
+    broken = joint.broken({rank: nodes[name] for rank, name in placed.items()})
+    why = Why.NO_MATCHING if answer is NoMatch.IMPOSSIBLE else Why.NOT_PROVEN
+    lacks = Shortfall(broken[0], rule=broken[1]) if broken is not None else None
+    return Reason(why, fit=len(domain.nodes), nodes=len(domain.nodes), shortfall=lacks)
 
 
 def _fixed(group: Group) -> dict[Rank, NodeName]:

@@ -1,8 +1,9 @@
 """kube-scheduler's node filters, one function per rule, with reasons that a person can act on.
 
 Modelled: NodeUnschedulable, TaintToleration, NodeAffinity with nodeSelector, NodePorts,
-NodeResourcesFit and node readiness. Not modelled: volumes, DRA claims, other inter-pod terms and
-spread. kube-scheduler still checks these, and the planner's repair handles its refusal.
+NodeResourcesFit and node readiness; in `pod_rules.py`, InterPodAffinity and PodTopologySpread. Not
+modelled: volumes and DRA claims. kube-scheduler still checks these, and the planner's repair
+handles its refusal.
 """
 
 from collections.abc import Mapping
@@ -23,21 +24,39 @@ def why_not_node(demand: Demand, view: NodeView) -> str | None:
 
 
 def why_not_static(demand: Demand, node: Node) -> str | None:
-    """The part that does not depend on the pods there."""
+    """The part that does not depend on the pods there, unless a rule of the pod does."""
     if not node.ready:
         return "not ready"
     if node.unschedulable and not is_tolerated(_UNSCHEDULABLE, demand.tolerations):
         return "cordoned"
-    for taint in node.taints:
-        if taint.effect != "PreferNoSchedule" and not is_tolerated(taint, demand.tolerations):
-            value = f"={taint.value}" if taint.value else ""
-            return f"taint {taint.key}{value}:{taint.effect} is not tolerated"
+    taint = untolerated(demand, node)
+    if taint is not None:
+        value = f"={taint.value}" if taint.value else ""
+        return f"taint {taint.key}{value}:{taint.effect} is not tolerated"
     for key, value in demand.selector:
         if node.labels.get(key) != value:
             return f"nodeSelector {key}={value} is not met"
-    if demand.required is not None and not any(_matches(t, node) for t in demand.required):
+    if not _is_required(demand, node):
         return "required node affinity is not met"
+    return demand.node_rule.why_not(node) if demand.node_rule is not None else None
+
+
+def untolerated(demand: Demand, node: Node) -> Taint | None:
+    """The first taint that keeps the pod off the node."""
+    for taint in node.taints:
+        if taint.effect != "PreferNoSchedule" and not is_tolerated(taint, demand.tolerations):
+            return taint
     return None
+
+
+def is_chosen(demand: Demand, node: Node) -> bool:
+    """Whether the pod's node selector and required node affinity admit the node."""
+    chosen = all(node.labels.get(key) == value for key, value in demand.selector)
+    return chosen and _is_required(demand, node)
+
+
+def _is_required(demand: Demand, node: Node) -> bool:
+    return demand.required is None or any(_matches(term, node) for term in demand.required)
 
 
 def why_no_room(demand: Demand, view: NodeView) -> str | None:

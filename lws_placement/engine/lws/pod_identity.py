@@ -5,6 +5,7 @@ before, runs after, or is absent: labels are set only if absent, exclusive terms
 no pair for that topology, environment is rebuilt.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from lws_placement.engine.base import keys
@@ -107,9 +108,21 @@ def drop_exclusive_terms(spec: Raw, *, key: str) -> None:
         spec.pop("affinity", None)
 
 
+def is_exclusive_term(term: Raw, topologies: Collection[str]) -> bool:
+    """True for either term of the pair, of a group or a subgroup, for one of these topologies."""
+    if term.get("topologyKey") not in topologies:
+        return False
+    return any(_selects_only(term, key) for key in (keys.LWS_GROUP_KEY, keys.LWS_SUBGROUP_KEY))
+
+
 def _selects_only(term: Raw, key: str) -> bool:
-    expressions = (term.get("labelSelector") or {}).get("matchExpressions") or []
-    return bool(expressions) and all(e.get("key") == key for e in expressions)
+    selector = term.get("labelSelector") or {}
+    expressions = selector.get("matchExpressions") or []
+    return (
+        not selector.get("matchLabels")
+        and bool(expressions)
+        and all(e.get("key") == key for e in expressions)
+    )
 
 
 def _lead(pod: Raw, *, namespace: str, subgroup_size: int | None) -> Denied | None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from lws_placement.engine.model.joint_rules import JointRules
+from lws_placement.engine.model.member_labels import LabelsOf, no_labels
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import Scope, TopologyRequest
 from lws_placement.engine.model.pods import Demand, Rank
@@ -98,6 +100,10 @@ class Group:
     excluded: Mapping[DomainName, str] = field(default_factory=dict)
     """Domains not to use now -> kube-scheduler's message when it refused them."""
     scope: Scope = Scope.CLUSTER
+    labels_of: LabelsOf = field(default=no_labels, compare=False)
+    """Labels of each member's pod, for rules that select pods."""
+    joint: JointRules | None = field(default=None, compare=False)
+    """Rules among its members (`fit/pod_rules.py`); only while it is planned."""
 
     @property
     def topology_key(self) -> str:

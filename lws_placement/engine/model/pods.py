@@ -6,11 +6,13 @@ have equal ones; the planner's shortcuts rely on that equality.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.base.keys import GATE
-from lws_placement.engine.model.nodes import Labels, NodeName, NodeTerm
+from lws_placement.engine.model.nodes import Labels, Node, NodeName, NodeTerm
 from lws_placement.engine.model.placement_request import PlacementRequest
+from lws_placement.engine.model.pod_rules import PodRules
 
 Rank = int
 """Position of a member in its group: LeaderWorkerSet's worker index, 0 is the leader."""
@@ -49,6 +51,19 @@ class Demand:
     required: tuple[NodeTerm, ...] | None = None
     tolerations: tuple[Toleration, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
+    rules: PodRules | None = None
+    """What it says about other pods."""
+    node_rule: "NodeRule | None" = None
+    """Its rules in the present state of the cluster; only while a group is planned."""
+
+
+class NodeRule(Protocol):
+    """Excludes nodes from a pod for reasons that the node alone does not show. Compared by
+    identity.
+    """
+
+    def why_not(self, node: Node) -> str | None:
+        """Why the pod cannot be on the node; None if it can."""
 
 
 class PodPhase(StrEnum):

@@ -14,6 +14,7 @@ from lws_placement.engine.base.quantities import plus, total
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName, Node, NodeName
+from lws_placement.engine.model.placed_pods import PlacedPods
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
 
@@ -190,6 +191,8 @@ class ClusterSnapshot(Protocol):
         """As if these pods were gone."""
 
     def awaiting(self) -> Sequence[Turn]: ...
+    @property
+    def placed_pods(self) -> PlacedPods: ...
 
     @property
     def node_changes(self) -> Changes:

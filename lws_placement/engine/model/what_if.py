@@ -12,6 +12,7 @@ from typing import Protocol
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import DomainName, NodeName
+from lws_placement.engine.model.placed_pods import PlacedPods, PlacedPodsWithout
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.snapshot import (
@@ -101,6 +102,14 @@ class WhatIf:
 
     def node_views(self) -> Sequence[NodeView]:
         return [self._seen(view) for view in self._views.node_views()]
+
+    @property
+    def placed_pods(self) -> PlacedPods:
+        """With `no_groups`, too, those of groups stay."""
+        gone = frozenset[str]().union(*self._pods.values())
+        if not gone and not self._released:
+            return self._views.placed_pods
+        return PlacedPodsWithout(self._views.placed_pods, gone, self._released)
 
     def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None:
         """The node with these pods gone as well."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lws_placement.engine.model.nodes import Labels
 from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import Demand, Rank
 
@@ -19,12 +20,17 @@ class Templates:
     worker_extended: tuple[str, ...] = ()
     gates: tuple[str, ...] = ()
     """Foreign scheduling gates that some members carry."""
-
+    leader_labels: Labels = ()
+    worker_labels: Labels = ()
     larger: str = ""
     """In words: what members are expected to request beyond the template."""
 
     def demand(self, rank: Rank) -> Demand:
         return self.leader if rank == 0 else self.worker
+
+    def labels(self, rank: Rank) -> Mapping[str, str]:
+        """The template's own labels."""
+        return dict(self.leader_labels if rank == 0 else self.worker_labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,24 @@ class _Planner:
         return self._request.subgroups
 
     def _solve(self, nodes: list[NodeView]) -> Solution | Reason:
-        """Places all members on these nodes; ignores the owners of the domain around them."""
+        """Places all members on these nodes; ignores the owners of the domain around them.
+
+        Rules among members of different subgroups are checked on the result alone: if they are
+        broken, it is not proven that there is no other way.
+        """
+        found = self._solve_in_parts(nodes)
+        joint = self._group.joint
+        if joint is None or isinstance(found, Reason):
+            return found
+        by_name = {n.node.name: n.node for n in nodes}
+        free = [r for r in found.nodes if self._members[r].fixed is None]
+        broken = joint.broken({rank: by_name[found.nodes[rank]] for rank in free})
+        if broken is None:
+            return found
+        rank, rule = broken
+        return Reason(Why.NOT_PROVEN, nodes=len(nodes), shortfall=Shortfall(rank, rule=rule))
+
+    def _solve_in_parts(self, nodes: list[NodeView]) -> Solution | Reason:
         if self._loose and place_of(self._group.id) in self._group.excluded:
             return Reason(Why.REFUSED)
         if not self._subgroups:

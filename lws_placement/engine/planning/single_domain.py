@@ -13,6 +13,7 @@ ways give the same answer.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 
 from lws_placement.engine.base.lru import LruCache
@@ -54,20 +55,54 @@ class PlanMemo:
 
 
 def plan_group(
-    group: Group, domains: Iterable[DomainView], *, memo: PlanMemo | None = None
+    group: Group,
+    domains: Iterable[DomainView],
+    *,
+    memo: PlanMemo | None = None,
+    without_rules: Group | None = None,
 ) -> Plan:
-    """The best domain that takes the whole group. Equal inputs give equal plans."""
+    """The best domain that takes the whole group. Equal inputs give equal plans.
+
+    `without_rules`: the same group without rules about other pods. Its index has the order of the
+    domains, and each is then checked with the rules.
+    """
     as_is, changed = domains, _NONE
     if isinstance(domains, DomainsAsIf):
         as_is, changed = domains.domains, domains.changed
     bound = any(m.fixed is not None for m in group.members)
     if memo is None or bound or not isinstance(as_is, DomainSet):
         return _plan_afresh(group, domains)
+    if without_rules is not None and without_rules is not group:
+        return _plan_with_rules(group, as_is, changed, memo.indexes.of(without_rules, as_is))
     index = memo.indexes.of(group, as_is)
     free = _free(group, index, changed)
     first = free if group.deprioritized else islice(free, 1)
     fits = {value: index.fit(value) for value in first} | _fits(group, changed.values())
     return _best(group, fits) if fits else refuse(group, index, changed)
+
+
+def _plan_with_rules(
+    group: Group, domains: DomainSet, changed: Mapping[str, DomainView], index: DomainFitIndex
+) -> Plan:
+    """O(domains with room) fits at worst; mostly the first one does."""
+    views = {**domains.lend(), **changed}
+    fits: dict[str, Fit] = {}
+    others = (v for v in changed.values() if may_have(group, v))
+    best_first = (views[value] for value in _free(group, index, changed))
+    unproven = (views[value] for value in sorted(index.unproven) if value not in changed)
+    for view in (*others, *best_first, *(v for v in unproven if may_have(group, v))):
+        fit = fit_in(group, view)
+        if isinstance(fit, Fit):
+            fits[view.name.value] = fit
+            if view.name.value not in changed and not group.deprioritized:
+                break
+    if fits:
+        return _best(group, fits)
+    return NoFit(group.topology_key, Refusals(views, partial(_why_not_with_rules, group)))
+
+
+def _why_not_with_rules(group: Group, view: DomainView) -> Reason:
+    return taken(group, view) or why_no_room(group, view)
 
 
 def plan_in_domain(group: Group, domain: DomainView) -> Mapping[Rank, NodeName] | Reason:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lws_placement.engine.fit.domain_index import Fit, fit_in
+from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group, GroupId, Occupant
 from lws_placement.engine.model.nodes import NodeName
@@ -68,8 +69,9 @@ def blockers_in(
 
     def fits_without(uids: frozenset[str]) -> bool:
         away = {node: uids.intersection(there) for node, there in foreign.items()}
-        view = WhatIf(soon, away).domain(domain.name)
-        return view is not None and isinstance(fit_in(group, view), Fit)
+        then = WhatIf(soon, away)
+        view = then.domain(domain.name)
+        return view is not None and isinstance(fit_in(with_rules(group, then), view), Fit)
 
     if fits_without(frozenset()):
         return Blockers(ending)

@@ -24,6 +24,7 @@ from functools import cached_property
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.quantities import total
 from lws_placement.engine.fit.assignment import NoMatch, match
+from lws_placement.engine.fit.joint_search import match_jointly
 from lws_placement.engine.model.exclusivity import question_of
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.nodes import DomainName, NodeName
@@ -103,7 +104,8 @@ def preempt(
     costs: CostIndex | None = None,
 ) -> Preemption | NoPreemption:
     """For a group without bound members that fits in none of the domains now. `costs`: the index of
-    the same domains; without it every domain is searched.
+    the same domains; without it every domain is searched. For its rules about other pods
+    (`fit/pod_rules.py`), victims stay.
 
     Equal inputs give equal answers.
     """
@@ -156,10 +158,16 @@ class PreemptionMemo:
         self._known: LruCache[Hashable, tuple[Hashable, Preemption | NoPreemption]] = LruCache()
         self._costs: dict[str, CostIndex] = {}
 
-    def ask(self, group: Group, domains: DomainSet, tenants: Tenants) -> Preemption | NoPreemption:
+    def ask(
+        self, group: Group, domains: DomainSet, tenants: Tenants, *, ruled: bool = False
+    ) -> Preemption | NoPreemption:
+        """`ruled`: rules about other pods touch the group, so no other group shares its answer."""
         if domains.has_owner(group.id):
             return preempt(group, domains, tenants)
         common = group.scope is Scope.CLUSTER
+        if ruled:
+            costs = self._costs_in(group.topology_key, domains) if common else None
+            return preempt(group, domains, tenants, costs=costs)
         whose = None if common and not domains.awaited else group.id
         question = (question_of(group), group.outranks, whose)
         state = (id(domains), domains.changes.mark, tenants.version)
@@ -276,7 +284,10 @@ class _DomainTrial:
                 index, pod = self._at[uid]
                 gone[index].append(pod)
         nodes = [_emptied(n, gone[i]) if i in gone else n for i, n in enumerate(self._nodes)]
-        return match(self._group.members, nodes)
+        joint = self._group.joint
+        if joint is None:
+            return match(self._group.members, nodes)
+        return match_jointly(self._group.members, nodes, joint)
 
 
 def _emptied(view: NodeView, gone: Sequence[Pod]) -> NodeView:

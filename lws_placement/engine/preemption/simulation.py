@@ -19,6 +19,7 @@ from typing import Protocol
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import why_not_node, why_not_static
+from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
@@ -97,9 +98,8 @@ class ClusterTrial:
             for name, some in trace.pods.items():
                 uids[name] = uids.get(name, _NO_UIDS) | some
         names = self._useful | self._around(uids)
-        return place_multi_domain(
-            self._group, SubsetSnapshot(WhatIf(self._soon, uids, gone), names)
-        )
+        then = WhatIf(self._soon, uids, gone)
+        return place_multi_domain(with_rules(self._group, then), SubsetSnapshot(then, names))
 
     def nodes_of(self, victim: Victim) -> frozenset[NodeName]:
         """All nodes that the victim touches."""

@@ -7,6 +7,7 @@ from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
+from lws_placement.engine.model.member_labels import expected_labels
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import UNRANKED, MemberInfo, Pod, Rank
@@ -238,4 +239,12 @@ class MembersState:
             ),
             excluded=troubles.passed_over,
             scope=self.request.claims,
+            labels_of=self._labels_of,
         )
+
+    def _labels_of(self, rank: Rank) -> Mapping[str, str]:
+        pod, templates = self.members.get(rank), self.templates
+        if pod is not None:
+            return dict(pod.labels)
+        given = templates.labels(rank) if templates is not None else {}
+        return expected_labels(given, self.info, rank)

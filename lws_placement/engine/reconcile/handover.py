@@ -23,6 +23,7 @@ of their own, only as far as it still needs their room.
 
 from collections.abc import Sequence
 
+from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.reservation import Hold, Reservation
@@ -74,9 +75,11 @@ def _preempt_anywhere(group: Group, context: Context) -> Preemption | NoPreempti
     if not group.request.in_one_domain:
         return preempt_multi_domain(group, context.views, context.tenants)
     domains = context.views.domains(group.topology_key)
+    asked = with_rules(group, context.views)
     if group.excluded:
-        return preempt(group, domains, context.tenants)
-    return context.memo.preemption.ask(group, domains, context.tenants)
+        return preempt(asked, domains, context.tenants)
+    ruled = asked is not group
+    return context.memo.preemption.ask(asked, domains, context.tenants, ruled=ruled)
 
 
 def _preempt_in(
@@ -87,8 +90,9 @@ def _preempt_in(
     if not group.request.in_one_domain:
         there = frozenset(names_in(coming.holds, views))
         return preempt_multi_domain(group, views, tenants, only=there)
-    view = current.soon(views).domain(coming.holds[0].domain)
-    return preempt(group, [] if view is None else [view], tenants)
+    soon = current.soon(views)
+    view = soon.domain(coming.holds[0].domain)
+    return preempt(with_rules(group, soon), [] if view is None else [view], tenants)
 
 
 def _groups_of(victims: Sequence[Victim]) -> set[GroupId]:

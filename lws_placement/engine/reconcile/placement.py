@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from lws_placement.engine.fit.assignment import NoMatch
+from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.exclusivity import question_of
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState, check_transition
@@ -39,12 +40,14 @@ def plan_anywhere(
     such pods, or LEAVING holds. If not, groups of one shape share a multi-domain plan.
     """
     one_domain = group.request.in_one_domain
-    if not one_domain and memo is not None and not owns:
+    if not one_domain and memo is not None and not owns and with_rules(group, views) is group:
         return _plan_as_others(group, views, memo)
     soon = current.soon(views)
+    ruled = with_rules(group, soon)
     if one_domain:
-        return plan_group(group, soon.domains(group.topology_key), memo=memo)
-    return plan_multi_domain(group, soon)
+        domains = soon.domains(group.topology_key)
+        return plan_group(ruled, domains, memo=memo, without_rules=group)
+    return plan_multi_domain(ruled, soon)
 
 
 def is_room_for(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> bool:
@@ -94,6 +97,7 @@ def plan_again_in(
 ) -> Placed | Reason | None:
     """Plans the group in its own domains, bound members in place; None: the domain is gone."""
     soon = current.soon(views)
+    group = with_rules(group, soon)
     if not group.request.in_one_domain:
         plan = plan_multi_domain(group, soon, only=frozenset(h.domain for h in holds))
         return plan if isinstance(plan, Placed) else _first(plan)

@@ -16,6 +16,7 @@ not go: on a dead node, or `_PATIENCE_S` beyond their grace.
 
 from collections.abc import Mapping, Sequence
 
+from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
@@ -85,6 +86,7 @@ def _as_if_gone(
     names = names_in(holds, views) | left_on.keys()
     # Groups that wait for what the set has do not get it, as long as the set wants it.
     then = WhatIf(views, left_on, frozenset({left.group}), owner=group.id, heeds_turns=False)
+    group = with_rules(group, then)
     if not group.request.in_one_domain:
         plan = place_multi_domain(group, SubsetSnapshot(then, names))
         return plan if isinstance(plan, Placed) else None

@@ -1,0 +1,79 @@
+"""Members with a node in their group's reservation that are not bound yet, for rules that count
+pods. Read when a rule asks; only groups that changed since are looked at again.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from lws_placement.cluster.cache.placed_pods import placed
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.member_labels import expected_labels
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.placed_pods import PlacedPod
+from lws_placement.engine.model.pods import Pod, Rank
+from lws_placement.engine.model.reservation import Reservation
+from lws_placement.engine.model.workload import Templates
+
+
+class Source(Protocol):
+    def reservation_of(self, group: GroupId) -> Reservation | None: ...
+    def group_pods(self, group: GroupId) -> list[Pod]: ...
+
+
+TemplatesOf = Callable[[GroupId, str], Templates | None]
+"""(group, revision) -> templates."""
+
+
+class PromisedMembers:
+    def __init__(self, source: Source, templates_of: TemplatesOf) -> None:
+        self._source = source
+        self._templates_of = templates_of
+        self._changed: set[GroupId] = set()
+        self._members: dict[GroupId, tuple[PlacedPod, ...]] = {}
+
+    def changed(self, group: GroupId) -> None:
+        self._changed.add(group)
+
+    def __iter__(self) -> Iterator[PlacedPod]:
+        changed, self._changed = self._changed, set()
+        for group in changed:
+            found = tuple(self._of(group))
+            if found:
+                self._members[group] = found
+            else:
+                self._members.pop(group, None)
+        for members in self._members.values():
+            yield from members
+
+    def _of(self, group: GroupId) -> Iterator[PlacedPod]:
+        reservation = self._source.reservation_of(group)
+        if reservation is None:
+            return
+        pods = self._source.group_pods(group)
+        living = {p.member.rank: p for p in pods if p.member is not None and p.living}
+        templates = self._templates_of(group, reservation.revision)
+        some = next(iter(living.values()), None)
+        for rank, node in reservation.nodes.items():
+            pod = living.get(rank)
+            if pod is None and templates is not None and some is not None:
+                yield _expected(group, some, templates, rank=rank, node=node)
+            elif pod is not None and pod.node is None:
+                yield placed(pod, node, promised_to=group)
+
+
+def _expected(
+    group: GroupId, some: Pod, templates: Templates, *, rank: Rank, node: NodeName
+) -> PlacedPod:
+    """A member that does not exist yet; `some`: another one of its group."""
+    assert some.member is not None  # it is a pod of the group
+    labels = expected_labels(templates.labels(rank), some.member, rank)
+    rules = templates.demand(rank).rules
+    return PlacedPod(
+        uid="",
+        namespace=group.namespace,
+        name=f"{some.member.leader_name}-{rank}" if rank else some.member.leader_name,
+        labels=labels,
+        node=node,
+        anti_affinity=rules.of(labels).anti_affinity if rules is not None else (),
+        promised_to=group,
+    )

@@ -1,0 +1,108 @@
+"""Assigns a node to every member under rules among the members (`joint_rules.py`).
+
+A bounded backtracking search: the members that others want to be near first, then the hardest
+first; alike members are placed in node order, so symmetric branches are not searched twice. At the
+bound the answer is NOT_PROVEN, never a wrong yes.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from lws_placement.engine.fit.assignment import Match, NoMatch, match, take
+from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.model.groups import Member
+from lws_placement.engine.model.joint_rules import JointRules, Near
+from lws_placement.engine.model.nodes import Node
+from lws_placement.engine.model.pods import Rank
+from lws_placement.engine.model.snapshot import NodeView
+
+
+def match_jointly(members: Sequence[Member], nodes: Sequence[NodeView], joint: JointRules) -> Match:
+    """As `assignment.match`, and no rule of `joint` is broken. Each try costs O(members)."""
+    without = match(members, nodes)
+    if isinstance(without, NoMatch):
+        return without
+    by_name = {n.node.name: n.node for n in nodes}
+    if joint.broken({rank: by_name[name] for rank, name in without.items()}) is None:
+        return without
+    return _Search(members, nodes, joint).run()
+
+
+class _Search:
+    def __init__(
+        self, members: Sequence[Member], nodes: Sequence[NodeView], joint: JointRules
+    ) -> None:
+        self._joint = joint
+        self._nodes = list(nodes)
+        open_to = {
+            m.demand: [i for i, n in enumerate(nodes) if why_not_node(m.demand, n) is None]
+            for m in members
+        }
+        sources = {rank for rule in joint.rules if isinstance(rule, Near) for rank in rule.sources}
+        alike = Counter(m.demand for m in members)
+        self._members = sorted(
+            members,
+            key=lambda m: (
+                m.rank not in sources,
+                len(open_to[m.demand]),
+                alike[m.demand],
+                [-a for _, a in m.demand.resources],
+                m.rank,
+            ),
+        )
+        self._open_to = open_to
+        self._classes = {m.rank: self._class_of(m.rank) for m in members}
+        self._places: dict[Rank, Node] = {}
+        self._taken: list[tuple[int, NodeView]] = []
+
+    def _class_of(self, rank: Rank) -> object:
+        """Equal for members of one demand that no rule tells apart."""
+        return tuple(tuple(rank in ranks for ranks in rule.all_ranks) for rule in self._joint.rules)
+
+    def run(self) -> Match:
+        open_at = [self._choices(0)]
+        while open_at:
+            depth = len(open_at) - 1
+            if len(self._taken) > depth:
+                self._take_back()
+            if next(open_at[-1], None) is None:
+                open_at.pop()
+                continue
+            if self._joint.budget < 0:
+                return NoMatch.NOT_PROVEN
+            if depth + 1 == len(self._members):
+                return {rank: node.name for rank, node in sorted(self._places.items())}
+            open_at.append(self._choices(depth + 1))
+        return NoMatch.IMPOSSIBLE
+
+    def _choices(self, depth: int) -> Iterator[bool]:
+        """Places the member on one node after another; yields with the member in its place."""
+        member = self._members[depth]
+        first = self._taken[depth - 1][0] if self._is_like_last(depth) else 0
+        for index in self._open_to[member.demand]:
+            view = self._nodes[index]
+            if index < first or why_not_node(member.demand, view) is not None:
+                continue
+            self._joint.budget -= 1
+            if self._joint.budget < 0:
+                yield False
+                return
+            self._places[member.rank] = view.node
+            if self._joint.broken_by(member.rank, self._places) is not None:
+                del self._places[member.rank]
+                continue
+            self._taken.append((index, view))
+            self._nodes[index] = take(view, member.demand)
+            yield True
+
+    def _is_like_last(self, depth: int) -> bool:
+        if not depth:
+            return False
+        last, member = self._members[depth - 1], self._members[depth]
+        same = self._classes[last.rank] == self._classes[member.rank]
+        return same and last.demand == member.demand
+
+    def _take_back(self) -> None:
+        index, view = self._taken.pop()
+        self._nodes[index] = view
+        del self._places[self._members[len(self._taken)].rank]

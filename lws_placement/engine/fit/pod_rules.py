@@ -1,0 +1,250 @@
+"""What rules about other pods mean for one group in one state of the cluster.
+
+Follows kube-scheduler's plugins InterPodAffinity and PodTopologySpread (1.37,
+pkg/scheduler/framework/plugins). The planner checks them itself, as our pin hides other nodes from
+kube-scheduler: a spread constraint that honors node affinity, the default, then sees one node.
+
+`with_rules` gives each member a `NodeRule`, from pods that exist or are on their way, and the group
+a `JointRules`, for what depends on where the members go together. Bound members count as pods that
+exist.
+
+Costs nothing but a look where neither a member nor another pod of the cluster has such a rule.
+Otherwise O(pods of the namespaces that the rules select) after a change there, O(nodes) for spread.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from lws_placement.engine.fit.node_bans import NodeBans
+from lws_placement.engine.fit.node_filters import meets
+from lws_placement.engine.fit.topology_spread import needed_keys, spread_rules
+from lws_placement.engine.model.groups import Group, Member
+from lws_placement.engine.model.joint_rules import (
+    Apart,
+    JointRule,
+    JointRules,
+    Near,
+    Spread,
+    Together,
+)
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.placed_pods import PlacedPod, PlacedPods, Repelling
+from lws_placement.engine.model.pod_rules import PodRules, PodTerm, Selector
+from lws_placement.engine.model.pods import Rank
+from lws_placement.engine.model.snapshot import NodeView
+
+_NO_RULES = PodRules()
+_NO: frozenset[str] = frozenset()
+
+
+class Cluster(Protocol):
+    @property
+    def placed_pods(self) -> PlacedPods: ...
+    def node_view(self, name: NodeName, /) -> NodeView | None: ...
+    def node_views(self) -> Sequence[NodeView]: ...
+
+
+def with_rules(group: Group, cluster: Cluster) -> Group:
+    """The group to plan in this state of the cluster; the group itself if no rule touches it. For a
+    plan alone: its demands are not what a hold reserves.
+    """
+    aimed = list(cluster.placed_pods.repelling(group.id.namespace))
+    if not aimed and all(m.demand.rules is None for m in group.members):
+        return group
+    return _Rules(group, cluster, aimed).applied()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pod:
+    """A member without a node."""
+
+    member: Member
+    labels: Mapping[str, str]
+    rules: PodRules
+
+    @property
+    def rank(self) -> Rank:
+        return self.member.rank
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Equal for members that all rules about other pods treat alike."""
+
+    rules: PodRules
+    repelling: tuple[int, ...]
+    """Terms of other pods that select it, as positions in `_Rules._aimed`."""
+    spread: tuple[tuple[int, bool], ...]
+    """Its spread rules, by position, and whether each counts the member itself."""
+
+
+class _Rules:
+    def __init__(
+        self,
+        group: Group,
+        cluster: Cluster,
+        aimed: Sequence[Repelling],
+    ) -> None:
+        self._group = group
+        self._namespace = group.id.namespace
+        self._cluster = cluster
+        self._placed = cluster.placed_pods
+        self._aimed = aimed
+        self._pods = [_pod(m, group.labels_of(m.rank)) for m in group.members if m.fixed is None]
+
+    def applied(self) -> Group:
+        spread = self._spread()
+        alike = {p.rank: self._alike(p, spread) for p in self._pods}
+        bans = {which: self._bans(which, spread) for which in dict.fromkeys(alike.values())}
+        joint: list[JointRule] = [*self._apart(), *self._affinity(bans), *spread]
+        members = [
+            _ruled(m, bans[alike[m.rank]]) if m.rank in alike else m for m in self._group.members
+        ]
+        return replace(
+            self._group, members=tuple(members), joint=JointRules(joint) if joint else None
+        )
+
+    def _alike(self, pod: _Pod, spread: Sequence[Spread]) -> "_Alike":
+        return _Alike(
+            rules=pod.rules,
+            repelling=tuple(
+                i for i, (term, _) in enumerate(self._aimed) if _selects(term.selector, pod.labels)
+            ),
+            spread=tuple(
+                (i, pod.rank in rule.selected)
+                for i, rule in enumerate(spread)
+                if pod.rank in rule.carriers
+            ),
+        )
+
+    # -- pods that exist -------------------------------------------------------------------------
+
+    def _bans(self, alike: "_Alike", spread: Sequence[Spread]) -> NodeBans:
+        bans = NodeBans()
+        for index in alike.repelling:
+            term, pods = self._aimed[index]
+            for pod, value in self._domains_of(pods, term.topology_key):
+                bans.forbid(
+                    term.topology_key,
+                    value,
+                    f"anti-affinity of pod {pod.namespace}/{pod.name} keeps it out of its "
+                    f"{term.topology_key}",
+                )
+        for term in alike.rules.anti_affinity:
+            for pod, value in self._domains_of(self._selected(term), term.topology_key):
+                bans.forbid(
+                    term.topology_key,
+                    value,
+                    f"its anti-affinity keeps it away from pod {pod.namespace}/{pod.name} by "
+                    f"{term.topology_key}",
+                )
+        for key in needed_keys(alike.rules):
+            bans.need(key, None, f"no label {key}, which its topology spread needs")
+        for index, counts_itself in alike.spread:
+            bans.check(partial(spread[index].why_not_alone, counts_itself))
+        return bans
+
+    def _domains_of(self, pods: Iterable[PlacedPod], key: str) -> Iterator[tuple[PlacedPod, str]]:
+        for pod in pods:
+            node = self._cluster.node_view(pod.node)
+            value = node.node.labels.get(key) if node is not None else None
+            if value is not None:
+                yield pod, value
+
+    def _selected(self, term: PodTerm) -> Iterable[PlacedPod]:
+        if term.selector is None:
+            return ()
+        found = self._placed.select(self._namespaces(term), term.selector)
+        return (p for p in found if p.promised_to != self._group.id)
+
+    def _namespaces(self, term: PodTerm) -> frozenset[str] | None:
+        if term.namespace_selector == ():
+            return None
+        if term.namespace_selector is not None:
+            return term.namespaces | self._placed.namespaces(term.namespace_selector)
+        return term.namespaces or frozenset({self._namespace})
+
+    # -- members among themselves ----------------------------------------------------------------
+
+    def _apart(self) -> list[JointRule]:
+        carriers: dict[PodTerm, set[Rank]] = {}
+        for pod in self._pods:
+            for term in pod.rules.anti_affinity:
+                carriers.setdefault(term, set()).add(pod.rank)
+        found: list[JointRule] = []
+        for term, ranks in carriers.items():
+            selected = self._members_of(term)
+            if any(rank != other for rank in ranks for other in selected):
+                found.append(Apart(term.topology_key, frozenset(ranks), selected))
+        return found
+
+    def _members_of(self, term: PodTerm) -> frozenset[Rank]:
+        namespaces = self._namespaces(term)
+        if namespaces is not None and self._namespace not in namespaces:
+            return frozenset()
+        return frozenset(p.rank for p in self._pods if _selects(term.selector, p.labels))
+
+    def _affinity(self, bans: Mapping["_Alike", NodeBans]) -> list[JointRule]:
+        """All terms of a pod count together: another pod must match all of them."""
+        carriers: dict[tuple[PodTerm, ...], set[Rank]] = {}
+        for pod in self._pods:
+            if pod.rules.affinity:
+                carriers.setdefault(pod.rules.affinity, set()).add(pod.rank)
+        found: list[JointRule] = []
+        for terms, ranks in carriers.items():
+            keys = tuple(dict.fromkeys(t.topology_key for t in terms))
+            there = self._there(terms)
+            matching = frozenset.intersection(*(self._members_of(t) for t in terms))
+            alone = not there and not matching - ranks
+            if matching - ranks:
+                found.append(Near(keys, frozenset(ranks), matching - ranks, there))
+            elif alone and matching:
+                found.append(Together(keys, frozenset(ranks)))
+            for key in keys:
+                values = None if matching - ranks or (alone and matching) else there.get(key, _NO)
+                for alike, rule in bans.items():
+                    if alike.rules.affinity == terms:
+                        rule.need(key, values, f"its pod affinity finds no pod in its {key}")
+        return found
+
+    def _there(self, terms: Sequence[PodTerm]) -> dict[str, frozenset[str]]:
+        """Topology key -> values of the domains with a pod that all terms match; empty if there is
+        no such pod in any domain.
+        """
+        first, *others = terms
+        pods = [
+            pod for pod in self._selected(first) if all(self._matches(term, pod) for term in others)
+        ]
+        found = {
+            term.topology_key: frozenset(v for _, v in self._domains_of(pods, term.topology_key))
+            for term in terms
+        }
+        return found if any(found.values()) else {}
+
+    def _matches(self, term: PodTerm, pod: PlacedPod) -> bool:
+        namespaces = self._namespaces(term)
+        there = namespaces is None or pod.namespace in namespaces
+        return there and _selects(term.selector, pod.labels)
+
+    def _spread(self) -> list[Spread]:
+        return spread_rules(
+            [(p.member, p.labels, p.rules) for p in self._pods],
+            self._cluster,
+            namespace=self._namespace,
+            group=self._group.id,
+        )
+
+
+def _ruled(member: Member, bans: NodeBans) -> Member:
+    return replace(member, demand=replace(member.demand, node_rule=bans)) if bans else member
+
+
+def _pod(member: Member, labels: Mapping[str, str]) -> _Pod:
+    rules = member.demand.rules
+    return _Pod(member, labels, rules.of(labels) if rules is not None else _NO_RULES)
+
+
+def _selects(selector: Selector | None, labels: Mapping[str, str]) -> bool:
+    return selector is not None and all(meets(labels, requirement) for requirement in selector)

@@ -1,0 +1,226 @@
+"""Rules among the members of one group that are placed together: where one may be depends on where
+the others go.
+
+A rule is checked on an assignment, complete or not: an incomplete one breaks a rule only if no
+completion can keep it. On a complete one the answer is that of kube-scheduler's plugins
+InterPodAffinity and PodTopologySpread (1.37), for members that are bound one after another in an
+order that suits the rules: each refused member is tried again when another one is bound.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+
+from lws_placement.engine.model.nodes import Node
+from lws_placement.engine.model.pods import Rank
+
+Places = Mapping[Rank, Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A required anti-affinity term: `carriers` keep `selected` members out of their domains."""
+
+    key: str
+    carriers: frozenset[Rank]
+    selected: frozenset[Rank]
+
+    def is_broken_by(self, rank: Rank, places: Places) -> bool:
+        """Whether this member is where it may not be, the others in their places."""
+        value = places[rank].labels.get(self.key)
+        if value is None:
+            return False
+        others: Set[Rank] = frozenset()
+        if rank in self.carriers:
+            others = self.selected
+        if rank in self.selected:
+            others = others | self.carriers
+        return any(
+            other != rank and other in places and places[other].labels.get(self.key) == value
+            for other in others
+        )
+
+    @property
+    def all_ranks(self) -> tuple[frozenset[Rank], ...]:
+        return self.carriers, self.selected
+
+    @property
+    def words(self) -> str:
+        return f"its anti-affinity keeps members of the group apart by {self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Required affinity of members to each other, and to nothing that exists: they all share one
+    domain of each key.
+    """
+
+    keys: tuple[str, ...]
+    ranks: frozenset[Rank]
+
+    def is_broken_by(self, rank: Rank, places: Places) -> bool:
+        if rank not in self.ranks:
+            return False
+        other = next((r for r in self.ranks if r != rank and r in places), None)
+        if other is None:
+            return False
+        mine, theirs = places[rank].labels, places[other].labels
+        return any(mine.get(key) != theirs.get(key) for key in self.keys)
+
+    @property
+    def all_ranks(self) -> tuple[frozenset[Rank], ...]:
+        return (self.ranks,)
+
+    @property
+    def words(self) -> str:
+        return f"its pod affinity keeps members of the group in one domain of {self.keys[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Required affinity of `ranks` to other members (`sources`), or to pods that exist (`there`:
+    key -> values of their domains).
+    """
+
+    keys: tuple[str, ...]
+    ranks: frozenset[Rank]
+    sources: frozenset[Rank]
+    there: Mapping[str, frozenset[str]]
+
+    def is_broken_by(self, rank: Rank, places: Places) -> bool:
+        """Only once all sources have a place."""
+        if not all(source in places for source in self.sources):
+            return False
+        asked = self.ranks if rank in self.sources else self.ranks & {rank}
+        return any(r in places and not self._is_near(r, places) for r in asked)
+
+    def _is_near(self, rank: Rank, places: Places) -> bool:
+        labels = places[rank].labels
+        for key in self.keys:
+            value = labels.get(key)
+            near = {places[s].labels.get(key) for s in self.sources if s != rank}
+            if value is None or not (value in near or value in self.there.get(key, ())):
+                return False
+        return True
+
+    @property
+    def all_ranks(self) -> tuple[frozenset[Rank], ...]:
+        return self.ranks, self.sources
+
+    @property
+    def words(self) -> str:
+        return f"its pod affinity wants it with another member in one domain of {self.keys[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A topologySpreadConstraint with DoNotSchedule that members carry.
+
+    `counts`: matching pods that exist, for each domain of `key` that counts. `on_nodes`: the same
+    by node, for `one_node`: with our pin, a constraint with `minDomains` above 1 that honors node
+    affinity sees one domain and takes the minimum for 0, so it allows no more matching pods than
+    `max_skew` on a node.
+    """
+
+    key: str
+    max_skew: int
+    carriers: frozenset[Rank]
+    selected: frozenset[Rank]
+    counts: Mapping[str, int]
+    min_domains: int = 1
+    one_node: bool = False
+    on_nodes: Mapping[str, int] = field(default_factory=dict)
+    _levels: Counter[int] = field(init=False, repr=False, compare=False)
+    """Number of pods -> number of domains with so many."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_levels", Counter(self.counts.values()))
+
+    def is_broken_by(self, rank: Rank, places: Places) -> bool:
+        if rank not in self.carriers and rank not in self.selected:
+            return False
+        return self._skew_in(places) is not None or (self.one_node and self._is_full(rank, places))
+
+    def why_not_alone(self, counts_itself: bool, node: Node) -> str | None:
+        """Why a member that carries it cannot be there, wherever the others go; None if it can.
+        `counts_itself`: whether the member is one of `selected`.
+        """
+        value = node.labels.get(self.key, "")
+        there, others = self.counts.get(value, 0), len(self.selected) - counts_itself
+        added = {value: 1} if counts_itself else {}
+        if there + counts_itself - self._least(added, others) > self.max_skew:
+            return (
+                f"{self.words}, and {value} has {there} of its pods, another domain "
+                f"{self._least({}, 0)}"
+            )
+        full = self.on_nodes.get(node.name, 0) + counts_itself > self.max_skew
+        return self.words if self.one_node and full else None
+
+    def _skew_in(self, places: Places) -> str | None:
+        """A domain with a member where the skew is too large, whatever is still to be placed."""
+        added = Counter(
+            places[r].labels[self.key]
+            for r in self.selected
+            if r in places and self.key in places[r].labels
+        )
+        least = self._least(added, sum(r not in places for r in self.selected))
+        mine = {places[r].labels.get(self.key) for r in self.carriers if r in places}
+        most = least + self.max_skew
+        return next(
+            (v for v in mine if v is not None and self.counts.get(v, 0) + added.get(v, 0) > most),
+            None,
+        )
+
+    def _least(self, added: Mapping[str, int], coming: int) -> int:
+        """The largest minimum over all domains that `coming` more members can still bring about."""
+        if len(self.counts) < self.min_domains:
+            return 0
+        levels = self._levels.copy()
+        for value, number in added.items():
+            if value in self.counts:
+                levels[self.counts[value]] -= 1
+                levels[self.counts[value] + number] += 1
+        least = min((level for level, domains in levels.items() if domains), default=0)
+        below = levels[least]
+        while 0 < below <= coming:
+            coming -= below
+            least += 1
+            below += levels[least]
+        return least
+
+    def _is_full(self, rank: Rank, places: Places) -> bool:
+        name = places[rank].name
+        mine = sum(r in places and places[r].name == name for r in self.selected)
+        return self.on_nodes.get(name, 0) + mine > self.max_skew
+
+    @property
+    def all_ranks(self) -> tuple[frozenset[Rank], ...]:
+        return self.carriers, self.selected
+
+    @property
+    def words(self) -> str:
+        return f"its topology spread by {self.key} allows a skew of {self.max_skew}"
+
+
+JointRule = Apart | Together | Near | Spread
+
+
+@dataclass(slots=True, eq=False)
+class JointRules:
+    """All rules among a group's members without a node. `budget`: placements that the searches of
+    one plan may still try, all its domains together.
+    """
+
+    rules: Sequence[JointRule]
+    budget: int = 20_000
+
+    def broken(self, places: Places) -> tuple[Rank, str] | None:
+        """A member that breaks a rule where it is, and the rule in words; None: all are kept."""
+        for rank in sorted(places):
+            found = self.broken_by(rank, places)
+            if found is not None:
+                return rank, found.words
+        return None
+
+    def broken_by(self, rank: Rank, places: Places) -> JointRule | None:
+        return next((rule for rule in self.rules if rule.is_broken_by(rank, places)), None)

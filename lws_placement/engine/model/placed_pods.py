@@ -1,0 +1,87 @@
+"""Pods that have a node, as rules about other pods see them (`pod_rules.py`).
+
+That includes members on their way: kube-scheduler counts them once they are bound, so a plan that
+comes after theirs counts them, too.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.nodes import NodeName
+from lws_placement.engine.model.pod_rules import PodTerm, Selector
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPod:
+    uid: str
+    """Empty for a member on its way."""
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+    node: NodeName
+    terminating: bool = False
+    anti_affinity: tuple[PodTerm, ...] = ()
+    """Its required anti-affinity terms, which keep other pods away."""
+    promised_to: GroupId | None = None
+    """For a member on its way: its group."""
+
+    def __hash__(self) -> int:
+        return hash((self.uid, self.name))
+
+
+Repelling = tuple[PodTerm, Iterable[PlacedPod]]
+"""A required anti-affinity term, and the pods that carry it."""
+
+
+class PlacedPods(Protocol):
+    """An index of all pods with a node, bound and unfinished, or on their way."""
+
+    def select(self, namespaces: frozenset[str] | None, selector: Selector) -> Iterable[PlacedPod]:
+        """The pods of these namespaces (None: all) that the selector matches."""
+
+    def repelling(self, namespace: str) -> Iterable[Repelling]:
+        """Required anti-affinity terms of pods that select pods of the namespace."""
+
+    def namespaces(self, selector: Selector) -> frozenset[str]:
+        """The namespaces whose labels match."""
+
+
+class NoPlacedPods:
+    """Of a cluster without pods."""
+
+    def select(self, namespaces: frozenset[str] | None, selector: Selector) -> Iterable[PlacedPod]:
+        return ()
+
+    def repelling(self, namespace: str) -> Iterable[Repelling]:
+        return ()
+
+    def namespaces(self, selector: Selector) -> frozenset[str]:
+        return frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPodsWithout:
+    """As if the pods `uids` were gone, and these groups held nothing."""
+
+    pods: PlacedPods
+    uids: frozenset[str]
+    groups: frozenset[GroupId]
+
+    def select(self, namespaces: frozenset[str] | None, selector: Selector) -> Iterable[PlacedPod]:
+        return filter(self._stays, self.pods.select(namespaces, selector))
+
+    def repelling(self, namespace: str) -> Iterable[Repelling]:
+        for term, pods in self.pods.repelling(namespace):
+            staying = list(filter(self._stays, pods))
+            if staying:
+                yield term, staying
+
+    def namespaces(self, selector: Selector) -> frozenset[str]:
+        return self.pods.namespaces(selector)
+
+    def _stays(self, pod: PlacedPod) -> bool:
+        if pod.promised_to is not None:
+            return pod.promised_to not in self.groups
+        return pod.uid not in self.uids
