@@ -38,7 +38,12 @@ class _Search:
             m.demand: [i for i, n in enumerate(nodes) if why_not_node(m.demand, n) is None]
             for m in members
         }
-        sources = {rank for rule in joint.rules if isinstance(rule, Near) for rank in rule.sources}
+        sources = {
+            rank
+            for rule in joint.rules
+            if isinstance(rule, Near)
+            for rank in rule.matching - rule.ranks
+        }
         alike = Counter(m.demand for m in members)
         self._members = sorted(
             members,
@@ -71,6 +76,8 @@ class _Search:
             if self._joint.budget < 0:
                 return NoMatch.NOT_PROVEN
             if depth + 1 == len(self._members):
+                if self._joint.broken(self._places) is not None:
+                    continue
                 return {rank: node.name for rank, node in sorted(self._places.items())}
             open_at.append(self._choices(depth + 1))
         return NoMatch.IMPOSSIBLE

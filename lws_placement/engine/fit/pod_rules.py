@@ -27,7 +27,6 @@ from lws_placement.engine.model.joint_rules import (
     JointRules,
     Near,
     Spread,
-    Together,
 )
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placed_pods import PlacedPod, PlacedPods, Repelling
@@ -197,13 +196,11 @@ class _Rules:
             keys = tuple(dict.fromkeys(t.topology_key for t in terms))
             there = self._there(terms)
             matching = frozenset.intersection(*(self._members_of(t) for t in terms))
-            alone = not there and not matching - ranks
-            if matching - ranks:
-                found.append(Near(keys, frozenset(ranks), matching - ranks, there))
-            elif alone and matching:
-                found.append(Together(keys, frozenset(ranks)))
+            if matching and not (there and matching <= ranks):
+                found.append(Near(keys, frozenset(ranks), matching, there))
+            anywhere = matching and (not there or matching - ranks)
             for key in keys:
-                values = None if matching - ranks or (alone and matching) else there.get(key, _NO)
+                values = None if anywhere else there.get(key, _NO)
                 for alike, rule in bans.items():
                     if alike.rules.affinity == terms:
                         rule.need(key, values, f"its pod affinity finds no pod in its {key}")

@@ -45,15 +45,15 @@ def spread_rules(
     for member, _, rules in members:
         if rules.spread:
             kinds.setdefault((member.demand, rules), set()).add(member.rank)
+    counted = _CountedNodes(cluster)
     found: list[Spread] = []
     for (demand, rules), ranks in kinds.items():
-        keys = list(needed_keys(rules))
-        nodes = [v.node for v in cluster.node_views() if all(k in v.node.labels for k in keys)]
+        keys = tuple(needed_keys(rules))
         for constraint in rules.spread:
             if not constraint.selector:
                 continue  # it matches no other pod (countPodsMatchSelector)
-            counted = {n.name: n for n in nodes if _counts(constraint, demand, n)}
-            on_nodes = _on_nodes(constraint, counted, cluster, namespace=namespace, group=group)
+            nodes = counted.of(demand, keys, constraint)
+            on_nodes = _on_nodes(constraint, nodes, cluster, namespace=namespace, group=group)
             found.append(
                 Spread(
                     key=constraint.topology_key,
@@ -62,13 +62,35 @@ def spread_rules(
                     selected=frozenset(
                         m.rank for m, labels, _ in members if _selects(constraint, labels)
                     ),
-                    counts=_by_domain(constraint.topology_key, counted.values(), on_nodes),
+                    counts=_by_domain(constraint.topology_key, nodes.values(), on_nodes),
                     min_domains=constraint.min_domains,
                     one_node=constraint.min_domains > 1 and constraint.honors_affinity,
                     on_nodes=on_nodes,
                 )
             )
     return found
+
+
+class _CountedNodes:
+    """The nodes whose domains count, computed once for all constraints that count the same."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._known: dict[object, Mapping[NodeName, Node]] = {}
+
+    def of(
+        self, demand: Demand, keys: tuple[str, ...], constraint: SpreadConstraint
+    ) -> Mapping[NodeName, Node]:
+        """`keys`: of all constraints of the pod; a node without one of them does not count."""
+        asked = demand, keys, constraint.honors_affinity, constraint.honors_taints
+        if asked not in self._known:
+            nodes = (view.node for view in self._cluster.node_views())
+            self._known[asked] = {
+                n.name: n
+                for n in nodes
+                if all(key in n.labels for key in keys) and _counts(constraint, demand, n)
+            }
+        return self._known[asked]
 
 
 def _counts(constraint: SpreadConstraint, demand: Demand, node: Node) -> bool:

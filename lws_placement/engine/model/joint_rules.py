@@ -50,66 +50,62 @@ class Apart:
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
-    """Required affinity of members to each other, and to nothing that exists: they all share one
-    domain of each key.
-    """
-
-    keys: tuple[str, ...]
-    ranks: frozenset[Rank]
-
-    def is_broken_by(self, rank: Rank, places: Places) -> bool:
-        if rank not in self.ranks:
-            return False
-        other = next((r for r in self.ranks if r != rank and r in places), None)
-        if other is None:
-            return False
-        mine, theirs = places[rank].labels, places[other].labels
-        return any(mine.get(key) != theirs.get(key) for key in self.keys)
-
-    @property
-    def all_ranks(self) -> tuple[frozenset[Rank], ...]:
-        return (self.ranks,)
-
-    @property
-    def words(self) -> str:
-        return f"its pod affinity keeps members of the group in one domain of {self.keys[0]}"
-
-
-@dataclass(frozen=True, slots=True)
 class Near:
-    """Required affinity of `ranks` to other members (`sources`), or to pods that exist (`there`:
-    key -> values of their domains).
+    """Required affinity of `ranks`: all its terms want the same pods, `matching` members and pods
+    that exist (`there`: key -> values of their domains).
+
+    If nothing else matches, the first of the members that match themselves may be anywhere
+    (`satisfyPodAffinity` of kube-scheduler), and all of `ranks` share its domains.
     """
 
     keys: tuple[str, ...]
     ranks: frozenset[Rank]
-    sources: frozenset[Rank]
+    matching: frozenset[Rank]
     there: Mapping[str, frozenset[str]]
 
     def is_broken_by(self, rank: Rank, places: Places) -> bool:
-        """Only once all sources have a place."""
-        if not all(source in places for source in self.sources):
+        others = self.matching - self.ranks
+        if not all(other in places for other in others):
             return False
-        asked = self.ranks if rank in self.sources else self.ranks & {rank}
-        return any(r in places and not self._is_near(r, places) for r in asked)
+        asked = self.ranks if rank in self.matching else self.ranks & {rank}
+        if not self.there and not self._count(places, others):
+            return any(r in places and not self._is_with_the_others(r, places) for r in asked)
+        if not all(other in places for other in self.matching):
+            return False
+        return any(r in places and not self.is_near(r, places, self.matching) for r in asked)
 
-    def _is_near(self, rank: Rank, places: Places) -> bool:
-        labels = places[rank].labels
+    def is_near(self, rank: Rank, places: Places, bound: Set[Rank]) -> bool:
+        """Whether it may be bound where it is once the `bound` members are."""
+        others = (self.matching & bound) - {rank}
+        if not self.there and not self._count(places, others):
+            return rank in self.matching
         for key in self.keys:
-            value = labels.get(key)
-            near = {places[s].labels.get(key) for s in self.sources if s != rank}
-            if value is None or not (value in near or value in self.there.get(key, ())):
+            value = places[rank].labels.get(key)
+            if value is None:
+                return False
+            near = (places[other].labels.get(key) for other in others)
+            if value not in self.there.get(key, ()) and value not in near:
                 return False
         return True
 
+    def _count(self, places: Places, ranks: Set[Rank]) -> bool:
+        """Whether one of these members is in a domain of any of the keys."""
+        return any(key in places[rank].labels for rank in ranks for key in self.keys)
+
+    def _is_with_the_others(self, rank: Rank, places: Places) -> bool:
+        other = next((r for r in self.ranks if r != rank and r in places), None)
+        if other is None:
+            return True
+        mine, theirs = places[rank].labels, places[other].labels
+        return all(mine.get(key) == theirs.get(key) for key in self.keys)
+
     @property
     def all_ranks(self) -> tuple[frozenset[Rank], ...]:
-        return self.ranks, self.sources
+        return self.ranks, self.matching
 
     @property
     def words(self) -> str:
-        return f"its pod affinity wants it with another member in one domain of {self.keys[0]}"
+        return f"its pod affinity wants other members of the group in its {self.keys[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +198,7 @@ class Spread:
         return f"its topology spread by {self.key} allows a skew of {self.max_skew}"
 
 
-JointRule = Apart | Together | Near | Spread
+JointRule = Apart | Near | Spread
 
 
 @dataclass(slots=True, eq=False)
@@ -215,12 +211,31 @@ class JointRules:
     budget: int = 20_000
 
     def broken(self, places: Places) -> tuple[Rank, str] | None:
-        """A member that breaks a rule where it is, and the rule in words; None: all are kept."""
+        """For a complete assignment: a member that breaks a rule where it is, and the rule in
+        words; None: all are kept.
+        """
         for rank in sorted(places):
             found = self.broken_by(rank, places)
             if found is not None:
                 return rank, found.words
-        return None
+        return self._deadlock(places)
 
     def broken_by(self, rank: Rank, places: Places) -> JointRule | None:
         return next((rule for rule in self.rules if rule.is_broken_by(rank, places)), None)
+
+    def _deadlock(self, places: Places) -> tuple[Rank, str] | None:
+        """A member that is never bound, as it and others wait for each other to be bound first."""
+        rules = [rule for rule in self.rules if isinstance(rule, Near)]
+        waiting = {rank for rule in rules for rank in rule.ranks if rank in places}
+        while waiting:
+            bound = places.keys() - waiting
+            free = {
+                rank
+                for rank in waiting
+                if all(r.is_near(rank, places, bound) for r in rules if rank in r.ranks)
+            }
+            if not free:
+                rank = min(waiting)
+                return rank, next(r.words for r in rules if rank in r.ranks)
+            waiting -= {min(free)}
+        return None

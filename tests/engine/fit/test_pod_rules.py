@@ -1,0 +1,171 @@
+"""Groups whose members have rules about other pods, against kube-scheduler's rules written down
+plainly (`support/reference_rules.py`), one pod after another.
+"""
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+from support.reference_rules import are_all_bound, chosen
+
+from lws_placement.engine.fit.domain_index import Fit, fit_in
+from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.pod_rules import with_rules
+from lws_placement.engine.model.groups import Group, GroupId, Member
+from lws_placement.engine.model.nodes import DomainName, Node, Operator, Requirement
+from lws_placement.engine.model.placed_pods import PlacedPod
+from lws_placement.engine.model.placement_request import TopologyRequest
+from lws_placement.engine.model.pod_rules import PodRules, PodTerm, SpreadConstraint
+from lws_placement.engine.model.pods import Demand
+from lws_placement.engine.model.snapshot import DomainView, NodeView
+
+HOST, ZONE = "kubernetes.io/hostname", "zone"
+ONE = (("cpu", 1),)
+
+selectors = st.sampled_from(
+    [
+        None,
+        (),
+        (Requirement("app", Operator.IN, ("a",)),),
+        (Requirement("app", Operator.IN, ("b",)),),
+        (Requirement("app", Operator.NOT_IN, ("a",)),),
+        (Requirement("role", Operator.EXISTS),),
+        (Requirement("app", Operator.IN, ("a",)), Requirement("role", Operator.DOES_NOT_EXIST)),
+    ]
+)
+keys = st.sampled_from([HOST, ZONE])
+terms = st.builds(PodTerm, keys, selectors, match_keys=st.sampled_from([(), ("role",)]))
+constraints = st.builds(
+    SpreadConstraint,
+    keys,
+    st.integers(1, 2),
+    selectors,
+    min_domains=st.just(1),
+    honors_affinity=st.booleans(),
+    honors_taints=st.booleans(),
+)
+rules = st.one_of(
+    st.none(),
+    st.builds(PodRules, affinity=st.lists(terms, min_size=1, max_size=2).map(tuple)),
+    st.builds(PodRules, anti_affinity=st.lists(terms, min_size=1, max_size=2).map(tuple)),
+    st.builds(PodRules, spread=st.lists(constraints, min_size=1, max_size=2).map(tuple)),
+    st.builds(
+        PodRules,
+        affinity=st.lists(terms, max_size=1).map(tuple),
+        anti_affinity=st.lists(terms, max_size=1).map(tuple),
+        spread=st.lists(constraints, max_size=1).map(tuple),
+    ),
+)
+labels = st.fixed_dictionaries(
+    {"app": st.sampled_from("ab")}, optional={"role": st.sampled_from("xy")}
+)
+selector_of_nodes = st.sampled_from([(), (("type", "gpu"),)])
+pods = st.tuples(st.builds(Demand, st.just(ONE), selector=selector_of_nodes, rules=rules), labels)
+
+
+@st.composite
+def nodes(draw):
+    found = []
+    for number in range(draw(st.integers(2, 4))):
+        name = f"n{number}"
+        has = {HOST: name, "type": draw(st.sampled_from(["gpu", "cpu"]))}
+        zone = draw(st.sampled_from(["a", "b", None]))
+        if zone:
+            has[ZONE] = zone
+        found.append(Node(name, has, {}))
+    return found
+
+
+class Cluster:
+    def __init__(self, nodes, running, *, room):
+        self.nodes = {n.name: NodeView(n, {"cpu": room}) for n in nodes}
+        self.running = [
+            PlacedPod(
+                str(i),
+                "ns",
+                f"running-{i}",
+                labels,
+                node.name,
+                anti_affinity=demand.rules.of(labels).anti_affinity if demand.rules else (),
+            )
+            for i, (demand, labels, node) in enumerate(running)
+        ]
+
+    placed_pods = property(lambda self: self)
+
+    def node_view(self, name):
+        return self.nodes.get(name)
+
+    def node_views(self):
+        return list(self.nodes.values())
+
+    def select(self, namespaces, selector):
+        return [p for p in self.running if chosen(selector, p.labels)]
+
+    def repelling(self, namespace):
+        return [(term, [p]) for p in self.running for term in p.anti_affinity]
+
+    def namespaces(self, selector):
+        return frozenset({"ns"})
+
+
+def ruled(members, cluster):
+    group = Group(
+        GroupId("ns", "llm", "u", "0"),
+        TopologyRequest("all"),
+        tuple(Member(rank, demand) for rank, (demand, _) in enumerate(members)),
+        labels_of=lambda rank: members[rank][1],
+    )
+    return with_rules(group, cluster)
+
+
+def spreads_others(members):
+    """Whether a constraint counts a member that does not carry the same. Affinity may then leave
+    one order in which kube-scheduler binds them all; the plan keeps the skew in every order.
+    """
+    kinds = [(demand, demand.rules and demand.rules.of(labels)) for demand, labels in members]
+    return any(
+        chosen(constraint.selector, theirs) and kinds[i] != kinds[j]
+        for i, (_, rules) in enumerate(kinds)
+        for constraint in (rules.spread if rules else ())
+        for j, (_, theirs) in enumerate(members)
+    )
+
+
+def every_way(members, nodes, room):
+    for places in product(nodes, repeat=len(members)):
+        used = [p.name for p in places]
+        suits = all(
+            all(place.labels.get(k) == v for k, v in demand.selector)
+            for (demand, _), place in zip(members, places, strict=True)
+        )
+        if suits and all(used.count(name) <= room for name in used):
+            yield places
+
+
+@given(st.data(), st.lists(pods, min_size=1, max_size=3), nodes(), st.integers(1, 3))
+def test_a_group_goes_where_kube_scheduler_lets_it_in_and_nowhere_else(data, members, nodes, room):
+    where = st.sampled_from(nodes)
+    running = data.draw(st.lists(st.tuples(pods, where).map(lambda p: (*p[0], p[1])), max_size=3))
+    cluster = Cluster(nodes, running, room=room)
+    group = ruled(members, cluster)
+    fit = fit_in(group, DomainView(DomainName("all", ""), tuple(cluster.node_views())))
+    by_name = {n.name: n for n in nodes}
+    if isinstance(fit, Fit):
+        places = [by_name[fit.nodes[rank]] for rank in range(len(members))]
+        assert are_all_bound(members, places, running, nodes)
+    elif not spreads_others(members):
+        ways = every_way(members, nodes, room)
+        assert not any(are_all_bound(members, places, running, nodes) for places in ways)
+
+
+@given(st.data(), pods, nodes())
+def test_one_pod_is_let_in_where_kube_scheduler_lets_it_in(data, pod, nodes):
+    where = st.sampled_from(nodes)
+    running = data.draw(st.lists(st.tuples(pods, where).map(lambda p: (*p[0], p[1])), max_size=4))
+    cluster = Cluster(nodes, running, room=1)
+    (member,) = ruled([pod], cluster).members
+    for node in nodes:
+        suits = all(node.labels.get(k) == v for k, v in pod[0].selector)
+        ours = why_not_node(member.demand, cluster.node_view(node.name)) is None
+        assert ours == (suits and are_all_bound([pod], [node], running, nodes))
