@@ -6,8 +6,9 @@ reader learns which were rebuilt. A reader can also ask which nodes changed.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.exclusivity import Claim, unreadable
@@ -19,7 +20,13 @@ from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.reservation import Hold, lease_name
-from lws_placement.engine.model.snapshot import Changes, DomainSet, DomainView, NodeView
+from lws_placement.engine.model.snapshot import (
+    Changes,
+    DomainSet,
+    DomainView,
+    NodeFollower,
+    NodeView,
+)
 from lws_placement.engine.model.workload import DaemonSetInfo
 
 
@@ -45,6 +52,7 @@ class TopologyIndex:
         self._awaited: dict[str, set[Turn]] = {}
         self.placed_pods: PlacedPods = NoPlacedPods()
         """The pods that rules about other pods are checked against."""
+        self.node_indexes: LruCache[Hashable, NodeFollower] = LruCache()
         self.node_changes = Changes()
         """Names of nodes with any change, including changes of the holds on them."""
         self._shut: set[str] = set()
@@ -166,6 +174,10 @@ class TopologyIndex:
                         self._touch(name)
 
     # -- questions -------------------------------------------------------------------------------
+
+    @property
+    def actual(self) -> "TopologyIndex":
+        return self
 
     def node(self, name: str) -> Node | None:
         return self._nodes.get(name)

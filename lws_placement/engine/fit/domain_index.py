@@ -20,7 +20,7 @@ from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.fit.refusals import Classes, Tally
 from lws_placement.engine.fit.shortfall import why_not_all
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.joint_rules import JointRules
+from lws_placement.engine.model.joint_rules import JOINT_BUDGET, JointRules
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
@@ -72,6 +72,8 @@ class DomainFitIndex:
     def follow(self) -> int:
         """Apply changes; return the mark of the domains that the index now reflects."""
         ranks: dict[str, tuple[int, str] | None] = {}
+        if self._group.joint is not None:
+            self._group.joint.budget = JOINT_BUDGET
         for value in self.domains.changes.since(self._mark):
             self._misses.pop(value, None)
             self._fits.pop(value, None)

@@ -21,7 +21,7 @@ class FitIndexCache:
 
     def of(self, group: Group, domains: DomainSet) -> DomainFitIndex:
         """The index of domains for groups of this shape, up to date."""
-        return self._in_step((group.topology_key, group.demands), group, domains)
+        return self._in_step((group.topology_key, group.demands, group.joint), group, domains)
 
     def of_ranks(self, group: Group, domains: DomainSet) -> DomainFitIndex:
         """The same, but refusals name ranks of this group: a subgroup of another group with equal
@@ -31,7 +31,9 @@ class FitIndexCache:
         ranks = tuple(m.rank for m in group.members)
         if found.ranks == ranks:
             return found
-        return self._in_step((group.topology_key, group.demands, ranks), group, domains)
+        return self._in_step(
+            (group.topology_key, group.demands, group.joint, ranks), group, domains
+        )
 
     def _in_step(self, shape: Hashable, group: Group, domains: DomainSet) -> DomainFitIndex:
         found = self._domains.get(shape)

@@ -19,6 +19,8 @@ from lws_placement.engine.model.snapshot import NodeView
 
 def match_jointly(members: Sequence[Member], nodes: Sequence[NodeView], joint: JointRules) -> Match:
     """As `assignment.match`, and no rule of `joint` is broken. Each try costs O(members)."""
+    if joint.is_hopeless({m.rank for m in members}, [n.node for n in nodes]):
+        return NoMatch.IMPOSSIBLE
     without = match(members, nodes)
     if isinstance(without, NoMatch):
         return without
@@ -28,11 +30,16 @@ def match_jointly(members: Sequence[Member], nodes: Sequence[NodeView], joint: J
     return _Search(members, nodes, joint).run()
 
 
+_MOST_TRIES = 5_000
+"""In one set of nodes."""
+
+
 class _Search:
     def __init__(
         self, members: Sequence[Member], nodes: Sequence[NodeView], joint: JointRules
     ) -> None:
         self._joint = joint
+        self._last = joint.budget - _MOST_TRIES
         self._nodes = list(nodes)
         open_to = {
             m.demand: [i for i, n in enumerate(nodes) if why_not_node(m.demand, n) is None]
@@ -73,7 +80,7 @@ class _Search:
             if next(open_at[-1], None) is None:
                 open_at.pop()
                 continue
-            if self._joint.budget < 0:
+            if self._is_over():
                 return NoMatch.NOT_PROVEN
             if depth + 1 == len(self._members):
                 if self._joint.broken(self._places) is not None:
@@ -91,7 +98,7 @@ class _Search:
             if index < first or why_not_node(member.demand, view) is not None:
                 continue
             self._joint.budget -= 1
-            if self._joint.budget < 0:
+            if self._is_over():
                 yield False
                 return
             self._places[member.rank] = view.node
@@ -101,6 +108,9 @@ class _Search:
             self._taken.append((index, view))
             self._nodes[index] = take(view, member.demand)
             yield True
+
+    def _is_over(self) -> bool:
+        return self._joint.budget < max(self._last, 0)
 
     def _is_like_last(self, depth: int) -> bool:
         if not depth:

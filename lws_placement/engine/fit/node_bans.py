@@ -1,42 +1,72 @@
 """Where one pod may not be because of other pods, as a rule about nodes."""
 
-from collections.abc import Callable, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from lws_placement.engine.model.joint_rules import Spread
 from lws_placement.engine.model.nodes import Node
 
+Forbidden = tuple[str, str, str]
+"""Topology key, its value, and why the domain is forbidden."""
 
-@dataclass(slots=True, eq=False)
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A node needs the label `key`; with one of `values`, unless that is None."""
+
+    key: str
+    values: frozenset[str] | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class NodeBans:
-    """A `NodeRule` by topology values: some that are forbidden, some of which one is needed."""
+    """A `NodeRule`: domains that are forbidden, labels that are needed, and constraints that the
+    pod alone may break; with each, whether it counts the pod itself. Equal if all that is.
 
-    _forbidden: dict[str, dict[str, str]] = field(default_factory=dict)
-    _needed: list[tuple[str, Set[str] | None, str]] = field(default_factory=list)
-    _checks: list[Callable[[Node], str | None]] = field(default_factory=list)
+    `why_not` costs O(keys).
+    """
 
-    def forbid(self, key: str, value: str, why: str) -> None:
-        """The first reason for a value stays."""
-        self._forbidden.setdefault(key, {}).setdefault(value, why)
+    forbidden: frozenset[Forbidden] = frozenset()
+    needed: tuple[Needed, ...] = ()
+    spread: tuple[tuple[Spread, bool], ...] = ()
+    _by_key: Mapping[str, Mapping[str, str]] = field(init=False, repr=False)
+    _hash: int = field(init=False, repr=False)
 
-    def need(self, key: str, values: Set[str] | None, why: str) -> None:
-        """The node's label `key` has one of these values; None: it has the label."""
-        self._needed.append((key, values, why))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_key", _by_key(self.forbidden))
+        object.__setattr__(self, "_hash", hash((self.forbidden, self.needed, self.spread)))
 
-    def check(self, why_not: Callable[[Node], str | None]) -> None:
-        """Asks `why_not` of each node that nothing else excludes."""
-        self._checks.append(why_not)
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, NodeBans) or self._hash != other._hash:
+            return False
+        mine, theirs = (self.forbidden, self.needed), (other.forbidden, other.needed)
+        return mine == theirs and self.spread == other.spread
 
     def __bool__(self) -> bool:
-        return bool(self._forbidden or self._needed or self._checks)
+        return bool(self.forbidden or self.needed or self.spread)
 
     def why_not(self, node: Node) -> str | None:
-        for key, values, why in self._needed:
-            value = node.labels.get(key)
-            if value is None or (values is not None and value not in values):
-                return why
-        for key, forbidden in self._forbidden.items():
+        for needed in self.needed:
+            value = node.labels.get(needed.key)
+            if value is None or (needed.values is not None and value not in needed.values):
+                return needed.why
+        for key, forbidden in self._by_key.items():
             value = node.labels.get(key)
             found = forbidden.get(value) if value is not None else None
             if found is not None:
                 return found
-        return next(filter(None, (why_not(node) for why_not in self._checks)), None)
+        alone = (rule.why_not_alone(counts_itself, node) for rule, counts_itself in self.spread)
+        return next(filter(None, alone), None)
+
+
+def _by_key(forbidden: Iterable[Forbidden]) -> Mapping[str, Mapping[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for key, value, why in sorted(forbidden):
+        found.setdefault(key, {}).setdefault(value, why)
+    return found

@@ -9,15 +9,14 @@ a `JointRules`, for what depends on where the members go together. Bound members
 exist.
 
 Costs nothing but a look where neither a member nor another pod of the cluster has such a rule.
-Otherwise O(pods of the namespaces that the rules select) after a change there, O(nodes) for spread.
+Otherwise O(pods of the namespaces that the rules select) after a change there.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Protocol
 
-from lws_placement.engine.fit.node_bans import NodeBans
+from lws_placement.engine.fit.node_bans import Forbidden, Needed, NodeBans
 from lws_placement.engine.fit.node_filters import meets
 from lws_placement.engine.fit.topology_spread import needed_keys, spread_rules
 from lws_placement.engine.model.groups import Group, Member
@@ -32,7 +31,7 @@ from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placed_pods import PlacedPod, PlacedPods, Repelling
 from lws_placement.engine.model.pod_rules import PodRules, PodTerm, Selector
 from lws_placement.engine.model.pods import Rank
-from lws_placement.engine.model.snapshot import NodeView
+from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 
 _NO_RULES = PodRules()
 _NO: frozenset[str] = frozenset()
@@ -41,8 +40,9 @@ _NO: frozenset[str] = frozenset()
 class Cluster(Protocol):
     @property
     def placed_pods(self) -> PlacedPods: ...
+    @property
+    def actual(self) -> ClusterSnapshot: ...
     def node_view(self, name: NodeName, /) -> NodeView | None: ...
-    def node_views(self) -> Sequence[NodeView]: ...
 
 
 def with_rules(group: Group, cluster: Cluster) -> Group:
@@ -91,18 +91,23 @@ class _Rules:
         self._cluster = cluster
         self._placed = cluster.placed_pods
         self._aimed = aimed
+        self._needed: dict[tuple[PodTerm, ...], tuple[Needed, ...]] = {}
+        """What affinity terms need of a node, known after `_near`."""
         self._pods = [_pod(m, group.labels_of(m.rank)) for m in group.members if m.fixed is None]
 
     def applied(self) -> Group:
         spread = self._spread()
+        near = self._near()
         alike = {p.rank: self._alike(p, spread) for p in self._pods}
         bans = {which: self._bans(which, spread) for which in dict.fromkeys(alike.values())}
-        joint: list[JointRule] = [*self._apart(), *self._affinity(bans), *spread]
+        rules: list[JointRule] = [*self._apart(), *near, *spread]
         members = [
             _ruled(m, bans[alike[m.rank]]) if m.rank in alike else m for m in self._group.members
         ]
         return replace(
-            self._group, members=tuple(members), joint=JointRules(joint) if joint else None
+            self._group,
+            members=tuple(members),
+            joint=JointRules(tuple(rules)) if rules else None,
         )
 
     def _alike(self, pod: _Pod, spread: Sequence[Spread]) -> "_Alike":
@@ -121,36 +126,37 @@ class _Rules:
     # -- pods that exist -------------------------------------------------------------------------
 
     def _bans(self, alike: "_Alike", spread: Sequence[Spread]) -> NodeBans:
-        bans = NodeBans()
+        labels = (
+            Needed(key, None, f"no label {key}, which its topology spread needs")
+            for key in needed_keys(alike.rules)
+        )
+        return NodeBans(
+            frozenset(self._forbidden(alike)),
+            (*self._needed.get(alike.rules.affinity, ()), *labels),
+            tuple((spread[index], counts_itself) for index, counts_itself in alike.spread),
+        )
+
+    def _forbidden(self, alike: "_Alike") -> Iterator[Forbidden]:
         for index in alike.repelling:
             term, pods = self._aimed[index]
-            for pod, value in self._domains_of(pods, term.topology_key):
-                bans.forbid(
-                    term.topology_key,
-                    value,
-                    f"anti-affinity of pod {pod.namespace}/{pod.name} keeps it out of its "
-                    f"{term.topology_key}",
-                )
+            key = term.topology_key
+            for value, pod in self._domains_of(pods, key).items():
+                yield key, value, f"anti-affinity of pod {pod} keeps it out of its {key}"
         for term in alike.rules.anti_affinity:
-            for pod, value in self._domains_of(self._selected(term), term.topology_key):
-                bans.forbid(
-                    term.topology_key,
-                    value,
-                    f"its anti-affinity keeps it away from pod {pod.namespace}/{pod.name} by "
-                    f"{term.topology_key}",
-                )
-        for key in needed_keys(alike.rules):
-            bans.need(key, None, f"no label {key}, which its topology spread needs")
-        for index, counts_itself in alike.spread:
-            bans.check(partial(spread[index].why_not_alone, counts_itself))
-        return bans
+            key = term.topology_key
+            for value, pod in self._domains_of(self._selected(term), key).items():
+                yield key, value, f"its anti-affinity keeps it away from pod {pod} by {key}"
 
-    def _domains_of(self, pods: Iterable[PlacedPod], key: str) -> Iterator[tuple[PlacedPod, str]]:
+    def _domains_of(self, pods: Iterable[PlacedPod], key: str) -> dict[str, str]:
+        """Value of each domain with one of these pods -> the first of them, by name."""
+        found: dict[str, str] = {}
         for pod in pods:
             node = self._cluster.node_view(pod.node)
             value = node.node.labels.get(key) if node is not None else None
             if value is not None:
-                yield pod, value
+                name = f"{pod.namespace}/{pod.name}"
+                found[value] = min(name, found.get(value, name))
+        return found
 
     def _selected(self, term: PodTerm) -> Iterable[PlacedPod]:
         if term.selector is None:
@@ -185,7 +191,7 @@ class _Rules:
             return frozenset()
         return frozenset(p.rank for p in self._pods if _selects(term.selector, p.labels))
 
-    def _affinity(self, bans: Mapping["_Alike", NodeBans]) -> list[JointRule]:
+    def _near(self) -> list[JointRule]:
         """All terms of a pod count together: another pod must match all of them."""
         carriers: dict[tuple[PodTerm, ...], set[Rank]] = {}
         for pod in self._pods:
@@ -199,11 +205,14 @@ class _Rules:
             if matching and not (there and matching <= ranks):
                 found.append(Near(keys, frozenset(ranks), matching, there))
             anywhere = matching and (not there or matching - ranks)
-            for key in keys:
-                values = None if anywhere else there.get(key, _NO)
-                for alike, rule in bans.items():
-                    if alike.rules.affinity == terms:
-                        rule.need(key, values, f"its pod affinity finds no pod in its {key}")
+            self._needed[terms] = tuple(
+                Needed(
+                    key,
+                    None if anywhere else there.get(key, _NO),
+                    f"its pod affinity finds no pod in its {key}",
+                )
+                for key in keys
+            )
         return found
 
     def _there(self, terms: Sequence[PodTerm]) -> dict[str, frozenset[str]]:
@@ -215,7 +224,7 @@ class _Rules:
             pod for pod in self._selected(first) if all(self._matches(term, pod) for term in others)
         ]
         found = {
-            term.topology_key: frozenset(v for _, v in self._domains_of(pods, term.topology_key))
+            term.topology_key: frozenset(self._domains_of(pods, term.topology_key))
             for term in terms
         }
         return found if any(found.values()) else {}

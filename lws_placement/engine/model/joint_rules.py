@@ -8,7 +8,7 @@ order that suits the rules: each refused member is tried again when another one 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from lws_placement.engine.model.nodes import Node
@@ -61,7 +61,11 @@ class Near:
     keys: tuple[str, ...]
     ranks: frozenset[Rank]
     matching: frozenset[Rank]
-    there: Mapping[str, frozenset[str]]
+    there: Mapping[str, frozenset[str]] = field(compare=False)
+    _there: frozenset[tuple[str, frozenset[str]]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_there", frozenset(self.there.items()))
 
     def is_broken_by(self, rank: Rank, places: Places) -> bool:
         others = self.matching - self.ranks
@@ -112,30 +116,53 @@ class Near:
 class Spread:
     """A topologySpreadConstraint with DoNotSchedule that members carry.
 
-    `counts`: matching pods that exist, for each domain of `key` that counts. `on_nodes`: the same
-    by node, for `one_node`: with our pin, a constraint with `minDomains` above 1 that honors node
-    affinity sees one domain and takes the minimum for 0, so it allows no more matching pods than
-    `max_skew` on a node.
+    `domains`: values of the domains of `key` that count. `counts`: matching pods that exist, for
+    those of them that have any. `on_nodes`: the same by node, for `one_node`: with our pin, a
+    constraint with `minDomains` above 1 that honors node affinity sees one domain and takes the
+    minimum for 0, so it allows no more matching pods than `max_skew` on a node.
     """
 
     key: str
     max_skew: int
     carriers: frozenset[Rank]
     selected: frozenset[Rank]
-    counts: Mapping[str, int]
+    domains: Collection[str] = field(compare=False)
+    version: Hashable
+    """Stands for `domains`: equal while these are the same."""
+    counts: Mapping[str, int] = field(compare=False)
     min_domains: int = 1
     one_node: bool = False
-    on_nodes: Mapping[str, int] = field(default_factory=dict)
+    on_nodes: Mapping[str, int] = field(default_factory=dict, compare=False)
+    _pods: frozenset[tuple[str, int]] = field(init=False, repr=False)
     _levels: Counter[int] = field(init=False, repr=False, compare=False)
     """Number of pods -> number of domains with so many."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_levels", Counter(self.counts.values()))
+        levels = Counter(self.counts.values())
+        levels[0] += len(self.domains) - len(self.counts)
+        object.__setattr__(self, "_levels", levels)
+        told = self.on_nodes if self.one_node else self.counts
+        object.__setattr__(self, "_pods", frozenset(told.items()))
 
     def is_broken_by(self, rank: Rank, places: Places) -> bool:
         if rank not in self.carriers and rank not in self.selected:
             return False
         return self._skew_in(places) is not None or (self.one_node and self._is_full(rank, places))
+
+    def is_hopeless(self, ranks: Set[Rank], nodes: Sequence[Node]) -> bool:
+        """Whether these members cannot all be on these nodes, whatever room there is."""
+        mine = len(ranks & self.carriers & self.selected)
+        found = (node.labels.get(self.key) for node in nodes)
+        values = {value for value in found if value is not None and value in self.domains}
+        if not mine or len(values) == len(self.domains) >= self.min_domains:
+            return False
+        levels = self._levels.copy()
+        levels.subtract(self.counts.get(value, 0) for value in values)
+        least = min((level for level, domains in levels.items() if domains), default=0)
+        if len(self.domains) < self.min_domains:
+            least = 0
+        room = (least + self.max_skew - self.counts.get(value, 0) for value in values)
+        return sum(max(some, 0) for some in room) < mine
 
     def why_not_alone(self, counts_itself: bool, node: Node) -> str | None:
         """Why a member that carries it cannot be there, wherever the others go; None if it can.
@@ -169,13 +196,14 @@ class Spread:
 
     def _least(self, added: Mapping[str, int], coming: int) -> int:
         """The largest minimum over all domains that `coming` more members can still bring about."""
-        if len(self.counts) < self.min_domains:
+        if len(self.domains) < self.min_domains:
             return 0
         levels = self._levels.copy()
         for value, number in added.items():
-            if value in self.counts:
-                levels[self.counts[value]] -= 1
-                levels[self.counts[value] + number] += 1
+            if value in self.domains:
+                there = self.counts.get(value, 0)
+                levels[there] -= 1
+                levels[there + number] += 1
         least = min((level for level, domains in levels.items() if domains), default=0)
         below = levels[least]
         while 0 < below <= coming:
@@ -198,17 +226,24 @@ class Spread:
         return f"its topology spread by {self.key} allows a skew of {self.max_skew}"
 
 
+JOINT_BUDGET = 200_000
 JointRule = Apart | Near | Spread
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, unsafe_hash=True)
 class JointRules:
-    """All rules among a group's members without a node. `budget`: placements that the searches of
-    one plan may still try, all its domains together.
+    """All rules among a group's members without a node. `budget`: placements that searches may
+    still try, in all domains together (`joint_search.py`).
     """
 
-    rules: Sequence[JointRule]
-    budget: int = 20_000
+    rules: tuple[JointRule, ...]
+    budget: int = field(default=JOINT_BUDGET, compare=False)
+
+    def is_hopeless(self, ranks: Set[Rank], nodes: Sequence[Node]) -> bool:
+        """Whether it is certain at once that these members break a rule on these nodes."""
+        return any(
+            rule.is_hopeless(ranks, nodes) for rule in self.rules if isinstance(rule, Spread)
+        )
 
     def broken(self, places: Places) -> tuple[Rank, str] | None:
         """For a complete assignment: a member that breaks a rule where it is, and the rule in

@@ -58,8 +58,8 @@ class Demand:
 
 
 class NodeRule(Protocol):
-    """Excludes nodes from a pod for reasons that the node alone does not show. Compared by
-    identity.
+    """Excludes nodes from a pod for reasons that the node alone does not show. Hashable; equal ones
+    exclude the same nodes.
     """
 
     def why_not(self, node: Node) -> str | None:

@@ -6,10 +6,11 @@ when its content changed. A `DomainSet` lists these, so a returning reader looks
 plan for one group recomputes only what changed since the last one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.quantities import plus, total
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
@@ -180,8 +181,18 @@ class DomainSet:
                 del self._owned[owner]
 
 
+class NodeFollower(Protocol):
+    """An index that follows the changes of nodes."""
+
+    def follow(self) -> None:
+        """Apply changes."""
+
+
 class ClusterSnapshot(Protocol):
     """Domains and nodes as they are; `what_if.py` has the hypothetical ones."""
+
+    node_indexes: LruCache[Hashable, NodeFollower]
+    """Indexes of nodes that rules made, by question."""
 
     def domain(self, domain: DomainName) -> DomainView | None: ...
     def domains(self, key: str) -> DomainSet: ...
@@ -193,6 +204,9 @@ class ClusterSnapshot(Protocol):
     def awaiting(self) -> Sequence[Turn]: ...
     @property
     def placed_pods(self) -> PlacedPods: ...
+    @property
+    def actual(self) -> "ClusterSnapshot":
+        """Itself."""
 
     @property
     def node_changes(self) -> Changes:

@@ -104,6 +104,11 @@ class WhatIf:
         return [self._seen(view) for view in self._views.node_views()]
 
     @property
+    def actual(self) -> ClusterSnapshot:
+        """The cluster as it is."""
+        return self._views.actual
+
+    @property
     def placed_pods(self) -> PlacedPods:
         """With `no_groups`, too, those of groups stay."""
         gone = frozenset[str]().union(*self._pods.values())

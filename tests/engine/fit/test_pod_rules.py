@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.reference_rules import are_all_bound, chosen
 
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.fit.pod_rules import with_rules
@@ -17,7 +18,7 @@ from lws_placement.engine.model.placed_pods import PlacedPod
 from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pod_rules import PodRules, PodTerm, SpreadConstraint
 from lws_placement.engine.model.pods import Demand
-from lws_placement.engine.model.snapshot import DomainView, NodeView
+from lws_placement.engine.model.snapshot import Changes, DomainView, NodeView
 
 HOST, ZONE = "kubernetes.io/hostname", "zone"
 ONE = (("cpu", 1),)
@@ -79,6 +80,9 @@ def nodes(draw):
 class Cluster:
     def __init__(self, nodes, running, *, room):
         self.nodes = {n.name: NodeView(n, {"cpu": room}) for n in nodes}
+        self.node_indexes, self.node_changes = LruCache(), Changes()
+        for node in nodes:
+            self.node_changes.note(node.name)
         self.running = [
             PlacedPod(
                 str(i),
@@ -91,7 +95,7 @@ class Cluster:
             for i, (demand, labels, node) in enumerate(running)
         ]
 
-    placed_pods = property(lambda self: self)
+    placed_pods = actual = property(lambda self: self)
 
     def node_view(self, name):
         return self.nodes.get(name)
