@@ -21,6 +21,7 @@ from dataclasses import replace
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.member_labels import expected_labels
 from lws_placement.engine.model.pods import MemberInfo, Pod
 from lws_placement.engine.model.workload import LwsInfo
 from lws_placement.engine.reconcile.actions import Action, Pin, WriteHold
@@ -97,6 +98,18 @@ def _groups_of(lws: LwsInfo) -> dict[GroupId, int]:
 
 def _gated_leader(lws: LwsInfo, group: GroupId, *, index: int, revision: str) -> Pod:
     name = f"{lws.name}-{index}"
+    member = MemberInfo(
+        group_key=group.group_key,
+        group_index=str(index),
+        lws=lws.name,
+        lws_uid=lws.uid,
+        rank=0,
+        size=lws.templates.size,
+        revision=revision,
+        request=lws.request,
+        leader_name=name,
+    )
+    labels = expected_labels(lws.templates.labels(0), member, 0)
     return Pod(
         namespace=lws.namespace,
         name=name,
@@ -108,15 +121,6 @@ def _gated_leader(lws: LwsInfo, group: GroupId, *, index: int, revision: str) ->
         marked=True,
         priority=_LAST_PRIORITY,
         preempts=False,
-        member=MemberInfo(
-            group_key=group.group_key,
-            group_index=str(index),
-            lws=lws.name,
-            lws_uid=lws.uid,
-            rank=0,
-            size=lws.templates.size,
-            revision=revision,
-            request=lws.request,
-            leader_name=name,
-        ),
+        labels=tuple(sorted(labels.items())),
+        member=member,
     )

@@ -54,7 +54,7 @@ class ClusterCache:
         self._priorities = Priorities()
         self._gone: LruCache[str, int] = LruCache(4096)
         self._unbound = UnboundPods()
-        self._promised = PromisedMembers(self, self.workloads.templates)
+        self._promised = PromisedMembers(self, self.workloads)
         self.placed_pods = domains.placed_pods = PlacedPodsIndex(lambda: self._promised)
 
     # -- pods ------------------------------------------------------------------------------------

@@ -2,17 +2,18 @@
 pods. Read when a rule asks; only groups that changed since are looked at again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 from lws_placement.cluster.cache.placed_pods import placed
+from lws_placement.cluster.cache.workloads import Workloads
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.member_labels import expected_labels
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placed_pods import PlacedPod
-from lws_placement.engine.model.pods import Pod, Rank
+from lws_placement.engine.model.pods import MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Reservation
-from lws_placement.engine.model.workload import Templates
+from lws_placement.engine.model.workload import LwsInfo, Templates
 
 
 class Source(Protocol):
@@ -20,14 +21,10 @@ class Source(Protocol):
     def group_pods(self, group: GroupId) -> list[Pod]: ...
 
 
-TemplatesOf = Callable[[GroupId, str], Templates | None]
-"""(group, revision) -> templates."""
-
-
 class PromisedMembers:
-    def __init__(self, source: Source, templates_of: TemplatesOf) -> None:
+    def __init__(self, source: Source, workloads: Workloads) -> None:
         self._source = source
-        self._templates_of = templates_of
+        self._workloads = workloads
         self._changed: set[GroupId] = set()
         self._members: dict[GroupId, tuple[PlacedPod, ...]] = {}
 
@@ -51,27 +48,43 @@ class PromisedMembers:
             return
         pods = self._source.group_pods(group)
         living = {p.member.rank: p for p in pods if p.member is not None and p.living}
-        templates = self._templates_of(group, reservation.revision)
-        some = next(iter(living.values()), None)
+        templates = self._workloads.templates(group, reservation.revision)
+        lws = self._workloads.lws_of(group)
         for rank, node in reservation.nodes.items():
             pod = living.get(rank)
-            if pod is None and templates is not None and some is not None:
-                yield _expected(group, some, templates, rank=rank, node=node)
+            if pod is None and templates is not None and lws is not None:
+                member = _member(reservation, lws, rank=rank)
+                yield _expected(group, member, templates, node=node)
             elif pod is not None and pod.node is None:
                 yield placed(pod, node, promised_to=group)
 
 
+def _member(reservation: Reservation, lws: LwsInfo, *, rank: Rank) -> MemberInfo:
+    hold, group = reservation.holds[0], reservation.group
+    return MemberInfo(
+        group_key=group.group_key,
+        group_index=hold.group_index,
+        lws=group.lws,
+        lws_uid=group.lws_uid,
+        rank=rank,
+        size=hold.size,
+        revision=hold.revision,
+        request=lws.request,
+        leader_name=hold.leader_name,
+    )
+
+
 def _expected(
-    group: GroupId, some: Pod, templates: Templates, *, rank: Rank, node: NodeName
+    group: GroupId, member: MemberInfo, templates: Templates, *, node: NodeName
 ) -> PlacedPod:
-    """A member that does not exist yet; `some`: another one of its group."""
-    assert some.member is not None  # it is a pod of the group
-    labels = expected_labels(templates.labels(rank), some.member, rank)
+    """A member that does not exist yet."""
+    rank = member.rank
+    labels = expected_labels(templates.labels(rank), member, rank)
     rules = templates.demand(rank).rules
     return PlacedPod(
         uid="",
         namespace=group.namespace,
-        name=f"{some.member.leader_name}-{rank}" if rank else some.member.leader_name,
+        name=f"{member.leader_name}-{rank}" if rank else member.leader_name,
         labels=labels,
         node=node,
         anti_affinity=rules.of(labels).anti_affinity if rules is not None else (),
