@@ -1,0 +1,131 @@
+"""Puts a random cluster on the control plane, one after another, and knows when kube-scheduler has
+seen all of it.
+
+Each kind of object reaches kube-scheduler in the order of its changes. So the canary's node, pod
+and namespace come last, and a pod that can only go where all three meet finds its node when
+everything before them is known.
+"""
+
+import json
+
+from e2e.resources import path_of, path_to_make
+from e2e.scheduler_answers import ask
+from support.random_clusters import CANARY, PRIORITY_CLASS
+
+_HOST = "kubernetes.io/hostname"
+
+
+class DifferCluster:
+    def __init__(self, cluster, extender):
+        self._cluster = cluster
+        self._extender = extender
+        self._namespaces = set()
+        preempts_nothing = {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": PRIORITY_CLASS},
+            "value": 0,
+            "preemptionPolicy": "Never",
+        }
+        cluster.kubectl("create", "-f", "-", stdin=json.dumps(preempts_nothing))
+
+    def put(self, wanted):
+        """Instead of what is there. Returns when kube-scheduler knows it."""
+        self.clear()
+        self._put_namespaces(wanted.namespaces)
+        for node in wanted.nodes:
+            self._create(node)
+        made = [(pod, self._create(pod.raw)) for pod in wanted.bound]
+        with_status = [
+            raw | {"status": raw["status"] | pod.status} for pod, raw in made if pod.status
+        ]
+        self._replace(with_status, "--subresource=status")
+        for pod, raw in made:
+            if pod.deleted:
+                self._cluster.api.delete(_path(raw))
+        self._wait_known(wanted.seed)
+
+    def clear(self):
+        stay = [p for p in self._pods() if p["metadata"].get("finalizers")]
+        for pod in stay:
+            del pod["metadata"]["finalizers"]
+        self._replace(stay)
+        for namespace in self._namespaces:
+            self._cluster.api.delete(path_of("pods", namespace), gracePeriodSeconds="0")
+        self._cluster.wait_for(lambda: not self._pods())
+        self._cluster.api.delete(path_of("nodes", ""))
+
+    def _put_namespaces(self, wanted):
+        new = [n for n in wanted if n["metadata"]["name"] not in self._namespaces]
+        for namespace in new:
+            self._create(namespace)
+            self._namespaces.add(namespace["metadata"]["name"])
+        for namespace in new:
+            path = path_of("serviceaccounts", namespace["metadata"]["name"])
+            self._cluster.wait_for(lambda path=path: self._cluster.api.items(path))
+        self._replace([n for n in wanted if n not in new])
+
+    def _wait_known(self, seed):
+        labels = {CANARY: f"c{seed}"}
+        selector = {"matchLabels": labels}
+        meta = {"name": "canary", "namespace": "canary", "labels": labels}
+        self._put_namespaces([_namespace({"name": "canary", "labels": labels})])
+        self._create(_canary_node(f"canary-{seed}"))
+        spec = {"nodeName": f"canary-{seed}", "tolerations": [{"operator": "Exists"}]}
+        self._create(_pod(meta, spec))
+        term = {"topologyKey": _HOST, "labelSelector": selector, "namespaceSelector": selector}
+        affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+        probing = _pod(
+            {"generateName": "asks-", "namespace": "canary"},
+            {
+                "affinity": affinity,
+                "tolerations": [{"operator": "Exists"}],
+                "priorityClassName": PRIORITY_CLASS,
+            },
+        )
+
+        def known():
+            ((_, answer),) = ask(self._cluster, self._extender, [probing])
+            return answer.nodes == {f"canary-{seed}"}
+
+        self._cluster.wait_for(known, self._cluster.scheduler)
+
+    def _pods(self):
+        return self._cluster.api.items(path_of("pods", ""))
+
+    def _create(self, raw):
+        return self._cluster.api.create(path_to_make(raw, ""), raw)
+
+    def _replace(self, objects, *flags):
+        if objects:
+            listed = {"apiVersion": "v1", "kind": "List", "items": objects}
+            self._cluster.kubectl("replace", *flags, "-f", "-", stdin=json.dumps(listed))
+
+
+def _path(raw):
+    return path_of("pods", raw["metadata"]["namespace"], raw["metadata"]["name"])
+
+
+def _namespace(meta):
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+
+
+def _pod(meta, spec):
+    spec |= {"containers": [{"name": "c0", "image": "x"}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+
+def _canary_node(name):
+    """Only for pods that tolerate everything."""
+    room = {"cpu": "1", "memory": "1Gi", "pods": "10"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {_HOST: name}},
+        "spec": {"taints": [{"key": CANARY, "effect": "NoSchedule"}]},
+        "status": {
+            "capacity": room,
+            "allocatable": room,
+            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
+        },
+    }

@@ -1,0 +1,26 @@
+"""What our rules say of a pod on each node of a cluster, by itself and without holds."""
+
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.informers import LWS_PATH, Intake
+from lws_placement.cluster.cache.topology_index import TopologyIndex
+from lws_placement.cluster.codec.objects import decode_pod
+from lws_placement.engine.fit.node_filters import why_not_node
+
+
+def read_cache(items):
+    """A cache of everything that is there; `items(path, **params)` lists, as `AdminApi.items`. An
+    object that cannot be understood raises.
+    """
+    cache = ClusterCache(TopologyIndex())
+    for kind in Intake(cache, namespace="lws-placement-system").kinds:
+        if kind.path != LWS_PATH:
+            for raw in items(kind.path, **kind.params):
+                kind.put(raw)
+    return cache
+
+
+def verdicts(cache, pod_raw):
+    """Node -> None if the pod may go there, else why not. The pod is not in the cache."""
+    pod = decode_pod(pod_raw)
+    assert not pod.unread, f"{pod.key} cannot be understood: {pod.unread}"
+    return {view.node.name: why_not_node(pod.demand, view) for view in cache.domains.node_views()}
