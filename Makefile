@@ -4,6 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 SECONDS ?= 1800
+PAIRS ?= 10000
+SEED ?=
+FEATURES ?=
 CODE := lws_placement webhook certs tests manifests
 
 # Another version of Kubernetes that we have module files for: make test KUBERNETES=1.35.4
@@ -16,7 +19,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit e2e peers control-plane node soak bench bench-day manifests chart lock clean
+.PHONY: help venv demo test lint unit e2e peers control-plane node soak differ bench bench-day manifests chart lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -67,6 +70,10 @@ node: venv ## Tests on a real kubeadm node with kubelet and containerd (root, De
 
 soak: venv ## Random churn against the real control plane; SECONDS=1800
 	LWS_PLACEMENT_CHURN_SECONDS=$(SECONDS) $(BIN)/pytest --e2e tests/e2e/test_churn.py -s $(ARGS)
+
+differ: control-plane ## Our rules against the real kube-scheduler; PAIRS=10000 SEED=1 FEATURES=nodes,spread
+	LWS_PLACEMENT_DIFFER_PAIRS=$(PAIRS) LWS_PLACEMENT_DIFFER_SEED=$(SEED) LWS_PLACEMENT_DIFFER_FEATURES=$(FEATURES) \
+	  $(BIN)/pytest --e2e tests/e2e/test_differ.py -s $(ARGS)
 
 bench: venv ## What placement costs; ARGS="engine extender" chooses parts, ARGS=--help lists them
 	$(BIN)/python -m tests.bench $(ARGS)
