@@ -82,10 +82,10 @@ def random_cluster(seed, features=FEATURES, *, pods=10):
     namespaces = tuple(_namespace(rng, name) for name in NAMESPACES)
     nodes = tuple(_node(rng, f"n{seed}-{i}", features) for i in range(rng.randint(6, 12)))
     names = [node["metadata"]["name"] for node in nodes]
-    bound = (_bound(rng, i, rng.choice(names), features) for i in range(2 * len(nodes)))
-    bound = tuple(pod for pod in bound if rng.random() < 0.9)
+    bound = [_bound(rng, i, rng.choice(names), features) for i in range(2 * len(nodes))]
+    _take_ports_once(bound)
     asking = tuple(_asking(rng, f"asks-{i}", names, features) for i in range(pods))
-    return RandomCluster(seed, namespaces, nodes, bound, asking)
+    return RandomCluster(seed, namespaces, nodes, tuple(bound), asking)
 
 
 def _namespace(rng, name):
@@ -156,6 +156,21 @@ def _bound(rng, number, node, features):
         case x if x < 0.45 and "resources" in features:
             return Bound(raw, add_resize(rng, spec))
     return Bound(raw, {"phase": "Running"} if rng.random() < 0.2 else None)
+
+
+def _take_ports_once(bound):
+    """Each port of a node is one pod's. kube-scheduler keeps ports as a set: of two pods that share
+    one, which no kubelet lets run, the first to end would free it.
+    """
+    taken = set()
+    for spec in (pod.raw["spec"] for pod in bound):
+        for container in (*spec["containers"], *spec.get("initContainers", ())):
+            ports = {
+                (spec["nodeName"], p["containerPort"], p["protocol"]): p
+                for p in container.pop("ports", ())
+            }
+            container["ports"] = [p for key, p in ports.items() if key not in taken]
+            taken |= ports.keys()
 
 
 # -- pods that ask --------------------------------------------------------------------------------
