@@ -15,7 +15,7 @@ from e2e.scheduler_answers import RecordingExtender, ask
 from support.our_verdicts import read_cache, verdicts
 from support.random_clusters import features_named, random_cluster
 
-MODELLED = "nodes"
+MODELLED = "all"
 """The features that our rules know."""
 EXPECTED = {}
 """Start of a reason of ours -> why it may say no where kube-scheduler says yes."""

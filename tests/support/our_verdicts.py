@@ -5,6 +5,9 @@ from lws_placement.cluster.cache.informers import LWS_PATH, Intake
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.pod_rules import with_rules
+from lws_placement.engine.model.groups import Group, GroupId, Member
+from lws_placement.engine.model.placement_request import TopologyRequest
 
 
 def read_cache(items):
@@ -23,4 +26,20 @@ def verdicts(cache, pod_raw):
     """Node -> None if the pod may go there, else why not. The pod is not in the cache."""
     pod = decode_pod(pod_raw)
     assert not pod.unread, f"{pod.key} cannot be understood: {pod.unread}"
-    return {view.node.name: why_not_node(pod.demand, view) for view in cache.domains.node_views()}
+    group = Group(
+        GroupId.of_pod(pod.namespace, pod.name, pod.uid),
+        TopologyRequest(),
+        (Member(0, pod.demand),),
+        labels_of=lambda rank: dict(pod.labels),
+    )
+    ruled = with_rules(group, cache.domains)
+    (member,) = ruled.members
+    return {
+        view.node.name: why_not_node(member.demand, view) or _why_not_jointly(ruled, view)
+        for view in cache.domains.node_views()
+    }
+
+
+def _why_not_jointly(group, view):
+    broken = group.joint.broken({0: view.node}) if group.joint is not None else None
+    return broken and broken[1]

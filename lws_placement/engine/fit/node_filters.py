@@ -105,7 +105,9 @@ def _tolerates(toleration: Toleration, taint: Taint) -> bool:
         return False
     if toleration.operator == "Exists":
         return True
-    return bool(toleration.key) and toleration.value == taint.value
+    # Other operators compare numbers where an alpha feature is on, and tolerate nothing elsewhere.
+    equal = toleration.operator == "Equal" and toleration.value == taint.value
+    return bool(toleration.key) and equal
 
 
 def _matches(term: NodeTerm, node: Node) -> bool:
