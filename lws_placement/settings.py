@@ -157,11 +157,17 @@ class Settings(BaseSettings):
         description="A member that kube-scheduler refuses for this long, where it fits by our "
         "model, makes its group leave the domain.",
     )
+    unserved_after_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        description="A member that names another scheduler, which does not look at it for this "
+        "long, makes its group give its room up and wait.",
+    )
     pass_over_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="How long a group passes over a domain that it left so; twice as long with "
-        "each time in a row, 15 minutes at most.",
+        description="How long a group passes over a domain that it left so, or waits if nobody "
+        "serves it; twice as long with each time in a row, 15 minutes at most.",
     )
     move_seconds: float = Field(
         default=60.0, ge=0, description="At least this long between two moves of one group."
@@ -252,6 +258,7 @@ class Settings(BaseSettings):
     def trouble_policy(self) -> Policy:
         return Policy(
             refused_after_s=self.refused_after_seconds,
+            unserved_after_s=self.unserved_after_seconds,
             pass_over_s=self.pass_over_seconds,
             failures=self.quarantine_failures,
             window_s=self.quarantine_seconds,

@@ -21,6 +21,7 @@ from lws_placement.engine.admission.pod_gating import (
     Pin,
     gate_or_pin,
     leave_alone,
+    scheduler_of,
     stamp,
     to_scheduler,
 )
@@ -34,6 +35,7 @@ from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
 from lws_placement.engine.lws.unsupported_fields import not_carried_out, without_effect
 from lws_placement.engine.lws.validation import problems_of, problems_of_placement
 from lws_placement.engine.model.placement_request import TOPOLOGY_ANNOTATIONS, placement_request_of
+from lws_placement.engine.model.pods import DEFAULT_SCHEDULER
 from lws_placement.errors import ApiError, InvalidObjectError
 from lws_placement.metrics import Admission
 from webhook.patch import json_patch
@@ -121,7 +123,11 @@ def build_app(
             ):
                 return Denied(f"what the pod's owner asks could not be read ({e}); try again")
             log.warning("owner of a pod not read", extra={"error": str(e)})  # gating is safe
-        pin = None if request.dry_run else await lookup.pin_soon(pod, namespace=namespace)
+        # Whether another scheduler runs and calls our extender shows only once the pod is planned.
+        pinned = scheduler_of(pod["spec"]) in (DEFAULT_SCHEDULER, member_scheduler)
+        pin = None
+        if pinned and not request.dry_run:
+            pin = await lookup.pin_soon(pod, namespace=namespace)
         gate_or_pin(pod, pin=pin, keep_affinity=keep_affinity)
         to_scheduler(pod, member_scheduler)
         return pod

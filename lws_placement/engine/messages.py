@@ -208,6 +208,13 @@ def _nodes(number: int) -> str:
     return "1 node" if number == 1 else f"{number} nodes"
 
 
+def unserved_note(pod: str, scheduler: str) -> str:
+    return (
+        f"no scheduler named {scheduler} has looked at {pod}, so the group holds no room; start "
+        "it, with our extender in its configuration, or leave schedulerName out"
+    )
+
+
 def stuck_note(pod: Pod) -> str:
     """What a person can do for a group that waits for a pod on a dead node."""
     return (

@@ -23,12 +23,12 @@ from lws_placement.cluster.codec.failure_lease import Remembered
 from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.engine.model.failure_history import FailureHistory, History, Policy
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.nodes import ANYWHERE, DomainName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.reconcile.actions import Action, LeaveHold
 from lws_placement.engine.reconcile.group_state import GroupState, living_members
-from lws_placement.engine.reconcile.repair import failed_by_node
+from lws_placement.engine.reconcile.repair import failed_by_node, is_left_alone
 from lws_placement.errors import ConflictError
 
 _NOTHING = History()
@@ -88,8 +88,8 @@ class FailureTracker:
         for pod in observed.pods:
             history = self._with_failure(history, pod, observed.holds, now=now)
         if _is_whole(observed):
-            for hold in observed.active:
-                history = history.settled(hold.domain)
+            for domain in (ANYWHERE, *(hold.domain for hold in observed.active)):
+                history = history.settled(domain)
         if not observed.pods and not observed.holds and observed.lws is None:
             history = _NOTHING  # the group is gone for good
         self._keep(book, history)
@@ -115,7 +115,8 @@ class FailureTracker:
         for action in actions:
             if isinstance(action, LeaveHold) and action.refused:
                 hold, now = action.hold, self._clock()
-                history = history.with_refusal(hold.domain, action.refused, plan=hold.plan, now=now)
+                where = ANYWHERE if action.everywhere else hold.domain
+                history = history.with_refusal(where, action.refused, plan=hold.plan, now=now)
         self._keep(book, history)
 
     def unwritten(self, group: GroupId) -> Remembered | None:
@@ -181,7 +182,7 @@ class FailureTracker:
         found = {
             p.uid: before.get(p.uid, now)
             for p in observed.pods
-            if p.node is None and p.unschedulable and p.living
+            if p.node is None and p.living and (p.unschedulable or is_left_alone(p))
         }
         if found:
             self._refused_since[observed.id] = found

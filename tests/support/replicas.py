@@ -32,7 +32,7 @@ OURS = "lws-placement-system"
 HOLD_S = 3.0
 MOVE_EVERY_S = 3.0
 EPOCH_S = decode_time(STARTED)  # all that is made or deleted carries this time
-POLICY = Policy(refused_after_s=2.0, pass_over_s=5.0, failures=2)
+POLICY = Policy(refused_after_s=2.0, unserved_after_s=4.0, pass_over_s=5.0, failures=2)
 
 
 class Replica:

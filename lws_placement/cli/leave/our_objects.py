@@ -14,7 +14,7 @@ from lws_placement.engine.base import keys
 NAMESPACE = "lws-placement-system"
 FILES_NAMESPACE = "lws-placement-scheduler-files"
 """Of the DaemonSet that keeps kube-scheduler's files; nothing else is ever in it."""
-SECOND_SCHEDULER = "lws-placement-scheduler"
+SECOND_SCHEDULER = keys.SECOND_SCHEDULER
 DEPLOYMENTS = ("lws-placement", SECOND_SCHEDULER)
 OUR_PODS = f"app.kubernetes.io/name in ({','.join(DEPLOYMENTS)})"
 OTHER_PODS = f"app.kubernetes.io/name notin ({','.join(DEPLOYMENTS)})"

@@ -17,7 +17,14 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
 from lws_placement.engine.model.nodes import Node, Taint
 from lws_placement.engine.model.placement_request import placement_request_of
-from lws_placement.engine.model.pods import UNRANKED, Demand, MemberInfo, Pod, PodPhase
+from lws_placement.engine.model.pods import (
+    DEFAULT_SCHEDULER,
+    UNRANKED,
+    Demand,
+    MemberInfo,
+    Pod,
+    PodPhase,
+)
 from lws_placement.errors import InvalidObjectError
 
 UNREADABLE = (
@@ -116,6 +123,7 @@ def _decode_pod(raw: Raw) -> Pod:
         labels=tuple(_label(k, v) for k, v in sorted(labels.items())),
         member=decode_member(meta),
         nominated=checked_text(status.get("nominatedNodeName") or ""),
+        scheduler=checked_text(spec.get("schedulerName") or DEFAULT_SCHEDULER),
         unschedulable=_unschedulable(status),
         deleted_s=decode_time(meta.get("deletionTimestamp")),
         node_trouble=_node_trouble(status),

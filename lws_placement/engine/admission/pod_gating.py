@@ -20,6 +20,7 @@ from lws_placement.engine.lws.pod_identity import (
     is_exclusive_term,
 )
 from lws_placement.engine.model.placement_request import Scope, placement_request_of
+from lws_placement.engine.model.pods import DEFAULT_SCHEDULER
 
 STAMPED = (keys.SCOPE, keys.WITHIN_TOPOLOGY, keys.PREFER_TOPOLOGY, keys.GANG, keys.MANAGED)
 """Annotations of a LeaderWorkerSet that LeaderWorkerSet does not copy to its pods."""
@@ -29,7 +30,6 @@ TYPED = (keys.LWS_EXCLUSIVE_TOPOLOGY, keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
 _OURS = (keys.LWS_UID, keys.OWNER_UID, keys.PLAN, keys.PINNED_NODE, keys.SLOT, keys.RELEASED)
 """Annotations that record a decision on a pod."""
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-_DEFAULT_SCHEDULER = "default-scheduler"
 """The API server's default for `schedulerName`."""
 
 
@@ -129,9 +129,12 @@ def to_scheduler(pod: Raw, name: str) -> None:
     """
     spec = pod["spec"]
     decided = keys.ADMITTED in annotations_of(pod) and not spec.get("nodeName") and _is_marked(spec)
-    asks_for = spec.get("schedulerName") or _DEFAULT_SCHEDULER
-    if name and decided and asks_for == _DEFAULT_SCHEDULER:
+    if name and decided and scheduler_of(spec) == DEFAULT_SCHEDULER:
         spec["schedulerName"] = name
+
+
+def scheduler_of(spec: Raw) -> str:
+    return str(spec.get("schedulerName") or DEFAULT_SCHEDULER)
 
 
 def _is_marked(spec: Raw) -> bool:

@@ -101,6 +101,8 @@ FIELD_MANAGER = "lws-placement"
 HOLD = OUR_PREFIX + "hold"
 """Lease annotation: the hold itself, as versioned JSON (`cluster/codec/hold_lease.py`)."""
 
+SECOND_SCHEDULER = "lws-placement-scheduler"
+"""`schedulerName` of manifests/second-scheduler."""
 HOLD_LABEL = OUR_PREFIX + "kind"
 """Lease label that our watches select: value `hold` or `troubles`."""
 

@@ -17,7 +17,7 @@ Time is an argument; `pruned` drops what is too old to matter.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.nodes import ANYWHERE, DomainName
 
 _MOST_FAILURES = 10
 
@@ -28,6 +28,8 @@ class Policy:
 
     refused_after_s: float = 10.0
     """A member counts as refused once kube-scheduler has refused it for this long."""
+    unserved_after_s: float = 60.0
+    """A member of another scheduler counts as unserved once nobody has looked at it for so long."""
     pass_over_s: float = 30.0
     pass_over_most_s: float = 900.0
     failures: int = 3
@@ -130,7 +132,9 @@ class FailureHistory:
     """Seconds since the epoch, as in pods' timestamps."""
     history: History = field(default_factory=History)
     refused_since: Mapping[str, float] = field(default_factory=dict)
-    """UID of an unbound member -> time since when kube-scheduler refuses it."""
+    """UID of an unbound member -> time since when kube-scheduler refuses it, or, if it names
+    another scheduler, since when it has been left alone.
+    """
     policy: Policy = field(default_factory=Policy)
 
     @property
@@ -138,6 +142,11 @@ class FailureHistory:
         """Domain not to use now -> kube-scheduler's message."""
         found = self.history.refused.items()
         return {d: r.words for d, r in sorted(found) if self.now_s < r.until_s(self.policy)}
+
+    @property
+    def unserved(self) -> str:
+        """Why nobody binds the group anywhere; empty if that is not known."""
+        return self.passed_over.get(ANYWHERE, "")
 
     @property
     def last_choice(self) -> frozenset[DomainName]:

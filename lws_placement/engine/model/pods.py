@@ -17,6 +17,8 @@ from lws_placement.engine.model.pod_rules import PodRules
 Rank = int
 """Position of a member in its group: LeaderWorkerSet's worker index, 0 is the leader."""
 UNRANKED: Rank = -1
+DEFAULT_SCHEDULER = "default-scheduler"
+"""`schedulerName` of a pod that names none."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -141,6 +143,7 @@ class Pod:
     member: MemberInfo | None = None
     nominated: NodeName = ""
     """The node on which kube-scheduler makes room for it (`nominatedNodeName`)."""
+    scheduler: str = DEFAULT_SCHEDULER
     unschedulable: str = ""
     """Message of a PodScheduled=False condition with reason Unschedulable; empty otherwise."""
     deleted_s: float = 0.0

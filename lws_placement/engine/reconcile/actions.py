@@ -31,6 +31,8 @@ class LeaveHold:
     preempted_by: GroupId | None = None
     refused: str = ""
     """kube-scheduler's message, if it refused the group there for something we do not model."""
+    everywhere: bool = False
+    """The refusal is not about this domain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,10 +169,10 @@ def _with_reservation(
             return _settle(current, reservation, views)
         case LookAgain() as later:
             return [*_settle(current, reservation, views), later]
-        case Refusal(rank, words, why):
+        case Refusal(rank, words, why, everywhere):
             there = [(h, words if rank in h.nodes else "") for h in reservation.holds]
             return [
-                *(LeaveHold(h, why, refused=refused) for h, refused in there),
+                *(LeaveHold(h, why, refused=w, everywhere=everywhere) for h, w in there),
                 *_clear_out(current, why),
             ]
 
@@ -335,6 +335,10 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
     )
     if group is None or orphans:
         return [Blocked(_unknown_templates(current))]
+    retry_s = observed.troubles.until_retry_s()
+    again = [] if retry_s is None else [LookAgain(retry_s)]
+    if observed.troubles.unserved:
+        return [Blocked(observed.troubles.unserved), *again]
     inheriting = inherit(current, group, context.views)
     if inheriting:
         return inheriting
@@ -344,8 +348,6 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
         evicting = begin(current, group, context)
         if not isinstance(evicting, NoPreemption):
             return evicting
-        retry_s = observed.troubles.until_retry_s()
-        again = [] if retry_s is None else [LookAgain(retry_s)]
         larger = current.templates.larger if current.templates is not None else ""
         return [Wait(plan, group, evicting, larger), *again]
     reservation = holds_for(plan, group, current)

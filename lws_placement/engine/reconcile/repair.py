@@ -9,9 +9,10 @@ do not. With the opt-in `force-delete-after` we do, after that time.
 
 from dataclasses import dataclass, replace
 
-from lws_placement.engine.messages import outside_note, stuck_note
+from lws_placement.engine.base.keys import SECOND_SCHEDULER
+from lws_placement.engine.messages import outside_note, stuck_note, unserved_note
 from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.pods import Demand, Pod, Rank
+from lws_placement.engine.model.pods import DEFAULT_SCHEDULER, Demand, Pod, Rank
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
@@ -33,6 +34,7 @@ from lws_placement.engine.reconcile.group_state import (
 )
 from lws_placement.engine.reconcile.placement import has_shape, is_outside, plan_anywhere
 
+_SERVED = (DEFAULT_SCHEDULER, SECOND_SCHEDULER)
 _OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 
@@ -44,6 +46,16 @@ class Refusal:
     words: str
     """kube-scheduler's message."""
     why: str
+    everywhere: bool = False
+    """It is not about the member's domain."""
+
+
+def is_left_alone(pod: Pod) -> bool:
+    """Whether the pod is free to be bound where it is pinned, and no scheduler has said anything.
+    Only for a pod that names another scheduler: the cluster's own comes back.
+    """
+    free = pod.node is None and pod.pinned is not None and not pod.gates
+    return free and not pod.unschedulable and pod.scheduler not in _SERVED
 
 
 def refusal(current: MembersState) -> Refusal | LookAgain | None:
@@ -60,9 +72,14 @@ def refusal(current: MembersState) -> Refusal | LookAgain | None:
     if not refused or current.going:
         return None
     since_s, rank, pod = min(refused, key=lambda found: found[:2])
-    left_s = since_s + troubles.policy.refused_after_s - troubles.now_s
+    policy, alone = troubles.policy, is_left_alone(pod)
+    after_s = policy.unserved_after_s if alone else policy.refused_after_s
+    left_s = since_s + after_s - troubles.now_s
     if left_s > 0:
         return LookAgain(left_s)
+    if alone:
+        words = unserved_note(pod.name, pod.scheduler)
+        return Refusal(rank, words, words, everywhere=True)
     why = f"kube-scheduler refuses {pod.name} on {pod.pinned}: {pod.unschedulable}"
     return Refusal(rank, pod.unschedulable, why)
 
