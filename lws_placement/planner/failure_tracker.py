@@ -116,7 +116,9 @@ class FailureTracker:
             if isinstance(action, LeaveHold) and action.refused:
                 hold, now = action.hold, self._clock()
                 where = ANYWHERE if action.everywhere else hold.domain
-                history = history.with_refusal(where, action.refused, plan=hold.plan, now=now)
+                history = history.with_refusal(
+                    where, action.refused, plan=hold.plan, now=now, node=action.node
+                )
         self._keep(book, history)
 
     def unwritten(self, group: GroupId) -> Remembered | None:

@@ -22,6 +22,8 @@ VERSION = "v1"
 
 _MOST_DOMAINS = 64
 _MOST_WORDS = 500
+_MOST_NODES = 8
+"""A few are tried before the whole domain is passed over."""
 
 T = TypeVar("T")
 
@@ -96,6 +98,7 @@ def _encode_refused(domain: DomainName, refused: Refused) -> Raw:
         "at": refused.last_s,
         "plan": refused.plan,
         "words": refused.words[:_MOST_WORDS],
+        **({"nodes": sorted(refused.nodes)[:_MOST_NODES]} if refused.nodes else {}),
     }
 
 
@@ -108,7 +111,8 @@ def _decode_refused(raw: Raw) -> tuple[DomainName, Refused]:
     if times < 1:
         raise ValueError(f"refused {times} times")
     words, plan = checked_text(raw["words"]), checked_text(raw["plan"])
-    return _decode_domain(raw), Refused(times, float(raw["at"]), words, plan)
+    nodes = frozenset(checked_text(name) for name in raw.get("nodes") or ())
+    return _decode_domain(raw), Refused(times, float(raw["at"]), words, plan, nodes)
 
 
 def _decode_failed(raw: Raw) -> tuple[DomainName, Mapping[str, float]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lws_placement.engine.model.joint_rules import Spread
-from lws_placement.engine.model.nodes import Node
+from lws_placement.engine.model.nodes import Node, NodeName
 
 Forbidden = tuple[str, str, str]
 """Topology key, its value, and why the domain is forbidden."""
@@ -21,8 +21,8 @@ class Needed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeBans:
-    """A `NodeRule`: domains that are forbidden, labels that are needed, and constraints that the
-    pod alone may break; with each, whether it counts the pod itself. Equal if all that is.
+    """A `NodeRule`: domains and nodes that are forbidden, labels that are needed, and constraints
+    that the pod alone may break; with each, whether it counts the pod itself. Equal if all that is.
 
     `why_not` costs O(keys).
     """
@@ -30,12 +30,20 @@ class NodeBans:
     forbidden: frozenset[Forbidden] = frozenset()
     needed: tuple[Needed, ...] = ()
     spread: tuple[tuple[Spread, bool], ...] = ()
+    nodes: frozenset[tuple[NodeName, str]] = frozenset()
+    """Each with why it is forbidden."""
+    _by_name: Mapping[NodeName, str] = field(init=False, repr=False)
     _by_key: Mapping[str, Mapping[str, str]] = field(init=False, repr=False)
     _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_key", _by_key(self.forbidden))
-        object.__setattr__(self, "_hash", hash((self.forbidden, self.needed, self.spread)))
+        object.__setattr__(self, "_by_name", dict(sorted(self.nodes)))
+        object.__setattr__(self, "_hash", hash(self._facts))
+
+    @property
+    def _facts(self) -> tuple[object, ...]:
+        return self.forbidden, self.needed, self.spread, self.nodes
 
     def __hash__(self) -> int:
         return self._hash
@@ -45,13 +53,14 @@ class NodeBans:
             return True
         if not isinstance(other, NodeBans) or self._hash != other._hash:
             return False
-        mine, theirs = (self.forbidden, self.needed), (other.forbidden, other.needed)
-        return mine == theirs and self.spread == other.spread
+        return self._facts == other._facts
 
     def __bool__(self) -> bool:
-        return bool(self.forbidden or self.needed or self.spread)
+        return any(self._facts)
 
     def why_not(self, node: Node) -> str | None:
+        if node.name in self._by_name:
+            return self._by_name[node.name]
         for needed in self.needed:
             value = node.labels.get(needed.key)
             if value is None or (needed.values is not None and value not in needed.values):

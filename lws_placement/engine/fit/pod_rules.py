@@ -6,7 +6,7 @@ kube-scheduler: a spread constraint that honors node affinity, the default, then
 
 `with_rules` gives each member a `NodeRule`, from pods that exist or are on their way, and the group
 a `JointRules`, for what depends on where the members go together. Bound members count as pods that
-exist.
+exist. Nodes on which kube-scheduler refused a member lately are closed to the group, too.
 
 Costs nothing but a look where neither a member nor another pod of the cluster has such a rule.
 Otherwise O(pods of the namespaces that the rules select) after a change there.
@@ -50,7 +50,7 @@ def with_rules(group: Group, cluster: Cluster) -> Group:
     plan alone: its demands are not what a hold reserves.
     """
     aimed = list(cluster.placed_pods.repelling(group.id.namespace))
-    if not aimed and all(m.demand.rules is None for m in group.members):
+    if not aimed and not group.refused and all(m.demand.rules is None for m in group.members):
         return group
     return _Rules(group, cluster, aimed).applied()
 
@@ -134,6 +134,10 @@ class _Rules:
             frozenset(self._forbidden(alike)),
             (*self._needed.get(alike.rules.affinity, ()), *labels),
             tuple((spread[index], counts_itself) for index, counts_itself in alike.spread),
+            frozenset(
+                (name, f"kube-scheduler refused it on {name} lately: {words}")
+                for name, words in self._group.refused.items()
+            ),
         )
 
     def _forbidden(self, alike: "_Alike") -> Iterator[Forbidden]:

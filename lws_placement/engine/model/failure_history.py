@@ -3,9 +3,9 @@
 Two kinds, with different consequences:
 
 - kube-scheduler *refused* a member that fits by our model (a volume, a claim, a rule we do not
-  model). The group passes over the domain for a while, twice as long each time, so that it neither
-  sits half-bound nor runs into the same obstacle for ever. Then it tries the domain again: the
-  cause may be fixed.
+  model). The group passes over the node for a while, twice as long each time, and after a few times
+  in a row over the whole domain, so that it neither sits half-bound nor runs into the same obstacle
+  for ever. Then it tries them again: the cause may be fixed.
 - a node *failed* under the group (its pods were evicted, refused by the kubelet, or lost). After
   some such failures within a window the domain is the group's last choice until they are older than
   the window. Never a ban, and a container that exits by itself does not count: a bad image must not
@@ -17,9 +17,10 @@ Time is an argument; `pruned` drops what is too old to matter.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from lws_placement.engine.model.nodes import ANYWHERE, DomainName
+from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
 
 _MOST_FAILURES = 10
+_MOST_NODE_TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,13 @@ class Refused:
     last_s: float
     words: str
     plan: str = ""
+    nodes: frozenset[NodeName] = frozenset()
+    """The nodes that it was refused on; empty: unknown, or it is not about nodes."""
+
+    @property
+    def is_of_domain(self) -> bool:
+        """Whether the domain as a whole is passed over, not these nodes alone."""
+        return not self.nodes or self.times > _MOST_NODE_TRIES
 
     def until_s(self, policy: Policy) -> float:
         doubled = policy.pass_over_s * 2.0 ** min(self.times - 1, 30)
@@ -68,12 +76,15 @@ class History:
     failed: Mapping[DomainName, Mapping[str, float]] = field(default_factory=dict)
     """Domain -> incarnation of the group that the domain's nodes ended there -> time."""
 
-    def with_refusal(self, domain: DomainName, words: str, *, plan: str, now: float) -> "History":
-        """A repeat with the same plan is the same refusal."""
-        known = self.refused.get(domain)
-        before = 0 if known is None else known.times
-        times = before if known is not None and known.plan == plan else before + 1
-        return replace(self, refused={**self.refused, domain: Refused(times, now, words, plan)})
+    def with_refusal(
+        self, domain: DomainName, words: str, *, plan: str, now: float, node: NodeName = ""
+    ) -> "History":
+        """A repeat with the same plan is the same refusal. `node`: where, if it is about a node."""
+        known = self.refused.get(domain) or Refused(0, now, words)
+        times = known.times if known.times and known.plan == plan else known.times + 1
+        nodes = known.nodes | {node} if node else known.nodes
+        refused = Refused(times, now, words, plan, nodes)
+        return replace(self, refused={**self.refused, domain: refused})
 
     def with_failure(self, domain: DomainName, incarnation: str, *, now: float) -> "History":
         """A repeat for the same incarnation changes nothing: many pods, one failure."""
@@ -138,10 +149,20 @@ class FailureHistory:
     policy: Policy = field(default_factory=Policy)
 
     @property
+    def _in_force(self) -> Mapping[DomainName, Refused]:
+        found = sorted(self.history.refused.items())
+        return {d: r for d, r in found if self.now_s < r.until_s(self.policy)}
+
+    @property
     def passed_over(self) -> Mapping[DomainName, str]:
         """Domain not to use now -> kube-scheduler's message."""
-        found = self.history.refused.items()
-        return {d: r.words for d, r in sorted(found) if self.now_s < r.until_s(self.policy)}
+        return {d: r.words for d, r in self._in_force.items() if r.is_of_domain}
+
+    @property
+    def refused_nodes(self) -> Mapping[NodeName, str]:
+        """Nodes not to use now in domains that may be used -> kube-scheduler's message."""
+        found = self._in_force.values()
+        return {name: r.words for r in found if not r.is_of_domain for name in sorted(r.nodes)}
 
     @property
     def unserved(self) -> str:
@@ -162,6 +183,6 @@ class FailureHistory:
         return sum(self.now_s < t + self.policy.window_s for t in times)
 
     def until_retry_s(self) -> float | None:
-        """Time until a domain that is passed over may be tried again; None: there is none."""
-        ends = [self.history.refused[d].until_s(self.policy) for d in self.passed_over]
+        """Time until what is passed over may be tried again; None: nothing is."""
+        ends = [refused.until_s(self.policy) for refused in self._in_force.values()]
         return min(ends) - self.now_s if ends else None

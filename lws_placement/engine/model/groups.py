@@ -99,6 +99,8 @@ class Group:
     """Domain values for use only if nothing else fits (they failed lately)."""
     excluded: Mapping[DomainName, str] = field(default_factory=dict)
     """Domains not to use now -> kube-scheduler's message when it refused them."""
+    refused: Mapping[NodeName, str] = field(default_factory=dict)
+    """Nodes not to use now -> kube-scheduler's message when it refused a member there."""
     scope: Scope = Scope.CLUSTER
     labels_of: LabelsOf = field(default=no_labels, compare=False)
     """Labels of each member's pod, for rules that select pods."""

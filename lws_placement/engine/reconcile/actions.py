@@ -31,6 +31,8 @@ class LeaveHold:
     preempted_by: GroupId | None = None
     refused: str = ""
     """kube-scheduler's message, if it refused the group there for something we do not model."""
+    node: NodeName = ""
+    """The node that it refused."""
     everywhere: bool = False
     """The refusal is not about this domain."""
 
@@ -123,7 +125,7 @@ class Wait:
         """The group, to be planned again when a domain would take it; None: to be planned again
         whenever room may have become free.
         """
-        return None if self.group.excluded else self.group
+        return None if self.group.excluded or self.group.refused else self.group
 
 
 class Hindrance(StrEnum):

@@ -169,12 +169,15 @@ def _with_reservation(
             return _settle(current, reservation, views)
         case LookAgain() as later:
             return [*_settle(current, reservation, views), later]
-        case Refusal(rank, words, why, everywhere):
-            there = [(h, words if rank in h.nodes else "") for h in reservation.holds]
-            return [
-                *(LeaveHold(h, why, refused=w, everywhere=everywhere) for h, w in there),
-                *_clear_out(current, why),
-            ]
+        case Refusal() as refused:
+            left = [_refused(hold, refused) for hold in reservation.holds]
+            return [*left, *_clear_out(current, refused.why)]
+
+
+def _refused(hold: Hold, by: Refusal) -> LeaveHold:
+    if by.rank not in hold.nodes:
+        return LeaveHold(hold, by.why)
+    return LeaveHold(hold, by.why, refused=by.words, node=by.node, everywhere=by.everywhere)
 
 
 def _settle(

@@ -238,6 +238,7 @@ class MembersState:
                 d.value for d in troubles.last_choice if d.key == self.request.topology
             ),
             excluded=troubles.passed_over,
+            refused=troubles.refused_nodes,
             scope=self.request.claims,
             labels_of=self._labels_of,
         )

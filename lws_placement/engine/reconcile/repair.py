@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from lws_placement.engine.base.keys import SECOND_SCHEDULER
 from lws_placement.engine.messages import outside_note, stuck_note, unserved_note
-from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.pods import DEFAULT_SCHEDULER, Demand, Pod, Rank
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
@@ -46,6 +46,7 @@ class Refusal:
     words: str
     """kube-scheduler's message."""
     why: str
+    node: NodeName = ""
     everywhere: bool = False
     """It is not about the member's domain."""
 
@@ -81,7 +82,7 @@ def refusal(current: MembersState) -> Refusal | LookAgain | None:
         words = unserved_note(pod.name, pod.scheduler)
         return Refusal(rank, words, words, everywhere=True)
     why = f"kube-scheduler refuses {pod.name} on {pod.pinned}: {pod.unschedulable}"
-    return Refusal(rank, pod.unschedulable, why)
+    return Refusal(rank, pod.unschedulable, why, pod.pinned or "")
 
 
 def leave_for_a_better(observed: GroupState, context: Context) -> list[Action]:
