@@ -122,17 +122,15 @@ def test_a_group_that_is_refused_everywhere_holds_nothing_and_tries_again(scene,
     scene.create(a_claim(scene))
     lws = scene.lws(size=3, pod=MOUNTED)
     scene.create(lws)
-    waits = scene.wait(
-        lambda: [n for n in scene.notes("WaitingForDomain") if "2 domains were refused" in n],
-        "it says why",
-    )
-    assert "refused by kube-scheduler" in waits[0]
+    refused = "kube-scheduler refuses llm-0 wherever it is: 0/"
+    (note, *_) = scene.wait(lambda: scene.notes("CannotPlan"), "it says why")
+    assert note.startswith(refused)
     assert scene.bound() == []
     file = tmp_path / "llm.json"
     file.write_text(json.dumps(lws))
     asked = ("simulate", "-f", str(file), "--from-cluster")
     scene.wait(
-        lambda: "2 domains were refused" in ask(scene.cluster.kubeconfig, *asked),
+        lambda: refused in ask(scene.cluster.kubeconfig, *asked),
         "who looks ahead is told so between two tries",
     )
     scene.create(a_volume_in(scene, "n00"))

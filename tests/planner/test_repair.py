@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from support.fake_cluster import KEY, a_cluster
 from support.mishaps import OUT_OF_REACH, fail_a_node, fail_a_worker, refuse
 from support.replicas import POLICY, Brain
@@ -38,6 +39,48 @@ def test_a_group_refused_everywhere_holds_nothing_and_is_tried_again_less_and_le
         assert (
             "1 domain was refused by kube-scheduler lately" in cluster.said("WaitingForDomain")[0]
         )
+        cluster.binds = lambda name: True
+        await cluster.rest(quiet=100)
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_node_that_refuses_a_member_is_left_and_the_domain_is_not():
+    async def story():
+        cluster = await a_cluster()
+        cluster.add_slice("a", nodes=3)
+        refuse(cluster, "a-0")
+        cluster.add_lws()
+        await cluster.rest(quiet=100)
+        assert set(cluster.places().values()) == {"a-1", "a-2"}
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "0/4 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+        "0/4 nodes are available: claim gone. preemption: 0/4 nodes are available: 1 No "
+        "preemption victims found for incoming pod, 3 Preemption is not helpful for scheduling.",
+    ],
+)
+def test_a_refusal_that_is_about_no_node_closes_none(message):
+    async def story():
+        cluster = await a_cluster("a", "b")
+        refuse(cluster, "a", "b", message=message)
+        cluster.add_lws()
+        places = set()
+        for _ in range(120):
+            await cluster.round()
+            places |= set(cluster.holds())
+        assert places == {"a"}, "it would be refused in the other domain, too"
+        notes = cluster.said("CannotPlan")
+        assert notes[0] == f"kube-scheduler refuses llm-0 wherever it is: {message}"
         cluster.binds = lambda name: True
         await cluster.rest(quiet=100)
         assert cluster.not_whole() == []

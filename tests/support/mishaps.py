@@ -1,29 +1,31 @@
 """What goes wrong for groups of the in-memory cluster."""
 
+from functools import partial
+
 from lws_placement.engine.fit.guard_index import ROOM_IS_HELD
 
 OUT_OF_REACH = "0/4 nodes are available: 1 node(s) had volume node affinity conflict"
 
 
-def refuse(cluster, *domains):
-    """kube-scheduler says no to every member that is pinned into these domains."""
+def refuse(cluster, *places, message=OUT_OF_REACH):
+    """kube-scheduler says no to every member that is pinned to a node whose name begins so."""
 
     def pinned_there(name):
         notes = cluster.server.find("pods", name)["metadata"]["annotations"]
-        return notes.get("lws-placement.dev/pinned-node", "").startswith(domains)
+        return notes.get("lws-placement.dev/pinned-node", "").startswith(places)
 
     def binds(name):
         if not pinned_there(name):
             return True
-        cluster.change("pods", name, _unschedulable)
+        cluster.change("pods", name, partial(_unschedulable, message=message))
         return False
 
     cluster.binds = binds
 
 
-def _unschedulable(pod):
+def _unschedulable(pod, *, message):
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
-    pod["status"]["conditions"] = [condition | {"message": OUT_OF_REACH}]
+    pod["status"]["conditions"] = [condition | {"message": message}]
 
 
 async def fail_a_node(cluster):

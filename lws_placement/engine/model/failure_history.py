@@ -165,8 +165,8 @@ class FailureHistory:
         return {name: r.words for r in found if not r.is_of_domain for name in sorted(r.nodes)}
 
     @property
-    def unserved(self) -> str:
-        """Why nobody binds the group anywhere; empty if that is not known."""
+    def refused_everywhere(self) -> str:
+        """Why no scheduler binds the group wherever it is; empty if that is not known."""
         return self.passed_over.get(ANYWHERE, "")
 
     @property

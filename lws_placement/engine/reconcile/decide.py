@@ -340,8 +340,8 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
         return [Blocked(_unknown_templates(current))]
     retry_s = observed.troubles.until_retry_s()
     again = [] if retry_s is None else [LookAgain(retry_s)]
-    if observed.troubles.unserved:
-        return [Blocked(observed.troubles.unserved), *again]
+    if observed.troubles.refused_everywhere:
+        return [Blocked(observed.troubles.refused_everywhere), *again]
     inheriting = inherit(current, group, context.views)
     if inheriting:
         return inheriting

@@ -81,8 +81,23 @@ def refusal(current: MembersState) -> Refusal | LookAgain | None:
     if alone:
         words = unserved_note(pod.name, pod.scheduler)
         return Refusal(rank, words, words, everywhere=True)
+    if not _names_nodes(pod.unschedulable):
+        words = f"kube-scheduler refuses {pod.name} wherever it is: {pod.unschedulable}"
+        return Refusal(rank, words, words, everywhere=True)
     why = f"kube-scheduler refuses {pod.name} on {pod.pinned}: {pod.unschedulable}"
     return Refusal(rank, pod.unschedulable, why, pod.pinned or "")
+
+
+def _names_nodes(message: str) -> bool:
+    """Whether the message counts nodes for some reason, as "0/8 nodes are available: 1 Insufficient
+    cpu, 7 node(s) ..." does. Without, a plugin has refused the pod before it asked for any node:
+    "0/8 nodes are available: pod has unbound immediate PersistentVolumeClaims." (kube-scheduler
+    1.37, FitError in pkg/scheduler/framework/types.go). A message of another form may be about a
+    node.
+    """
+    _, available, reasons = message.partition("nodes are available: ")
+    reasons, *_ = reasons.split("preemption: ")
+    return not available or any(part.strip()[:1].isdigit() for part in reasons.split(","))
 
 
 def leave_for_a_better(observed: GroupState, context: Context) -> list[Action]:
