@@ -7,6 +7,7 @@ event again. Counts of domains and the room left in them change with every pod t
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeGuard
 
 from lws_placement.engine.fit.node_filters import amount_in_words
@@ -163,7 +164,10 @@ def _classes(verdict: NoFit) -> dict[Reason, int]:
 
 def _in_words(reason: Reason) -> tuple[str, str]:
     """(after "1 domain", after "n domains")."""
-    lacks = f" ({_shortfall_in_words(reason, reason.shortfall)})" if reason.shortfall else ""
+    shortfall = reason.shortfall
+    if shortfall is not None:  # one class for many domains
+        shortfall = replace(shortfall, rule=shortfall.lasting_rule)
+    lacks = f" ({_shortfall_in_words(reason, shortfall)})" if shortfall is not None else ""
     has = ""
     if reason.why is Why.TOO_FEW_DOMAINS:
         has = f"room for {reason.fit} of {reason.nodes} subgroups"
@@ -197,7 +201,7 @@ def _shortfall_in_words(reason: Reason, shortfall: Shortfall) -> str:
 
 
 def _lacked(shortfall: Shortfall | None) -> tuple[str, str]:
-    return ("", "") if shortfall is None else (shortfall.resource, shortfall.rule)
+    return ("", "") if shortfall is None else (shortfall.resource, shortfall.lasting_rule)
 
 
 def _counted(number: int, words: tuple[str, str]) -> str:

@@ -135,7 +135,7 @@ class _Rules:
             (*self._needed.get(alike.rules.affinity, ()), *labels),
             tuple((spread[index], counts_itself) for index, counts_itself in alike.spread),
             frozenset(
-                (name, f"kube-scheduler refused it on {name} lately: {words}")
+                (name, f"kube-scheduler refused it lately (on {name}: {words})")
                 for name, words in self._group.refused.items()
             ),
         )
@@ -145,11 +145,11 @@ class _Rules:
             term, pods = self._aimed[index]
             key = term.topology_key
             for value, pod in self._domains_of(pods, key).items():
-                yield key, value, f"anti-affinity of pod {pod} keeps it out of its {key}"
+                yield key, value, f"another pod's anti-affinity keeps it out of its {key} ({pod})"
         for term in alike.rules.anti_affinity:
             key = term.topology_key
             for value, pod in self._domains_of(self._selected(term), key).items():
-                yield key, value, f"its anti-affinity keeps it away from pod {pod} by {key}"
+                yield key, value, f"its anti-affinity keeps it away from pods by {key} ({pod})"
 
     def _domains_of(self, pods: Iterable[PlacedPod], key: str) -> dict[str, str]:
         """Value of each domain with one of these pods -> the first of them, by name."""

@@ -173,8 +173,8 @@ class Spread:
         added = {value: 1} if counts_itself else {}
         if there + counts_itself - self._least(added, others) > self.max_skew:
             return (
-                f"{self.words}, and {value} has {there} of its pods, another domain "
-                f"{self._least({}, 0)}"
+                f"{self.words} ({value} has {there} of its pods, another domain "
+                f"{self._least({}, 0)})"
             )
         full = self.on_nodes.get(node.name, 0) + counts_itself > self.max_skew
         return self.words if self.one_node and full else None

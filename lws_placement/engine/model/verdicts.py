@@ -30,7 +30,8 @@ class Shortfall:
     """A member that finds no node, and why most nodes refuse it.
 
     Either `resource`, of which it requests `asked` and no such node has more than `largest_free`
-    left, or a `rule` that they break ("cordoned").
+    left, or a `rule` that they break ("cordoned"), with details that may change soon in parentheses
+    at its end.
     """
 
     rank: Rank
@@ -38,6 +39,11 @@ class Shortfall:
     asked: int = 0
     largest_free: int = 0
     rule: str = ""
+
+    @property
+    def lasting_rule(self) -> str:
+        """`rule` without the details."""
+        return self.rule.partition(" (")[0]
 
 
 @dataclass(frozen=True, slots=True)
