@@ -50,6 +50,7 @@ def decode_lws(raw: Raw, defaults: PodDefaults = NO_DEFAULTS) -> LwsInfo:
         templates=decode_templates(template, defaults),
         annotations=annotations_for_pods(annotations, template),
         deleting=bool(meta.get("deletionTimestamp")),
+        restarts_whole=template.get("restartPolicy") not in ("None", "Default"),
         keyed=spec.get("groupIdentity") == "Hash",
     )
 

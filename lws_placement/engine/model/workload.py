@@ -47,6 +47,8 @@ class LwsInfo:
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Its annotations of ours, unchanged, and those that stand for its typed fields."""
     deleting: bool = False
+    restarts_whole: bool = True
+    """Its restart policy recreates a group when one of its pods ends."""
     keyed: bool = False
     """Its groups have keys instead of ordinals (`MemberInfo.keyed`)."""
 

@@ -25,15 +25,13 @@ two valid assignments.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.nodes import DomainName, NodeName, NodeTerm, Operator, Requirement
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
-from lws_placement.engine.model.verdicts import Placed, Reason
-from lws_placement.engine.planning.single_domain import plan_in_domain
+from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.reconcile.actions import (
     Action,
@@ -49,6 +47,7 @@ from lws_placement.engine.reconcile.actions import (
     Wait,
     WriteHold,
 )
+from lws_placement.engine.reconcile.adoption import adopt, clear_out, unknown_templates
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.foreign_gates import hold_back, waits_for_others
 from lws_placement.engine.reconcile.group_state import (
@@ -171,7 +170,7 @@ def _with_reservation(
             return [*_settle(current, reservation, views), later]
         case Refusal() as refused:
             left = [_refused(hold, refused) for hold in reservation.holds]
-            return [*left, *_clear_out(current, refused.why)]
+            return [*left, *clear_out(current, refused.why)]
 
 
 def _refused(hold: Hold, by: Refusal) -> LeaveHold:
@@ -218,7 +217,7 @@ def _assign_again(
     """Plans the group again in the domains of `holds`; if that fails, it leaves them."""
     group = current.group(holds)
     if group is None:
-        return [Blocked(_unknown_templates(current))]
+        return [Blocked(unknown_templates(current))]
     if has_shape(holds, current.request, current.info.size):
         placed = plan_again_in(holds, _staying(group, current), current, views)
         if not isinstance(placed, Placed):
@@ -228,7 +227,7 @@ def _assign_again(
             return [*_write(renewed), *_settle(current, renewed, views)]
         if placed is not None:
             why = f"{why}; the domain {placed.why}"
-    return [*(_leave(h, why) for h in holds), *_clear_out(current, why)]
+    return [*(_leave(h, why) for h in holds), *clear_out(current, why)]
 
 
 def _leave(hold: Hold, why: str) -> Action:
@@ -260,16 +259,6 @@ def _only_on(demand: Demand, node: NodeName) -> Demand:
     return replace(demand, required=tuple(replace(t, fields=(*t.fields, pin)) for t in terms))
 
 
-def _clear_out(current: MembersState, why: str) -> list[Action]:
-    """Deletes pods that cannot stay: all if one is bound (a restart of the whole group)."""
-    leader = current.members.get(0)
-    if current.bound and not current.info.of_lws:
-        return [DeletePod(p, why) for p in current.members.values()]
-    if current.bound and leader is not None:
-        return [DeletePod(leader, why, whole=True)]
-    return [DeletePod(p, why) for p in current.members.values() if not p.gated]
-
-
 # -- without a hold ------------------------------------------------------------------------------
 
 
@@ -281,48 +270,8 @@ def _without_hold(current: MembersState, context: Context) -> list[Action]:
         return _plan(current, context)
     left = names_in(current.observed.leaving, context.views)
     if any(p.node in left for p in bound.values()):
-        return _clear_out(current, "its group is being moved")
-    return _adopt(current, context)
-
-
-def _adopt(current: MembersState, context: Context) -> list[Action]:
-    """Holds the domains of a group that ran before us."""
-    group = current.group()
-    if group is None:
-        return [Blocked(_unknown_templates(current))]
-    if group.request.in_one_domain:
-        placed = _where_it_runs(current, group, context)
-        if isinstance(placed, str):
-            return [Blocked(placed)]
-    else:
-        plan = plan_anywhere(group, current, context.views, memo=None)
-        if not isinstance(plan, Placed):
-            if len(current.bound) < current.info.size:
-                return _clear_out(current, "it is only partly bound and cannot be completed")
-            return [Blocked("its running pods are not in domains of their own; delete the leader")]
-        placed = plan
-    return _write(holds_for(placed, group, current))
-
-
-def _where_it_runs(current: MembersState, group: Group, context: Context) -> Placed | str:
-    key = group.topology_key
-    bound = {rank: pod.node for rank, pod in current.members.items() if pod.node is not None}
-    nodes = (context.views.node_view(name) for name in bound.values())
-    values = {view.node.labels.get(key, "") for view in nodes if view is not None}
-    if len(values) != 1 or "" in values:
-        where = ", ".join(sorted(v or f"a node without {key}" for v in values)) or "unknown nodes"
-        return f"its running pods are not in one domain of {key}: {where}"
-    domain = DomainName(key, values.pop())
-    view_of = current.soon(context.views).domain(domain)
-    if view_of is None:
-        return f"its pods run in {domain}, which has no nodes"
-    owners = view_of.holders | view_of.overlapping | view_of.occupants
-    others = opponents(claim_of(group), owners)
-    if others:
-        names = ", ".join(sorted(map(context.name_of, others)))
-        return f"its pods run in {domain} together with {names}; delete one of them"
-    planned = plan_in_domain(group, view_of)
-    return Placed(domain, bound if isinstance(planned, Reason) else planned)
+        return clear_out(current, "its group is being moved")
+    return adopt(current, context)
 
 
 def _plan(current: MembersState, context: Context) -> list[Action]:
@@ -337,7 +286,7 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
         observed.lws is None and current.info.of_lws and len(current.members) < current.info.size
     )
     if group is None or orphans:
-        return [Blocked(_unknown_templates(current))]
+        return [Blocked(unknown_templates(current))]
     retry_s = observed.troubles.until_retry_s()
     again = [] if retry_s is None else [LookAgain(retry_s)]
     if observed.troubles.refused_everywhere:
@@ -388,18 +337,3 @@ def _still_waits(coming: Reservation, current: MembersState) -> bool:
     if current.bound or not any(p.gated for p in current.members.values()):
         return False
     return _suits(coming, current) and coming.scope is current.request.claims
-
-
-def _unknown_templates(current: MembersState) -> str:
-    group = current.observed.id
-    missing = [r for r in range(current.info.size) if r not in current.members]
-    if not current.info.of_lws:
-        return (
-            f"{len(current.members)} of {current.info.size} pods of group {group} exist; it "
-            "is planned when all are there"
-        )
-    lacking = f"members {missing[0]} to {missing[-1]}" if missing[1:] else f"member {missing[0]}"
-    return (
-        f"LeaderWorkerSet {group.namespace}/{group.lws} of these pods does not exist, "
-        f"so nobody makes {lacking}; delete the pods"
-    )

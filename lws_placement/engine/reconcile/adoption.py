@@ -1,0 +1,115 @@
+"""Groups that run without a hold: they were there before us, or came to run so while we were off.
+
+A group that runs in one domain, alone in it, is adopted: its domain is held. One that runs split
+over several is restarted whole where its restart policy recreates groups and a domain has room for
+it; else a user is told what to do.
+"""
+
+from dataclasses import dataclass, replace
+
+from lws_placement.engine.model.exclusivity import claim_of, opponents
+from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.model.pods import Demand
+from lws_placement.engine.model.verdicts import Placed, Reason
+from lws_placement.engine.model.what_if import pods_by_node
+from lws_placement.engine.planning.single_domain import plan_in_domain
+from lws_placement.engine.reconcile.actions import Action, Blocked, DeletePod, WriteHold
+from lws_placement.engine.reconcile.context import Context
+from lws_placement.engine.reconcile.group_state import MembersState
+from lws_placement.engine.reconcile.placement import holds_for, plan_anywhere
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """The group runs in several domains, or outside of any; `why` says where."""
+
+    why: str
+
+
+def adopt(current: MembersState, context: Context) -> list[Action]:
+    """Holds the domains of a group that ran before us."""
+    group = current.group()
+    if group is None:
+        return [Blocked(unknown_templates(current))]
+    if group.request.in_one_domain:
+        placed = _where_it_runs(current, group, context)
+        if isinstance(placed, _Split):
+            return _reunite(current, group, context, why=placed.why)
+        if isinstance(placed, str):
+            return [Blocked(placed)]
+    else:
+        plan = plan_anywhere(group, current, context.views, memo=None)
+        if not isinstance(plan, Placed):
+            if len(current.bound) < current.info.size:
+                return clear_out(current, "it is only partly bound and cannot be completed")
+            return [Blocked("its running pods are not in domains of their own; delete the leader")]
+        placed = plan
+    return [WriteHold(hold) for hold in holds_for(placed, group, current).holds]
+
+
+def _where_it_runs(current: MembersState, group: Group, context: Context) -> Placed | _Split | str:
+    key = group.topology_key
+    bound = {rank: pod.node for rank, pod in current.members.items() if pod.node is not None}
+    nodes = (context.views.node_view(name) for name in bound.values())
+    values = {view.node.labels.get(key, "") for view in nodes if view is not None}
+    if len(values) != 1 or "" in values:
+        where = ", ".join(sorted(v or f"a node without {key}" for v in values)) or "unknown nodes"
+        return _Split(f"its running pods are not in one domain of {key}: {where}")
+    domain = DomainName(key, values.pop())
+    view_of = current.soon(context.views).domain(domain)
+    if view_of is None:
+        return f"its pods run in {domain}, which has no nodes"
+    owners = view_of.holders | view_of.overlapping | view_of.occupants
+    others = opponents(claim_of(group), owners)
+    if others:
+        names = ", ".join(sorted(map(context.name_of, others)))
+        return f"its pods run in {domain} together with {names}; delete one of them"
+    planned = plan_in_domain(group, view_of)
+    return Placed(domain, bound if isinstance(planned, Reason) else planned)
+
+
+def _reunite(current: MembersState, group: Group, context: Context, *, why: str) -> list[Action]:
+    """Restarts the group if it then has a domain; it runs on otherwise."""
+    lws = current.observed.lws
+    if lws is None or not lws.restarts_whole:
+        return [Blocked(f"{why}; delete the leader pod to have the group placed anew")]
+    members = tuple(
+        replace(m, fixed=None, demand=_without_selector(m.demand, group.topology_key))
+        for m in group.members
+    )
+    gone = replace(current, members={}, going=pods_by_node(current.observed.pods))
+    plan = plan_anywhere(replace(group, members=members), gone, context.views, memo=None)
+    if isinstance(plan, Placed):
+        return clear_out(current, why)
+    return [Blocked(f"{why}; it is restarted whole once a domain has room for it")]
+
+
+def _without_selector(demand: Demand, key: str) -> Demand:
+    """Drops the selector by which LeaderWorkerSet's workers follow their leader to its domain."""
+    return replace(demand, selector=tuple(item for item in demand.selector if item[0] != key))
+
+
+def clear_out(current: MembersState, why: str) -> list[Action]:
+    """Deletes pods that cannot stay: all if one is bound (a restart of the whole group)."""
+    leader = current.members.get(0)
+    if current.bound and not current.info.of_lws:
+        return [DeletePod(p, why) for p in current.members.values()]
+    if current.bound and leader is not None:
+        return [DeletePod(leader, why, whole=True)]
+    return [DeletePod(p, why) for p in current.members.values() if not p.gated]
+
+
+def unknown_templates(current: MembersState) -> str:
+    group = current.observed.id
+    missing = [r for r in range(current.info.size) if r not in current.members]
+    if not current.info.of_lws:
+        return (
+            f"{len(current.members)} of {current.info.size} pods of group {group} exist; it "
+            "is planned when all are there"
+        )
+    lacking = f"members {missing[0]} to {missing[-1]}" if missing[1:] else f"member {missing[0]}"
+    return (
+        f"LeaderWorkerSet {group.namespace}/{group.lws} of these pods does not exist, "
+        f"so nobody makes {lacking}; delete the pods"
+    )
