@@ -38,6 +38,8 @@ Name = tuple[str, str]
 """(namespace, name)."""
 
 _SERVICES_PATH = "/api/v1/services"
+_WAITS = "WaitingForDomain"
+"""Reason in the annotation of a gated leader that has no domain."""
 
 
 class Observed:
@@ -287,7 +289,10 @@ def pod_state(raw: Raw) -> PodState:
 def _found_no_room(raw: Raw) -> bool:
     if raw["spec"].get("nodeName"):
         return False
-    if keys.NO_ROOM in (raw["metadata"].get("annotations") or {}):
+    annotations = raw["metadata"].get("annotations") or {}
+    if keys.NO_ROOM in annotations:
+        return True
+    if _is_gated(raw) and _WAITS in str(annotations.get(keys.CONDITION, "")):
         return True
     return any(
         c.get("type") == "PodScheduled" and c.get("reason") == "Unschedulable"

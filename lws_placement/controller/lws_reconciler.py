@@ -29,6 +29,7 @@ from lws_placement.engine.lws.children import (
 )
 from lws_placement.engine.lws.conditions import (
     BLOCKED,
+    STANDSTILL,
     Problem,
     refused_set,
     why_blocked,
@@ -43,7 +44,11 @@ from lws_placement.engine.lws.rollout import (
     next_step,
     strategy_of,
 )
-from lws_placement.engine.lws.rollout_messages import surge_note, update_messages
+from lws_placement.engine.lws.rollout_messages import (
+    surge_note,
+    update_messages,
+    why_at_a_standstill,
+)
 from lws_placement.engine.lws.status import GroupStatus, new_status, turned_true
 from lws_placement.engine.lws.validation import why_not_made
 from lws_placement.errors import AlreadyExistsError, ApiError
@@ -85,7 +90,8 @@ class LwsReconciler:
         applied = await self._apply_leader_set(lws, stateful_set, revision, step)
         if wants_shared_service(lws):
             await self.create_service(lws, shared_service(lws))
-        await self._write_status(lws, applied, revision, groups)
+        standstill = await self._standstill(lws, applied, groups, revision)
+        await self._write_status(lws, applied, revision, groups, standstill=standstill)
         await self._restarts.carry_out(lws)
         if self._revisions.has_others(lws, revision):
             asked = asked_of(applied)
@@ -109,6 +115,21 @@ class LwsReconciler:
         if note and not changed:
             await self._say(lws, Event("SurgeWaits", note, "Update", topic=f"surge at {revision}"))
         return next_step(strategy, asked, progress, changed=changed)
+
+    async def _standstill(
+        self, lws: Raw, stateful_set: Raw, groups: list[GroupStatus], revision: str
+    ) -> Problem | None:
+        """Why the update does not go on; also emits an event."""
+        asked = asked_of(stateful_set)
+        progress = self._progress(lws, asked, groups, revision)
+        name = lws["metadata"]["name"]
+        found = why_at_a_standstill(strategy_of(lws), asked, progress, name=name)
+        if found is not None and found.reason != "SurgeWaits":  # told already
+            topic = f"standstill at {revision}"
+            await self._say(
+                lws, Event(found.reason, found.message, "Update", "Warning", topic=topic)
+            )
+        return found
 
     def _progress(
         self, lws: Raw, asked: Asked, groups: list[GroupStatus], revision: str
@@ -186,6 +207,7 @@ class LwsReconciler:
         groups: list[GroupStatus],
         *,
         refused: Problem | None = None,
+        standstill: Problem | None = None,
     ) -> None:
         meta, old = lws["metadata"], lws.get("status") or {}
         now = encode_now()
@@ -199,6 +221,7 @@ class LwsReconciler:
         for kind, problem in (
             (BLOCKED, refused or self._why_blocked(lws)),
             (CRASH_LOOPING, self._restarts.problem(lws)),
+            (STANDSTILL, standstill),
         ):
             status["conditions"] = with_condition(
                 status["conditions"],

@@ -3,6 +3,7 @@
 import pytest
 from e2e.rollouts import images, patch, revisions, rollout, set_image, uids, wait_done
 from e2e.stack import LWS
+from e2e.verbs import ask
 
 TOPOLOGY = f"{LWS}/exclusive-topology"
 
@@ -58,6 +59,28 @@ def test_without_a_free_domain_an_update_that_may_spare_no_group_waits_and_says_
     patch(scene, {"rolloutStrategy": {"rollingUpdateConfiguration": {"maxUnavailable": 1}}})
     wait_done(scene, 2)
     assert images(scene) == {0: ["model:2"], 1: ["model:2"]}
+
+
+@pytest.mark.parametrize("exclusive", [True, False], ids=["placed", "without placement"])
+def test_an_update_that_adds_a_group_without_room_says_what_would_let_it_go_on(scene, exclusive):
+    scene.pool(1, 1)
+    scene.create(scene.lws(replicas=1, size=1, exclusive=exclusive, **rollout()))
+    wait_done(scene, 1)
+    patch(scene, {"replicas": 2})
+    set_image(scene, "model:2")
+    (event, *_) = scene.wait(lambda: scene.events("GroupsWithoutRoom"), "it says so")
+    assert "llm-1 finds no room, and llm-0 stays at the old revision" in event["message"]
+    assert "raise maxUnavailable to 2" in event["message"]
+    status = ("rollout", "status", "lws/llm", "-n", scene.namespace, "--no-watch")
+    said = ask(scene.cluster.kubeconfig, *status)
+    assert f"GroupsWithoutRoom: {event['message']}" in said
+    patch(scene, {"rolloutStrategy": {"rollingUpdateConfiguration": {"maxUnavailable": 2}}})
+    scene.wait(lambda: images(scene).get(0) == ["model:2"], "llm-0 is replaced")
+    standstill = '{.status.conditions[?(@.type=="UpdateStandstill")].status}'
+    scene.wait(
+        lambda: scene.kubectl("get", "lws", "llm", f"-o=jsonpath={standstill}") == "False",
+        "it stands still no more",
+    )
 
 
 def test_without_placement_a_surge_group_that_the_scheduler_refuses_is_done_without(scene):

@@ -13,6 +13,8 @@ from lws_placement.engine.lws.validation import why_name_is_too_long, why_not_ma
 
 BLOCKED = "Blocked"
 """The user has to act, or groups will be missing forever."""
+STANDSTILL = "UpdateStandstill"
+"""A rolling update does not go on by itself."""
 
 
 @dataclass(frozen=True, slots=True)
