@@ -32,7 +32,11 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE
 from lws_placement.engine.lws.defaults import with_defaults
 from lws_placement.engine.lws.pod_identity import Denied, add_lws_identity
-from lws_placement.engine.lws.unsupported_fields import not_carried_out, without_effect
+from lws_placement.engine.lws.unsupported_fields import (
+    misplaced_annotations,
+    not_carried_out,
+    without_effect,
+)
 from lws_placement.engine.lws.validation import problems_of, problems_of_placement
 from lws_placement.engine.model.placement_request import TOPOLOGY_ANNOTATIONS, placement_request_of
 from lws_placement.engine.model.pods import DEFAULT_SCHEDULER
@@ -150,7 +154,8 @@ def build_app(
             problems = rules(lws, before, most_size=max_group_size)
             if problems:
                 return deny(request, _joined(problems))
-            return allow(request, warnings=[*unused(lws), *_warnings(lws)])
+            warnings = [*unused(lws), *misplaced_annotations(lws), *_warnings(lws)]
+            return allow(request, warnings=warnings)
 
         return decide
 

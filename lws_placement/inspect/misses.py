@@ -50,7 +50,8 @@ class Misses:
         if self._last is None or self._last[0] is not verdict:  # groups of one shape share it
             key = verdict.topology_key
             nearest = self._nearest(verdict)
-            misses = tuple(Miss(v, r, self._into(group, DomainName(key, v))) for v, r in nearest)
+            found = ((DomainName(key, value), reason) for value, reason in nearest)
+            misses = tuple(Miss(d.shown_value, r, self._into(group, d)) for d, r in found)
             self._last = (verdict, Told(misses))
         return self._last[1]
 

@@ -161,12 +161,12 @@ def _places(reservation: Reservation) -> str:
     """The domains, each with its members' nodes by rank; last those that lie inside another one."""
     full = sorted((h for h in reservation.holds if h.nodes), key=lambda h: min(h.nodes))
     parts = [f"{_value(h)} ({' '.join(h.nodes[r] for r in sorted(h.nodes))})" for h in full]
-    inside = [h.domain.value for h in reservation.holds if not h.nodes]
+    inside = [h.domain.shown_value for h in reservation.holds if not h.nodes]
     return ", ".join(parts) + (f", in it {_and(inside)}" if inside else "")
 
 
 def _value(hold: Hold) -> str:
-    return "anywhere" if hold.domain.anywhere else hold.domain.value
+    return "anywhere" if hold.domain.anywhere else hold.domain.shown_value
 
 
 def _queue(answer: Answer, inquiry: Inquiry) -> Iterator[str]:

@@ -147,6 +147,22 @@ async def test_a_key_that_no_node_carries_is_a_warning(path):
     assert "no node carries the label example.com/rack" in answer["response"]["warnings"][0]
 
 
+@pytest.mark.parametrize("path", ["/validate-lws", "/validate-placement"])
+@pytest.mark.parametrize("where", ["set", "leaderTemplate", "workerTemplate"])
+async def test_a_topology_that_is_written_as_a_label_is_a_warning(path, where):
+    lws = an_lws()
+    holder, field = lws, "metadata.labels"
+    if where != "set":
+        holder = lws["spec"]["leaderWorkerTemplate"].setdefault(where, {"spec": {"containers": []}})
+        field = f"spec.leaderWorkerTemplate.{where}.metadata.labels"
+    key = f"{P}/exclusive-topology"
+    holder.setdefault("metadata", {}).setdefault("labels", {})[key] = "example.com/rack"
+    _, answer = await call(path, a_review(lws))
+    assert answer["response"]["allowed"]
+    (warning,) = answer["response"]["warnings"]
+    assert warning.startswith(f"{field}[{key}] means nothing: write it as an annotation")
+
+
 @pytest.mark.parametrize(
     ("lws", "says"),
     [

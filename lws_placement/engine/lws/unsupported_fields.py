@@ -13,6 +13,7 @@ from typing import Any
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.field_error import FieldError
 from lws_placement.engine.base.raw import Raw
+from lws_placement.engine.model.placement_request import PLACEMENT_ANNOTATIONS
 
 _LEAF: Mapping[str, Any] = {}
 KNOWN: Mapping[str, Any] = {
@@ -95,3 +96,21 @@ def _others(
             yield here, value
         elif known[field]:
             yield from _others(found, known[field], field, at=path)
+
+
+def misplaced_annotations(lws: Raw) -> list[str]:
+    """In words: labels of the set or of its templates that mean something as annotations alone."""
+    template = lws["spec"].get("leaderWorkerTemplate") or {}
+    places = {
+        "metadata": lws["metadata"],
+        **{
+            f"spec.leaderWorkerTemplate.{part}.metadata": (template.get(part) or {}).get("metadata")
+            for part in ("leaderTemplate", "workerTemplate")
+        },
+    }
+    return [
+        f"{path}.labels[{key}] means nothing: write it as an annotation of the LeaderWorkerSet"
+        for path, meta in places.items()
+        for key in PLACEMENT_ANNOTATIONS
+        if key in ((meta or {}).get("labels") or {})
+    ]

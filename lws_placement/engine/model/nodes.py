@@ -23,7 +23,12 @@ class DomainName:
         return not self.key
 
     def __str__(self) -> str:
-        return f"{self.key}={self.value}"
+        return f"{self.key}={self.shown_value}"
+
+    @property
+    def shown_value(self) -> str:
+        """Its value for people: an empty one is a value, too."""
+        return self.value or '""'
 
 
 ANYWHERE = DomainName("", "")

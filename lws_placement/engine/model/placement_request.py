@@ -67,6 +67,8 @@ class TopologyRequest:
 _SCOPES = (Scope.CLUSTER, Scope.NAMESPACE, Scope.LWS)
 TOPOLOGY_ANNOTATIONS = (LWS_EXCLUSIVE_TOPOLOGY, LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY, WITHIN_TOPOLOGY)
 """Annotations of a LeaderWorkerSet whose value must be a label that nodes carry."""
+PLACEMENT_ANNOTATIONS = (*TOPOLOGY_ANNOTATIONS, PREFER_TOPOLOGY, SCOPE, GANG, MANAGED)
+"""Annotations by which a LeaderWorkerSet asks for placement."""
 _BOOLEANS = ("true", "false")
 
 
