@@ -1,9 +1,10 @@
-"""A seed gives one cluster, and a feature that is off occurs nowhere in it."""
+"""A seed gives one cluster and its groups, and a feature that is off occurs nowhere in them."""
 
 import json
 
 import pytest
 from support.random_clusters import FEATURES, NODE_FEATURES, features_named, random_cluster
+from support.random_groups import random_group
 
 MARKS = {
     "taints": ("taints", "unschedulable"),
@@ -21,7 +22,9 @@ def written(seed, features=FEATURES):
     """The cluster as text; tolerations, which bound pods always have, say nothing of taints."""
     made = random_cluster(seed, features, pods=40)
     objects = [*made.namespaces, *made.nodes, *(p.raw for p in (*made.bound, *made.asking))]
-    return json.dumps(objects)
+    names = [node["metadata"]["name"] for node in made.nodes]
+    groups = [random_group(seed, number, names, features) for number in range(20)]
+    return json.dumps([*objects, *(g.pods for g in groups), *(g.order for g in groups)])
 
 
 def test_a_seed_gives_the_same_cluster_again():

@@ -15,17 +15,26 @@ def read_cache(items):
     object that cannot be understood raises.
     """
     cache = ClusterCache(TopologyIndex())
-    for kind in Intake(cache, namespace="lws-placement-system").kinds:
+    fill(Intake(cache, namespace="lws-placement-system"), items)
+    return cache
+
+
+def fill(intake, items):
+    for kind in intake.kinds:
         if kind.path != LWS_PATH:
             for raw in items(kind.path, **kind.params):
                 kind.put(raw)
-    return cache
+
+
+def decoded(pod_raw):
+    pod = decode_pod(pod_raw)
+    assert not pod.unread, f"{pod.key} cannot be understood: {pod.unread}"
+    return pod
 
 
 def verdicts(cache, pod_raw):
     """Node -> None if the pod may go there, else why not. The pod is not in the cache."""
-    pod = decode_pod(pod_raw)
-    assert not pod.unread, f"{pod.key} cannot be understood: {pod.unread}"
+    pod = decoded(pod_raw)
     group = Group(
         GroupId.of_pod(pod.namespace, pod.name, pod.uid),
         TopologyRequest(),

@@ -178,10 +178,17 @@ def _take_ports_once(bound):
 
 def _asking(rng, name, nodes, features):
     raw = a_pod(rng, name, asks=True)
+    chosen = add_features(rng, raw, nodes, features, most=(0, 1, 1, 1, 2, 2, 3))
+    used = {*chosen, *({"existing"} & set(features))}
+    return Asking(raw, tuple(f for f in FEATURES if f in used))
+
+
+def add_features(rng, raw, nodes, features, *, most):
+    """To a pod that asks. `most`: one of these is how many, tolerations aside. Returns them."""
     labels, spec = raw["metadata"]["labels"], raw["spec"]
     spec["priorityClassName"] = PRIORITY_CLASS
     own = [f for f in features if f not in ("taints", "existing")]
-    chosen = rng.sample(own, min(len(own), rng.choice((0, 1, 1, 1, 2, 2, 3))))
+    chosen = rng.sample(own, min(len(own), rng.choice(most)))
     if "taints" in features and rng.random() < 0.6:
         chosen.append("taints")
         spec["tolerations"] = [a_toleration(rng) for _ in range(rng.randint(1, 3))]
@@ -200,5 +207,4 @@ def _asking(rng, name, nodes, features):
         spec.setdefault("affinity", {})["podAntiAffinity"] = terms
     if "spread" in chosen:
         spec["topologySpreadConstraints"] = a_spread(rng, labels=labels)
-    used = {*chosen, *({"existing"} & set(features))}
-    return Asking(raw, tuple(f for f in FEATURES if f in used))
+    return chosen
