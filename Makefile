@@ -5,6 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 SECONDS ?= 1800
 PAIRS ?= 10000
+GROUPS ?= 500
 SEED ?=
 FEATURES ?=
 CODE := lws_placement webhook certs tests manifests
@@ -71,9 +72,10 @@ node: venv ## Tests on a real kubeadm node with kubelet and containerd (root, De
 soak: venv ## Random churn against the real control plane; SECONDS=1800
 	LWS_PLACEMENT_CHURN_SECONDS=$(SECONDS) $(BIN)/pytest --e2e tests/e2e/test_churn.py -s $(ARGS)
 
-differ: control-plane ## Our rules against the real kube-scheduler; PAIRS=10000 SEED=1 FEATURES=nodes,spread
-	LWS_PLACEMENT_DIFFER_PAIRS=$(PAIRS) LWS_PLACEMENT_DIFFER_SEED=$(SEED) LWS_PLACEMENT_DIFFER_FEATURES=$(FEATURES) \
-	  $(BIN)/pytest --e2e tests/e2e/test_differ.py -s $(ARGS)
+differ: control-plane ## Ours against the real kube-scheduler; PAIRS=10000 GROUPS=500 SEED=1 FEATURES=nodes,spread
+	LWS_PLACEMENT_DIFFER_PAIRS=$(PAIRS) LWS_PLACEMENT_DIFFER_GROUPS=$(GROUPS) LWS_PLACEMENT_DIFFER_SEED=$(SEED) \
+	  LWS_PLACEMENT_DIFFER_FEATURES=$(FEATURES) \
+	  $(BIN)/pytest --e2e tests/e2e/test_differ.py tests/e2e/test_differ_groups.py -s $(ARGS)
 
 bench: venv ## What placement costs; ARGS="engine extender" chooses parts, ARGS=--help lists them
 	$(BIN)/python -m tests.bench $(ARGS)

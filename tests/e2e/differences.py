@@ -37,7 +37,7 @@ class Verdicts:
         """In words that are equal for equal causes; empty if both say the same."""
         if self.fits == (self.ours is None):
             return ""
-        return f"WRONG NO: {_without_values(self.ours)}" if self.fits else "WRONG YES"
+        return f"WRONG NO: {without_values(self.ours)}" if self.fits else "WRONG YES"
 
     def __str__(self):
         meta, spec = self.node["metadata"], self.node.get("spec", {})
@@ -65,10 +65,10 @@ class Difference:
     def __str__(self):
         return "\n".join(
             (
-                f"SEED={self.seed} PAIRS=1, pod {_shown(self.pod)}",
+                f"SEED={self.seed} PAIRS=1 GROUPS=0, pod {shown(self.pod)}",
                 *map(str, self.verdicts),
                 *([f"  kube-scheduler: {self.message}"] if self.message else []),
-                *(f"  there: {_shown(obj)}" for obj in self.others),
+                *(f"  there: {shown(obj)}" for obj in self.others),
             )
         )
 
@@ -123,8 +123,8 @@ class Tally:
         return "\n".join((*lines, *map(str, self._told)))
 
 
-def _shown(obj):
-    """Without what the API server adds to every pod."""
+def shown(obj):
+    """As text, without what the API server adds to every pod."""
     spec = {key: obj["spec"][key] for key in _SPEC if obj["spec"].get(key)}
     for kind in ("containers", "initContainers"):
         if kind in spec:
@@ -132,9 +132,10 @@ def _shown(obj):
     if "tolerations" in spec:
         spec["tolerations"] = [t for t in spec["tolerations"] if "tolerationSeconds" not in t]
     meta = {key: obj["metadata"][key] for key in _METADATA if key in obj["metadata"]}
-    status = {k: obj["status"][k] for k in _STATUS if k in obj["status"]}
+    status = {k: v for k, v in obj.get("status", {}).items() if k in _STATUS}
     return json.dumps(meta | spec | status)
 
 
-def _without_values(reason):
+def without_values(reason):
+    """In words that are equal for equal causes."""
     return re.sub(r"[\w./-]*\d[\w./:-]*|=\S*", "#", reason)

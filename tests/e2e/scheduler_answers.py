@@ -2,11 +2,13 @@
 
 kube-scheduler tells an extender the names of the nodes that passed all of its own filters. The
 extender here writes them down and refuses all, so no pod is ever bound and none changes the answer
-for another. If no node passes, no extender is called, and the pod's condition says so.
+for another. If no node passes, no extender is called, and the pod's condition says so. For groups
+(`group_binding.py`) it writes nothing down and lets pods pass to the nodes that it is told.
 """
 
 import json
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -28,6 +30,7 @@ class RecordingExtender:
 
     def __init__(self):
         self._nodes = {}
+        self._open_to = None
         self.changed = []
         """Pods whose later call said something else."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -45,6 +48,15 @@ class RecordingExtender:
     def nodes_for(self, uid):
         """None if there was no call."""
         return self._nodes.get(uid)
+
+    @contextmanager
+    def letting_pass(self, nodes):
+        """Meanwhile pods may be bound to these nodes."""
+        self._open_to = frozenset(nodes)
+        try:
+            yield
+        finally:
+            self._open_to = None
 
     def configuration(self):
         """Of a kube-scheduler that looks at every node and asks for every pod."""
@@ -64,9 +76,13 @@ class RecordingExtender:
         }
 
     def _take(self, args):
+        """The nodes that the pod may pass to."""
         meta, nodes = args["Pod"]["metadata"], frozenset(args["NodeNames"])
+        if self._open_to is not None:
+            return sorted(nodes & self._open_to)
         if self._nodes.setdefault(meta["uid"], nodes) != nodes:
             self.changed.append(f"{meta['namespace']}/{meta['name']}")
+        return []
 
     def _handler(self):
         take = self._take
@@ -75,8 +91,8 @@ class RecordingExtender:
             """A connection for each call: none is left when the scheduler ends."""
 
             def do_POST(self):
-                take(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                body = json.dumps({"NodeNames": []}).encode()
+                passed = take(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                body = json.dumps({"NodeNames": passed}).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
@@ -111,7 +127,7 @@ def ask(cluster, extender, pods):
 
 def _answer(pod, extender):
     """None if there is none yet. The call comes before the condition."""
-    condition = _scheduled(pod)
+    condition = scheduled(pod)
     nodes = extender.nodes_for(pod["metadata"]["uid"])
     if nodes is not None:
         return Answer(nodes)
@@ -122,6 +138,6 @@ def _answer(pod, extender):
     return Answer(frozenset(), condition["message"])
 
 
-def _scheduled(pod):
+def scheduled(pod):
     conditions = pod["status"].get("conditions", ())
     return next((c for c in conditions if c["type"] == "PodScheduled"), {})
