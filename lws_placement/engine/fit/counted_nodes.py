@@ -9,7 +9,7 @@ Costs O(1) per changed node; the first time some 4 microseconds for every node.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from lws_placement.engine.fit.node_filters import is_chosen, untolerated
@@ -74,6 +74,11 @@ class CountedNodes:
     def labels_of(self, node: NodeName) -> Mapping[str, str] | None:
         """Labels of a node that counts; None for another."""
         return self._labels.get(node)
+
+    @property
+    def names(self) -> Set[NodeName]:
+        """Of the nodes that count."""
+        return self._labels.keys()
 
     def domains(self, key: str) -> Mapping[str, int]:
         """Value of each domain that counts -> its nodes."""

@@ -57,6 +57,7 @@ def spread_rules(
                     selected=frozenset(
                         m.rank for m, labels, _ in members if _selects(constraint, labels)
                     ),
+                    nodes=nodes.names,
                     domains=nodes.domains(constraint.topology_key),
                     version=(id(nodes), nodes.version),
                     counts=_by_domain(constraint.topology_key, nodes, on_nodes),

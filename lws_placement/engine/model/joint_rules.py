@@ -8,10 +8,10 @@ order that suits the rules: each refused member is tried again when another one 
 """
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Mapping, Sequence, Set
+from collections.abc import Collection, Container, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from lws_placement.engine.model.nodes import Node
+from lws_placement.engine.model.nodes import Node, NodeName
 from lws_placement.engine.model.pods import Rank
 
 Places = Mapping[Rank, Node]
@@ -116,19 +116,21 @@ class Near:
 class Spread:
     """A topologySpreadConstraint with DoNotSchedule that members carry.
 
-    `domains`: values of the domains of `key` that count. `counts`: matching pods that exist, for
-    those of them that have any. `on_nodes`: the same by node, for `one_node`: with our pin, a
-    constraint with `minDomains` above 1 that honors node affinity sees one domain and takes the
-    minimum for 0, so it allows no more matching pods than `max_skew` on a node.
+    `nodes`: the nodes that count, `domains`: the values of their domains of `key`. `counts`:
+    matching pods that exist, for those of them that have any. `on_nodes`: the same by node, for
+    `one_node`: with our pin, a constraint with `minDomains` above 1 that honors node affinity sees
+    one domain and takes the minimum for 0, so a node takes a member that carries it only with at
+    most `max_skew` matching pods.
     """
 
     key: str
     max_skew: int
     carriers: frozenset[Rank]
     selected: frozenset[Rank]
+    nodes: Container[NodeName] = field(compare=False)
     domains: Collection[str] = field(compare=False)
     version: Hashable
-    """Stands for `domains`: equal while these are the same."""
+    """Stands for `nodes` and `domains`: equal while these are the same."""
     counts: Mapping[str, int] = field(compare=False)
     min_domains: int = 1
     one_node: bool = False
@@ -184,7 +186,7 @@ class Spread:
         added = Counter(
             places[r].labels[self.key]
             for r in self.selected
-            if r in places and self.key in places[r].labels
+            if r in places and places[r].name in self.nodes
         )
         least = self._least(added, sum(r not in places for r in self.selected))
         mine = {places[r].labels.get(self.key) for r in self.carriers if r in places}
@@ -214,8 +216,13 @@ class Spread:
 
     def _is_full(self, rank: Rank, places: Places) -> bool:
         name = places[rank].name
-        mine = sum(r in places and places[r].name == name for r in self.selected)
-        return self.on_nodes.get(name, 0) + mine > self.max_skew
+        there = {r for r in self.all_members if r in places and places[r].name == name}
+        mine = len(there & self.selected)
+        return bool(there & self.carriers) and self.on_nodes.get(name, 0) + mine > self.max_skew
+
+    @property
+    def all_members(self) -> frozenset[Rank]:
+        return self.carriers | self.selected
 
     @property
     def all_ranks(self) -> tuple[frozenset[Rank], ...]:

@@ -10,14 +10,14 @@ from support.reference_rules import are_all_bound, chosen
 
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.domain_index import Fit, fit_in
-from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.node_filters import is_chosen, untolerated, why_not_node
 from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.nodes import DomainName, Node, Operator, Requirement
+from lws_placement.engine.model.nodes import DomainName, Node, Operator, Requirement, Taint
 from lws_placement.engine.model.placed_pods import PlacedPod
 from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pod_rules import PodRules, PodTerm, SpreadConstraint
-from lws_placement.engine.model.pods import Demand
+from lws_placement.engine.model.pods import Demand, Toleration
 from lws_placement.engine.model.snapshot import Changes, DomainView, NodeView
 
 HOST, ZONE = "kubernetes.io/hostname", "zone"
@@ -61,6 +61,7 @@ labels = st.fixed_dictionaries(
     {"app": st.sampled_from("ab")}, optional={"role": st.sampled_from("xy")}
 )
 selector_of_nodes = st.sampled_from([(), (("type", "gpu"),)])
+tolerations = st.sampled_from([(), (Toleration("gpu", "Exists"),)])
 pods = st.tuples(st.builds(Demand, st.just(ONE), selector=selector_of_nodes, rules=rules), labels)
 
 
@@ -73,7 +74,8 @@ def nodes(draw):
         zone = draw(st.sampled_from(["a", "b", None]))
         if zone:
             has[ZONE] = zone
-        found.append(Node(name, has, {}))
+        taints = draw(st.sampled_from([(), (Taint("gpu", "", "NoSchedule"),)]))
+        found.append(Node(name, has, {}, taints))
     return found
 
 
@@ -136,12 +138,15 @@ def spreads_others(members):
     )
 
 
+def suits_node(demand, node):
+    return is_chosen(demand, node) and untolerated(demand, node) is None
+
+
 def every_way(members, nodes, room):
     for places in product(nodes, repeat=len(members)):
         used = [p.name for p in places]
         suits = all(
-            all(place.labels.get(k) == v for k, v in demand.selector)
-            for (demand, _), place in zip(members, places, strict=True)
+            suits_node(demand, place) for (demand, _), place in zip(members, places, strict=True)
         )
         if suits and all(used.count(name) <= room for name in used):
             yield places
@@ -170,6 +175,6 @@ def test_one_pod_is_let_in_where_kube_scheduler_lets_it_in(data, pod, nodes):
     cluster = Cluster(nodes, running, room=1)
     (member,) = ruled([pod], cluster).members
     for node in nodes:
-        suits = all(node.labels.get(k) == v for k, v in pod[0].selector)
+        suits = suits_node(pod[0], node)
         ours = why_not_node(member.demand, cluster.node_view(node.name)) is None
         assert ours == (suits and are_all_bound([pod], [node], running, nodes))
