@@ -87,8 +87,9 @@ def _explained(error: ApiError) -> ApiError:
     return ApiError(
         f"{error}. Reading needs list rights on nodes, pods, namespaces, leaderworkersets, "
         "statefulsets, controllerrevisions, daemonsets, priorityclasses, limitranges, "
-        "runtimeclasses, and on leases in our namespace; the ClusterRole lws-placement-view has "
-        "them and is part of the cluster's role view",
+        "runtimeclasses, persistentvolumes, persistentvolumeclaims, storageclasses, csidrivers, "
+        "csinodes, csistoragecapacities, volumeattachments, and on leases in our namespace; the "
+        "ClusterRole lws-placement-view has them and is part of the cluster's role view",
         status=error.status,
         reason=error.reason,
     )

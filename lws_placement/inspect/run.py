@@ -176,6 +176,7 @@ class Simulation:
             "StatefulSet": self._intake.stateful_sets,
             "DaemonSet": self._intake.daemon_sets,
             "PodDisruptionBudget": self._intake.budgets,
+            **self._intake.storage,
             "Pod": self._intake.pods,
         }
         number = 0

@@ -21,6 +21,7 @@ from lws_placement.cluster.cache.placed_pods import PlacedPodsIndex
 from lws_placement.cluster.cache.pod_defaults import PodDefaultsIndex
 from lws_placement.cluster.cache.preemption_facts import ComingHolds, Priorities
 from lws_placement.cluster.cache.promised_members import PromisedMembers
+from lws_placement.cluster.cache.storage import StorageIndex
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.cache.unbound_pods import UnboundPods
 from lws_placement.cluster.cache.workloads import Revision, Workloads
@@ -56,6 +57,7 @@ class ClusterCache:
         self._unbound = UnboundPods()
         self._promised = PromisedMembers(self, self.workloads)
         self.placed_pods = domains.placed_pods = PlacedPodsIndex(lambda: self._promised)
+        self.storage = domains.storage = StorageIndex(self._promised.with_volumes)
 
     # -- pods ------------------------------------------------------------------------------------
 
@@ -78,6 +80,7 @@ class ClusterCache:
         self._index_pod(old, pod)
         if self.placed_pods.put(pod) and self.placed_pods.asked:
             self._capacity_changed()
+        self.storage.put_pod(pod)
         self._note_unbound(pod)
         if pod.node_trouble and (old is None or not old.node_trouble):
             for tell in self.on_node_failure:
@@ -97,6 +100,7 @@ class ClusterCache:
             return
         self._priorities.replace(pod, None)
         self.placed_pods.drop(pod.namespace, uid)
+        self.storage.drop_pod(uid)
         if pod.node is not None:
             self.domains.drop_occupant(pod.node, uid)
             self._capacity_changed()
@@ -350,8 +354,14 @@ class ClusterCache:
         if self.placed_pods.asked:
             self._capacity_changed()
 
+    def storage_changed(self) -> None:
+        """A claim, a volume, or what makes or attaches volumes changed."""
+        if self.storage.asked:
+            self._capacity_changed()
+
     def _group_changed(self, group: GroupId) -> None:
         self._promised.changed(group)
+        self.storage.promised_changed()
         for listener in self.listeners:
             listener.group_changed(group)
 

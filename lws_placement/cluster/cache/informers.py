@@ -14,11 +14,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.watch import OnEvent, Watcher, shielded
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.disruption_budgets import decode_budget
+from lws_placement.cluster.cache.storage import StorageKind
 from lws_placement.cluster.codec.hold_lease import decode_holds
 from lws_placement.cluster.codec.objects import (
     UNREADABLE,
@@ -119,6 +121,7 @@ class Intake:
             "/apis/apps/v1/daemonsets", self._put_daemon_set, self._drop_daemon_set
         )
         self.budgets = Kind(BUDGETS_PATH, self._put_budget, self._drop_budget)
+        self.storage = {k.name: self._storage_kind(k) for k in cache.storage.kinds}
         self.pods = Kind(PODS_PATH, self._put_pod, self._drop_pod)
 
     @property
@@ -134,6 +137,7 @@ class Intake:
             self.stateful_sets,
             self.daemon_sets,
             self.budgets,
+            *self.storage.values(),
             self.pods,
         )
 
@@ -152,6 +156,13 @@ class Intake:
     def _defaults_put(self, news: bool) -> None:
         if news:
             self.on_defaults_changed()
+
+    def _storage_kind(self, kind: StorageKind) -> Kind:
+        def told(change: Callable[[Raw], bool], raw: Raw) -> None:
+            if change(raw):
+                self._cache.storage_changed()
+
+        return Kind(kind.path, partial(told, kind.put), partial(told, kind.drop))
 
     def _put_namespace(self, raw: Raw) -> None:
         meta = raw["metadata"]

@@ -6,8 +6,8 @@ A query costs O(pods of its namespaces) once per change there; `repelling` costs
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lws_placement.engine.base.lru import LruCache
-from lws_placement.engine.fit.node_filters import meets
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.label_terms import meets
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placed_pods import PlacedPod, Repelling
 from lws_placement.engine.model.pod_rules import PodTerm, Selector
@@ -179,6 +179,8 @@ def placed(pod: Pod, node: NodeName, *, promised_to: GroupId | None = None) -> P
         terminating=pod.terminating,
         anti_affinity=rules.of(labels).anti_affinity if rules is not None else (),
         promised_to=promised_to,
+        volumes=pod.demand.volumes if promised_to is not None else (),
+        pending_uid=pod.uid if promised_to is not None else "",
     )
 
 

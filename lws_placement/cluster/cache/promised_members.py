@@ -3,6 +3,7 @@ pods. Read when a rule asks; only groups that changed since are looked at again.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from lws_placement.cluster.cache.placed_pods import placed
@@ -11,8 +12,10 @@ from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.member_labels import expected_labels
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placed_pods import PlacedPod
+from lws_placement.engine.model.pod_volumes import PodIdentity
 from lws_placement.engine.model.pods import MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Reservation
+from lws_placement.engine.model.storage import VolumeUser
 from lws_placement.engine.model.workload import LwsInfo, Templates
 
 
@@ -30,6 +33,14 @@ class PromisedMembers:
 
     def changed(self, group: GroupId) -> None:
         self._changed.add(group)
+
+    def with_volumes(self) -> Iterator[VolumeUser]:
+        for pod in self:
+            if pod.volumes:
+                identity = PodIdentity(pod.name, pod.pending_uid, dict(pod.claims))
+                yield VolumeUser(
+                    pod.namespace, identity, pod.volumes, pod.node, promised_to=pod.promised_to
+                )
 
     def __iter__(self) -> Iterator[PlacedPod]:
         changed, self._changed = self._changed, set()
@@ -56,7 +67,8 @@ class PromisedMembers:
                 member = _member(reservation, lws, rank=rank)
                 yield _expected(group, member, templates, node=node)
             elif pod is not None and pod.node is None:
-                yield placed(pod, node, promised_to=group)
+                claims = templates.claims if templates is not None else ()
+                yield replace(placed(pod, node, promised_to=group), claims=claims)
 
 
 def _member(reservation: Reservation, lws: LwsInfo, *, rank: Rank) -> MemberInfo:
@@ -80,7 +92,8 @@ def _expected(
     """A member that does not exist yet."""
     rank = member.rank
     labels = expected_labels(templates.labels(rank), member, rank)
-    rules = templates.demand(rank).rules
+    demand = templates.demand(rank)
+    rules = demand.rules
     return PlacedPod(
         uid="",
         namespace=group.namespace,
@@ -89,4 +102,6 @@ def _expected(
         node=node,
         anti_affinity=rules.of(labels).anti_affinity if rules is not None else (),
         promised_to=group,
+        volumes=demand.volumes,
+        claims=templates.claims,
     )

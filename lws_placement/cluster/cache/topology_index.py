@@ -27,6 +27,7 @@ from lws_placement.engine.model.snapshot import (
     NodeFollower,
     NodeView,
 )
+from lws_placement.engine.model.storage import NoStorage, Storage
 from lws_placement.engine.model.workload import DaemonSetInfo
 
 
@@ -52,6 +53,7 @@ class TopologyIndex:
         self._awaited: dict[str, set[Turn]] = {}
         self.placed_pods: PlacedPods = NoPlacedPods()
         """The pods that rules about other pods are checked against."""
+        self.storage: Storage = NoStorage()
         self.node_indexes: LruCache[Hashable, NodeFollower] = LruCache()
         self.node_changes = Changes()
         """Names of nodes with any change, including changes of the holds on them."""

@@ -103,7 +103,9 @@ def _decode_pod(raw: Raw) -> Pod:
         uid=checked_text(meta["uid"]),
         resource_version=checked_text(meta["resourceVersion"]),
         created_s=decode_time(meta.get("creationTimestamp")),
-        demand=decode_demand(spec, status=status, pinned=pinned, exclusive=held),
+        demand=decode_demand(
+            spec, status=status, pinned=pinned, exclusive=held, pod=checked_text(meta["name"])
+        ),
         node=checked_text(spec.get("nodeName") or "") or None,
         phase=_phase(status.get("phase")),
         terminating=bool(meta.get("deletionTimestamp")),

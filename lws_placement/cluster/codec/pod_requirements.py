@@ -9,6 +9,7 @@ from typing import Any
 
 from lws_placement.cluster.codec.pod_resources import decode_requests
 from lws_placement.cluster.codec.pod_rules import decode_rules
+from lws_placement.cluster.codec.pod_volumes import decode_volumes
 from lws_placement.engine.base.keys import NODE_NAME_FIELD, OUR_PREFIX
 from lws_placement.engine.base.quantities import PODS
 from lws_placement.engine.base.raw import Raw
@@ -22,9 +23,11 @@ def decode_demand(
     status: Raw | None = None,
     pinned: NodeName | None = None,
     exclusive: Collection[str] = (),
+    pod: str = "",
+    claim_templates: Collection[str] = (),
 ) -> Demand:
     """`status`: of a pod that may run. `pinned`: the node-name pin that we added; `required` leaves
-    it out. `exclusive`: see `decode_rules`.
+    it out. `exclusive`: see `decode_rules`. `pod`, `claim_templates`: see `decode_volumes`.
     """
     resources = {**decode_requests(spec, status or {}), PODS: 1}
     kept = {n: a for n, a in resources.items() if a > 0 and not n.startswith(OUR_PREFIX)}
@@ -37,6 +40,7 @@ def decode_demand(
             tolerations=tuple(sorted({_toleration(t) for t in spec.get("tolerations") or ()})),
             host_ports=tuple(sorted(_host_ports(spec))),
             rules=decode_rules(spec, exclusive=exclusive),
+            volumes=decode_volumes(spec, pod=pod, claim_templates=claim_templates),
         )
     )
 
@@ -86,6 +90,17 @@ def _required(spec: Raw, pinned: NodeName | None) -> tuple[NodeTerm, ...] | None
             return None  # the term had only our pin: without it, this ORed term matches every node
         result.append(term)
     return tuple(result)
+
+
+def node_terms(raws: Iterable[Raw]) -> tuple[NodeTerm, ...]:
+    """ORed nodeSelectorTerms."""
+    return tuple(
+        NodeTerm(
+            tuple(_requirement(e) for e in raw.get("matchExpressions") or ()),
+            tuple(_requirement(f) for f in raw.get("matchFields") or ()),
+        )
+        for raw in raws
+    )
 
 
 def _requirement(raw: Raw) -> Requirement:

@@ -1,15 +1,17 @@
 """LeaderWorkerSets, their ControllerRevisions and DaemonSets -> the facts that placement needs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from lws_placement.cluster.codec.objects import checked_text, checked_texts
 from lws_placement.cluster.codec.pod_requirements import decode_demand
+from lws_placement.cluster.codec.pod_volumes import decode_claim_spec
 from lws_placement.engine.admission.pod_defaults import NO_DEFAULTS, PodDefaults, admitted_spec
 from lws_placement.engine.admission.pod_gating import gates_of_others
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.fit.extended_resources import extended_resources
+from lws_placement.engine.lws.children import CLAIM_FIELDS
 from lws_placement.engine.model.nodes import Labels
 from lws_placement.engine.model.placement_request import PlacementRequest, placement_request_of
 from lws_placement.engine.model.pods import Demand, Toleration
@@ -93,15 +95,22 @@ def decode_templates(template: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Temp
     """Decodes `spec.leaderWorkerTemplate` of the live object or of a ControllerRevision's patch."""
     worker = template["workerTemplate"]
     leader = template.get("leaderTemplate") or worker
+    claims = {
+        checked_text(claim["metadata"]["name"]): decode_claim_spec(
+            {k: v for k, v in (claim.get("spec") or {}).items() if k in CLAIM_FIELDS}
+        )
+        for claim in template.get("volumeClaimTemplates") or ()
+    }
     return Templates(
         size=_number(template, "size", least=1, most=MOST_SIZE),
-        leader=_demand_of(leader, defaults),
-        worker=_demand_of(worker, defaults),
+        leader=_demand_of(leader, defaults, claims),
+        worker=_demand_of(worker, defaults, claims),
         leader_extended=extended_resources(leader["spec"]),
         worker_extended=extended_resources(worker["spec"]),
         gates=tuple(sorted({*_gates_of(leader), *_gates_of(worker)})),
         leader_labels=_labels_of(leader),
         worker_labels=_labels_of(worker),
+        claims=tuple(sorted(claims.items(), key=lambda c: c[0])),
     )
 
 
@@ -127,9 +136,9 @@ def _number(raw: Raw, field: str, *, least: int = 0, most: int) -> int:
     return number
 
 
-def _demand_of(template: Raw, defaults: PodDefaults) -> Demand:
-    """The demand of a pod created from the template."""
-    return decode_demand(admitted_spec(template["spec"], defaults))
+def _demand_of(template: Raw, defaults: PodDefaults, claims: Collection[str]) -> Demand:
+    """The demand of a pod created from the template; `claims`: names of the claim templates."""
+    return decode_demand(admitted_spec(template["spec"], defaults), claim_templates=claims)
 
 
 def decode_revision(

@@ -1,10 +1,11 @@
-"""Where one pod may not be because of other pods, as a rule about nodes."""
+"""Where one pod may not be because of other pods or of its volumes, as a rule about nodes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lws_placement.engine.model.joint_rules import Spread
 from lws_placement.engine.model.nodes import Node, NodeName
+from lws_placement.engine.model.pods import NodeRule
 
 Forbidden = tuple[str, str, str]
 """Topology key, its value, and why the domain is forbidden."""
@@ -21,8 +22,9 @@ class Needed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeBans:
-    """A `NodeRule`: domains and nodes that are forbidden, labels that are needed, and constraints
-    that the pod alone may break; with each, whether it counts the pod itself. Equal if all that is.
+    """A `NodeRule`: domains and nodes that are forbidden, labels that are needed, constraints that
+    the pod alone may break, with whether each counts the pod itself, and what its volumes need.
+    Equal if all that is.
 
     `why_not` costs O(keys).
     """
@@ -32,6 +34,7 @@ class NodeBans:
     spread: tuple[tuple[Spread, bool], ...] = ()
     nodes: frozenset[tuple[NodeName, str]] = frozenset()
     """Each with why it is forbidden."""
+    volumes: NodeRule | None = None
     _by_name: Mapping[NodeName, str] = field(init=False, repr=False)
     _by_key: Mapping[str, Mapping[str, str]] = field(init=False, repr=False)
     _hash: int = field(init=False, repr=False)
@@ -43,7 +46,7 @@ class NodeBans:
 
     @property
     def _facts(self) -> tuple[object, ...]:
-        return self.forbidden, self.needed, self.spread, self.nodes
+        return self.forbidden, self.needed, self.spread, self.nodes, self.volumes
 
     def __hash__(self) -> int:
         return self._hash
@@ -71,7 +74,8 @@ class NodeBans:
             if found is not None:
                 return found
         alone = (rule.why_not_alone(counts_itself, node) for rule, counts_itself in self.spread)
-        return next(filter(None, alone), None)
+        found = next(filter(None, alone), None)
+        return found or (self.volumes.why_not(node) if self.volumes is not None else None)
 
 
 def _by_key(forbidden: Iterable[Forbidden]) -> Mapping[str, Mapping[str, str]]:

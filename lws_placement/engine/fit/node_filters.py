@@ -6,14 +6,11 @@ modelled: volumes and DRA claims. kube-scheduler still checks these, and the pla
 handles its refusal.
 """
 
-from collections.abc import Mapping
-
-from lws_placement.engine.base.whole_numbers import signed_number
-from lws_placement.engine.model.nodes import Node, NodeTerm, Operator, Requirement, Taint
+from lws_placement.engine.model.label_terms import term_matches
+from lws_placement.engine.model.nodes import Node, Taint
 from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 from lws_placement.engine.model.snapshot import NodeView
 
-_NAME_FIELD = "metadata.name"
 _UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
 _EVERY_IP = "0.0.0.0"
 
@@ -56,7 +53,9 @@ def is_chosen(demand: Demand, node: Node) -> bool:
 
 
 def _is_required(demand: Demand, node: Node) -> bool:
-    return demand.required is None or any(_matches(term, node) for term in demand.required)
+    return demand.required is None or any(
+        term_matches(term, node.labels, name=node.name) for term in demand.required
+    )
 
 
 def why_no_room(demand: Demand, view: NodeView) -> str | None:
@@ -108,37 +107,3 @@ def _tolerates(toleration: Toleration, taint: Taint) -> bool:
     # Other operators compare numbers where an alpha feature is on, and tolerate nothing elsewhere.
     equal = toleration.operator == "Equal" and toleration.value == taint.value
     return bool(toleration.key) and equal
-
-
-def _matches(term: NodeTerm, node: Node) -> bool:
-    if not term.expressions and not term.fields:
-        return False
-    fields = {_NAME_FIELD: node.name}
-    return all(meets(node.labels, r) for r in term.expressions) and all(
-        meets(fields, r) for r in term.fields
-    )
-
-
-def meets(labels: Mapping[str, str], requirement: Requirement) -> bool:
-    """Match a label requirement, as Kubernetes does in label selectors and node affinity."""
-    value = labels.get(requirement.key)
-    match requirement.operator:
-        case Operator.IN:
-            return value in requirement.values
-        case Operator.NOT_IN:
-            return value not in requirement.values
-        case Operator.EXISTS:
-            return value is not None
-        case Operator.DOES_NOT_EXIST:
-            return value is None
-        case Operator.GT | Operator.LT:
-            return _compares(requirement, value)
-
-
-def _compares(requirement: Requirement, value: str | None) -> bool:
-    """Gt and Lt compare integers; anything else does not match."""
-    left = signed_number(value or "")
-    right = signed_number(requirement.values[0]) if requirement.values else None
-    if left is None or right is None:
-        return False
-    return left > right if requirement.operator is Operator.GT else left < right

@@ -1,4 +1,4 @@
-"""What rules about other pods mean for one group in one state of the cluster.
+"""What rules about other pods, and volumes, mean for one group in one state of the cluster.
 
 Follows kube-scheduler's plugins InterPodAffinity and PodTopologySpread (1.37,
 pkg/scheduler/framework/plugins). The planner checks them itself, as our pin hides other nodes from
@@ -6,9 +6,11 @@ kube-scheduler: a spread constraint that honors node affinity, the default, then
 
 `with_rules` gives each member a `NodeRule`, from pods that exist or are on their way, and the group
 a `JointRules`, for what depends on where the members go together. Bound members count as pods that
-exist. Nodes on which kube-scheduler refused a member lately are closed to the group, too.
+exist. Nodes on which kube-scheduler refused a member lately are closed to the group, too. What
+volumes add is in `volumes.py`.
 
-Costs nothing but a look where neither a member nor another pod of the cluster has such a rule.
+Costs nothing but a look where neither a member nor another pod of the cluster has such a rule, and
+no member has a volume.
 Otherwise O(pods of the namespaces that the rules select) after a change there.
 """
 
@@ -17,8 +19,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from lws_placement.engine.fit.node_bans import Forbidden, Needed, NodeBans
-from lws_placement.engine.fit.node_filters import meets
 from lws_placement.engine.fit.topology_spread import needed_keys, spread_rules
+from lws_placement.engine.fit.volumes import VolumeNeeds, volume_rules
 from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.joint_rules import (
     Apart,
@@ -27,11 +29,13 @@ from lws_placement.engine.model.joint_rules import (
     Near,
     Spread,
 )
+from lws_placement.engine.model.label_terms import meets
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placed_pods import PlacedPod, PlacedPods, Repelling
 from lws_placement.engine.model.pod_rules import PodRules, PodTerm, Selector
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
+from lws_placement.engine.model.storage import Storage
 
 _NO_RULES = PodRules()
 _NO: frozenset[str] = frozenset()
@@ -42,6 +46,8 @@ class Cluster(Protocol):
     def placed_pods(self) -> PlacedPods: ...
     @property
     def actual(self) -> ClusterSnapshot: ...
+    @property
+    def storage(self) -> Storage: ...
     def node_view(self, name: NodeName, /) -> NodeView | None: ...
 
 
@@ -50,7 +56,9 @@ def with_rules(group: Group, cluster: Cluster) -> Group:
     plan alone: its demands are not what a hold reserves.
     """
     aimed = list(cluster.placed_pods.repelling(group.id.namespace))
-    if not aimed and not group.refused and all(m.demand.rules is None for m in group.members):
+    demands = [m.demand for m in group.members]
+    ruled = any(d.rules is not None or d.volumes for d in demands)
+    if not aimed and not group.refused and not ruled:
         return group
     return _Rules(group, cluster, aimed).applied()
 
@@ -70,13 +78,14 @@ class _Pod:
 
 @dataclass(frozen=True, slots=True)
 class _Alike:
-    """Equal for members that all rules about other pods treat alike."""
+    """Equal for members that all rules treat alike."""
 
     rules: PodRules
     repelling: tuple[int, ...]
     """Terms of other pods that select it, as positions in `_Rules._aimed`."""
     spread: tuple[tuple[int, bool], ...]
     """Its spread rules, by position, and whether each counts the member itself."""
+    volumes: VolumeNeeds | None
 
 
 class _Rules:
@@ -93,14 +102,16 @@ class _Rules:
         self._aimed = aimed
         self._needed: dict[tuple[PodTerm, ...], tuple[Needed, ...]] = {}
         """What affinity terms need of a node, known after `_near`."""
+        self._volumes: dict[Rank, VolumeNeeds] = {}
         self._pods = [_pod(m, group.labels_of(m.rank)) for m in group.members if m.fixed is None]
 
     def applied(self) -> Group:
         spread = self._spread()
         near = self._near()
+        self._volumes, among_volumes = volume_rules(self._group, self._cluster)
         alike = {p.rank: self._alike(p, spread) for p in self._pods}
         bans = {which: self._bans(which, spread) for which in dict.fromkeys(alike.values())}
-        rules: list[JointRule] = [*self._apart(), *near, *spread]
+        rules: list[JointRule] = [*self._apart(), *near, *spread, *among_volumes]
         members = [
             _ruled(m, bans[alike[m.rank]]) if m.rank in alike else m for m in self._group.members
         ]
@@ -121,6 +132,7 @@ class _Rules:
                 for i, rule in enumerate(spread)
                 if pod.rank in rule.carriers
             ),
+            volumes=self._volumes.get(pod.rank),
         )
 
     # -- pods that exist -------------------------------------------------------------------------
@@ -138,6 +150,7 @@ class _Rules:
                 (name, f"kube-scheduler refused it lately (on {name}: {words})")
                 for name, words in self._group.refused.items()
             ),
+            alike.volumes,
         )
 
     def _forbidden(self, alike: "_Alike") -> Iterator[Forbidden]:

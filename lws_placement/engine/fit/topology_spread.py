@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from lws_placement.engine.fit.counted_nodes import CountedNodes, Inclusion, counted_nodes
-from lws_placement.engine.fit.node_filters import meets
 from lws_placement.engine.model.groups import GroupId, Member
 from lws_placement.engine.model.joint_rules import Spread
+from lws_placement.engine.model.label_terms import meets
 from lws_placement.engine.model.placed_pods import PlacedPods
 from lws_placement.engine.model.pod_rules import PodRules, SpreadConstraint
 from lws_placement.engine.model.pods import Demand, Rank

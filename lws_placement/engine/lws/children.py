@@ -15,6 +15,9 @@ from lws_placement.engine.lws.rollout import strategy_of
 Annotations = tuple[tuple[str, str], ...]
 """Annotations, sorted by name."""
 
+CLAIM_FIELDS = ("accessModes", "storageClassName", "volumeMode", "resources")
+"""What LeaderWorkerSet copies of a claim template's spec."""
+
 API_VERSION = "leaderworkerset.x-k8s.io/v1"
 
 
@@ -203,11 +206,10 @@ def _with(template: Raw, labels: dict[str, str], annotations: dict[str, str]) ->
 def _claims(parts: Raw) -> Raw:
     """Claim templates and retention policy; claim templates keep only what upstream copies."""
     result: Raw = {}
-    copied = ("accessModes", "storageClassName", "volumeMode", "resources")
     templates = [
         {
             "metadata": {"name": claim["metadata"]["name"]},
-            "spec": {k: v for k, v in (claim.get("spec") or {}).items() if k in copied},
+            "spec": {k: v for k, v in (claim.get("spec") or {}).items() if k in CLAIM_FIELDS},
         }
         for claim in parts.get("volumeClaimTemplates") or ()
     ]

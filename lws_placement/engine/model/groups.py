@@ -8,6 +8,7 @@ from lws_placement.engine.model.joint_rules import JointRules
 from lws_placement.engine.model.member_labels import LabelsOf, no_labels
 from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placement_request import Scope, TopologyRequest
+from lws_placement.engine.model.pod_volumes import IdentityOf, no_identity
 from lws_placement.engine.model.pods import Demand, Rank
 
 
@@ -104,6 +105,8 @@ class Group:
     scope: Scope = Scope.CLUSTER
     labels_of: LabelsOf = field(default=no_labels, compare=False)
     """Labels of each member's pod, for rules that select pods."""
+    identity_of: IdentityOf = field(default=no_identity, compare=False)
+    """Each member's pod, for its claims."""
     joint: JointRules | None = field(default=None, compare=False)
     """Rules among its members (`fit/pod_rules.py`); only while it is planned."""
 

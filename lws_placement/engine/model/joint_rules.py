@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Container, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from lws_placement.engine.model.joint_volumes import AttachedTogether, ClaimedVolumes
 from lws_placement.engine.model.nodes import Node, NodeName
 from lws_placement.engine.model.pods import Rank
 
@@ -234,7 +235,7 @@ class Spread:
 
 
 JOINT_BUDGET = 200_000
-JointRule = Apart | Near | Spread
+JointRule = Apart | Near | Spread | ClaimedVolumes | AttachedTogether
 
 
 @dataclass(slots=True, unsafe_hash=True)

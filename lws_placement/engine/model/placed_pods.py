@@ -11,6 +11,7 @@ from typing import Protocol
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pod_rules import PodTerm, Selector
+from lws_placement.engine.model.pod_volumes import ClaimSpec, PodVolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class PlacedPod:
     """Its required anti-affinity terms, which keep other pods away."""
     promised_to: GroupId | None = None
     """For a member on its way: its group."""
+    volumes: tuple[PodVolume, ...] = ()
+    """Of a member on its way."""
+    claims: tuple[tuple[str, ClaimSpec], ...] = ()
+    """Claim templates of a member on its way, by name."""
+    pending_uid: str = ""
+    """Of a member on its way, if it exists."""
 
     def __hash__(self) -> int:
         return hash((self.uid, self.name))

@@ -13,6 +13,7 @@ from lws_placement.engine.base.keys import GATE
 from lws_placement.engine.model.nodes import Labels, Node, NodeName, NodeTerm
 from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pod_rules import PodRules
+from lws_placement.engine.model.pod_volumes import PodVolume
 
 Rank = int
 """Position of a member in its group: LeaderWorkerSet's worker index, 0 is the leader."""
@@ -55,8 +56,10 @@ class Demand:
     host_ports: tuple[HostPort, ...] = ()
     rules: PodRules | None = None
     """What it says about other pods."""
+    volumes: tuple[PodVolume, ...] = ()
+    """Its volumes that come from claims."""
     node_rule: "NodeRule | None" = None
-    """Its rules in the present state of the cluster; only while a group is planned."""
+    """Its rules and volumes in the present state of the cluster; only while a group is planned."""
 
 
 class NodeRule(Protocol):

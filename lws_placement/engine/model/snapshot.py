@@ -18,6 +18,7 @@ from lws_placement.engine.model.nodes import DomainName, Node, NodeName
 from lws_placement.engine.model.placed_pods import PlacedPods
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
+from lws_placement.engine.model.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,8 @@ class ClusterSnapshot(Protocol):
     def awaiting(self) -> Sequence[Turn]: ...
     @property
     def placed_pods(self) -> PlacedPods: ...
+    @property
+    def storage(self) -> Storage: ...
     @property
     def actual(self) -> "ClusterSnapshot":
         """Itself."""

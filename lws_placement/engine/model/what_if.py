@@ -22,6 +22,8 @@ from lws_placement.engine.model.snapshot import (
     NodeView,
     claims_without,
 )
+from lws_placement.engine.model.storage import Storage
+from lws_placement.engine.model.storage_what_if import StorageWithout
 
 PodsByNode = Mapping[NodeName, frozenset[str]]
 """UIDs of the bound pods of each node."""
@@ -111,10 +113,22 @@ class WhatIf:
     @property
     def placed_pods(self) -> PlacedPods:
         """With `no_groups`, too, those of groups stay."""
-        gone = frozenset[str]().union(*self._pods.values())
+        gone = self._gone_pods
         if not gone and not self._released:
             return self._views.placed_pods
         return PlacedPodsWithout(self._views.placed_pods, gone, self._released)
+
+    @property
+    def storage(self) -> Storage:
+        """With `no_groups`, too, the pods of groups keep their volumes."""
+        gone = self._gone_pods
+        if not gone and not self._released:
+            return self._views.storage
+        return StorageWithout(self._views.storage, gone, self._released)
+
+    @property
+    def _gone_pods(self) -> frozenset[str]:
+        return frozenset[str]().union(*self._pods.values())
 
     def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None:
         """The node with these pods gone as well."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from lws_placement.engine.model.nodes import Labels
 from lws_placement.engine.model.placement_request import PlacementRequest
+from lws_placement.engine.model.pod_volumes import ClaimSpec
 from lws_placement.engine.model.pods import Demand, Rank
 
 
@@ -22,6 +23,8 @@ class Templates:
     """Foreign scheduling gates that some members carry."""
     leader_labels: Labels = ()
     worker_labels: Labels = ()
+    claims: tuple[tuple[str, ClaimSpec], ...] = ()
+    """Claim templates, by name."""
     larger: str = ""
     """In words: what members are expected to request beyond the template."""
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from lws_placement.engine.fit.node_filters import meets
+from lws_placement.engine.model.label_terms import meets
 from lws_placement.engine.model.nodes import Requirement
 from lws_placement.engine.model.pods import Pod, PodPhase
 

@@ -10,6 +10,7 @@ from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.member_labels import expected_labels
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placement_request import PlacementRequest
+from lws_placement.engine.model.pod_volumes import PodIdentity
 from lws_placement.engine.model.pods import UNRANKED, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import ClusterSnapshot
@@ -241,7 +242,16 @@ class MembersState:
             refused=troubles.refused_nodes,
             scope=self.request.claims,
             labels_of=self._labels_of,
+            identity_of=self._identity_of,
         )
+
+    def _identity_of(self, rank: Rank) -> PodIdentity:
+        pod, templates = self.members.get(rank), self.templates
+        name = self.info.leader_name
+        claims = dict(templates.claims) if templates is not None else {}
+        if pod is not None:
+            return PodIdentity(pod.name, pod.uid, claims)
+        return PodIdentity(f"{name}-{rank}" if rank else name, claims=claims)
 
     def _labels_of(self, rank: Rank) -> Mapping[str, str]:
         pod, templates = self.members.get(rank), self.templates
