@@ -1,9 +1,9 @@
 """Puts a random cluster on the control plane, one after another, and knows when kube-scheduler has
 seen all of it.
 
-Each kind of object reaches kube-scheduler in the order of its changes. So the canary's node, pod
-and namespace come last, and a pod that can only go where all three meet finds its node when
-everything before them is known.
+Each kind of object reaches kube-scheduler in the order of its changes. So the canary's node, pod,
+namespace and storage come last, and a pod that can only go where all of these meet finds its node
+when everything before them is known.
 """
 
 import json
@@ -11,6 +11,7 @@ import json
 from e2e.resources import path_of, path_to_make
 from e2e.scheduler_answers import ask
 from support.random_clusters import CANARY, PRIORITY_CLASS
+from support.random_volumes import DRIVERS, STAYS, canary_storage
 
 _HOST = "kubernetes.io/hostname"
 
@@ -28,6 +29,8 @@ class DifferCluster:
             "preemptionPolicy": "Never",
         }
         cluster.kubectl("create", "-f", "-", stdin=json.dumps(preempts_nothing))
+        for driver in DRIVERS:
+            self._create(driver)
 
     def put(self, wanted):
         """Instead of what is there. Returns when kube-scheduler knows it."""
@@ -35,6 +38,7 @@ class DifferCluster:
         self._put_namespaces(wanted.namespaces)
         for node in wanted.nodes:
             self._create(node)
+        self._put_storage(wanted.storage)
         made = [(pod, self._create(pod.raw)) for pod in wanted.bound]
         with_status = [
             raw | {"status": raw["status"] | pod.status} for pod, raw in made if pod.status
@@ -53,7 +57,37 @@ class DifferCluster:
         for namespace in self._namespaces:
             self._cluster.api.delete(path_of("pods", namespace), gracePeriodSeconds="0")
         self._cluster.wait_for(lambda: not self._pods())
+        self._clear_storage()
         self._cluster.api.delete(path_of("nodes", ""))
+
+    def _put_storage(self, wanted):
+        made = [self._create(raw) for raw in wanted.objects]
+        self._cluster.wait_for(self._is_settled)
+        for claim in made:
+            if STAYS in claim["metadata"].get("finalizers", ()):
+                self._cluster.api.delete(_path(claim))
+
+    def _is_settled(self):
+        """Whether the controller of volumes has bound what is to be bound."""
+        volumes, claims = self._items("persistentvolumes"), self._items("persistentvolumeclaims")
+        phases = [v["status"].get("phase") for v in volumes]
+        bound = [c["status"].get("phase") for c in claims if c["spec"].get("volumeName")]
+        return {*phases} <= {"Available", "Bound"} and {*bound} <= {"Bound", "Lost"}
+
+    def _clear_storage(self):
+        stay = [
+            c for c in self._items("persistentvolumeclaims") if STAYS in c["metadata"]["finalizers"]
+        ]
+        for claim in stay:
+            claim["metadata"]["finalizers"].remove(STAYS)
+        self._replace(stay)
+        for namespace in self._namespaces:
+            for kind in ("persistentvolumeclaims", "csistoragecapacities"):
+                self._cluster.api.delete(path_of(kind, namespace))
+        for kind in ("volumeattachments", "persistentvolumes", "storageclasses", "csinodes"):
+            self._cluster.api.delete(path_of(kind, ""))
+        kinds = ("persistentvolumeclaims", "volumeattachments", "persistentvolumes")
+        self._cluster.wait_for(lambda: not any(self._items(kind) for kind in kinds))
 
     def _put_namespaces(self, wanted):
         new = [n for n in wanted if n["metadata"]["name"] not in self._namespaces]
@@ -73,12 +107,14 @@ class DifferCluster:
         self._create(_canary_node(f"canary-{seed}"))
         spec = {"nodeName": f"canary-{seed}", "tolerations": [{"operator": "Exists"}]}
         self._create(_pod(meta, spec))
+        volumes = self._put_canary_volumes(seed)
         term = {"topologyKey": _HOST, "labelSelector": selector, "namespaceSelector": selector}
         affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
         probing = _pod(
             {"generateName": "asks-", "namespace": "canary"},
             {
                 "affinity": affinity,
+                "volumes": volumes,
                 "tolerations": [{"operator": "Exists"}],
                 "priorityClassName": PRIORITY_CLASS,
             },
@@ -90,8 +126,20 @@ class DifferCluster:
 
         self._cluster.wait_for(known, self._cluster.scheduler)
 
+    def _put_canary_volumes(self, seed):
+        """The volumes of the pod that asks: each needs something that was made last."""
+        objects = canary_storage(seed)
+        for raw in objects:
+            self._create(raw)
+        self._cluster.wait_for(self._is_settled)
+        claims = [o["metadata"]["name"] for o in objects if o["kind"] == "PersistentVolumeClaim"]
+        return [{"name": c, "persistentVolumeClaim": {"claimName": c}} for c in claims]
+
     def _pods(self):
-        return self._cluster.api.items(path_of("pods", ""))
+        return self._items("pods")
+
+    def _items(self, resource):
+        return self._cluster.api.items(path_of(resource, ""))
 
     def _create(self, raw):
         return self._cluster.api.create(path_to_make(raw, ""), raw)
@@ -103,7 +151,7 @@ class DifferCluster:
 
 
 def _path(raw):
-    return path_of("pods", raw["metadata"]["namespace"], raw["metadata"]["name"])
+    return path_of(raw["kind"], raw["metadata"]["namespace"], raw["metadata"]["name"])
 
 
 def _namespace(meta):

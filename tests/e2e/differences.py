@@ -17,6 +17,7 @@ _SPEC = (
     "affinity",
     "tolerations",
     "topologySpreadConstraints",
+    "volumes",
 )
 _STATUS = ("phase", "conditions", "containerStatuses")
 _CONTAINER = ("name", "restartPolicy", "resources", "ports")
@@ -125,6 +126,8 @@ class Tally:
 
 def shown(obj):
     """As text, without what the API server adds to every pod."""
+    if obj["kind"] not in ("Pod", "Namespace"):
+        return json.dumps(obj)
     spec = {key: obj["spec"][key] for key in _SPEC if obj["spec"].get(key)}
     for kind in ("containers", "initContainers"):
         if kind in spec:

@@ -10,6 +10,12 @@ _API_OF = {
     "events": "v1",
     "events.events.k8s.io": "events.k8s.io/v1",
     "persistentvolumeclaims": "v1",
+    "persistentvolumes": "v1",
+    "storageclasses": "storage.k8s.io/v1",
+    "csidrivers": "storage.k8s.io/v1",
+    "csinodes": "storage.k8s.io/v1",
+    "csistoragecapacities": "storage.k8s.io/v1",
+    "volumeattachments": "storage.k8s.io/v1",
     "statefulsets": "apps/v1",
     "controllerrevisions": "apps/v1",
     "leases": "coordination.k8s.io/v1",
@@ -17,7 +23,16 @@ _API_OF = {
     "leaderworkersets": LWS_API,
 }
 _SHORT = {"lws": "leaderworkersets", "pdb": "poddisruptionbudgets", "sts": "statefulsets"}
-_WITHOUT_NAMESPACE = {"namespaces", "nodes", "persistentvolumes", "priorityclasses"}
+_WITHOUT_NAMESPACE = {
+    "namespaces",
+    "nodes",
+    "persistentvolumes",
+    "priorityclasses",
+    "storageclasses",
+    "csidrivers",
+    "csinodes",
+    "volumeattachments",
+}
 
 
 def path_of(resource, namespace, name=""):
@@ -45,4 +60,6 @@ def _path(api, plural, namespace, name=""):
 
 
 def _plural(kind):
+    if kind.endswith("y"):
+        return f"{kind[:-1]}ies"
     return f"{kind}es" if kind.endswith("s") else f"{kind}s"

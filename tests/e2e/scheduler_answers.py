@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from e2e.resources import path_of, path_to_make
 
+_NO_CLAIM_YET = "waiting for ephemeral volume controller"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -131,7 +133,7 @@ def _answer(pod, extender):
     nodes = extender.nodes_for(pod["metadata"]["uid"])
     if nodes is not None:
         return Answer(nodes)
-    if condition.get("status") != "False":
+    if condition.get("status") != "False" or _NO_CLAIM_YET in condition["message"]:
         return None
     where = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
     assert condition["reason"] == "Unschedulable", f"{where}: {condition}"

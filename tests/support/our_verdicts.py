@@ -8,6 +8,7 @@ from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.placement_request import TopologyRequest
+from lws_placement.engine.model.pod_volumes import PodIdentity
 
 
 def read_cache(items):
@@ -40,6 +41,7 @@ def verdicts(cache, pod_raw):
         TopologyRequest(),
         (Member(0, pod.demand),),
         labels_of=lambda rank: dict(pod.labels),
+        identity_of=lambda rank: PodIdentity(pod.name, pod.uid),
     )
     ruled = with_rules(group, cache.domains)
     (member,) = ruled.members

@@ -23,6 +23,7 @@ from support.random_pods import (
     add_selectors,
 )
 from support.random_terms import NAMESPACES, a_spread, an_affinity, some
+from support.random_volumes import Storage, add_topology_labels, add_volumes, random_storage
 
 PRIORITY_CLASS = "asks"
 """Preempts nothing."""
@@ -31,7 +32,7 @@ CANARY = "differ.example.com/canary"
 NODE_FEATURES = ("taints", "selectors", "resources", "ports")
 POD_FEATURES = ("affinity", "anti-affinity", "existing", "spread")
 """`existing`: terms of bound pods, which count for every other pod."""
-FEATURES = (*NODE_FEATURES, *POD_FEATURES)
+FEATURES = (*NODE_FEATURES, *POD_FEATURES, "volumes")
 
 _ROOM = {
     "cpu": ("2500m", "4", "6", "8", "16"),
@@ -65,6 +66,7 @@ class RandomCluster:
     nodes: tuple
     bound: tuple
     asking: tuple
+    storage: Storage
 
 
 def features_named(text):
@@ -85,7 +87,22 @@ def random_cluster(seed, features=FEATURES, *, pods=10):
     bound = [_bound(rng, i, rng.choice(names), features) for i in range(2 * len(nodes))]
     _take_ports_once(bound)
     asking = tuple(_asking(rng, f"asks-{i}", names, features) for i in range(pods))
-    return RandomCluster(seed, namespaces, nodes, tuple(bound), asking)
+    storage = Storage()
+    if "volumes" in features:
+        storage = random_storage(rng, seed, names)
+        _use_storage(rng, storage, bound, asking, seed=seed)
+    return RandomCluster(seed, namespaces, nodes, tuple(bound), asking, storage)
+
+
+def _use_storage(rng, storage, bound, asking, *, seed):
+    for pod in bound:
+        names = storage.bound[pod.raw["metadata"]["namespace"]]
+        if names and rng.random() < 0.4:
+            add_volumes(rng, pod.raw["spec"], names)
+    for one in asking:
+        if "volumes" in one.features:
+            names = storage.claims[one.raw["metadata"]["namespace"]]
+            add_volumes(rng, one.raw["spec"], names, seed=seed)
 
 
 def _namespace(rng, name):
@@ -106,6 +123,8 @@ def _node(rng, name, features):
     labels = some(rng, labels, 0.85)
     if rng.random() < 0.95:
         labels["kubernetes.io/hostname"] = name
+    if "volumes" in features:
+        add_topology_labels(rng, labels)
     room = {resource: rng.choice(amounts) for resource, amounts in _ROOM.items()}
     if rng.random() < 0.6:
         room[CHIP] = str(rng.randint(0, 4))
