@@ -1,9 +1,9 @@
 """kube-scheduler's node filters, one function per rule, with reasons that a person can act on.
 
 Modelled: NodeUnschedulable, TaintToleration, NodeAffinity with nodeSelector, NodePorts,
-NodeResourcesFit and node readiness; in `pod_rules.py`, InterPodAffinity and PodTopologySpread. Not
-modelled: volumes and DRA claims. kube-scheduler still checks these, and the planner's repair
-handles its refusal.
+NodeResourcesFit and node readiness; in `pod_rules.py`, InterPodAffinity and PodTopologySpread; in
+`volumes.py`, VolumeBinding, VolumeZone, VolumeRestrictions and NodeVolumeLimits. Not modelled: DRA
+claims. kube-scheduler still checks these, and the planner's repair handles its refusal.
 """
 
 from lws_placement.engine.model.label_terms import term_matches
