@@ -101,6 +101,7 @@ def leader_pod(
         },
     }
     try:
+        pod["spec"]["volumes"] = _volumes(stateful_set["spec"], pod=name)
         denied = add_lws_identity(pod, namespace=info.namespace)
         if denied is not None:
             return Refused(denied.message)
@@ -119,6 +120,16 @@ def leader_pod(
         "creationTimestamp": created,
     }
     return pod
+
+
+def _volumes(spec: Raw, *, pod: str) -> list[Raw]:
+    """Those of the template, and of the claim templates in place of those of the same name, as the
+    StatefulSet controller makes the pod. `spec`: of the StatefulSet.
+    """
+    claims = [c["metadata"]["name"] for c in spec.get("volumeClaimTemplates") or ()]
+    given = spec["template"]["spec"].get("volumes") or []
+    own = [{"name": c, "persistentVolumeClaim": {"claimName": f"{c}-{pod}"}} for c in claims]
+    return [*(v for v in given if v.get("name") not in claims), *own]
 
 
 def _priority(spec: Raw, priorities: Mapping[str, int]) -> int:

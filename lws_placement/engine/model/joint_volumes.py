@@ -86,7 +86,7 @@ class ClaimedVolumes:
     @property
     def words(self) -> str:
         names = sorted({one.claim.name for _, wanted in self.wanted for one in wanted})
-        return f"too few volumes there for all claims {', '.join(names[:3])}"
+        return f"too few volumes there for the members' claims {', '.join(names[:3])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,4 +230,4 @@ class AttachedTogether:
     @property
     def words(self) -> str:
         drivers = sorted({d for _, need in self.needs for d in need.drivers})
-        return f"no more volumes of {', '.join(drivers[:3])} may be attached for other members"
+        return f"a node takes too few volumes of {', '.join(drivers[:3])}"
