@@ -18,8 +18,8 @@ from support.random_clusters import features_named, random_cluster
 MODELLED = "all"
 """The features that our rules know."""
 EXPECTED = {
-    "too few volumes there for the members' claims": "claims of one pod that want different volumes of one "
-    "class are judged by the worst order in which kube-scheduler may serve them"
+    "too few volumes there for the members' claims": "claims of one pod that want different "
+    "volumes of one class are judged by the worst order in which kube-scheduler may serve them"
 }
 """Start of a reason of ours -> why it may say no where kube-scheduler says yes."""
 

@@ -1,7 +1,7 @@
 """Claims, volumes, and what makes and attaches volumes: what volume rules are checked against.
 
-A query costs O(its result); the pool of a storage class is made again, O(its volumes), when it is
-asked for after a change.
+A query costs O(its result); the pools of a storage class are made again, O(its volumes) or O(all
+capacities), when one is asked for after a change.
 """
 
 from collections import Counter
@@ -26,6 +26,7 @@ from lws_placement.engine.model.storage import VolumeUser
 from lws_placement.engine.model.volumes import (
     NO_POOL,
     Capacity,
+    CapacityPool,
     Claim,
     Driver,
     DriversOnNode,
@@ -67,6 +68,7 @@ class StorageIndex:
         self._on_nodes: dict[str, DriversOnNode] = {}
         self._limited: Counter[str] = Counter()
         self._capacities: dict[str, Capacity] = {}
+        self._rooms: dict[str, CapacityPool] = {}
         self._attachments: dict[str, tuple[str, str, str]] = {}
         self._attached: dict[str, set[str]] = {}
         """Node -> UIDs of its VolumeAttachments."""
@@ -205,10 +207,18 @@ class StorageIndex:
     def _put_capacity(self, raw: Raw) -> bool:
         uid, capacity = raw["metadata"]["uid"], decode_capacity(raw)
         known, self._capacities[uid] = self._capacities.get(uid), capacity
-        return self._is_news(known, capacity)
+        return self._is_capacity_news(known, capacity)
 
     def _drop_capacity(self, raw: Raw) -> bool:
-        return self._is_news(self._capacities.pop(raw["metadata"]["uid"], None), None)
+        return self._is_capacity_news(self._capacities.pop(raw["metadata"]["uid"], None), None)
+
+    def _is_capacity_news(self, known: Capacity | None, new: Capacity | None) -> bool:
+        if known == new:
+            return False
+        for one in (known, new):
+            if one is not None:
+                self._rooms.pop(one.storage_class, None)
+        return True
 
     def _put_attachment(self, raw: Raw) -> bool:
         uid, attachment = raw["metadata"]["uid"], decode_attachment(raw)
@@ -264,9 +274,12 @@ class StorageIndex:
         found = [c for c in self._classes.values() if c.is_default]
         return min(found, key=lambda c: (-c.created_s, c.name)).name if found else ""
 
-    def capacities(self, storage_class: str) -> tuple[Capacity, ...]:
-        found = {c for c in self._capacities.values() if c.storage_class == storage_class}
-        return tuple(sorted(found, key=repr))
+    def capacities(self, storage_class: str) -> CapacityPool:
+        known = self._rooms.get(storage_class)
+        if known is None:
+            found = (c for c in self._capacities.values() if c.storage_class == storage_class)
+            known = self._rooms[storage_class] = CapacityPool(found)
+        return known
 
     def driver(self, name: str) -> Driver | None:
         return self._drivers.get(name)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lws_placement.engine.model.label_terms import meets, term_matches
+from lws_placement.engine.model.label_index import selects
+from lws_placement.engine.model.label_terms import term_matches
 from lws_placement.engine.model.nodes import Node, NodeTerm, Operator
-from lws_placement.engine.model.pod_rules import Selector
 from lws_placement.engine.model.pod_volumes import ClaimSpec
-from lws_placement.engine.model.volumes import Capacity, Handle, Volume, VolumePool
+from lws_placement.engine.model.volumes import CapacityPool, Handle, Volume, VolumePool
 
 _HOST = "kubernetes.io/hostname"
 _GENERAL = {
@@ -56,7 +56,7 @@ class Provision:
 
     storage_class: str
     topologies: tuple[NodeTerm, ...]
-    capacities: tuple[Capacity, ...] | None
+    capacities: CapacityPool | None
     """None: they are not tracked."""
 
     def why_not(self, size: int, node: Node) -> str | None:
@@ -64,7 +64,7 @@ class Provision:
             term_matches(term, node.labels, name="") for term in self.topologies
         ):
             return f"storage class {self.storage_class} makes no volumes there"
-        if self.capacities is None or any(_has_room(c, size, node) for c in self.capacities):
+        if self.capacities is None or self.capacities.has_room(size, node.labels):
             return None
         return f"storage class {self.storage_class} has too little room there"
 
@@ -110,7 +110,7 @@ class OpenClaim:
         spec = self.spec
         for volume in self.pool.at(node.labels):
             suits = self.could_take(spec, volume) and spec.modes <= volume.modes
-            if suits and (spec.selector is None or _selects(spec.selector, volume.labels)):
+            if suits and (spec.selector is None or selects(spec.selector, volume.labels)):
                 yield volume
 
     @staticmethod
@@ -130,16 +130,6 @@ def _topologies(labels: Mapping[str, str]) -> Iterator[tuple[str, frozenset[str]
             values = [value.strip() for value in labels[key].split("__")]
             if all(values):
                 yield key, frozenset(values)
-
-
-def _has_room(capacity: Capacity, size: int, node: Node) -> bool:
-    if capacity.limit is None or capacity.limit < size or capacity.topology is None:
-        return False
-    return _selects(capacity.topology, node.labels)
-
-
-def _selects(selector: Selector, labels: Mapping[str, str]) -> bool:
-    return all(meets(labels, requirement) for requirement in selector)
 
 
 def _where(required: tuple[NodeTerm, ...]) -> str:

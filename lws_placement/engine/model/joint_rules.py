@@ -257,8 +257,9 @@ class JointRules:
         """For a complete assignment: a member that breaks a rule where it is, and the rule in
         words; None: all are kept.
         """
-        for rank in sorted(places):
-            found = self.broken_by(rank, places)
+        rules = [rule for rule in self.rules if not _is_kept(rule, places)]
+        for rank in sorted(places) if rules else ():
+            found = next((rule for rule in rules if rule.is_broken_by(rank, places)), None)
             if found is not None:
                 return rank, found.words
         return self._deadlock(places)
@@ -282,3 +283,8 @@ class JointRules:
                 return rank, next(r.words for r in rules if rank in r.ranks)
             waiting -= {min(free)}
         return None
+
+
+def _is_kept(rule: JointRule, places: Places) -> bool:
+    """Whether one look at all members tells that it is."""
+    return isinstance(rule, ClaimedVolumes | AttachedTogether) and rule.is_kept_by(places)

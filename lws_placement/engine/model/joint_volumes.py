@@ -37,42 +37,39 @@ class ClaimedVolumes:
     wanted: tuple[tuple[Rank, tuple[Wanted, ...]], ...]
     rivals: tuple[tuple[Wanted, Node], ...] = ()
     _of: Mapping[Rank, tuple[Wanted, ...]] = field(init=False, repr=False, compare=False)
-    _choices: dict[tuple[OpenClaim, str], tuple[Volume, ...]] = field(
-        init=False, repr=False, compare=False
-    )
+    _entries: dict[tuple[Wanted, str], "_Entry"] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_of", dict(self.wanted))
-        object.__setattr__(self, "_choices", {})
+        object.__setattr__(self, "_entries", {})
+
+    def is_kept_by(self, places: Places) -> bool:
+        """Whether nobody breaks it. O(members and the volumes that they want)."""
+        rest = [self._entry(one, node) for one, node in self._located(places)]
+        return all(map(_is_certain, _parts(rest)))
 
     def is_broken_by(self, rank: Rank, places: Places) -> bool:
         if rank not in self._of:
             return False
-        mine: list[_Entry] = []
-        others: list[_Entry] = []
-        for one, node in self._located(places):
-            choices = self._choices_at(one.claim, node)
-            entry = _Entry(frozenset(choices), choices, one.claim.is_made_on(node), one.shared)
-            (mine if self._is_of(one, node, rank, places) else others).append(entry)
+        node = places[rank]
+        mine = [self._entry(one, node) for one in self._of[rank]]
+        others = [self._entry(one, there) for one, there in self._located(places, without=rank)]
         return not _is_certain(_together(mine, others))
 
-    def _is_of(self, one: Wanted, node: Node, rank: Rank, places: Places) -> bool:
-        return node is places[rank] and one in self._of[rank]
-
-    def _located(self, places: Places) -> Iterator[tuple[Wanted, Node]]:
+    def _located(self, places: Places, *, without: Rank = -1) -> Iterator[tuple[Wanted, Node]]:
         for rank, wanted in self.wanted:
             node = places.get(rank)
-            if node is not None:
+            if node is not None and rank != without:
                 for one in wanted:
                     yield one, node
         yield from self.rivals
 
-    def _choices_at(self, claim: OpenClaim, node: Node) -> tuple[Volume, ...]:
-        known = self._choices.get((claim, node.name))
+    def _entry(self, one: Wanted, node: Node) -> "_Entry":
+        known = self._entries.get((one, node.name))
         if known is None:
-            found = claim.choices(node)
-            known = tuple(sorted(found, key=lambda v: (v.size, v.name)))
-            self._choices[claim, node.name] = known
+            known = self._entries[one, node.name] = _Entry(
+                frozenset(one.claim.choices(node)), one.claim.is_made_on(node), one.shared
+            )
         return known
 
     @property
@@ -94,7 +91,6 @@ class _Entry:
     """One claim at its node."""
 
     choices: frozenset[Volume]
-    in_order: Sequence[Volume]
     is_made: bool
     shared: str
 
@@ -110,6 +106,25 @@ def _together(mine: list[_Entry], others: list[_Entry]) -> Sequence[_Entry]:
         rest = [e for e in rest if wanted.isdisjoint(e.choices)]
         found += near
         wanted = wanted.union(*(e.choices for e in near))
+
+
+def _parts(entries: Sequence[_Entry]) -> Iterator[Sequence[_Entry]]:
+    """Claims that compete, each part by itself."""
+    alike: dict[frozenset[Volume], list[_Entry]] = {}
+    for entry in entries:
+        alike.setdefault(entry.choices, []).append(entry)
+    by_volume: dict[Volume, list[frozenset[Volume]]] = {}
+    for choices in alike:
+        for volume in choices:
+            by_volume.setdefault(volume, []).append(choices)
+    while alike:
+        found, to_see = [], [next(iter(alike))]
+        while to_see:
+            choices = to_see.pop()
+            found += alike.pop(choices, [])
+            for volume in choices:
+                to_see += by_volume.pop(volume, [])
+        yield found
 
 
 def _is_certain(claims: Sequence[_Entry]) -> bool:
@@ -212,6 +227,15 @@ class AttachedTogether:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_of", dict(self.needs))
+
+    def is_kept_by(self, places: Places) -> bool:
+        """Whether nobody breaks it. O(members)."""
+        there: dict[str, list[AttachNeed]] = {}
+        for rank, need in self.needs:
+            if rank in places:
+                there.setdefault(places[rank].name, []).append(need)
+        nodes = {node.name: node for node in places.values()}
+        return all(why_too_many(needs, nodes[name]) is None for name, needs in there.items())
 
     def is_broken_by(self, rank: Rank, places: Places) -> bool:
         if rank not in self._of:

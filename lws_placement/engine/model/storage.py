@@ -8,8 +8,9 @@ from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pod_volumes import PodIdentity, PodVolume
 from lws_placement.engine.model.volumes import (
+    NO_CAPACITIES,
     NO_POOL,
-    Capacity,
+    CapacityPool,
     Claim,
     Driver,
     DriversOnNode,
@@ -51,7 +52,9 @@ class Storage(Protocol):
     def default_class(self) -> str:
         """Its name; empty if there is none."""
 
-    def capacities(self, storage_class: str) -> tuple[Capacity, ...]: ...
+    def capacities(self, storage_class: str) -> CapacityPool:
+        """The same object until it changes."""
+
     def driver(self, name: str) -> Driver | None: ...
     def drivers_on(self, node: NodeName) -> DriversOnNode | None: ...
     def has_limits(self, driver: str) -> bool:
@@ -96,8 +99,8 @@ class NoStorage:
     def default_class(self) -> str:
         return ""
 
-    def capacities(self, storage_class: str) -> tuple[Capacity, ...]:
-        return ()
+    def capacities(self, storage_class: str) -> CapacityPool:
+        return NO_CAPACITIES
 
     def driver(self, name: str) -> Driver | None:
         return None

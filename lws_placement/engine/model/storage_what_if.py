@@ -7,7 +7,7 @@ from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.storage import Storage, VolumeUser
 from lws_placement.engine.model.volumes import (
-    Capacity,
+    CapacityPool,
     Claim,
     Driver,
     DriversOnNode,
@@ -48,7 +48,7 @@ class StorageWithout:
     def default_class(self) -> str:
         return self.storage.default_class()
 
-    def capacities(self, storage_class: str) -> tuple[Capacity, ...]:
+    def capacities(self, storage_class: str) -> CapacityPool:
         return self.storage.capacities(storage_class)
 
     def driver(self, name: str) -> Driver | None:

@@ -2,11 +2,12 @@
 values, free of JSON.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from lws_placement.engine.model.label_index import LabelIndex, selects
 from lws_placement.engine.model.label_terms import term_matches
-from lws_placement.engine.model.nodes import NodeTerm, Operator
+from lws_placement.engine.model.nodes import NodeTerm, Requirement
 from lws_placement.engine.model.pod_rules import Selector
 from lws_placement.engine.model.pod_volumes import ClaimSpec
 
@@ -107,42 +108,41 @@ class DriversOnNode:
 
 
 class VolumePool:
-    """The unclaimed volumes of one storage class. A query costs O(its result) for volumes that are
-    accessible by one value of a label, as local ones are.
-    """
+    """The unclaimed volumes of one storage class."""
 
     def __init__(self, volumes: Iterable[Volume] = ()) -> None:
-        self._by_label: dict[str, dict[str, list[Volume]]] = {}
-        self._others: list[Volume] = []
-        for volume in sorted(volumes, key=lambda v: (v.size, v.name)):
-            places = _label_values(volume)
-            if places is None:
-                self._others.append(volume)
-                continue
-            key, values = places
-            for value in values:
-                self._by_label.setdefault(key, {}).setdefault(value, []).append(volume)
+        in_order = sorted(volumes, key=lambda v: (v.size, v.name))
+        self._index = LabelIndex(in_order, _requirements_of, Volume.is_accessible)
 
     def __bool__(self) -> bool:
-        return bool(self._others or self._by_label)
+        return bool(self._index)
 
     def at(self, labels: Mapping[str, str]) -> Iterator[Volume]:
         """Those that are accessible from a node with these labels."""
-        for key, by_value in self._by_label.items():
-            yield from by_value.get(labels.get(key, ""), ())
-        yield from (v for v in self._others if v.is_accessible(labels))
+        return self._index.at(labels)
 
 
-def _label_values(volume: Volume) -> tuple[str, Collection[str]] | None:
-    """The key and the values of the one requirement that its node affinity consists of."""
-    if volume.required is None or len(volume.required) != 1:
+def _requirements_of(volume: Volume) -> tuple[Requirement, ...] | None:
+    if volume.required is None or len(volume.required) != 1 or volume.required[0].fields:
         return None
-    (term,) = volume.required
-    if term.fields or len(term.expressions) != 1:
-        return None
-    (one,) = term.expressions
-    is_simple = one.operator is Operator.IN and "" not in one.values
-    return (one.key, frozenset(one.values)) if is_simple else None
+    return volume.required[0].expressions
+
+
+class CapacityPool:
+    """What a storage class can make, node by node."""
+
+    def __init__(self, capacities: Iterable[Capacity] = ()) -> None:
+        usable = [c for c in capacities if c.topology is not None and c.limit is not None]
+        self._index = LabelIndex(usable, lambda c: c.topology, _is_for)
+
+    def has_room(self, size: int, labels: Mapping[str, str]) -> bool:
+        """For a volume of this size at a node with these labels."""
+        return any(c.limit is not None and c.limit >= size for c in self._index.at(labels))
+
+
+def _is_for(capacity: Capacity, labels: Mapping[str, str]) -> bool:
+    return capacity.topology is not None and selects(capacity.topology, labels)
 
 
 NO_POOL = VolumePool()
+NO_CAPACITIES = CapacityPool()

@@ -1,7 +1,7 @@
 """Groups whose members have volumes: where their claims let them go, and what they compete for."""
 
 from dataclasses import replace
-from itertools import permutations
+from itertools import permutations, product
 
 import pytest
 from hypothesis import given
@@ -365,6 +365,7 @@ def test_a_plan_serves_all_claims_in_whatever_order_they_are_bound(volumes, clai
         a_group(len(specs)),
         identity_of=lambda rank: PodIdentity(f"llm-0-{rank}", claims={"data": specs[rank]}),
     )
+    _look_at_all_is_a_look_at_each(cluster, group)
     places = plan(cluster, group)
     if places is None:
         return
@@ -377,6 +378,15 @@ def test_a_plan_serves_all_claims_in_whatever_order_they_are_bound(volumes, clai
             ]
             assert suits, (order, places)
             left.remove(min(suits))
+
+
+def _look_at_all_is_a_look_at_each(cluster, group):
+    joint = with_rules(group, cluster).joint
+    for rule in joint.rules if joint is not None else ():
+        for nodes in product(cluster.nodes.values(), repeat=group.size):
+            places = dict(enumerate(view.node for view in nodes))
+            each = any(rule.is_broken_by(rank, places) for rank in places)
+            assert rule.is_kept_by(places) == (not each)
 
 
 @given(st.lists(sizes, max_size=4), st.lists(sizes, min_size=1, max_size=4))
