@@ -8,20 +8,22 @@ from support.random_groups import random_group
 
 MARKS = {
     "taints": ("taints", "unschedulable"),
-    "selectors": ("nodeSelector", "nodeAffinity"),
-    "resources": ("requests",),
+    "selectors": ("nodeSelector", "matchFields"),
+    "resources": ("limits",),
     "ports": ("containerPort",),
     "affinity": (),  # as bound pods have terms, too
     "anti-affinity": (),
     "existing": (),
     "spread": ("topologySpreadConstraints",),
+    "volumes": ("persistentVolumeClaim", "ephemeral", "PersistentVolume", "CSINode"),
 }
 
 
 def written(seed, features=FEATURES):
     """The cluster as text; tolerations, which bound pods always have, say nothing of taints."""
     made = random_cluster(seed, features, pods=40)
-    objects = [*made.namespaces, *made.nodes, *(p.raw for p in (*made.bound, *made.asking))]
+    pods = [p.raw for p in (*made.bound, *made.asking)]
+    objects = [*made.namespaces, *made.nodes, *pods, *made.storage.objects]
     names = [node["metadata"]["name"] for node in made.nodes]
     groups = [random_group(seed, number, names, features) for number in range(20)]
     return json.dumps([*objects, *(g.pods for g in groups), *(g.order for g in groups)])
@@ -50,4 +52,4 @@ def test_features_are_named_singly_or_together():
     assert features_named("spread,nodes") == (*NODE_FEATURES, "spread")
     assert features_named("all") == FEATURES
     with pytest.raises(AssertionError, match="not all of these"):
-        features_named("volumes")
+        features_named("clouds")

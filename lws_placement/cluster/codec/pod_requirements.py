@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from lws_placement.cluster.codec.pod_resources import decode_requests
-from lws_placement.cluster.codec.pod_rules import decode_rules
+from lws_placement.cluster.codec.pod_rules import all_text, decode_rules
 from lws_placement.cluster.codec.pod_volumes import decode_volumes
 from lws_placement.engine.base.keys import NODE_NAME_FIELD, OUR_PREFIX
 from lws_placement.engine.base.quantities import PODS
@@ -93,11 +93,11 @@ def _required(spec: Raw, pinned: NodeName | None) -> tuple[NodeTerm, ...] | None
 
 
 def node_terms(raws: Iterable[Raw]) -> tuple[NodeTerm, ...]:
-    """ORed nodeSelectorTerms."""
+    """ORed nodeSelectorTerms. Raises InvalidObjectError if a key or value is not text."""
     return tuple(
         NodeTerm(
-            tuple(_requirement(e) for e in raw.get("matchExpressions") or ()),
-            tuple(_requirement(f) for f in raw.get("matchFields") or ()),
+            tuple(all_text(_requirement(e)) for e in raw.get("matchExpressions") or ()),
+            tuple(all_text(_requirement(f)) for f in raw.get("matchFields") or ()),
         )
         for raw in raws
     )

@@ -6,6 +6,7 @@ from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.engine.lws.pod_identity import is_exclusive_term
 from lws_placement.engine.model.nodes import Operator, Requirement
 from lws_placement.engine.model.pod_rules import PodRules, PodTerm, Selector, SpreadConstraint
+from lws_placement.errors import InvalidObjectError
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -29,7 +30,9 @@ def decode_rules(spec: Raw, *, exclusive: Collection[str] = ()) -> PodRules | No
 
 
 def decode_selector(raw: Raw | None) -> Selector | None:
-    """None for an absent selector. In one order, as the order does not matter."""
+    """None for an absent selector. In one order, as the order does not matter. Raises
+    InvalidObjectError if a key or value is not text.
+    """
     if raw is None:
         return None
     exact = [
@@ -40,7 +43,14 @@ def decode_selector(raw: Raw | None) -> Selector | None:
         Requirement(e["key"], Operator(e["operator"]), tuple(sorted(e.get("values") or ())))
         for e in raw.get("matchExpressions") or ()
     ]
-    return tuple(sorted({*exact, *others}, key=repr))
+    return tuple(sorted({all_text(r) for r in (*exact, *others)}, key=repr))
+
+
+def all_text(requirement: Requirement) -> Requirement:
+    """The requirement. Raises InvalidObjectError if its key or a value is not text."""
+    if not all(isinstance(text, str) for text in (requirement.key, *requirement.values)):
+        raise InvalidObjectError("a requirement's key or value is not text")
+    return requirement
 
 
 def _terms(affinity: Raw, kind: str, *, exclusive: Collection[str]) -> tuple[PodTerm, ...]:

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lws_placement.cluster.cache.storage import StorageIndex
-from lws_placement.cluster.codec.storage import decode_claim
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.fit.pod_rules import with_rules
@@ -337,11 +336,6 @@ def test_the_index_forgets_what_is_dropped():
     assert not raws
     assert not cluster.storage.pool("local")
     assert not cluster.storage.has_limits(DRIVER)
-
-
-def test_a_class_in_the_old_annotation_counts():
-    old = {"volume.beta.kubernetes.io/storage-class": "other"}
-    assert decode_claim(a_claim("c", annotations=old)).spec.storage_class == "other"
 
 
 # -- kube-scheduler's own choice ------------------------------------------------------------------
