@@ -16,6 +16,7 @@ PLAIN, TRACKED, NEEDED = (
 ZONE, REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
 OLD_ZONE = "failure-domain.beta.kubernetes.io/zone"
 STAYS = "differ.example.com/stays"
+_TOPOLOGIES = {"zone": ["a", "b", "c"], "rack": ["r1", "r2", "r3", "r4"], ZONE: ["a", "b", "c"]}
 _SIZES = ("1Gi", "2Gi", "5Gi", "5G")
 _BOUND = {"pv.kubernetes.io/bind-completed": "yes", "pv.kubernetes.io/bound-by-controller": "yes"}
 
@@ -101,15 +102,15 @@ def _classes(rng, seed):
             "volumeBindingMode": mode,
         }
         if name != "static" and rng.random() < 0.5:
-            raw["allowedTopologies"] = [
-                {"matchLabelExpressions": [_one_of(rng)]} for _ in range(rng.choice((1, 1, 2)))
-            ]
+            keys = rng.sample(list(_TOPOLOGIES), rng.choice((1, 1, 2)))
+            terms = [{"matchLabelExpressions": [_one_of(rng, key)]} for key in keys]
+            raw["allowedTopologies"] = terms
         yield raw
 
 
-def _one_of(rng):
-    key, values = rng.choice((("zone", "abc"), ("rack", ("r1", "r2", "r3", "r4")), (ZONE, "abc")))
-    return {"key": key, "values": rng.sample(list(values), rng.choice((1, 2)))}
+def _one_of(rng, key=""):
+    key = key or rng.choice(list(_TOPOLOGIES))
+    return {"key": key, "values": rng.sample(_TOPOLOGIES[key], rng.choice((1, 2)))}
 
 
 def _on_nodes(rng, names):
