@@ -1,4 +1,4 @@
-"""Volumes that are lost, and workers that fail."""
+"""Devices that only some nodes reach, and workers that fail."""
 
 import json
 
@@ -7,48 +7,43 @@ def patch(scene, kind, name, body, *more):
     scene.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(body), *more)
 
 
+CLAIMING = {"resourceClaims": [{"name": "device", "resourceClaimName": "device"}]}
+"""Pods that share a device. kube-scheduler looks where it is; we do not."""
+
+
 def a_claim(scene):
+    request = {"name": "device", "exactly": {"deviceClassName": scene.namespace}}
     return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "data", "namespace": scene.namespace},
-        "spec": {
-            "accessModes": ["ReadWriteMany"],
-            "storageClassName": "",
-            "volumeName": scene.namespace,
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaim",
+        "metadata": {"name": "device", "namespace": scene.namespace},
+        "spec": {"devices": {"requests": [request]}},
     }
 
 
-def a_volume_in(scene, value):
-    """Reachable from the nodes of one domain alone."""
+def a_device_in(scene, value):
+    """A class of one device, which the nodes of one domain alone reach."""
+    driver = f"{scene.namespace}.example.com"
     where = {"key": scene.key, "operator": "In", "values": [value]}
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": scene.namespace},
-        "spec": {
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteMany"],
-            "storageClassName": "",
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": "/data"},
-            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [where]}]}},
+    return (
+        {
+            "apiVersion": "resource.k8s.io/v1",
+            "kind": "ResourceSlice",
+            "metadata": {"name": scene.namespace},
+            "spec": {
+                "driver": driver,
+                "pool": {"name": scene.namespace, "generation": 1, "resourceSliceCount": 1},
+                "nodeSelector": {"nodeSelectorTerms": [{"matchExpressions": [where]}]},
+                "devices": [{"name": "one"}],
+            },
         },
-    }
-
-
-def a_bound_volume_in(scene, value):
-    """With its claim, which is bound: kube-scheduler has nothing else to refuse a pod for."""
-    scene.create(a_volume_in(scene, value), a_claim(scene))
-    scene.wait(
-        lambda: scene.one("persistentvolumeclaim", "data")["status"].get("phase") == "Bound",
-        "the claim is bound",
+        {
+            "apiVersion": "resource.k8s.io/v1",
+            "kind": "DeviceClass",
+            "metadata": {"name": scene.namespace},
+            "spec": {"selectors": [{"cel": {"expression": f'device.driver == "{driver}"'}}]},
+        },
     )
-
-
-MOUNTED = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
 
 
 def fail_a_worker(scene):

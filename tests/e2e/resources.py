@@ -32,6 +32,8 @@ _WITHOUT_NAMESPACE = {
     "csidrivers",
     "csinodes",
     "volumeattachments",
+    "resourceslices",
+    "deviceclasses",
 }
 
 
