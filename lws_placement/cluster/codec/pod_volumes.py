@@ -19,18 +19,19 @@ def decode_volumes(
 ) -> tuple[PodVolume, ...]:
     """`pod`: the name of the pod whose spec it is; it tells claims from a StatefulSet's claim
     template from named ones. `claim_templates`: for the spec of a StatefulSet's template,
-    names of its claim templates, which replace volumes of the same names.
+    names of its claim templates, which replace volumes of the same names. A claim that two volumes
+    use is there twice, as kube-scheduler looks for two volumes for it.
     """
     raws = spec.get("volumes")
     if not raws and not claim_templates:
         return ()
-    found = {
+    found = [
         volume
         for raw in raws or ()
         if raw["name"] not in claim_templates
         for volume in _decode(raw, pod)
-    }
-    found |= {PodVolume(name, ClaimKind.OWN) for name in claim_templates}
+    ]
+    found += [PodVolume(name, ClaimKind.OWN) for name in claim_templates]
     return tuple(sorted(found, key=lambda v: (v.kind, v.name)))
 
 

@@ -82,7 +82,9 @@ class _Volumes:
             for m in group.members
             if m.fixed is None and m.demand.volumes
         }
-        self._users = Counter(c.name for claims in self._claims.values() for c in claims)
+        self._users = Counter(
+            name for claims in self._claims.values() for name in {c.name for c in claims}
+        )
         self._attachments = StorageAttachments(storage, group.id)
 
     def rules(self) -> tuple[dict[Rank, VolumeNeeds], list[JointRule]]:
@@ -125,9 +127,13 @@ class _Volumes:
             yield ClaimedVolumes(tuple(sorted(wanted.items(), key=lambda w: w[0])), rivals)
 
     def _wanted(self, claims: Sequence[PodClaim]) -> tuple[Wanted, ...]:
-        """Claims that may get a volume that exists."""
+        """Claims that may get a volume that exists. A claim that the pod uses twice wants two."""
+        times = Counter(claim.name for claim in claims)
         return tuple(
-            Wanted(claim.state, claim.name if self._users[claim.name] > 1 else "")
+            Wanted(
+                claim.state,
+                claim.name if self._users[claim.name] > 1 and times[claim.name] == 1 else "",
+            )
             for claim in claims
             if isinstance(claim.state, OpenClaim) and (claim.state.pool or claim.state.meant)
         )

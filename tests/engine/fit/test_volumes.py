@@ -31,11 +31,10 @@ SPEC = {
 DRIVER = "csi.example.com"
 
 
-def a_claim(name, *, volume="", owner=None, annotations=None, phase="Pending", **spec):
-    meta = {"namespace": "ns", "name": name, "uid": f"uid-{name}"}
-    meta["annotations"] = dict(annotations or {})
+def a_claim(name, *, volume="", owner=None, deleted=None, phase="Pending", **spec):
+    meta = {"namespace": "ns", "name": name, "uid": f"uid-{name}", "deletionTimestamp": deleted}
     if volume:
-        meta["annotations"]["pv.kubernetes.io/bind-completed"] = "yes"
+        meta["annotations"] = {"pv.kubernetes.io/bind-completed": "yes"}
         spec["volumeName"] = volume
     if owner:
         meta["ownerReferences"] = [{"uid": owner, "controller": True}]
@@ -168,6 +167,7 @@ def test_a_bound_claim_ties_its_member_to_the_zone_of_its_volume(zones, there):
     ("claim", "why"),
     [
         (None, "persistentvolumeclaim c not found"),
+        (a_claim("c", deleted="2026-01-01T00:00:00Z"), "claim c is being deleted"),
         (a_claim("c", storageClassName="now"), "claim c is not bound yet"),
         (a_claim("c", storageClassName=""), "claim c is not bound yet"),
         (a_claim("c", storageClassName="x"), "storage class x of claim c does not exist"),
@@ -179,13 +179,6 @@ def test_without_a_usable_claim_a_member_goes_nowhere(claim, why):
     cluster = Cluster().put("StorageClass", a_class("now", DRIVER, waits=False))
     cluster.put("PersistentVolumeClaim", *([claim] if claim else []))
     assert verdicts(cluster, a_group(1, named("c"))) == everywhere(why)
-
-
-def test_a_claim_that_is_being_deleted_is_of_no_use():
-    claim = a_claim("c")
-    claim["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    cluster = Cluster().put("PersistentVolumeClaim", claim)
-    assert verdicts(cluster, a_group(1, named("c"))) == everywhere("claim c is being deleted")
 
 
 def test_a_claim_for_one_pod_is_free_again_when_that_pod_is_gone():
@@ -280,6 +273,13 @@ def test_members_that_share_a_claim_share_its_volume():
     cluster.put("PersistentVolume", a_volume("v0", host="n0"), a_volume("v1", host="n1"))
     cluster.put("PersistentVolumeClaim", a_claim("c"))
     assert plan(cluster, a_group(3, named("c"))) in (["n0"] * 3, ["n1"] * 3)
+
+
+def test_a_claim_that_a_pod_uses_twice_wants_two_volumes():
+    cluster = Cluster().put("StorageClass", a_class("local"))
+    cluster.put("PersistentVolume", *(a_volume(f"v{i}", host=f"n{i // 2}") for i in range(3)))
+    cluster.put("PersistentVolumeClaim", a_claim("c"))
+    assert plan(cluster, a_group(1, named("c"), named("c"))) == ["n0"]
 
 
 def test_attach_limits_count_pods_attachments_and_members():
