@@ -29,12 +29,12 @@ from rich.table import Table
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.fit.fragmentation import DomainState, state_of, steering
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
-from lws_placement.engine.model.nodes import Node
-from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import DomainSet
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.objects.nodes import Node
+from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group, plan_in_domain
 
 KEY = "topology.example.com/slice"

@@ -12,10 +12,10 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Occupant
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.verdicts import NoFit, Reason, Why
 from lws_placement.engine.model.workload import LwsInfo, Templates
+from lws_placement.engine.objects.nodes import DomainName
+from lws_placement.engine.objects.placement_request import PlacementRequest
 from lws_placement.errors import ApiError, ExpiredError
 from lws_placement.metrics import Waiting, figures_reported, waiting_for
 from lws_placement.planner.wait_metrics import WaitingGroups

@@ -4,7 +4,7 @@ import pytest
 from support.namespaced_rules import NamespacedRules, too_uneven
 
 from lws_placement.cluster.codec.objects import decode_pod
-from lws_placement.engine.model.nodes import Node
+from lws_placement.engine.objects.nodes import Node
 
 ZONE = "zone"
 NODES = [Node("a1", {ZONE: "a"}, {}), Node("a2", {ZONE: "a"}, {}), Node("b1", {ZONE: "b"}, {})]

@@ -38,8 +38,11 @@ from lws_placement.engine.lws.unsupported_fields import (
     without_effect,
 )
 from lws_placement.engine.lws.validation import problems_of, problems_of_placement
-from lws_placement.engine.model.placement_request import TOPOLOGY_ANNOTATIONS, placement_request_of
 from lws_placement.engine.model.pods import DEFAULT_SCHEDULER
+from lws_placement.engine.objects.placement_request import (
+    TOPOLOGY_ANNOTATIONS,
+    placement_request_of,
+)
 from lws_placement.errors import ApiError, InvalidObjectError
 from lws_placement.metrics import Admission
 from webhook.patch import json_patch

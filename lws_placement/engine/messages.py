@@ -13,9 +13,9 @@ from typing import TypeGuard
 from lws_placement.engine.fit.node_filters import amount_in_words
 from lws_placement.engine.fit.refusals import classes_of
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Demand, Pod, Rank
 from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
+from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.preemption.search import NoPreemption, Preemption, WhyNoPreemption
 from lws_placement.engine.preemption.victims import Victim
 

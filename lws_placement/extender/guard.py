@@ -21,9 +21,9 @@ from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.fragmentation import FILLS, OUTSIDE, Scores, SteeringTable, fills
 from lws_placement.engine.fit.guard_index import ROOM_IS_HELD, GuardIndex, Shape
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import Changes, DomainSet, NodeView
+from lws_placement.engine.objects.placement_request import Scope
 from lws_placement.extender.wire import (
     FilterArgs,
     FilterResult,

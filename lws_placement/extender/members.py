@@ -25,10 +25,10 @@ from lws_placement import metrics
 from lws_placement.engine.model.exclusivity import Claim, opponents
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, place_of
+from lws_placement.engine.objects.nodes import DomainName
+from lws_placement.engine.objects.placement_request import Scope
 from lws_placement.engine.reconcile.placement import own_place
 from lws_placement.errors import ApiError, ConflictError, InvalidObjectError, NotFoundError
 from lws_placement.extender.wire import BindArgs, BindResult, PreemptArgs, PreemptResult

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.messages import nearness
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.verdicts import NoFit, Reason
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible, blockers_in, blockers_of
 from lws_placement.engine.preemption.victims import Tenants
 from lws_placement.engine.reconcile.placement import asked_now

@@ -25,9 +25,9 @@ from lws_placement.engine.fit.extended_resources import depends_on_plugin
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.verdicts import Reason
 from lws_placement.engine.model.what_if import pods_by_node
+from lws_placement.engine.objects.placement_request import PlacementRequest
 from lws_placement.engine.reconcile.actions import (
     Action,
     EndHold,

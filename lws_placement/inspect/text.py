@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from lws_placement.engine.messages import domain_in_words, preemption_note
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.reservation import Hold, Reservation
+from lws_placement.engine.objects.placement_request import PlacementRequest, Scope
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible
 from lws_placement.engine.preemption.search import WhyNoPreemption
 from lws_placement.inspect.inquiry import Answer, Inquiry, Standing

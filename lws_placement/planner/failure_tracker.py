@@ -23,9 +23,9 @@ from lws_placement.cluster.codec.failure_lease import Remembered
 from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.engine.model.failure_history import FailureHistory, History, Policy
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import ANYWHERE, DomainName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import ANYWHERE, DomainName
 from lws_placement.engine.reconcile.actions import Action, LeaveHold
 from lws_placement.engine.reconcile.group_state import GroupState, living_members
 from lws_placement.engine.reconcile.repair import failed_by_node, is_left_alone

@@ -13,9 +13,9 @@ from collections.abc import Sequence, Set
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.fit.node_filters import why_not_node
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.errors import ConflictError
 
 _VISIBLE_S = 0.2  # for the extenders' watches and a Binding in flight

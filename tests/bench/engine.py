@@ -17,7 +17,7 @@ from statistics import fmean
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.model.groups import Group, Member
-from lws_placement.engine.model.placement_request import TopologyRequest, placement_request_of
+from lws_placement.engine.objects.placement_request import TopologyRequest, placement_request_of
 from lws_placement.engine.planning.multi_domain import place_multi_domain
 from lws_placement.engine.planning.single_domain import plan_group
 from lws_placement.engine.preemption.search import PreemptionMemo, preempt

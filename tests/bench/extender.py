@@ -24,8 +24,8 @@ from lws_placement.cluster.adapters.extender_world import ExtenderWorld
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.codec.hold_lease import encode_holds
 from lws_placement.cluster.stores.hold_store import HoldStore
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import lease_name
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members

@@ -6,11 +6,11 @@ from lws_placement.cluster.codec.objects import decode_node
 from lws_placement.cluster.codec.pod_requirements import decode_demand
 from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.workload import LwsInfo, Templates
+from lws_placement.engine.objects.nodes import DomainName
+from lws_placement.engine.objects.placement_request import PlacementRequest
 
 from .objects import CHIPS, KEY, NAMESPACE, PER_DOMAIN, a_filler, a_member, a_node, node_name
 

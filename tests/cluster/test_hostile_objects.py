@@ -27,9 +27,9 @@ from lws_placement.controller.informer_cache import Observed
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.errors import InvalidObjectError
 
 OURS = "lws-placement-system"

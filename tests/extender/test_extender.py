@@ -12,11 +12,11 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import Demand, MemberInfo, Pod
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import Changes, DomainSet, DomainView, NodeView
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import PlacementRequest
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
 from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard

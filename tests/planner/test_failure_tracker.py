@@ -17,7 +17,7 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.failure_history import FailureHistory
-from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.inspect.inquiry import Inquiry, Standing
 from lws_placement.inspect.run import Simulation
 

@@ -5,7 +5,7 @@ from support.fake_cluster import KEY, FakeCluster
 from support.virtual_time import run
 
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.planner import planner as planner_module
 
 

@@ -1,9 +1,9 @@
 """How often a group may be moved, and how long its domain is kept for it."""
 
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Demand, Pod
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.engine.reconcile.actions import DeletePod, EndHold
 from lws_placement.planner.pace import Pace
 

@@ -12,8 +12,8 @@ from lws_placement.cluster.codec.hold_lease import encode_holds
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import lease_name
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.engine.reconcile.actions import EndHold
 from lws_placement.planner.executor import Executor, StillInUse
 

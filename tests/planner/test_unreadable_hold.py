@@ -5,8 +5,8 @@ from support.replicas import OURS
 from support.virtual_time import run
 
 from lws_placement.engine.base import keys
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import lease_name
+from lws_placement.engine.objects.nodes import DomainName
 
 BROKEN = {
     "metadata": {

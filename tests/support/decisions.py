@@ -7,12 +7,12 @@ from support.tenants import Town
 
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import GroupId, Occupant
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import Demand, MemberInfo, Pod
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.workload import LwsInfo, Templates
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import PlacementRequest
 from lws_placement.engine.reconcile import decide as product
 from lws_placement.engine.reconcile.actions import (
     Action,

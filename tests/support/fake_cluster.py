@@ -19,7 +19,7 @@ from lws_placement.cluster.codec.objects import decode_member
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.fit.node_filters import why_not_node
-from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.objects.placement_request import Scope
 from lws_placement.extender.wire import BindArgs
 
 KEY = "example.com/slice"

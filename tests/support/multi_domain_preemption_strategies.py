@@ -7,10 +7,10 @@ from support.tenants import ME, Town, a_budget, a_demand, a_group_id
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, Occupant
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.reservation import Hold, place_of
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import PlacementRequest, Scope
 from lws_placement.engine.planning.multi_domain import plan_multi_domain
 from lws_placement.engine.preemption.victims import as_victim
 

@@ -4,10 +4,10 @@ from hypothesis import strategies as st
 
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import PlacementRequest, Scope
 
 SLICE, RACK, ZONE = "example.com/slice", "example.com/rack", "example.com/zone"
 

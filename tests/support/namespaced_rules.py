@@ -7,8 +7,8 @@ from dataclasses import replace
 from support.reference_rules import are_all_bound, chosen
 
 from lws_placement.engine.fit.node_filters import is_chosen, untolerated
-from lws_placement.engine.model.nodes import NodeTerm, Operator, Requirement
-from lws_placement.engine.model.pod_rules import PodRules
+from lws_placement.engine.objects.nodes import NodeTerm, Operator, Requirement
+from lws_placement.engine.objects.pod_rules import PodRules
 
 _NAMESPACE, _GOING = "its namespace", "it is terminating"
 

@@ -10,8 +10,8 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import PODS_PATH, Intake
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.placement_request import PlacementRequest
 from lws_placement.engine.model.pods import MemberInfo
+from lws_placement.engine.objects.placement_request import PlacementRequest
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.reconcile.group_state import GroupState, MembersState
 from lws_placement.engine.reconcile.placement import plan_anywhere

@@ -5,10 +5,10 @@ from lws_placement.cluster.cache.informers import LWS_PATH, Intake
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.fit.node_filters import why_not_node
-from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.placement_request import TopologyRequest
-from lws_placement.engine.model.pod_volumes import PodIdentity
+from lws_placement.engine.objects.placement_request import TopologyRequest
+from lws_placement.engine.objects.pod_volumes import PodIdentity
+from lws_placement.engine.rules.pod_rules import with_rules
 
 
 def read_cache(items):

@@ -10,7 +10,7 @@ from support.random_clusters import FEATURES, add_features
 from support.random_pods import a_pod
 from support.random_terms import some
 
-from lws_placement.engine.model.placement_request import TopologyRequest
+from lws_placement.engine.objects.placement_request import TopologyRequest
 
 GROUP = "group"
 """Label of a group's pods and of no others."""

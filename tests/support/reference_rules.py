@@ -5,7 +5,7 @@ after another, each node asked with all pods that have a node by then.
 from itertools import permutations
 
 from lws_placement.engine.fit.node_filters import is_chosen, untolerated
-from lws_placement.engine.model.label_terms import meets
+from lws_placement.engine.objects.label_terms import meets
 
 
 def chosen(selector, labels):

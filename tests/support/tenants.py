@@ -5,10 +5,10 @@ from dataclasses import replace
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName, Node, Operator, Requirement
-from lws_placement.engine.model.placement_request import Scope, TopologyRequest
 from lws_placement.engine.model.pods import Demand, Pod, PodPhase
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import DomainName, Node, Operator, Requirement
+from lws_placement.engine.objects.placement_request import Scope, TopologyRequest
 from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
 
 KEY = "example.com/slice"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.occupants import guest_group
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.preemption.disruption_budgets import DisruptionBudget
 
 _SPARED_S = 30.0

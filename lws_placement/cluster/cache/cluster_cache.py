@@ -29,10 +29,10 @@ from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId, GroupKind
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
 from lws_placement.engine.model.workload import LwsInfo, Templates
+from lws_placement.engine.objects.nodes import DomainName
 
 
 class ClusterCache:

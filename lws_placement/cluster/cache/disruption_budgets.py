@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lws_placement.cluster.codec.objects import checked_text, checked_texts
 from lws_placement.engine.base.raw import Raw
-from lws_placement.engine.model.nodes import Operator, Requirement
+from lws_placement.engine.objects.nodes import Operator, Requirement
 from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
 
 

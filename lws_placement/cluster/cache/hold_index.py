@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import DomainName
 
 
 class HoldIndex:

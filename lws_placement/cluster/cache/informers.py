@@ -34,8 +34,8 @@ from lws_placement.engine.admission.pod_defaults import PodDefaults
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.workload import DaemonSetInfo
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.errors import InvalidObjectError, NotFoundError
 
 log = logging.getLogger(__name__)

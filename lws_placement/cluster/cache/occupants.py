@@ -1,8 +1,8 @@
 """What a pod takes from its node, and for which group."""
 
 from lws_placement.engine.model.groups import GroupId, Occupant
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Pod
+from lws_placement.engine.objects.placement_request import Scope
 
 
 def occupant_of(pod: Pod, group: GroupId | None) -> Occupant:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.label_terms import meets
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placed_pods import PlacedPod, Repelling
-from lws_placement.engine.model.pod_rules import PodTerm, Selector
 from lws_placement.engine.model.pods import Pod
+from lws_placement.engine.objects.label_terms import meets
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.pod_rules import PodTerm, Selector
 
 _QUERIES = 256
 

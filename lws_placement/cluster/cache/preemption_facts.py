@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import DomainName
 
 
 class Priorities:

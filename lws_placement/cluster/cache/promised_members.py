@@ -10,13 +10,13 @@ from lws_placement.cluster.cache.placed_pods import placed
 from lws_placement.cluster.cache.workloads import Workloads
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.member_labels import expected_labels
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placed_pods import PlacedPod
-from lws_placement.engine.model.pod_volumes import PodIdentity
 from lws_placement.engine.model.pods import MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Reservation
 from lws_placement.engine.model.storage import VolumeUser
 from lws_placement.engine.model.workload import LwsInfo, Templates
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.pod_volumes import PodIdentity
 
 
 class Source(Protocol):

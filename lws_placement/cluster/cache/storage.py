@@ -19,11 +19,11 @@ from lws_placement.cluster.codec.storage import (
     decode_volume,
 )
 from lws_placement.engine.base.raw import Raw
-from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.pod_volumes import PodIdentity
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.storage import VolumeUser
-from lws_placement.engine.model.volumes import (
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.pod_volumes import PodIdentity
+from lws_placement.engine.objects.volumes import (
     NO_POOL,
     Capacity,
     CapacityPool,

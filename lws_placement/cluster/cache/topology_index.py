@@ -14,9 +14,7 @@ from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.exclusivity import Claim, unreadable
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placed_pods import NoPlacedPods, PlacedPods
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.reservation import Hold, lease_name
@@ -29,6 +27,8 @@ from lws_placement.engine.model.snapshot import (
 )
 from lws_placement.engine.model.storage import NoStorage, Storage
 from lws_placement.engine.model.workload import DaemonSetInfo
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import Scope
 
 
 class TopologyIndex:

@@ -14,7 +14,7 @@ from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.failure_history import History, Refused
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.objects.nodes import DomainName
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Demand, HostPort
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import DomainName
+from lws_placement.engine.objects.placement_request import Scope
 from lws_placement.errors import InvalidObjectError
 
 VERSION = "v1"

@@ -15,8 +15,6 @@ from lws_placement.engine.base import keys
 from lws_placement.engine.base.quantities import PODS, amount_available, amount_requested
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_SIZE, whole_number
-from lws_placement.engine.model.nodes import Node, Taint
-from lws_placement.engine.model.placement_request import placement_request_of
 from lws_placement.engine.model.pods import (
     DEFAULT_SCHEDULER,
     UNRANKED,
@@ -25,6 +23,8 @@ from lws_placement.engine.model.pods import (
     Pod,
     PodPhase,
 )
+from lws_placement.engine.objects.nodes import Node, Taint
+from lws_placement.engine.objects.placement_request import placement_request_of
 from lws_placement.errors import InvalidObjectError
 
 UNREADABLE = (

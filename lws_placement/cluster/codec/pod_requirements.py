@@ -13,8 +13,8 @@ from lws_placement.cluster.codec.pod_volumes import decode_volumes
 from lws_placement.engine.base.keys import NODE_NAME_FIELD, OUR_PREFIX
 from lws_placement.engine.base.quantities import PODS
 from lws_placement.engine.base.raw import Raw
-from lws_placement.engine.model.nodes import NodeName, NodeTerm, Operator, Requirement
 from lws_placement.engine.model.pods import Demand, HostPort, Toleration
+from lws_placement.engine.objects.nodes import NodeName, NodeTerm, Operator, Requirement
 
 
 def decode_demand(

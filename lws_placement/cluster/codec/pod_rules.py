@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.engine.lws.pod_identity import is_exclusive_term
-from lws_placement.engine.model.nodes import Operator, Requirement
-from lws_placement.engine.model.pod_rules import PodRules, PodTerm, Selector, SpreadConstraint
+from lws_placement.engine.objects.nodes import Operator, Requirement
+from lws_placement.engine.objects.pod_rules import PodRules, PodTerm, Selector, SpreadConstraint
 from lws_placement.errors import InvalidObjectError
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"

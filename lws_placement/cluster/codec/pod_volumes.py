@@ -6,7 +6,7 @@ from typing import TypeVar
 from lws_placement.cluster.codec.pod_rules import decode_selector
 from lws_placement.engine.base.quantities import amount_requested
 from lws_placement.engine.base.raw import Raw
-from lws_placement.engine.model.pod_volumes import ClaimKind, ClaimSpec, PodVolume
+from lws_placement.engine.objects.pod_volumes import ClaimKind, ClaimSpec, PodVolume
 from lws_placement.errors import InvalidObjectError
 
 _STORAGE = "storage"

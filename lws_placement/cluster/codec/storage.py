@@ -12,8 +12,8 @@ from lws_placement.cluster.codec.pod_volumes import decode_claim_spec
 from lws_placement.engine.base.quantities import amount_available
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import whole_number
-from lws_placement.engine.model.nodes import NodeTerm, Operator, Requirement
-from lws_placement.engine.model.volumes import (
+from lws_placement.engine.objects.nodes import NodeTerm, Operator, Requirement
+from lws_placement.engine.objects.volumes import (
     Capacity,
     Claim,
     Driver,

@@ -12,10 +12,10 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.fit.extended_resources import extended_resources
 from lws_placement.engine.lws.children import CLAIM_FIELDS
-from lws_placement.engine.model.nodes import Labels
-from lws_placement.engine.model.placement_request import PlacementRequest, placement_request_of
 from lws_placement.engine.model.pods import Demand, Toleration
 from lws_placement.engine.model.workload import DaemonSetInfo, LwsInfo, Templates
+from lws_placement.engine.objects.nodes import Labels
+from lws_placement.engine.objects.placement_request import PlacementRequest, placement_request_of
 from lws_placement.errors import InvalidObjectError
 
 _SUSPENDED_BY_KUEUE = "kueue.x-k8s.io/pod-suspending-parent"

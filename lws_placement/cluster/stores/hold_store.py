@@ -13,8 +13,8 @@ from lws_placement.cluster.codec.hold_lease import decode_holds, encode_holds
 from lws_placement.engine.base.keys import HOLD_LABEL
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.exclusivity import at_odds
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.reservation import Hold, lease_name
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.errors import ConflictError, NotFoundError
 
 SELECTOR = f"{HOLD_LABEL}=hold"

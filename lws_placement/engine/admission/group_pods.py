@@ -9,7 +9,7 @@ from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 from lws_placement.engine.lws.pod_identity import Denied
-from lws_placement.engine.model.placement_request import placement_request_of, problems_of_request
+from lws_placement.engine.objects.placement_request import placement_request_of, problems_of_request
 
 _SHOWN = 20
 

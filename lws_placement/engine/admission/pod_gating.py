@@ -19,8 +19,8 @@ from lws_placement.engine.lws.pod_identity import (
     drop_exclusive_terms,
     is_exclusive_term,
 )
-from lws_placement.engine.model.placement_request import Scope, placement_request_of
 from lws_placement.engine.model.pods import DEFAULT_SCHEDULER
+from lws_placement.engine.objects.placement_request import Scope, placement_request_of
 
 STAMPED = (keys.SCOPE, keys.WITHIN_TOPOLOGY, keys.PREFER_TOPOLOGY, keys.GANG, keys.MANAGED)
 """Annotations of a LeaderWorkerSet that LeaderWorkerSet does not copy to its pods."""

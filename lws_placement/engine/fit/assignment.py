@@ -18,9 +18,9 @@ from lws_placement.engine.base.matching import maximum_matching
 from lws_placement.engine.base.quantities import minus
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import Member
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import NodeView
+from lws_placement.engine.objects.nodes import NodeName
 
 SEARCH_BOUND = 20_000
 """Placements tried before the search gives up."""

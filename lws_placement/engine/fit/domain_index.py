@@ -21,10 +21,10 @@ from lws_placement.engine.fit.refusals import Classes, Tally
 from lws_placement.engine.fit.shortfall import why_not_all
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.joint_rules import JOINT_BUDGET, JointRules
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
+from lws_placement.engine.objects.nodes import NodeName
 
 Shape = tuple[Demand, ...]
 """The demands of a group's members, by rank."""

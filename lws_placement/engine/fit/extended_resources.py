@@ -14,9 +14,9 @@ from dataclasses import replace
 from lws_placement.engine.base.keys import GUEST_MARKER, MEMBER_MARKER
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.node_filters import is_tolerated
-from lws_placement.engine.model.nodes import Taint
 from lws_placement.engine.model.pods import Demand, Pod, Toleration
 from lws_placement.engine.model.workload import Templates
+from lws_placement.engine.objects.nodes import Taint
 
 _EFFECT = "NoSchedule"
 

@@ -23,8 +23,8 @@ requests; a query is one look-up per node.
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.snapshot import Changes, DomainSet, DomainView, NodeView
+from lws_placement.engine.objects.nodes import NodeName
 
 FILLS = 2
 OUTSIDE = 8

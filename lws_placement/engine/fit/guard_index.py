@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from lws_placement.engine.base.keys import OUR_PREFIX
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import Changes, NodeView
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.placement_request import Scope
 
 _MOST_SHAPES = 256
 

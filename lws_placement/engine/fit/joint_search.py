@@ -12,9 +12,9 @@ from lws_placement.engine.fit.assignment import Match, NoMatch, match, take
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import Member
 from lws_placement.engine.model.joint_rules import JointRules, Near
-from lws_placement.engine.model.nodes import Node
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.snapshot import NodeView
+from lws_placement.engine.objects.nodes import Node
 
 
 def match_jointly(members: Sequence[Member], nodes: Sequence[NodeView], joint: JointRules) -> Match:

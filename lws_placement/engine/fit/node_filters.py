@@ -6,10 +6,10 @@ NodeResourcesFit and node readiness; in `pod_rules.py`, InterPodAffinity and Pod
 claims. kube-scheduler still checks these, and the planner's repair handles its refusal.
 """
 
-from lws_placement.engine.model.label_terms import term_matches
-from lws_placement.engine.model.nodes import Node, Taint
 from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 from lws_placement.engine.model.snapshot import NodeView
+from lws_placement.engine.objects.label_terms import term_matches
+from lws_placement.engine.objects.nodes import Node, Taint
 
 _UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
 _EVERY_IP = "0.0.0.0"

@@ -13,10 +13,10 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from lws_placement.engine.base.ranking import Ranking
 from lws_placement.engine.fit.assignment import count, take
 from lws_placement.engine.fit.node_filters import why_not_node
-from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.placement_request import Scope
 
 Score = Callable[[NodeView], int | None]
 """Rank of a node, lowest first; None: it takes no such member."""

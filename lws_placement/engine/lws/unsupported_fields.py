@@ -13,7 +13,7 @@ from typing import Any
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.field_error import FieldError
 from lws_placement.engine.base.raw import Raw
-from lws_placement.engine.model.placement_request import PLACEMENT_ANNOTATIONS
+from lws_placement.engine.objects.placement_request import PLACEMENT_ANNOTATIONS
 
 _LEAF: Mapping[str, Any] = {}
 KNOWN: Mapping[str, Any] = {

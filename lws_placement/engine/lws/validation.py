@@ -23,7 +23,7 @@ from lws_placement.engine.base.whole_numbers import (
     whole_number,
 )
 from lws_placement.engine.lws.unsupported_fields import why_nothing_is_made
-from lws_placement.engine.model.placement_request import problems_of_request
+from lws_placement.engine.objects.placement_request import problems_of_request
 from lws_placement.errors import InvalidObjectError
 
 _LABEL_VALUE = 63

@@ -1,3 +1,3 @@
-"""The values of all decisions: nodes, pods, groups, verdicts, a group's request and its
-reservation, and a snapshot of the cluster. Frozen, free of JSON. Imports `base`.
+"""The values of all decisions: pods, groups, verdicts, a group's reservation, and a snapshot of the
+cluster. Frozen, free of JSON. Imports `objects` and `base`.
 """

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from lws_placement.engine.model.groups import Group, GroupId, GroupKind
-from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.objects.placement_request import Scope
 
 Question = tuple[Hashable, ...]
 """A group's request, and the groups that it avoids."""

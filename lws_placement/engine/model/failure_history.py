@@ -17,7 +17,7 @@ Time is an argument; `pruned` drops what is too old to matter.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
+from lws_placement.engine.objects.nodes import ANYWHERE, DomainName, NodeName
 
 _MOST_FAILURES = 10
 _MOST_NODE_TRIES = 2

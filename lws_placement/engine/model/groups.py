@@ -6,10 +6,10 @@ from enum import StrEnum
 
 from lws_placement.engine.model.joint_rules import JointRules
 from lws_placement.engine.model.member_labels import LabelsOf, no_labels
-from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.placement_request import Scope, TopologyRequest
-from lws_placement.engine.model.pod_volumes import IdentityOf, no_identity
 from lws_placement.engine.model.pods import Demand, Rank
+from lws_placement.engine.objects.nodes import DomainName, NodeName
+from lws_placement.engine.objects.placement_request import Scope, TopologyRequest
+from lws_placement.engine.objects.pod_volumes import IdentityOf, no_identity
 
 
 class GroupKind(StrEnum):
@@ -108,7 +108,7 @@ class Group:
     identity_of: IdentityOf = field(default=no_identity, compare=False)
     """Each member's pod, for its claims."""
     joint: JointRules | None = field(default=None, compare=False)
-    """Rules among its members (`fit/pod_rules.py`); only while it is planned."""
+    """Rules among its members (`rules/pod_rules.py`); only while it is planned."""
 
     @property
     def topology_key(self) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Collection, Container, Hashable, Mapping, Sequence, 
 from dataclasses import dataclass, field
 
 from lws_placement.engine.model.joint_volumes import AttachedTogether, ClaimedVolumes
-from lws_placement.engine.model.nodes import Node, NodeName
 from lws_placement.engine.model.pods import Rank
+from lws_placement.engine.objects.nodes import Node, NodeName
 
 Places = Mapping[Rank, Node]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
 
-from lws_placement.engine.model.claims import OpenClaim
-from lws_placement.engine.model.nodes import Node
 from lws_placement.engine.model.pods import Rank
-from lws_placement.engine.model.volumes import Handle, Volume
+from lws_placement.engine.objects.claims import OpenClaim
+from lws_placement.engine.objects.nodes import Node
+from lws_placement.engine.objects.volumes import Handle, Volume
 
 Places = Mapping[Rank, Node]
 

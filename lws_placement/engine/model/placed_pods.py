@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.pod_rules import PodTerm, Selector
-from lws_placement.engine.model.pod_volumes import ClaimSpec, PodVolume
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.pod_rules import PodTerm, Selector
+from lws_placement.engine.objects.pod_volumes import ClaimSpec, PodVolume
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.base.keys import GATE
-from lws_placement.engine.model.nodes import Labels, Node, NodeName, NodeTerm
-from lws_placement.engine.model.placement_request import PlacementRequest
-from lws_placement.engine.model.pod_rules import PodRules
-from lws_placement.engine.model.pod_volumes import PodVolume
+from lws_placement.engine.objects.nodes import Labels, Node, NodeName, NodeTerm
+from lws_placement.engine.objects.placement_request import PlacementRequest
+from lws_placement.engine.objects.pod_rules import PodRules
+from lws_placement.engine.objects.pod_volumes import PodVolume
 
 Rank = int
 """Position of a member in its group: LeaderWorkerSet's worker index, 0 is the leader."""

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState, check_transition
-from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Demand, Rank
+from lws_placement.engine.objects.nodes import ANYWHERE, DomainName, NodeName
+from lws_placement.engine.objects.placement_request import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.quantities import plus, total
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import DomainName, Node, NodeName
 from lws_placement.engine.model.placed_pods import PlacedPods
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.storage import Storage
+from lws_placement.engine.objects.nodes import DomainName, Node, NodeName
 
 
 @dataclass(frozen=True, slots=True)

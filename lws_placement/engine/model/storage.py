@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.pod_volumes import PodIdentity, PodVolume
-from lws_placement.engine.model.volumes import (
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.pod_volumes import PodIdentity, PodVolume
+from lws_placement.engine.objects.volumes import (
     NO_CAPACITIES,
     NO_POOL,
     CapacityPool,

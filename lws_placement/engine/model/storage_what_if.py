@@ -4,9 +4,9 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.storage import Storage, VolumeUser
-from lws_placement.engine.model.volumes import (
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.volumes import (
     CapacityPool,
     Claim,
     Driver,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.pods import Rank
+from lws_placement.engine.objects.nodes import DomainName, NodeName
 
 
 class Why(StrEnum):

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.placed_pods import PlacedPods, PlacedPodsWithout
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn
@@ -24,6 +23,7 @@ from lws_placement.engine.model.snapshot import (
 )
 from lws_placement.engine.model.storage import Storage
 from lws_placement.engine.model.storage_what_if import StorageWithout
+from lws_placement.engine.objects.nodes import DomainName, NodeName
 
 PodsByNode = Mapping[NodeName, frozenset[str]]
 """UIDs of the bound pods of each node."""

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lws_placement.engine.model.nodes import Labels
-from lws_placement.engine.model.placement_request import PlacementRequest
-from lws_placement.engine.model.pod_volumes import ClaimSpec
 from lws_placement.engine.model.pods import Demand, Rank
+from lws_placement.engine.objects.nodes import Labels
+from lws_placement.engine.objects.placement_request import PlacementRequest
+from lws_placement.engine.objects.pod_volumes import ClaimSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from itertools import islice
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView, NodeView
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.model.what_if import WhatIf
+from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.planning.candidates import Whose, candidate_nodes
 from lws_placement.engine.planning.multi_domain import nodes_of, place_multi_domain
 from lws_placement.engine.planning.subset import SubsetSnapshot

@@ -25,10 +25,10 @@ from dataclasses import dataclass, replace
 from lws_placement.engine.fit.domain_index import DomainFitIndex
 from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.model.groups import Group, Member
-from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainSet, DomainView, NodeView
 from lws_placement.engine.model.what_if import domains_around
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.planning.single_domain import may_have, shut_for
 from lws_placement.engine.planning.subset import SubsetSnapshot
 

@@ -21,13 +21,13 @@ from lws_placement.engine.base.matching import maximum_matching
 from lws_placement.engine.fit.assignment import NoMatch, match, take
 from lws_placement.engine.fit.domain_index import Fit, fit_in, why_no_room
 from lws_placement.engine.model.groups import Group, Member
-from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
-from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.reservation import place_of
 from lws_placement.engine.model.snapshot import DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason, Shortfall, Why
 from lws_placement.engine.model.what_if import Views
+from lws_placement.engine.objects.nodes import ANYWHERE, DomainName, NodeName
+from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.planning.single_domain import may_have, shut_for, taken
 
 _MOST_TRIES = 256

@@ -22,13 +22,13 @@ from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.fit.refusals import Refusals
 from lws_placement.engine.model.exclusivity import Claim, claim_of, is_opposed, opponents
 from lws_placement.engine.model.groups import Group, GroupId
-from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason, Why
 from lws_placement.engine.model.what_if import DomainsAsIf
+from lws_placement.engine.objects.nodes import DomainName, NodeName
+from lws_placement.engine.objects.placement_request import Scope
 
 _NONE: Mapping[str, DomainView] = {}
 _MOST_TRIES = 8

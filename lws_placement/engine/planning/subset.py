@@ -7,9 +7,9 @@ on a part is valid in the whole cluster, too.
 from collections.abc import Sequence, Set
 from dataclasses import replace
 
-from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.snapshot import DomainView, NodeView
 from lws_placement.engine.model.what_if import Views
+from lws_placement.engine.objects.nodes import DomainName, NodeName
 
 
 class SubsetSnapshot:

@@ -19,18 +19,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lws_placement.engine.fit.domain_index import Fit, fit_in
-from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group, GroupId, Occupant
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
 from lws_placement.engine.model.what_if import WhatIf
+from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.preemption.disruption_budgets import DisruptionBudget
 from lws_placement.engine.preemption.multi_domain_search import TRIALS, Search
 from lws_placement.engine.preemption.search import Preemption, WhyNoPreemption
 from lws_placement.engine.preemption.simulation import ClusterTrial
 from lws_placement.engine.preemption.victims import Barred, Tenants, Victim
+from lws_placement.engine.rules.pod_rules import with_rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from lws_placement.engine.model.label_terms import meets
-from lws_placement.engine.model.nodes import Requirement
 from lws_placement.engine.model.pods import Pod, PodPhase
+from lws_placement.engine.objects.label_terms import meets
+from lws_placement.engine.objects.nodes import Requirement
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -27,10 +27,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lws_placement.engine.model.groups import Group, GroupId
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.planning.multi_domain import nodes_of
 from lws_placement.engine.preemption.reprieve import Reprieve, Victims, fits, why_not_together
 from lws_placement.engine.preemption.search import (

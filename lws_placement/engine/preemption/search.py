@@ -27,10 +27,10 @@ from lws_placement.engine.fit.assignment import NoMatch, match
 from lws_placement.engine.fit.joint_search import match_jointly
 from lws_placement.engine.model.exclusivity import question_of
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.nodes import DomainName, NodeName
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Pod, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
+from lws_placement.engine.objects.nodes import DomainName, NodeName
+from lws_placement.engine.objects.placement_request import Scope
 from lws_placement.engine.preemption.cost_index import Bound, CostIndex
 from lws_placement.engine.preemption.reprieve import Reprieve, Victims, fits, why_not_together
 from lws_placement.engine.preemption.victims import (
@@ -105,7 +105,7 @@ def preempt(
 ) -> Preemption | NoPreemption:
     """For a group without bound members that fits in none of the domains now. `costs`: the index of
     the same domains; without it every domain is searched. For its rules about other pods
-    (`fit/pod_rules.py`), victims stay.
+    (`rules/pod_rules.py`), victims stay.
 
     Equal inputs give equal answers.
     """

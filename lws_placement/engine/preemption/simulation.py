@@ -19,18 +19,18 @@ from typing import Protocol
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import why_not_node, why_not_static
-from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.groups import Group, GroupId
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.model.what_if import WhatIf, domains_around, pods_by_node
+from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.planning.candidates import subgroup_shapes
 from lws_placement.engine.planning.multi_domain import place_multi_domain
 from lws_placement.engine.planning.single_domain import shut_for, taken
 from lws_placement.engine.planning.subset import SubsetSnapshot
 from lws_placement.engine.preemption.victims import Barred, Tenants, Victim, VictimKey
+from lws_placement.engine.rules.pod_rules import with_rules
 
 Uids = frozenset[str]
 _NO_UIDS: Uids = frozenset()

@@ -20,11 +20,11 @@ from typing import Protocol
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group, GroupId, GroupKind
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import DomainView
+from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.preemption.disruption_budgets import DisruptionBudget, budgets_asked
 
 VictimKey = GroupId | str

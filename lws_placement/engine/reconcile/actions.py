@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lws_placement.engine.model.groups import Group, GroupId
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Pod, Rank
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.verdicts import NoFit
+from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.preemption.victims import Victim
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.verdicts import Placed, Reason
 from lws_placement.engine.model.what_if import pods_by_node
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.reconcile.actions import Action, Blocked, DeletePod, WriteHold
 from lws_placement.engine.reconcile.context import Context

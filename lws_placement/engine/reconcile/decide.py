@@ -27,11 +27,11 @@ from dataclasses import replace
 
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName, NodeName, NodeTerm, Operator, Requirement
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.objects.nodes import DomainName, NodeName, NodeTerm, Operator, Requirement
 from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.reconcile.actions import (
     Action,

@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 from lws_placement.engine.model.what_if import WhatIf
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.placement_request import Scope
 from lws_placement.engine.preemption.disruption_budgets import why_not_evicted
 from lws_placement.engine.preemption.victims import Tenants, Victim, as_victim
 from lws_placement.engine.reconcile.actions import Action, EndHold, TryEvictions, WriteHold

@@ -8,14 +8,14 @@ from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.member_labels import expected_labels
-from lws_placement.engine.model.nodes import NodeName
-from lws_placement.engine.model.placement_request import PlacementRequest
-from lws_placement.engine.model.pod_volumes import PodIdentity
 from lws_placement.engine.model.pods import UNRANKED, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.what_if import PodsByNode, WhatIf, pods_by_node
 from lws_placement.engine.model.workload import LwsInfo, Templates
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.placement_request import PlacementRequest
+from lws_placement.engine.objects.pod_volumes import PodIdentity
 
 
 @dataclass(frozen=True, slots=True)

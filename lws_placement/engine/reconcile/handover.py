@@ -23,7 +23,6 @@ of their own, only as far as it still needs their room.
 
 from collections.abc import Sequence
 
-from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.reservation import Hold, Reservation
@@ -51,6 +50,7 @@ from lws_placement.engine.reconcile.placement import (
     names_in,
     plan_anywhere,
 )
+from lws_placement.engine.rules.pod_rules import with_rules
 
 
 def begin(current: MembersState, group: Group, context: Context) -> list[Action] | NoPreemption:

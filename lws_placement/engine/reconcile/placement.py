@@ -10,22 +10,22 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from lws_placement.engine.fit.assignment import NoMatch
-from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.exclusivity import question_of
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState, check_transition
-from lws_placement.engine.model.nodes import ANYWHERE, DomainName, NodeName
-from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold, Reservation, place_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason
+from lws_placement.engine.objects.nodes import ANYWHERE, DomainName, NodeName
+from lws_placement.engine.objects.placement_request import PlacementRequest, Scope
 from lws_placement.engine.planning.candidates import subset_for
 from lws_placement.engine.planning.infeasible import why_infeasible
 from lws_placement.engine.planning.multi_domain import place_multi_domain, plan_multi_domain
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group, plan_in_domain
 from lws_placement.engine.reconcile.group_state import MembersState
+from lws_placement.engine.rules.pod_rules import with_rules
 
 
 def plan_anywhere(

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from lws_placement.engine.base.keys import SECOND_SCHEDULER
 from lws_placement.engine.messages import outside_note, stuck_note, unserved_note
-from lws_placement.engine.model.nodes import DomainName, NodeName
 from lws_placement.engine.model.pods import DEFAULT_SCHEDULER, Demand, Pod, Rank
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.objects.nodes import DomainName, NodeName
 from lws_placement.engine.reconcile.actions import (
     Action,
     DeletePod,

@@ -16,7 +16,6 @@ not go: on a dead node, or `_PATIENCE_S` beyond their grace.
 
 from collections.abc import Mapping, Sequence
 
-from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
@@ -30,6 +29,7 @@ from lws_placement.engine.planning.subset import SubsetSnapshot
 from lws_placement.engine.reconcile.actions import Action, EndHold, LookAgain, WriteHold
 from lws_placement.engine.reconcile.group_state import GroupState, LeftPlace, MembersState
 from lws_placement.engine.reconcile.placement import has_shape, holds_for, names_in
+from lws_placement.engine.rules.pod_rules import with_rules
 
 _PATIENCE_S = 30.0
 

@@ -18,11 +18,11 @@ from collections.abc import Set
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.verdicts import Reason
 from lws_placement.engine.model.what_if import WhatIf, domains_around
+from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.planning.single_domain import plan_in_domain
 from lws_placement.engine.reconcile.actions import Action, EndHold, KeepHold
 from lws_placement.engine.reconcile.context import Context

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from lws_placement.engine.base.quantities import first_lack, total
 from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.messages import larger_note, member_in_words, more_in_words
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.reservation import Reservation
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.what_if import WhatIf
+from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.reconcile.group_state import MembersState
 from lws_placement.engine.reconcile.placement import is_outside
 

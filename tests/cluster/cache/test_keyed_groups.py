@@ -8,9 +8,9 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import DomainName
 
 DOMAIN = DomainName("rack", "r0")
 

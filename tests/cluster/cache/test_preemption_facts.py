@@ -13,7 +13,7 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import Operator, Requirement
+from lws_placement.engine.objects.nodes import Operator, Requirement
 from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
 from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
 from lws_placement.errors import ApiError, ConflictError

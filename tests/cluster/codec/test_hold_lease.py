@@ -8,10 +8,10 @@ from lws_placement.cluster.codec.hold_lease import decode_holds, encode_holds
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import Demand, HostPort
 from lws_placement.engine.model.reservation import Hold, lease_name
+from lws_placement.engine.objects.nodes import DomainName
+from lws_placement.engine.objects.placement_request import Scope
 from lws_placement.errors import InvalidObjectError
 
 names = st.text(min_size=1, max_size=12)

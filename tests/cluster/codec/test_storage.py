@@ -12,13 +12,13 @@ from lws_placement.cluster.codec.objects import UNREADABLE
 from lws_placement.cluster.codec.pod_volumes import decode_volumes
 from lws_placement.cluster.codec.storage import decode_claim, decode_storage_class, decode_volume
 from lws_placement.cluster.codec.workloads import decode_templates
-from lws_placement.engine.fit.volumes import volume_rules
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.nodes import Node
-from lws_placement.engine.model.placement_request import TopologyRequest
-from lws_placement.engine.model.pod_volumes import ClaimKind, ClaimSpec, PodIdentity, PodVolume
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import NodeView
+from lws_placement.engine.objects.nodes import Node
+from lws_placement.engine.objects.placement_request import TopologyRequest
+from lws_placement.engine.objects.pod_volumes import ClaimKind, ClaimSpec, PodIdentity, PodVolume
+from lws_placement.engine.rules.volumes import volume_rules
 
 CLAIM = {
     "metadata": {"namespace": "ns", "name": "c", "uid": "u", "annotations": {}},

@@ -11,7 +11,7 @@ from lws_placement.cluster.codec.failure_lease import decode_failures, encode_fa
 from lws_placement.cluster.codec.hold_lease import decode_holds, encode_holds
 from lws_placement.engine.model.groups import GroupKind
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.objects.placement_request import Scope
 
 WIRE = Path(__file__).parent / "wire"
 HOLDS = sorted(WIRE.glob("hold-*.json"))

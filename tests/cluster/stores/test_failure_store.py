@@ -10,7 +10,7 @@ from lws_placement.cluster.codec.failure_lease import Remembered, decode_failure
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.failure_history import History, Refused
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.objects.nodes import DomainName
 
 GROUP = GroupId("ns", "llm", "uid", "key")
 A, B = DomainName("rack", "a"), DomainName("rack", "b")

@@ -12,9 +12,9 @@ from lws_placement.engine.base.keys import (
 from lws_placement.engine.base.whole_numbers import INT32, MOST_SIZE, whole_number
 from lws_placement.engine.lws.restart_budget import budget_of
 from lws_placement.engine.lws.validation import problems_of, why_not_made
-from lws_placement.engine.model.label_terms import meets
-from lws_placement.engine.model.nodes import Operator, Requirement
-from lws_placement.engine.model.placement_request import placement_request_of
+from lws_placement.engine.objects.label_terms import meets
+from lws_placement.engine.objects.nodes import Operator, Requirement
+from lws_placement.engine.objects.placement_request import placement_request_of
 
 NO_NUMBERS = [
     "",

@@ -3,11 +3,11 @@
 import pytest
 
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.nodes import DomainName, Node, Taint
-from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand, Toleration
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import Placed, Why
+from lws_placement.engine.objects.nodes import DomainName, Node, Taint
+from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
 
 KEY = "example.com/rack"

@@ -15,7 +15,7 @@ from lws_placement.engine.fit.extended_resources import (
     tolerating,
     with_tolerations,
 )
-from lws_placement.engine.model.nodes import Taint
+from lws_placement.engine.objects.nodes import Taint
 
 TPU = "google.com/tpu"
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.fit.fragmentation import DomainState, SteeringTable, state_of, steering
 from lws_placement.engine.model.groups import GroupId, Occupant
-from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import DomainName, Node
 
 KEY = "example.com/slice"
 GUARDED = frozenset({"google.com/tpu"})

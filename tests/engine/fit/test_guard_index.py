@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from lws_placement.engine.fit.guard_index import ROOM_IS_HELD, GuardIndex, Shape, was_shut_out
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import Node
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.snapshot import Changes, NodeView
+from lws_placement.engine.objects.nodes import Node
+from lws_placement.engine.objects.placement_request import Scope
 
 NAMES = ("a", "b", "c")
 GROUP = GroupId("ns", "llm", "uid", "gk")

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from lws_placement.engine.fit.refusals import Tally, classes_of
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import Scope, TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import Scope, TopologyRequest
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
 
 KEY = "example.com/slice"

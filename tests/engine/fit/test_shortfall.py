@@ -3,11 +3,11 @@
 import pytest
 
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import DomainView, NodeView
 from lws_placement.engine.model.verdicts import Shortfall, Why
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.planning.single_domain import plan_in_domain
 
 KEY = "example.com/slice"

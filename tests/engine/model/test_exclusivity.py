@@ -4,7 +4,7 @@ import pytest
 
 from lws_placement.engine.model.exclusivity import Claim, at_odds
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.placement_request import Scope
+from lws_placement.engine.objects.placement_request import Scope
 
 ONE = GroupId("ns", "llm", "u", "0")
 SISTER = GroupId("ns", "llm", "u", "1")

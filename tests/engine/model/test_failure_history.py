@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lws_placement.engine.model.failure_history import FailureHistory, History, Policy
-from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.objects.nodes import DomainName
 
 A, B = DomainName("rack", "a"), DomainName("rack", "b")
 POLICY = Policy(pass_over_s=30, pass_over_most_s=900, failures=3, window_s=1800)

@@ -7,12 +7,12 @@ import pytest
 from lws_placement.cluster.adapters.backfill import Backfill
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
-from lws_placement.engine.model.nodes import Node
-from lws_placement.engine.model.placement_request import PlacementRequest, Scope, TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold, place_of
 from lws_placement.engine.model.verdicts import Placed, Why
+from lws_placement.engine.objects.nodes import Node
+from lws_placement.engine.objects.placement_request import PlacementRequest, Scope, TopologyRequest
 from lws_placement.engine.planning.backfill import RoomToCome
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
 from lws_placement.engine.preemption.search import NoPreemption, WhyNoPreemption

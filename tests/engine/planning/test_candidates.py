@@ -9,12 +9,12 @@ from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.messages import gist, waiting_note
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.queue_order import turn_of
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import PlacementRequest, Scope
 from lws_placement.engine.planning.backfill import RoomToCome
 from lws_placement.engine.planning.candidates import subset_for
 from lws_placement.engine.planning.infeasible import why_infeasible

@@ -11,8 +11,8 @@ from support.multi_domain_strategies import (
 from lws_placement.engine.fit.assignment import take
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.exclusivity import claim_of, opponents
-from lws_placement.engine.model.nodes import DomainName
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.engine.planning.multi_domain import plan_multi_domain
 
 

@@ -11,13 +11,13 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.messages import summarise
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Placed
 from lws_placement.engine.model.what_if import DomainsAsIf
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group, plan_in_domain
 
 KEY = "example.com/slice"

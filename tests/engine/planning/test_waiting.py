@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from lws_placement.engine.model.exclusivity import claim_of
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.planning.single_domain import PlanMemo, plan_group
 from lws_placement.engine.planning.waiting import WaitingClasses
 

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.model.groups import Group, GroupId, Member, Occupant
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.what_if import WhatIf
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible, blockers_in
 
 KEY = "example.com/slice"

@@ -7,10 +7,10 @@ from support.tenants import KEY, ME, Town, a_budget, a_demand, a_group, a_group_
 
 from lws_placement.engine.messages import preemption_note
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.pods import PodPhase
 from lws_placement.engine.model.queue_order import turn_of
+from lws_placement.engine.objects.nodes import DomainName
+from lws_placement.engine.objects.placement_request import Scope
 from lws_placement.engine.preemption.search import (
     NoPreemption,
     Preemption,

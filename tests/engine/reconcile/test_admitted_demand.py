@@ -21,10 +21,10 @@ from support.decisions import (
 from support.decisions import kinds as kinds_of
 
 from lws_placement.cluster.cache.admitted_requests import Asked
-from lws_placement.engine.model.nodes import NodeTerm, Operator, Requirement
 from lws_placement.engine.model.pods import Demand, HostPort
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.workload import Templates
+from lws_placement.engine.objects.nodes import NodeTerm, Operator, Requirement
 from lws_placement.engine.reconcile.actions import DeletePod, Pin, Tell, Topic, WriteHold
 from lws_placement.engine.reconcile.admitted_demand import Admitted, as_admitted, at_least
 

@@ -18,8 +18,8 @@ from support.decisions import (
 
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.pods import Demand, Pod
+from lws_placement.engine.objects.nodes import DomainName, Node
 from lws_placement.engine.reconcile.actions import (
     Blocked,
     DeletePod,

@@ -21,7 +21,7 @@ from support.decisions import (
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.placement_request import TopologyRequest
+from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.reconcile.actions import Blocked, DeletePod, EndHold, Hindrance, Pin
 
 QUOTA = "kueue.x-k8s.io/admission"

@@ -7,9 +7,9 @@ from support.tenants import KEY, Town, a_budget, a_demand, a_group_id
 
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import Scope
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import Scope
 from lws_placement.engine.reconcile.actions import EndHold, TryEvictions, WriteHold
 from lws_placement.engine.reconcile.foreign_preemption import (
     decide_for_pod,

@@ -7,7 +7,7 @@ from support.decisions import GROUP, WHOLE_NODE, a_hold, a_member, a_seen, decid
 from support.tenants import KEY, Town, a_budget, a_group_id
 
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.engine.preemption.search import WhyNoPreemption
 from lws_placement.engine.reconcile.actions import (
     EndHold,

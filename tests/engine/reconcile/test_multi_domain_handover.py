@@ -8,9 +8,9 @@ from support.tenants import KEY, Town, a_group_id
 
 from lws_placement.cluster.cache.preemption_facts import ComingHolds
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName
-from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.reservation import place_of
+from lws_placement.engine.objects.nodes import DomainName
+from lws_placement.engine.objects.placement_request import PlacementRequest, Scope
 from lws_placement.engine.preemption.search import WhyNoPreemption
 from lws_placement.engine.reconcile.actions import EndHold, Evict, Pin, TryEvictions, WriteHold
 from lws_placement.engine.reconcile.foreign_preemption import is_for_pod

@@ -10,11 +10,11 @@ from support.decisions import a_context
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.nodes import DomainName, Node
-from lws_placement.engine.model.placement_request import PlacementRequest, TopologyRequest
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.workload import LwsInfo, Templates
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import PlacementRequest, TopologyRequest
 from lws_placement.engine.reconcile.actions import EndHold, KeepHold
 from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.engine.reconcile.vacant_holds import without_pods

@@ -15,8 +15,8 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.model.groups import Occupant
-from lws_placement.engine.model.nodes import Node
 from lws_placement.engine.model.pods import Demand
+from lws_placement.engine.objects.nodes import Node
 from lws_placement.engine.reconcile.actions import Wait, WriteHold
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.pace import Pace

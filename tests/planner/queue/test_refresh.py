@@ -5,8 +5,8 @@ import asyncio
 from support.virtual_time import run
 
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.placement_request import PlacementRequest, Scope
 from lws_placement.engine.model.pods import Demand
+from lws_placement.engine.objects.placement_request import PlacementRequest, Scope
 from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.planner.queue.refresh import Refresh
 

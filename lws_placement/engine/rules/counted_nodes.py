@@ -13,10 +13,10 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from lws_placement.engine.fit.node_filters import is_chosen, untolerated
-from lws_placement.engine.model.nodes import Node, NodeName
-from lws_placement.engine.model.pod_rules import SpreadConstraint
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import ClusterSnapshot
+from lws_placement.engine.objects.nodes import Node, NodeName
+from lws_placement.engine.objects.pod_rules import SpreadConstraint
 
 
 @dataclass(frozen=True, slots=True)

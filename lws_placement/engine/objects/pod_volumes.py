@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lws_placement.engine.model.pod_rules import Selector
+from lws_placement.engine.objects.pod_rules import Selector
 
 
 @dataclass(frozen=True, slots=True)

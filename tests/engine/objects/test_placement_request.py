@@ -2,7 +2,7 @@
 
 import pytest
 
-from lws_placement.engine.model.placement_request import (
+from lws_placement.engine.objects.placement_request import (
     PlacementRequest,
     Scope,
     TopologyRequest,

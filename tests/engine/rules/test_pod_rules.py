@@ -11,14 +11,14 @@ from support.reference_rules import are_all_bound, chosen
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import is_chosen, untolerated, why_not_node
-from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.nodes import DomainName, Node, Operator, Requirement, Taint
 from lws_placement.engine.model.placed_pods import PlacedPod
-from lws_placement.engine.model.placement_request import TopologyRequest
-from lws_placement.engine.model.pod_rules import PodRules, PodTerm, SpreadConstraint
 from lws_placement.engine.model.pods import Demand, Toleration
 from lws_placement.engine.model.snapshot import Changes, DomainView, NodeView
+from lws_placement.engine.objects.nodes import DomainName, Node, Operator, Requirement, Taint
+from lws_placement.engine.objects.placement_request import TopologyRequest
+from lws_placement.engine.objects.pod_rules import PodRules, PodTerm, SpreadConstraint
+from lws_placement.engine.rules.pod_rules import with_rules
 
 HOST, ZONE = "kubernetes.io/hostname", "zone"
 ONE = (("cpu", 1),)

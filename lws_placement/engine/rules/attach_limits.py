@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from lws_placement.engine.fit.claims import claims_of
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.storage import Storage, VolumeUser
-from lws_placement.engine.model.volumes import Handle
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.volumes import Handle
+from lws_placement.engine.rules.claims import claims_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from lws_placement.cluster.cache.storage import StorageIndex
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import why_not_node
-from lws_placement.engine.fit.pod_rules import with_rules
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.nodes import DomainName, Node
 from lws_placement.engine.model.placed_pods import NoPlacedPods
-from lws_placement.engine.model.placement_request import TopologyRequest
-from lws_placement.engine.model.pod_volumes import ClaimKind, ClaimSpec, PodIdentity, PodVolume
 from lws_placement.engine.model.pods import Demand, Pod
 from lws_placement.engine.model.snapshot import DomainView, NodeView
 from lws_placement.engine.model.storage import VolumeUser
 from lws_placement.engine.model.storage_what_if import StorageWithout
+from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.placement_request import TopologyRequest
+from lws_placement.engine.objects.pod_volumes import ClaimKind, ClaimSpec, PodIdentity, PodVolume
+from lws_placement.engine.rules.pod_rules import with_rules
 
 HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 OWN = PodVolume("data", ClaimKind.OWN)

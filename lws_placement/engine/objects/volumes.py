@@ -5,11 +5,11 @@ values, free of JSON.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from lws_placement.engine.model.label_index import LabelIndex, selects
-from lws_placement.engine.model.label_terms import term_matches
-from lws_placement.engine.model.nodes import NodeTerm, Requirement
-from lws_placement.engine.model.pod_rules import Selector
-from lws_placement.engine.model.pod_volumes import ClaimSpec
+from lws_placement.engine.objects.label_index import LabelIndex, selects
+from lws_placement.engine.objects.label_terms import term_matches
+from lws_placement.engine.objects.nodes import NodeTerm, Requirement
+from lws_placement.engine.objects.pod_rules import Selector
+from lws_placement.engine.objects.pod_volumes import ClaimSpec
 
 Handle = tuple[str, str]
 """CSI driver, and what it calls the volume."""

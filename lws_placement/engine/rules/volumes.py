@@ -15,9 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lws_placement.engine.fit.attach_limits import StorageAttachments
-from lws_placement.engine.fit.claims import Nowhere, PodClaim, claims_of
-from lws_placement.engine.model.claims import BoundClaim, OpenClaim
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.joint_rules import JointRule
 from lws_placement.engine.model.joint_volumes import (
@@ -26,12 +23,15 @@ from lws_placement.engine.model.joint_volumes import (
     ClaimedVolumes,
     Wanted,
 )
-from lws_placement.engine.model.nodes import Node, NodeName
-from lws_placement.engine.model.pod_volumes import ClaimKind
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.snapshot import NodeView
 from lws_placement.engine.model.storage import Storage
-from lws_placement.engine.model.volumes import Handle
+from lws_placement.engine.objects.claims import BoundClaim, OpenClaim
+from lws_placement.engine.objects.nodes import Node, NodeName
+from lws_placement.engine.objects.pod_volumes import ClaimKind
+from lws_placement.engine.objects.volumes import Handle
+from lws_placement.engine.rules.attach_limits import StorageAttachments
+from lws_placement.engine.rules.claims import Nowhere, PodClaim, claims_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lws_placement.engine.model.joint_rules import Spread
-from lws_placement.engine.model.nodes import Node, NodeName
 from lws_placement.engine.model.pods import NodeRule
+from lws_placement.engine.objects.nodes import Node, NodeName
 
 Forbidden = tuple[str, str, str]
 """Topology key, its value, and why the domain is forbidden."""

@@ -18,9 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from lws_placement.engine.fit.node_bans import Forbidden, Needed, NodeBans
-from lws_placement.engine.fit.topology_spread import needed_keys, spread_rules
-from lws_placement.engine.fit.volumes import VolumeNeeds, volume_rules
 from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.joint_rules import (
     Apart,
@@ -29,13 +26,16 @@ from lws_placement.engine.model.joint_rules import (
     Near,
     Spread,
 )
-from lws_placement.engine.model.label_terms import meets
-from lws_placement.engine.model.nodes import NodeName
 from lws_placement.engine.model.placed_pods import PlacedPod, PlacedPods, Repelling
-from lws_placement.engine.model.pod_rules import PodRules, PodTerm, Selector
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 from lws_placement.engine.model.storage import Storage
+from lws_placement.engine.objects.label_terms import meets
+from lws_placement.engine.objects.nodes import NodeName
+from lws_placement.engine.objects.pod_rules import PodRules, PodTerm, Selector
+from lws_placement.engine.rules.node_bans import Forbidden, Needed, NodeBans
+from lws_placement.engine.rules.topology_spread import needed_keys, spread_rules
+from lws_placement.engine.rules.volumes import VolumeNeeds, volume_rules
 
 _NO_RULES = PodRules()
 _NO: frozenset[str] = frozenset()

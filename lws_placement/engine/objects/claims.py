@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lws_placement.engine.model.label_index import selects
-from lws_placement.engine.model.label_terms import term_matches
-from lws_placement.engine.model.nodes import Node, NodeTerm, Operator
-from lws_placement.engine.model.pod_volumes import ClaimSpec
-from lws_placement.engine.model.volumes import CapacityPool, Handle, Volume, VolumePool
+from lws_placement.engine.objects.label_index import selects
+from lws_placement.engine.objects.label_terms import term_matches
+from lws_placement.engine.objects.nodes import Node, NodeTerm, Operator
+from lws_placement.engine.objects.pod_volumes import ClaimSpec
+from lws_placement.engine.objects.volumes import CapacityPool, Handle, Volume, VolumePool
 
 _HOST = "kubernetes.io/hostname"
 _GENERAL = {

@@ -7,7 +7,7 @@ Preferred terms and ScheduleAnyway are left out: they choose among nodes and exc
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from lws_placement.engine.model.nodes import Operator, Requirement
+from lws_placement.engine.objects.nodes import Operator, Requirement
 
 Selector = tuple[Requirement, ...]
 """A label selector: all requirements must hold. An empty one selects everything."""

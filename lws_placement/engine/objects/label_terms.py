@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lws_placement.engine.base.keys import NODE_NAME_FIELD
 from lws_placement.engine.base.whole_numbers import signed_number
-from lws_placement.engine.model.nodes import NodeTerm, Operator, Requirement
+from lws_placement.engine.objects.nodes import NodeTerm, Operator, Requirement
 
 
 def term_matches(term: NodeTerm, labels: Mapping[str, str], *, name: str) -> bool:

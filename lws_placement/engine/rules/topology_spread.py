@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from lws_placement.engine.fit.counted_nodes import CountedNodes, Inclusion, counted_nodes
 from lws_placement.engine.model.groups import GroupId, Member
 from lws_placement.engine.model.joint_rules import Spread
-from lws_placement.engine.model.label_terms import meets
 from lws_placement.engine.model.placed_pods import PlacedPods
-from lws_placement.engine.model.pod_rules import PodRules, SpreadConstraint
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot
+from lws_placement.engine.objects.label_terms import meets
+from lws_placement.engine.objects.pod_rules import PodRules, SpreadConstraint
+from lws_placement.engine.rules.counted_nodes import CountedNodes, Inclusion, counted_nodes
 
 Carrier = tuple[Member, Mapping[str, str], PodRules]
 """A member without a node, its labels, and its rules for these labels."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
-from lws_placement.engine.model.label_terms import meets
-from lws_placement.engine.model.nodes import Operator, Requirement
+from lws_placement.engine.objects.label_terms import meets
+from lws_placement.engine.objects.nodes import Operator, Requirement
 
 T = TypeVar("T")
 

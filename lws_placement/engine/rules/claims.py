@@ -11,14 +11,14 @@ In-tree volumes are taken as they are; those that a CSI driver serves instead ar
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lws_placement.engine.model.claims import (
+from lws_placement.engine.model.storage import Storage
+from lws_placement.engine.objects.claims import (
     BoundClaim,
     OpenClaim,
     Provision,
 )
-from lws_placement.engine.model.pod_volumes import ClaimKind, ClaimSpec, PodIdentity, PodVolume
-from lws_placement.engine.model.storage import Storage
-from lws_placement.engine.model.volumes import Claim, Handle, StorageClass, Volume
+from lws_placement.engine.objects.pod_volumes import ClaimKind, ClaimSpec, PodIdentity, PodVolume
+from lws_placement.engine.objects.volumes import Claim, Handle, StorageClass, Volume
 
 _RWOP = "ReadWriteOncePod"
 
