@@ -229,6 +229,15 @@ def stuck_note(pod: Pod) -> str:
     )
 
 
+def surplus_note(pods: Sequence[str], size: int) -> str:
+    names = ", ".join(sorted(pods)[:_CLASSES])
+    more = f" and {len(pods) - _CLASSES} more" if len(pods) > _CLASSES else ""
+    return (
+        f"the group has its {size} pods, so {names}{more} {'waits' if len(pods) == 1 else 'wait'} "
+        "for nothing: delete what is too much, or raise lws-placement.dev/group-size on all pods"
+    )
+
+
 def larger_note(parts: Sequence[str]) -> str:
     return f"pods ask for more than their template: {', '.join(parts)}"
 

@@ -152,6 +152,7 @@ class Topic(StrEnum):
     STUCK = "StuckTerminating"
     OUTSIDE = "OutsideDomain"
     LARGER = "LargerThanTemplate"
+    SURPLUS = "SurplusPods"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ do not. With the opt-in `force-delete-after` we do, after that time.
 from dataclasses import dataclass, replace
 
 from lws_placement.engine.base.keys import SECOND_SCHEDULER
-from lws_placement.engine.messages import outside_note, stuck_note, unserved_note
+from lws_placement.engine.messages import outside_note, stuck_note, surplus_note, unserved_note
 from lws_placement.engine.model.pods import DEFAULT_SCHEDULER, Demand, Pod, Rank
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
@@ -148,7 +148,18 @@ def _anywhere(demand: Demand, domain: DomainName) -> Demand:
 def watch_over(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     """What a user should know, what to force-delete, and when to look again."""
     stuck = (action for pod in observed.pods for action in _stuck(pod, observed, views))
-    return [*stuck, *_outside(observed, views)]
+    return [*stuck, *_outside(observed, views), *_surplus(observed)]
+
+
+def _surplus(observed: GroupState) -> list[Action]:
+    """Reports gated pods that have no place in a group of other pods, as all places are taken."""
+    members = living_members(observed.pods)
+    placed = {pod.uid for pod in members.values()}
+    surplus = [p for p in observed.pods if p.living and p.gated and p.uid not in placed]
+    size = max((p.member.size for p in members.values() if p.member is not None), default=0)
+    if not surplus or len(members) < size:
+        return []
+    return [Tell(Topic.SURPLUS, surplus_note([p.name for p in surplus], size))]
 
 
 def failed_by_node(pod: Pod, views: ClusterSnapshot) -> bool:
