@@ -73,7 +73,7 @@ soak: venv ## Random churn against the real control plane; SECONDS=1800
 	LWS_PLACEMENT_CHURN_SECONDS=$(SECONDS) $(BIN)/pytest --e2e tests/e2e/test_churn.py -s $(ARGS)
 
 differ: control-plane ## Ours against the real kube-scheduler; PAIRS=10000 GROUPS=500 SEED=1 FEATURES=nodes,spread
-	LWS_PLACEMENT_DIFFER_PAIRS=$(PAIRS) LWS_PLACEMENT_DIFFER_GROUPS=$(GROUPS) LWS_PLACEMENT_DIFFER_SEED=$(SEED) \
+	LWS_PLACEMENT_DIFFER_PAIRS=$(PAIRS) LWS_PLACEMENT_DIFFER_GROUPS=$(GROUPS) LWS_PLACEMENT_DIFFER_SEED=$(or $(SEED),random) \
 	  LWS_PLACEMENT_DIFFER_FEATURES=$(FEATURES) \
 	  $(BIN)/pytest --e2e tests/e2e/test_differ.py tests/e2e/test_differ_groups.py -s $(ARGS)
 

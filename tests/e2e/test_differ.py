@@ -5,7 +5,6 @@ SEED + n - 1, so `PAIRS=1` with the seed of a report makes that cluster again.
 """
 
 import os
-import random
 
 import pytest
 from e2e.differ_cluster import DifferCluster
@@ -13,7 +12,7 @@ from e2e.differences import Tally
 from e2e.resources import path_of
 from e2e.scheduler_answers import RecordingExtender, ask
 from support.our_verdicts import read_cache, verdicts
-from support.random_clusters import features_named, random_cluster
+from support.random_clusters import features_named, random_cluster, seed_named
 
 MODELLED = "all"
 """The features that our rules know."""
@@ -24,7 +23,7 @@ EXPECTED = {
 """Start of a reason of ours -> why it may say no where kube-scheduler says yes."""
 
 PAIRS = int(os.environ.get("LWS_PLACEMENT_DIFFER_PAIRS", "300"))
-SEED = int(os.environ.get("LWS_PLACEMENT_DIFFER_SEED") or "0") or random.randrange(1, 10**6)
+SEED = seed_named(os.environ.get("LWS_PLACEMENT_DIFFER_SEED", ""))
 FEATURES = features_named(os.environ.get("LWS_PLACEMENT_DIFFER_FEATURES", "") or MODELLED)
 PODS = 20
 

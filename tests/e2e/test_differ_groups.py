@@ -6,7 +6,6 @@ again. A group that we refuse is offered to kube-scheduler without pins, in each
 """
 
 import os
-import random
 
 import pytest
 from e2e.differ_cluster import DifferCluster
@@ -17,7 +16,7 @@ from e2e.scheduler_answers import RecordingExtender
 from support.namespaced_rules import NamespacedRules, too_uneven
 from support.our_plans import OurPlans
 from support.our_verdicts import decoded
-from support.random_clusters import features_named, random_cluster
+from support.random_clusters import features_named, random_cluster, seed_named
 from support.random_groups import random_group
 
 from lws_placement.engine.messages import domain_in_words
@@ -28,7 +27,7 @@ NOT_PROVEN = "the search ended at its bound"
 """Why we may refuse what kube-scheduler binds in a try, which shows one order, without our pins."""
 
 GROUPS = int(os.environ.get("LWS_PLACEMENT_DIFFER_GROUPS", "16"))
-SEED = int(os.environ.get("LWS_PLACEMENT_DIFFER_SEED") or "0") or random.randrange(1, 10**6)
+SEED = seed_named(os.environ.get("LWS_PLACEMENT_DIFFER_SEED", ""))
 NAMED = features_named(os.environ.get("LWS_PLACEMENT_DIFFER_FEATURES", "") or "all")
 FEATURES = tuple(feature for feature in NAMED if feature != "volumes")
 """A claim stays bound when its pod is gone, so a group could not be tried twice."""

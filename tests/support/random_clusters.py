@@ -69,6 +69,11 @@ class RandomCluster:
     storage: Storage
 
 
+def seed_named(text):
+    """A number, "random", or, for the same clusters each time, nothing."""
+    return random.randrange(1, 10**6) if text == "random" else int(text or "1")
+
+
 def features_named(text):
     """`"nodes,spread"` -> the features; `nodes` and `all` stand for several."""
     short = {"nodes": NODE_FEATURES, "all": FEATURES}
