@@ -245,7 +245,7 @@ class LwsReconciler:
         if self._observed.lws.get(name) is lws:
             self._observed.lws[name] = written
         condition = turned_true(old, status)
-        if condition is not None:
+        if condition is not None and condition["type"] != STANDSTILL:  # that has an event already
             note = (
                 f"{condition['message']}, with {status['readyReplicas']} groups ready of total "
                 f"{lws['spec'].get('replicas', 1)} groups"
