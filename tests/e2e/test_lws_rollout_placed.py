@@ -72,8 +72,10 @@ def test_an_update_that_adds_a_group_without_room_says_what_would_let_it_go_on(s
     assert "llm-1 finds no room, and llm-0 stays at the old revision" in event["message"]
     assert "raise maxUnavailable to 2" in event["message"]
     status = ("rollout", "status", "lws/llm", "-n", scene.namespace, "--no-watch")
-    said = ask(scene.cluster.kubeconfig, *status)
-    assert f"GroupsWithoutRoom: {event['message']}" in said
+    scene.wait(
+        lambda: f"GroupsWithoutRoom: {event['message']}" in ask(scene.cluster.kubeconfig, *status),
+        "who asks for the status is told the same",
+    )
     patch(scene, {"rolloutStrategy": {"rollingUpdateConfiguration": {"maxUnavailable": 2}}})
     scene.wait(lambda: images(scene).get(0) == ["model:2"], "llm-0 is replaced")
     standstill = '{.status.conditions[?(@.type=="UpdateStandstill")].status}'
