@@ -9,7 +9,7 @@ from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placed_pods import PlacedPod, Repelling
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.objects.label_terms import meets
+from lws_placement.engine.objects.label_terms import selects
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.pod_rules import PodTerm, Selector
 
@@ -81,7 +81,7 @@ class PlacedPodsIndex:
         for namespace in sorted(self._pods if namespaces is None else namespaces):
             yield from self._select_in(namespace, selector)
         for pod in self._on_their_way():
-            if (namespaces is None or pod.namespace in namespaces) and _selects(
+            if (namespaces is None or pod.namespace in namespaces) and selects(
                 selector, pod.labels
             ):
                 yield pod
@@ -94,11 +94,7 @@ class PlacedPodsIndex:
                     yield term, (pod,)
 
     def namespaces(self, selector: Selector) -> frozenset[str]:
-        return frozenset(
-            name
-            for name, labels in self._labels.items()
-            if all(meets(labels, requirement) for requirement in selector)
-        )
+        return frozenset(name for name, labels in self._labels.items() if selects(selector, labels))
 
     def _select_in(self, namespace: str, selector: Selector) -> tuple[PlacedPod, ...]:
         mark = self._marks.get(namespace)
@@ -111,7 +107,7 @@ class PlacedPodsIndex:
         found = tuple(
             placed(pod, pod.node)
             for pod in there
-            if pod.node is not None and _selects(selector, dict(pod.labels))
+            if pod.node is not None and selects(selector, dict(pod.labels))
         )
         self._found.put((namespace, selector), (mark, found))
         return found
@@ -182,10 +178,6 @@ def placed(pod: Pod, node: NodeName, *, promised_to: GroupId | None = None) -> P
         volumes=pod.demand.volumes if promised_to is not None else (),
         pending_uid=pod.uid if promised_to is not None else "",
     )
-
-
-def _selects(selector: Selector, labels: Mapping[str, str]) -> bool:
-    return all(meets(labels, requirement) for requirement in selector)
 
 
 def _is_same(known: Pod, pod: Pod) -> bool:

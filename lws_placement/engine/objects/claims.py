@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lws_placement.engine.objects.label_index import selects
-from lws_placement.engine.objects.label_terms import term_matches
+from lws_placement.engine.objects.label_terms import selects, term_matches
 from lws_placement.engine.objects.nodes import Node, NodeTerm, Operator
 from lws_placement.engine.objects.pod_volumes import ClaimSpec
 from lws_placement.engine.objects.volumes import CapacityPool, Handle, Volume, VolumePool

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
-from lws_placement.engine.objects.label_terms import meets
 from lws_placement.engine.objects.nodes import Operator, Requirement
 
 T = TypeVar("T")
@@ -50,7 +49,3 @@ def _one_label(requirements: Collection[Requirement] | None) -> Requirement | No
         return None
     (one,) = requirements
     return one if one.operator is Operator.IN else None
-
-
-def selects(selector: Iterable[Requirement], labels: Mapping[str, str]) -> bool:
-    return all(meets(labels, requirement) for requirement in selector)

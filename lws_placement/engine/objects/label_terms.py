@@ -1,6 +1,6 @@
 """Whether labels match a requirement, a label selector or a node selector term."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from lws_placement.engine.base.keys import NODE_NAME_FIELD
 from lws_placement.engine.base.whole_numbers import signed_number
@@ -15,6 +15,11 @@ def term_matches(term: NodeTerm, labels: Mapping[str, str], *, name: str) -> boo
     return all(meets(labels, r) for r in term.expressions) and all(
         meets(fields, r) for r in term.fields
     )
+
+
+def selects(selector: Iterable[Requirement] | None, labels: Mapping[str, str]) -> bool:
+    """Match a label selector; None selects nothing, an empty one everything."""
+    return selector is not None and all(meets(labels, requirement) for requirement in selector)
 
 
 def meets(labels: Mapping[str, str], requirement: Requirement) -> bool:

@@ -5,8 +5,8 @@ values, free of JSON.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from lws_placement.engine.objects.label_index import LabelIndex, selects
-from lws_placement.engine.objects.label_terms import term_matches
+from lws_placement.engine.objects.label_index import LabelIndex
+from lws_placement.engine.objects.label_terms import selects, term_matches
 from lws_placement.engine.objects.nodes import NodeTerm, Requirement
 from lws_placement.engine.objects.pod_rules import Selector
 from lws_placement.engine.objects.pod_volumes import ClaimSpec
@@ -141,7 +141,7 @@ class CapacityPool:
 
 
 def _is_for(capacity: Capacity, labels: Mapping[str, str]) -> bool:
-    return capacity.topology is not None and selects(capacity.topology, labels)
+    return selects(capacity.topology, labels)
 
 
 NO_POOL = VolumePool()

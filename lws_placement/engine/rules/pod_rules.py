@@ -30,9 +30,9 @@ from lws_placement.engine.model.placed_pods import PlacedPod, PlacedPods, Repell
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 from lws_placement.engine.model.storage import Storage
-from lws_placement.engine.objects.label_terms import meets
+from lws_placement.engine.objects.label_terms import selects
 from lws_placement.engine.objects.nodes import NodeName
-from lws_placement.engine.objects.pod_rules import PodRules, PodTerm, Selector
+from lws_placement.engine.objects.pod_rules import PodRules, PodTerm
 from lws_placement.engine.rules.node_bans import Forbidden, Needed, NodeBans
 from lws_placement.engine.rules.topology_spread import needed_keys, spread_rules
 from lws_placement.engine.rules.volumes import VolumeNeeds, volume_rules
@@ -125,7 +125,7 @@ class _Rules:
         return _Alike(
             rules=pod.rules,
             repelling=tuple(
-                i for i, (term, _) in enumerate(self._aimed) if _selects(term.selector, pod.labels)
+                i for i, (term, _) in enumerate(self._aimed) if selects(term.selector, pod.labels)
             ),
             spread=tuple(
                 (i, pod.rank in rule.selected)
@@ -206,7 +206,7 @@ class _Rules:
         namespaces = self._namespaces(term)
         if namespaces is not None and self._namespace not in namespaces:
             return frozenset()
-        return frozenset(p.rank for p in self._pods if _selects(term.selector, p.labels))
+        return frozenset(p.rank for p in self._pods if selects(term.selector, p.labels))
 
     def _near(self) -> list[JointRule]:
         """All terms of a pod count together: another pod must match all of them."""
@@ -249,7 +249,7 @@ class _Rules:
     def _matches(self, term: PodTerm, pod: PlacedPod) -> bool:
         namespaces = self._namespaces(term)
         there = namespaces is None or pod.namespace in namespaces
-        return there and _selects(term.selector, pod.labels)
+        return there and selects(term.selector, pod.labels)
 
     def _spread(self) -> list[Spread]:
         return spread_rules(
@@ -267,7 +267,3 @@ def _ruled(member: Member, bans: NodeBans) -> Member:
 def _pod(member: Member, labels: Mapping[str, str]) -> _Pod:
     rules = member.demand.rules
     return _Pod(member, labels, rules.of(labels) if rules is not None else _NO_RULES)
-
-
-def _selects(selector: Selector | None, labels: Mapping[str, str]) -> bool:
-    return selector is not None and all(meets(labels, requirement) for requirement in selector)

@@ -11,7 +11,7 @@ from lws_placement.engine.model.joint_rules import Spread
 from lws_placement.engine.model.placed_pods import PlacedPods
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot
-from lws_placement.engine.objects.label_terms import meets
+from lws_placement.engine.objects.label_terms import selects
 from lws_placement.engine.objects.pod_rules import PodRules, SpreadConstraint
 from lws_placement.engine.rules.counted_nodes import CountedNodes, Inclusion, counted_nodes
 
@@ -55,7 +55,7 @@ def spread_rules(
                     max_skew=constraint.max_skew,
                     carriers=frozenset(ranks),
                     selected=frozenset(
-                        m.rank for m, labels, _ in members if _selects(constraint, labels)
+                        m.rank for m, labels, _ in members if selects(constraint.selector, labels)
                     ),
                     nodes=nodes.names,
                     domains=nodes.domains(constraint.topology_key),
@@ -93,8 +93,3 @@ def _by_domain(key: str, nodes: CountedNodes, on_nodes: Mapping[str, int]) -> Co
         if labels is not None:
             counts[labels[key]] += number
     return counts
-
-
-def _selects(constraint: SpreadConstraint, labels: Mapping[str, str]) -> bool:
-    selector = constraint.selector
-    return selector is not None and all(meets(labels, requirement) for requirement in selector)
