@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from lws_placement.cluster.codec.objects import checked_text, checked_texts
+from lws_placement.cluster.codec.objects import checked_text
+from lws_placement.cluster.codec.selectors import decode_selector
 from lws_placement.engine.base.raw import Raw
-from lws_placement.engine.objects.nodes import Operator, Requirement
 from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
 
 
@@ -43,25 +43,8 @@ def decode_budget(raw: Raw) -> DisruptionBudget:
     wanted = status.get("desiredHealthy", 0)
     return DisruptionBudget(
         id=BudgetName(checked_text(meta["namespace"]), checked_text(meta["name"])),
-        selector=_selector(spec.get("selector")),
+        selector=decode_selector(spec.get("selector")),
         allowed=max(status.get("disruptionsAllowed", 0), 0) if current else 0,
         enough_healthy=status.get("currentHealthy", 0) >= wanted > 0,
         unhealthy_always=spec.get("unhealthyPodEvictionPolicy") == "AlwaysAllow",
     )
-
-
-def _selector(raw: Raw | None) -> tuple[Requirement, ...] | None:
-    """policy/v1: an absent selector selects no pod, an empty one selects all."""
-    if raw is None:
-        return None
-    given = checked_texts(raw.get("matchLabels"))
-    labels = [Requirement(k, Operator.IN, (v,)) for k, v in given.items()]
-    expressions = [
-        Requirement(
-            checked_text(e["key"]),
-            Operator(e["operator"]),
-            tuple(checked_text(v) for v in e.get("values") or ()),
-        )
-        for e in raw.get("matchExpressions") or ()
-    ]
-    return tuple(sorted((*labels, *expressions), key=lambda r: (r.key, r.operator, r.values)))

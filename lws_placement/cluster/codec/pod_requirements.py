@@ -4,17 +4,19 @@ Resources are in `pod_resources.py`.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from lws_placement.cluster.codec.pod_resources import decode_requests
-from lws_placement.cluster.codec.pod_rules import all_text, decode_rules
+from lws_placement.cluster.codec.pod_rules import decode_rules
 from lws_placement.cluster.codec.pod_volumes import decode_volumes
+from lws_placement.cluster.codec.selectors import decode_node_term
 from lws_placement.engine.base.keys import NODE_NAME_FIELD, OUR_PREFIX
 from lws_placement.engine.base.quantities import PODS
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.pods import Demand, HostPort, Toleration
-from lws_placement.engine.objects.nodes import NodeName, NodeTerm, Operator, Requirement
+from lws_placement.engine.objects.nodes import NodeName, NodeTerm
 
 
 def decode_demand(
@@ -82,29 +84,14 @@ def _required(spec: Raw, pinned: NodeName | None) -> tuple[NodeTerm, ...] | None
         return None
     result = []
     for raw in terms:
-        fields = tuple(_requirement(f) for f in raw.get("matchFields") or ())
+        term = decode_node_term(raw)
         if pinned is not None:
-            fields = tuple(f for f in fields if f.key != NODE_NAME_FIELD)
-        term = NodeTerm(tuple(_requirement(e) for e in raw.get("matchExpressions") or ()), fields)
-        if pinned is not None and term == NodeTerm():
-            return None  # the term had only our pin: without it, this ORed term matches every node
+            fields = tuple(f for f in term.fields if f.key != NODE_NAME_FIELD)
+            term = replace(term, fields=fields)
+            if term == NodeTerm():
+                return None  # it had only our pin: without it, this ORed term matches every node
         result.append(term)
     return tuple(result)
-
-
-def node_terms(raws: Iterable[Raw]) -> tuple[NodeTerm, ...]:
-    """ORed nodeSelectorTerms. Raises InvalidObjectError if a key or value is not text."""
-    return tuple(
-        NodeTerm(
-            tuple(all_text(_requirement(e)) for e in raw.get("matchExpressions") or ()),
-            tuple(all_text(_requirement(f)) for f in raw.get("matchFields") or ()),
-        )
-        for raw in raws
-    )
-
-
-def _requirement(raw: Raw) -> Requirement:
-    return Requirement(raw["key"], Operator(raw["operator"]), tuple(raw.get("values") or ()))
 
 
 def _toleration(raw: Raw) -> Toleration:

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
+from lws_placement.cluster.codec.selectors import decode_selector
 from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.engine.lws.pod_identity import is_exclusive_term
 from lws_placement.engine.objects.nodes import Operator, Requirement
 from lws_placement.engine.objects.pod_rules import PodRules, PodTerm, Selector, SpreadConstraint
-from lws_placement.errors import InvalidObjectError
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -27,30 +27,6 @@ def decode_rules(spec: Raw, *, exclusive: Collection[str] = ()) -> PodRules | No
         ),
     )
     return rules if rules != PodRules() else None
-
-
-def decode_selector(raw: Raw | None) -> Selector | None:
-    """None for an absent selector. In one order, as the order does not matter. Raises
-    InvalidObjectError if a key or value is not text.
-    """
-    if raw is None:
-        return None
-    exact = [
-        Requirement(key, Operator.IN, (value,))
-        for key, value in (raw.get("matchLabels") or {}).items()
-    ]
-    others = [
-        Requirement(e["key"], Operator(e["operator"]), tuple(sorted(e.get("values") or ())))
-        for e in raw.get("matchExpressions") or ()
-    ]
-    return tuple(sorted({all_text(r) for r in (*exact, *others)}, key=repr))
-
-
-def all_text(requirement: Requirement) -> Requirement:
-    """The requirement. Raises InvalidObjectError if its key or a value is not text."""
-    if not all(isinstance(text, str) for text in (requirement.key, *requirement.values)):
-        raise InvalidObjectError("a requirement's key or value is not text")
-    return requirement
 
 
 def _terms(affinity: Raw, kind: str, *, exclusive: Collection[str]) -> tuple[PodTerm, ...]:

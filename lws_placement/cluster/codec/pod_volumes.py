@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import TypeVar
 
-from lws_placement.cluster.codec.pod_rules import decode_selector
+from lws_placement.cluster.codec.selectors import decode_selector
 from lws_placement.engine.base.quantities import amount_requested
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.objects.pod_volumes import ClaimKind, ClaimSpec, PodVolume

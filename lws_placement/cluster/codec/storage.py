@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from lws_placement.cluster.api.timestamps import decode_time
 from lws_placement.cluster.codec.objects import checked_text, checked_texts, controlling_owner
-from lws_placement.cluster.codec.pod_requirements import node_terms
-from lws_placement.cluster.codec.pod_rules import decode_selector
 from lws_placement.cluster.codec.pod_volumes import decode_claim_spec
+from lws_placement.cluster.codec.selectors import decode_node_terms, decode_selector
 from lws_placement.engine.base.quantities import amount_available
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import whole_number
@@ -65,7 +64,7 @@ def decode_volume(raw: Raw) -> Volume:
         block=spec.get("volumeMode") == "Block",
         attributes_class=checked_text(spec.get("volumeAttributesClassName") or ""),
         labels=checked_texts(meta.get("labels")),
-        required=node_terms(required["nodeSelectorTerms"]) if required is not None else None,
+        required=decode_node_terms(required["nodeSelectorTerms"]) if required is not None else None,
         claim=_claim_named(spec.get("claimRef")),
         available=status.get("phase") == "Available",
         deleting=bool(meta.get("deletionTimestamp")),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lws_placement.engine.model.pods import Pod, PodPhase
-from lws_placement.engine.objects.label_terms import meets
+from lws_placement.engine.objects.label_terms import selects
 from lws_placement.engine.objects.nodes import Requirement
 
 
@@ -43,10 +43,8 @@ class DisruptionBudget:
     """`unhealthyPodEvictionPolicy: AlwaysAllow`."""
 
     def covers(self, pod: Pod) -> bool:
-        if self.selector is None or pod.namespace != self.id.namespace:
-            return False
-        labels = dict(pod.labels)
-        return all(meets(labels, requirement) for requirement in self.selector)
+        same = pod.namespace == self.id.namespace
+        return same and selects(self.selector, dict(pod.labels))
 
 
 BudgetsOf = Callable[[str], Iterable[DisruptionBudget]]
