@@ -171,8 +171,6 @@ def why_no_room(group: Group, domain: DomainView, *, answer: NoMatch | None = No
 
 def _matched(group: Group, domain: DomainView) -> Match:
     members = [m for m in group.members if m.fixed is None]
-    if group.joint is None:
-        return match(members, domain.nodes)
     return match_jointly(members, domain.nodes, group.joint)
 
 

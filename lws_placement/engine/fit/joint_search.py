@@ -17,8 +17,12 @@ from lws_placement.engine.model.snapshot import NodeView
 from lws_placement.engine.objects.nodes import Node
 
 
-def match_jointly(members: Sequence[Member], nodes: Sequence[NodeView], joint: JointRules) -> Match:
+def match_jointly(
+    members: Sequence[Member], nodes: Sequence[NodeView], joint: JointRules | None
+) -> Match:
     """As `assignment.match`, and no rule of `joint` is broken. Each try costs O(members)."""
+    if joint is None:
+        return match(members, nodes)
     if joint.is_hopeless({m.rank for m in members}, [n.node for n in nodes]):
         return NoMatch.IMPOSSIBLE
     without = match(members, nodes)
@@ -77,11 +81,11 @@ class _Search:
             depth = len(open_at) - 1
             if len(self._taken) > depth:
                 self._take_back()
-            if next(open_at[-1], None) is None:
+            if not next(open_at[-1], False):
+                if self._is_over():
+                    return NoMatch.NOT_PROVEN
                 open_at.pop()
                 continue
-            if self._is_over():
-                return NoMatch.NOT_PROVEN
             if depth + 1 == len(self._members):
                 if self._joint.broken(self._places) is not None:
                     continue
@@ -90,7 +94,9 @@ class _Search:
         return NoMatch.IMPOSSIBLE
 
     def _choices(self, depth: int) -> Iterator[bool]:
-        """Places the member on one node after another; yields with the member in its place."""
+        """Places the member on one node after another; yields True with the member in its place.
+        Ends early when the search is over.
+        """
         member = self._members[depth]
         first = self._taken[depth - 1][0] if self._is_like_last(depth) else 0
         for index in self._open_to[member.demand]:
@@ -99,7 +105,6 @@ class _Search:
                 continue
             self._joint.budget -= 1
             if self._is_over():
-                yield False
                 return
             self._places[member.rank] = view.node
             if self._joint.broken_by(member.rank, self._places) is not None:

@@ -41,6 +41,16 @@ class Apart:
             for other in others
         )
 
+    def is_kept_by(self, places: Places) -> bool:
+        """Whether nobody breaks it. O(members)."""
+        there: dict[str, set[Rank]] = {}
+        for rank in (self.carriers | self.selected) & places.keys():
+            value = places[rank].labels.get(self.key)
+            if value is not None:
+                there.setdefault(value, set()).add(rank)
+        crowded = (ranks for ranks in there.values() if len(ranks) > 1)
+        return not any(ranks & self.carriers and ranks & self.selected for ranks in crowded)
+
     @property
     def all_ranks(self) -> tuple[frozenset[Rank], ...]:
         return self.carriers, self.selected
@@ -69,40 +79,54 @@ class Near:
         object.__setattr__(self, "_there", frozenset(self.there.items()))
 
     def is_broken_by(self, rank: Rank, places: Places) -> bool:
+        return self._is_broken_for(self.ranks if rank in self.matching else {rank}, places)
+
+    def is_kept_by(self, places: Places) -> bool:
+        """Whether nobody breaks it. O(members)."""
+        return not self._is_broken_for(self.ranks, places)
+
+    def bindable(self, places: Places, bound: Set[Rank]) -> frozenset[Rank]:
+        """Members that it lets be bound where they are once the `bound` ones are."""
+        asked = self.ranks & places.keys()
+        if self.begins(places, bound):
+            return asked & self.matching
+        return self._near_ones(asked, places, self.matching & bound)
+
+    def begins(self, places: Places, bound: Set[Rank]) -> bool:
+        """Whether a member that matches itself may be anywhere, as nothing is there to be near."""
+        counted = self.matching & bound
+        return not self.there and not any(
+            key in places[rank].labels for rank in counted for key in self.keys
+        )
+
+    def _is_broken_for(self, ranks: Set[Rank], places: Places) -> bool:
+        """Whether one of these members breaks it, in any completion of the assignment."""
+        asked = ranks & self.ranks & places.keys()
         others = self.matching - self.ranks
-        if not all(other in places for other in others):
+        if not others <= places.keys():
             return False
-        asked = self.ranks if rank in self.matching else self.ranks & {rank}
-        if not self.there and not self._count(places, others):
-            return any(r in places and not self._is_with_the_others(r, places) for r in asked)
-        if not all(other in places for other in self.matching):
+        if self.begins(places, others):
+            first = next((places[r].labels for r in self.ranks if r in places), None)
+            return first is not None and any(
+                places[r].labels.get(key) != first.get(key) for r in asked for key in self.keys
+            )
+        if not self.matching <= places.keys():
             return False
-        return any(r in places and not self.is_near(r, places, self.matching) for r in asked)
+        return bool(asked - self._near_ones(asked, places, self.matching))
 
-    def is_near(self, rank: Rank, places: Places, bound: Set[Rank]) -> bool:
-        """Whether it may be bound where it is once the `bound` members are."""
-        others = (self.matching & bound) - {rank}
-        if not self.there and not self._count(places, others):
-            return rank in self.matching
+    def _near_ones(self, asked: Set[Rank], places: Places, others: Set[Rank]) -> frozenset[Rank]:
+        """Those that are near another one of `others`, or near pods that exist, by each key."""
+        found = frozenset(asked)
         for key in self.keys:
-            value = places[rank].labels.get(key)
-            if value is None:
-                return False
-            near = (places[other].labels.get(key) for other in others)
-            if value not in self.there.get(key, ()) and value not in near:
-                return False
-        return True
-
-    def _count(self, places: Places, ranks: Set[Rank]) -> bool:
-        """Whether one of these members is in a domain of any of the keys."""
-        return any(key in places[rank].labels for rank in ranks for key in self.keys)
-
-    def _is_with_the_others(self, rank: Rank, places: Places) -> bool:
-        other = next((r for r in self.ranks if r != rank and r in places), None)
-        if other is None:
-            return True
-        mine, theirs = places[rank].labels, places[other].labels
-        return all(mine.get(key) == theirs.get(key) for key in self.keys)
+            there = self.there.get(key, ())
+            values = Counter(places[r].labels.get(key) for r in others)
+            found = frozenset(
+                r
+                for r in found
+                if (value := places[r].labels.get(key)) is not None
+                and (value in there or values[value] > (r in others))
+            )
+        return found
 
     @property
     def all_ranks(self) -> tuple[frozenset[Rank], ...]:
@@ -151,6 +175,12 @@ class Spread:
         if rank not in self.carriers and rank not in self.selected:
             return False
         return self._skew_in(places) is not None or (self.one_node and self._is_full(rank, places))
+
+    def is_kept_by(self, places: Places) -> bool:
+        """Whether nobody breaks it. O(members), and the square of that with `one_node`."""
+        if self._skew_in(places) is not None:
+            return False
+        return not (self.one_node and any(self._is_full(rank, places) for rank in places))
 
     def is_hopeless(self, ranks: Set[Rank], nodes: Sequence[Node]) -> bool:
         """Whether these members cannot all be on these nodes, whatever room there is."""
@@ -255,9 +285,9 @@ class JointRules:
 
     def broken(self, places: Places) -> tuple[Rank, str] | None:
         """For a complete assignment: a member that breaks a rule where it is, and the rule in
-        words; None: all are kept.
+        words; None: all are kept. O(rules x members) if they are.
         """
-        rules = [rule for rule in self.rules if not _is_kept(rule, places)]
+        rules = [rule for rule in self.rules if not rule.is_kept_by(places)]
         for rank in sorted(places) if rules else ():
             found = next((rule for rule in rules if rule.is_broken_by(rank, places)), None)
             if found is not None:
@@ -273,18 +303,14 @@ class JointRules:
         waiting = {rank for rule in rules for rank in rule.ranks if rank in places}
         while waiting:
             bound = places.keys() - waiting
-            free = {
-                rank
-                for rank in waiting
-                if all(r.is_near(rank, places, bound) for r in rules if rank in r.ranks)
-            }
+            free, beginning = set(waiting), set[Rank]()
+            for rule in rules:
+                free -= rule.ranks - rule.bindable(places, bound)
+                if rule.begins(places, bound):
+                    beginning |= rule.ranks
             if not free:
                 rank = min(waiting)
                 return rank, next(r.words for r in rules if rank in r.ranks)
-            waiting -= {min(free)}
+            # Of members that begin, as nothing is there to be near, only one is the first.
+            waiting -= free - beginning or {min(free)}
         return None
-
-
-def _is_kept(rule: JointRule, places: Places) -> bool:
-    """Whether one look at all members tells that it is."""
-    return isinstance(rule, ClaimedVolumes | AttachedTogether) and rule.is_kept_by(places)

@@ -23,7 +23,7 @@ from functools import cached_property
 
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.quantities import total
-from lws_placement.engine.fit.assignment import NoMatch, match
+from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.joint_search import match_jointly
 from lws_placement.engine.model.exclusivity import question_of
 from lws_placement.engine.model.groups import Group
@@ -284,10 +284,7 @@ class _DomainTrial:
                 index, pod = self._at[uid]
                 gone[index].append(pod)
         nodes = [_emptied(n, gone[i]) if i in gone else n for i, n in enumerate(self._nodes)]
-        joint = self._group.joint
-        if joint is None:
-            return match(self._group.members, nodes)
-        return match_jointly(self._group.members, nodes, joint)
+        return match_jointly(self._group.members, nodes, self._group.joint)
 
 
 def _emptied(view: NodeView, gone: Sequence[Pod]) -> NodeView:

@@ -178,3 +178,32 @@ def test_one_pod_is_let_in_where_kube_scheduler_lets_it_in(data, pod, nodes):
         suits = suits_node(pod[0], node)
         ours = why_not_node(member.demand, cluster.node_view(node.name)) is None
         assert ours == (suits and are_all_bound([pod], [node], running, nodes))
+
+
+TOGETHER = PodRules(affinity=(PodTerm(ZONE, (Requirement("app", Operator.IN, ("a",)),)),))
+
+
+def in_zones(*numbers):
+    """So many nodes in zone 0, in zone 1, ..."""
+    return [
+        Node(f"{zone}-{i}", {HOST: f"{zone}-{i}", ZONE: str(zone)}, {})
+        for zone, number in enumerate(numbers)
+        for i in range(number)
+    ]
+
+
+def place(demand, number, nodes):
+    cluster = Cluster(nodes, [], room=1)
+    group = ruled([(demand, {"app": "a"})] * number, cluster)
+    return fit_in(group, DomainView(DomainName("all", ""), tuple(cluster.node_views())))
+
+
+def test_members_that_want_to_be_together_go_to_the_zone_with_room_for_all():
+    fit = place(Demand(ONE, rules=TOGETHER), 3, in_zones(2, 3))
+    assert set(fit.nodes.values()) == {"1-0", "1-1", "1-2"}
+    assert not isinstance(place(Demand(ONE, rules=TOGETHER), 4, in_zones(2, 3)), Fit)
+
+
+def test_a_thousand_members_that_want_to_be_together_cost_no_more_than_their_number():
+    fit = place(Demand(ONE, rules=TOGETHER), 1000, in_zones(1000))
+    assert len(fit.nodes) == 1000
