@@ -10,8 +10,8 @@ exist. Nodes on which kube-scheduler refused a member lately are closed to the g
 volumes add is in `volumes.py`.
 
 Costs nothing but a look where neither a member nor another pod of the cluster has such a rule, and
-no member has a volume.
-Otherwise O(pods of the namespaces that the rules select) after a change there.
+no member has a volume. Otherwise O(pods of the namespaces that the rules select) after a change
+there.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,6 +39,8 @@ from lws_placement.engine.rules.volumes import VolumeNeeds, volume_rules
 
 _NO_RULES = PodRules()
 _NO: frozenset[str] = frozenset()
+_ByTerms = Mapping[tuple[PodTerm, ...], tuple[Needed, ...]]
+"""Affinity terms -> what they need of a node."""
 
 
 class Cluster(Protocol):
@@ -100,17 +102,13 @@ class _Rules:
         self._cluster = cluster
         self._placed = cluster.placed_pods
         self._aimed = aimed
-        self._needed: dict[tuple[PodTerm, ...], tuple[Needed, ...]] = {}
-        """What affinity terms need of a node, known after `_near`."""
-        self._volumes: dict[Rank, VolumeNeeds] = {}
         self._pods = [_pod(m, group.labels_of(m.rank)) for m in group.members if m.fixed is None]
 
     def applied(self) -> Group:
-        spread = self._spread()
-        near = self._near()
-        self._volumes, among_volumes = volume_rules(self._group, self._cluster)
-        alike = {p.rank: self._alike(p, spread) for p in self._pods}
-        bans = {which: self._bans(which, spread) for which in dict.fromkeys(alike.values())}
+        spread, (near, needed) = self._spread(), self._near()
+        volumes, among_volumes = volume_rules(self._group, self._cluster)
+        alike = {p.rank: self._alike(p, spread, volumes.get(p.rank)) for p in self._pods}
+        bans = {which: self._bans(which, spread, needed) for which in dict.fromkeys(alike.values())}
         rules: list[JointRule] = [*self._apart(), *near, *spread, *among_volumes]
         members = [
             _ruled(m, bans[alike[m.rank]]) if m.rank in alike else m for m in self._group.members
@@ -121,7 +119,7 @@ class _Rules:
             joint=JointRules(tuple(rules)) if rules else None,
         )
 
-    def _alike(self, pod: _Pod, spread: Sequence[Spread]) -> "_Alike":
+    def _alike(self, pod: _Pod, spread: Sequence[Spread], volumes: VolumeNeeds | None) -> "_Alike":
         return _Alike(
             rules=pod.rules,
             repelling=tuple(
@@ -132,19 +130,19 @@ class _Rules:
                 for i, rule in enumerate(spread)
                 if pod.rank in rule.carriers
             ),
-            volumes=self._volumes.get(pod.rank),
+            volumes=volumes,
         )
 
     # -- pods that exist -------------------------------------------------------------------------
 
-    def _bans(self, alike: "_Alike", spread: Sequence[Spread]) -> NodeBans:
+    def _bans(self, alike: "_Alike", spread: Sequence[Spread], needed: _ByTerms) -> NodeBans:
         labels = (
             Needed(key, None, f"no label {key}, which its topology spread needs")
             for key in needed_keys(alike.rules)
         )
         return NodeBans(
             frozenset(self._forbidden(alike)),
-            (*self._needed.get(alike.rules.affinity, ()), *labels),
+            (*needed.get(alike.rules.affinity, ()), *labels),
             tuple((spread[index], counts_itself) for index, counts_itself in alike.spread),
             frozenset(
                 (name, f"kube-scheduler refused it lately (on {name}: {words})")
@@ -165,9 +163,13 @@ class _Rules:
                 yield key, value, f"its anti-affinity keeps it away from pods by {key} ({pod})"
 
     def _domains_of(self, pods: Iterable[PlacedPod], key: str) -> dict[str, str]:
-        """Value of each domain with one of these pods -> the first of them, by name."""
+        """Value of each domain with one of these pods -> the first of them, by name. The group's
+        own members on their way do not count.
+        """
         found: dict[str, str] = {}
         for pod in pods:
+            if pod.promised_to == self._group.id:
+                continue
             node = self._cluster.node_view(pod.node)
             value = node.node.labels.get(key) if node is not None else None
             if value is not None:
@@ -178,8 +180,7 @@ class _Rules:
     def _selected(self, term: PodTerm) -> Iterable[PlacedPod]:
         if term.selector is None:
             return ()
-        found = self._placed.select(self._namespaces(term), term.selector)
-        return (p for p in found if p.promised_to != self._group.id)
+        return self._placed.select(self._namespaces(term), term.selector)
 
     def _namespaces(self, term: PodTerm) -> frozenset[str] | None:
         if term.namespace_selector == ():
@@ -208,13 +209,16 @@ class _Rules:
             return frozenset()
         return frozenset(p.rank for p in self._pods if selects(term.selector, p.labels))
 
-    def _near(self) -> list[JointRule]:
-        """All terms of a pod count together: another pod must match all of them."""
+    def _near(self) -> tuple[list[JointRule], _ByTerms]:
+        """The rules among members, and what the terms need of a node. All terms of a pod count
+        together: another pod must match all of them.
+        """
         carriers: dict[tuple[PodTerm, ...], set[Rank]] = {}
         for pod in self._pods:
             if pod.rules.affinity:
                 carriers.setdefault(pod.rules.affinity, set()).add(pod.rank)
         found: list[JointRule] = []
+        needed = {}
         for terms, ranks in carriers.items():
             keys = tuple(dict.fromkeys(t.topology_key for t in terms))
             there = self._there(terms)
@@ -222,7 +226,7 @@ class _Rules:
             if matching and not (there and matching <= ranks):
                 found.append(Near(keys, frozenset(ranks), matching, there))
             anywhere = matching and (not there or matching - ranks)
-            self._needed[terms] = tuple(
+            needed[terms] = tuple(
                 Needed(
                     key,
                     None if anywhere else there.get(key, _NO),
@@ -230,7 +234,7 @@ class _Rules:
                 )
                 for key in keys
             )
-        return found
+        return found, needed
 
     def _there(self, terms: Sequence[PodTerm]) -> dict[str, frozenset[str]]:
         """Topology key -> values of the domains with a pod that all terms match; empty if there is
