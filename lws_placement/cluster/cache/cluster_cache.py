@@ -56,7 +56,7 @@ class ClusterCache:
         self._gone: LruCache[str, int] = LruCache(4096)
         self._unbound = UnboundPods()
         self._promised = PromisedMembers(self, self.workloads)
-        self.placed_pods = domains.placed_pods = PlacedPodsIndex(lambda: self._promised)
+        self.placed_pods = domains.placed_pods = PlacedPodsIndex(self._promised)
         self.storage = domains.storage = StorageIndex(self._promised.with_volumes)
 
     # -- pods ------------------------------------------------------------------------------------
@@ -81,6 +81,8 @@ class ClusterCache:
         if self.placed_pods.put(pod) and self.placed_pods.asked:
             self._capacity_changed()
         self.storage.put_pod(pod)
+        if pod.marked:
+            self._promised.expect(pod.demand)
         self._note_unbound(pod)
         if pod.node_trouble and (old is None or not old.node_trouble):
             for tell in self.on_node_failure:
@@ -226,6 +228,7 @@ class ClusterCache:
         if self.workloads.lws.get(name) == lws:
             return  # only its status changed, as with every pod
         self.workloads.lws[name] = lws
+        self._promised.expect(lws.templates.leader, lws.templates.worker)
         self._lws_changed(name)
 
     def drop_lws(self, namespace: str, name: str) -> None:
@@ -242,6 +245,7 @@ class ClusterCache:
         return sorted(found)
 
     def put_revision(self, name: Revision, templates: Templates) -> None:
+        self._promised.expect(templates.leader, templates.worker)
         if self.workloads.put_revision(name, templates):
             self._lws_changed(name[:2])
 

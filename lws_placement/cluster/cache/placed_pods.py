@@ -4,6 +4,7 @@ A query costs O(pods of its namespaces) once per change there; `repelling` costs
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
 
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.groups import GroupId
@@ -16,10 +17,18 @@ from lws_placement.engine.objects.pod_rules import PodTerm, Selector
 _QUERIES = 256
 
 
-class PlacedPodsIndex:
-    """Implements `PlacedPods`. `on_their_way`: members that have a node and are not bound yet."""
+class OnTheirWay(Protocol):
+    """Members that have a node and are not bound yet."""
 
-    def __init__(self, on_their_way: Callable[[], Iterable[PlacedPod]] = tuple) -> None:
+    def __iter__(self) -> Iterator[PlacedPod]: ...
+    def repelling(self) -> Iterable[PlacedPod]:
+        """Those with required anti-affinity."""
+
+
+class PlacedPodsIndex:
+    """Implements `PlacedPods`."""
+
+    def __init__(self, on_their_way: OnTheirWay) -> None:
         self._on_their_way = on_their_way
         self._pods: dict[str, dict[str, Pod]] = {}
         self._repelling = _Repelling()
@@ -80,7 +89,7 @@ class PlacedPodsIndex:
         self.asked = True
         for namespace in sorted(self._pods if namespaces is None else namespaces):
             yield from self._select_in(namespace, selector)
-        for pod in self._on_their_way():
+        for pod in self._on_their_way:
             if (namespaces is None or pod.namespace in namespaces) and selects(
                 selector, pod.labels
             ):
@@ -88,7 +97,7 @@ class PlacedPodsIndex:
 
     def repelling(self, namespace: str) -> Iterator[Repelling]:
         yield from self._repelling.aimed_at(namespace, self.namespaces)
-        for pod in self._on_their_way():
+        for pod in self._on_their_way.repelling():
             for term in pod.anti_affinity:
                 if _is_aimed_at(namespace, term, pod.namespace, self.namespaces):
                     yield term, (pod,)

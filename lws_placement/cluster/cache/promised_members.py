@@ -2,7 +2,7 @@
 pods. Read when a rule asks; only groups that changed since are looked at again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from lws_placement.cluster.cache.workloads import Workloads
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.member_labels import expected_labels
 from lws_placement.engine.model.placed_pods import PlacedPod
-from lws_placement.engine.model.pods import MemberInfo, Pod, Rank
+from lws_placement.engine.model.pods import Demand, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Reservation
 from lws_placement.engine.model.storage import VolumeUser
 from lws_placement.engine.model.workload import LwsInfo, Templates
@@ -30,6 +30,17 @@ class PromisedMembers:
         self._workloads = workloads
         self._changed: set[GroupId] = set()
         self._members: dict[GroupId, tuple[PlacedPod, ...]] = {}
+        self._may_repel = False
+
+    def expect(self, *demands: Demand) -> None:
+        """Notes that there may be members with these demands. Until one has required anti-affinity,
+        `repelling` costs nothing, and every plan asks it.
+        """
+        self._may_repel |= any(d.rules is not None and d.rules.anti_affinity for d in demands)
+
+    def repelling(self) -> Iterable[PlacedPod]:
+        """Those with required anti-affinity."""
+        return (pod for pod in self if pod.anti_affinity) if self._may_repel else ()
 
     def changed(self, group: GroupId) -> None:
         self._changed.add(group)
