@@ -12,6 +12,7 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.pods import MemberInfo
 from lws_placement.engine.objects.placement_request import PlacementRequest
+from lws_placement.engine.objects.pod_volumes import PodIdentity
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.reconcile.group_state import GroupState, MembersState
 from lws_placement.engine.reconcile.placement import plan_anywhere
@@ -43,7 +44,7 @@ class OurPlans:
             GroupId(asked.namespace, asked.name, f"uid of {asked.name}", "0"),
             asked.request,
             tuple(Member(rank, pod.demand) for rank, pod in enumerate(pods)),
-            labels_of=lambda rank: dict(pods[rank].labels),
+            identity_of=lambda rank: PodIdentity(labels=dict(pods[rank].labels)),
         )
         return plan_anywhere(
             group, _owning_nothing(group), self._cache.domains, memo=self._memo, owns=False

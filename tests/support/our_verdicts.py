@@ -40,8 +40,7 @@ def verdicts(cache, pod_raw):
         GroupId.of_pod(pod.namespace, pod.name, pod.uid),
         TopologyRequest(),
         (Member(0, pod.demand),),
-        labels_of=lambda rank: dict(pod.labels),
-        identity_of=lambda rank: PodIdentity(pod.name, pod.uid),
+        identity_of=lambda rank: PodIdentity(pod.name, pod.uid, labels=dict(pod.labels)),
     )
     ruled = with_rules(group, cache.domains)
     (member,) = ruled.members

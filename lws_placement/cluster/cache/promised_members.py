@@ -8,6 +8,7 @@ from typing import Protocol
 
 from lws_placement.cluster.cache.placed_pods import placed
 from lws_placement.cluster.cache.workloads import Workloads
+from lws_placement.engine.base.group_names import member_name
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.member_labels import expected_labels
 from lws_placement.engine.model.placed_pods import PlacedPod
@@ -108,7 +109,7 @@ def _expected(
     return PlacedPod(
         uid="",
         namespace=group.namespace,
-        name=f"{member.leader_name}-{rank}" if rank else member.leader_name,
+        name=member_name(member.leader_name, rank),
         labels=labels,
         node=node,
         anti_affinity=rules.of(labels).anti_affinity if rules is not None else (),

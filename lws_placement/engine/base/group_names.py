@@ -28,6 +28,11 @@ def subgroup_key(leader_pod: str, subgroup_index: str) -> str:
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
+def member_name(leader_pod: str, rank: int) -> str:
+    """("llm-0", 3) -> `llm-0-3`; the leader has rank 0."""
+    return f"{leader_pod}-{rank}" if rank else leader_pod
+
+
 def parent_and_ordinal(pod_name: str) -> tuple[str, int] | None:
     """`llm-0-3` -> ("llm-0", 3); None if the name does not end in an ordinal."""
     match = _ORDINAL.fullmatch(pod_name)

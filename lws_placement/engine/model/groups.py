@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from lws_placement.engine.model.joint_rules import JointRules
-from lws_placement.engine.model.member_labels import LabelsOf, no_labels
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.objects.nodes import DomainName, NodeName
 from lws_placement.engine.objects.placement_request import Scope, TopologyRequest
@@ -103,10 +102,8 @@ class Group:
     refused: Mapping[NodeName, str] = field(default_factory=dict)
     """Nodes not to use now -> kube-scheduler's message when it refused a member there."""
     scope: Scope = Scope.CLUSTER
-    labels_of: LabelsOf = field(default=no_labels, compare=False)
-    """Labels of each member's pod, for rules that select pods."""
     identity_of: IdentityOf = field(default=no_identity, compare=False)
-    """Each member's pod, for its claims."""
+    """Each member's pod, for its claims and for rules that select pods."""
     joint: JointRules | None = field(default=None, compare=False)
     """Rules among its members (`rules/pod_rules.py`); only while it is planned."""
 

@@ -1,20 +1,13 @@
 """Labels of a group's members, for rules that select pods by label."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from lws_placement.engine.base import keys
-from lws_placement.engine.base.group_names import subgroup_index, subgroup_key
+from lws_placement.engine.base.group_names import member_name, subgroup_index, subgroup_key
 from lws_placement.engine.model.pods import MemberInfo, Rank
-
-LabelsOf = Callable[[Rank], Mapping[str, str]]
-"""Rank -> labels of the member's pod, existing or to come."""
 
 _POD_INDEX = "apps.kubernetes.io/pod-index"
 _POD_NAME = "statefulset.kubernetes.io/pod-name"
-
-
-def no_labels(_rank: Rank) -> Mapping[str, str]:
-    return {}
 
 
 def expected_labels(
@@ -23,7 +16,6 @@ def expected_labels(
     """The labels with which LeaderWorkerSet and its StatefulSets make the group's member of this
     rank. `member`: any pod of the group; `template`: the labels in its role's template.
     """
-    name = member.leader_name if rank == 0 else f"{member.leader_name}-{rank}"
     return {
         **template,
         keys.LWS_NAME: member.lws,
@@ -31,7 +23,7 @@ def expected_labels(
         keys.LWS_GROUP_KEY: member.group_key,
         keys.LWS_WORKER_INDEX: str(rank),
         keys.LWS_REVISION: member.revision,
-        _POD_NAME: name,
+        _POD_NAME: member_name(member.leader_name, rank),
         _POD_INDEX: str(rank) if rank else member.group_index,
         **_of_subgroup(member, rank),
     }

@@ -55,13 +55,16 @@ class PodVolume:
 
 @dataclass(frozen=True, slots=True)
 class PodIdentity:
-    """What decides which claims a member's pod has, existing or to come."""
+    """What tells a member's pod, existing or to come, from others of its template: it decides which
+    claims the pod has, and which selectors select it.
+    """
 
     name: str = ""
     uid: str = ""
     """Empty for a pod that does not exist yet."""
     claims: Mapping[str, ClaimSpec] = field(default_factory=dict)
     """Claim templates of its StatefulSet, by name."""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 IdentityOf = Callable[[int], PodIdentity]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from lws_placement.engine.base.group_names import is_keyed
+from lws_placement.engine.base.group_names import is_keyed, member_name
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
@@ -241,21 +241,15 @@ class MembersState:
             excluded=troubles.passed_over,
             refused=troubles.refused_nodes,
             scope=self.request.claims,
-            labels_of=self._labels_of,
             identity_of=self._identity_of,
         )
 
     def _identity_of(self, rank: Rank) -> PodIdentity:
         pod, templates = self.members.get(rank), self.templates
-        name = self.info.leader_name
         claims = dict(templates.claims) if templates is not None else {}
         if pod is not None:
-            return PodIdentity(pod.name, pod.uid, claims)
-        return PodIdentity(f"{name}-{rank}" if rank else name, claims=claims)
-
-    def _labels_of(self, rank: Rank) -> Mapping[str, str]:
-        pod, templates = self.members.get(rank), self.templates
-        if pod is not None:
-            return dict(pod.labels)
+            return PodIdentity(pod.name, pod.uid, claims, dict(pod.labels))
         given = templates.labels(rank) if templates is not None else {}
-        return expected_labels(given, self.info, rank)
+        labels = expected_labels(given, self.info, rank)
+        name = member_name(self.info.leader_name, rank)
+        return PodIdentity(name, claims=claims, labels=labels)

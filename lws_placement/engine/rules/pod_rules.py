@@ -102,7 +102,9 @@ class _Rules:
         self._cluster = cluster
         self._placed = cluster.placed_pods
         self._aimed = aimed
-        self._pods = [_pod(m, group.labels_of(m.rank)) for m in group.members if m.fixed is None]
+        self._pods = [
+            _pod(m, group.identity_of(m.rank).labels) for m in group.members if m.fixed is None
+        ]
 
     def applied(self) -> Group:
         spread, (near, needed) = self._spread(), self._near()

@@ -18,6 +18,7 @@ from lws_placement.engine.model.snapshot import Changes, DomainView, NodeView
 from lws_placement.engine.objects.nodes import DomainName, Node, Operator, Requirement, Taint
 from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.objects.pod_rules import PodRules, PodTerm, SpreadConstraint
+from lws_placement.engine.objects.pod_volumes import PodIdentity
 from lws_placement.engine.rules.pod_rules import with_rules
 
 HOST, ZONE = "kubernetes.io/hostname", "zone"
@@ -120,7 +121,7 @@ def ruled(members, cluster):
         GroupId("ns", "llm", "u", "0"),
         TopologyRequest("all"),
         tuple(Member(rank, demand) for rank, (demand, _) in enumerate(members)),
-        labels_of=lambda rank: members[rank][1],
+        identity_of=lambda rank: PodIdentity(labels=members[rank][1]),
     )
     return with_rules(group, cluster)
 
