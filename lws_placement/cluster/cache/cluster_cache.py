@@ -57,7 +57,8 @@ class ClusterCache:
         self._unbound = UnboundPods()
         self._promised = PromisedMembers(self, self.workloads)
         self.placed_pods = domains.placed_pods = PlacedPodsIndex(self._promised)
-        self.storage = domains.storage = StorageIndex(self._promised.with_volumes)
+        self.storage = StorageIndex(self._promised.with_volumes)
+        domains.storage = domains.volume_users = self.storage
 
     # -- pods ------------------------------------------------------------------------------------
 

@@ -52,8 +52,8 @@ class StorageKind:
 
 
 class StorageIndex:
-    """Implements `Storage`. `on_their_way`: members with volumes that have a node and are not bound
-    yet.
+    """Implements `Storage` and `VolumeUsers`. `on_their_way`: members with volumes that have a node
+    and are not bound yet.
     """
 
     def __init__(self, on_their_way: Callable[[], Iterable[VolumeUser]] = tuple) -> None:

@@ -25,7 +25,7 @@ from lws_placement.engine.model.snapshot import (
     NodeFollower,
     NodeView,
 )
-from lws_placement.engine.model.storage import NoStorage, Storage
+from lws_placement.engine.model.storage import NoStorage, Storage, VolumeUsers
 from lws_placement.engine.model.workload import DaemonSetInfo
 from lws_placement.engine.objects.nodes import DomainName, Node
 from lws_placement.engine.objects.placement_request import Scope
@@ -54,6 +54,7 @@ class TopologyIndex:
         self.placed_pods: PlacedPods = NoPlacedPods()
         """The pods that rules about other pods are checked against."""
         self.storage: Storage = NoStorage()
+        self.volume_users: VolumeUsers = NoStorage()
         self.node_indexes: LruCache[Hashable, NodeFollower] = LruCache()
         self.node_changes = Changes()
         """Names of nodes with any change, including changes of the holds on them."""

@@ -69,12 +69,23 @@ class NoPlacedPods:
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedPodsWithout:
-    """As if the pods `uids` were gone, and these groups held nothing."""
+class Gone:
+    """What a hypothetical state leaves out: these pods, and what these groups hold."""
 
-    pods: PlacedPods
     uids: frozenset[str]
     groups: frozenset[GroupId]
+
+    def leaves(self, uid: str, promised_to: GroupId | None) -> bool:
+        """Whether a pod, or a member on its way to its group's room, is still there."""
+        return uid not in self.uids if promised_to is None else promised_to not in self.groups
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPodsWithout:
+    """The placed pods that are still there."""
+
+    pods: PlacedPods
+    gone: Gone
 
     def select(self, namespaces: frozenset[str] | None, selector: Selector) -> Iterable[PlacedPod]:
         return filter(self._stays, self.pods.select(namespaces, selector))
@@ -89,6 +100,4 @@ class PlacedPodsWithout:
         return self.pods.namespaces(selector)
 
     def _stays(self, pod: PlacedPod) -> bool:
-        if pod.promised_to is not None:
-            return pod.promised_to not in self.groups
-        return pod.uid not in self.uids
+        return self.gone.leaves(pod.uid, pod.promised_to)

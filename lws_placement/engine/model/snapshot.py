@@ -17,7 +17,7 @@ from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placed_pods import PlacedPods
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
-from lws_placement.engine.model.storage import Storage
+from lws_placement.engine.model.storage import Storage, VolumeUsers
 from lws_placement.engine.objects.nodes import DomainName, Node, NodeName
 
 
@@ -207,6 +207,8 @@ class ClusterSnapshot(Protocol):
     def placed_pods(self) -> PlacedPods: ...
     @property
     def storage(self) -> Storage: ...
+    @property
+    def volume_users(self) -> VolumeUsers: ...
     @property
     def actual(self) -> "ClusterSnapshot":
         """Itself."""

@@ -1,10 +1,13 @@
-"""All that volume rules are checked against, as one index answers it."""
+"""All that volume rules are checked against: claims, volumes and what makes volumes, and the pods
+that use them.
+"""
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.placed_pods import Gone
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.pod_volumes import PodIdentity, PodVolume
 from lws_placement.engine.objects.volumes import (
@@ -34,11 +37,7 @@ class VolumeUser:
 
 
 class Storage(Protocol):
-    """An index of all that volume rules are checked against."""
-
-    @property
-    def mark(self) -> Hashable:
-        """Changes with whatever may change which volumes are attached where."""
+    """An index of claims, volumes, and what makes and attaches volumes."""
 
     def claim(self, namespace: str, name: str) -> Claim | None: ...
     def volume(self, name: str) -> Volume | None: ...
@@ -63,6 +62,14 @@ class Storage(Protocol):
     def attached(self, node: NodeName) -> Iterable[Handle]:
         """By VolumeAttachments."""
 
+
+class VolumeUsers(Protocol):
+    """An index of the pods that use volumes."""
+
+    @property
+    def mark(self) -> Hashable:
+        """Changes with whatever may change which volumes are attached where."""
+
     def users_of(self, namespace: str, claim: str) -> Iterable[VolumeUser]:
         """Bound pods that use the claim."""
 
@@ -76,8 +83,36 @@ class Storage(Protocol):
         """Members with a node and volumes that are not bound yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class VolumeUsersWithout:
+    """The users that are still there."""
+
+    users: VolumeUsers
+    gone: Gone
+
+    @property
+    def mark(self) -> Hashable:
+        return self.users.mark, self.gone
+
+    def users_of(self, namespace: str, claim: str) -> Iterable[VolumeUser]:
+        return filter(self._stays, self.users.users_of(namespace, claim))
+
+    def users_on(self, node: NodeName) -> Iterable[VolumeUser]:
+        return filter(self._stays, self.users.users_on(node))
+
+    def gone_from(self, node: NodeName) -> Iterable[VolumeUser]:
+        yield from self.users.gone_from(node)
+        yield from (u for u in self.users.users_on(node) if not self._stays(u))
+
+    def on_their_way(self) -> Iterable[VolumeUser]:
+        return filter(self._stays, self.users.on_their_way())
+
+    def _stays(self, user: VolumeUser) -> bool:
+        return self.gone.leaves(user.pod.uid, user.promised_to)
+
+
 class NoStorage:
-    """Of a cluster without claims."""
+    """Of a cluster without claims: implements `Storage` and `VolumeUsers`."""
 
     mark: Hashable = 0
 

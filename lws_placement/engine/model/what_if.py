@@ -11,7 +11,7 @@ from typing import Protocol
 
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.placed_pods import PlacedPods, PlacedPodsWithout
+from lws_placement.engine.model.placed_pods import Gone, PlacedPods, PlacedPodsWithout
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.snapshot import (
@@ -21,8 +21,7 @@ from lws_placement.engine.model.snapshot import (
     NodeView,
     claims_without,
 )
-from lws_placement.engine.model.storage import Storage
-from lws_placement.engine.model.storage_what_if import StorageWithout
+from lws_placement.engine.model.storage import Storage, VolumeUsers, VolumeUsersWithout
 from lws_placement.engine.objects.nodes import DomainName, NodeName
 
 PodsByNode = Mapping[NodeName, frozenset[str]]
@@ -113,22 +112,25 @@ class WhatIf:
     @property
     def placed_pods(self) -> PlacedPods:
         """With `no_groups`, too, those of groups stay."""
-        gone = self._gone_pods
-        if not gone and not self._released:
-            return self._views.placed_pods
-        return PlacedPodsWithout(self._views.placed_pods, gone, self._released)
+        gone = self._what_is_gone
+        pods = self._views.placed_pods
+        return pods if gone is None else PlacedPodsWithout(pods, gone)
 
     @property
     def storage(self) -> Storage:
-        """With `no_groups`, too, the pods of groups keep their volumes."""
-        gone = self._gone_pods
-        if not gone and not self._released:
-            return self._views.storage
-        return StorageWithout(self._views.storage, gone, self._released)
+        return self._views.storage
 
     @property
-    def _gone_pods(self) -> frozenset[str]:
-        return frozenset[str]().union(*self._pods.values())
+    def volume_users(self) -> VolumeUsers:
+        """With `no_groups`, too, the pods of groups keep their volumes."""
+        gone = self._what_is_gone
+        users = self._views.volume_users
+        return users if gone is None else VolumeUsersWithout(users, gone)
+
+    @property
+    def _what_is_gone(self) -> Gone | None:
+        uids = frozenset[str]().union(*self._pods.values())
+        return Gone(uids, self._released) if uids or self._released else None
 
     def node_view_without(self, name: NodeName, uids: frozenset[str]) -> NodeView | None:
         """The node with these pods gone as well."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.storage import Storage, VolumeUser
+from lws_placement.engine.model.storage import Storage, VolumeUser, VolumeUsers
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.volumes import Handle
 from lws_placement.engine.rules.claims import claims_of
@@ -27,9 +27,10 @@ class StorageAttachments:
     O(volumes on the node).
     """
 
-    def __init__(self, storage: Storage, group: GroupId) -> None:
+    def __init__(self, storage: Storage, users: VolumeUsers, group: GroupId) -> None:
         self._storage = storage
-        self._mark = (storage.mark, group)
+        self._users = users
+        self._mark = (users.mark, group)
         self._promised: dict[NodeName, list[VolumeUser]] | None = None
         self._group = group
         self._nodes: dict[NodeName, _OnNode] = {}
@@ -58,9 +59,9 @@ class StorageAttachments:
     def _on(self, node: NodeName) -> _OnNode:
         known = self._nodes.get(node)
         if known is None:
-            users = [*self._storage.users_on(node), *self._promised_on(node)]
+            users = [*self._users.users_on(node), *self._promised_on(node)]
             by_pods = frozenset(self._handles(users))
-            going = frozenset(self._handles(self._storage.gone_from(node)))
+            going = frozenset(self._handles(self._users.gone_from(node)))
             others = {h for h in self._storage.attached(node) if h not in by_pods | going}
             used = Counter(driver for driver, _ in (*by_pods, *others))
             known = self._nodes[node] = _OnNode(by_pods, used)
@@ -75,7 +76,7 @@ class StorageAttachments:
     def _promised_on(self, node: NodeName) -> Iterable[VolumeUser]:
         if self._promised is None:
             self._promised = {}
-            for user in self._storage.on_their_way():
+            for user in self._users.on_their_way():
                 if user.promised_to != self._group:
                     self._promised.setdefault(user.node, []).append(user)
         return self._promised.get(node, ())

@@ -29,7 +29,7 @@ from lws_placement.engine.model.joint_rules import (
 from lws_placement.engine.model.placed_pods import PlacedPod, PlacedPods, Repelling
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
-from lws_placement.engine.model.storage import Storage
+from lws_placement.engine.model.storage import Storage, VolumeUsers
 from lws_placement.engine.objects.label_terms import selects
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.pod_rules import PodRules, PodTerm
@@ -50,6 +50,8 @@ class Cluster(Protocol):
     def actual(self) -> ClusterSnapshot: ...
     @property
     def storage(self) -> Storage: ...
+    @property
+    def volume_users(self) -> VolumeUsers: ...
     def node_view(self, name: NodeName, /) -> NodeView | None: ...
 
 

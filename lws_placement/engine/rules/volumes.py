@@ -25,7 +25,7 @@ from lws_placement.engine.model.joint_volumes import (
 )
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.snapshot import NodeView
-from lws_placement.engine.model.storage import Storage
+from lws_placement.engine.model.storage import Storage, VolumeUsers
 from lws_placement.engine.objects.claims import BoundClaim, OpenClaim
 from lws_placement.engine.objects.nodes import Node, NodeName
 from lws_placement.engine.objects.pod_volumes import ClaimKind
@@ -57,6 +57,8 @@ class VolumeNeeds:
 class Cluster(Protocol):
     @property
     def storage(self) -> Storage: ...
+    @property
+    def volume_users(self) -> VolumeUsers: ...
     def node_view(self, name: NodeName, /) -> NodeView | None: ...
 
 
@@ -75,6 +77,7 @@ class _Volumes:
         self._namespace = group.id.namespace
         self._cluster = cluster
         self._storage = storage = cluster.storage
+        self._volume_users = cluster.volume_users
         self._claims = {
             m.rank: tuple(
                 claims_of(self._namespace, group.identity_of(m.rank), m.demand.volumes, storage)
@@ -85,7 +88,7 @@ class _Volumes:
         self._users = Counter(
             name for claims in self._claims.values() for name in {c.name for c in claims}
         )
-        self._attachments = StorageAttachments(storage, group.id)
+        self._attachments = StorageAttachments(storage, self._volume_users, group.id)
 
     def rules(self) -> tuple[dict[Rank, VolumeNeeds], list[JointRule]]:
         needs = {rank: self._needs(claims) for rank, claims in self._claims.items()}
@@ -111,7 +114,7 @@ class _Volumes:
             return ""
         if self._users[claim.name] > 1:
             return f"claim {claim.name} is for one pod, and several members use it"
-        users = (u.pod.name for u in self._storage.users_of(self._namespace, claim.name))
+        users = (u.pod.name for u in self._volume_users.users_of(self._namespace, claim.name))
         user = min(users, default=None)
         return f"claim {claim.name} is for one pod, and {user} uses it" if user is not None else ""
 
@@ -139,7 +142,7 @@ class _Volumes:
         )
 
     def _rivals(self, pools: set[int]) -> Iterator[tuple[Wanted, Node]]:
-        for user in self._storage.on_their_way():
+        for user in self._volume_users.on_their_way():
             view = self._cluster.node_view(user.node)
             if user.promised_to == self._group.id or view is None:
                 continue

@@ -149,7 +149,7 @@ def ask(storage):
         identity_of=lambda rank: PodIdentity("llm-0", "u"),
     )
     view = NodeView(NODE, {"cpu": 4})
-    cluster = SimpleNamespace(storage=storage, node_view={"n0": view}.get)
+    cluster = SimpleNamespace(storage=storage, volume_users=storage, node_view={"n0": view}.get)
     needs, rules = volume_rules(group, cluster)
     hash((tuple(needs.values()), tuple(rules)))
     for need in needs.values():

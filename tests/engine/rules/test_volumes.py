@@ -11,11 +11,10 @@ from lws_placement.cluster.cache.storage import StorageIndex
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.placed_pods import NoPlacedPods
+from lws_placement.engine.model.placed_pods import Gone, NoPlacedPods
 from lws_placement.engine.model.pods import Demand, Pod
 from lws_placement.engine.model.snapshot import DomainView, NodeView
-from lws_placement.engine.model.storage import VolumeUser
-from lws_placement.engine.model.storage_what_if import StorageWithout
+from lws_placement.engine.model.storage import VolumeUser, VolumeUsersWithout
 from lws_placement.engine.objects.nodes import DomainName, Node
 from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.objects.pod_volumes import ClaimKind, ClaimSpec, PodIdentity, PodVolume
@@ -84,7 +83,7 @@ class Cluster:
             name, zone = f"n{number}", "ab"[number % 2]
             node = Node(name, {HOST: name, ZONE: zone}, {})
             self.nodes[name] = NodeView(node, {"cpu": 8})
-        self.storage = StorageIndex(lambda: promised)
+        self.storage = self.volume_users = StorageIndex(lambda: promised)
 
     def put(self, kind, *raws):
         (put,) = (k.put for k in self.storage.kinds if k.name == kind)
@@ -188,7 +187,8 @@ def test_a_claim_for_one_pod_is_free_again_when_that_pod_is_gone():
     cluster.runs("other", "n0", named("c"))
     group = a_group(1, named("c"))
     assert verdicts(cluster, group) == everywhere("claim c is for one pod, and other uses it")
-    cluster.storage = StorageWithout(cluster.storage, frozenset({"uid-other"}), frozenset())
+    gone = Gone(frozenset({"uid-other"}), frozenset())
+    cluster.volume_users = VolumeUsersWithout(cluster.volume_users, gone)
     assert verdicts(cluster, group) == everywhere(None)
     why = "claim c is for one pod, and several members use it"
     assert verdicts(cluster, a_group(2, named("c"))) == everywhere(why)
@@ -257,7 +257,8 @@ def test_members_of_other_groups_on_their_way_compete_too():
     cluster = Cluster(promised=[coming]).put("StorageClass", a_class("local"))
     cluster.put("PersistentVolume", *(a_volume(f"v{i}", host=f"n{i}") for i in range(2)))
     assert plan(cluster, a_group(1)) == ["n1"]
-    cluster.storage = StorageWithout(cluster.storage, frozenset(), frozenset({other}))
+    gone = Gone(frozenset(), frozenset({other}))
+    cluster.volume_users = VolumeUsersWithout(cluster.volume_users, gone)
     assert sorted(plan(cluster, a_group(2))) == ["n0", "n1"]
 
 
