@@ -8,6 +8,7 @@ from e2e.kubeadm import Kubeadm
 from e2e.mortals import Mortals, nothing_to_do
 from e2e.resources import path_of
 from e2e.rollouts import History
+from e2e.scheduler_answers import RecordingExtender
 from e2e.stack import Scene
 from peers.managers import Manager
 from peers.programs import find_or_build as find_or_build_peer
@@ -96,6 +97,14 @@ def bootstrapped(bare):
 
     yield start
     bare.stop_scheduler()
+
+
+@pytest.fixture
+def extender(bootstrapped):
+    """An extender that records which nodes kube-scheduler's own filters let a pod have."""
+    with RecordingExtender() as recording:
+        bootstrapped(recording.configuration())
+        yield recording
 
 
 @pytest.fixture

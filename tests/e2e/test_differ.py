@@ -10,7 +10,7 @@ import pytest
 from e2e.differ_cluster import DifferCluster
 from e2e.differences import Tally
 from e2e.resources import path_of
-from e2e.scheduler_answers import RecordingExtender, ask
+from e2e.scheduler_answers import ask
 from support.our_verdicts import read_cache, verdicts
 from support.random_clusters import features_named, random_cluster, seed_named
 
@@ -26,13 +26,6 @@ PAIRS = int(os.environ.get("LWS_PLACEMENT_DIFFER_PAIRS", "300"))
 SEED = seed_named(os.environ.get("LWS_PLACEMENT_DIFFER_SEED", ""))
 FEATURES = features_named(os.environ.get("LWS_PLACEMENT_DIFFER_FEATURES", "") or MODELLED)
 PODS = 20
-
-
-@pytest.fixture
-def extender(bootstrapped):
-    with RecordingExtender() as recording:
-        bootstrapped(recording.configuration())
-        yield recording
 
 
 def test_our_rules_say_what_kube_scheduler_says(bare, extender):

@@ -12,7 +12,6 @@ from e2e.differ_cluster import DifferCluster
 from e2e.group_binding import GroupBinding
 from e2e.group_differences import GroupTally, Place
 from e2e.resources import path_of
-from e2e.scheduler_answers import RecordingExtender
 from support.namespaced_rules import NamespacedRules, too_uneven
 from support.our_plans import OurPlans
 from support.our_verdicts import decoded
@@ -33,13 +32,6 @@ FEATURES = tuple(feature for feature in NAMED if feature != "volumes")
 """A claim stays bound when its pod is gone, so a group could not be tried twice."""
 GROUPS_EACH = 8
 """In a cluster."""
-
-
-@pytest.fixture
-def extender(bootstrapped):
-    with RecordingExtender() as recording:
-        bootstrapped(recording.configuration())
-        yield recording
 
 
 def test_groups_that_we_place_are_bound_at_the_first_try(bare, extender):
