@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.verdicts import Placed, Reason
 from lws_placement.engine.model.what_if import pods_by_node
 from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.engine.planning.single_domain import plan_in_domain
-from lws_placement.engine.reconcile.actions import Action, Blocked, DeletePod, WriteHold
+from lws_placement.engine.reconcile.actions import Action, Blocked, WriteHold
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import MembersState
 from lws_placement.engine.reconcile.placement import holds_for, plan_anywhere
+from lws_placement.engine.reconcile.repair import clear_out, made_anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def adopt(current: MembersState, context: Context) -> list[Action]:
     """Holds the domains of a group that ran before us."""
     group = current.group()
     if group is None:
-        return [Blocked(unknown_templates(current))]
+        return [Blocked(current.unknown_templates)]
     if group.request.in_one_domain:
         placed = _where_it_runs(current, group, context)
         if isinstance(placed, _Split):
@@ -74,42 +74,8 @@ def _reunite(current: MembersState, group: Group, context: Context, *, why: str)
     lws = current.observed.lws
     if lws is None or not lws.restarts_whole:
         return [Blocked(f"{why}; delete the leader pod to have the group placed anew")]
-    members = tuple(
-        replace(m, fixed=None, demand=_without_selector(m.demand, group.topology_key))
-        for m in group.members
-    )
     gone = replace(current, members={}, going=pods_by_node(current.observed.pods))
-    plan = plan_anywhere(replace(group, members=members), gone, context.views, memo=None)
+    plan = plan_anywhere(made_anew(group), gone, context.views, memo=None)
     if isinstance(plan, Placed):
         return clear_out(current, why)
     return [Blocked(f"{why}; it is restarted whole once a domain has room for it")]
-
-
-def _without_selector(demand: Demand, key: str) -> Demand:
-    """Drops the selector by which LeaderWorkerSet's workers follow their leader to its domain."""
-    return replace(demand, selector=tuple(item for item in demand.selector if item[0] != key))
-
-
-def clear_out(current: MembersState, why: str) -> list[Action]:
-    """Deletes pods that cannot stay: all if one is bound (a restart of the whole group)."""
-    leader = current.members.get(0)
-    if current.bound and not current.info.of_lws:
-        return [DeletePod(p, why) for p in current.members.values()]
-    if current.bound and leader is not None:
-        return [DeletePod(leader, why, whole=True)]
-    return [DeletePod(p, why) for p in current.members.values() if not p.gated]
-
-
-def unknown_templates(current: MembersState) -> str:
-    group = current.observed.id
-    missing = [r for r in range(current.info.size) if r not in current.members]
-    if not current.info.of_lws:
-        return (
-            f"{len(current.members)} of {current.info.size} pods of group {group} exist; it "
-            "is planned when all are there"
-        )
-    lacking = f"members {missing[0]} to {missing[-1]}" if missing[1:] else f"member {missing[0]}"
-    return (
-        f"LeaderWorkerSet {group.namespace}/{group.lws} of these pods does not exist, "
-        f"so nobody makes {lacking}; delete the pods"
-    )

@@ -47,7 +47,7 @@ from lws_placement.engine.reconcile.actions import (
     Wait,
     WriteHold,
 )
-from lws_placement.engine.reconcile.adoption import adopt, clear_out, unknown_templates
+from lws_placement.engine.reconcile.adoption import adopt
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.foreign_gates import hold_back, waits_for_others
 from lws_placement.engine.reconcile.group_state import (
@@ -66,7 +66,13 @@ from lws_placement.engine.reconcile.placement import (
     plan_again_in,
     plan_anywhere,
 )
-from lws_placement.engine.reconcile.repair import Refusal, leave_for_a_better, refusal, watch_over
+from lws_placement.engine.reconcile.repair import (
+    Refusal,
+    clear_out,
+    leave_for_a_better,
+    refusal,
+    watch_over,
+)
 from lws_placement.engine.reconcile.succession import await_place, inherit, inherited
 from lws_placement.engine.reconcile.vacant_holds import without_pods
 from lws_placement.engine.reconcile.validity import why_larger, why_not_kept
@@ -217,7 +223,7 @@ def _assign_again(
     """Plans the group again in the domains of `holds`; if that fails, it leaves them."""
     group = current.group(holds)
     if group is None:
-        return [Blocked(unknown_templates(current))]
+        return [Blocked(current.unknown_templates)]
     if has_shape(holds, current.request, current.info.size):
         placed = plan_again_in(holds, _staying(group, current), current, views)
         if not isinstance(placed, Placed):
@@ -286,7 +292,7 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
         observed.lws is None and current.info.of_lws and len(current.members) < current.info.size
     )
     if group is None or orphans:
-        return [Blocked(unknown_templates(current))]
+        return [Blocked(current.unknown_templates)]
     retry_s = observed.troubles.until_retry_s()
     again = [] if retry_s is None else [LookAgain(retry_s)]
     if observed.troubles.refused_everywhere:

@@ -204,6 +204,24 @@ class MembersState:
             return None
         return min(p.priority for p in self.members.values())
 
+    @property
+    def unknown_templates(self) -> str:
+        """In words: why it is not known what members to come request, or whether they come."""
+        group = self.observed.id
+        missing = [r for r in range(self.info.size) if r not in self.members]
+        if not self.info.of_lws:
+            return (
+                f"{len(self.members)} of {self.info.size} pods of group {group} exist; it "
+                "is planned when all are there"
+            )
+        lacking = (
+            f"members {missing[0]} to {missing[-1]}" if missing[1:] else f"member {missing[0]}"
+        )
+        return (
+            f"LeaderWorkerSet {group.namespace}/{group.lws} of these pods does not exist, "
+            f"so nobody makes {lacking}; delete the pods"
+        )
+
     def group(self, holds: Sequence[Hold] = ()) -> Group | None:
         """The group to plan. A member requests what its pod was admitted with, else what the
         template says, else what is reserved in `holds`; None if none of these is known.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from lws_placement.engine.base.keys import SECOND_SCHEDULER
 from lws_placement.engine.messages import outside_note, stuck_note, surplus_note, unserved_note
+from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.pods import DEFAULT_SCHEDULER, Demand, Pod, Rank
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
@@ -131,18 +132,33 @@ def _has_better(observed: GroupState, domain: DomainName, context: Context) -> b
     group = current.group(observed.active)
     if group is None or group.topology_key != domain.key:
         return False
-    members = (replace(m, fixed=None, demand=_anywhere(m.demand, domain)) for m in group.members)
-    group = replace(group, members=tuple(members))
-    plan = plan_anywhere(group, current, context.views, memo=context.memo)
+    plan = plan_anywhere(made_anew(group), current, context.views, memo=context.memo)
     return isinstance(plan, Placed) and plan.domain not in observed.troubles.last_choice
 
 
-def _anywhere(demand: Demand, domain: DomainName) -> Demand:
-    """Drops the node selector by which workers carry their leader's domain; their successors will
-    carry another one.
+def made_anew(group: Group) -> Group:
+    """The group as its successors will be: without nodes, and without the node selector by which
+    workers carry their leader's domain.
     """
-    kept = tuple(item for item in demand.selector if item != (domain.key, domain.value))
-    return replace(demand, selector=kept)
+    key = group.topology_key
+    members = (
+        replace(m, fixed=None, demand=_without_selector(m.demand, key)) for m in group.members
+    )
+    return replace(group, members=tuple(members))
+
+
+def _without_selector(demand: Demand, key: str) -> Demand:
+    return replace(demand, selector=tuple(item for item in demand.selector if item[0] != key))
+
+
+def clear_out(current: MembersState, why: str) -> list[Action]:
+    """Deletes pods that cannot stay: all if one is bound (a restart of the whole group)."""
+    leader = current.members.get(0)
+    if current.bound and not current.info.of_lws:
+        return [DeletePod(p, why) for p in current.members.values()]
+    if current.bound and leader is not None:
+        return [DeletePod(leader, why, whole=True)]
+    return [DeletePod(p, why) for p in current.members.values() if not p.gated]
 
 
 def watch_over(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
