@@ -20,7 +20,7 @@ from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.fit.refusals import Classes, Tally
 from lws_placement.engine.fit.shortfall import why_not_all
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.joint_rules import JOINT_BUDGET, JointRules
+from lws_placement.engine.model.joint.rules import JOINT_BUDGET, JointRules
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why

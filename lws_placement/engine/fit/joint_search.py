@@ -1,4 +1,4 @@
-"""Assigns a node to every member under rules among the members (`joint_rules.py`).
+"""Assigns a node to every member under rules among the members (`model/joint/rules.py`).
 
 A bounded backtracking search: the members that others want to be near first, then the hardest
 first; alike members are placed in node order, so symmetric branches are not searched twice. At the
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from lws_placement.engine.fit.assignment import Match, NoMatch, match, take
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import Member
-from lws_placement.engine.model.joint_rules import JointRules, Near
+from lws_placement.engine.model.joint.rules import JointRules, Near
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.snapshot import NodeView
 from lws_placement.engine.objects.nodes import Node

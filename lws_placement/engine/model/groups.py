@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from lws_placement.engine.model.joint_rules import JointRules
+from lws_placement.engine.model.joint.rules import JointRules
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.objects.nodes import DomainName, NodeName
 from lws_placement.engine.objects.placement_request import Scope, TopologyRequest

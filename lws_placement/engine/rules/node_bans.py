@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lws_placement.engine.model.joint_rules import Spread
+from lws_placement.engine.model.joint.rules import Spread
 from lws_placement.engine.model.pods import NodeRule
 from lws_placement.engine.objects.nodes import Node, NodeName
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from lws_placement.engine.model.groups import Group, Member
-from lws_placement.engine.model.joint_rules import (
+from lws_placement.engine.model.joint.rules import (
     Apart,
     JointRule,
     JointRules,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from lws_placement.engine.model.groups import GroupId, Member
-from lws_placement.engine.model.joint_rules import Spread
+from lws_placement.engine.model.joint.rules import Spread
 from lws_placement.engine.model.placed_pods import PlacedPods
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.joint_rules import JointRule
-from lws_placement.engine.model.joint_volumes import (
+from lws_placement.engine.model.joint.rules import JointRule
+from lws_placement.engine.model.joint.volumes import (
     AttachedTogether,
     AttachNeed,
     ClaimedVolumes,

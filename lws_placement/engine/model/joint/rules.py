@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Container, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from lws_placement.engine.model.joint_volumes import AttachedTogether, ClaimedVolumes
+from lws_placement.engine.model.joint.volumes import AttachedTogether, ClaimedVolumes
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.objects.nodes import Node, NodeName
 

@@ -1,6 +1,6 @@
 """What members compete for: volumes that exist, one claim each, and attachments to a node.
 
-Both rules hold for complete and incomplete assignments, as those in `joint_rules.py`.
+Both rules hold for complete and incomplete assignments, as those in `rules.py`.
 """
 
 from collections import Counter
