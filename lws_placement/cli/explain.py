@@ -10,9 +10,9 @@ from lws_placement.cli.reading import leader_problem, read_cluster, read_failure
 from lws_placement.cluster.adapters.empty_cache import empty_cache
 from lws_placement.cluster.api.client import connected
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.admission.membership import why_no_member
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.membership import why_no_member
 from lws_placement.errors import NotFoundError, SettingsError
 from lws_placement.inspect.inquiry import Answer, Inquiry, Standing
 from lws_placement.inspect.report import answer_json

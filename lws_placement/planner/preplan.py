@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.admission.member_labels import expected_labels
 from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.member_labels import expected_labels
 from lws_placement.engine.model.pods import MemberInfo, Pod
 from lws_placement.engine.model.workload import LwsInfo
 from lws_placement.engine.reconcile.actions import Action, Pin, WriteHold

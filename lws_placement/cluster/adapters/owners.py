@@ -11,11 +11,11 @@ from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.codec.objects import controlling_owner, decode_member
 from lws_placement.cluster.codec.workloads import annotations_for_pods
+from lws_placement.engine.admission.membership import LWS, Controller, first_of, leads_on
 from lws_placement.engine.admission.pod_gating import Owner
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.raw import Raw
-from lws_placement.engine.model.membership import LWS, Controller, first_of, leads_on
 from lws_placement.engine.model.pods import MemberInfo
 from lws_placement.errors import ApiError, NotFoundError
 

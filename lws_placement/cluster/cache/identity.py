@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from lws_placement.cluster.codec.objects import controlling_owner
+from lws_placement.engine.admission.membership import Controller, is_where_members_are
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.membership import Controller, is_where_members_are
 from lws_placement.engine.model.pods import MemberInfo, Pod
 from lws_placement.engine.model.workload import LwsInfo
 
@@ -16,7 +16,7 @@ def identify(pod: Pod, sets: Sets, stateful_sets: Mapping[str, Raw]) -> GroupId 
     """The group that a pod is placed with; None if the pod requests no placement, or if its labels
     contradict its owner. `sets`: by namespace and name; `stateful_sets`: by UID.
 
-    The rule is in `engine/model/membership.py`.
+    The rule is in `engine/admission/membership.py`.
     """
     member = pod.member
     if member is None or member.foreign or not member.request.places:

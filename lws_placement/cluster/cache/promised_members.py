@@ -8,9 +8,9 @@ from typing import Protocol
 
 from lws_placement.cluster.cache.placed_pods import placed
 from lws_placement.cluster.cache.workloads import Workloads
+from lws_placement.engine.admission.member_labels import expected_labels
 from lws_placement.engine.base.group_names import member_name
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.member_labels import expected_labels
 from lws_placement.engine.model.placed_pods import PlacedPod
 from lws_placement.engine.model.pods import Demand, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Reservation

@@ -1,3 +1,3 @@
-"""The webhook's edits of a pod (gate, pin, marker, affinity) and the pods it refuses. Imports
-`lws`, `model` and `base`.
+"""How pods are admitted: the webhook's edits (gate, pin, marker, affinity), the pods that it refuses,
+which pods are members, and what a member to come will have. Imports `lws`, `model` and `base`.
 """

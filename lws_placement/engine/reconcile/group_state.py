@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
+from lws_placement.engine.admission.member_labels import expected_labels
 from lws_placement.engine.base.group_names import is_keyed, member_name
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.member_labels import expected_labels
 from lws_placement.engine.model.pods import UNRANKED, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.snapshot import ClusterSnapshot

@@ -9,8 +9,8 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.identity import identify
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
+from lws_placement.engine.admission.membership import why_no_member
 from lws_placement.engine.base import keys
-from lws_placement.engine.model.membership import why_no_member
 from lws_placement.errors import ApiError, NotFoundError
 
 APPS = "/apis/apps/v1/namespaces/ns"
