@@ -18,7 +18,7 @@ The time of kube-scheduler's first refusal of a pod is kept in memory only: a ne
 from collections.abc import Callable, Iterable, Sequence
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.identity import leader_uid
+from lws_placement.cluster.cache.pods.identity import leader_uid
 from lws_placement.cluster.codec.failure_lease import Remembered
 from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.engine.model.failure_history import FailureHistory, History, Policy

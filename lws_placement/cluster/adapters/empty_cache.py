@@ -1,6 +1,6 @@
 """An empty cache, configured by the settings."""
 
-from lws_placement.cluster.cache.admissions import Admissions
+from lws_placement.cluster.cache.admission.admissions import Admissions
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.settings import Settings

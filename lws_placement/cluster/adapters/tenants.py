@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.occupants import guest_group
+from lws_placement.cluster.cache.pods.occupants import guest_group
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold

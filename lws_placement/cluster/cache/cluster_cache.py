@@ -10,20 +10,20 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from lws_placement.cluster.cache.admissions import Admissions
+from lws_placement.cluster.cache.admission.admissions import Admissions
+from lws_placement.cluster.cache.admission.pod_defaults import PodDefaultsIndex
 from lws_placement.cluster.cache.disruption_budgets import BudgetIndex
 from lws_placement.cluster.cache.hold_index import HoldIndex
-from lws_placement.cluster.cache.identity import identify
-from lws_placement.cluster.cache.labelled_pods import LabelledPods
 from lws_placement.cluster.cache.listener import Listener
-from lws_placement.cluster.cache.occupants import occupant_of, takes_differently
-from lws_placement.cluster.cache.placed_pods import PlacedPodsIndex
-from lws_placement.cluster.cache.pod_defaults import PodDefaultsIndex
+from lws_placement.cluster.cache.pods.identity import identify
+from lws_placement.cluster.cache.pods.labelled_pods import LabelledPods
+from lws_placement.cluster.cache.pods.occupants import occupant_of, takes_differently
+from lws_placement.cluster.cache.pods.placed_pods import PlacedPodsIndex
+from lws_placement.cluster.cache.pods.promised_members import PromisedMembers
+from lws_placement.cluster.cache.pods.unbound_pods import UnboundPods
 from lws_placement.cluster.cache.preemption_facts import ComingHolds, Priorities
-from lws_placement.cluster.cache.promised_members import PromisedMembers
 from lws_placement.cluster.cache.storage import StorageIndex
 from lws_placement.cluster.cache.topology_index import TopologyIndex
-from lws_placement.cluster.cache.unbound_pods import UnboundPods
 from lws_placement.cluster.cache.workloads import Revision, Workloads
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.base.lru import LruCache

@@ -6,7 +6,7 @@ import pytest
 
 from lws_placement.cluster.adapters.owners import Owners
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.identity import identify
+from lws_placement.cluster.cache.pods.identity import identify
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.admission.membership import why_no_member

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.preemption_strategies import groups, towns
 from support.tenants import KEY, Town, a_demand, a_group, a_group_id
 
-from lws_placement.cluster.cache.occupants import takes_differently
+from lws_placement.cluster.cache.pods.occupants import takes_differently
 from lws_placement.engine.model.groups import Occupant
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.preemption.cost_index import CostIndex

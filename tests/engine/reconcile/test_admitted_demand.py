@@ -1,5 +1,5 @@
 """What is expected of members whose like came out larger than their template
-(`engine/reconcile/admitted_demand.py`, `cluster/cache/admitted_requests.py`).
+(`engine/reconcile/admitted_demand.py`, `cluster/cache/admission/admitted_requests.py`).
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ from support.decisions import (
 )
 from support.decisions import kinds as kinds_of
 
-from lws_placement.cluster.cache.admitted_requests import Asked
+from lws_placement.cluster.cache.admission.admitted_requests import Asked
 from lws_placement.engine.model.pods import Demand, HostPort
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.workload import Templates

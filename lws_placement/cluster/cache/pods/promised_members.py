@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
-from lws_placement.cluster.cache.placed_pods import placed
+from lws_placement.cluster.cache.pods.placed_pods import placed
 from lws_placement.cluster.cache.workloads import Workloads
 from lws_placement.engine.admission.member_labels import expected_labels
 from lws_placement.engine.base.group_names import member_name

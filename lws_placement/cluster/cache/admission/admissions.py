@@ -14,7 +14,7 @@ Earlier members of the same set show how much members request beyond their templ
 from collections.abc import Iterable
 from heapq import nlargest
 
-from lws_placement.cluster.cache.admitted_requests import Asked
+from lws_placement.cluster.cache.admission.admitted_requests import Asked
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.extended_resources import shows_plugin, tolerating
 from lws_placement.engine.model.groups import GroupId

@@ -1,8 +1,8 @@
-"""What admitted pods show of how the API server makes pods (`cluster/cache/admissions.py`)."""
+"""What admitted pods show of how the API server makes pods (`cache/admission/admissions.py`)."""
 
 from dataclasses import replace
 
-from lws_placement.cluster.cache.admissions import Admissions
+from lws_placement.cluster.cache.admission.admissions import Admissions
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.pods import Demand, Pod, Toleration
 

@@ -1,0 +1,1 @@
+"""What the API server adds to pods, as far as its objects and the pods themselves show."""
