@@ -258,6 +258,10 @@ def gate_note(gate: str, pod: Pod) -> str:
     return f"waits for scheduling gate {gate} of others on pod {pod.name} to be removed"
 
 
+def forbidden_note(rank: Rank, why: str) -> str:
+    return f"the API server would refuse its {member_in_words(rank)}: {why}"
+
+
 def outside_note(nodes: Sequence[NodeName], where: str) -> str:
     which = f"node {nodes[0]} is" if len(nodes) == 1 else f"nodes {', '.join(nodes)} are"
     return (

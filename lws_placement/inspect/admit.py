@@ -21,6 +21,7 @@ from lws_placement.engine.lws.defaults import with_defaults
 from lws_placement.engine.lws.pod_identity import add_lws_identity
 from lws_placement.engine.lws.revision import revision_data, revision_key
 from lws_placement.engine.lws.validation import problems_of, scaled
+from lws_placement.engine.messages import forbidden_note
 from lws_placement.engine.model.workload import LwsInfo
 from lws_placement.errors import InvalidObjectError
 
@@ -85,6 +86,8 @@ def leader_pod(
     `adds_tolerations`: the API server adds tolerations for extended resources.
     """
     info = admitted.info
+    if info.templates.leader_forbidden:
+        return Refused(forbidden_note(0, info.templates.leader_forbidden))
     stateful_set = leader_set(
         admitted.lws, revision=admitted.revision, replicas=info.replicas, partition=0
     )

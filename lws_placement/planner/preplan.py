@@ -11,7 +11,8 @@ and another group or pod waits for the room (`engine/reconcile/vacant_holds.py`)
 its pods. No group is planned ahead if
 - its set's groups have no ordinals: a hash key is unknown before its leader exists;
 - the set has several revisions, or one that differs from its spec: a new pod's content is unknown;
-- its pods will carry foreign scheduling gates: how long these stay is unknown.
+- its pods will carry foreign scheduling gates: how long these stay is unknown;
+- the API server would refuse its pods.
 """
 
 import math
@@ -54,7 +55,7 @@ class Preplanner:
             return None
         lws = self._cache.workloads.lws_of(group)
         revision = self._cache.workloads.only_revision(group)
-        if lws is None or revision is None or lws.templates.gates:
+        if lws is None or revision is None or not lws.templates.runnable:
             return None
         expected = self._as_expected(lws, group, revision)
         return _gated_leader(expected, group, index=index, revision=revision)

@@ -116,7 +116,7 @@ class AdmissionLookup:
         view = self._cache.domains.node_view(node) if node is not None else None
         if view is None or node is None or not reservation.covers(member.rank, demand):
             return None
-        if member.rank == 0 and self._has_grown(reservation):
+        if member.rank == 0 and not self._fits_workers(reservation):
             return None
         if is_outside(reservation, member.request, member.rank, view.node.labels):
             return None
@@ -125,15 +125,19 @@ class AdmissionLookup:
             return None
         return Pin(node=node, plan=reservation.plan)
 
-    def _has_grown(self, reservation: Reservation) -> bool:
-        """True if its workers will request more than is reserved; it is then planned anew first."""
+    def _fits_workers(self, reservation: Reservation) -> bool:
+        """False if workers to come will request more than is reserved, or would be refused. The
+        planner then decides first.
+        """
         group, revision = reservation.group, reservation.revision
         templates = self._cache.workloads.templates(group, revision)
-        if templates is None:
-            return False
+        if templates is None or reservation.size == 1:
+            return True
         expected = self._cache.admissions.expected(templates, group, revision)
+        if expected.worker_forbidden:
+            return False
         ranks = range(1, reservation.size) if expected.larger else ()
-        return not all(reservation.covers(rank, expected.worker) for rank in ranks)
+        return all(reservation.covers(rank, expected.worker) for rank in ranks)
 
     def _moving(self, reservation: Reservation) -> bool:
         """True if old pods of the group remain elsewhere. The planner waits until they are gone."""

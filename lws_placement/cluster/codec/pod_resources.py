@@ -1,18 +1,19 @@
 """The resources a pod takes of a node, as counted by kube-scheduler's NodeResourcesFit
-(`PodRequests` in component-helpers 1.37; KEP-753 for sidecars, KEP-2837 for pod-level resources,
-KEP-1287 for in-place resizes).
+(`PodRequests` in component-helpers 1.37; KEP-2837 for pod-level resources, KEP-1287 for in-place
+resizes).
 
-The total is the larger of "all containers and sidecars" and "each init container with the sidecars
-started before it", then pod-level requests in place of the sum, then overhead. Requests absent from
-a template default to its limits, as in the API server on creation.
+The total is what containers take together (`base/pod_totals.py`), then pod-level requests in place
+of the sum, then overhead. Requests absent from a template default to its limits, as in the API
+server on creation.
 
 During a resize the node still reserves the old amounts. So a running pod counts with the largest of
 its spec's requests, the node's allocated amounts, and the amounts in force. Requests that the
 kubelet calls infeasible do not count.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
+from lws_placement.engine.base.pod_totals import total_of_containers
 from lws_placement.engine.base.quantities import Resources, amount_requested, greatest, total
 from lws_placement.engine.base.raw import Raw
 
@@ -21,7 +22,7 @@ _NOTHING: Raw = {}
 
 def decode_requests(spec: Raw, status: Raw) -> dict[str, int]:
     """Requests in each resource's own unit (`quantities.py`). Raises InvalidObjectError."""
-    counted = _sum(spec, _asked)
+    counted = total_of_containers(spec, _asked)
     pod_level = _asked(spec)
     if _is_resized(spec, status):
         infeasible = _is_infeasible(status)
@@ -35,20 +36,6 @@ def decode_requests(spec: Raw, status: Raw) -> dict[str, int]:
             reported = [_amounts(amounts or _NOTHING) for amounts in whole]
             pod_level = _greatest_of(reported if infeasible else [pod_level, *reported])
     return total(({**counted, **pod_level}, _amounts(spec.get("overhead") or _NOTHING)))
-
-
-def _sum(spec: Raw, of: Callable[[Raw], Resources]) -> Resources:
-    running: Resources = total(of(c) for c in spec.get("containers", ()))
-    sidecars: Resources = {}
-    starting: Resources = {}
-    for container in spec.get("initContainers") or ():
-        needs = of(container)
-        if container.get("restartPolicy") == "Always":
-            sidecars = total((sidecars, needs))
-            starting = greatest(starting, sidecars)
-        else:
-            starting = greatest(starting, total((sidecars, needs)))
-    return greatest(total((running, sidecars)), starting)
 
 
 def _asked(container: Raw) -> Resources:
@@ -74,8 +61,8 @@ def _of_containers(spec: Raw, status: Raw, *, infeasible: bool) -> Iterator[Reso
         amounts = _in_force(reported.get(container["name"], _NOTHING))
         return _amounts(amounts) if amounts is not None else allocated(container)
 
-    yield _sum(spec, allocated)
-    yield _sum(spec, in_force)
+    yield total_of_containers(spec, allocated)
+    yield total_of_containers(spec, in_force)
 
 
 def _is_resized(spec: Raw, status: Raw) -> bool:

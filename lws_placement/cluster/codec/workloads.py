@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from lws_placement.cluster.codec.objects import checked_text, checked_texts
 from lws_placement.cluster.codec.pod_requirements import decode_demand
 from lws_placement.cluster.codec.pod_volumes import decode_claim_spec
+from lws_placement.engine.admission.limit_ranges import why_refused
 from lws_placement.engine.admission.pod_defaults import NO_DEFAULTS, PodDefaults, admitted_spec
 from lws_placement.engine.admission.pod_gating import gates_of_others
 from lws_placement.engine.base import keys
@@ -105,6 +106,8 @@ def decode_templates(template: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Temp
         size=_number(template, "size", least=1, most=MOST_SIZE),
         leader=_demand_of(leader, defaults, claims),
         worker=_demand_of(worker, defaults, claims),
+        leader_forbidden=_why_forbidden(leader, defaults),
+        worker_forbidden=_why_forbidden(worker, defaults),
         leader_extended=extended_resources(leader["spec"]),
         worker_extended=extended_resources(worker["spec"]),
         gates=tuple(sorted({*_gates_of(leader), *_gates_of(worker)})),
@@ -139,6 +142,10 @@ def _number(raw: Raw, field: str, *, least: int = 0, most: int) -> int:
 def _demand_of(template: Raw, defaults: PodDefaults, claims: Collection[str]) -> Demand:
     """The demand of a pod created from the template; `claims`: names of the claim templates."""
     return decode_demand(admitted_spec(template["spec"], defaults), claim_templates=claims)
+
+
+def _why_forbidden(template: Raw, defaults: PodDefaults) -> str:
+    return why_refused(admitted_spec(template["spec"], defaults), defaults.limit_ranges)
 
 
 def decode_revision(

@@ -4,7 +4,7 @@ yet are judged as their pods will be admitted.
 On every cluster, in this order (kubernetes 1.37, plugin/pkg/admission):
 
 - LimitRanger: a container that sets no limit or request for a resource gets the namespace's
-  default. Before that, an absent request defaults to the container's own limit.
+  default (`limit_ranges.py`).
 - RuntimeClass: the overhead, node selector and tolerations of the class that the pod names.
 - DefaultTolerationSeconds: two tolerations, for nodes that are not ready or unreachable.
 
@@ -15,17 +15,10 @@ learned from admitted pods (`reconcile/admitted_demand.py`).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lws_placement.engine.admission.limit_ranges import LimitRange, with_defaults
 from lws_placement.engine.base.raw import Raw
 
 _NOTHING: Raw = {}
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerDefaults:
-    """Defaults of one LimitRange: resource -> quantity, as in the API."""
-
-    limits: Raw
-    requests: Raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +32,8 @@ class RuntimeClass:
 class PodDefaults:
     """Defaults for the pods of one namespace."""
 
-    containers: tuple[ContainerDefaults, ...] = ()
-    """One per LimitRange, in name order; the first that sets a resource counts."""
+    limit_ranges: tuple[LimitRange, ...] = ()
+    """In name order."""
     runtime_classes: Mapping[str, RuntimeClass] = field(default_factory=dict)
 
 
@@ -52,11 +45,11 @@ def admitted_spec(spec: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Raw:
     """Return the spec with the defaults added; what the pod sets itself stays. A pod that a plugin
     would refuse stays as it is.
     """
-    if defaults.containers:
+    if defaults.limit_ranges:
         spec = {
             **spec,
             **{
-                kind: [_with_defaults(c, defaults.containers) for c in spec[kind]]
+                kind: [with_defaults(c, defaults.limit_ranges) for c in spec[kind]]
                 for kind in ("containers", "initContainers")
                 if spec.get(kind)
             },
@@ -65,15 +58,6 @@ def admitted_spec(spec: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Raw:
     if runtime_class is not None:
         spec = _of_class(spec, runtime_class)
     return _with_toleration_seconds(spec)
-
-
-def _with_defaults(container: Raw, defaults: tuple[ContainerDefaults, ...]) -> Raw:
-    resources = container.get("resources") or _NOTHING
-    limits = resources.get("limits") or _NOTHING
-    requests = {**limits, **(resources.get("requests") or _NOTHING)}
-    for one in defaults:
-        limits, requests = {**one.limits, **limits}, {**one.requests, **requests}
-    return {**container, "resources": {**resources, "limits": limits, "requests": requests}}
 
 
 def _of_class(spec: Raw, runtime_class: RuntimeClass) -> Raw:

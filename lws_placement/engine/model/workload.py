@@ -19,6 +19,9 @@ class Templates:
     leader_extended: tuple[str, ...] = ()
     """Names of the extended resources in the requests, including those of quantity 0."""
     worker_extended: tuple[str, ...] = ()
+    leader_forbidden: str = ""
+    """In words: why the API server would refuse such a pod."""
+    worker_forbidden: str = ""
     gates: tuple[str, ...] = ()
     """Foreign scheduling gates that some members carry."""
     leader_labels: Labels = ()
@@ -30,6 +33,14 @@ class Templates:
 
     def demand(self, rank: Rank) -> Demand:
         return self.leader if rank == 0 else self.worker
+
+    @property
+    def runnable(self) -> bool:
+        """Whether its pods can run as soon as they have room."""
+        return not (self.gates or self.leader_forbidden or self.worker_forbidden)
+
+    def forbidden(self, rank: Rank) -> str:
+        return self.leader_forbidden if rank == 0 else self.worker_forbidden
 
     def labels(self, rank: Rank) -> Mapping[str, str]:
         """The template's own labels."""

@@ -133,6 +133,7 @@ class Hindrance(StrEnum):
 
     CANNOT_PLAN = "CannotPlan"
     GATED = "WaitingForGate"
+    FORBIDDEN = "MembersForbidden"
 
 
 @dataclass(frozen=True, slots=True)

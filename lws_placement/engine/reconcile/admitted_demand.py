@@ -33,7 +33,15 @@ def as_admitted(templates: Templates, admitted: Admitted) -> Templates:
         *_more(member_in_words(0), leader, templates.leader),
         *_more("workers", worker, templates.worker),
     ]
-    return replace(templates, leader=leader, worker=worker, larger=larger_note(more))
+    # The template does not tell what the API server is asked for, so not what it refuses.
+    return replace(
+        templates,
+        leader=leader,
+        worker=worker,
+        larger=larger_note(more),
+        leader_forbidden="",
+        worker_forbidden="",
+    )
 
 
 def at_least(demand: Demand, admitted: Iterable[Demand]) -> Demand:

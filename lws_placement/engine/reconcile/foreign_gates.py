@@ -1,7 +1,8 @@
-"""Groups whose pods carry a scheduling gate of another controller: a quota not yet granted, a
-topology not yet chosen, a replacement not yet admitted.
+"""Groups that cannot run for something that is not ours: their pods carry a scheduling gate of
+another controller (a quota not yet granted, a topology not yet chosen, a replacement not yet
+admitted), or the API server would refuse members to come (a LimitRange).
 
-Such a group cannot run before that gate is gone, however much room there is. So it is not planned,
+Such a group cannot run before that has changed, however much room there is. So it is not planned,
 evicts nothing and holds nothing. It keeps its place in the queue by age. Our own gate goes last:
 what another controller does to a pod before it removes its gate (a node selector, a toleration) is
 known when the pod is planned.
@@ -11,7 +12,7 @@ pod waits that could use the room. While a member is bound, the holds stay, and 
 are pinned when their foreign gates are gone.
 """
 
-from lws_placement.engine.messages import gate_note
+from lws_placement.engine.messages import forbidden_note, gate_note
 from lws_placement.engine.reconcile.actions import Action, Blocked, DeletePod, EndHold, Hindrance
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
@@ -19,17 +20,26 @@ from lws_placement.engine.reconcile.vacant_holds import kept_or_ended
 
 
 def is_held_back(observed: GroupState) -> bool:
-    """Whether foreign gates hold back the whole group: a member has one, and no member is bound."""
-    members = living_members(observed.pods).values()
-    return any(p.foreign_gates for p in members) and all(p.node is None for p in members)
+    """Whether others hold back the whole group: none of its living pods is bound."""
+    members = living_members(observed.pods)
+    if not members or any(p.node is not None for p in members.values()):
+        return False
+    return waits_for_others(MembersState.of(observed, members)) is not None
 
 
 def waits_for_others(current: MembersState) -> Blocked | None:
-    """The foreign gate that an unbound member waits for, in words; None if there is none."""
+    """In words: the foreign gate that an unbound member waits for, or why a member to come would be
+    refused; None if there is neither.
+    """
     for pod in current.members.values():
         if pod.node is None and pod.foreign_gates:
             gate = pod.foreign_gates[0]
             return Blocked(gate_note(gate, pod), Hindrance.GATED, gist=gate)
+    if current.templates is not None and not current.templates.runnable:
+        for rank in range(current.info.size):
+            why = current.templates.forbidden(rank)
+            if why and rank not in current.members:
+                return Blocked(forbidden_note(rank, why), Hindrance.FORBIDDEN)
     return None
 
 

@@ -54,6 +54,12 @@ def test_each_role_is_expected_as_it_came_out():
     )
 
 
+def test_templates_that_somebody_raises_do_not_tell_what_is_refused():
+    small = replace(TEMPLATES, worker_forbidden="LimitRange r refuses them")
+    assert as_admitted(small, Admitted((), (a_demand(2000),))).worker_forbidden
+    assert not as_admitted(small, Admitted((), (a_demand(3000),))).worker_forbidden
+
+
 def test_where_a_member_was_is_nothing_that_the_next_one_asks_for():
     term = NodeTerm((Requirement("zone", Operator.IN, ("z",)),))
     was = replace(a_demand(3000, selector=(("slice", "a"),)), required=(term,))

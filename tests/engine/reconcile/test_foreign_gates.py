@@ -148,3 +148,41 @@ def test_nothing_new_is_held_while_others_hold_a_group_back(leader, worker, hold
     if back:
         assert not done & {"WriteHold", "Pin", "TryEvictions", "Evict", "Wait"}
         assert "Blocked" in done
+
+
+# -- members that the API server would refuse ------------------------------------------------------
+
+
+def refusing_workers(*pods, **fields):
+    seen = a_seen(*pods, **fields)
+    templates = replace(seen.templates["r1"], worker_forbidden="LimitRange small refuses them")
+    return replace(seen, templates={"r1": templates}, current=frozenset({"r1"}))
+
+
+def test_a_group_whose_workers_would_be_refused_is_not_planned():
+    assert decide(refusing_workers(a_member(0)), an_index("a")) == [
+        Blocked(
+            "the API server would refuse its worker 1: LimitRange small refuses them",
+            Hindrance.FORBIDDEN,
+        )
+    ]
+
+
+def test_workers_that_exist_were_not_refused():
+    actions = decide(refusing_workers(a_member(0), a_member(1)), an_index("a"))
+    assert kinds(actions) == ["WriteHold", "Pin", "Pin"]
+
+
+def test_a_group_that_came_back_to_be_refused_holds_its_domain_until_somebody_waits():
+    index = an_index("a")
+    seen = refusing_workers(a_member(0), holds=held(index, a_hold()))
+    assert kinds(decide(seen, index)) == ["Blocked", "KeepHold"]
+    assert kinds(decide(seen, index, waiting=(who_waits(),))) == ["Blocked", "EndHold"]
+
+
+def test_a_group_that_is_bound_keeps_its_domain_and_says_who_is_refused():
+    index = an_index("a")
+    leader = a_member(0, gated=False, node="a-0")
+    bind(index, leader)
+    seen = refusing_workers(leader, holds=held(index, a_hold()))
+    assert kinds(decide(seen, index)) == ["Blocked"]

@@ -1,11 +1,8 @@
 """LimitRanges and RuntimeClasses: what the API server adds to pods, by namespace."""
 
 from lws_placement.cluster.codec.objects import checked_text, checked_texts
-from lws_placement.engine.admission.pod_defaults import (
-    ContainerDefaults,
-    PodDefaults,
-    RuntimeClass,
-)
+from lws_placement.engine.admission.limit_ranges import CONTAINER, POD, Bounds, LimitRange
+from lws_placement.engine.admission.pod_defaults import PodDefaults, RuntimeClass
 from lws_placement.engine.base.quantities import amount_requested
 from lws_placement.engine.base.raw import Raw
 
@@ -15,7 +12,7 @@ _NOTHING: Raw = {}
 class PodDefaultsIndex:
     def __init__(self) -> None:
         self._classes: dict[str, RuntimeClass] = {}
-        self._ranges: dict[str, dict[str, ContainerDefaults]] = {}
+        self._ranges: dict[str, dict[str, LimitRange]] = {}
 
     def of(self, namespace: str) -> PodDefaults:
         """The current defaults."""
@@ -64,22 +61,24 @@ def _decode_runtime_class(raw: Raw) -> RuntimeClass:
     )
 
 
-def _decode_limit_range(raw: Raw) -> ContainerDefaults:
+def _decode_limit_range(raw: Raw) -> LimitRange:
     """Includes the API server's own defaulting (`SetDefaults_LimitRangeItem`), which a file may
     lack.
     """
     limits: Raw = {}
     requests: Raw = {}
+    bounds = []
     for item in (raw.get("spec") or _NOTHING).get("limits") or ():
-        if item.get("type") == "Container":
-            most = {**_quantities(item.get("max")), **_quantities(item.get("default"))}
-            limits |= most
-            requests |= {
-                **_quantities(item.get("min")),
-                **most,
-                **_quantities(item.get("defaultRequest")),
-            }
-    return ContainerDefaults(limits, requests)
+        kind = item.get("type")
+        if kind not in (CONTAINER, POD):
+            continue
+        least, most = _quantities(item.get("min")), _quantities(item.get("max"))
+        bounds.append(Bounds(kind, least, most, _quantities(item.get("maxLimitRequestRatio"))))
+        if kind == CONTAINER:
+            default = {**most, **_quantities(item.get("default"))}
+            limits |= default
+            requests |= {**least, **default, **_quantities(item.get("defaultRequest"))}
+    return LimitRange(checked_text(raw["metadata"]["name"]), limits, requests, tuple(bounds))
 
 
 def _quantities(raw: Raw | None) -> Raw:
