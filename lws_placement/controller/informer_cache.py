@@ -8,7 +8,6 @@ once still restarts its group.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.watch import Watcher
@@ -27,12 +26,11 @@ from lws_placement.cluster.codec.objects import (
     is_ready,
 )
 from lws_placement.engine.base import keys
+from lws_placement.engine.base.nested import DictOfSets
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.lws.children import unversioned
 from lws_placement.engine.lws.restart import PodState
-
-K = TypeVar("K")
 
 Name = tuple[str, str]
 """(namespace, name)."""
@@ -63,11 +61,11 @@ class Observed:
         self.sets: dict[Name, Raw] = {}
         self.services: dict[Name, Raw] = {}
         self._revisions: dict[Name, Raw] = {}
-        self._revisions_of: dict[Name, set[Name]] = {}
+        self._revisions_of = DictOfSets[Name, Name]()
         self._pods: dict[Name, PodState] = {}
         self._leaders: dict[Name, Raw] = {}
-        self._of_group: dict[tuple[Name, str], set[Name]] = {}
-        self._leaders_of_lws: dict[Name, set[Name]] = {}
+        self._of_group = DictOfSets[tuple[Name, str], Name]()
+        self._leaders_of_lws = DictOfSets[Name, Name]()
         self._sets_by_uid: dict[str, Name] = {}
         self._services = Watcher(
             api,
@@ -103,14 +101,14 @@ class Observed:
 
     def group_of(self, pod: PodState) -> list[PodState]:
         """All existing pods of its group, of any revision."""
-        return [self._pods[name] for name in sorted(self._of_group.get(_group_of(pod), ()))]
+        return [self._pods[name] for name in sorted(self._of_group[_group_of(pod)])]
 
     def leaders_of(self, lws: Name) -> list[PodState]:
         """Leaders alone: a fraction of the pods of a large set."""
-        return [self._pods[name] for name in sorted(self._leaders_of_lws.get(lws, ()))]
+        return [self._pods[name] for name in sorted(self._leaders_of_lws[lws])]
 
     def leaders_number(self, lws: Name) -> int:
-        return len(self._leaders_of_lws.get(lws, ()))
+        return len(self._leaders_of_lws[lws])
 
     def groups_asked(self, lws: Name) -> int:
         """Requested replicas of its leader StatefulSet; 0 if there is none."""
@@ -120,7 +118,7 @@ class Observed:
     def revisions_of(self, lws: Raw) -> list[Raw]:
         """Its ControllerRevisions, including those without an owner."""
         uid = lws["metadata"]["uid"]
-        names = sorted(self._revisions_of.get(name_of(lws), ()))
+        names = sorted(self._revisions_of[name_of(lws)])
         found = [self._revisions[name] for name in names]
         return [raw for raw in found if controlling_owner(raw).get("uid", uid) == uid]
 
@@ -161,7 +159,7 @@ class Observed:
     def put_written_revision(self, raw: Raw) -> None:
         """Takes a write response, without notifying a handler."""
         self._revisions[name_of(raw)] = raw
-        self._revisions_of.setdefault(_lws_of(raw), set()).add(name_of(raw))
+        self._revisions_of.add(_lws_of(raw), name_of(raw))
 
     def _put_revision(self, raw: Raw) -> None:
         """Ignores a StatefulSet's own revisions: they carry its labels, one for each group."""
@@ -173,7 +171,7 @@ class Observed:
     def _drop_revision(self, raw: Raw) -> None:
         known = self._revisions.get(name_of(raw))
         if known is not None and known["metadata"]["uid"] == raw["metadata"]["uid"]:
-            _discard(self._revisions_of, _lws_of(known), name_of(raw))
+            self._revisions_of.discard(_lws_of(known), name_of(raw))
             self._drop(self._revisions, raw)
 
     def _put_set(self, raw: Raw) -> None:
@@ -212,8 +210,8 @@ class Observed:
         self._pods[name_of(raw)] = state
         if leader is not None:
             self._leaders[name_of(raw)] = leader
-            self._leaders_of_lws.setdefault((state.namespace, state.lws), set()).add(name_of(raw))
-        self._of_group.setdefault(_group_of(state), set()).add(name_of(raw))
+            self._leaders_of_lws.add((state.namespace, state.lws), name_of(raw))
+        self._of_group.add(_group_of(state), name_of(raw))
         self._on_pod(state)
         self._on_child((state.namespace, state.lws))
 
@@ -224,8 +222,8 @@ class Observed:
         del self._pods[name_of(raw)]
         self._leaders.pop(name_of(raw), None)
         lws = (known.namespace, known.lws)
-        _discard(self._of_group, _group_of(known), name_of(raw))
-        _discard(self._leaders_of_lws, lws, name_of(raw))
+        self._of_group.discard(_group_of(known), name_of(raw))
+        self._leaders_of_lws.discard(lws, name_of(raw))
         last = _last_state(raw, known)
         self._on_pod(replace(last, node=last.node or known.node, terminating=True))
         self._on_child(lws)
@@ -239,13 +237,6 @@ def _follow(
 
 def _group_of(pod: PodState) -> tuple[Name, str]:
     return (pod.namespace, pod.lws), pod.group_index
-
-
-def _discard(index: dict[K, set[Name]], key: K, name: Name) -> None:
-    names = index.get(key, set())
-    names.discard(name)
-    if not names:
-        index.pop(key, None)
 
 
 def _last_state(raw: Raw, known: PodState) -> PodState:

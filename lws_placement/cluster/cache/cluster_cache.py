@@ -27,6 +27,7 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.cache.workloads import Revision, Workloads
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.base.lru import LruCache
+from lws_placement.engine.base.nested import DictOfSets
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.pods import Pod
@@ -47,7 +48,7 @@ class ClusterCache:
         self._pods: dict[str, Pod] = {}
         self._affinity: dict[str, Raw] = {}
         self._group_of: dict[str, GroupId] = {}
-        self._groups: dict[GroupId, set[str]] = {}
+        self._groups = DictOfSets[GroupId, str]()
         self.workloads = Workloads()
         self._said = LabelledPods()
         self._holds = HoldIndex()
@@ -160,7 +161,7 @@ class ClusterCache:
 
     def group_pods(self, group: GroupId) -> list[Pod]:
         """All pods of the group that exist, Terminating ones included, by name."""
-        found = [self._pods[uid] for uid in self._groups.get(group, ())]
+        found = [self._pods[uid] for uid in self._groups[group]]
         return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
 
     def pods_that_say(self, group: GroupId) -> list[Pod]:
@@ -181,7 +182,7 @@ class ClusterCache:
             self.admissions.put(pod, group)
         if group is not None:
             self._group_of[pod.uid] = group
-            self._groups.setdefault(group, set()).add(pod.uid)
+            self._groups.add(group, pod.uid)
         if self._said.put(pod) and group is not None:
             self._left_by(group)
         if old is not None and old.node is not None and (old.node != pod.node or pod.finished):
@@ -202,9 +203,7 @@ class ClusterCache:
         if self._said.drop(pod) and group is not None:
             self._left_by(group)
         if group is not None:
-            self._groups[group].discard(pod.uid)
-            if not self._groups[group]:
-                del self._groups[group]
+            self._groups.discard(group, pod.uid)
             self._group_changed(group)
 
     def placed_in_set(self, group: GroupId) -> tuple[list[GroupId], list[GroupId]]:

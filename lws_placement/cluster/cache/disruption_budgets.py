@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from lws_placement.cluster.codec.objects import checked_text
 from lws_placement.cluster.codec.selectors import decode_selector
+from lws_placement.engine.base.nested import DictOfDicts
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
 
@@ -12,28 +13,22 @@ class BudgetIndex:
     """For one event loop."""
 
     def __init__(self) -> None:
-        self._by_namespace: dict[str, dict[str, DisruptionBudget]] = {}
+        self._by_namespace = DictOfDicts[str, str, DisruptionBudget]()
         self.version = 0
         """Grows with every change."""
 
     def put(self, budget: DisruptionBudget) -> bool:
         """True if the budget is new or changed."""
-        known = self._by_namespace.setdefault(budget.id.namespace, {})
-        if known.get(budget.id.name) == budget:
-            return False
-        known[budget.id.name] = budget
-        self.version += 1
-        return True
+        known = self._by_namespace.put(budget.id.namespace, budget.id.name, budget)
+        self.version += known != budget
+        return known != budget
 
     def drop(self, namespace: str, name: str) -> None:
-        known = self._by_namespace.get(namespace, {})
-        self.version += known.pop(name, None) is not None
-        if not known:
-            self._by_namespace.pop(namespace, None)
+        self.version += self._by_namespace.drop(namespace, name) is not None
 
     def of(self, namespace: str) -> Sequence[DisruptionBudget]:
         """By name."""
-        return [budget for _, budget in sorted(self._by_namespace.get(namespace, {}).items())]
+        return [budget for _, budget in sorted(self._by_namespace[namespace].items())]
 
 
 def decode_budget(raw: Raw) -> DisruptionBudget:

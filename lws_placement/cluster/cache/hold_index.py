@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
+from lws_placement.engine.base.nested import DictOfDicts, DictOfSets
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.objects.nodes import DomainName
@@ -12,12 +13,12 @@ class HoldIndex:
     """Puts and drops cost O(1); lookups cost the size of their result, sorted."""
 
     def __init__(self) -> None:
-        self._in: dict[DomainName, dict[GroupId, Hold]] = {}
-        self._by: dict[GroupId, set[DomainName]] = {}
-        self._of_set: dict[GroupId, set[GroupId]] = {}
+        self._in = DictOfDicts[DomainName, GroupId, Hold]()
+        self._by = DictOfSets[GroupId, DomainName]()
+        self._of_set = DictOfSets[GroupId, GroupId]()
 
     def __bool__(self) -> bool:
-        return bool(self._in)
+        return bool(self._in.keys())
 
     @property
     def domains(self) -> AbstractSet[DomainName]:
@@ -28,46 +29,33 @@ class HoldIndex:
         return self._by.keys()
 
     def get(self, domain: DomainName, group: GroupId) -> Hold | None:
-        return self._in.get(domain, {}).get(group)
+        return self._in[domain].get(group)
 
     def on(self, domain: DomainName) -> list[Hold]:
-        return [hold for _, hold in sorted(self._in.get(domain, {}).items())]
+        return [hold for _, hold in sorted(self._in[domain].items())]
 
     def of(self, group: GroupId) -> list[Hold]:
-        return [self._in[domain][group] for domain in sorted(self._by.get(group, ()))]
+        return [self._in[domain][group] for domain in sorted(self._by[group])]
 
     def of_set(self, group: GroupId) -> AbstractSet[GroupId]:
         """Groups of the same LeaderWorkerSet that have holds, this one included."""
-        return self._of_set.get(group.of_set, frozenset())
+        return self._of_set[group.of_set]
 
     def all(self) -> list[Hold]:
-        return [hold for domain in sorted(self._in) for hold in self.on(domain)]
+        return [hold for domain in sorted(self.domains) for hold in self.on(domain)]
 
     def put(self, hold: Hold) -> Hold | None:
         """Returns the hold that it replaces."""
-        holders = self._in.setdefault(hold.domain, {})
-        old = holders.get(hold.group)
-        holders[hold.group] = hold
-        self._by.setdefault(hold.group, set()).add(hold.domain)
-        self._of_set.setdefault(hold.group.of_set, set()).add(hold.group)
-        return old
+        self._by.add(hold.group, hold.domain)
+        self._of_set.add(hold.group.of_set, hold.group)
+        return self._in.put(hold.domain, hold.group, hold)
 
     def drop(self, domain: DomainName, group: GroupId) -> Hold | None:
         """Returns the dropped hold, if there was one."""
-        holders = self._in.get(domain, {})
-        old = holders.pop(group, None)
-        if old is None:
-            return None
-        if not holders:
-            del self._in[domain]
-        self._by[group].discard(domain)
-        if not self._by[group]:
-            del self._by[group]
-            of_set = self._of_set[group.of_set]
-            of_set.discard(group)
-            if not of_set:
-                del self._of_set[group.of_set]
-        return old
+        self._by.discard(group, domain)
+        if group not in self._by:
+            self._of_set.discard(group.of_set, group)
+        return self._in.drop(domain, group)
 
     def overruled(self, domain: DomainName, holds: Sequence[Hold]) -> list[Hold]:
         """The known holds of the domain that a Lease with `holds` no longer has. Excludes holds not

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Protocol
 
+from lws_placement.engine.base.nested import DictOfSets
 from lws_placement.engine.model.groups import GroupId
 
 
@@ -34,20 +35,17 @@ class GroupChanges(Listener):
     """Lets coroutines wait for the next change of a group."""
 
     def __init__(self) -> None:
-        self._waiting: dict[GroupId, set[asyncio.Future[None]]] = {}
+        self._waiting = DictOfSets[GroupId, asyncio.Future[None]]()
 
     async def next_of(self, group: GroupId) -> None:
         future = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(group, set()).add(future)
+        self._waiting.add(group, future)
         try:
             await future
         finally:
-            others = self._waiting.get(group, set())
-            others.discard(future)
-            if not others:
-                self._waiting.pop(group, None)
+            self._waiting.discard(group, future)
 
     def group_changed(self, group: GroupId) -> None:
-        for future in self._waiting.pop(group, ()):
+        for future in self._waiting[group]:
             if not future.done():
                 future.set_result(None)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from lws_placement.engine.base.lru import LruCache
+from lws_placement.engine.base.nested import DictOfDicts, DictOfSets
 from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.exclusivity import Claim, unreadable
@@ -41,16 +42,15 @@ class TopologyIndex:
         self._owners: dict[str, dict[str, str]] = {}
         self._daemon_sets: dict[str, DaemonSetInfo] = {}
         self._views: dict[str, NodeView] = {}
-        self._members: dict[str, dict[str, set[str]]] = {}
+        self._members: dict[str, DictOfSets[str, str]] = {}
         self._domains: dict[str, DomainSet] = {}
         self._dirty: dict[str, set[str]] = {}
-        self._holds: dict[DomainName, dict[GroupId, Hold]] = {}
-        self._held_keys: dict[str, int] = {}
+        self._holds = DictOfDicts[DomainName, GroupId, Hold]()
         self._kinds: Counter[tuple[str, Scope]] = Counter()
-        self._anywhere: dict[str, dict[DomainName, Hold]] = {}
+        self._anywhere = DictOfDicts[str, DomainName, Hold]()
         """Node -> holds without a domain that have members on it."""
         self._awaited_by: dict[GroupId, tuple[Turn, frozenset[str]]] = {}
-        self._awaited: dict[str, set[Turn]] = {}
+        self._awaited = DictOfSets[str, Turn]()
         self.placed_pods: PlacedPods = NoPlacedPods()
         """The pods that rules about other pods are checked against."""
         self.storage: Storage = NoStorage()
@@ -71,7 +71,7 @@ class TopologyIndex:
         for key, members in self._members.items():
             value = node.labels.get(key)
             if value is not None:
-                members.setdefault(value, set()).add(node.name)
+                members.add(value, node.name)
         self._touch(node.name)
 
     def drop_node(self, name: str) -> None:
@@ -102,30 +102,18 @@ class TopologyIndex:
         if hold.domain.anywhere:
             self.drop_hold(hold.domain, hold.group)
             for name in hold.nodes.values():
-                self._anywhere.setdefault(name, {})[hold.domain] = hold
-        elif hold.domain not in self._holds:
-            self._held_keys[hold.domain.key] = self._held_keys.get(hold.domain.key, 0) + 1
-        self._count_kind(self._holds.get(hold.domain, {}).get(hold.group), -1)
-        self._holds.setdefault(hold.domain, {})[hold.group] = hold
+                self._anywhere.put(name, hold.domain, hold)
+        self._count_kind(self._holds.put(hold.domain, hold.group, hold), -1)
         self._count_kind(hold, 1)
         self._touch_held(hold)
 
     def drop_hold(self, domain: DomainName, group: GroupId) -> None:
-        holders = self._holds.get(domain, {})
-        hold = holders.pop(group, None)
+        hold = self._holds.drop(domain, group)
         if hold is None:
             return
         self._count_kind(hold, -1)
-        if not holders:
-            del self._holds[domain]
-            if not domain.anywhere:
-                self._held_keys[domain.key] -= 1
-                if not self._held_keys[domain.key]:
-                    del self._held_keys[domain.key]
-        for name in set(hold.nodes.values()) if domain.anywhere else ():
-            self._anywhere[name].pop(domain, None)
-            if not self._anywhere[name]:
-                del self._anywhere[name]
+        for name in hold.nodes.values() if domain.anywhere else ():
+            self._anywhere.drop(name, domain)
         self._touch_held(hold)
 
     def await_room(self, turn: Turn, nodes: frozenset[str]) -> None:
@@ -138,12 +126,10 @@ class TopologyIndex:
         if (before, known) == (turn, nodes):
             return
         for name in known:
-            self._awaited[name].discard(before)
-            if not self._awaited[name]:
-                del self._awaited[name]
+            self._awaited.discard(name, before)
             self._touch(name)
         for name in nodes:
-            self._awaited.setdefault(name, set()).add(turn)
+            self._awaited.add(name, turn)
             self._touch(name)
 
     def awaiting(self) -> list[Turn]:
@@ -171,9 +157,9 @@ class TopologyIndex:
 
     def _touch_hashed(self, lease: str) -> None:
         for key, members in self._members.items():
-            for value, names in members.items():
+            for value in members:
                 if lease_name(DomainName(key, value)) == lease:
-                    for name in names:
+                    for name in members[value]:
                         self._touch(name)
 
     # -- questions -------------------------------------------------------------------------------
@@ -214,11 +200,11 @@ class TopologyIndex:
         node = self._nodes.get(name)
         if node is None:
             return []
-        found = list(self._anywhere.get(name, {}).values())
-        for key in sorted(self._held_keys):
+        found = list(self._anywhere[name].values())
+        for key in sorted({key for key, _ in self._kinds}):
             value = node.labels.get(key)
             if value is not None:
-                found += self._holds.get(DomainName(key, value), {}).values()
+                found += self._holds[DomainName(key, value)].values()
         return found
 
     def node_views(self) -> list[NodeView]:
@@ -227,38 +213,34 @@ class TopologyIndex:
         return [view for view in views if view is not None]
 
     def nodes_of(self, domain: DomainName) -> frozenset[str]:
-        return frozenset(self._index(domain.key).get(domain.value, ()))
+        return frozenset(self._index(domain.key)[domain.value])
 
     def domain(self, domain: DomainName) -> DomainView | None:
         """None if no node has that label value."""
-        names = self._index(domain.key).get(domain.value)
-        if not names:
-            return None
-        if domain.value in self._dirty[domain.key]:
-            self._rebuild(domain, names)
+        if domain.value in self._index(domain.key) and domain.value in self._dirty[domain.key]:
+            self._rebuild(domain)
         return self._domains[domain.key].get(domain.value)
 
     def domains(self, key: str) -> DomainSet:
         """Every domain of a topology key: the same DomainSet each time, brought up to date."""
         values = self._index(key)
         for value in sorted(self._dirty[key]):
-            names = values.get(value)
-            if names:
-                self._rebuild(DomainName(key, value), names)
+            if value in values:
+                self._rebuild(DomainName(key, value))
         return self._domains[key]
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _index(self, key: str) -> dict[str, set[str]]:
-        """value -> node names; built on the first query of a key, maintained afterwards."""
+    def _index(self, key: str) -> DictOfSets[str, str]:
+        """Value -> node names; built on the first query of a key, maintained afterwards."""
         members = self._members.get(key)
         if members is None:
-            members = self._members[key] = {}
+            members = self._members[key] = DictOfSets()
             self._domains[key] = DomainSet()
             for node in self._nodes.values():
                 value = node.labels.get(key)
                 if value is not None:
-                    members.setdefault(value, set()).add(node.name)
+                    members.add(value, node.name)
             self._dirty[key] = set(members)
         return members
 
@@ -268,13 +250,10 @@ class TopologyIndex:
             value = node.labels.get(key)
             if value is None:
                 continue
-            names = members.get(value)
-            if names is not None:
-                names.discard(node.name)
-                if not names:
-                    del members[value]
-                    self._domains[key].drop(value)
-                    self._dirty[key].discard(value)
+            members.discard(value, node.name)
+            if value not in members:
+                self._domains[key].drop(value)
+                self._dirty[key].discard(value)
 
     def _touch(self, name: str) -> None:
         self._views.pop(name, None)
@@ -296,16 +275,12 @@ class TopologyIndex:
 
     def _touch_held(self, hold: Hold) -> None:
         domain = hold.domain
-        if domain.anywhere:
-            names: Iterable[str] = set(hold.nodes.values())
-        else:
-            names = self._index(domain.key).get(domain.value, ())
-        for name in names:
+        anywhere = domain.anywhere
+        for name in hold.nodes.values() if anywhere else self._index(domain.key)[domain.value]:
             self._touch(name)
 
-    def _rebuild(self, domain: DomainName, names: set[str]) -> None:
-        view = self._build_domain(domain, names)
-        self._domains[domain.key].put(view)
+    def _rebuild(self, domain: DomainName) -> None:
+        self._domains[domain.key].put(self._build_domain(domain))
         self._dirty[domain.key].discard(domain.value)
 
     def _build_node(self, node: Node, *, without: frozenset[str] = frozenset()) -> NodeView:
@@ -322,7 +297,7 @@ class TopologyIndex:
             free=minus(free, total(promised.values())) if promised else free,
             ports=frozenset(ports),
             of_groups=_of_groups(kept, promised),
-            awaited=frozenset(self._awaited.get(node.name, ())),
+            awaited=frozenset(self._awaited[node.name]),
             groups=frozenset(Claim(o.group, o.scope) for o in kept if o.group is not None),
             holders=frozenset({*(h.claim for h in holds), *self._unreadable_on(node)}),
             promised=promised,
@@ -347,14 +322,14 @@ class TopologyIndex:
             if lease in self._shut:
                 yield unreadable(lease)
 
-    def _build_domain(self, domain: DomainName, names: set[str]) -> DomainView:
+    def _build_domain(self, domain: DomainName) -> DomainView:
         views = []
-        holders = {h.claim for h in self._holds.get(domain, {}).values()}
+        holders = {h.claim for h in self._holds[domain].values()}
         if self._shut and lease_name(domain) in self._shut:
             holders.add(unreadable(lease_name(domain)))
         overlapping: set[Claim] = set()
         occupants: set[Claim] = set()
-        for name in sorted(names):
+        for name in sorted(self._members[domain.key][domain.value]):
             view = self.node_view(name)
             if view is None:
                 continue

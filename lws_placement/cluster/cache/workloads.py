@@ -2,6 +2,9 @@
 that carry their name label.
 """
 
+from collections.abc import Mapping
+
+from lws_placement.engine.base.nested import DictOfDicts
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.workload import LwsInfo, Templates
@@ -19,7 +22,7 @@ class Workloads:
         self.lws: dict[Name, LwsInfo] = {}
         self.stateful_sets: dict[str, Raw] = {}
         """By UID: name, UID and owners."""
-        self._revisions: dict[Name, dict[str, Templates]] = {}
+        self._revisions = DictOfDicts[Name, str, Templates]()
 
     def all_lws(self) -> list[LwsInfo]:
         return [self.lws[name] for name in sorted(self.lws)]
@@ -49,17 +52,10 @@ class Workloads:
 
     def put_revision(self, name: Revision, templates: Templates) -> bool:
         """True if the templates are new or changed."""
-        known = self._revisions.setdefault(name[:2], {})
-        if known.get(name[2]) == templates:
-            return False
-        known[name[2]] = templates
-        return True
+        return self._revisions.put(name[:2], name[2], templates) != templates
 
     def drop_revision(self, name: Revision) -> None:
-        known = self._revisions.get(name[:2], {})
-        known.pop(name[2], None)
-        if not known:
-            self._revisions.pop(name[:2], None)
+        self._revisions.drop(name[:2], name[2])
 
     def put_stateful_set(self, raw: Raw) -> None:
         meta = raw["metadata"]
@@ -67,5 +63,5 @@ class Workloads:
         owners = meta.get("ownerReferences") or []
         self.stateful_sets[meta["uid"]] = {"metadata": {**kept, "ownerReferences": owners}}
 
-    def _revisions_of(self, group: GroupId) -> dict[str, Templates]:
-        return self._revisions.get((group.namespace, group.lws), {})
+    def _revisions_of(self, group: GroupId) -> Mapping[str, Templates]:
+        return self._revisions[group.namespace, group.lws]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from lws_placement.engine.base.keys import OUR_PREFIX
 from lws_placement.engine.base.lru import LruCache
+from lws_placement.engine.base.nested import DictOfSets
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.snapshot import Changes, NodeView
 from lws_placement.engine.objects.nodes import NodeName
@@ -74,7 +75,7 @@ class GuardIndex:
         self._left: dict[NodeName, _Left] = {}
         self._changes = Changes()
         self._closed: LruCache[Shape, _Closed] = LruCache(_MOST_SHAPES)
-        self._promised: dict[GroupId, set[NodeName]] = {}
+        self._promised = DictOfSets[GroupId, NodeName]()
 
     def closed_to(self, shape: Shape, group: GroupId) -> Set[NodeName]:
         """`group`: the pod itself. The result is read-only and valid until the next call."""
@@ -87,7 +88,7 @@ class GuardIndex:
             else:
                 closed.nodes.discard(name)
         closed.mark = self._changes.mark
-        own = self._promised.get(group, set()) & closed.nodes
+        own = self._promised[group] & closed.nodes
         return closed.nodes - {n for n in own if not self._closed_to_own(n, shape, group)}
 
     def _closed_to_own(self, name: NodeName, shape: Shape, group: GroupId) -> bool:
@@ -99,13 +100,11 @@ class GuardIndex:
             view = self._view_of(name)
             known = self._left.pop(name, None)
             for group in known.promised if known is not None else ():
-                self._promised[group].discard(name)
-                if not self._promised[group]:
-                    del self._promised[group]
+                self._promised.discard(group, name)
             if view is not None and view.holders:
                 left = self._left[name] = _left_on(view)
                 for group in left.promised:
-                    self._promised.setdefault(group, set()).add(name)
+                    self._promised.add(group, name)
             elif known is None:
                 continue
             self._changes.note(name)

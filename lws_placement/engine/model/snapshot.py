@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from lws_placement.engine.base.lru import LruCache
+from lws_placement.engine.base.nested import DictOfSets
 from lws_placement.engine.base.quantities import plus, total
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
@@ -121,7 +122,7 @@ class DomainSet:
     def __init__(self, views: Iterable[DomainView] = ()) -> None:
         self._views: dict[str, DomainView] = {}
         self._lent = False
-        self._owned: dict[GroupId, set[str]] = {}
+        self._owned = DictOfSets[GroupId, str]()
         self.changes = Changes()
         self.awaited = 0
         """Number of domains that some group waits for."""
@@ -136,7 +137,7 @@ class DomainSet:
         self._views[value] = view
         self.awaited += bool(view.awaited)
         for owner in view.owners:
-            self._owned.setdefault(owner, set()).add(value)
+            self._owned.add(owner, value)
         self.changes.note(value)
 
     def drop(self, value: str) -> None:
@@ -160,7 +161,7 @@ class DomainSet:
 
     def owned_by(self, group: GroupId) -> Iterable[str]:
         """Values of the domains that the group owns."""
-        return self._owned.get(group, ())
+        return self._owned[group]
 
     def lend(self) -> Mapping[str, DomainView]:
         """The current views; later changes go to a copy."""
@@ -176,10 +177,7 @@ class DomainSet:
     def _disown(self, view: DomainView) -> None:
         self.awaited -= bool(view.awaited)
         for owner in view.owners:
-            values = self._owned[owner]
-            values.discard(view.name.value)
-            if not values:
-                del self._owned[owner]
+            self._owned.discard(owner, view.name.value)
 
 
 class NodeFollower(Protocol):

@@ -14,6 +14,7 @@ kept here and are checked at every event.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 
+from lws_placement.engine.base.nested import DictOfDicts
 from lws_placement.engine.model.exclusivity import Question, question_of
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.queue_order import turn_of
@@ -25,7 +26,7 @@ class WaitingClasses:
     """`put` a group when its plan finds no room; `drop` it when that no longer holds."""
 
     def __init__(self) -> None:
-        self._by_question: dict[Question, dict[GroupId, Group]] = {}
+        self._by_question = DictOfDicts[Question, GroupId, Group]()
         self._question_of: dict[GroupId, Question] = {}
 
     def put(self, group: Group) -> bool:
@@ -35,7 +36,7 @@ class WaitingClasses:
             self.drop(group.id)
             self._question_of[group.id] = question
         first = question not in self._by_question
-        self._by_question.setdefault(question, {})[group.id] = group
+        self._by_question.put(question, group.id, group)
         return first
 
     def drop(self, group: GroupId) -> bool:
@@ -43,10 +44,7 @@ class WaitingClasses:
         question = self._question_of.pop(group, None)
         if question is None:
             return False
-        asking = self._by_question[question]
-        del asking[group]
-        if not asking:
-            del self._by_question[question]
+        self._by_question.drop(question, group)
         return True
 
     def __contains__(self, group: GroupId) -> bool:
@@ -91,7 +89,7 @@ class WaitingClasses:
         asking = self._by_question[question_of(example)]
         return [g.id for g in nsmallest(most, asking.values(), key=turn_of)]
 
-    def _asking(self, *, several: bool) -> Iterator[dict[GroupId, Group]]:
+    def _asking(self, *, several: bool) -> Iterator[Mapping[GroupId, Group]]:
         """The classes that ask for more than one domain, or for one."""
         for asking in self._by_question.values():
             if next(iter(asking.values())).request.in_one_domain is not several:

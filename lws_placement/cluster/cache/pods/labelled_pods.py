@@ -4,8 +4,9 @@ In a set whose groups have no ordinal (each incarnation has a key of its own), a
 leader, whatever pods remain: its key never comes back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
+from lws_placement.engine.base.nested import DictOfDicts, DictOfSets
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
 
@@ -17,8 +18,9 @@ class LabelledPods:
     """Puts and drops cost O(1)."""
 
     def __init__(self) -> None:
-        self._uids: dict[Lws, dict[str, set[str]]] = {}
-        self._leaders: dict[Lws, dict[str, str]] = {}
+        self._of_lws = DictOfSets[Lws, str]()
+        self._of_group = DictOfSets[tuple[Lws, str], str]()
+        self._leaders = DictOfDicts[Lws, str, str]()
         """For keyed groups: UID of a living leader -> group key."""
 
     def put(self, pod: Pod) -> bool:
@@ -26,42 +28,32 @@ class LabelledPods:
         if pod.member is None:
             return False
         lws = (pod.namespace, pod.member.lws)
-        self._uids.setdefault(lws, {}).setdefault(pod.member.group_key, set()).add(pod.uid)
+        self._of_lws.add(lws, pod.uid)
+        self._of_group.add((lws, pod.member.group_key), pod.uid)
         if not pod.member.keyed or pod.member.rank != 0:
             return False
         if not pod.living:
-            return self._drop_leader(lws, pod.uid)
-        self._leaders.setdefault(lws, {})[pod.uid] = pod.member.group_key
+            return self._leaders.drop(lws, pod.uid) is not None
+        self._leaders.put(lws, pod.uid, pod.member.group_key)
         return False
 
     def drop(self, pod: Pod) -> bool:
         """True if this ends a keyed group."""
         if pod.member is None:
             return False
-        lws, key = (pod.namespace, pod.member.lws), pod.member.group_key
-        of_lws = self._uids.get(lws, {})
-        of_lws.get(key, set()).discard(pod.uid)
-        if not of_lws.get(key):
-            of_lws.pop(key, None)
-        if not of_lws:
-            self._uids.pop(lws, None)
-        return self._drop_leader(lws, pod.uid)
+        lws = (pod.namespace, pod.member.lws)
+        self._of_lws.discard(lws, pod.uid)
+        self._of_group.discard((lws, pod.member.group_key), pod.uid)
+        return self._leaders.drop(lws, pod.uid) is not None
 
     def of_lws(self, lws: Lws) -> list[str]:
         """UIDs."""
-        return [uid for uids in self._uids.get(lws, {}).values() for uid in uids]
+        return list(self._of_lws[lws])
 
-    def of_group(self, group: GroupId) -> Iterator[str]:
+    def of_group(self, group: GroupId) -> Iterable[str]:
         """UIDs."""
-        yield from self._uids.get((group.namespace, group.lws), {}).get(group.group_key, ())
+        return self._of_group[(group.namespace, group.lws), group.group_key]
 
     def led_keys(self, lws: Lws) -> set[str]:
         """Group keys of keyed groups with a living leader."""
-        return set(self._leaders.get(lws, {}).values())
-
-    def _drop_leader(self, lws: Lws, uid: str) -> bool:
-        of_lws = self._leaders.get(lws, {})
-        was_there = of_lws.pop(uid, None) is not None
-        if not of_lws:
-            self._leaders.pop(lws, None)
-        return was_there
+        return set(self._leaders[lws].values())
