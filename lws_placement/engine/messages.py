@@ -254,6 +254,14 @@ def more_in_words(who: str, asked: Demand, given: Demand) -> str:
     return f"{who} for {' and '.join(parts[:_CLASSES])}"
 
 
+def chosen_in_words(asked: Demand, given: Demand) -> str:
+    """For example "nodes with disk=ssd"; empty if it may use the same nodes."""
+    added = [f"{key}={value}" for key, value in sorted({*asked.selector} - {*given.selector})]
+    parts = [f"nodes with {' and '.join(added[:_CLASSES])}"] if added else []
+    parts += ["another node affinity"] if asked.required != given.required else []
+    return " and ".join(parts)
+
+
 def gate_note(gate: str, pod: Pod) -> str:
     return f"waits for scheduling gate {gate} of others on pod {pod.name} to be removed"
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import yaml
 
+from lws_placement.engine.base.keys import HOSTNAME
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.errors import InvalidObjectError
@@ -29,7 +30,6 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NODE_FIELDS = {"allocatable", "labels", "taints", "unschedulable", "ready"}
 _POOL_FIELDS = {"apiVersion", "kind", "name", "key", "count", *_NODE_FIELDS}
 _PODS = "110"
-_HOSTNAME = "kubernetes.io/hostname"
 _MOST_NODES = 100_000
 _SHOWN = 60
 
@@ -96,7 +96,7 @@ def _pool(pool: Raw, *, where: str) -> Iterator[Raw]:
                 "metadata": {
                     "name": f"{name}-{number}",
                     "labels": {
-                        _HOSTNAME: f"{name}-{number}",
+                        HOSTNAME: f"{name}-{number}",
                         **(pool.get("labels") or {}),
                         **key,
                     },

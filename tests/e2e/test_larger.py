@@ -1,4 +1,4 @@
-"""Workers that the API server makes larger than their template: by a LimitRange's default, by a
+"""Workers that the API server admits other than their template: by a LimitRange's default, by a
 RuntimeClass's overhead, which are known before; or by a policy of somebody, which is not.
 """
 
@@ -41,9 +41,28 @@ def with_an_overhead(scene, cpu):
 
 def with_a_policy(scene, cpu):
     """A MutatingAdmissionPolicy that gives workers so much."""
-    name = f"{scene.namespace}-larger"
-    path = "/spec/containers/0/resources/requests/cpu"
-    patch = f'[JSONPatch{{op: "add", path: "{path}", value: "{cpu}"}}]'
+    policy(scene, "/spec/containers/0/resources/requests/cpu", f'"{cpu}"')
+    return scene.lws(leader=LEADER, resources=CHIPS)
+
+
+def with_a_sidecar(scene, cpu):
+    """One that gives them a container more."""
+    resources = f'{{"requests": {{"cpu": "{cpu}"}}}}'
+    container = f'{{"name": dyn("more"), "image": dyn("x"), "resources": dyn({resources})}}'
+    policy(scene, "/spec/containers/-", container)
+    return scene.lws(leader=LEADER, resources=CHIPS)
+
+
+def with_a_selector(scene, value):
+    """One that chooses their nodes."""
+    policy(scene, "/spec/nodeSelector/disk", f'"{value}"')
+    return scene.lws(leader=LEADER, resources=CHIPS)
+
+
+def policy(scene, path, value):
+    """Adds the value to the pods of workers."""
+    name = f"{scene.namespace}-policy"
+    patch = f'[JSONPatch{{op: "add", path: "{path}", value: {value}}}]'
     # Policies come before our webhook, which labels the workers.
     is_worker = (
         "object.metadata.labels[?'leaderworkerset.sigs.k8s.io/worker-index'] != optional.of('0')"
@@ -69,20 +88,20 @@ def with_a_policy(scene, cpu):
             "spec": body,
         }
         scene.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
-    scene.wait(lambda: is_enlarged(scene, cpu), "the policy is in force")
-    return scene.lws(leader=LEADER, resources=CHIPS)
+    scene.wait(lambda: is_changed(scene), "the policy is in force")
 
 
-def is_enlarged(scene, cpu):
+def is_changed(scene):
     labels = {"leaderworkerset.sigs.k8s.io/worker-index": "1"}
     container = {"name": "c", "image": "x", "resources": {"requests": {"memory": "1"}}}
     meta = {"name": "probe", "namespace": scene.namespace, "labels": labels}
-    spec = {"containers": [container]}
+    spec = {"containers": [container], "nodeSelector": {"pool": scene.namespace}}
     made = ask(scene, "create", {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
-    return (
-        isinstance(made, dict)
-        and made["spec"]["containers"][0]["resources"]["requests"].get("cpu") == cpu
-    )
+    if not isinstance(made, dict):
+        return False
+    containers, selector = made["spec"]["containers"], made["spec"]["nodeSelector"]
+    cpu = [c["resources"]["requests"].get("cpu") for c in containers]
+    return cpu != [None] or selector != spec["nodeSelector"]
 
 
 def repairs(scene, *reasons):
@@ -120,16 +139,32 @@ def test_what_the_api_server_will_add_is_planned_with_it(scene, enlarged):
 
 
 @with_policies
-def test_the_group_ends_whole_where_its_larger_workers_fit_after_one_restart(scene):
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ((with_a_policy, "8"), "worker 1 for 8 cpu instead of 0 cpu"),
+        ((with_a_sidecar, "8"), "worker 1 for 8 cpu instead of 0 cpu"),
+        ((with_a_selector, "ssd"), "workers for nodes with disk=ssd"),
+    ],
+)
+def test_the_group_ends_whole_where_its_workers_fit_after_one_restart(scene, changed, words):
     scene.pool(1, capacity=SMALL, prefix="a")
-    scene.pool(1, prefix="b")
-    leaders = leaders_until_it_runs(scene, with_a_policy(scene, "8"))
-    assert set().union(*scene.places().values()) == {"b00"}
+    scene.pool(2, prefix="b")
+    scene.kubectl("label", "nodes", "-l", f"{scene.key} in (b00, b01)", "disk=ssd")
+    by, value = changed
+    leaders = leaders_until_it_runs(scene, by(scene, value))
+    (domain,) = set().union(*scene.places().values())
+    assert domain != "a00"
     assert len(leaders) == 2, "the first one came before its workers, which did not fit"
     # If the leader was bound meanwhile, its restart is for the move, and that says why.
-    words = "pods ask for more than their template: worker 1 for 8 cpu instead of 0 cpu"
-    assert any(words in why for why in repairs(scene, "Moving"))
-    assert [h["domain"] for h in scene.holds()] == ["b00"]
+    told = f"pods ask for more than their template: {words}"
+    assert any(told in why for why in repairs(scene, "Moving"))
+    assert [h["domain"] for h in scene.holds()] == [domain]
+    before = repairs(scene, "Moving")
+    scene.kubectl("scale", "lws/llm", "--replicas=2")
+    scene.wait_bound(8)
+    assert repairs(scene, "Moving") == before, "the next group is planned with what was learned"
+    assert scene.broken_promises() == []
 
 
 @with_policies

@@ -1,6 +1,10 @@
-"""Nodes with accelerators are tainted, as clouds do it, and templates tolerate no taint: the API
-server's plugin ExtendedResourceToleration is on, or it is not.
+"""Admission plugins that add tolerations and node selectors, which no template shows.
+
+ExtendedResourceToleration: nodes with accelerators are tainted, as clouds do it. PodNodeSelector
+and PodTolerationRestriction: by annotations of the namespace.
 """
+
+import json
 
 import pytest
 from e2e.servers import start
@@ -18,7 +22,7 @@ ROUTER = {"cpu": "1"}
 def cloud(binaries, tmp_path_factory):
     """A control plane with the plugin."""
     folder = tmp_path_factory.mktemp("cloud") / "c"
-    plugins = ("ExtendedResourceToleration",)
+    plugins = ("ExtendedResourceToleration", "PodNodeSelector", "PodTolerationRestriction")
     with LocalCluster(folder, binaries, admission_plugins=plugins) as cluster:
         installation = Installation(cluster)
         try:
@@ -66,3 +70,39 @@ def test_where_the_plugin_is_off_it_waits_and_is_told_of_the_taint(scene):
         scene.notes("WaitingForDomain")
     )
     assert scene.holds() == []
+
+
+SCHEDULER = "scheduler.alpha.kubernetes.io"
+
+
+@pytest.fixture
+def chosen(cloud):
+    """A namespace whose pods go to nodes of their own, by annotations."""
+    tolerations = [{"key": "team", "operator": "Exists", "effect": "NoSchedule"}]
+    notes = {
+        f"{SCHEDULER}/node-selector": "team=chosen",
+        f"{SCHEDULER}/defaultTolerations": json.dumps(tolerations),
+    }
+    body = {"metadata": {"name": "chosen", "annotations": notes}}
+    cloud.cluster.api.create("/api/v1/namespaces", body)
+    scene = Scene(cloud.cluster, cloud.installation, "chosen")
+    scene.wait(lambda: scene.get("serviceaccounts"), "the ServiceAccount is there")
+    return scene
+
+
+def test_what_the_namespace_adds_to_pods_is_learned_from_them(chosen):
+    """The nodes of the first domain are not all the namespace's own."""
+    taint = [{"key": "team", "value": "chosen", "effect": "NoSchedule"}]
+    mixed = chosen.pool(1, prefix="a", taints=taint)
+    chosen.pool(2, prefix="b", taints=taint)
+    chosen.kubectl("label", "nodes", "-l", "pool=chosen", "team=chosen")
+    chosen.kubectl("label", "nodes", *mixed[1:], "team-")
+    chosen.create(chosen.lws())
+    chosen.wait_bound(4, "llm")
+    moves = set(chosen.notes("Moving"))
+    assert all("workers for nodes with team=chosen" in why for why in moves)
+    chosen.kubectl("scale", "lws/llm", "--replicas=2")
+    chosen.wait_bound(8, "llm")
+    assert set().union(*chosen.places().values()) == {"b00", "b01"}
+    assert set(chosen.notes("Moving")) == moves, "the second is planned with what was learned"
+    assert chosen.broken_promises() == []

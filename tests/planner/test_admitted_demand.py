@@ -229,3 +229,52 @@ def test_a_hundred_minutes_bring_one_restart_even_if_the_planner_dies(kill):
         await cluster.stop()
 
     run(story())
+
+
+# -- a choice of nodes that somebody adds ----------------------------------------------------------
+
+ONLY_SSD = "pods ask for more than their template: workers for nodes with disk=ssd"
+
+
+def workers_want_ssd(pod):
+    """As a policy, or a namespace's node selector, would have it."""
+    if label(pod, keys.LWS_WORKER_INDEX) != "0":
+        pod["spec"].setdefault("nodeSelector", {})["disk"] = "ssd"
+
+
+async def plain_and_ssd(*, ssd=1):
+    cluster = await a_cluster("a")
+    for number in range(ssd):
+        cluster.add_slice(f"z{number}", labels={"disk": "ssd"})
+    cluster.gate.enlarge = workers_want_ssd
+    return cluster
+
+
+def test_the_group_goes_where_its_workers_may_be_after_one_restart():
+    async def story():
+        cluster = await plain_and_ssd(ssd=2)
+        cluster.add_lws()
+        await cluster.rest(quiet=30)
+        assert set(cluster.holds()) == {"z0"}
+        assert len(set(restarts(cluster))) == 1
+        assert ONLY_SSD in restarts(cluster)[0]
+        cluster.change("leaderworkersets", "llm", lambda lws: lws["spec"].update(replicas=2))
+        await cluster.rest()
+        assert set(cluster.holds()) == {"z0", "z1"}
+        assert len(set(restarts(cluster))) == 1
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_where_they_may_be_nowhere_the_group_waits_and_says_why():
+    async def story():
+        cluster = await plain_and_ssd(ssd=0)
+        cluster.add_lws()
+        await cluster.rest(quiet=30)
+        assert (cluster.holds(), cluster.places()) == ({}, {})
+        assert cluster.said("WaitingForDomain")[-1].endswith(f"; {ONLY_SSD}")
+        await cluster.stop()
+
+    run(story())

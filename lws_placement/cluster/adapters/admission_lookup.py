@@ -21,7 +21,7 @@ from lws_placement.engine.base.quantities import first_lack
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.pods import MemberInfo
+from lws_placement.engine.model.pods import Demand, MemberInfo, Rank
 from lws_placement.engine.model.reservation import Reservation
 from lws_placement.engine.reconcile.placement import has_shape, is_away, is_outside
 
@@ -137,7 +137,12 @@ class AdmissionLookup:
         if expected.worker_forbidden:
             return False
         ranks = range(1, reservation.size) if expected.larger else ()
-        return all(reservation.covers(rank, expected.worker) for rank in ranks)
+        return all(self._fits(reservation, rank, expected.worker) for rank in ranks)
+
+    def _fits(self, reservation: Reservation, rank: Rank, demand: Demand) -> bool:
+        view = self._cache.domains.node_view(reservation.nodes.get(rank, ""))
+        suits = view is not None and why_not_static(demand, view.node) is None
+        return suits and reservation.covers(rank, demand)
 
     def _moving(self, reservation: Reservation) -> bool:
         """True if old pods of the group remain elsewhere. The planner waits until they are gone."""

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from lws_placement.engine.base.keys import HOSTNAME
 from lws_placement.engine.objects.label_terms import selects, term_matches
 from lws_placement.engine.objects.nodes import Node, NodeTerm, Operator
 from lws_placement.engine.objects.pod_volumes import ClaimSpec
 from lws_placement.engine.objects.volumes import CapacityPool, Handle, Volume, VolumePool
 
-_HOST = "kubernetes.io/hostname"
 _GENERAL = {
     "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
     "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
@@ -137,7 +137,7 @@ def _where(required: tuple[NodeTerm, ...]) -> str:
     if len(requirements) == 1 and requirements[0].operator is Operator.IN:
         (one,) = requirements
         values = _in_words(one.values)
-        if one.key == _HOST:
+        if one.key == HOSTNAME:
             return f"on node {values}"
         if one.key in _ZONES or one.key.endswith("/zone"):
             return f"in zone {values}"

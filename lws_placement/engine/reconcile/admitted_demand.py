@@ -1,16 +1,24 @@
-"""Members admitted larger than their template: a LimitRange's defaults, a RuntimeClass's overhead,
-an injected container.
+"""Members admitted other than their template: a LimitRange's defaults, a RuntimeClass's overhead,
+an injected container, a node selector of the namespace (plugin PodNodeSelector) or of a policy.
 
 No template shows the difference, and a group is planned from templates before its workers exist.
-The best guess for the next members is what members of the same revision and role requested when
-they were admitted: the plan reserves at least that much for them.
+The best guess for the next members is what members of the same revision and role were admitted
+with: the plan reserves at least that much for them, on nodes that they may use.
+
+Rules about other pods, volumes and claims that admission adds are not learned: they name what the
+one member is, not the next one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lws_placement.engine.base.quantities import greatest
-from lws_placement.engine.messages import larger_note, member_in_words, more_in_words
+from lws_placement.engine.messages import (
+    chosen_in_words,
+    larger_note,
+    member_in_words,
+    more_in_words,
+)
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.workload import Templates
 
@@ -24,31 +32,41 @@ class Admitted:
 
 
 def as_admitted(templates: Templates, admitted: Admitted) -> Templates:
-    """The templates raised to what was admitted; the same object if nothing is raised."""
-    leader = at_least(templates.leader, admitted.leaders)
-    worker = at_least(templates.worker, admitted.workers)
+    """The templates with what was admitted; the same object if there is no difference."""
+    leader = _as_like(templates.leader, admitted.leaders)
+    worker = _as_like(templates.worker, admitted.workers)
+    if not admitted.workers:
+        worker = _tolerating(worker, beyond=templates.leader, of=leader)
     if leader is templates.leader and worker is templates.worker:
         return templates
     more = [
         *_more(member_in_words(0), leader, templates.leader),
         *_more("workers", worker, templates.worker),
     ]
+    templates = replace(templates, leader=leader, worker=worker)
+    if not more:
+        return templates
     # The template does not tell what the API server is asked for, so not what it refuses.
-    return replace(
-        templates,
-        leader=leader,
-        worker=worker,
-        larger=larger_note(more),
-        leader_forbidden="",
-        worker_forbidden="",
-    )
+    return replace(templates, larger=larger_note(more), leader_forbidden="", worker_forbidden="")
+
+
+def _as_like(demand: Demand, admitted: Sequence[Demand]) -> Demand:
+    return on_nodes_of(at_least(demand, admitted), admitted)
+
+
+def _tolerating(demand: Demand, *, beyond: Demand, of: Demand) -> Demand:
+    """The demand with the tolerations that were added to others: until a worker is known, what
+    leaders get (PodTolerationRestriction's default tolerations). If that is wrong, the first worker
+    shows it; without, no worker would ever come.
+    """
+    added = set(of.tolerations) - set(beyond.tolerations) - set(demand.tolerations)
+    if not added:
+        return demand
+    return replace(demand, tolerations=tuple(sorted(added | set(demand.tolerations))))
 
 
 def at_least(demand: Demand, admitted: Iterable[Demand]) -> Demand:
-    """The demand raised to the resources and host ports of all of these; the same object if equal.
-
-    Copies nothing else: a worker's selector names the domain that its leader had then.
-    """
+    """The demand raised to the resources and host ports of all; the same object if equal."""
     resources, ports = dict(demand.resources), set(demand.host_ports)
     for one in admitted:
         resources = greatest(resources, dict(one.resources))
@@ -60,6 +78,28 @@ def at_least(demand: Demand, admitted: Iterable[Demand]) -> Demand:
     )
 
 
+def on_nodes_of(demand: Demand, admitted: Sequence[Demand]) -> Demand:
+    """The demand with the choice of nodes that all of these agree on; the same object if equal."""
+    if not admitted:
+        return demand
+    first, *others = admitted
+    selector, tolerations = set(first.selector), set(first.tolerations)
+    for one in others:
+        selector &= set(one.selector)
+        tolerations &= set(one.tolerations)
+    agreed = all(one.required == first.required for one in others)
+    found = replace(
+        demand,
+        selector=tuple(sorted({**dict(demand.selector), **dict(selector)}.items())),
+        required=first.required if agreed else demand.required,
+        tolerations=tuple(sorted(tolerations | set(demand.tolerations))),
+    )
+    return demand if found == demand else found
+
+
 def _more(who: str, asked: Demand, given: Demand) -> Iterator[str]:
-    if asked is not given:
+    if (asked.resources, asked.host_ports) != (given.resources, given.host_ports):
         yield more_in_words(who, asked, given)
+    chosen = chosen_in_words(asked, given)
+    if chosen:
+        yield f"{who} for {chosen}"

@@ -39,7 +39,8 @@ def why_not_kept(current: MembersState, reservation: Reservation, views: Cluster
     for node, demands in sorted(taking.items()):
         why = _why_not_there(node, demands, soon)
         if why:
-            return why
+            larger = current.templates.larger if current.templates is not None else ""
+            return f"{why}; {larger}" if larger else why
     return ""
 
 

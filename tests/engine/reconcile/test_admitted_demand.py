@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.decisions import (
     GROUP,
+    KEY,
     WHOLE_NODE,
     a_hold,
     a_member,
@@ -21,7 +22,8 @@ from support.decisions import (
 from support.decisions import kinds as kinds_of
 
 from lws_placement.cluster.cache.admission.admitted_requests import Asked
-from lws_placement.engine.model.pods import Demand, HostPort
+from lws_placement.engine.base.keys import HOSTNAME
+from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.workload import Templates
 from lws_placement.engine.objects.nodes import NodeTerm, Operator, Requirement
@@ -60,10 +62,43 @@ def test_templates_that_somebody_raises_do_not_tell_what_is_refused():
     assert not as_admitted(small, Admitted((), (a_demand(3000),))).worker_forbidden
 
 
-def test_where_a_member_was_is_nothing_that_the_next_one_asks_for():
-    term = NodeTerm((Requirement("zone", Operator.IN, ("z",)),))
-    was = replace(a_demand(3000, selector=(("slice", "a"),)), required=(term,))
-    assert at_least(a_demand(1000), [was]) == a_demand(3000)
+SSD = NodeTerm((Requirement("disk", Operator.IN, ("ssd",)),))
+TOLERATION = Toleration("pool", "Exists", effect="NoSchedule")
+
+
+def test_the_nodes_that_all_admitted_members_ask_for_are_chosen():
+    one = replace(
+        a_demand(2000, selector=(("disk", "ssd"), ("zone", "z"))),
+        required=(SSD,),
+        tolerations=(TOLERATION, Toleration("mine", "Exists")),
+    )
+    other = replace(one, selector=(("disk", "ssd"), ("zone", "y")), tolerations=(TOLERATION,))
+    found = as_admitted(TEMPLATES, Admitted((), (one, other)))
+    assert found.leader is TEMPLATES.leader
+    agreed = a_demand(2000, selector=(("disk", "ssd"),))
+    assert found.worker == replace(agreed, required=(SSD,), tolerations=(TOLERATION,))
+    assert found.larger == (
+        "pods ask for more than their template: workers for nodes with disk=ssd and another node "
+        "affinity"
+    )
+
+
+def test_nodes_on_which_they_differ_are_not_chosen():
+    one, other = a_demand(2000), replace(a_demand(2000), required=(SSD,))
+    assert as_admitted(TEMPLATES, Admitted((), (one, other))) is TEMPLATES
+
+
+def test_tolerations_are_nothing_that_they_ask_for():
+    found = as_admitted(TEMPLATES, Admitted((replace(a_demand(1000), tolerations=(TOLERATION,)),)))
+    assert found.leader.tolerations == (TOLERATION,)
+    assert found.larger == ""
+
+
+def test_until_a_worker_is_known_it_is_expected_to_tolerate_what_leaders_do():
+    leaders = (replace(a_demand(1000), tolerations=(TOLERATION,)),)
+    assert as_admitted(TEMPLATES, Admitted(leaders)).worker.tolerations == (TOLERATION,)
+    found = as_admitted(TEMPLATES, Admitted(leaders, (a_demand(2000),)))
+    assert found.worker is TEMPLATES.worker
 
 
 DEMANDS = st.builds(
@@ -164,6 +199,14 @@ def test_memory_is_bounded():
     for rank in range(5000):
         asked.put(GROUP, a_worker(rank, rank=rank + 1))
     assert len(asked.of(GROUP, "r1").workers) <= 4096
+
+
+def test_where_a_member_was_is_not_remembered():
+    places = ((HOSTNAME, "a-1"), (KEY, "a"))
+    demand = a_demand(2000, selector=(*places, ("disk", "ssd")))
+    assert remembered(a_worker(0, rank=1), a_member(1, demand=demand, size=8, created_s=2.0)) == (
+        Admitted((), (a_demand(2000, selector=(("disk", "ssd"),)),))
+    )
 
 
 # -- what is done ----------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
-"""Requests of members as admitted: per set, revision and role, from the group whose member of that
+"""Demands of members as admitted: per set, revision and role, from the group whose member of that
 role was created last, so that a change of what admission adds takes effect.
 
-In memory, and rebuilt from existing pods: a new planner does not know requests that no existing pod
+In memory, and rebuilt from existing pods: a new planner does not know demands that no existing pod
 has, and learns them from the next pods.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Demand, Pod, Rank
@@ -40,11 +41,21 @@ class _Group:
         if known is not None and known[0] > pod.created_s:
             return
         if known is not None or len(self.by_rank) < _RANKS:
-            self.by_rank[rank] = (pod.created_s, pod.demand)
+            self.by_rank[rank] = (pod.created_s, _of_any_place(pod))
 
     @property
     def demands(self) -> tuple[Demand, ...]:
         return tuple(dict.fromkeys(demand for _, demand in self.by_rank.values()))
+
+
+def _of_any_place(pod: Pod) -> Demand:
+    """The pod's demand without what ties it to its own place: the domain that LeaderWorkerSet gives
+    a worker, a node, its volumes, rules about other pods.
+    """
+    request = pod.member.request.keys if pod.member is not None else ()
+    ties = {keys.HOSTNAME, *request}
+    selector = tuple(item for item in pod.demand.selector if item[0] not in ties)
+    return replace(pod.demand, selector=selector, rules=None, volumes=())
 
 
 @dataclass(slots=True)
@@ -71,7 +82,7 @@ class Asked:
         which.add(group.group_key, member.rank, pod)
 
     def of(self, group: GroupId, revision: str) -> Admitted:
-        """Requests of admitted members of the group's set at this revision."""
+        """Demands of admitted members of the group's set at this revision."""
         revisions = self._sets.get((group.namespace, group.lws))
         roles = revisions.get((group.lws_uid, revision)) if revisions is not None else None
         if roles is None:
