@@ -8,6 +8,7 @@ reader learns which were rebuilt. A reader can also ask which nodes changed.
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 
+from lws_placement.cluster.cache.storage import StorageIndex
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.nested import DictOfDicts, DictOfSets
 from lws_placement.engine.base.quantities import minus, total
@@ -26,7 +27,6 @@ from lws_placement.engine.model.snapshot import (
     NodeFollower,
     NodeView,
 )
-from lws_placement.engine.model.storage import NoStorage, Storage, VolumeUsers
 from lws_placement.engine.model.workload import DaemonSetInfo
 from lws_placement.engine.objects.nodes import DomainName, Node
 from lws_placement.engine.objects.placement_request import Scope
@@ -53,8 +53,7 @@ class TopologyIndex:
         self._awaited = DictOfSets[str, Turn]()
         self.placed_pods: PlacedPods = NoPlacedPods()
         """The pods that rules about other pods are checked against."""
-        self.storage: Storage = NoStorage()
-        self.volume_users: VolumeUsers = NoStorage()
+        self.storage = self.volume_users = StorageIndex(lambda: ())
         self.node_indexes: LruCache[Hashable, NodeFollower] = LruCache()
         self.node_changes = Changes()
         """Names of nodes with any change, including changes of the holds on them."""

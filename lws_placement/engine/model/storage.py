@@ -11,8 +11,6 @@ from lws_placement.engine.model.placed_pods import Gone
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.pod_volumes import PodIdentity, PodVolume
 from lws_placement.engine.objects.volumes import (
-    NO_CAPACITIES,
-    NO_POOL,
     CapacityPool,
     Claim,
     Driver,
@@ -109,54 +107,3 @@ class VolumeUsersWithout:
 
     def _stays(self, user: VolumeUser) -> bool:
         return self.gone.leaves(user.pod.uid, user.promised_to)
-
-
-class NoStorage:
-    """Of a cluster without claims: implements `Storage` and `VolumeUsers`."""
-
-    mark: Hashable = 0
-
-    def claim(self, namespace: str, name: str) -> Claim | None:
-        return None
-
-    def volume(self, name: str) -> Volume | None:
-        return None
-
-    def pool(self, storage_class: str) -> VolumePool:
-        return NO_POOL
-
-    def meant_for(self, namespace: str, claim: str) -> Sequence[Volume]:
-        return ()
-
-    def storage_class(self, name: str) -> StorageClass | None:
-        return None
-
-    def default_class(self) -> str:
-        return ""
-
-    def capacities(self, storage_class: str) -> CapacityPool:
-        return NO_CAPACITIES
-
-    def driver(self, name: str) -> Driver | None:
-        return None
-
-    def drivers_on(self, node: NodeName) -> DriversOnNode | None:
-        return None
-
-    def has_limits(self, driver: str) -> bool:
-        return False
-
-    def attached(self, node: NodeName) -> Iterable[Handle]:
-        return ()
-
-    def users_of(self, namespace: str, claim: str) -> Iterable[VolumeUser]:
-        return ()
-
-    def users_on(self, node: NodeName) -> Iterable[VolumeUser]:
-        return ()
-
-    def on_their_way(self) -> Iterable[VolumeUser]:
-        return ()
-
-    def gone_from(self, node: NodeName) -> Iterable[VolumeUser]:
-        return ()
