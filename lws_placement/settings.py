@@ -8,7 +8,7 @@ namespace `LWS_PLACEMENT_WEBHOOK_PORT=tcp://<clusterIP>:443`. Such a value count
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -202,7 +202,7 @@ class Settings(BaseSettings):
         "times as long.",
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    log_format: str = Field(default="text", description="text or json.")
+    log_format: Literal["text", "json"] = Field(default="text", description="text or json.")
 
     @field_validator("roles", mode="before")
     @classmethod
@@ -242,13 +242,6 @@ class Settings(BaseSettings):
         if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
         return value.upper()
-
-    @field_validator("log_format")
-    @classmethod
-    def _known_format(cls, value: str) -> str:
-        if value not in ("text", "json"):
-            raise ValueError("must be text or json")
-        return value
 
     @model_validator(mode="after")
     def _headroom_is_quantities(self) -> "Settings":

@@ -90,14 +90,13 @@ class LwsReconciler:
         applied = await self._apply_leader_set(lws, stateful_set, revision, step)
         if wants_shared_service(lws):
             await self.create_service(lws, shared_service(lws))
-        standstill = await self._standstill(lws, applied, groups, revision)
+        asked = asked_of(applied)
+        progress = self._progress(lws, asked, groups, revision)
+        standstill = await self._standstill(lws, asked, progress, revision)
         await self._write_status(lws, applied, revision, groups, standstill=standstill)
         await self._restarts.carry_out(lws)
-        if self._revisions.has_others(lws, revision):
-            asked = asked_of(applied)
-            progress = self._progress(lws, asked, groups, revision)
-            if is_finished(strategy_of(lws), asked, progress):
-                await self._revisions.set_others_aside(lws, revision)
+        if is_finished(strategy_of(lws), asked, progress):
+            await self._revisions.set_others_aside(lws, revision)
 
     async def _next_step(
         self, lws: Raw, stateful_set: Raw | None, groups: list[GroupStatus], revision: str
@@ -117,11 +116,9 @@ class LwsReconciler:
         return next_step(strategy, asked, progress, changed=changed)
 
     async def _standstill(
-        self, lws: Raw, stateful_set: Raw, groups: list[GroupStatus], revision: str
+        self, lws: Raw, asked: Asked, progress: list[Progress], revision: str
     ) -> Problem | None:
         """Why the update does not go on; also emits an event."""
-        asked = asked_of(stateful_set)
-        progress = self._progress(lws, asked, groups, revision)
         name = lws["metadata"]["name"]
         found = why_at_a_standstill(strategy_of(lws), asked, progress, name=name)
         if found is not None and found.reason != "SurgeWaits":  # told already

@@ -57,7 +57,7 @@ class Restarts:
             return
         name, now = name_of(lws), self._clock()
         records = self._records(name)
-        for leader in self._leaders(name):
+        for leader in self._observed.leaders_of(name):
             record = records.get(leader.group_index)
             if record is None or record.leader != leader.uid or leader.terminating:
                 continue
@@ -72,7 +72,7 @@ class Restarts:
         budget, name = budget_of(lws), name_of(lws)
         if budget is None:
             return None
-        leaders = {pod.group_index: pod.uid for pod in self._leaders(name)}
+        leaders = {pod.group_index: pod.uid for pod in self._observed.leaders_of(name)}
         return crash_looping(budget, self._records(name), leaders=leaders, now_s=self._clock())
 
     # -- inside ----------------------------------------------------------------------------------
@@ -115,9 +115,6 @@ class Restarts:
         }
         written = await self._api.patch(f"{APPS}/{name[0]}/statefulsets/{name[1]}", body)
         self._observed.put_written_set(written)
-
-    def _leaders(self, name: Name) -> list[PodState]:
-        return self._observed.leaders_of(name)
 
     async def _delete(self, lws: Raw, leader: PodState, *, failed: str) -> None:
         try:

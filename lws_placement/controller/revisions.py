@@ -63,9 +63,6 @@ class Revisions:
         await self._say(lws, Event("CreatingRevision", note, "Create"))
         return key
 
-    def has_others(self, lws: Raw, revision: str) -> bool:
-        return bool(self._others(lws, revision))
-
     async def set_others_aside(self, lws: Raw, revision: str) -> None:
         """Call it only when all groups are at `revision`: groups are rebuilt at their leader's.
 

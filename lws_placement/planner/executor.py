@@ -98,7 +98,7 @@ class Executor:
             case Pin():
                 await self._pin(action)
             case Release(pod):
-                await self._release(pod)
+                await self._ungate(pod, annotations={keys.RELEASED: "true"}, spec={})
             case DeletePod(pod, why, whole):
                 await self._delete(pod, whole=whole)
                 self._report.deleted(group, pod, why=why, whole=whole)
@@ -239,9 +239,6 @@ class Executor:
                 self._cache.drop_hold(known.domain, known.group)
         for found in real:
             self._cache.put_hold(found)
-
-    async def _release(self, pod: Pod) -> None:
-        await self._ungate(pod, annotations={keys.RELEASED: "true"}, spec={})
 
     async def _pin(self, pin: Pin) -> None:
         pod = pin.pod

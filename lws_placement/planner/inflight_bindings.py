@@ -30,16 +30,14 @@ class InflightBindings:
     async def look_again(self, holds: Sequence[Hold]) -> None:
         """`holds`: of one plan, just written. Raises ConflictError if a pod was bound there."""
         nodes = {node for hold in holds for node in hold.nodes.values()}
-        if not any(self._races(demand, holds) for demand in self._queued()):
+        queued = {pod.demand for pod in self._cache.queued()}
+        if not any(self._races(demand, holds) for demand in queued):
             return
         before = self._occupants_on(nodes)
         await asyncio.sleep(_VISIBLE_S)
         await asyncio.gather(*map(self._read, sorted(nodes)))
         if not self._occupants_on(nodes) <= before:
             raise ConflictError(f"a pod was bound in {holds[0].domain} meanwhile", status=409)
-
-    def _queued(self) -> Set[Demand]:
-        return {pod.demand for pod in self._cache.queued()}
 
     def _races(self, demand: Demand, holds: Sequence[Hold]) -> bool:
         asked = {name for name, amount in demand.resources if amount} - _NO_DEVICES

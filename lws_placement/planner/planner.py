@@ -120,8 +120,8 @@ class Planner:
         try:
             for group in (*self._cache.groups(), *self._failures.groups()):
                 self._queue.add(group)
-            for lws in self._cache.workloads.all_lws():
-                self.lws_changed(lws.namespace, lws.name)
+            for name in sorted(self._cache.workloads.lws):
+                self.lws_changed(*name)
             self._foreign.look_again()
             while True:
                 await self._queue.wait()

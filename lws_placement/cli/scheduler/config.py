@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from lws_placement.cli.scheduler.files import Order, keep, write_once
+from lws_placement.cli.scheduler.files import keep, write_once
 from lws_placement.cli.scheduler.static_pod import write_manifest, write_patch
 from lws_placement.errors import SettingsError
 from lws_placement.kubeadm import FOLDER, PATCH_NAME
-from lws_placement.scheduler_config import host_and_port
+from lws_placement.scheduler_config import Place, host_and_port
 from lws_placement.settings import load_settings
 
 
@@ -124,14 +124,10 @@ def _refuse_what_does_not_go_together(flags: _Flags) -> None:
 
 def _write_folder(flags: _Flags, out: Path) -> None:
     settings = load_settings({"kubeconfig": flags.kubeconfig, "namespace": flags.namespace})
-    order = Order(
-        out,
-        settings.namespace,
-        address=host_and_port(flags.address) if flags.address else "",
-        files_at=flags.files_at,
-        scheduler_kubeconfig=flags.scheduler_kubeconfig,
-    )
+    address = host_and_port(flags.address) if flags.address else ""
+    place = Place(address, settings.namespace, flags.files_at, flags.scheduler_kubeconfig)
     if flags.watch_every is None:
-        asyncio.run(write_once(order, kubeconfig=settings.kubeconfig))
+        asyncio.run(write_once(out, place, kubeconfig=settings.kubeconfig))
     else:
-        asyncio.run(keep(order, kubeconfig=settings.kubeconfig, every_s=flags.watch_every))
+        every_s = flags.watch_every
+        asyncio.run(keep(out, place, kubeconfig=settings.kubeconfig, every_s=every_s))

@@ -4,7 +4,7 @@ kube-scheduler and the Service's clusterIP: once, or whenever they change.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
 import click
@@ -28,23 +28,14 @@ from lws_placement.scheduler_config import (
 from lws_placement.stopping import asked_to_stop, unless
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to write, and where. `address` empty: that of the Service."""
-
-    out: Path
-    namespace: str
-    address: str
-    files_at: str
-    scheduler_kubeconfig: str
-
-
-async def write_once(order: Order, *, kubeconfig: Path | None) -> None:
-    """Raises SettingsError that says what is missing, or ApiError."""
+async def write_once(out: Path, place: Place, *, kubeconfig: Path | None) -> None:
+    """`place.address` empty: that of the Service. Raises ApiError, or SettingsError that says what
+    is missing.
+    """
     async with connected(kubeconfig) as api:
-        files = await _make(api, order)
-    write_files(order.out, files)
-    click.echo(f"wrote {', '.join(files)} to {order.out}")
+        files = await _make(api, place)
+    write_files(out, files)
+    click.echo(f"wrote {', '.join(files)} to {out}")
     config = yaml.safe_load(files[CONFIGURATION])
     for extender in config["extenders"]:
         click.echo(f"  kube-scheduler will call {extender['urlPrefix']}")
@@ -53,24 +44,24 @@ async def write_once(order: Order, *, kubeconfig: Path | None) -> None:
     click.echo(f"  --config={seen_at / CONFIGURATION}")
 
 
-async def keep(order: Order, *, kubeconfig: Path | None, every_s: float) -> None:
-    """Until SIGTERM. Each error is printed once and the work repeated: the Secret may not exist
+async def keep(out: Path, place: Place, *, kubeconfig: Path | None, every_s: float) -> None:
+    """As `write_once`, repeatedly until SIGTERM. Prints each error once: the Secret may not exist
     yet, the API server may be away. The files that are there stay.
     """
     stop = asked_to_stop()
     async with connected(kubeconfig) as api:
-        await unless(stop, _look_again_and_again(api, order, every_s))
+        await unless(stop, _look_again_and_again(api, out, place, every_s=every_s))
 
 
-async def _look_again_and_again(api: Api, order: Order, every_s: float) -> None:
+async def _look_again_and_again(api: Api, out: Path, place: Place, *, every_s: float) -> None:
     said = ""
     while True:
         try:
-            files = await _make(api, order)
-            changed = _differing(order.out, files)
+            files = await _make(api, place)
+            changed = _differing(out, files)
             if changed:
-                write_files(order.out, files)
-                click.echo(f"wrote {', '.join(changed)} to {order.out}: {_what_then(changed)}")
+                write_files(out, files)
+                click.echo(f"wrote {', '.join(changed)} to {out}: {_what_then(changed)}")
             said = ""
         except LwsPlacementError as e:
             if str(e) != said:
@@ -98,16 +89,12 @@ def _what_then(changed: list[str]) -> str:
     return "a running kube-scheduler takes them with its next connection"
 
 
-async def _make(api: Api, order: Order) -> dict[str, bytes]:
+async def _make(api: Api, place: Place) -> dict[str, bytes]:
     """File name -> content."""
-    material = await _fetch_certificates(api, order.namespace)
-    place = Place(
-        order.address or await _fetch_address(api, order.namespace),
-        order.namespace,
-        files_at=order.files_at,
-        kubeconfig=order.scheduler_kubeconfig,
-    )
-    return as_files(fill(read_base(), place), **asdict(material))
+    material = await _fetch_certificates(api, place.namespace)
+    address = place.address or await _fetch_address(api, place.namespace)
+    config = fill(read_base(), replace(place, address=address))
+    return as_files(config, **asdict(material))
 
 
 async def _fetch_certificates(api: Api, namespace: str) -> ClientMaterial:

@@ -41,9 +41,6 @@ class AdmissionLookup:
         self._changes = GroupChanges()
         cache.listeners.append(self._changes)
 
-    def ready(self) -> bool:
-        return self._informers.synced
-
     def topology_key_known(self, key: str) -> bool | None:
         """True if any node carries the label; None: not known yet."""
         return self._cache.domains.label_known(key) if self._informers.synced else None

@@ -1,15 +1,13 @@
 """The pods on nodes and their groups, from the cache (`engine/preemption/victims.py` `Tenants`)."""
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.pods.occupants import guest_group
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.objects.nodes import NodeName
-from lws_placement.engine.preemption.disruption_budgets import DisruptionBudget
 
 _SPARED_S = 30.0
 
@@ -21,6 +19,10 @@ class ClusterTenants:
         self._cache = cache
         self._clock = clock
         self._spared: dict[str, float] = {}
+        self.all_that_go = cache.going
+        self.lowest_priority = cache.lowest_priority
+        self.holds_of = cache.holds_of
+        self.budgets_of = cache.budgets.of
 
     @property
     def version(self) -> Hashable:
@@ -41,12 +43,6 @@ class ClusterTenants:
     def yields(self, group: GroupId) -> bool:
         return self._cache.successor_of(group) is not None
 
-    def all_that_go(self) -> Iterable[GroupId]:
-        return self._cache.going()
-
-    def lowest_priority(self) -> int | None:
-        return self._cache.lowest_priority()
-
     def pods_on(self, node: NodeName) -> Sequence[Pod]:
         found = (self._cache.pod(o.uid) for o in self._cache.domains.occupants_on(node))
         return sorted((p for p in found if p is not None), key=lambda p: p.key)
@@ -57,9 +53,3 @@ class ClusterTenants:
     def all_pods_of(self, group: GroupId) -> Sequence[Pod]:
         pods = self._cache.group_pods(group) or self._cache.pods_that_say(group)
         return [p for p in pods if self.goes_with(p) == group]
-
-    def holds_of(self, group: GroupId) -> Sequence[Hold]:
-        return self._cache.holds_of(group)
-
-    def budgets_of(self, namespace: str) -> Sequence[DisruptionBudget]:
-        return self._cache.budgets.of(namespace)

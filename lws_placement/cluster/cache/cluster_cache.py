@@ -52,8 +52,12 @@ class ClusterCache:
         self.workloads = Workloads()
         self._said = LabelledPods()
         self._holds = HoldIndex()
+        self.hold, self.holds = self._holds.get, self._holds.all
+        self.holds_in, self.holds_of = self._holds.on, self._holds.of
         self._coming = ComingHolds()
+        self.going = self._coming.going
         self._priorities = Priorities()
+        self.lowest_priority = self._priorities.lowest
         self._gone: LruCache[str, int] = LruCache(4096)
         self._unbound = UnboundPods()
         self._promised = PromisedMembers(self, self.workloads)
@@ -110,10 +114,6 @@ class ClusterCache:
             self._capacity_changed()
         self._leave_group(pod)
         self._foreign_changed(pod)
-
-    def lowest_priority(self) -> int | None:
-        """The lowest priority of all existing pods; None if there are none."""
-        return self._priorities.lowest
 
     def pod(self, uid: str) -> Pod | None:
         return self._pods.get(uid)
@@ -298,31 +298,14 @@ class ClusterCache:
         found = self._coming.for_which_goes(group)
         return next((hold for hold in found if self._waits(hold.group)), None)
 
-    def going(self) -> set[GroupId]:
-        """Groups that leave a domain or may now be evicted."""
-        return self._coming.going()
-
     def _waits(self, group: GroupId) -> bool:
         if group.kind is GroupKind.POD:
             foreign = self._pods.get(group.lws_uid)
             return foreign is not None and foreign.node is None and foreign.living
         return any(p.gated and not p.terminating for p in self.group_pods(group))
 
-    def hold(self, domain: DomainName, group: GroupId) -> Hold | None:
-        return self._holds.get(domain, group)
-
-    def holds_in(self, domain: DomainName) -> list[Hold]:
-        """One hold, or several where their scopes allow."""
-        return self._holds.on(domain)
-
-    def holds(self) -> list[Hold]:
-        return self._holds.all()
-
     def anything_held(self) -> bool:
         return bool(self._holds)
-
-    def holds_of(self, group: GroupId) -> list[Hold]:
-        return self._holds.of(group)
 
     def reservation_of(self, group: GroupId) -> Reservation | None:
         """The only valid reservation of the group; None in any doubt."""

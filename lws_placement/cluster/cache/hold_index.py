@@ -18,7 +18,7 @@ class HoldIndex:
         self._of_set = DictOfSets[GroupId, GroupId]()
 
     def __bool__(self) -> bool:
-        return bool(self._in.keys())
+        return bool(self._in)
 
     @property
     def domains(self) -> AbstractSet[DomainName]:
@@ -42,7 +42,7 @@ class HoldIndex:
         return self._of_set[group.of_set]
 
     def all(self) -> list[Hold]:
-        return [hold for domain in sorted(self.domains) for hold in self.on(domain)]
+        return [hold for domain in sorted(self._in) for hold in self.on(domain)]
 
     def put(self, hold: Hold) -> Hold | None:
         """Returns the hold that it replaces."""

@@ -24,7 +24,6 @@ class Priorities:
             if not self._counts[old.priority]:
                 del self._counts[old.priority]
 
-    @property
     def lowest(self) -> int | None:
         """None if there are no pods."""
         return min(self._counts, default=None)

@@ -24,9 +24,6 @@ class Workloads:
         """By UID: name, UID and owners."""
         self._revisions = DictOfDicts[Name, str, Templates]()
 
-    def all_lws(self) -> list[LwsInfo]:
-        return [self.lws[name] for name in sorted(self.lws)]
-
     def lws_of(self, group: GroupId) -> LwsInfo | None:
         """The existing LeaderWorkerSet of the group, not a later one with the same name."""
         lws = self.lws.get((group.namespace, group.lws))

@@ -1,77 +1,45 @@
 """Dicts of dicts and of sets that keep no empty inner one, so that they stay as large as what they
-hold.
+hold. Reading an unknown key gives an empty one, and adds nothing.
 """
 
-from collections.abc import Collection, Iterator, KeysView, Mapping, Set
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 K = TypeVar("K")
 N = TypeVar("N")
 V = TypeVar("V")
-_NOTHING: Mapping[Any, Any] = {}
 
 
-class DictOfDicts(Generic[K, N, V]):
-    """Values by key and name. Each change costs O(1)."""
+class DictOfDicts(dict[K, dict[N, V]]):
+    """Change it by `put` and `drop` alone."""
 
-    def __init__(self) -> None:
-        self._of: dict[K, dict[N, V]] = {}
+    def __missing__(self, key: K) -> dict[N, V]:
+        return {}
 
     def put(self, key: K, name: N, value: V) -> V | None:
         """Returns the value that it replaces."""
-        inner = self._of.setdefault(key, {})
+        inner = self.setdefault(key, {})
         old = inner.get(name)
         inner[name] = value
         return old
 
     def drop(self, key: K, name: N) -> V | None:
         """Returns the dropped value, if there was one."""
-        inner = self._of.get(key)
-        if inner is None:
-            return None
-        old = inner.pop(name, None)
-        if not inner:
-            del self._of[key]
+        old = self[key].pop(name, None)
+        if not self[key]:
+            self.pop(key, None)
         return old
 
-    def __getitem__(self, key: K) -> Mapping[N, V]:
-        """Empty for an unknown key."""
-        return self._of.get(key, _NOTHING)
 
-    def keys(self) -> KeysView[K]:
-        return self._of.keys()
+class DictOfSets(dict[K, set[V]]):
+    """Change it by `add` and `discard` alone."""
 
-    def __iter__(self) -> Iterator[K]:
-        return iter(self._of.keys())
-
-    def values(self) -> Collection[Mapping[N, V]]:
-        return self._of.values()
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._of
-
-
-class DictOfSets(Generic[K, V]):
-    """Values by key. Each change costs O(1)."""
-
-    def __init__(self) -> None:
-        self._of = DictOfDicts[K, V, None]()
+    def __missing__(self, key: K) -> set[V]:
+        return set()
 
     def add(self, key: K, value: V) -> None:
-        self._of.put(key, value, None)
+        self.setdefault(key, set()).add(value)
 
     def discard(self, key: K, value: V) -> None:
-        self._of.drop(key, value)
-
-    def __getitem__(self, key: K) -> Set[V]:
-        """Empty for an unknown key."""
-        return self._of[key].keys()
-
-    def keys(self) -> KeysView[K]:
-        return self._of.keys()
-
-    def __iter__(self) -> Iterator[K]:
-        return iter(self._of.keys())
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._of
+        self[key].discard(value)
+        if not self[key]:
+            self.pop(key, None)

@@ -42,4 +42,4 @@ async def test_a_leader_of_a_group_that_is_known_to_wait_is_gated_at_once():
 async def test_nothing_is_left_of_those_who_waited_in_vain():
     lookup = a_lookup(a_large_cluster(8))
     await asyncio.gather(*(lookup.pin_soon(a_member(0, 0), namespace=NAMESPACE) for _ in range(3)))
-    assert list(lookup._changes._waiting) == []
+    assert lookup._changes._waiting == {}

@@ -22,7 +22,7 @@ class UnboundPods:
         for which, belongs in (
             (self.refused, pod.node is None and was_shut_out(pod.unschedulable)),
             (self.roomless, foreign and waits_for_room(pod)),
-            (self.queued, foreign and _may_be_bound(pod)),
+            (self.queued, foreign and pod.node is None and not pod.gates and pod.living),
         ):
             if belongs:
                 which.add(pod.uid)
@@ -33,7 +33,3 @@ class UnboundPods:
     def drop(self, uid: str) -> None:
         for which in (self.refused, self.roomless, self.queued):
             which.discard(uid)
-
-
-def _may_be_bound(pod: Pod) -> bool:
-    return pod.node is None and not pod.gates and pod.living
