@@ -20,7 +20,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit e2e peers control-plane node soak differ bench bench-day manifests chart lock clean
+.PHONY: help venv demo test lint unit e2e peers control-plane node soak differ bench bench-day manifests api-types chart lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ bench-day: venv ## A simulated day of groups: ours, first fit and random
 
 manifests: venv ## Generate manifests/crd/crd.yaml anew from a real API server's schema
 	$(BIN)/python manifests/crd/make_crd.py
+
+api-types: venv ## Write the types of a real API server's kinds anew, for the tests (tests/support/api_types.json)
+	PYTHONPATH=tests $(BIN)/python -m support.api_types
 
 chart: venv ## Generate the Helm chart's templates anew from the kustomize manifests and the settings
 	$(BIN)/python manifests/helm/make_chart.py

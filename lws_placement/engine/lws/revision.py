@@ -8,6 +8,7 @@ upstream's own tests do.
 """
 
 import json
+from decimal import ROUND_UP, Context
 from typing import Any
 
 from lws_placement.engine.base.json_copy import json_copy
@@ -98,12 +99,12 @@ def _unmarked(spec: Raw) -> Raw:
 
 
 def _pod_template(template: Raw) -> Raw:
-    template.setdefault("metadata", {})
+    template["metadata"] = template.get("metadata") or {}
     template["metadata"].pop("creationTimestamp", None)
     spec = template.get("spec") or {}
     for kind in _CONTAINERS:
         for container in spec.get(kind) or ():
-            container.setdefault("resources", {})
+            container["resources"] = container.get("resources") or {}
             for entry in container.get("env") or ():
                 field = (entry.get("valueFrom") or {}).get("resourceFieldRef")
                 if field is not None:
@@ -112,9 +113,10 @@ def _pod_template(template: Raw) -> Raw:
 
 
 def _complete_claim(claim: Raw) -> None:
-    claim.setdefault("metadata", {}).pop("creationTimestamp", None)
-    claim.setdefault("spec", {}).setdefault("resources", {})
-    claim.setdefault("status", {})
+    for name in ("metadata", "spec", "status"):
+        claim[name] = claim.get(name) or {}
+    claim["metadata"].pop("creationTimestamp", None)
+    claim["spec"]["resources"] = claim["spec"].get("resources") or {}
 
 
 def _without_zeros(value: Any, name: str = "") -> Any:
@@ -143,17 +145,23 @@ def _left_out(name: str, value: Any) -> bool:
 
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = ("k", "M", "G", "T", "P", "E")
+_NANO = 10**9
+_FRACTIONS = (("m", 10**6), ("u", 10**3), ("n", 1))
+"""Suffixes of fractions, in nanos."""
+_EXACT = Context(prec=200)
 
 
 def _canonical(quantity: object) -> str:
-    """As apimachinery's Quantity prints it: the largest suffix that leaves a whole number."""
+    """As apimachinery's Quantity prints it: the suffix that leaves the smallest whole number;
+    fractions of a nano are rounded away from zero.
+    """
     text = str(quantity)
-    value = parse_quantity(text)
-    binary = text.endswith(_BINARY)
-    if value != value.to_integral_value():
-        return _canonical(str(value)) if binary else f"{int((value * 1000).to_integral_value())}m"
-    whole, suffix = int(value), ""
-    base, suffixes = (1024, _BINARY) if binary else (1000, _DECIMAL)
+    scaled = parse_quantity(text).scaleb(9, _EXACT)
+    nanos = int(scaled.to_integral_value(rounding=ROUND_UP))
+    if nanos % _NANO:
+        return next(f"{nanos // size}{unit}" for unit, size in _FRACTIONS if nanos % size == 0)
+    whole, suffix = nanos // _NANO, ""
+    base, suffixes = (1024, _BINARY) if text.endswith(_BINARY) else (1000, _DECIMAL)
     for bigger in suffixes:
         if whole == 0 or whole % base:
             break

@@ -34,6 +34,7 @@ _PERCENT = re.compile(r"[0-9]{1,10}%")
 
 _REPLICAS = "spec.replicas"
 _SIZE = "spec.leaderWorkerTemplate.size"
+_CLAIMS = "spec.leaderWorkerTemplate.volumeClaimTemplates"
 _SUBGROUP = "spec.leaderWorkerTemplate.SubGroupPolicy.subGroupSize"
 _ROLLING = "spec.rolloutStrategy.rollingUpdateConfiguration"
 
@@ -47,6 +48,7 @@ def problems_of(
         *_name(lws),
         *_sizes(spec),
         *_rollout(spec),
+        *_claim_names(spec),
         *_subgroups(lws, spec),
         *_room_in_names(lws, old),
         *_budget(lws),
@@ -129,7 +131,9 @@ def why_not_made(lws: Raw) -> FieldError | None:
     ):
         if not _is_int(value) or whole_number(value, least=least, most=most) is None:
             return FieldError(path, value, f"must be an integer from {least} to {most}")
-    return next(iter(_rollout_numbers(spec)), None)
+    if not isinstance(spec.get("leaderWorkerTemplate"), dict):
+        return FieldError("spec.leaderWorkerTemplate", None, "must be an object")
+    return next(iter([*_rollout_numbers(spec), *_claim_names(spec)]), None)
 
 
 def _rollout(spec: Raw) -> list[FieldError]:
@@ -287,7 +291,20 @@ def _claim_changes(spec: Raw, old: Raw) -> list[FieldError]:
         "cannot be changed, as StatefulSets do not take other claim templates: "
         "make a new LeaderWorkerSet"
     )
-    return [FieldError("spec.leaderWorkerTemplate.volumeClaimTemplates", names, detail)]
+    return [FieldError(_CLAIMS, names, detail)]
+
+
+def _claim_names(spec: Raw) -> list[FieldError]:
+    """The schema of the claim templates requires none."""
+    names = [
+        _object(_object(claim).get("metadata")).get("name")
+        for claim in _template(spec).get("volumeClaimTemplates") or ()
+    ]
+    return [
+        FieldError(f"{_CLAIMS}[{i}].metadata.name", name, "must be given")
+        for i, name in enumerate(names)
+        if not name or not isinstance(name, str)
+    ]
 
 
 def _claim(claim: Raw) -> tuple[object, ...]:
