@@ -2,7 +2,8 @@
 
 A key that is added while it waits is handled once. A key that is added while it is handled is
 handled again afterwards, never concurrently with itself. After an exception the key is retried with
-exponential back-off.
+exponential back-off. Meanwhile an event brings the retry forward, but not to less than a second
+after several failures: a handler that writes and then fails causes such events itself.
 """
 
 import asyncio
@@ -10,16 +11,18 @@ import logging
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from lws_placement.backoff import Backoff
 from lws_placement.errors import ApiError, ConflictError, LwsPlacementError, NotLeaderError
 
 log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 
-_BACKOFF_FIRST_S = 0.05
-_BACKOFF_MOST_S = 30.0
-_DOUBLINGS = 16
-"""Enough to get from the first to the most; 2**1100 would overflow a float."""
+_BACKOFF = Backoff(first_s=0.05, most_s=30.0)
+_AT_LEAST_S = 1.0
+"""The longest time for which a key that failed waits in spite of events."""
+_TICK_S = 0.001
+"""Timers are no more exact than that."""
 
 
 class WorkQueue(Generic[K]):
@@ -32,11 +35,14 @@ class WorkQueue(Generic[K]):
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
+        self._not_before: dict[K, float] = {}
+        """Keys that failed -> the event loop's time."""
 
     def add(self, key: K, *, delay_s: float = 0.0) -> None:
         """Queues `key`, now or after `delay_s`; the earlier of two requests wins."""
-        if delay_s > 0:
-            loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        delay_s = max(delay_s, self._not_before.get(key, 0.0) - loop.time())
+        if delay_s > _TICK_S:
             due = loop.time() + delay_s
             timer = self._timers.get(key)
             if timer is not None:
@@ -69,10 +75,13 @@ class WorkQueue(Generic[K]):
         if failed:
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
-            doublings = min(failures, _DOUBLINGS)
-            self.add(key, delay_s=min(_BACKOFF_FIRST_S * 2**doublings, _BACKOFF_MOST_S))
+            delay_s = _BACKOFF.delay_s(failures)
+            now = asyncio.get_running_loop().time()
+            self._not_before[key] = now + min(delay_s, _AT_LEAST_S)
+            self.add(key, delay_s=delay_s)
         else:
             self._failures.pop(key, None)
+            self._not_before.pop(key, None)
             if again:
                 self.add(key)
 

@@ -3,6 +3,7 @@ projects, `--node` those on a real node; `pytest` alone has none of them.
 """
 
 import gc
+import random
 import signal
 
 import pytest
@@ -44,6 +45,12 @@ def pytest_collection_modifyitems(config, items):
 def pytest_collection_finish(session):
     """What was imported stays, so the garbage collector need not look at it again and again."""
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def same_jitter():
+    """Delays are shortened at random (`backoff.py`): the same way in each run."""
+    random.seed(0)
 
 
 @pytest.fixture(scope="session")
