@@ -23,7 +23,7 @@ from lws_placement.extender.wire import (
     Priorities,
 )
 from lws_placement.http2 import MOST_BYTES, Call
-from lws_placement.wire import Wire, parse
+from lws_placement.wire import W, Wire, parse
 
 log = logging.getLogger(__name__)
 
@@ -31,30 +31,24 @@ log = logging.getLogger(__name__)
 def build_calls(members: Members, guard: Guard) -> dict[str, Call]:
     """The calls, by path."""
 
-    async def bind(body: bytes) -> Wire:
-        return await members.bind(parse(BindArgs, body))
-
-    async def members_preempt(body: bytes) -> Wire:
-        return members.preempt(parse(PreemptArgs, body))
-
-    async def guard_filter(body: bytes) -> Wire:
-        return guard.filter(parse(FilterArgs, body))
-
-    async def guard_prioritize(body: bytes) -> Wire:
-        return guard.prioritize(parse(FilterArgs, body))
-
-    async def guard_preempt(body: bytes) -> Wire:
-        return guard.preempt(parse(PreemptArgs, body))
+    def not_bound(error: str) -> Wire:
+        return BindResult(error=error)
 
     def no_node(error: str) -> Wire:
         return FilterResult(node_names=[], error=error)
 
+    def no_opinion(_: str) -> Wire:
+        return Priorities(scores={})
+
+    def no_victims(_: str) -> Wire:
+        return PreemptResult(victims={})
+
     return {
-        "/members/bind": _call("bind", bind, lambda e: BindResult(error=e)),
-        "/members/preempt": _call("members preempt", members_preempt, _no_victims),
-        "/guard/filter": _call("filter", guard_filter, no_node),
-        "/guard/prioritize": _call("prioritize", guard_prioritize, _no_opinion),
-        "/guard/preempt": _call("guard preempt", guard_preempt, _no_victims),
+        "/members/bind": _call(BindArgs, members.bind, not_bound),
+        "/members/preempt": _call(PreemptArgs, members.preempt, no_victims),
+        "/guard/filter": _call(FilterArgs, guard.filter, no_node),
+        "/guard/prioritize": _call(FilterArgs, guard.prioritize, no_opinion),
+        "/guard/preempt": _call(PreemptArgs, guard.preempt, no_victims),
     }
 
 
@@ -66,22 +60,15 @@ def build_app(calls: Mapping[str, Call]) -> web.Application:
     return app
 
 
-def _no_victims(_: str) -> Wire:
-    return PreemptResult(victims={})
-
-
-def _no_opinion(_: str) -> Wire:
-    return Priorities(scores={})
-
-
 def _call(
-    verb: str, decide: Callable[[bytes], Awaitable[Wire]], failed: Callable[[str], Wire]
+    model: type[W], decide: Callable[[W], Wire | Awaitable[Wire]], failed: Callable[[str], Wire]
 ) -> Call:
     async def call(body: bytes) -> str:
         try:
-            result = await decide(body)
+            decided = decide(parse(model, body))
+            result = decided if isinstance(decided, Wire) else await decided
         except (InvalidObjectError, KeyError, TypeError, ValueError, AttributeError) as e:
-            log.warning("malformed call", extra={"verb": verb, "error": str(e)[:500]})
+            log.warning("malformed call", extra={"body": model.__name__, "error": str(e)[:500]})
             result = failed(f"malformed body: {e}"[:1000])
         return result.to_json()
 

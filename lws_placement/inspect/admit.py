@@ -115,7 +115,9 @@ def leader_pod(
     pod["spec"] = admitted_spec(pod["spec"], admitted.defaults)
     if adds_tolerations:
         pod["spec"] = with_tolerations(pod["spec"])
-    pod["spec"].setdefault("priority", _priority(pod["spec"], priorities))
+    # That of its class, else of the default class (under the empty name), else 0.
+    priority = priorities.get(pod["spec"].get("priorityClassName") or "", 0)
+    pod["spec"].setdefault("priority", priority)
     created = datetime.fromtimestamp(created_s, UTC).isoformat()
     pod["metadata"] |= {
         "uid": f"{info.uid}-{index}",
@@ -133,8 +135,3 @@ def _volumes(spec: Raw, *, pod: str) -> list[Raw]:
     given = spec["template"]["spec"].get("volumes") or []
     own = [{"name": c, "persistentVolumeClaim": {"claimName": f"{c}-{pod}"}} for c in claims]
     return [*(v for v in given if v.get("name") not in claims), *own]
-
-
-def _priority(spec: Raw, priorities: Mapping[str, int]) -> int:
-    """That of its class, else of the default class (under the empty name), else 0."""
-    return priorities.get(spec.get("priorityClassName") or "", 0)

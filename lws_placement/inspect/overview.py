@@ -66,30 +66,26 @@ def overview(
     inquiry = Inquiry(cache, troubles=troubles)
     inquiry.rehearse()
 
-    def holders(holds: Iterable[Hold]) -> tuple[Holder, ...]:
-        return tuple(
-            Holder(inquiry.name_of(h.group), h.state, _bound(cache, h.group), h.size) for h in holds
-        )
+    def holder(hold: Hold) -> Holder:
+        pods = cache.group_pods(hold.group)
+        bound = sum(p.node is not None and not p.finished for p in pods)
+        return Holder(inquiry.name_of(hold.group), hold.state, bound, hold.size)
 
     keys = []
     for key in cache.topology_keys():
         views = sorted(cache.domains.domains(key), key=lambda view: view.name)
-        lines = (_line(view, guarded, holders(cache.holds_in(view.name))) for view in views)
+        lines = (_line(view, guarded, map(holder, cache.holds_in(view.name))) for view in views)
         keys.append(KeyOverview(key, tuple(lines)))
     loose = [hold for hold in cache.holds() if hold.domain.anywhere]
     return Overview(
         keys=tuple(keys),
-        anywhere=holders(loose),
+        anywhere=tuple(map(holder, loose)),
         waiting=tuple(inquiry.about(group) for group in inquiry.queue[:most]),
         queue=len(inquiry.queue),
     )
 
 
-def _bound(cache: ClusterCache, group: GroupId) -> int:
-    return sum(p.node is not None and not p.finished for p in cache.group_pods(group))
-
-
-def _line(view: DomainView, guarded: Sequence[str], holders: tuple[Holder, ...]) -> DomainLine:
+def _line(view: DomainView, guarded: Sequence[str], holders: Iterable[Holder]) -> DomainLine:
     usable = [n for n in view.nodes if n.node.ready and not n.node.unschedulable]
     return DomainLine(
         name=view.name.value,
@@ -97,7 +93,7 @@ def _line(view: DomainView, guarded: Sequence[str], holders: tuple[Holder, ...])
         nodes=len(view.nodes),
         usable=len(usable),
         room={name: _room(name, usable) for name in guarded if _is_there(name, view.nodes)},
-        holders=holders,
+        holders=tuple(holders),
     )
 
 

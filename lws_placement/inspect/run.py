@@ -296,7 +296,8 @@ class Simulation:
         """
         moved = tuple(self._moved(admitted, groups))
         changed = any(self._differs(admitted, group) for group in groups)
-        if not (admitted.surge or changed) or self._any_waits(groups):
+        waits = any(self._cache.reservation_of(group) is None for group in groups)
+        if waits or not (admitted.surge or changed):
             return None
         surge = self._surge(admitted)
         return Update(surge, admitted.unavailable, moved, changed)
@@ -314,9 +315,6 @@ class Simulation:
             for pod in self._cache.group_pods(group):
                 self._cache.drop_pod(pod.uid)
         return tuple(answers)
-
-    def _any_waits(self, groups: Sequence[GroupId]) -> bool:
-        return any(self._cache.reservation_of(group) is None for group in groups)
 
     def _differs(self, admitted: Admitted, group: GroupId) -> bool:
         pods = self._cache.group_pods(group)

@@ -97,6 +97,7 @@ class _Planner:
     ) -> None:
         self._group = group
         self._request = group.request
+        self._subgroups = group.request.subgroups
         self._views = views
         self._only = only
         self._tells = tells
@@ -191,10 +192,6 @@ class _Planner:
         ]
 
     # -- subgroups and the rest on given nodes ---------------------------------------------------
-
-    @property
-    def _subgroups(self) -> tuple[tuple[Rank, ...], ...]:
-        return self._request.subgroups
 
     def _solve(self, nodes: list[NodeView]) -> Solution | Reason:
         """Places all members on these nodes; ignores the owners of the domain around them.

@@ -21,7 +21,7 @@ from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import why_not_node, why_not_static
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.snapshot import ClusterSnapshot, DomainView
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.model.what_if import WhatIf, domains_around, pods_by_node
 from lws_placement.engine.objects.nodes import NodeName
@@ -164,27 +164,21 @@ class ClusterTrial:
         request, found = self._request, set[NodeName]()
         inside = request.in_subgroups
         loose = {m.demand for m in self._group.members if m.rank not in inside}
+        parts = [replace(self._group, members=m) for m in subgroup_shapes(self._group)]
         is_shut = shut_for(self._group)
         for view in base.node_views() if loose else ():
             shut = not request.outer and is_shut(view)
             if not shut and any(why_not_node(demand, view) is None for demand in loose):
                 found.add(view.node.name)
         for domain in base.domains(request.inner) if request.subgroups else ():
-            if taken(self._group, domain) is None and self._serves(domain):
+            if taken(self._group, domain) is None and any(
+                isinstance(fit_in(part, domain), Fit) for part in parts
+            ):
                 found |= domain.node_names
         for domain in base.domains(request.outer) if request.outer else ():
             if taken(self._group, domain) is not None:
                 found -= domain.node_names
         return frozenset(found)
-
-    def _serves(self, domain: DomainView) -> bool:
-        return any(isinstance(fit_in(part, domain), Fit) for part in self._parts)
-
-    @cached_property
-    def _parts(self) -> Sequence[Group]:
-        """A group for each shape of subgroup."""
-        shapes = subgroup_shapes(self._group)
-        return [replace(self._group, members=members) for members in shapes]
 
     def _around(self, touched: Iterable[NodeName]) -> set[NodeName]:
         """These nodes, and all nodes of their domains."""
