@@ -31,9 +31,9 @@ LEADER_LEASE = "lws-placement-leader"
 class Timing:
     """Seconds; `renew_deadline_s` < `duration_s`, and `retry_s` well below both."""
 
-    duration_s: float = 15.0
-    renew_deadline_s: float = 10.0
-    retry_s: float = 2.0
+    duration_s: float
+    renew_deadline_s: float
+    retry_s: float
 
 
 class Leadership:
@@ -62,14 +62,14 @@ class Elector:
     """Runs `lead` while it holds the Lease; cancels it when the Lease is lost."""
 
     def __init__(
-        self, api: Api, *, namespace: str, name: str, identity: str, timing: Timing | None = None
+        self, api: Api, *, namespace: str, name: str, identity: str, timing: Timing
     ) -> None:
         self._api = api
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._name = name
         self._namespace = namespace
         self._identity = identity
-        self._timing = timing or Timing()
+        self._timing = timing
         self._seen_version = ""
         self._seen_at = 0.0
         self.leadership = Leadership()

@@ -326,8 +326,7 @@ def _take_over(current: MembersState, context: Context) -> list[Action]:
     if not isinstance(placed, Placed):
         left = inherited(observed, coming)
         if left is not None:
-            troubles = observed.troubles
-            return await_place(group, coming, left, troubles=troubles, views=views)
+            return await_place(group, coming, left, observed=observed, views=views)
         going_on = go_on(coming, group, current, context)
         if not isinstance(going_on, Placed):
             return going_on

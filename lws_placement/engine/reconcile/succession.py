@@ -16,7 +16,6 @@ not go: on a dead node, or `_PATIENCE_S` beyond their grace.
 
 from collections.abc import Mapping, Sequence
 
-from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.reservation import Hold, Reservation
@@ -36,16 +35,16 @@ _PATIENCE_S = 30.0
 
 def inherit(current: MembersState, group: Group, views: ClusterSnapshot) -> list[Action]:
     """Step 1, for a group that holds nothing; empty if there is no place for it."""
-    troubles = current.observed.troubles
-    for left in current.observed.left:
+    observed = current.observed
+    for left in observed.left:
         if not has_shape(left.holds, current.request, current.info.size):
             continue
-        placed = _as_if_gone(group, left.holds, left, troubles=troubles, views=views)
+        placed = _as_if_gone(group, left.holds, left, observed=observed, views=views)
         if placed is not None:
             evicts = (left.group,)
             coming = holds_for(placed, group, current, state=HoldState.COMING, evicts=evicts)
             writes = (WriteHold(hold) for hold in coming.holds)
-            return [*writes, *_patience(left, troubles.now_s)]
+            return [*writes, *_patience(left, observed)]
     return []
 
 
@@ -59,13 +58,13 @@ def await_place(
     coming: Reservation,
     left: LeftPlace,
     *,
-    troubles: FailureHistory,
+    observed: GroupState,
     views: ClusterSnapshot,
 ) -> list[Action]:
     """Step 2, while the domain is not free."""
-    if _as_if_gone(group, coming.holds, left, troubles=troubles, views=views) is None:
+    if _as_if_gone(group, coming.holds, left, observed=observed, views=views) is None:
         return [EndHold(hold) for hold in coming.holds]
-    return _patience(left, troubles.now_s)
+    return _patience(left, observed)
 
 
 def _as_if_gone(
@@ -73,11 +72,11 @@ def _as_if_gone(
     holds: Sequence[Hold],
     left: LeftPlace,
     *,
-    troubles: FailureHistory,
+    observed: GroupState,
     views: ClusterSnapshot,
 ) -> Placed | None:
     """Plans the group there without the old group; None: no fit, or the wait is too long."""
-    domains = {hold.domain for hold in holds}
+    domains, troubles = {hold.domain for hold in holds}, observed.troubles
     if _is_stuck(left, views, troubles.now_s):
         return None
     if domains & troubles.last_choice or domains & group.excluded.keys():
@@ -103,8 +102,9 @@ def _is_stuck(left: LeftPlace, views: ClusterSnapshot, now_s: float) -> bool:
     return any(view is None or not view.node.ready for view in nodes)
 
 
-def _patience(left: LeftPlace, now_s: float) -> list[Action]:
+def _patience(left: LeftPlace, observed: GroupState) -> list[Action]:
     """When the group gives up, as far as that is known."""
+    now_s = observed.troubles.now_s
     ends = [pod.deleted_s for pod in left.pods if pod.terminating and not pod.finished]
     if not ends or not now_s:
         return []
