@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 from lws_placement.cli.demo.domain_map import Seen
 from lws_placement.cli.demo.stage import BLOCK, NODE_POOL, RACK, Stage
-from lws_placement.cli.demo.story import gpu_nodes, tpu_nodes
 from lws_placement.engine.base.keys import HOLD_LABEL
 from lws_placement.engine.base.raw import Raw
 from lws_placement.localcluster.install import NAMESPACE
@@ -35,7 +34,7 @@ def tell_a_life(stage: Stage) -> None:
 def deploy(stage: Stage) -> None:
     stage.say("Act 1: the reference examples are deployed")
     stage.start_ours()
-    stage.make_pools([*tpu_nodes(), *gpu_nodes()], [])
+    stage.make_pools(_KEYS, [])
     for name in (_TPU, "gpu-ray", "disaggregated"):
         stage.apply(f"{name}.yaml")
     done = stage.until("deploying", lambda seen: _available(stage), keys=_KEYS)

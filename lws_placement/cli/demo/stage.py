@@ -16,6 +16,7 @@ from rich.table import Table
 from lws_placement.cli.demo.domain_map import Seen, draw, look
 from lws_placement.engine.base.keys import LWS_NAME
 from lws_placement.engine.base.raw import Raw
+from lws_placement.inspect.documents import load_files
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import MANIFESTS, Installation
 
@@ -81,7 +82,12 @@ class Stage:
         self.console.print(f"  kubectl apply --server-side -f manifests/examples/{example}")
         self.cluster.kubectl("apply", "--server-side", "-f", str(path))
 
-    def make_pools(self, nodes: Sequence[Raw], pods: Sequence[Raw]) -> None:
+    def make_pools(self, keys: Sequence[str], pods: Sequence[Raw]) -> None:
+        """The nodes of manifests/examples/nodes.yaml that have one of these labels, and pods."""
+        found = load_files([MANIFESTS / "examples" / "nodes.yaml"])
+        nodes = [n for n in found if not n["metadata"]["labels"].keys().isdisjoint(keys)]
+        for node in nodes:
+            node["status"] = {"capacity": node["status"]["allocatable"]}  # KWOK reports Ready
         text = "\n---\n".join(json.dumps(o) for o in [*nodes, *pods])
         self.cluster.kubectl("create", "-f", "-", stdin=text)
         self._nodes += nodes

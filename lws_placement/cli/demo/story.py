@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from lws_placement.cli.demo.domain_map import Seen
 from lws_placement.cli.demo.stage import BLOCK, NODE_POOL, RACK, SLICE, Stage
 from lws_placement.engine.base.raw import Raw
-from lws_placement.localcluster.nodes import a_simulated_node
 
 _PLAIN_SCHEDULER = {
     "apiVersion": "kubescheduler.config.k8s.io/v1",
@@ -32,7 +31,7 @@ def without_us(stage: Stage) -> None:
     stage.installed.start_server("plain", roles=roles, ports=True, flags=["--placing=false"])
     stage.installed.wait_ready("plain")
     stage.cluster.start_scheduler(_PLAIN_SCHEDULER)
-    stage.make_pools(_trap_nodes(), [_taken(f"trap-{d:02}-0") for d in range(0, 20, 2)])
+    stage.make_pools([SLICE], [_taken(f"s{d:02}-0") for d in range(0, 20, 2)])
     stage.apply("trap.yaml")
     stage.until("plain affinity", lambda seen: _all_tried(stage), keys=(SLICE,))
     groups = stage.look((SLICE,))[0].groups
@@ -61,7 +60,7 @@ def with_us(stage: Stage) -> None:
 
 def examples(stage: Stage) -> None:
     stage.say("Act 3: the reference examples of manifests/examples/")
-    stage.make_pools([*tpu_nodes(), *gpu_nodes()], [])
+    stage.make_pools([NODE_POOL, RACK, BLOCK], [])
     for name in ("tpu-v5e-16", "gpu-ray", "disaggregated"):
         stage.apply(f"{name}.yaml")
     keys = (NODE_POOL, RACK, BLOCK)
@@ -88,7 +87,7 @@ def waiting(stage: Stage) -> None:
     note = stage.notes()[-1] if told else "no event"
     stage.console.print(f"  event: {note}")
     stage.console.print("  one of the foreign pods goes …")
-    stage.cluster.kubectl("delete", "pod", "taken-trap-00-0", "--wait=false")
+    stage.cluster.kubectl("delete", "pod", "taken-s00-0", "--wait=false")
     done = stage.until("placing the eleventh", _all_whole(11), keys=(SLICE,))
     stage.results.append(("an eleventh group waited, then was placed", told and done, note))
 
@@ -139,18 +138,6 @@ def _all_whole(number: int) -> Callable[[Sequence[Seen]], bool]:
     return done
 
 
-def _trap_nodes() -> list[Raw]:
-    return [
-        a_simulated_node(
-            f"trap-{d:02}-{n}",
-            labels={SLICE: f"s{d:02}", "topology.example.com/kind": "trap"},
-            capacity={"google.com/tpu": "4"},
-        )
-        for d in range(20)
-        for n in range(4)
-    ]
-
-
 def _taken(node: str) -> Raw:
     resources = {"limits": {"google.com/tpu": "4"}}
     container = {"name": "c", "image": "registry.example.com/other:1", "resources": resources}
@@ -160,35 +147,3 @@ def _taken(node: str) -> Raw:
         "metadata": {"name": f"taken-{node}", "namespace": "default"},
         "spec": {"nodeName": node, "containers": [container]},
     }
-
-
-def tpu_nodes() -> list[Raw]:
-    return [
-        a_simulated_node(
-            f"tpu-{d}-{n}",
-            labels={
-                NODE_POOL: f"pool-{d}",
-                "cloud.google.com/gke-tpu-accelerator": "tpu-v5-lite-podslice",
-                "cloud.google.com/gke-tpu-topology": "4x4",
-            },
-            capacity={"google.com/tpu": "4"},
-            taints=[{"key": "google.com/tpu", "value": "present", "effect": "NoSchedule"}],
-        )
-        for d in range(3)
-        for n in range(4)
-    ]
-
-
-def gpu_nodes() -> list[Raw]:
-    room = {"nvidia.com/gpu": "8", "memory": "1Ti"}
-    racks = [
-        a_simulated_node(f"rack-{d}-{n}", labels={RACK: f"rack-{d}"}, capacity=room)
-        for d in range(3)
-        for n in range(2)
-    ]
-    blocks = [
-        a_simulated_node(f"block-{d}-{n}", labels={BLOCK: f"block-{d}"}, capacity=room)
-        for d in range(2)
-        for n in range(6)
-    ]
-    return [*racks, *blocks]
