@@ -18,8 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from lws_placement.localcluster.binaries import find_or_build
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
-from lws_placement.localcluster.nodes import a_simulated_node
 
+from ..support.simulated_nodes import a_simulated_node
 from .figures import Figure
 from .load import cpu_seconds, create_all
 

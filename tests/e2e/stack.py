@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from e2e.resources import path_of, path_to_make
+from support.simulated_nodes import a_simulated_node
 
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
-from lws_placement.localcluster.nodes import a_simulated_node
 
 LWS = "leaderworkerset.sigs.k8s.io"
 MODEL = {"cpu": "4", "google.com/tpu": "4"}

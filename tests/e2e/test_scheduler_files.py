@@ -17,11 +17,11 @@ import pytest
 import yaml
 from cryptography import x509
 from e2e.stack import Scene
+from support.simulated_nodes import a_simulated_node
 
 from certs.authority import Names, make, renewed
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.install import MANIFESTS, NAMESPACE
-from lws_placement.localcluster.nodes import a_simulated_node
 from lws_placement.localcluster.process import Process
 from lws_placement.scheduler_config import Place, as_files, fill, read_base, write_files
 

@@ -1,8 +1,7 @@
 """Objects that tests on the real node make."""
 
 from node.cluster import FAKE, NAME, PYTHON
-
-from lws_placement.localcluster.nodes import a_simulated_node
+from support.simulated_nodes import a_simulated_node
 
 EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 SLICE = "topology.example.com/slice"
