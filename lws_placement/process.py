@@ -98,7 +98,7 @@ class Process:
             self._cache,
             store=FailureStore(self._leader_api, namespace=settings.namespace),
             clock=time.time,
-            policy=settings.trouble_policy(),
+            policy=settings.failure_policy(),
         )
         self._controller: Controller | None = None
         if Role.CONTROLLER in self._roles:

@@ -248,7 +248,7 @@ class Settings(BaseSettings):
         self.headroom_amounts()
         return self
 
-    def trouble_policy(self) -> Policy:
+    def failure_policy(self) -> Policy:
         return Policy(
             refused_after_s=self.refused_after_seconds,
             unserved_after_s=self.unserved_after_seconds,

@@ -47,8 +47,8 @@ def explain(
     kind, name = _parsed(target)
     settings = load_settings({"kubeconfig": kubeconfig, "namespace": system_namespace})
     cache = empty_cache(settings)
-    troubles, problem = asyncio.run(_read(settings, cache))
-    inquiry = Inquiry(cache, most=most, troubles=troubles)
+    failures, problem = asyncio.run(_read(settings, cache))
+    inquiry = Inquiry(cache, most=most, failures=failures)
     answers = _answers(cache, inquiry, (kind, namespace, name))
     if output == "json":
         click.echo(json.dumps([answer_json(answer, inquiry) for answer in answers], indent=1))
@@ -71,8 +71,8 @@ async def _read(
 ) -> tuple[dict[GroupId, FailureHistory], str]:
     async with connected(settings.kubeconfig) as api:
         await read_cluster(api, settings, cache)
-        troubles = await read_failures(api, settings)
-        return troubles, await leader_problem(api, settings.namespace)
+        failures = await read_failures(api, settings)
+        return failures, await leader_problem(api, settings.namespace)
 
 
 def _answers(cache: ClusterCache, inquiry: Inquiry, asked: tuple[str, str, str]) -> list[Answer]:

@@ -51,7 +51,7 @@ async def read_failures(api: Api, settings: Settings) -> dict[GroupId, FailureHi
     """The failure histories that the planner has stored, under our settings, which may differ from
     the planner's. Empty if we may not read them.
     """
-    now, policy = time.time(), settings.trouble_policy()
+    now, policy = time.time(), settings.failure_policy()
     try:
         remembered = await FailureStore(api, namespace=settings.namespace).fetch_all()
     except ApiError:

@@ -17,7 +17,7 @@ from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.errors import InvalidObjectError
 from lws_placement.inspect.documents import load_files
-from lws_placement.inspect.inquiry import NO_TROUBLES
+from lws_placement.inspect.inquiry import NO_FAILURES
 from lws_placement.inspect.report import outcome_json
 from lws_placement.inspect.run import LWS, Simulation
 from lws_placement.inspect.text import outcome_text
@@ -78,9 +78,9 @@ def simulate(
     if not any(raw["kind"] == LWS for raw in objects):
         raise InvalidObjectError(f"no LeaderWorkerSet in {', '.join(str(f) for f in files)}")
     cache = empty_cache(settings)
-    troubles = NO_TROUBLES
+    failures = NO_FAILURES
     if from_cluster:
-        found, troubles = asyncio.run(_read(settings, cache))
+        found, failures = asyncio.run(_read(settings, cache))
         objects = [*found, *objects]
     with progress("planning groups") as show:
         simulation = Simulation(
@@ -89,7 +89,7 @@ def simulate(
             now_s=time.time(),
             progress=show,
             most=most,
-            troubles=troubles,
+            failures=failures,
         )
         outcome = simulation.run(objects)
     if output == "json":

@@ -92,8 +92,8 @@ async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: in
 
 
 async def _overview(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> Overview:
-    troubles = await read_failures(api, settings)
-    return overview(cache, guarded=settings.guarded_resources, most=most, troubles=troubles)
+    failures = await read_failures(api, settings)
+    return overview(cache, guarded=settings.guarded_resources, most=most, failures=failures)
 
 
 def _text(around: Found, found: Overview, *, most: int, problem: str) -> str:

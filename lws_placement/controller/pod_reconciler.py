@@ -15,7 +15,7 @@ from lws_placement.controller.world import World
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.children import replica_service, wants_shared_service, worker_set
-from lws_placement.engine.lws.restart import PodState, troubled
+from lws_placement.engine.lws.restart import PodState, calls_for_restart
 from lws_placement.engine.lws.revision import spec_at
 from lws_placement.engine.lws.validation import why_not_made
 from lws_placement.engine.model.groups import GroupId
@@ -41,8 +41,8 @@ class PodReconciler:
         lws = self._observed.lws.get((pod.namespace, pod.lws))
         if lws is None or lws["metadata"].get("deletionTimestamp"):
             return
-        if troubled(pod):
-            await self._restarts.trouble(lws, pod)
+        if calls_for_restart(pod):
+            await self._restarts.handle_failure(lws, pod)
         living = self._observed.pod((pod.namespace, pod.name))
         if living is not None and living.uid == pod.uid and living.is_leader:
             await self._lead(lws, living)

@@ -39,7 +39,7 @@ class Restarts:
         self._look_again = look_again
         self._clock = clock
 
-    async def trouble(self, lws: Raw, pod: PodState) -> None:
+    async def handle_failure(self, lws: Raw, pod: PodState) -> None:
         """Handles a failure of `pod` that may call for a restart of its group."""
         leader = leader_to_delete(self._observed, lws, pod)
         if leader is None:

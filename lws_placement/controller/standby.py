@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from lws_placement.controller.informer_cache import Observed
 from lws_placement.controller.restarts import leader_to_delete
-from lws_placement.engine.lws.restart import PodState, troubled
+from lws_placement.engine.lws.restart import PodState, calls_for_restart
 
 _KEPT_S = 60.0
 
@@ -31,7 +31,8 @@ class Standby:
         self._due = [(at_s, p) for at_s, p in self._due if now_s - at_s < _KEPT_S]
         there = self._observed.pod((pod.namespace, pod.name))
         lws = self._observed.lws.get((pod.namespace, pod.lws))
-        if (there is not None and there.uid == pod.uid) or lws is None or not troubled(pod):
+        is_there = there is not None and there.uid == pod.uid
+        if is_there or lws is None or not calls_for_restart(pod):
             return
         if leader_to_delete(self._observed, lws, pod) is not None:
             self._due.append((now_s, pod))

@@ -42,7 +42,7 @@ from lws_placement.engine.reconcile.group_state import GroupState, living_member
 from lws_placement.engine.reconcile.succession import inherited
 from lws_placement.inspect.misses import Miss, Misses
 
-NO_TROUBLES: Mapping[GroupId, FailureHistory] = {}
+NO_FAILURES: Mapping[GroupId, FailureHistory] = {}
 
 
 class Standing(StrEnum):
@@ -94,7 +94,7 @@ class Answer:
 class Inquiry:
     """Answers about the groups of one cache, valid until the cache changes.
 
-    `most`: domains whose refusal is explained. `troubles`: the planner's failure histories.
+    `most`: domains whose refusal is explained. `failures`: the planner's failure histories.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class Inquiry:
         cache: ClusterCache,
         *,
         most: int = 8,
-        troubles: Mapping[GroupId, FailureHistory] = NO_TROUBLES,
+        failures: Mapping[GroupId, FailureHistory] = NO_FAILURES,
     ) -> None:
         self._cache = cache
-        self._troubles = troubles
+        self._failures = failures
         self._context = context_of(cache, ClusterTenants(cache))
         self._misses = Misses(cache, self._context.tenants, most=most)
 
@@ -190,8 +190,8 @@ class Inquiry:
 
     def _observe(self, group: GroupId) -> GroupState:
         observed = observe(self._cache, group, plan_id="")
-        told = self._troubles.get(group) or self._troubles.get(group.of_set)
-        return replace(observed, troubles=told or observed.troubles)
+        told = self._failures.get(group) or self._failures.get(group.of_set)
+        return replace(observed, failures=told or observed.failures)
 
     # -- standings -------------------------------------------------------------------------------
 

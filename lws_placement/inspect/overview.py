@@ -60,10 +60,10 @@ def overview(
     *,
     guarded: Sequence[str],
     most: int,
-    troubles: Mapping[GroupId, FailureHistory],
+    failures: Mapping[GroupId, FailureHistory],
 ) -> Overview:
     """Domains of the topology keys in use, and the queue. O(nodes of these domains)."""
-    inquiry = Inquiry(cache, troubles=troubles)
+    inquiry = Inquiry(cache, failures=failures)
     inquiry.rehearse()
 
     def holder(hold: Hold) -> Holder:

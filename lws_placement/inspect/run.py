@@ -41,7 +41,7 @@ from lws_placement.engine.reconcile.placement import plan_again_in
 from lws_placement.errors import InvalidObjectError
 from lws_placement.inspect.admit import Admitted, Refused, admit, leader_pod
 from lws_placement.inspect.documents import as_stored, by_kind
-from lws_placement.inspect.inquiry import NO_TROUBLES, Answer, Inquiry
+from lws_placement.inspect.inquiry import NO_FAILURES, Answer, Inquiry
 
 LWS = "LeaderWorkerSet"
 _NOTHING = PlacementRequest()
@@ -100,7 +100,7 @@ class _Set:
 class Simulation:
     """One cluster, in memory. `now_s`: seconds since the epoch, later than anything in the cache.
 
-    `troubles`: the planner's failure histories. `progress` is called with (groups decided, all).
+    `failures`: the planner's failure histories. `progress` is called with (groups decided, all).
     """
 
     def __init__(
@@ -111,14 +111,14 @@ class Simulation:
         now_s: float,
         progress: Callable[[int, int], None] = lambda done, of: None,
         most: int = 8,
-        troubles: Mapping[GroupId, FailureHistory] = NO_TROUBLES,
+        failures: Mapping[GroupId, FailureHistory] = NO_FAILURES,
     ) -> None:
         self._cache = cache
         self._intake = Intake(cache, namespace=namespace)
         self._now_s = now_s
         self._progress = progress
         self._most = most
-        self._troubles = troubles
+        self._failures = failures
         self._priorities: dict[str, int] = {}
         self._adds_tolerations = False
         self._context = context_of(cache, ClusterTenants(cache))
@@ -156,7 +156,7 @@ class Simulation:
         return any(depends_on_plugin(one.info.templates, taints) for one in admitted)
 
     def _inquiry(self) -> Inquiry:
-        return Inquiry(self._cache, most=self._most, troubles=self._troubles)
+        return Inquiry(self._cache, most=self._most, failures=self._failures)
 
     def _keys(self, outcomes: Sequence[SetOutcome]) -> Iterator[tuple[str, int, int]]:
         for key in sorted({key for one in outcomes for key in _keys_of(one.request)}):
@@ -249,7 +249,7 @@ class Simulation:
 
     def _place(self, group: GroupId) -> tuple[GroupState, list[Action]]:
         observed = observe(self._cache, group, plan_id="simulated")
-        observed = replace(observed, troubles=self._troubles.get(group, observed.troubles))
+        observed = replace(observed, failures=self._failures.get(group, observed.failures))
         actions = decide(observed, self._context)
         for action in actions:
             match action:

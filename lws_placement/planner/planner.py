@@ -168,7 +168,7 @@ class Planner:
             self._decide_for_pod(group, holds)
             return
         observed = observe(self._cache, group, plan_id=self._new_plan_id())
-        observed = replace(observed, troubles=self._failures.look(observed))
+        observed = replace(observed, failures=self._failures.look(observed))
         context = self._vacant.with_who_waits(self._context, observed)
         context = self._searches.with_answer(context, group)
         forgets_after_s = self._failures.forgets_after_s(group)

@@ -76,7 +76,7 @@ def _measure(nodes):
 
 
 def _status(cache):
-    overview_text(overview(cache, guarded=GUARDED, most=MOST, troubles={}), most=MOST)
+    overview_text(overview(cache, guarded=GUARDED, most=MOST, failures={}), most=MOST)
 
 
 def _explain(cache):

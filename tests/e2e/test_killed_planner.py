@@ -18,7 +18,7 @@ from support.write_kinds import Kind
 from lws_placement.engine.base import keys
 
 
-def troubles(scene):
+def failures(scene):
     """What is remembered of groups: domain -> how many refusals in a row, domain -> failures."""
     found = scene.cluster.api.items(LEASES, labelSelector=f"{keys.HOLD_LABEL}=troubles")
     bodies = [json.loads(lease["metadata"]["annotations"][keys.TROUBLES]) for lease in found]
@@ -147,9 +147,9 @@ def test_while_it_is_noted_and_forgotten_that_a_domain_refused_a_group(scene, ki
     scene.create(scene.lws(size=3, pod=CLAIMING))
     scene.wait(lambda: scene.places() == {("llm", "0"): {"n01"}}, "it is where its device is")
     whole(scene, 3)
-    assert troubles(scene) == ({"n00": 2}, {}), "two nodes were tried, then too few were left"
+    assert failures(scene) == ({"n00": 2}, {}), "two nodes were tried, then too few were left"
     scene.kubectl("delete", "lws", "llm", "--wait=false")
-    scene.wait(lambda: troubles(scene) == ({}, {}), "nothing is remembered of what is no more")
+    scene.wait(lambda: failures(scene) == ({}, {}), "nothing is remembered of what is no more")
 
 
 @BOTH
@@ -163,7 +163,7 @@ def test_while_it_is_noted_that_a_node_failed_under_a_group(scene, kill_at, when
     fail_a_worker(scene)
     scene.wait(lambda: not before & scene.uids(), "all pods are new")
     whole(scene, 3)
-    scene.wait(lambda: troubles(scene) == ({}, {used: 1}), "it is remembered")
+    scene.wait(lambda: failures(scene) == ({}, {used: 1}), "it is remembered")
 
 
 # -- preemption ------------------------------------------------------------------------------------

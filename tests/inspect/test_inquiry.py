@@ -142,7 +142,7 @@ async def test_the_overview_has_domains_holders_room_and_the_queue(cluster):
     cluster.add_slice("c", nodes=1)
     cluster.add_lws(replicas=2)
     await cluster.rest()
-    found = overview(await read(cluster), guarded=[TPU], most=10, troubles={})
+    found = overview(await read(cluster), guarded=[TPU], most=10, failures={})
     holder = found.keys[0].domains[0].holders[0].name
     text = overview_text(found, most=2)
     assert text[:6] == [

@@ -87,8 +87,8 @@ def test_who_asks_why_a_group_waits_is_told_what_the_planner_remembers():
         cluster = await a_group_that_waits()
         (one,) = await FailureStore(cluster.brain.api, namespace=OURS).fetch_all()
         now = one.history.refused[DomainName(KEY, "a")].last_s
-        troubles = {one.group: FailureHistory(now, one.history)}
-        answer = Inquiry(cluster.brain.cache, troubles=troubles).about(one.group)
+        failures = {one.group: FailureHistory(now, one.history)}
+        answer = Inquiry(cluster.brain.cache, failures=failures).about(one.group)
         assert answer.standing is Standing.WAITS
         assert answer.note == cluster.said("WaitingForDomain")[-1]
         await cluster.stop()
@@ -106,10 +106,10 @@ def test_who_asks_what_would_become_of_a_set_is_told_what_the_planner_remembers(
         await read_once(api, cache, namespace=OURS)
         (one,) = await FailureStore(api, namespace=OURS).fetch_all()
         now = one.history.refused[DomainName(KEY, "a")].last_s
-        troubles = {one.group: FailureHistory(now, one.history)}
+        failures = {one.group: FailureHistory(now, one.history)}
         raw = cluster.server.find("leaderworkersets", "llm") | {"kind": "LeaderWorkerSet"}
         other = {**raw, "metadata": {**raw["metadata"], "name": "other", "uid": "another"}}
-        simulation = Simulation(cache, namespace=OURS, now_s=now, troubles=troubles)
+        simulation = Simulation(cache, namespace=OURS, now_s=now, failures=failures)
         (known,) = simulation.run([raw]).sets
         assert known.groups[0].note == cluster.said("WaitingForDomain")[-1]
         (new,) = simulation.run([other]).sets

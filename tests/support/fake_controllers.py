@@ -9,7 +9,7 @@ from lws_placement.controller.informer_cache import pod_state
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.lws.children import leader_set, owner_reference, worker_set
-from lws_placement.engine.lws.restart import troubled, why_no_restart
+from lws_placement.engine.lws.restart import calls_for_restart, why_no_restart
 from lws_placement.engine.lws.revision import revision_data, revision_key, spec_at
 
 
@@ -66,7 +66,7 @@ class Controllers:
             if change.kind == "DELETED"
         ]
         for pod in [*deleted, *map(pod_state, group_of)]:
-            if pod.lws != lws["metadata"]["name"] or not troubled(pod):
+            if pod.lws != lws["metadata"]["name"] or not calls_for_restart(pod):
                 continue
             leader_name = pod.name if pod.is_leader else pod.leader_name
             leader = self.server.find("pods", leader_name)

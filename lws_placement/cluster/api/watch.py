@@ -74,7 +74,7 @@ class Watcher:
         """Where the watch resumes; empty: it needs a list."""
         self._whole = False
         self.synced = asyncio.Event()
-        self.trouble = ""
+        self.problem = ""
         """Why the last attempt failed."""
         self._watch: asyncio.Task[None] | None = None
         self._stale = False
@@ -102,7 +102,7 @@ class Watcher:
                 self._version = ""
             except ApiError as e:
                 metrics.RECONNECTS.labels(Reconnect.FAILED).inc()
-                self.trouble = e.summary
+                self.problem = e.summary
                 log.warning("watch failed", extra={"path": self.path, "error": str(e)})
                 if self._version != before:
                     retry_s = _RETRY_FIRST_S  # it worked for a while

@@ -90,7 +90,7 @@ class ClusterCache:
         if pod.marked:
             self._promised.expect(pod.demand)
         self._note_unbound(pod)
-        if pod.node_trouble and (old is None or not old.node_trouble):
+        if pod.node_failure and (old is None or not old.node_failure):
             for tell in self.on_node_failure:
                 tell(pod)
 

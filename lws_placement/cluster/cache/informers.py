@@ -327,9 +327,9 @@ class Informers:
     def missing(self) -> str:
         """The first kind that is not listed yet, or the error; empty if all are listed."""
         waiting = [w for w in self._watchers.values() if not w.synced.is_set()]
-        troubles = [w.trouble for w in waiting if w.trouble]
-        if troubles:
-            return troubles[0]
+        problems = [w.problem for w in waiting if w.problem]
+        if problems:
+            return problems[0]
         return f"{waiting[0].path} has not been listed yet" if waiting else ""
 
     async def wait_synced(self) -> None:

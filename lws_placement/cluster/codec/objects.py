@@ -128,7 +128,7 @@ def _decode_pod(raw: Raw) -> Pod:
         scheduler=checked_text(spec.get("schedulerName") or DEFAULT_SCHEDULER),
         unschedulable=_unschedulable(status),
         deleted_s=decode_time(meta.get("deletionTimestamp")),
-        node_trouble=_node_trouble(status),
+        node_failure=_node_failure(status),
     )
 
 
@@ -292,7 +292,7 @@ def _unschedulable(status: Raw) -> str:
     return str(condition.get("message", "")) if condition.get("reason") == "Unschedulable" else ""
 
 
-def _node_trouble(status: Raw) -> str:
+def _node_failure(status: Raw) -> str:
     reason = str(status.get("reason") or "")
     if reason.startswith(_NODE_REASONS):
         return reason

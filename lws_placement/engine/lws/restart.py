@@ -47,7 +47,7 @@ class PodState:
         return self.worker_index == "0"
 
 
-def troubled(pod: PodState) -> bool:
+def calls_for_restart(pod: PodState) -> bool:
     """True if this pod's state calls for a restart of its group under a recreate policy."""
     if pod.phase == "Failed":
         return True
@@ -64,7 +64,7 @@ def why_no_restart(
     workers_owner: str | None,
     group: Sequence[PodState],
 ) -> str | None:
-    """Why the group of a troubled pod is not restarted; None if its leader is to be deleted.
+    """Why the group of a failed pod is not restarted; None if its leader is to be deleted.
 
     `workers_owner`: UID of the pod that owns the worker StatefulSet of `pod`, None if that is gone.
     """

@@ -65,7 +65,7 @@ def budget_of(lws: Raw) -> RestartBudget | None:
 def record_of(
     budget: RestartBudget, before: RestartRecord | None, *, leader: str, revision: str, now_s: float
 ) -> RestartRecord:
-    """The record for a group in trouble; the previous one if it covers this leader."""
+    """The record for a group that failed; the previous one if it covers this leader."""
     if before is not None and before.leader == leader:
         return before
     if before is None or before.revision != revision or now_s - before.at_s > WELL_AFTER_S:

@@ -151,7 +151,7 @@ class Pod:
     """Message of a PodScheduled=False condition with reason Unschedulable; empty otherwise."""
     deleted_s: float = 0.0
     """End of a Terminating pod's grace, in seconds since the epoch."""
-    node_trouble: str = ""
+    node_failure: str = ""
     """Why its node ended it (evicted, refused by the kubelet); empty otherwise."""
     unread: str = ""
     """The part that could not be read, so that the pod counts only in part; empty otherwise."""

@@ -293,10 +293,10 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
     )
     if group is None or orphans:
         return [Blocked(current.unknown_templates)]
-    retry_s = observed.troubles.until_retry_s()
+    retry_s = observed.failures.until_retry_s()
     again = [] if retry_s is None else [LookAgain(retry_s)]
-    if observed.troubles.refused_everywhere:
-        return [Blocked(observed.troubles.refused_everywhere), *again]
+    if observed.failures.refused_everywhere:
+        return [Blocked(observed.failures.refused_everywhere), *again]
     inheriting = inherit(current, group, context.views)
     if inheriting:
         return inheriting

@@ -45,7 +45,7 @@ class GroupState:
     """The COMING hold that it is evicted for."""
     current: frozenset[str] = frozenset()
     """The revisions of its holds that match the LeaderWorkerSet as it is now."""
-    troubles: FailureHistory = field(default_factory=FailureHistory)
+    failures: FailureHistory = field(default_factory=FailureHistory)
     left: tuple[LeftPlace, ...] = ()
     """For a keyed group without a place: the places that it may take over (`succession.py`)."""
     lacks_groups: bool = False
@@ -226,7 +226,7 @@ class MembersState:
         """The group to plan. A member requests what its pod was admitted with, else what the
         template says, else what is reserved in `holds`; None if none of these is known.
         """
-        troubles, templates = self.observed.troubles, self.templates
+        failures, templates = self.observed.failures, self.templates
         reserved = {
             rank: demand
             for hold in holds
@@ -254,10 +254,10 @@ class MembersState:
             outranks=self.outranks,
             since_s=min(p.created_s for p in self.members.values()),
             deprioritized=frozenset(
-                d.value for d in troubles.last_choice if d.key == self.request.topology
+                d.value for d in failures.last_choice if d.key == self.request.topology
             ),
-            excluded=troubles.passed_over,
-            refused=troubles.refused_nodes,
+            excluded=failures.passed_over,
+            refused=failures.refused_nodes,
             scope=self.request.claims,
             identity_of=self._identity_of,
         )

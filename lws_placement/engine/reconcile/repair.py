@@ -64,8 +64,8 @@ def refusal(current: MembersState) -> Refusal | LookAgain | None:
     """The longest refusal of a member that by our model fits where it is pinned. None while old
     pods of the group are Terminating: refusals for volumes and affinity then pass with time.
     """
-    troubles = current.observed.troubles
-    since = troubles.refused_since
+    failures = current.observed.failures
+    since = failures.refused_since
     refused = [
         (since[pod.uid], rank, pod)
         for rank, pod in current.members.items()
@@ -74,9 +74,9 @@ def refusal(current: MembersState) -> Refusal | LookAgain | None:
     if not refused or current.going:
         return None
     since_s, rank, pod = min(refused, key=lambda found: found[:2])
-    policy, alone = troubles.policy, is_left_alone(pod)
+    policy, alone = failures.policy, is_left_alone(pod)
     after_s = policy.unserved_after_s if alone else policy.refused_after_s
-    left_s = since_s + after_s - troubles.now_s
+    left_s = since_s + after_s - failures.now_s
     if left_s > 0:
         return LookAgain(left_s)
     if alone:
@@ -112,11 +112,11 @@ def leave_for_a_better(observed: GroupState, context: Context) -> list[Action]:
     if len(reservations) != 1 or len(reservations[0].holds) != 1 or not between:
         return []
     (hold,) = reservations[0].holds
-    if hold.domain not in observed.troubles.last_choice or not _has_better(
+    if hold.domain not in observed.failures.last_choice or not _has_better(
         observed, hold.domain, context
     ):
         return []
-    why = f"its nodes failed {observed.troubles.failures_in(hold.domain)} times lately"
+    why = f"its nodes failed {observed.failures.failures_in(hold.domain)} times lately"
     loose = [p for p in members.values() if p.node is None and not p.gated]
     return [LeaveHold(hold, why), *(DeletePod(p, why) for p in loose)]
 
@@ -133,7 +133,7 @@ def _has_better(observed: GroupState, domain: DomainName, context: Context) -> b
     if group is None or group.topology_key != domain.key:
         return False
     plan = plan_anywhere(made_anew(group), current, context.views, memo=context.memo)
-    return isinstance(plan, Placed) and plan.domain not in observed.troubles.last_choice
+    return isinstance(plan, Placed) and plan.domain not in observed.failures.last_choice
 
 
 def made_anew(group: Group) -> Group:
@@ -182,7 +182,7 @@ def failed_by_node(pod: Pod, views: ClusterSnapshot) -> bool:
     """Whether the pod ended because of its node."""
     if pod.node is None:
         return False
-    if pod.node_trouble:
+    if pod.node_failure:
         return True
     return (pod.terminating or pod.failed) and _is_dead(pod, views)
 
@@ -195,7 +195,7 @@ def _is_dead(pod: Pod, views: ClusterSnapshot) -> bool:
 def _stuck(pod: Pod, observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     if not pod.going or not _is_dead(pod, views):
         return []
-    now_s, force_after_s = observed.troubles.now_s, observed.troubles.policy.force_after_s
+    now_s, force_after_s = observed.failures.now_s, observed.failures.policy.force_after_s
     if now_s < pod.deleted_s:
         return [LookAgain(pod.deleted_s - now_s)]
     if force_after_s is not None:

@@ -76,10 +76,10 @@ def _as_if_gone(
     views: ClusterSnapshot,
 ) -> Placed | None:
     """Plans the group there without the old group; None: no fit, or the wait is too long."""
-    domains, troubles = {hold.domain for hold in holds}, observed.troubles
-    if _is_stuck(left, views, troubles.now_s):
+    domains, failures = {hold.domain for hold in holds}, observed.failures
+    if _is_stuck(left, views, failures.now_s):
         return None
-    if domains & troubles.last_choice or domains & group.excluded.keys():
+    if domains & failures.last_choice or domains & group.excluded.keys():
         return None
     left_on = pods_by_node(left.pods)
     names = names_in(holds, views) | left_on.keys()
@@ -104,7 +104,7 @@ def _is_stuck(left: LeftPlace, views: ClusterSnapshot, now_s: float) -> bool:
 
 def _patience(left: LeftPlace, observed: GroupState) -> list[Action]:
     """When the group gives up, as far as that is known."""
-    now_s = observed.troubles.now_s
+    now_s = observed.failures.now_s
     ends = [pod.deleted_s for pod in left.pods if pod.terminating and not pod.finished]
     if not ends or not now_s:
         return []

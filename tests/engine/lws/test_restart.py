@@ -3,7 +3,7 @@
 import pytest
 from support.lws_objects import an_lws
 
-from lws_placement.engine.lws.restart import PodState, troubled, why_no_restart
+from lws_placement.engine.lws.restart import PodState, calls_for_restart, why_no_restart
 
 
 def a_pod(name, **fields):
@@ -42,7 +42,7 @@ def a_pod(name, **fields):
     ],
 )
 def test_what_counts_as_trouble(pod, is_trouble):
-    assert troubled(pod) == is_trouble
+    assert calls_for_restart(pod) == is_trouble
 
 
 @pytest.mark.parametrize(

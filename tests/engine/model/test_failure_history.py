@@ -37,9 +37,9 @@ def test_many_pods_of_one_incarnation_are_one_failure() -> None:
     history = History()
     for incarnation in ("one", "one", "two", "two"):
         history = history.with_failure(A, incarnation, now=1000)
-    troubles = FailureHistory(1001, history, policy=POLICY)
-    assert troubles.failures_in(A) == 2
-    assert troubles.last_choice == frozenset()
+    failures = FailureHistory(1001, history, policy=POLICY)
+    assert failures.failures_in(A) == 2
+    assert failures.last_choice == frozenset()
 
 
 def test_a_domain_is_the_last_choice_until_its_failures_are_older_than_the_window() -> None:
