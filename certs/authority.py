@@ -16,7 +16,7 @@ from functools import partial
 from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -65,8 +65,25 @@ def _new_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> bytes:
     return sign(name, key, issuer=name, issuer_key=key, now=now, life=_CA_LIFE)
 
 
+def ends_of(material: Material) -> dict[str, datetime]:
+    """Until when each certificate is valid: `ca`, `serving` and `client` (kube-scheduler's)."""
+    texts = {"ca": material.ca, "serving": material.tls_cert, "client": material.client_cert}
+    return {
+        name: x509.load_pem_x509_certificates(text)[0].not_valid_after_utc
+        for name, text in texts.items()
+    }
+
+
+def read_bundle(text: bytes) -> bytes:
+    """`text`, if it is certificates as PEM. Raises ValueError."""
+    x509.load_pem_x509_certificates(text)
+    return text
+
+
 def check(material: Material) -> None:
-    """Raises ValueError if a text is not PEM, or if a key does not match its certificate."""
+    """Raises ValueError if a text is not PEM, if a key does not match its certificate, or if the CA
+    has not signed a certificate: a Secret that was written in part.
+    """
     pairs = (
         (material.ca, material.ca_key),
         (material.tls_cert, material.tls_key),
@@ -82,6 +99,13 @@ def check(material: Material) -> None:
             raise ValueError(
                 f"a key is not that of the certificate {newest.subject.rfc4514_string()}"
             )
+    ca = x509.load_pem_x509_certificates(material.ca)[0]
+    for text in (material.tls_cert, material.client_cert):
+        leaf = x509.load_pem_x509_certificates(text)[0]
+        try:
+            leaf.verify_directly_issued_by(ca)
+        except (TypeError, ValueError, InvalidSignature) as e:
+            raise ValueError(f"ca.crt has not signed {leaf.subject.rfc4514_string()}") from e
 
 
 def renewed(material: Material, names: Names, *, now: datetime) -> Material:

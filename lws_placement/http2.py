@@ -6,7 +6,9 @@ calls of an extender entry share one connection. aiohttp serves HTTP/1.1 only, s
 connections that negotiate `h2`, and aiohttp all others; both use the same calls. The package h2
 implements the protocol (RFC 9113); our part is one request body in, one answer out.
 
-A call that has begun runs to its end, even if the client cancels it and reads no answer. A
+A call that has begun runs to its end, even if the client cancels it and reads no answer; so calls
+that it has cancelled count as calls under way, and opening and resetting streams in turn gains
+nothing. A client that reads no answers is not read from. h2 and hyperframe bound headers. A
 connection closes as in RFC 9113, section 6.8, so that no call is lost. A first GOAWAY asks the
 client to send new calls elsewhere; calls in flight are still answered. A second GOAWAY names the
 last call, so that the client repeats later ones elsewhere; then the open calls finish. Both frames
@@ -15,6 +17,7 @@ are written by hand, as h2 sends nothing after a GOAWAY.
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import cast
@@ -42,10 +45,14 @@ Call = Callable[[bytes], Awaitable[str]]
 """The body of a POST -> JSON. No client input makes it raise."""
 
 MOST_BYTES = 64 * 2**20
-"""15 000 node names of 63 characters are 1 MB; a preempt call also names victims."""
+"""15 000 node names of 63 characters are 1 MB; a preempt call also names victims. All bodies that
+are still coming over one connection have no more together.
+"""
 
 _NO_LAST_CALL = 2**31 - 1
-_MOST_CALLS = 1000  # at once on one connection; kube-scheduler binds that many in a burst
+MOST_CALLS = 1000
+"""At once on one connection; kube-scheduler binds that many in a burst."""
+
 _FRAME_BYTES = 2**17
 """A filter call with 15 000 names is 1 MB: eight frames, not sixty. Larger frames cost more again:
 until a frame is complete, h2 copies the received part of it with every read.
@@ -60,27 +67,25 @@ _CONFIGURATION = H2Configuration(
 DataFrame.__repr__ = object.__repr__  # type: ignore[method-assign]
 
 _SETTINGS = {
-    SettingCodes.MAX_CONCURRENT_STREAMS: _MOST_CALLS,
+    SettingCodes.MAX_CONCURRENT_STREAMS: MOST_CALLS,
     SettingCodes.INITIAL_WINDOW_SIZE: MOST_BYTES,
     SettingCodes.MAX_FRAME_SIZE: _FRAME_BYTES,
 }
 
 
 class Negotiating(asyncio.Protocol):
-    """Selects the protocol of a connection after its TLS handshake."""
+    """Leaves a connection to the protocol that is chosen once its TLS handshake is done. `choose`
+    gets the ssl object, and returns None for a connection that is not to be served.
+    """
 
-    def __init__(
-        self,
-        http1: Callable[[], asyncio.BaseProtocol],
-        http2: Callable[[], asyncio.BaseProtocol],
-    ) -> None:
-        self._http1 = http1
-        self._http2 = http2
+    def __init__(self, choose: Callable[[ssl.SSLObject | None], asyncio.Protocol | None]) -> None:
+        self._choose = choose
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        tls = transport.get_extra_info("ssl_object")
-        chosen = tls.selected_alpn_protocol() if tls is not None else None
-        protocol = self._http2() if chosen == "h2" else self._http1()
+        protocol = self._choose(transport.get_extra_info("ssl_object"))
+        if protocol is None:
+            cast(asyncio.Transport, transport).abort()
+            return
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
 
@@ -97,6 +102,7 @@ class Http2Connection(asyncio.Protocol):
         self._h2.local_settings = Settings(client=False, initial_values=_SETTINGS)
         self._h2.max_inbound_frame_size = _FRAME_BYTES
         self._bodies: dict[int, tuple[str, bytearray]] = {}
+        self._gathered_bytes = 0
         self._running: dict[int, asyncio.Task[None]] = {}
         self._unsent: dict[int, memoryview] = {}
         self._leaving = False
@@ -128,6 +134,12 @@ class Http2Connection(asyncio.Protocol):
         else:
             self._flush()
         self._progressed()
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._transport.resume_reading()
 
     def leave(self) -> None:
         """Asks the client to send its next calls elsewhere. A client without a call yet is asked
@@ -166,17 +178,21 @@ class Http2Connection(asyncio.Protocol):
     def _on(self, event: Event) -> None:
         match event:
             case RequestReceived(stream_id=int(stream), headers=list(headers)):
-                self._begin(stream, dict(headers)[b":path"].decode())
+                self._begin(stream, dict(headers)[b":path"].decode(errors="replace"))
             case DataReceived(stream_id=int(stream)):
                 self._h2.acknowledge_received_data(event.flow_controlled_length, stream)
                 self._gather(stream, event.data or b"")
             case StreamEnded(stream_id=int(stream)) if stream in self._bodies:
-                path, body = self._bodies.pop(stream)
+                path, body = self._taken(stream)
+                if len(self._running) >= MOST_CALLS:
+                    self._h2.reset_stream(stream, ErrorCodes.REFUSED_STREAM)
+                    return
                 task = asyncio.create_task(self._answer(stream, path, bytes(body)))
                 self._running[stream] = task
                 task.add_done_callback(lambda _: self._ended(stream))
             case StreamReset(stream_id=int(stream)):
-                self._bodies.pop(stream, None)
+                if stream in self._bodies:
+                    self._taken(stream)
                 self._unsent.pop(stream, None)
             case WindowUpdated() | RemoteSettingsChanged():
                 for stream in list(self._unsent):
@@ -200,9 +216,16 @@ class Http2Connection(asyncio.Protocol):
             return
         body = self._bodies[stream][1]
         body += data
-        if len(body) > MOST_BYTES:
-            del self._bodies[stream]
+        self._gathered_bytes += len(data)
+        if self._gathered_bytes > MOST_BYTES:
+            self._taken(stream)
             self._h2.reset_stream(stream, ErrorCodes.ENHANCE_YOUR_CALM)
+
+    def _taken(self, stream: int) -> tuple[str, bytearray]:
+        """Path and body of a call that is not awaited any more."""
+        path, body = self._bodies.pop(stream)
+        self._gathered_bytes -= len(body)
+        return path, body
 
     async def _answer(self, stream: int, path: str, body: bytes) -> None:
         status, answer = await self._decide(path, body)

@@ -107,6 +107,12 @@ REQUESTS = Counter(
     "Requests to the API server, by method and resource.",
     ["method", "resource"],
 )
+CERTIFICATE_ENDS = Gauge(
+    "lws_placement_certificate_expiration_timestamp_seconds",
+    "Until when a certificate is valid: ca, serving, client (kube-scheduler's, in its Secret), "
+    "presented (what kube-scheduler called with last).",
+    ["certificate"],
+)
 RECONNECTS = Counter(
     "lws_placement_watch_reconnects_total", "Watches started again, by why.", ["reason"]
 )

@@ -13,14 +13,9 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
 
-from certs.authority import Material, Names
-from certs.inject import CONFIGURATIONS, inject, not_injected
-from certs.store import CertStore
+from lws_placement.certificates import Certificates
 from lws_placement.cluster.adapters.admission_lookup import AdmissionLookup
 from lws_placement.cluster.adapters.empty_cache import empty_cache
 from lws_placement.cluster.adapters.extender_world import ExtenderWorld
@@ -33,7 +28,7 @@ from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.controller.controller import Controller
-from lws_placement.errors import ApiError, InvalidObjectError, NotLeaderError
+from lws_placement.errors import NotLeaderError
 from lws_placement.extender.app import build_app as extender_app
 from lws_placement.extender.app import build_calls
 from lws_placement.extender.guard import Guard
@@ -47,16 +42,13 @@ from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.leader_annotations import LeaderAnnotations
 from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
+from lws_placement.retried import retried
 from lws_placement.settings import AffinityMode, Role, Settings
 from lws_placement.stopping import asked_to_stop, unless
 from webhook.app import build_app as webhook_app
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-_CERTIFICATES_EVERY_S = 20.0
-_RETRY_S = 1.0
 _LEADING = {Role.PLANNER, Role.CONTROLLER, Role.CERTIFICATES}
 _SERVING = {Role.WEBHOOK, Role.EXTENDER}
 
@@ -78,12 +70,6 @@ class Process:
             informers=self._informers,
             extender_configured=settings.extender_configured,
         )
-        names = Names(
-            dns=tuple(f"{name}.{settings.namespace}.svc" for name in settings.service_names),
-            ips=settings.extra_addresses,
-        )
-        self._certs = CertStore(api, namespace=settings.namespace, names=names)
-        self._tls: list[ServerTls] = []
         lease_s = settings.lease_seconds
         self._elector = Elector(
             api,
@@ -109,6 +95,9 @@ class Process:
                 recorder=self._recorder("leaderworkerset"),
             )
         self._servers = self._new_servers()
+        self._certificates = Certificates(
+            api, settings, servers=self._servers, recorder=self._recorder("certificates")
+        )
         self._background: list[asyncio.Task[None]] = []
         self._leading: asyncio.Task[None] | None = None
         self._health = health
@@ -131,15 +120,15 @@ class Process:
         self._background.append(tasks.create_task(self._informers.run()))
         self._background.append(tasks.create_task(self._tell_what_is_found()))
         if self._roles & _SERVING:
-            material = await _retried(self._certificates_in_use, told=self._keep_waiting)
-            self._background.append(tasks.create_task(self._follow_certificates(material)))
+            await self._certificates.load_first(told=self._keep_waiting)
+            self._background.append(tasks.create_task(self._certificates.follow()))
         for server in self._servers.values():
             await server.start()
         self._write_ports()
         if self._roles & _LEADING:
             self._leading = tasks.create_task(self._lead())
         if Role.CERTIFICATES in self._roles:
-            await self._wait_for_trust()
+            await self._certificates.wait_for_trust(told=self._keep_waiting)
         self._obstacle = ""
 
     def _keep_waiting(self, why: str) -> None:
@@ -164,7 +153,7 @@ class Process:
             task.cancel()
 
     async def _tell_what_is_found(self) -> None:
-        found = await _retried(partial(look_around, self._api))
+        found = await retried(partial(look_around, self._api))
         versions, *wanting = found_lines(found)
         log.info("found", extra={"cluster": versions})
         for line in wanting:
@@ -183,7 +172,7 @@ class Process:
                 max_group_size=settings.max_group_size,
                 member_scheduler=settings.member_scheduler,
             )
-            tls = self._new_tls(client_certificates=False)
+            tls = ServerTls(client_certificates=settings.webhook_client_ca is not None)
             servers["webhook"] = Server(app, host=host, port=settings.webhook_port, tls=tls)
         if Role.EXTENDER in self._roles:
             store = HoldStore(self._api.where(_not_here), namespace=settings.namespace)
@@ -194,15 +183,10 @@ class Process:
                 extender_app(calls),
                 host=host,
                 port=settings.extender_port,
-                tls=self._new_tls(client_certificates=True, http2=True),
+                tls=ServerTls(client_certificates=True, http2=True),
                 calls=calls,
             )
         return servers
-
-    def _new_tls(self, *, client_certificates: bool, http2: bool = False) -> ServerTls:
-        tls = ServerTls(client_certificates=client_certificates, http2=http2)
-        self._tls.append(tls)
-        return tls
 
     def _write_ports(self) -> None:
         path = self._settings.ports_file
@@ -213,40 +197,6 @@ class Process:
             draft.write_text(json.dumps(ports))
             draft.rename(path)
 
-    # -- certificates ----------------------------------------------------------------------------
-
-    async def _certificates_in_use(self, before: Material | None = None) -> Material:
-        """Loads the Secret's certificates into all servers. Raises InvalidObjectError, ApiError."""
-        fresh = await self._certs.ensure(now=datetime.now(UTC))
-        if fresh != before:
-            for tls in self._tls:
-                tls.load(cert=fresh.tls_cert, key=fresh.tls_key, ca=fresh.ca)
-            log.info("certificates loaded")
-        return fresh
-
-    async def _follow_certificates(self, material: Material) -> None:
-        while True:
-            await asyncio.sleep(_CERTIFICATES_EVERY_S)
-            material = await _retried(partial(self._certificates_in_use, material))
-
-    async def _keep_certificates(self) -> None:
-        while True:
-            material = await _retried(lambda: self._certs.renew(now=datetime.now(UTC)))
-            await _retried(partial(inject, self._api, CONFIGURATIONS, ca=material.ca))
-            await asyncio.sleep(_CERTIFICATES_EVERY_S)
-
-    async def _wait_for_trust(self) -> None:
-        """Delays readiness until the leader has written the CA into our webhook configurations.
-        That may take until an earlier leader's Lease has expired.
-        """
-        while lacking := await _retried(self._not_injected, told=self._keep_waiting):
-            self._obstacle = f"{lacking[0]} does not carry our CA yet"
-            await asyncio.sleep(_RETRY_S)
-
-    async def _not_injected(self) -> list[str]:
-        material = await self._certs.ensure(now=datetime.now(UTC))
-        return await not_injected(self._api, CONFIGURATIONS, ca=material.ca)
-
     # -- leading ---------------------------------------------------------------------------------
 
     async def _lead(self) -> None:
@@ -254,7 +204,7 @@ class Process:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     if Role.CERTIFICATES in self._roles:
-                        tasks.create_task(self._keep_certificates())
+                        tasks.create_task(self._certificates.keep())
                     if self._controller is not None:
                         tasks.create_task(self._controller.lead())
                     if Role.PLANNER in self._roles:
@@ -307,21 +257,6 @@ class Process:
 
     def _recorder(self, controller: str) -> EventRecorder:
         return EventRecorder(self._api, instance=self._identity, controller=controller)
-
-
-async def _retried(
-    call: Callable[[], Awaitable[T]], *, told: Callable[[str], None] = lambda why: None
-) -> T:
-    """Retries until `call` succeeds, also after refusals. Logs each failure and calls `told` with
-    the reason.
-    """
-    while True:
-        try:
-            return await call()
-        except (ApiError, InvalidObjectError) as e:
-            told(e.summary if isinstance(e, ApiError) else str(e))
-            log.warning("will retry", extra={"error": str(e)})
-            await asyncio.sleep(_RETRY_S)
 
 
 def _not_here() -> None:

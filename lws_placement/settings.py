@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     extender_port: int = Field(
         default=9444, ge=0, le=65535, description="HTTPS with client certificates; 0: a free one."
     )
+    webhook_client_ca: Path | None = Field(
+        default=None,
+        description="PEM file of the CA of kube-apiserver's client certificate: the webhook then "
+        "serves nobody else. Read again when it changes.",
+    )
     health_port: int = Field(
         default=8080, ge=0, le=65535, description="HTTP: /healthz /readyz /metrics; 0: a free one."
     )

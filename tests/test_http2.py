@@ -11,6 +11,7 @@ from aiohttp import web
 from bench.http2_client import connected
 
 from certs.authority import Names, make
+from lws_placement import http2
 from lws_placement.http2 import MOST_BYTES
 from lws_placement.http_server import Server, ServerTls
 
@@ -38,7 +39,7 @@ class Calls:
 async def serving(calls):
     material = make(Names(("x.svc",), ("127.0.0.1",)), now=datetime.now(UTC))
     tls = ServerTls(client_certificates=False, http2=True)
-    tls.load(cert=material.tls_cert, key=material.tls_key, ca=material.ca)
+    tls.load(cert=material.tls_cert, key=material.tls_key, client_ca=material.ca)
 
     async def over_http1(request):
         return web.Response(text=await calls.echo(await request.read()))
@@ -227,3 +228,69 @@ async def test_a_client_without_http2_is_answered_over_http1():
         url = f"https://127.0.0.1:{server.bound_port}/echo"
         answer = await session.post(url, data=b"x", ssl=trust)
         assert (answer.version, await answer.text()) == (aiohttp.HttpVersion11, "x")
+
+
+async def test_calls_that_are_cancelled_at_once_still_count_as_under_way(monkeypatch):
+    """What a rapid reset is meant to get round."""
+    monkeypatch.setattr(http2, "MOST_CALLS", 3)
+    calls = Calls()
+    async with reached(calls) as client:
+        for _ in range(3):
+            client.h2.reset_stream(client.post("/wait"))
+        client.flush()
+        refused = client.post("/wait")
+        assert await client.answer(refused) == ("reset", "")
+        calls.go.set()
+        await calls.finished.wait()
+        while (await client.answer(client.post("/echo", b"next")))[0] == "reset":
+            await asyncio.sleep(0)
+
+
+async def test_bodies_of_one_connection_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(http2, "MOST_BYTES", 1000)
+    async with reached(Calls()) as client:
+        first, second = client.begin("/echo"), client.begin("/echo")
+        client.h2.send_data(first, bytes(600))
+        client.h2.send_data(second, bytes(600))
+        client.flush()
+        assert await client.answer(second) == ("reset", "")
+        client.h2.send_data(first, b"!", end_stream=True)
+        client.flush()
+        assert await client.answer(first) == ("200", bytes(600).decode() + "!")
+        assert (await client.answer(client.post("/echo", bytes(900))))[0] == "200"
+
+
+async def test_a_client_that_reads_no_answers_is_not_read_from():
+    """The event loop calls both as the transport's buffer fills and empties."""
+    async with serving(Calls()) as (server, trust), connected(server.bound_port, trust) as client:
+        (connection,) = server._http2
+        connection.pause_writing()
+        assert not connection._transport.is_reading()
+        connection.resume_writing()
+        assert await client.answer(client.post("/echo", b"next")) == ("200", "next")
+
+
+async def test_connections_of_clients_that_are_not_trusted_any_more_end_after_their_calls(tmp_path):
+    old, new = (make(Names(("x.svc",), ("127.0.0.1",)), now=datetime.now(UTC)) for _ in range(2))
+    calls = Calls()
+    tls = ServerTls(client_certificates=True, http2=True)
+    server = Server(
+        web.Application(), host="127.0.0.1", port=0, tls=tls, calls={"/wait": calls.wait}
+    )
+    server.load(cert=old.tls_cert, key=old.tls_key, client_ca=old.ca)
+    await server.start()
+    trust = ssl.create_default_context(cadata=old.ca.decode())
+    for name, text in (("crt", old.client_cert), ("key", old.client_key)):
+        (tmp_path / name).write_bytes(text)
+    trust.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    try:
+        async with connected(server.bound_port, trust) as client:
+            stream = client.post("/wait", b"done")
+            await calls.started.wait()
+            server.load(cert=new.tls_cert, key=new.tls_key, client_ca=new.ca)
+            await client.told_to_go.wait()
+            calls.go.set()
+            assert await client.answer(stream) == ("200", "done")
+            await client.closed.wait()
+    finally:
+        await server.stop()

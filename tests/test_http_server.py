@@ -4,8 +4,10 @@ loses no request.
 
 import asyncio
 import contextlib
+import gzip
 import math
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import aiohttp
@@ -13,7 +15,9 @@ import pytest
 from aiohttp import web
 from support.virtual_time import run
 
-from certs.authority import Names, make
+from certs.authority import Names, ends_of, make
+from lws_placement import http1, http_server
+from lws_placement.errors import InvalidObjectError
 from lws_placement.http_server import Server, ServerTls, health_app, serve_on
 
 NAMES = Names(("x.svc",), ("127.0.0.1",))
@@ -29,7 +33,7 @@ def an_app():
 
 
 def load(tls, material):
-    tls.load(cert=material.tls_cert, key=material.tls_key, ca=material.ca)
+    tls.load(cert=material.tls_cert, key=material.tls_key, client_ca=material.ca)
 
 
 async def test_a_reload_drops_no_connection_and_new_ones_get_the_new_certificate():
@@ -43,7 +47,7 @@ async def test_a_reload_drops_no_connection_and_new_ones_get_the_new_certificate
         async with aiohttp.ClientSession() as session:
             trusts_old = ssl.create_default_context(cadata=old.ca.decode())
             first = await (await session.get(url, ssl=trusts_old)).text()
-            load(tls, new)
+            load(server, new)
             again = await (await session.get(url, ssl=trusts_old)).text()
             assert again == first, "the same connection, by the client's port"
         async with aiohttp.ClientSession() as session:
@@ -183,3 +187,198 @@ async def test_a_server_knows_when_it_was_connected_to_last():
         assert first >= before
         await (await session.post(url)).read()
         assert server.newest_connection == first, "a kept one is not new"
+
+
+# -- client certificates --------------------------------------------------------------------------
+
+
+def client_of(material, folder, *, certificate=True):
+    """The context of a client with kube-scheduler's certificate."""
+    context = ssl.create_default_context(cadata=material.ca.decode())
+    if certificate:
+        for name, text in (("crt", material.client_cert), ("key", material.client_key)):
+            (folder / name).write_bytes(text)
+        context.load_cert_chain(folder / "crt", folder / "key")
+    return context
+
+
+@contextlib.asynccontextmanager
+async def guarded(material, app):
+    server = Server(app, host="127.0.0.1", port=0, tls=ServerTls(client_certificates=True))
+    load(server, material)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def url_of(server, path=""):
+    return f"https://127.0.0.1:{server.bound_port}/{path}"
+
+
+async def test_a_client_whose_ca_is_gone_is_refused_and_its_open_connection_ends(tmp_path):
+    """With the server's own certificate still trusted by it, so that it is the client's that
+    counts.
+    """
+    old, new = (make(NAMES, now=datetime.now(UTC)) for _ in range(2))
+    trusts_both = client_of(old, tmp_path)
+    trusts_both.load_verify_locations(cadata=new.ca.decode())
+    going = asyncio.Event()
+
+    async def slow(request):
+        await going.wait()
+        return web.Response(text="done")
+
+    app = an_app()
+    app.router.add_get("/slow", slow)
+    async with guarded(old, app) as server, aiohttp.ClientSession() as session:
+        assert (await session.get(url_of(server), ssl=trusts_both)).status == 200
+        under_way = asyncio.create_task(session.get(url_of(server, "slow"), ssl=trusts_both))
+        while server._requests == 0:
+            await asyncio.sleep(0)
+        load(server, new)
+        with pytest.raises(aiohttp.ClientError):
+            async with aiohttp.ClientSession() as another:
+                await another.get(url_of(server), ssl=trusts_both)
+        going.set()
+        assert await (await under_way).text() == "done"
+        with pytest.raises(aiohttp.ClientError):
+            await session.get(url_of(server), ssl=trusts_both)
+        (tmp_path / "new").mkdir()
+        async with aiohttp.ClientSession() as another:
+            answer = await another.get(url_of(server), ssl=client_of(new, tmp_path / "new"))
+            assert answer.status == 200
+
+
+async def test_a_renewed_certificate_of_the_same_ca_ends_no_connection(tmp_path):
+    material = make(NAMES, now=datetime.now(UTC))
+    async with guarded(material, an_app()) as server, aiohttp.ClientSession() as session:
+        context = client_of(material, tmp_path)
+        first = await (await session.get(url_of(server), ssl=context)).text()
+        load(server, material)
+        assert await (await session.get(url_of(server), ssl=context)).text() == first
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_nobody_is_served_without_a_certificate_nor_with_sessions_to_resume(
+    version, tmp_path
+):
+    material = make(NAMES, now=datetime.now(UTC))
+    context = client_of(material, tmp_path, certificate=version is ssl.TLSVersion.TLSv1_2)
+    context.maximum_version = version
+    async with guarded(material, an_app()) as server, aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientError):
+            await session.get(url_of(server), ssl=context)
+
+
+async def test_it_is_known_until_when_the_clients_certificate_is_valid(tmp_path):
+    material = make(NAMES, now=datetime.now(UTC))
+    async with guarded(material, an_app()) as server, aiohttp.ClientSession() as session:
+        assert server.client_certificate_ends == math.inf
+        await session.get(url_of(server), ssl=client_of(material, tmp_path))
+        assert server.client_certificate_ends == ends_of(material)["client"].timestamp() // 1
+
+
+@pytest.mark.parametrize("broken", ["tls_cert", "tls_key", "ca"])
+async def test_what_cannot_be_loaded_changes_nothing(broken, tmp_path):
+    material = make(NAMES, now=datetime.now(UTC))
+    async with guarded(material, an_app()) as server, aiohttp.ClientSession() as session:
+        for text in (b"", b"nothing", bytes(9), b"\xff", getattr(material, broken)[:-60]):
+            with pytest.raises(InvalidObjectError, match="cannot be used"):
+                load(server, replace(material, **{broken: text}))
+        assert (await session.get(url_of(server), ssl=client_of(material, tmp_path))).status == 200
+
+
+# -- what strangers may do ------------------------------------------------------------------------
+
+
+async def connect(server):
+    return await asyncio.open_connection("127.0.0.1", server.bound_port)
+
+
+async def ended(reader):
+    """Read to the end, however it came."""
+    with contextlib.suppress(ConnectionResetError):
+        return await reader.read()
+    return b""
+
+
+POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent", [b"P", POST, POST + b"Content-Length: 9\r\n\r\n", POST + b"Content-Length: 9\r\n\r\n1"]
+)
+async def test_a_request_that_does_not_come_whole_ends_its_connection(sent, monkeypatch):
+    monkeypatch.setattr(http1, "ARRIVAL_S", 0.05)
+    async with plain(web.post("/", echo)) as server:
+        reader, writer = await connect(server)
+        writer.write(sent)
+        assert await ended(reader) == b""
+        writer.close()
+
+
+async def test_an_answer_may_take_longer_than_its_request_and_silence_is_no_fault(monkeypatch):
+    monkeypatch.setattr(http1, "ARRIVAL_S", 0.05)
+
+    async def slow(request):
+        await asyncio.sleep(0.2)
+        return web.Response(text="done")
+
+    async with plain(web.post("/", slow)) as server:
+        reader, writer = await connect(server)
+        for _ in range(2):
+            writer.write(POST + b"Content-Length: 2\r\n\r\nxx")
+            assert (await reader.readuntil(b"done")).startswith(b"HTTP/1.1 200")
+            await asyncio.sleep(0.2)
+        writer.close()
+
+
+async def test_of_too_many_connections_the_last_is_not_served(monkeypatch):
+    monkeypatch.setattr(http_server, "_MOST_CONNECTIONS", 2)
+    async with plain(web.post("/", echo)) as server:
+        open_ones = [await connect(server) for _ in range(2)]
+        for reader, writer in open_ones:
+            writer.write(POST + b"Content-Length: 0\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+        reader, writer = await connect(server)
+        assert await ended(reader) == b""
+        writer.close()
+        for _, one in open_ones:
+            one.close()
+        while len(server._http1):
+            await asyncio.sleep(0)
+        reader, writer = await connect(server)
+        writer.write(POST + b"Content-Length: 0\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_all_requests_together_have_so_many_bytes(monkeypatch):
+    monkeypatch.setattr(http1, "MOST_UNANSWERED_BYTES", 1000)
+    async with plain(web.post("/", echo)) as server:
+        half = POST + b"Content-Length: 600\r\n\r\n" + bytes(500)
+        first, _ = pair = await connect(server)
+        pair[1].write(half)
+        while not server._http1.unanswered_bytes:
+            await asyncio.sleep(0)
+        second, writer = await connect(server)
+        writer.write(half)
+        assert await ended(second) == b""
+        writer.close()
+        pair[1].write(bytes(100))
+        assert (await first.readuntil(bytes(600))).startswith(b"HTTP/1.1 200")
+        assert server._http1.unanswered_bytes == 0
+        pair[1].close()
+
+
+async def test_a_compressed_body_is_not_blown_up():
+    async with plain(web.post("/", echo)) as server, aiohttp.ClientSession() as session:
+        body = gzip.compress(bytes(10_000))
+        headers = {"Content-Encoding": "gzip"}
+
+        answer = await session.post(
+            f"http://127.0.0.1:{server.bound_port}/", data=body, headers=headers
+        )
+        assert answer.status == 500 or len(await answer.read()) < 1000

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -11,10 +12,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from certs.expiry import ends_line
 from lws_placement.cli.reading import leader_problem, read_cluster, read_failures
 from lws_placement.cluster.adapters.empty_cache import empty_cache
 from lws_placement.cluster.api.client import Api, connected
-from lws_placement.cluster.api.discovery import Found, look_around
+from lws_placement.cluster.api.discovery import look_around
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Informers
 from lws_placement.inspect.found import found_json, found_lines
@@ -62,11 +64,13 @@ async def _show(
         await read_cluster(api, settings, cache)
         found = await _overview(api, settings, cache, most=most)
         problem = await leader_problem(api, settings.namespace)
+        ends = await ends_line(api, namespace=settings.namespace, now=datetime.now(UTC))
     if output == "json":
         all_of_it = {"found": found_json(around), **overview_json(found), "problem": problem}
+        all_of_it["certificates"] = ends
         click.echo(json.dumps(all_of_it, indent=1))
     else:
-        click.echo(_text(around, found, most=most, problem=problem))
+        click.echo(_text([*found_lines(around), ends], found, most=most, problem=problem))
 
 
 async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> None:
@@ -82,7 +86,7 @@ async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: in
             while True:
                 found = await _overview(api, settings, cache, most=most)
                 problem = await leader_problem(api, settings.namespace)
-                text = _text(around, found, most=most, problem=problem)
+                text = _text(found_lines(around), found, most=most, problem=problem)
                 if text != shown and sys.stdout.isatty():
                     live.update(Text(text), refresh=True)
                 elif text != shown:
@@ -96,6 +100,6 @@ async def _overview(api: Api, settings: Settings, cache: ClusterCache, *, most: 
     return overview(cache, guarded=settings.guarded_resources, most=most, failures=failures)
 
 
-def _text(around: Found, found: Overview, *, most: int, problem: str) -> str:
+def _text(head: list[str], found: Overview, *, most: int, problem: str) -> str:
     overview_lines = overview_text(found, most=most)
-    return "\n".join([*found_lines(around), "", *overview_lines, *filter(None, [problem])])
+    return "\n".join([*filter(None, head), "", *overview_lines, *filter(None, [problem])])

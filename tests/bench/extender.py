@@ -237,7 +237,7 @@ def _stub_api(leases):
 
 def _tls(material):
     tls = ServerTls(client_certificates=False, http2=True)
-    tls.load(cert=material.tls_cert, key=material.tls_key, ca=material.ca)
+    tls.load(cert=material.tls_cert, key=material.tls_key, client_ca=material.ca)
     return tls
 
 

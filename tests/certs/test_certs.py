@@ -3,53 +3,35 @@
 import base64
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
-from cryptography.x509.oid import NameOID
+from support.secrets_api import Secrets
 
-from certs.authority import Names, make, renewed
+from certs.authority import (
+    SERVER_AUTH,
+    Names,
+    ends_of,
+    key_pem,
+    make,
+    new_key,
+    read_bundle,
+    renewed,
+    sign,
+    x509_name,
+)
+from certs.expiry import ENDS_LEASE, ends_line, write_ends
 from certs.inject import inject, not_injected
 from certs.store import CLIENT_SECRET, SECRET, CertStore, ClientMaterial, read_client
 from lws_placement.errors import ConflictError, InvalidObjectError, NotFoundError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NAMES = Names(("a.ns.svc",), ("127.0.0.1",))
-
-
-class Secrets:
-    """The Secrets of a namespace, with compare-and-swap."""
-
-    def __init__(self):
-        self.by_name = {}
-        self.version = 0
-
-    async def get(self, path):
-        name = path.rsplit("/", 1)[1]
-        if name not in self.by_name:
-            raise NotFoundError("no", status=404)
-        return self.by_name[name]
-
-    async def create(self, path, body):
-        if body["metadata"]["name"] in self.by_name:
-            raise ConflictError("exists", status=409)
-        return self._keep(body)
-
-    async def replace(self, path, body):
-        old = self.by_name[body["metadata"]["name"]]
-        if body["metadata"]["resourceVersion"] != old["metadata"]["resourceVersion"]:
-            raise ConflictError("changed", status=409)
-        return self._keep(body)
-
-    def _keep(self, body):
-        self.version += 1
-        meta = body["metadata"] | {"resourceVersion": str(self.version)}
-        self.by_name[meta["name"]] = body | {"metadata": meta}
-        return self.by_name[meta["name"]]
 
 
 def test_nothing_is_renewed_while_more_than_a_third_of_its_life_is_left():
@@ -214,6 +196,7 @@ async def test_a_secret_that_is_not_ours_says_what_to_do(name, read):
         pytest.param("ca.key", "a", id="not base64"),
         pytest.param("tls.key", "another", id="the key of another certificate"),
         pytest.param("tls.key", "locked", id="a key with a password"),
+        pytest.param("ca.crt", "other ca", id="another CA that has the key, written in part"),
     ],
 )
 async def test_a_secret_that_somebody_has_edited_says_what_to_do(key, value):
@@ -222,6 +205,10 @@ async def test_a_secret_that_somebody_has_edited_says_what_to_do(key, value):
     store = CertStore(api, namespace="ns", names=NAMES)
     material = await store.ensure(now=NOW)
     others = {"another": material.ca_key, "locked": locked(material.tls_key)}
+    if value == "other ca":
+        other = make(NAMES, now=NOW)
+        api.by_name[SECRET]["data"]["ca.key"] = base64.b64encode(other.ca_key).decode()
+        others[value] = other.ca
     if value in others:
         value = base64.b64encode(others[value]).decode()
     api.by_name[SECRET]["data"][key] = value
@@ -249,17 +236,16 @@ def locked(key):
 
 
 def a_ca_with_an_rsa_key():
-    key = rsa.generate_private_key(65537, 2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "corporate")])
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(1)
-    builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=3650))
-    certificate = builder.public_key(key.public_key()).sign(key, hashes.SHA256())
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    found = {"ca.crt": certificate.public_bytes(pem), "ca.key": private}
-    return {name: base64.b64encode(data).decode() for name, data in found.items()}
+    key, name = rsa.generate_private_key(65537, 2048), x509_name("corporate")
+    signed = partial(sign, issuer=name, issuer_key=key, now=NOW, life=timedelta(days=365))
+    data = {"ca.crt": signed(name, key, life=timedelta(days=3650)), "ca.key": key_pem(key)}
+    for leaf in ("tls", "client"):
+        own = new_key()
+        data |= {
+            f"{leaf}.crt": signed(x509_name(leaf), own, names=NAMES, usages=[SERVER_AUTH]),
+            f"{leaf}.key": key_pem(own),
+        }
+    return {name: base64.b64encode(text).decode() for name, text in data.items()}
 
 
 class Configurations:
@@ -286,3 +272,30 @@ async def test_the_bundle_is_written_where_it_differs_and_nothing_else_is():
     same = Configurations(base64.b64encode(b"pem").decode())
     assert await inject(same, ["a/b"], ca=b"pem") == 0
     assert await not_injected(same, ["a/b"], ca=b"pem") == []
+
+
+async def test_people_who_may_not_read_secrets_see_until_when_certificates_are_valid():
+    api, ends = Secrets(), ends_of(make(NAMES, now=NOW))
+    look = partial(ends_line, api, namespace="ns")
+    assert await look(now=NOW) == ""
+    for _ in range(2):
+        await write_ends(api, ends, namespace="ns")
+    assert api.version == 1
+    said = "certificates: CA until 2035-12-30, servers until 2027-01-01, kube-scheduler until"
+    assert await look(now=NOW) == f"{said} 2027-01-01"
+    late = NOW + timedelta(days=400)
+    assert "kube-scheduler ENDED 2027-01-01" in await look(now=late)
+    await write_ends(api, ends_of(make(NAMES, now=late)), namespace="ns")
+    assert "ENDED" not in await look(now=late)
+    for garbled in ("", "{", "[]", '{"x": "2027-01-01"}', '{"ca": 1}', '{"ca": "2027-01-01"}'):
+        (annotation,) = api.by_name[ENDS_LEASE]["metadata"]["annotations"]
+        api.by_name[ENDS_LEASE]["metadata"]["annotations"][annotation] = garbled
+        assert await look(now=NOW) == ""
+
+
+def test_a_bundle_is_certificates():
+    ca = make(NAMES, now=NOW).ca
+    assert read_bundle(ca) == ca
+    for text in (b"", b"nothing", ca[:-40]):
+        with pytest.raises(ValueError, match=r".+"):
+            read_bundle(text)

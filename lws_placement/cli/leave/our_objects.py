@@ -7,6 +7,7 @@ belong to their users and would be deleted with it.
 
 from collections.abc import Sequence
 
+from certs.expiry import ENDS_LEASE
 from certs.inject import CONFIGURATIONS, FOLDER
 from lws_placement.cluster.api.leader_election import LEADER_LEASE
 from lws_placement.engine.base import keys
@@ -46,7 +47,7 @@ _IN_NAMESPACE = {
     ),
     "/apis/networking.k8s.io/v1": (("networkpolicies", ("lws-placement",)),),
     "/apis/monitoring.coreos.com/v1": (("servicemonitors", ("lws-placement",)),),
-    "/apis/coordination.k8s.io/v1": (("leases", (LEADER_LEASE, SECOND_SCHEDULER)),),
+    "/apis/coordination.k8s.io/v1": (("leases", (LEADER_LEASE, ENDS_LEASE, SECOND_SCHEDULER)),),
     "/apis/policy/v1": (("poddisruptionbudgets", DEPLOYMENTS),),
     # Last: what they are set to is read from them if an uninstall was broken off.
     "/apis/apps/v1": (("deployments", DEPLOYMENTS),),

@@ -23,6 +23,7 @@ FOLDERS = (
 BY_SERVE = {
     ("secrets", "lws-placement-certs"),
     ("secrets", "lws-placement-scheduler-client"),
+    ("leases", "lws-placement-certificates"),
     ("leases", "lws-placement-leader"),
     ("leases", "lws-placement-scheduler"),
 }

@@ -1,0 +1,34 @@
+"""An API server that has Secrets, and whatever else is created."""
+
+from lws_placement.errors import ConflictError, NotFoundError
+
+
+class Secrets:
+    """Objects of one namespace by name, with compare-and-swap."""
+
+    def __init__(self):
+        self.by_name = {}
+        self.version = 0
+
+    async def get(self, path):
+        name = path.rsplit("/", 1)[1]
+        if name not in self.by_name:
+            raise NotFoundError("no", status=404)
+        return self.by_name[name]
+
+    async def create(self, path, body):
+        if body["metadata"]["name"] in self.by_name:
+            raise ConflictError("exists", status=409)
+        return self._keep(body)
+
+    async def replace(self, path, body):
+        old = self.by_name[body["metadata"]["name"]]
+        if body["metadata"]["resourceVersion"] != old["metadata"]["resourceVersion"]:
+            raise ConflictError("changed", status=409)
+        return self._keep(body)
+
+    def _keep(self, body):
+        self.version += 1
+        meta = body["metadata"] | {"resourceVersion": str(self.version)}
+        self.by_name[meta["name"]] = body | {"metadata": meta}
+        return self.by_name[meta["name"]]
