@@ -121,7 +121,8 @@ class Executor:
         match action:
             case TryEvictions(holds, victims):
                 pods = [pod for victim in victims for pod in victim.pods]
-                answers = await asyncio.gather(*map(self._evictions.why_refused, pods))
+                dry_runs = (self._evictions.evict(pod, dry_run=True) for pod in pods)
+                answers = await asyncio.gather(*dry_runs)
                 for pod, why in zip(pods, answers, strict=True):
                     if why:
                         self._report.not_evicted(group, pod, why)

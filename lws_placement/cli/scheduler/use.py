@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.client import Api, get_if_allowed
 from lws_placement.cluster.api.discovery import SCHEDULER_LABEL, SCHEDULERS
 from lws_placement.engine.base.raw import Raw
-from lws_placement.errors import ApiError, NotFoundError
 from lws_placement.kubeadm import FOLDER, PATCH_NAME, names_us
 from lws_placement.scheduler_config import SERVICE
 from lws_placement.settings import ENV_PREFIX
@@ -43,8 +42,8 @@ class SchedulerUse:
 
 async def scheduler_use(api: Api, namespace: str) -> SchedulerUse:
     """What we may not read counts as unknown. Raises ApiError if the API server does not answer."""
-    found = await _read(api, SCHEDULERS, labelSelector=SCHEDULER_LABEL)
-    deployment = await _read(api, deployment_path(namespace))
+    found = await get_if_allowed(api, SCHEDULERS, labelSelector=SCHEDULER_LABEL)
+    deployment = await get_if_allowed(api, deployment_path(namespace))
     return judge(found.get("items") or [], deployment)
 
 
@@ -68,7 +67,7 @@ def judge(schedulers: list[Raw], deployment: Raw) -> SchedulerUse:
 async def nobody_answers(api: Api, namespace: str) -> bool:
     """Has the extender's Service no ready endpoint? False if we may not read them."""
     path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
-    found = await _read(api, path, labelSelector=f"kubernetes.io/service-name={SERVICE}")
+    found = await get_if_allowed(api, path, labelSelector=f"kubernetes.io/service-name={SERVICE}")
     if not found:
         return False
     endpoints = [e for one in found["items"] for e in one.get("endpoints") or ()]
@@ -106,15 +105,3 @@ def _given(deployment: Raw, field: str) -> Iterator[str]:
         for one in container.get("env") or ():
             if one["name"] == variable:
                 yield one.get("value") or ""
-
-
-async def _read(api: Api, path: str, **params: str) -> Raw:
-    """Empty if the object does not exist or may not be read."""
-    try:
-        return await api.get(path, params=params)
-    except NotFoundError:
-        return {}
-    except ApiError as e:
-        if e.status in (401, 403):
-            return {}
-        raise

@@ -261,6 +261,16 @@ def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
     return kind(f"{method} {path}: {status} {message}", status=status, reason=reason)
 
 
+async def get_if_allowed(api: Api, path: str, **params: str) -> Raw:
+    """Empty if the object does not exist or may not be read."""
+    try:
+        return await api.get(path, params=params)
+    except ApiError as e:
+        if isinstance(e, NotFoundError) or e.status in (401, 403):
+            return {}
+        raise
+
+
 @asynccontextmanager
 async def connected(kubeconfig: Path | None) -> AsyncIterator[Api]:
     """Connects, and closes the connection at the end."""

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lws_placement.cluster.api.client import Api
-from lws_placement.engine.base.raw import Raw
+from lws_placement.cluster.api.client import Api, get_if_allowed
 from lws_placement.errors import ApiError, NotFoundError
 
 OLDEST = (1, 34)
@@ -78,8 +77,8 @@ class Found:
 
 async def look_around(api: Api) -> Found:
     """Raises ApiError if the API server does not answer."""
-    version = str((await _ask(api, "/version")).get("gitVersion", ""))
-    groups = (await _ask(api, "/apis")).get("groups") or ()
+    version = str((await get_if_allowed(api, "/version")).get("gitVersion", ""))
+    groups = (await get_if_allowed(api, "/apis")).get("groups") or ()
     served = [v["groupVersion"] for group in groups for v in group.get("versions") or ()]
     lws_versions = tuple(one.partition("/")[2] for one in served if one.startswith(f"{_LWS}/"))
     missing = (Missing(what, follows) for what, follows in _NEEDED.items() if what not in served)
@@ -90,16 +89,6 @@ async def look_around(api: Api) -> Found:
         lws_controller=await _lws_controller(api) if lws_versions else LwsController.UNKNOWN,
         missing=tuple(missing) if served else (),
     )
-
-
-async def _ask(api: Api, path: str) -> Raw:
-    """Empty if we lack permission."""
-    try:
-        return await api.get(path)
-    except ApiError as e:
-        if e.status in (401, 403):
-            return {}
-        raise
 
 
 async def _schedulers(api: Api) -> tuple[str, ...]:

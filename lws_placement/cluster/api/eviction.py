@@ -19,17 +19,11 @@ class Evictions:
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    async def why_refused(self, pod: Pod) -> str:
-        """A dry run: the refusal's text; empty if the pod would be evicted, or is gone."""
-        return await self._post(pod, params={"dryRun": "All"})
-
-    async def evict(self, pod: Pod) -> str:
+    async def evict(self, pod: Pod, *, dry_run: bool = False) -> str:
         """The refusal's text; empty if the pod is being evicted, or is gone. Raises ConflictError
         if the name now belongs to another pod.
         """
-        return await self._post(pod, params={})
-
-    async def _post(self, pod: Pod, *, params: dict[str, str]) -> str:
+        params = {"dryRun": "All"} if dry_run else {}
         body: Raw = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",

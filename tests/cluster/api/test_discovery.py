@@ -39,7 +39,7 @@ class AnApi:
         }
         self._refuses = {WEBHOOK: 404, **(refuses or {})}
 
-    async def get(self, path):
+    async def get(self, path, *, params=None):
         status = self._refuses.get(path, 200)
         if status == 404:
             raise NotFoundError(f"GET {path}: 404", status=404)
