@@ -11,8 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from lws_placement.cluster.adapters.backfill import Backfill
-from lws_placement.cluster.adapters.group_names import name_of
-from lws_placement.cluster.adapters.group_state import context_of, observe
+from lws_placement.cluster.adapters.group_state import context_of, name_of, observe
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base.whole_numbers import whole_number

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from lws_placement import metrics
-from lws_placement.cluster.adapters.group_names import name_of
+from lws_placement.cluster.adapters.group_state import name_of
 from lws_placement.cluster.api.events import Event, EventRecorder, about_lws, about_pod
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.base.group_names import is_keyed

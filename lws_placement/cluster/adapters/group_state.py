@@ -6,9 +6,8 @@ The planner and the verbs that explain its decisions share this code.
 from dataclasses import replace
 from functools import partial
 
-from lws_placement.cluster.adapters.group_names import name_of
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.preemption.victims import Tenants
 from lws_placement.engine.reconcile.context import Context, Memo
 from lws_placement.engine.reconcile.group_state import GroupState, LeftPlace
@@ -64,3 +63,15 @@ def _left_by(cache: ClusterCache, other: GroupId, *, heir: GroupId) -> LeftPlace
     if any(hold.group != heir for hold in claims) or not (reservation or claims):
         return None
     return LeftPlace(other, holds, pods)
+
+
+def name_of(cache: ClusterCache, group: GroupId) -> str:
+    """For users: namespace and name of its leader pod, not the hash in its id."""
+    if group.kind is GroupKind.LEASE:
+        return f"Lease {group.group_key}, which cannot be read"
+    for hold in cache.holds_of(group):
+        return hold.owner
+    for pod in cache.group_pods(group) or cache.pods_that_say(group):
+        if pod.member is not None and pod.member.leader_name:
+            return f"{group.namespace}/{pod.member.leader_name}"
+    return f"a group of {group.namespace}/{group.lws}"

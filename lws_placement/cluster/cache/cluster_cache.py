@@ -39,6 +39,7 @@ from lws_placement.engine.objects.nodes import DomainName
 class ClusterCache:
     def __init__(self, domains: TopologyIndex, admissions: Admissions | None = None) -> None:
         self.domains = domains
+        self.shut = domains.shut
         self.admissions = admissions or Admissions()
         self.pod_defaults = PodDefaultsIndex()
         self.budgets = BudgetIndex()
@@ -311,10 +312,6 @@ class ClusterCache:
         """The only valid reservation of the group; None in any doubt."""
         found = reservations_of(self.holds_of(group))
         return found[0] if len(found) == 1 else None
-
-    def shut(self, lease: str) -> None:
-        """Marks a hold's Lease as unreadable."""
-        self.domains.shut(lease)
 
     def open(self, lease: str) -> None:
         """Marks a hold's Lease as readable again, or gone."""
