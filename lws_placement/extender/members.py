@@ -17,8 +17,8 @@ the next attempt.
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from lws_placement import metrics
@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 _DEADLINE_S = 25.0  # below the extender's httpTimeout of 30 s, so that our answer arrives
 _SEEN_S = 2.0  # how far our watch may lag behind the scheduler's
 _RETRY_S = 0.25
-_LOOK_S = 0.02
 
 
 class World(Protocol):
@@ -47,6 +46,7 @@ class World(Protocol):
 
     def ready(self) -> bool: ...
     def pod(self, uid: str) -> Pod | None: ...
+    async def pod_comes(self, uid: str) -> None: ...
     async def fetch_pod(self, namespace: str, name: str) -> Pod | None: ...
     def group_of(self, pod: Pod) -> GroupId | None: ...
     def node_labels(self, node: str) -> Mapping[str, str]: ...
@@ -92,10 +92,11 @@ class Members:
 
     async def _seen(self, uid: str) -> Pod | None:
         """The pod; waits up to `_SEEN_S` for our watch to catch up with kube-scheduler's."""
-        until = time.monotonic() + _SEEN_S
-        while (pod := self._world.pod(uid)) is None and time.monotonic() < until:
-            await asyncio.sleep(_LOOK_S)
-        return pod
+        if self._world.pod(uid) is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SEEN_S):
+                    await self._world.pod_comes(uid)
+        return self._world.pod(uid)
 
     async def _why_not(self, pod: Pod, node: str) -> str:
         group = self._world.group_of(pod)

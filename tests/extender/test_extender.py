@@ -1,5 +1,6 @@
 """The extender's two entries over HTTP, with a world of our own."""
 
+import asyncio
 import io
 import json
 from dataclasses import replace
@@ -53,8 +54,9 @@ def a_hold(**fields):
 class World:
     """One domain s0 of nodes n0 and n1, and n9 outside of it."""
 
-    def __init__(self, *pods, hold=None, free=4, domains=()):
+    def __init__(self, *pods, hold=None, free=4, domains=(), late=()):
         self.pods = {p.uid: p for p in pods}
+        self.late = late
         self.hold = hold
         self.free = free
         self.views = domains
@@ -70,6 +72,11 @@ class World:
 
     def pod(self, uid):
         return self.pods.get(uid)
+
+    async def pod_comes(self, uid):
+        self.pods |= {p.uid: p for p in self.late}
+        if uid not in self.pods:
+            await asyncio.Event().wait()
 
     async def fetch_pod(self, namespace, name):
         return next((p for p in self.pods.values() if p.name == name), None)
@@ -141,6 +148,19 @@ async def test_a_member_is_bound_where_its_hold_says():
     world = World(a_member(), hold=a_hold())
     assert await call(world, "/members/bind", a_bind()) == {"Error": ""}
     assert world.bindings == [("llm-0", "uid-0", "n0")]
+
+
+async def test_a_member_that_our_watch_has_not_seen_yet_is_waited_for():
+    world = World(hold=a_hold(), late=[a_member()])
+    assert await call(world, "/members/bind", a_bind()) == {"Error": ""}
+    assert world.bindings == [("llm-0", "uid-0", "n0")]
+
+
+async def test_a_pod_that_never_comes_is_refused(monkeypatch):
+    monkeypatch.setattr("lws_placement.extender.members._SEEN_S", 0)
+    world = World(hold=a_hold())
+    assert "is not known" in (await call(world, "/members/bind", a_bind()))["Error"]
+    assert world.bindings == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.cluster.api.coalesced_reads import CoalescedReads
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Informers
+from lws_placement.cluster.cache.listener import News
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.base.raw import Raw
@@ -30,6 +31,10 @@ class ExtenderWorld:
         self._informers = informers
         self._domains = domains = cache.domains
         self.pod = cache.pod
+        arrivals = News[str]()
+        cache.on_new_pod.append(arrivals.tell)
+        self.pod_comes = arrivals.next_of
+        """Waits until the cache has a pod of this UID, which it does not have yet."""
         self.group_of = cache.group_of
         self.anything_held = cache.anything_held
         self.topology_keys = cache.topology_keys

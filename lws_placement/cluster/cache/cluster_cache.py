@@ -44,6 +44,8 @@ class ClusterCache:
         self.pod_defaults = PodDefaultsIndex()
         self.budgets = BudgetIndex()
         self.listeners: list[Listener] = []
+        self.on_new_pod: list[Callable[[str], None]] = []
+        """Called with the UID of a pod that was not known."""
         self.on_node_failure: list[Callable[[Pod], None]] = []
         """Called on every replica for a pod that its node has ended: it may be gone in a moment."""
         self._pods: dict[str, Pod] = {}
@@ -91,6 +93,8 @@ class ClusterCache:
         if pod.marked:
             self._promised.expect(pod.demand)
         self._note_unbound(pod)
+        for told in self.on_new_pod if old is None else ():
+            told(uid)
         if pod.node_failure and (old is None or not old.node_failure):
             for tell in self.on_node_failure:
                 tell(pod)

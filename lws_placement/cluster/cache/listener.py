@@ -1,10 +1,14 @@
-"""Listeners for changes in the cache: the leading planner, and coroutines that wait for a group."""
+"""Listeners for changes in the cache: the leading planner, and coroutines that wait for a group or
+a pod.
+"""
 
 import asyncio
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from lws_placement.engine.base.nested import DictOfSets
 from lws_placement.engine.model.groups import GroupId
+
+K = TypeVar("K")
 
 
 class Listener(Protocol):
@@ -31,21 +35,28 @@ class Listener(Protocol):
         return
 
 
-class GroupChanges(Listener):
-    """Lets coroutines wait for the next change of a group."""
+class News(Generic[K]):
+    """Lets coroutines wait for the next news of a key."""
 
     def __init__(self) -> None:
-        self._waiting = DictOfSets[GroupId, asyncio.Future[None]]()
+        self._waiting = DictOfSets[K, asyncio.Future[None]]()
 
-    async def next_of(self, group: GroupId) -> None:
+    async def next_of(self, key: K) -> None:
         future = asyncio.get_running_loop().create_future()
-        self._waiting.add(group, future)
+        self._waiting.add(key, future)
         try:
             await future
         finally:
-            self._waiting.discard(group, future)
+            self._waiting.discard(key, future)
 
-    def group_changed(self, group: GroupId) -> None:
-        for future in self._waiting[group]:
+    def tell(self, key: K) -> None:
+        for future in self._waiting[key]:
             if not future.done():
                 future.set_result(None)
+
+
+class GroupChanges(News[GroupId], Listener):
+    """News of groups: their changes."""
+
+    def group_changed(self, group: GroupId) -> None:
+        self.tell(group)
