@@ -8,6 +8,7 @@ once still restarts its group.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.watch import Watcher
@@ -70,7 +71,9 @@ class Observed:
         self._services = Watcher(
             api,
             _SERVICES_PATH,
-            on_event=Kind(_SERVICES_PATH, self._put_service, self._drop_service).on_event,
+            on_event=Kind(
+                _SERVICES_PATH, self._put_service, partial(self._drop, self.services)
+            ).on_event,
             params={"labelSelector": keys.LWS_NAME},
         )
         self._watchers = [
@@ -181,25 +184,20 @@ class Observed:
     def _drop_set(self, raw: Raw) -> None:
         self._sets_by_uid.pop(raw["metadata"]["uid"], None)
         self._drop(self.sets, raw)
-        leader = self._pods.get(name_of(raw))
-        if leader is not None:
-            self._on_pod(leader)
 
     def _put_service(self, raw: Raw) -> None:
         self.services[name_of(raw)] = raw
         self._on_child(_lws_of(raw))
 
-    def _drop_service(self, raw: Raw) -> None:
-        self._drop(self.services, raw)
-        leader = self._pods.get(name_of(raw))
-        if leader is not None:
-            self._on_pod(leader)
-
     def _drop(self, store: dict[Name, Raw], raw: Raw) -> None:
+        """A leader has a StatefulSet and perhaps a Service of its own name."""
         known = store.get(name_of(raw))
         if known is not None and known["metadata"]["uid"] == raw["metadata"]["uid"]:
             del store[name_of(raw)]
             self._on_child(_lws_of(known))
+        leader = self._pods.get(name_of(raw))
+        if leader is not None:
+            self._on_pod(leader)
 
     def _put_pod(self, raw: Raw) -> None:
         if not _lws_of(raw)[1]:

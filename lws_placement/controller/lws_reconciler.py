@@ -229,13 +229,7 @@ class LwsReconciler:
             )
         if status == old:
             return
-        body = {
-            "apiVersion": API_VERSION,
-            "kind": "LeaderWorkerSet",
-            "metadata": meta,
-            "spec": lws["spec"],
-            "status": status,
-        }
+        body = {**lws, "apiVersion": API_VERSION, "kind": "LeaderWorkerSet", "status": status}
         path = f"/apis/{API_VERSION}/namespaces/{meta['namespace']}/leaderworkersets"
         written = await self._api.replace(f"{path}/{meta['name']}/status", body)
         name = (meta["namespace"], meta["name"])

@@ -86,7 +86,7 @@ class PodReconciler:
     async def _create_workers(self, lws: Raw, leader: Raw, selector: dict[str, str] | None) -> None:
         meta = leader["metadata"]
         revision = meta["labels"].get(keys.LWS_REVISION, "")
-        stored = self._stored_revision(lws, revision)
+        stored = next((r for r in self._observed.revisions_of(lws) if key_of(r) == revision), None)
         if stored is None:
             raise LwsPlacementError(
                 f"pod {meta['namespace']}/{meta['name']}: revision {revision} is not there (yet)"
@@ -111,10 +111,6 @@ class PodReconciler:
             raise
         note = f"Created worker statefulset for leader pod {meta['name']}"
         await self._say(lws, Event("GroupsProgressing", note, "Create", topic=meta["uid"]))
-
-    def _stored_revision(self, lws: Raw, revision: str) -> Raw | None:
-        mine = self._observed.revisions_of(lws)
-        return next((raw for raw in mine if key_of(raw) == revision), None)
 
     async def _domain_of(self, topology: str, node: str) -> dict[str, str]:
         value = self._nodes.label_of(node, topology)

@@ -13,7 +13,7 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.fit.extended_resources import extended_resources
 from lws_placement.engine.lws.children import CLAIM_FIELDS
-from lws_placement.engine.model.pods import Demand, Toleration
+from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.workload import DaemonSetInfo, LwsInfo, Templates
 from lws_placement.engine.objects.nodes import Labels
 from lws_placement.engine.objects.placement_request import PlacementRequest, placement_request_of
@@ -22,22 +22,23 @@ from lws_placement.errors import InvalidObjectError
 _SUSPENDED_BY_KUEUE = "kueue.x-k8s.io/pod-suspending-parent"
 _KUEUE_GATE = "kueue.x-k8s.io/admission"
 
+_EXCLUSIVE = "ExclusiveTopology"
+
+
+def _tolerated(condition: str, effect: str) -> Raw:
+    return {"key": f"node.kubernetes.io/{condition}", "operator": "Exists", "effect": effect}
+
+
 # Tolerations that the DaemonSet controller adds to its pods (pkg/controller/daemon/util
 # AddOrUpdateDaemonPodTolerations).
-_DAEMON_TOLERATIONS = tuple(
-    Toleration(f"node.kubernetes.io/{name}", "Exists", effect=effect)
-    for name, effect in (
-        ("not-ready", "NoExecute"),
-        ("unreachable", "NoExecute"),
-        ("disk-pressure", "NoSchedule"),
-        ("memory-pressure", "NoSchedule"),
-        ("pid-pressure", "NoSchedule"),
-        ("unschedulable", "NoSchedule"),
-    )
+_DAEMON_TOLERATIONS = (
+    _tolerated("not-ready", "NoExecute"),
+    _tolerated("unreachable", "NoExecute"),
+    _tolerated("disk-pressure", "NoSchedule"),
+    _tolerated("memory-pressure", "NoSchedule"),
+    _tolerated("pid-pressure", "NoSchedule"),
+    _tolerated("unschedulable", "NoSchedule"),
 )
-
-
-_EXCLUSIVE = "ExclusiveTopology"
 
 
 def decode_lws(raw: Raw, defaults: PodDefaults = NO_DEFAULTS) -> LwsInfo:
@@ -165,17 +166,8 @@ def decode_revision(
 
 def decode_daemon_set(raw: Raw, defaults: PodDefaults = NO_DEFAULTS) -> DaemonSetInfo:
     spec = raw["spec"]["template"]["spec"]
-    tolerations = [
-        {"key": t.key, "operator": t.operator, "effect": t.effect} for t in _DAEMON_TOLERATIONS
-    ]
-    if spec.get("hostNetwork"):
-        tolerations.append(
-            {
-                "key": "node.kubernetes.io/network-unavailable",
-                "operator": "Exists",
-                "effect": "NoSchedule",
-            }
-        )
-    extended = {**spec, "tolerations": [*(spec.get("tolerations") or ()), *tolerations]}
+    network = [_tolerated("network-unavailable", "NoSchedule")] if spec.get("hostNetwork") else []
+    given = spec.get("tolerations") or ()
+    extended = {**spec, "tolerations": [*given, *_DAEMON_TOLERATIONS, *network]}
     demand = decode_demand(admitted_spec(extended, defaults))
     return DaemonSetInfo(uid=raw["metadata"]["uid"], demand=demand)

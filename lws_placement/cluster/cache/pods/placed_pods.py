@@ -49,7 +49,8 @@ class PlacedPodsIndex:
             return self.drop(pod.namespace, pod.uid)
         there = self._pods.setdefault(pod.namespace, {})
         known, there[pod.uid] = there.get(pod.uid), pod
-        if known is not None and _is_same(known, pod):
+        now = pod.node, pod.terminating, pod.labels  # a pod's rules never change
+        if known is not None and (known.node, known.terminating, known.labels) == now:
             return False
         self._repelling.drop(pod.uid)
         if pod.demand.rules is not None and pod.demand.rules.anti_affinity:
@@ -186,13 +187,4 @@ def placed(pod: Pod, node: NodeName, *, promised_to: GroupId | None = None) -> P
         promised_to=promised_to,
         volumes=pod.demand.volumes if promised_to is not None else (),
         pending_uid=pod.uid if promised_to is not None else "",
-    )
-
-
-def _is_same(known: Pod, pod: Pod) -> bool:
-    """A pod's rules never change."""
-    return (
-        known.node == pod.node
-        and known.terminating == pod.terminating
-        and known.labels == pod.labels
     )
