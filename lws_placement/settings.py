@@ -215,11 +215,9 @@ class Settings(BaseSettings):
         names = value.split(",") if isinstance(value, str) else value
         if not isinstance(names, list | tuple):
             return value
-        result: list[object] = []
-        for name in names:
-            known = ROLE_SETS.get(str(name).strip())
-            result.extend(known or [str(name).strip()])
-        return tuple(dict.fromkeys(result))
+        stripped = [str(name).strip() for name in names]
+        roles = [role for name in stripped for role in ROLE_SETS.get(name, [name])]
+        return tuple(dict.fromkeys(roles))
 
     @field_validator("service_names", "extra_addresses", "guarded_resources", mode="before")
     @classmethod

@@ -53,7 +53,7 @@ def gist(verdict: NoFit, nobody: NoPreemption | None = None) -> str:
     """What a waiting group lacks, without numbers of domains and amounts: equal for verdicts that
     tell a person the same.
     """
-    found = {(r.why.value, *_lacked(r.shortfall)) for r in _classes(verdict)}
+    found = {(r.why.value, *_lacked(r.shortfall)) for r in classes_of(verdict.reasons)}
     lacks = [" ".join(part for part in parts if part) for parts in sorted(found)]
     return "; ".join([*lacks, nobody.why.value] if _is_kept_by_budget(nobody) else lacks)
 
@@ -97,7 +97,7 @@ def summarise(verdict: NoFit) -> str:
     """
     counts: Counter[tuple[str, str]] = Counter()
     nearest: dict[tuple[str, str], tuple[float, ...]] = {}
-    for reason, number in _classes(verdict).items():
+    for reason, number in classes_of(verdict.reasons).items():
         words = _in_words(reason)
         counts[words] += number
         nearest[words] = min(nearness(reason), nearest.get(words, nearness(reason)))
@@ -156,10 +156,6 @@ def _share(shortfall: Shortfall | None) -> float:
     if shortfall is None or not shortfall.resource:
         return 0.0
     return shortfall.largest_free / shortfall.asked
-
-
-def _classes(verdict: NoFit) -> dict[Reason, int]:
-    return dict(classes_of(verdict.reasons))
 
 
 def _in_words(reason: Reason) -> tuple[str, str]:

@@ -172,11 +172,8 @@ class FailureHistory:
     @property
     def last_choice(self) -> frozenset[DomainName]:
         """Domains for use only if nothing else fits."""
-        return frozenset(d for d in self.history.failed if self.failures_in(d) >= self._most)
-
-    @property
-    def _most(self) -> int:
-        return max(self.policy.failures, 1)
+        most = max(self.policy.failures, 1)
+        return frozenset(d for d in self.history.failed if self.failures_in(d) >= most)
 
     def failures_in(self, domain: DomainName) -> int:
         times = self.history.failed.get(domain, {}).values()

@@ -6,7 +6,7 @@ on top of another adds to it, so the trials of a victim search share what they h
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from lws_placement.engine.model.exclusivity import Claim
@@ -56,12 +56,12 @@ def domains_around(names: Iterable[NodeName], key: str, views: Views) -> Iterato
     return (domain for domain in found if domain is not None)
 
 
+@dataclass(frozen=True, slots=True)
 class DomainsAsIf:
     """All domains of one topology key; `changed`: by value, those that differ from `domains`."""
 
-    def __init__(self, domains: DomainSet, changed: Mapping[str, DomainView]) -> None:
-        self.domains = domains
-        self.changed = changed
+    domains: DomainSet
+    changed: Mapping[str, DomainView]
 
     def __iter__(self) -> Iterator[DomainView]:
         return (self.changed.get(d.name.value, d) for d in self.domains)

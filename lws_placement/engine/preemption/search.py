@@ -20,6 +20,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
+from operator import itemgetter
 
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.quantities import total
@@ -131,7 +132,7 @@ def preempt(
         (Cost(*bound, ()), _domain_of(group, view, tenants, trials=trials))
         for bound, view in bounded
     )
-    return _cheapest(heapq.merge(sorted(worth, key=_by_cost), more, key=_by_cost))
+    return _cheapest(heapq.merge(sorted(worth, key=itemgetter(0)), more, key=itemgetter(0)))
 
 
 def _domain_of(
@@ -142,10 +143,6 @@ def _domain_of(
     if isinstance(way, Barred) or view.name in group.excluded:
         return None
     return _DomainTrial(group, view, way, tenants=tenants, trials=trials)
-
-
-def _by_cost(found: tuple[Cost, object]) -> Cost:
-    return found[0]
 
 
 class PreemptionMemo:
@@ -201,7 +198,7 @@ def _cheapest(worth: Iterable[tuple[Cost, "_DomainTrial | None"]]) -> Preemption
             refused.append((domain.least, answer))
     if best is not None:
         return best
-    return min(refused, key=_by_cost)[1] if refused else NoPreemption(WhyNoPreemption.NO_HELP)
+    return min(refused, key=itemgetter(0))[1] if refused else NoPreemption(WhyNoPreemption.NO_HELP)
 
 
 def _least(victims: Sequence[Victim], domain: str) -> Cost:

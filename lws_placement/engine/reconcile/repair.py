@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from lws_placement.engine.base.keys import SECOND_SCHEDULER
 from lws_placement.engine.messages import outside_note, stuck_note, surplus_note, unserved_note
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.pods import DEFAULT_SCHEDULER, Demand, Pod, Rank
+from lws_placement.engine.model.pods import DEFAULT_SCHEDULER, Pod, Rank
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
@@ -140,15 +140,12 @@ def made_anew(group: Group) -> Group:
     """The group as its successors will be: without nodes, and without the node selector by which
     workers carry their leader's domain.
     """
-    key = group.topology_key
-    members = (
-        replace(m, fixed=None, demand=_without_selector(m.demand, key)) for m in group.members
-    )
+    members = []
+    for member in group.members:
+        selector = tuple(i for i in member.demand.selector if i[0] != group.topology_key)
+        demand = replace(member.demand, selector=selector)
+        members.append(replace(member, fixed=None, demand=demand))
     return replace(group, members=tuple(members))
-
-
-def _without_selector(demand: Demand, key: str) -> Demand:
-    return replace(demand, selector=tuple(item for item in demand.selector if item[0] != key))
 
 
 def clear_out(current: MembersState, why: str) -> list[Action]:
