@@ -162,7 +162,7 @@ def saw_a_larger_one(cache):
     worker = cache.group_pods(group)[1]
     grown = tuple(sorted({**dict(worker.demand.resources), "cpu": 12_000}.items()))
     newer = replace(worker, demand=replace(worker.demand, resources=grown), created_s=math.inf)
-    cache.admissions.asked.put(replace(group, group_key="gone"), newer)
+    cache.admissions.requests.put(replace(group, group_key="gone"), newer)
 
 
 def test_the_next_planner_learns_it_from_the_pods_that_exist():

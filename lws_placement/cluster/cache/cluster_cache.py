@@ -238,7 +238,7 @@ class ClusterCache:
 
     def drop_lws(self, namespace: str, name: str) -> None:
         self.workloads.lws.pop((namespace, name), None)
-        self.admissions.asked.forget(namespace, name)
+        self.admissions.requests.forget(namespace, name)
         self._lws_changed((namespace, name))
 
     def topology_keys(self) -> list[str]:
@@ -256,7 +256,7 @@ class ClusterCache:
 
     def drop_revision(self, name: Revision) -> None:
         self.workloads.drop_revision(name)
-        self.admissions.asked.forget(*name)
+        self.admissions.requests.forget(*name)
 
     def _lws_changed(self, name: tuple[str, str]) -> None:
         for uid in self._said.of_lws(name):

@@ -21,7 +21,7 @@ from support.decisions import (
 )
 from support.decisions import kinds as kinds_of
 
-from lws_placement.cluster.cache.admission.admitted_requests import Asked
+from lws_placement.cluster.cache.admission.admitted_requests import AdmittedRequests
 from lws_placement.engine.base.keys import HOSTNAME
 from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 from lws_placement.engine.model.reservation import reservations_of
@@ -127,7 +127,7 @@ def a_worker(cpu, *, rank=1, at_s=1.0, **fields):
 
 
 def remembered(*pods, group=GROUP, revision="r1"):
-    asked = Asked()
+    asked = AdmittedRequests()
     for pod in pods:
         asked.put(group, pod)
     return asked.of(group, revision)
@@ -152,7 +152,7 @@ def test_members_of_a_group_that_differ_all_count():
 
 
 def test_of_several_groups_the_one_counts_that_had_a_pod_last():
-    asked = Asked()
+    asked = AdmittedRequests()
     other = replace(GROUP, group_key="key-1")
     asked.put(GROUP, a_worker(8000, at_s=2.0))
     asked.put(other, a_worker(2000, at_s=1.0))
@@ -170,14 +170,14 @@ def test_of_several_groups_the_one_counts_that_had_a_pod_last():
     ],
 )
 def test_other_sets_learn_nothing(other):
-    asked = Asked()
+    asked = AdmittedRequests()
     asked.put(GROUP, a_worker(8000))
     assert asked.of(other, "r1") == Admitted()
     assert asked.of(GROUP, "r2") == Admitted()
 
 
 def test_it_is_forgotten_with_the_revision_and_with_the_set():
-    asked = Asked()
+    asked = AdmittedRequests()
     for revision in ("r1", "r2"):
         asked.put(GROUP, a_worker(8000, revision=revision))
     asked.forget("ns", "llm", "r1")
@@ -188,7 +188,7 @@ def test_it_is_forgotten_with_the_revision_and_with_the_set():
 
 
 def test_memory_is_bounded():
-    asked = Asked()
+    asked = AdmittedRequests()
     for number in range(40):
         asked.put(GROUP, a_worker(8000, revision=f"r{number}"))
     known = [n for n in range(40) if asked.of(GROUP, f"r{n}") != Admitted()]

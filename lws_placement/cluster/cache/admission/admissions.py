@@ -14,7 +14,7 @@ Earlier members of the same set show how much members request beyond their templ
 from collections.abc import Iterable
 from heapq import nlargest
 
-from lws_placement.cluster.cache.admission.admitted_requests import Asked
+from lws_placement.cluster.cache.admission.admitted_requests import AdmittedRequests
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.extended_resources import shows_plugin, tolerating
 from lws_placement.engine.model.groups import GroupId
@@ -31,7 +31,7 @@ class Admissions:
 
     def __init__(self, *, adds_tolerations: bool | None = None) -> None:
         self._known = adds_tolerations
-        self.asked = Asked()
+        self.requests = AdmittedRequests()
         self._shown: LruCache[str, tuple[float, bool]] = LruCache(_REMEMBERED)
         """Namespace -> creation of its newest marked pod, and what that pod shows."""
         self._agreed: bool | None = None
@@ -40,7 +40,7 @@ class Admissions:
     def put(self, pod: Pod, group: GroupId | None) -> None:
         """Takes a pod that is new, or whose group has changed."""
         if group is not None:
-            self.asked.put(group, pod)
+            self.requests.put(group, pod)
         shows = shows_plugin([pod])
         if shows is None:
             return
@@ -70,5 +70,5 @@ class Admissions:
         """The expected demands of members made from these templates of the group's set. `pods`: the
         group's existing ones.
         """
-        templates = as_admitted(templates, self.asked.of(group, revision))
+        templates = as_admitted(templates, self.requests.of(group, revision))
         return tolerating(templates) if self.adds_tolerations(pods) else templates

@@ -17,7 +17,7 @@ _SETS = 10_000
 _REVISIONS = 16
 _RANKS = 4096
 
-Set = tuple[str, str]
+LwsName = tuple[str, str]
 """(namespace, LeaderWorkerSet's name)."""
 Revision = tuple[str, str]
 """(UID of the LeaderWorkerSet, revision key)."""
@@ -64,11 +64,11 @@ class _Roles:
     worker: _Group = field(default_factory=_Group)
 
 
-class Asked:
+class AdmittedRequests:
     """Bounded: keeps the sets, and the revisions of a set, that had a new pod or a query last."""
 
     def __init__(self) -> None:
-        self._sets: LruCache[Set, LruCache[Revision, _Roles]] = LruCache(_SETS)
+        self._sets: LruCache[LwsName, LruCache[Revision, _Roles]] = LruCache(_SETS)
 
     def put(self, group: GroupId, pod: Pod) -> None:
         """Takes a pod of this group, as admitted."""
