@@ -13,11 +13,13 @@ from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.objects.nodes import DomainName, Node
 from lws_placement.engine.objects.placement_request import PlacementRequest
+from lws_placement.engine.planning.single_domain import PlanMemo
+from lws_placement.engine.preemption.search import PreemptionMemo
 from lws_placement.engine.reconcile import decide as product
 from lws_placement.engine.reconcile.actions import (
     Action,
 )
-from lws_placement.engine.reconcile.context import Context, Memo
+from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import GroupState
 
 KEY = "example.com/slice"
@@ -107,7 +109,7 @@ def a_hold(domain: str = "a", nodes: Mapping[int, str] | None = None, **fields: 
 
 def a_context(views: ClusterSnapshot, **fields: object) -> Context:
     """Nobody could be evicted, and nobody else waits, unless it is said."""
-    return replace(Context(views, Memo(), Town(), str), **fields)  # type: ignore[arg-type]
+    return replace(Context(views, PlanMemo(), PreemptionMemo(), Town(), str), **fields)  # type: ignore[arg-type]
 
 
 def decide(seen: GroupState, views: ClusterSnapshot, **fields: object) -> list[Action]:

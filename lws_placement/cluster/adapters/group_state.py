@@ -8,14 +8,17 @@ from functools import partial
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import GroupId, GroupKind
+from lws_placement.engine.planning.single_domain import PlanMemo
+from lws_placement.engine.preemption.search import PreemptionMemo
 from lws_placement.engine.preemption.victims import Tenants
-from lws_placement.engine.reconcile.context import Context, Memo
+from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import GroupState, LeftPlace
 
 
 def context_of(cache: ClusterCache, tenants: Tenants) -> Context:
     """A context for one planner, with an empty memo."""
-    return Context(cache.domains, Memo(), tenants, partial(name_of, cache))
+    name = partial(name_of, cache)
+    return Context(cache.domains, PlanMemo(), PreemptionMemo(), tenants, name)
 
 
 def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:

@@ -5,10 +5,11 @@ over several is restarted whole where its restart policy recreates groups and a 
 it; else a user is told what to do.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed, Reason
 from lws_placement.engine.model.what_if import pods_by_node
 from lws_placement.engine.objects.nodes import DomainName
@@ -20,22 +21,16 @@ from lws_placement.engine.reconcile.placement import holds_for, plan_anywhere
 from lws_placement.engine.reconcile.repair import clear_out, made_anew
 
 
-@dataclass(frozen=True, slots=True)
-class _Split:
-    """The group runs in several domains, or outside of any; `why` says where."""
-
-    why: str
-
-
 def adopt(current: MembersState, context: Context) -> list[Action]:
     """Holds the domains of a group that ran before us."""
     group = current.group()
     if group is None:
         return [Blocked(current.unknown_templates)]
     if group.request.in_one_domain:
-        placed = _where_it_runs(current, group, context)
-        if isinstance(placed, _Split):
-            return _reunite(current, group, context, why=placed.why)
+        domain = _domain_of(current, group.topology_key, context.views)
+        if isinstance(domain, str):
+            return _reunite(current, group, context, why=domain)
+        placed = _in_domain(domain, current, group, context)
         if isinstance(placed, str):
             return [Blocked(placed)]
     else:
@@ -48,15 +43,20 @@ def adopt(current: MembersState, context: Context) -> list[Action]:
     return [WriteHold(hold) for hold in holds_for(placed, group, current).holds]
 
 
-def _where_it_runs(current: MembersState, group: Group, context: Context) -> Placed | _Split | str:
-    key = group.topology_key
-    bound = {rank: pod.node for rank, pod in current.members.items() if pod.node is not None}
-    nodes = (context.views.node_view(name) for name in bound.values())
+def _domain_of(current: MembersState, key: str, views: ClusterSnapshot) -> DomainName | str:
+    """The domain that the group runs in, or, in words, that it is not one."""
+    nodes = (views.node_view(pod.node) for pod in current.bound.values() if pod.node is not None)
     values = {view.node.labels.get(key, "") for view in nodes if view is not None}
     if len(values) != 1 or "" in values:
         where = ", ".join(sorted(v or f"a node without {key}" for v in values)) or "unknown nodes"
-        return _Split(f"its running pods are not in one domain of {key}: {where}")
-    domain = DomainName(key, values.pop())
+        return f"its running pods are not in one domain of {key}: {where}"
+    return DomainName(key, values.pop())
+
+
+def _in_domain(
+    domain: DomainName, current: MembersState, group: Group, context: Context
+) -> Placed | str:
+    bound = {rank: pod.node for rank, pod in current.members.items() if pod.node is not None}
     view_of = current.soon(context.views).domain(domain)
     if view_of is None:
         return f"its pods run in {domain}, which has no nodes"

@@ -13,18 +13,11 @@ from lws_placement.engine.preemption.search import NoPreemption, PreemptionMemo
 from lws_placement.engine.preemption.victims import Tenants
 
 
-class Memo(PlanMemo):
-    """Recent plans, and recent searches for victims."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.preemption = PreemptionMemo()
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
     views: ClusterSnapshot
-    memo: Memo
+    memo: PlanMemo
+    preemptions: PreemptionMemo
     tenants: Tenants
     """Possible victims."""
     name_of: Callable[[GroupId], str]

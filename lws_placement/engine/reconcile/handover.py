@@ -79,7 +79,7 @@ def _preempt_anywhere(group: Group, context: Context) -> Preemption | NoPreempti
     if group.excluded:
         return preempt(asked, domains, context.tenants)
     ruled = asked is not group
-    return context.memo.preemption.ask(asked, domains, context.tenants, ruled=ruled)
+    return context.preemptions.ask(asked, domains, context.tenants, ruled=ruled)
 
 
 def _preempt_in(
