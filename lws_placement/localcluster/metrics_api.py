@@ -18,8 +18,7 @@ from lws_placement.localcluster.cluster import LocalCluster
 
 _GROUP = "metrics.k8s.io/v1beta1"
 _API_SERVICE = "v1beta1.metrics.k8s.io"
-_NAME = "pod-metrics"
-_NAMESPACE = "kube-system"
+_REGISTRATION = Path(__file__).with_name("metrics-api.yaml")
 _RESOURCES = [{"name": "pods", "kind": "PodMetrics", "namespaced": True, "verbs": ["get", "list"]}]
 
 
@@ -35,48 +34,17 @@ class MetricsApi:
         context.load_cert_chain(pki / "apiserver.crt", pki / "apiserver.key")
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         Thread(target=self._server.serve_forever, daemon=True).start()
-        self._register(self._server.server_address[1])
+        port = self._server.server_address[1]
+        self._registration = _REGISTRATION.read_text().replace("PORT", str(port))
+        cluster.kubectl("create", "-f", "-", stdin=self._registration)
+        available = ("--for=condition=Available", "--timeout=30s")
+        cluster.kubectl("wait", *available, f"apiservice/{_API_SERVICE}")
 
     def close(self) -> None:
         """Without an answer the APIService would keep every namespace from being deleted."""
-        self._cluster.kubectl("delete", "apiservice", _API_SERVICE)
-        self._cluster.kubectl("delete", "service", _NAME, "-n", _NAMESPACE)
+        self._cluster.kubectl("delete", "-f", "-", stdin=self._registration)
         self._server.shutdown()
         self._server.server_close()
-
-    def _register(self, port: int) -> None:
-        """The aggregator finds an outside server by a Service of type ExternalName."""
-        service = {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": _NAME, "namespace": _NAMESPACE},
-            "spec": {
-                "type": "ExternalName",
-                "externalName": "localhost",
-                "ports": [{"port": port}],
-            },
-        }
-        api = {
-            "apiVersion": "apiregistration.k8s.io/v1",
-            "kind": "APIService",
-            "metadata": {"name": _API_SERVICE},
-            "spec": {
-                "group": "metrics.k8s.io",
-                "version": "v1beta1",
-                "groupPriorityMinimum": 100,
-                "versionPriority": 100,
-                "insecureSkipTLSVerify": True,
-                "service": {"name": _NAME, "namespace": _NAMESPACE, "port": port},
-            },
-        }
-        self._cluster.api.create(f"/api/v1/namespaces/{_NAMESPACE}/services", service)
-        self._cluster.api.create("/apis/apiregistration.k8s.io/v1/apiservices", api)
-        self._cluster.kubectl(
-            "wait",
-            "--for=condition=Available",
-            "--timeout=30s",
-            f"apiservice/{_API_SERVICE}",
-        )
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         answer = self._answer
