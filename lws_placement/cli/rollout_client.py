@@ -80,7 +80,7 @@ class Rollout:
 
 
 def is_live(lws: Raw, stored: Raw) -> bool:
-    """Is this revision the current template?"""
+    """True if this revision is the current template."""
     return same_content(stored["data"], revision_data(lws))
 
 

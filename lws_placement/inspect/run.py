@@ -150,7 +150,7 @@ class Simulation:
         )
 
     def _is_for_plugin(self, sets: Sequence[_Set]) -> bool:
-        """Does the API server's plugin ExtendedResourceToleration make a difference here?"""
+        """True if the API server's plugin ExtendedResourceToleration makes a difference here."""
         taints = {t for view in self._cache.domains.node_views() for t in view.node.taints}
         admitted = [one.admitted for one in sets if isinstance(one.admitted, Admitted)]
         return any(depends_on_plugin(one.info.templates, taints) for one in admitted)

@@ -57,7 +57,7 @@ class AdminApi:
         return self._call("DELETE", path, {"propagationPolicy": "Background"} | params)
 
     def ready(self) -> bool:
-        """Does /readyz succeed? The API server may be starting, or gone."""
+        """True if /readyz succeeds. The API server may be starting, or gone."""
         try:
             answer = self._connections.request("GET", "/readyz", timeout=_TIMEOUT_READY_S)
         except HTTPError:

@@ -162,7 +162,7 @@ class Installation:
         return any(c["type"] == "Established" for c in conditions)
 
     def is_ready(self, name: str) -> bool:
-        """Does its /readyz succeed? Its ports file has to exist."""
+        """True if its /readyz succeeds. Its ports file has to exist."""
         port = json.loads((self.cluster.folder / f"{name}.ports").read_text())["health"]
         try:
             url = f"http://127.0.0.1:{port}/readyz"
@@ -171,7 +171,7 @@ class Installation:
             return False
 
     def _trusted(self) -> bool:
-        """Do all webhooks have a CA bundle?"""
+        """True if all webhooks have a CA bundle."""
         kinds = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
         found = [
             self.cluster.api.items(f"/apis/admissionregistration.k8s.io/v1/{k}") for k in kinds

@@ -1,5 +1,5 @@
 """The demo's story `life`: the reference examples are deployed, scaled by an autoscaler, lose a
-worker, are updated to a new image, rolled back, and deleted.
+worker, get a new image, return to the old one, and are deleted.
 """
 
 import subprocess
@@ -114,7 +114,7 @@ def _roll(stage: Stage, good: Callable[[set[str]], bool]) -> bool:
 
 
 def _available(stage: Stage) -> bool:
-    """Is every set Available at its current generation, without surge groups?"""
+    """True if every set is Available at its current generation, without surge groups."""
     return all(_is_available(lws) for lws in stage.cluster.api.items(_SETS))
 
 

@@ -1,8 +1,8 @@
 """The names of all objects that an installation has, however it was made.
 
-Names, since labels are users' to change, and all overlays and the chart use the same names; a test
-compares this list with the manifests. The CustomResourceDefinition is not in it: LeaderWorkerSets
-belong to their users and would be deleted with it.
+By name: users may change labels, and all overlays and the chart use the same names. A test compares
+this list with the manifests. The CustomResourceDefinition is not in it: LeaderWorkerSets belong to
+their users and would be deleted with it.
 """
 
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ CRD = (
 WEBHOOKS = tuple(f"{FOLDER}/{configuration}" for configuration in CONFIGURATIONS)
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 BUILT_IN_CONTROLLER = f"{_RBAC}/clusterroles/lws-placement-controller"
-"""There where LeaderWorkerSets are carried out by us."""
+"""Exists where the built-in controller runs."""
 BINDING = f"{_RBAC}/clusterrolebindings/lws-placement"
-"""Names the ServiceAccount, and so the namespace that ours runs in."""
+"""Names our ServiceAccount, and so our namespace."""
 
 _IN_NAMESPACE = {
     "/api/v1": (

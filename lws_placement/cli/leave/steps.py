@@ -228,7 +228,7 @@ class Uninstaller:
     # -- read and write --------------------------------------------------------------------------
 
     async def _namespace_goes(self) -> bool:
-        """Is it the default namespace of lws-placement, with no pods of others in it?"""
+        """True for the default namespace of lws-placement without pods of others."""
         others = await self._all(self._pods_path, labelSelector=OTHER_PODS)
         return self._namespace == NAMESPACE and not others
 

@@ -25,7 +25,7 @@ _FALSE = {"0", "f", "false", "n", "no", "off"}
 
 
 class Use(Enum):
-    """Does kube-scheduler call our extender?"""
+    """Whether kube-scheduler calls our extender."""
 
     NO = auto()
     YES = auto()
@@ -65,7 +65,7 @@ def judge(schedulers: list[Raw], deployment: Raw) -> SchedulerUse:
 
 
 async def nobody_answers(api: Api, namespace: str) -> bool:
-    """Has the extender's Service no ready endpoint? False if we may not read them."""
+    """True if the extender's Service has no ready endpoint. False if we may not read them."""
     path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
     found = await get_if_allowed(api, path, labelSelector=f"kubernetes.io/service-name={SERVICE}")
     if not found:
@@ -85,9 +85,7 @@ def member_scheduler(deployment: Raw) -> str:
 
 
 def _not_configured(deployment: Raw) -> str:
-    """The setting of ours by which kube-scheduler does not call us, in words; empty if there is
-    none.
-    """
+    """Our setting by which kube-scheduler does not call us, in words; empty if there is none."""
     if any(given.lower() in _FALSE for given in _given(deployment, "extender_configured")):
         return "extender-configured is false"
     second = member_scheduler(deployment)
