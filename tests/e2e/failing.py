@@ -1,4 +1,4 @@
-"""Devices that only some nodes reach, and workers that fail."""
+"""Nodes that kube-scheduler alone refuses, and workers that fail."""
 
 import json
 
@@ -7,43 +7,39 @@ def patch(scene, kind, name, body, *more):
     scene.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(body), *more)
 
 
-CLAIMING = {"resourceClaims": [{"name": "device", "resourceClaimName": "device"}]}
-"""Pods that share a device. kube-scheduler looks where it is; we do not."""
+_DISK = {
+    "name": "disk",
+    "iscsi": {"targetPortal": "192.0.2.1:3260", "iqn": "iqn.2001-04.com.example:disk", "lun": 0},
+}
+ATTACHING = {"volumes": [_DISK]}
+"""Pods with an inline iSCSI volume, of which a node takes one. kube-scheduler looks at that; we do
+not.
+"""
 
 
-def a_claim(scene):
-    request = {"name": "device", "exactly": {"deviceClassName": scene.namespace}}
-    return {
-        "apiVersion": "resource.k8s.io/v1",
-        "kind": "ResourceClaim",
-        "metadata": {"name": "device", "namespace": scene.namespace},
-        "spec": {"devices": {"requests": [request]}},
+def users_of_the_disk(scene, domain):
+    """A foreign pod with the volume on each node of the domain."""
+    nodes = [name for name in scene.nodes if f"-{domain}-" in name]
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"disk-{node}"},
+            "spec": {"nodeName": node, "containers": [{"name": "c", "image": "x"}], **ATTACHING},
+        }
+        for node in nodes
+    ]
+
+
+def refuse_everywhere(scene, pod):
+    """As a scheduler does that refuses a pod before it looks at any node."""
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/8 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
     }
-
-
-def a_device_in(scene, value):
-    """A class of one device, which the nodes of one domain alone reach."""
-    driver = f"{scene.namespace}.example.com"
-    where = {"key": scene.key, "operator": "In", "values": [value]}
-    return (
-        {
-            "apiVersion": "resource.k8s.io/v1",
-            "kind": "ResourceSlice",
-            "metadata": {"name": scene.namespace},
-            "spec": {
-                "driver": driver,
-                "pool": {"name": scene.namespace, "generation": 1, "resourceSliceCount": 1},
-                "nodeSelector": {"nodeSelectorTerms": [{"matchExpressions": [where]}]},
-                "devices": [{"name": "one"}],
-            },
-        },
-        {
-            "apiVersion": "resource.k8s.io/v1",
-            "kind": "DeviceClass",
-            "metadata": {"name": scene.namespace},
-            "spec": {"selectors": [{"cel": {"expression": f'device.driver == "{driver}"'}}]},
-        },
-    )
+    patch(scene, "pod", pod, {"status": {"conditions": [condition]}}, "--subresource=status")
 
 
 def fail_a_worker(scene):

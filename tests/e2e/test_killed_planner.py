@@ -9,7 +9,7 @@ import json
 from contextlib import contextmanager
 
 from e2e.dead_nodes import dead
-from e2e.failing import CLAIMING, a_claim, a_device_in, fail_a_worker
+from e2e.failing import ATTACHING, fail_a_worker, users_of_the_disk
 from e2e.group_facts import by_subgroup, no_pods
 from e2e.mortals import BOTH, LEASES, states, whole
 from e2e.stack import LWS, MODEL
@@ -143,9 +143,9 @@ def test_while_a_pod_is_forced_off_a_dead_node(scene, kill_at, when):
 def test_while_it_is_noted_and_forgotten_that_a_domain_refused_a_group(scene, kill_at, when):
     scene.pool(2)
     kill_at(when, Kind.REMEMBER_TROUBLES, Kind.FORGET_TROUBLES)
-    scene.create(a_claim(scene), *a_device_in(scene, "n01"))
-    scene.create(scene.lws(size=3, pod=CLAIMING))
-    scene.wait(lambda: scene.places() == {("llm", "0"): {"n01"}}, "it is where its device is")
+    scene.create(*users_of_the_disk(scene, "n00"))
+    scene.create(scene.lws(size=3, pod=ATTACHING))
+    scene.wait(lambda: scene.places() == {("llm", "0"): {"n01"}}, "it is where its disk is free")
     whole(scene, 3)
     assert failures(scene) == ({"n00": 2}, {}), "two nodes were tried, then too few were left"
     scene.kubectl("delete", "lws", "llm", "--wait=false")

@@ -4,7 +4,13 @@ import json
 from contextlib import contextmanager
 
 import pytest
-from e2e.failing import CLAIMING, a_claim, a_device_in, fail_a_worker, patch
+from e2e.failing import (
+    ATTACHING,
+    fail_a_worker,
+    patch,
+    refuse_everywhere,
+    users_of_the_disk,
+)
 from e2e.mortals import goes
 from e2e.stack import CHIPS, LWS, MODEL
 from e2e.verbs import ask
@@ -107,9 +113,9 @@ def _at_rest(scene):
 @pytest.mark.parametrize("leader", [None, MODEL], ids=["leader refused", "worker refused"])
 def test_a_group_that_kube_scheduler_refuses_in_a_domain_moves_to_another(scene, leader):
     scene.pool(2)
-    scene.create(a_claim(scene), *a_device_in(scene, "n01"))
+    scene.create(*users_of_the_disk(scene, "n00"))
     more = {"leader": leader} if leader else {}
-    scene.create(scene.lws(size=3, pod=CLAIMING, **more))
+    scene.create(scene.lws(size=3, pod=ATTACHING, **more))
     scene.wait(lambda: len(scene.bound()) == 3 and domain(scene) == "n01", "it is whole in n01")
     assert scene.broken_promises() == []
     assert any("kube-scheduler refuses" in note for note in scene.notes("Moving"))
@@ -119,13 +125,15 @@ def test_a_group_that_kube_scheduler_refuses_in_a_domain_moves_to_another(scene,
 @pytest.mark.upstream_too
 def test_a_group_that_is_refused_everywhere_holds_nothing_and_tries_again(scene, tmp_path):
     scene.pool(2)
-    scene.create(a_claim(scene))
-    lws = scene.lws(size=3, pod=CLAIMING)
+    lws = scene.lws(size=3, pod={"schedulerName": "the-test"})
     scene.create(lws)
+    scene.wait(lambda: scene.pin("llm-0"), "it is planned")
+    refuse_everywhere(scene, "llm-0")
     refused = "kube-scheduler refuses llm-0 wherever it is: 0/"
     (note, *_) = scene.wait(lambda: scene.notes("CannotPlan"), "it says why")
     assert note.startswith(refused)
     assert scene.bound() == []
+    scene.wait(lambda: not scene.holds(), "it holds nothing")
     file = tmp_path / "llm.json"
     file.write_text(json.dumps(lws))
     asked = ("simulate", "-f", str(file), "--from-cluster")
@@ -133,9 +141,7 @@ def test_a_group_that_is_refused_everywhere_holds_nothing_and_tries_again(scene,
         lambda: refused in ask(scene.cluster.kubeconfig, *asked),
         "who looks ahead is told so between two tries",
     )
-    scene.create(*a_device_in(scene, "n00"))
-    scene.wait_bound(3, timeout_s=90)
-    assert domain(scene) == "n00"
+    scene.wait(lambda: scene.pin("llm-0"), "it is planned again", timeout_s=90)
 
 
 # -- recreation ------------------------------------------------------------------------------------
