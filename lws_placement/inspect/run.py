@@ -177,6 +177,7 @@ class Simulation:
             "DaemonSet": self._intake.daemon_sets,
             "PodDisruptionBudget": self._intake.budgets,
             **self._intake.storage,
+            **self._intake.devices,
             "Pod": self._intake.pods,
         }
         number = 0

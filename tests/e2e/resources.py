@@ -16,6 +16,11 @@ _API_OF = {
     "csinodes": "storage.k8s.io/v1",
     "csistoragecapacities": "storage.k8s.io/v1",
     "volumeattachments": "storage.k8s.io/v1",
+    "deviceclasses": "resource.k8s.io/v1",
+    "devicetaintrules": "resource.k8s.io/v1",
+    "resourceslices": "resource.k8s.io/v1",
+    "resourceclaims": "resource.k8s.io/v1",
+    "resourceclaimtemplates": "resource.k8s.io/v1",
     "statefulsets": "apps/v1",
     "controllerrevisions": "apps/v1",
     "leases": "coordination.k8s.io/v1",
@@ -34,6 +39,7 @@ _WITHOUT_NAMESPACE = {
     "volumeattachments",
     "resourceslices",
     "deviceclasses",
+    "devicetaintrules",
 }
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from lws_placement import metrics
 from lws_placement.cluster.api.client import Api
 from lws_placement.engine.base.raw import Raw, RawList
-from lws_placement.errors import ApiError, ExpiredError
+from lws_placement.errors import ApiError, ExpiredError, NotFoundError
 from lws_placement.metrics import Reconnect
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ _WATCH_S = 290
 _NO_LIMIT = "0"
 _RETRY_FIRST_S = 0.2
 _RETRY_MOST_S = 5.0
+_UNSERVED_S = 60.0
 
 
 def shielded(on_event: OnEvent, *, path: str) -> OnEvent:
@@ -60,14 +61,24 @@ class Watcher:
     For an object that a list no longer shows it gets only namespace, name, UID and resourceVersion.
     While the API server is away the last state stays; the first list sets `synced`, which stays
     set.
+
+    `optional`: if the API server does not serve the kind, it counts as listed, without objects, and
+    is asked for again now and then.
     """
 
     def __init__(
-        self, api: Api, path: str, *, on_event: OnEvent, params: Mapping[str, str] | None = None
+        self,
+        api: Api,
+        path: str,
+        *,
+        on_event: OnEvent,
+        params: Mapping[str, str] | None = None,
+        optional: bool = False,
     ) -> None:
         self._api = api
         self.path = path
         self._params = dict(params or {})
+        self._optional = optional
         self._on_event = shielded(on_event, path=path)
         self._known: dict[_Name, tuple[str, str]] = {}
         self._version = ""
@@ -101,6 +112,9 @@ class Watcher:
                 metrics.RECONNECTS.labels(Reconnect.EXPIRED).inc()
                 self._version = ""
             except ApiError as e:
+                if self._optional and isinstance(e, NotFoundError):
+                    await self._wait_until_served()
+                    continue
                 metrics.RECONNECTS.labels(Reconnect.FAILED).inc()
                 self.problem = e.summary
                 log.warning("watch failed", extra={"path": self.path, "error": str(e)})
@@ -108,6 +122,12 @@ class Watcher:
                     retry_s = _RETRY_FIRST_S  # it worked for a while
                 await asyncio.sleep(retry_s)
                 retry_s = min(retry_s * 2, _RETRY_MOST_S)
+
+    async def _wait_until_served(self) -> None:
+        self._version = ""
+        self._forget_all_but(set())
+        self.synced.set()
+        await asyncio.sleep(_UNSERVED_S)
 
     def take_list(self, items: RawList) -> None:
         """Takes a quorum list that the caller has read; it replaces the known objects."""

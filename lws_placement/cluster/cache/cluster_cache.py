@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from lws_placement.cluster.cache.admission.admissions import Admissions
 from lws_placement.cluster.cache.admission.pod_defaults import PodDefaultsIndex
+from lws_placement.cluster.cache.devices.device_index import DeviceIndex
 from lws_placement.cluster.cache.disruption_budgets import BudgetIndex
 from lws_placement.cluster.cache.hold_index import HoldIndex
 from lws_placement.cluster.cache.listener import Listener
@@ -30,7 +31,7 @@ from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.nested import DictOfSets
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.groups import GroupId, GroupKind
-from lws_placement.engine.model.pods import Pod
+from lws_placement.engine.model.pods import Demand, Pod
 from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
 from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.objects.nodes import DomainName
@@ -67,6 +68,7 @@ class ClusterCache:
         self.placed_pods = domains.placed_pods = PlacedPodsIndex(self._promised)
         self.storage = StorageIndex(self._promised.with_volumes)
         domains.storage = domains.volume_users = self.storage
+        self.devices = domains.devices = DeviceIndex(domains, self._promised.with_devices)
 
     # -- pods ------------------------------------------------------------------------------------
 
@@ -90,8 +92,9 @@ class ClusterCache:
         if self.placed_pods.put(pod) and self.placed_pods.asked:
             self._capacity_changed()
         self.storage.put_pod(pod)
+        self.devices.put_pod(pod)
         if pod.marked:
-            self._promised.expect(pod.demand)
+            self._expect(pod.demand)
         self._note_unbound(pod)
         for told in self.on_new_pod if old is None else ():
             told(uid)
@@ -114,6 +117,7 @@ class ClusterCache:
         self._priorities.replace(pod, None)
         self.placed_pods.drop(pod.namespace, uid)
         self.storage.drop_pod(uid)
+        self.devices.drop_pod(uid)
         if pod.node is not None:
             self.domains.drop_occupant(pod.node, uid)
             self._capacity_changed()
@@ -233,7 +237,7 @@ class ClusterCache:
         if self.workloads.lws.get(name) == lws:
             return  # only its status changed, as with every pod
         self.workloads.lws[name] = lws
-        self._promised.expect(lws.templates.leader, lws.templates.worker)
+        self._expect(lws.templates.leader, lws.templates.worker)
         self._lws_changed(name)
 
     def drop_lws(self, namespace: str, name: str) -> None:
@@ -250,9 +254,14 @@ class ClusterCache:
         return sorted(found)
 
     def put_revision(self, name: Revision, templates: Templates) -> None:
-        self._promised.expect(templates.leader, templates.worker)
+        self._expect(templates.leader, templates.worker)
         if self.workloads.put_revision(name, templates):
             self._lws_changed(name[:2])
+
+    def _expect(self, *demands: Demand) -> None:
+        """Notes that there may be members with these demands."""
+        self._promised.expect(*demands)
+        self.devices.expect(*demands)
 
     def drop_revision(self, name: Revision) -> None:
         self.workloads.drop_revision(name)
@@ -347,9 +356,15 @@ class ClusterCache:
         if self.storage.asked:
             self._capacity_changed()
 
+    def devices_changed(self) -> None:
+        """A claim, or what gives devices, changed."""
+        if self.devices.asked:
+            self._capacity_changed()
+
     def _group_changed(self, group: GroupId) -> None:
         self._promised.changed(group)
         self.storage.promised_changed()
+        self.devices.promised_changed()
         for listener in self.listeners:
             listener.group_changed(group)
 

@@ -13,7 +13,7 @@ whose node is readable takes room there (`decode_pod`).
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from lws_placement.cluster.api.client import Api
@@ -63,6 +63,8 @@ class Kind:
     """Raises one of UNREADABLE."""
     drop: Callable[[Raw], None]
     params: Mapping[str, str] = field(default_factory=dict)
+    optional: bool = False
+    """A cluster may lack it."""
 
     _told: LruCache[str, str] = field(
         default_factory=lambda: LruCache(_MOST_TOLD), compare=False, repr=False
@@ -121,7 +123,11 @@ class Intake:
             "/apis/apps/v1/daemonsets", self._put_daemon_set, self._drop_daemon_set
         )
         self.budgets = Kind(BUDGETS_PATH, self._put_budget, self._drop_budget)
-        self.storage = {k.name: self._storage_kind(k) for k in cache.storage.kinds}
+        self.storage = {k.name: self._told(k, cache.storage_changed) for k in cache.storage.kinds}
+        self.devices = {
+            k.name: replace(self._told(k, cache.devices_changed), optional=True)
+            for k in cache.devices.kinds
+        }
         self.pods = Kind(PODS_PATH, self._put_pod, self._drop_pod)
 
     @property
@@ -138,6 +144,7 @@ class Intake:
             self.daemon_sets,
             self.budgets,
             *self.storage.values(),
+            *self.devices.values(),
             self.pods,
         )
 
@@ -157,10 +164,10 @@ class Intake:
         if news:
             self.on_defaults_changed()
 
-    def _storage_kind(self, kind: StorageKind) -> Kind:
+    def _told(self, kind: StorageKind, tell: Callable[[], None]) -> Kind:
         def told(change: Callable[[Raw], bool], raw: Raw) -> None:
             if change(raw):
-                self._cache.storage_changed()
+                tell()
 
         return Kind(kind.path, partial(told, kind.put), partial(told, kind.drop))
 
@@ -273,7 +280,13 @@ class Informers:
         intake = Intake(cache, namespace=namespace)
         self._followers: dict[str, list[OnEvent]] = {kind.path: [] for kind in intake.kinds}
         self._watchers = {
-            kind.path: Watcher(api, kind.path, on_event=self._teller(kind), params=kind.params)
+            kind.path: Watcher(
+                api,
+                kind.path,
+                on_event=self._teller(kind),
+                params=kind.params,
+                optional=kind.optional,
+            )
             for kind in intake.kinds
         }
         self._holds = self._watchers[intake.holds.path]
@@ -362,5 +375,5 @@ async def read_once(
                 number += len(items)
                 on_page(kind.path, number)
         except NotFoundError:
-            if kind.path != LWS_PATH:
+            if kind.path != LWS_PATH and not kind.optional:
                 raise

@@ -8,6 +8,7 @@ reader learns which were rebuilt. A reader can also ask which nodes changed.
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 
+from lws_placement.cluster.cache.devices.device_index import DeviceIndex
 from lws_placement.cluster.cache.storage import StorageIndex
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.nested import DictOfDicts, DictOfSets
@@ -30,6 +31,8 @@ from lws_placement.engine.model.snapshot import (
 from lws_placement.engine.model.workload import DaemonSetInfo
 from lws_placement.engine.objects.nodes import DomainName, Node
 from lws_placement.engine.objects.placement_request import Scope
+
+_ANY_AMOUNT = 2**62
 
 
 class TopologyIndex:
@@ -54,6 +57,8 @@ class TopologyIndex:
         self.placed_pods: PlacedPods = NoPlacedPods()
         """The pods that rules about other pods are checked against."""
         self.storage = self.volume_users = StorageIndex(lambda: ())
+        self.devices = DeviceIndex(self)
+        self._by_devices: frozenset[str] = frozenset()
         self.node_indexes: LruCache[Hashable, NodeFollower] = LruCache()
         self.node_changes = Changes()
         """Names of nodes with any change, including changes of the holds on them."""
@@ -71,13 +76,13 @@ class TopologyIndex:
             value = node.labels.get(key)
             if value is not None:
                 members.add(value, node.name)
-        self._touch(node.name)
+        self.touch(node.name)
 
     def drop_node(self, name: str) -> None:
         node = self._nodes.get(name)
         if node is None:
             return
-        self._touch(name)
+        self.touch(name)
         self._unlink(node)
         del self._nodes[name]
         self._views.pop(name, None)
@@ -85,17 +90,26 @@ class TopologyIndex:
     def put_occupant(self, node: str, occupant: Occupant, *, owner_uid: str) -> None:
         self._occupants.setdefault(node, {})[occupant.uid] = occupant
         self._owners.setdefault(node, {})[occupant.uid] = owner_uid
-        self._touch(node)
+        self.touch(node)
 
     def drop_occupant(self, node: str, uid: str) -> None:
         if self._occupants.get(node, {}).pop(uid, None) is not None:
             self._owners[node].pop(uid, None)
-            self._touch(node)
+            self.touch(node)
 
     def set_daemon_sets(self, daemon_sets: Iterable[DaemonSetInfo]) -> None:
         self._daemon_sets = {d.uid: d for d in daemon_sets}
         for name in self._nodes:
-            self._touch(name)
+            self.touch(name)
+
+    def serve_by_devices(self, resources: frozenset[str]) -> None:
+        """Extended resources that nodes without them get from devices: rules about devices tell how
+        much, so there is room for any amount. O(nodes) if these are others than before.
+        """
+        if resources != self._by_devices:
+            self._by_devices = resources
+            for name in self._nodes:
+                self.touch(name)
 
     def put_hold(self, hold: Hold) -> None:
         if hold.domain.anywhere:
@@ -126,10 +140,10 @@ class TopologyIndex:
             return
         for name in known:
             self._awaited.discard(name, before)
-            self._touch(name)
+            self.touch(name)
         for name in nodes:
             self._awaited.add(name, turn)
-            self._touch(name)
+            self.touch(name)
 
     def awaiting(self) -> list[Turn]:
         """Turns of the groups that wait for nodes of their own, sorted."""
@@ -159,7 +173,7 @@ class TopologyIndex:
             for value in members:
                 if lease_name(DomainName(key, value)) == lease:
                     for name in members[value]:
-                        self._touch(name)
+                        self.touch(name)
 
     # -- questions -------------------------------------------------------------------------------
 
@@ -244,7 +258,7 @@ class TopologyIndex:
         return members
 
     def _unlink(self, node: Node) -> None:
-        self._touch(node.name)
+        self.touch(node.name)
         for key, members in self._members.items():
             value = node.labels.get(key)
             if value is None:
@@ -254,7 +268,8 @@ class TopologyIndex:
                 self._domains[key].drop(value)
                 self._dirty[key].discard(value)
 
-    def _touch(self, name: str) -> None:
+    def touch(self, name: str) -> None:
+        """Something about the node has changed."""
         self._views.pop(name, None)
         node = self._nodes.get(name)
         if node is None:
@@ -276,7 +291,7 @@ class TopologyIndex:
         domain = hold.domain
         anywhere = domain.anywhere
         for name in hold.nodes.values() if anywhere else self._index(domain.key)[domain.value]:
-            self._touch(name)
+            self.touch(name)
 
     def _rebuild(self, domain: DomainName) -> None:
         self._domains[domain.key].put(self._build_domain(domain))
@@ -291,6 +306,7 @@ class TopologyIndex:
         holds = self.holds_on(node.name)
         promised = _promised(node.name, holds, kept) if holds else {}
         free = minus(minus(minus(node.allocatable, used), coming), self._headroom)
+        free |= {r: _ANY_AMOUNT for r in self._by_devices if not node.allocatable.get(r)}
         return NodeView(
             node=node,
             free=minus(free, total(promised.values())) if promised else free,

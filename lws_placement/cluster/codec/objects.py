@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from lws_placement.cluster.api.timestamps import decode_time
+from lws_placement.cluster.codec.pod_devices import decode_claim_names
 from lws_placement.cluster.codec.pod_requirements import decode_demand, node_pin
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.quantities import PODS, amount_available, amount_requested
@@ -129,6 +130,7 @@ def _decode_pod(raw: Raw) -> Pod:
         unschedulable=_unschedulable(status),
         deleted_s=decode_time(meta.get("deletionTimestamp")),
         node_failure=_node_failure(status),
+        claim_names=decode_claim_names(status),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from lws_placement.cluster.codec.pod_devices import decode_claim_refs
 from lws_placement.cluster.codec.pod_resources import decode_requests
 from lws_placement.cluster.codec.pod_rules import decode_rules
 from lws_placement.cluster.codec.pod_volumes import decode_volumes
@@ -43,6 +44,7 @@ def decode_demand(
             host_ports=tuple(sorted(_host_ports(spec))),
             rules=decode_rules(spec, exclusive=exclusive),
             volumes=decode_volumes(spec, pod=pod, claim_templates=claim_templates),
+            device_claims=decode_claim_refs(spec),
         )
     )
 

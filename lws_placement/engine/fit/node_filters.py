@@ -2,8 +2,9 @@
 
 Modelled: NodeUnschedulable, TaintToleration, NodeAffinity with nodeSelector, NodePorts,
 NodeResourcesFit and node readiness; in `pod_rules.py`, InterPodAffinity and PodTopologySpread; in
-`volumes.py`, VolumeBinding, VolumeZone, VolumeRestrictions and NodeVolumeLimits. Not modelled: DRA
-claims. kube-scheduler still checks these, and the planner's repair handles its refusal.
+`volumes.py`, VolumeBinding, VolumeZone, VolumeRestrictions and NodeVolumeLimits; in `devices.py`,
+DynamicResources. kube-scheduler still checks what is left out there, and the planner's repair
+handles its refusal.
 """
 
 from lws_placement.engine.model.pods import Demand, HostPort, Toleration

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.objects.devices.claims import ClaimRef
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.pod_rules import PodTerm, Selector
 from lws_placement.engine.objects.pod_volumes import ClaimSpec, PodVolume
@@ -33,6 +34,12 @@ class PlacedPod:
     """Claim templates of a member on its way, by name."""
     pending_uid: str = ""
     """Of a member on its way, if it exists."""
+    device_claims: tuple[ClaimRef, ...] = ()
+    """Of a member on its way."""
+    claim_names: tuple[tuple[str, str], ...] = ()
+    """Of a member on its way that exists: claims that were made for it."""
+    resources: tuple[tuple[str, int], ...] = ()
+    """That a member on its way requests."""
 
     def __hash__(self) -> int:
         return hash((self.uid, self.name))

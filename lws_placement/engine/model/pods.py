@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lws_placement.engine.base.group_names import is_keyed
 from lws_placement.engine.base.keys import GATE
+from lws_placement.engine.objects.devices.claims import ClaimRef
 from lws_placement.engine.objects.nodes import Labels, Node, NodeName, NodeTerm
 from lws_placement.engine.objects.placement_request import PlacementRequest
 from lws_placement.engine.objects.pod_rules import PodRules
@@ -58,8 +59,12 @@ class Demand:
     """What it says about other pods."""
     volumes: tuple[PodVolume, ...] = ()
     """Its volumes that come from claims."""
+    device_claims: tuple[ClaimRef, ...] = ()
+    """Its `resourceClaims`."""
     node_rule: "NodeRule | None" = None
-    """Its rules and volumes in the present state of the cluster; only while a group is planned."""
+    """Its rules, volumes and devices in the present state of the cluster; only while a group is
+    planned.
+    """
 
 
 class NodeRule(Protocol):
@@ -153,6 +158,8 @@ class Pod:
     """End of a Terminating pod's grace, in seconds since the epoch."""
     node_failure: str = ""
     """Why its node ended it (evicted, refused by the kubelet); empty otherwise."""
+    claim_names: tuple[tuple[str, str], ...] = ()
+    """Of claims that were made for it (`ClaimNames`)."""
     unread: str = ""
     """The part that could not be read, so that the pod counts only in part; empty otherwise."""
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.nested import DictOfSets
 from lws_placement.engine.base.quantities import plus, total
+from lws_placement.engine.model.devices.source import Devices
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placed_pods import PlacedPods
@@ -207,6 +208,8 @@ class ClusterSnapshot(Protocol):
     def storage(self) -> Storage: ...
     @property
     def volume_users(self) -> VolumeUsers: ...
+    @property
+    def devices(self) -> Devices: ...
     @property
     def actual(self) -> "ClusterSnapshot":
         """Itself."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from lws_placement.engine.model.devices.source import Devices
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placed_pods import Gone, PlacedPods, PlacedPodsWithout
@@ -126,6 +127,13 @@ class WhatIf:
         gone = self._what_is_gone
         users = self._views.volume_users
         return users if gone is None else VolumeUsersWithout(users, gone)
+
+    @property
+    def devices(self) -> Devices:
+        """With `no_groups`, too, the pods of groups keep their devices."""
+        gone = self._what_is_gone
+        devices = self._views.devices
+        return devices if gone is None else devices.without(gone)
 
     @property
     def _what_is_gone(self) -> Gone | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from lws_placement.engine.objects.devices.claims import ClaimNames
 from lws_placement.engine.objects.pod_rules import Selector
 
 
@@ -65,6 +66,7 @@ class PodIdentity:
     claims: Mapping[str, ClaimSpec] = field(default_factory=dict)
     """Claim templates of its StatefulSet, by name."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    device_claims: ClaimNames = field(default_factory=dict)
 
 
 IdentityOf = Callable[[int], PodIdentity]

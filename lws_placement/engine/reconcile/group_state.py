@@ -266,7 +266,8 @@ class MembersState:
         pod, templates = self.members.get(rank), self.templates
         claims = dict(templates.claims) if templates is not None else {}
         if pod is not None:
-            return PodIdentity(pod.name, pod.uid, claims, dict(pod.labels))
+            made = dict(pod.claim_names)
+            return PodIdentity(pod.name, pod.uid, claims, dict(pod.labels), made)
         given = templates.labels(rank) if templates is not None else {}
         labels = expected_labels(given, self.info, rank)
         name = member_name(self.info.leader_name, rank)

@@ -1,7 +1,8 @@
-"""Where one pod may not be because of other pods or of its volumes, as a rule about nodes."""
+"""Where one pod may not be because of other pods, volumes or devices, as a rule about nodes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from lws_placement.engine.model.joint.rules import Spread
 from lws_placement.engine.model.pods import NodeRule
@@ -23,8 +24,8 @@ class Needed:
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeBans:
     """A `NodeRule`: domains and nodes that are forbidden, labels that are needed, constraints that
-    the pod alone may break, with whether each counts the pod itself, and what its volumes need.
-    Equal if all that is.
+    the pod alone may break, with whether each counts the pod itself, and what its volumes and
+    devices need. Equal if all that is.
 
     `why_not` costs O(keys).
     """
@@ -35,6 +36,7 @@ class NodeBans:
     nodes: frozenset[tuple[NodeName, str]] = frozenset()
     """Each with why it is forbidden."""
     volumes: NodeRule | None = None
+    devices: NodeRule | None = None
     _by_name: Mapping[NodeName, str] = field(init=False, repr=False)
     _by_key: Mapping[str, Mapping[str, str]] = field(init=False, repr=False)
     _hash: int = field(init=False, repr=False)
@@ -46,7 +48,14 @@ class NodeBans:
 
     @property
     def _facts(self) -> tuple[object, ...]:
-        return self.forbidden, self.needed, self.spread, self.nodes, self.volumes
+        return (
+            self.forbidden,
+            self.needed,
+            self.spread,
+            self.nodes,
+            self.volumes,
+            self.devices,
+        )
 
     def __hash__(self) -> int:
         return self._hash
@@ -74,8 +83,8 @@ class NodeBans:
             if found is not None:
                 return found
         alone = (rule.why_not_alone(counts_itself, node) for rule, counts_itself in self.spread)
-        found = next(filter(None, alone), None)
-        return found or (self.volumes.why_not(node) if self.volumes is not None else None)
+        rules = (rule.why_not(node) for rule in (self.volumes, self.devices) if rule is not None)
+        return next(filter(None, chain(alone, rules)), None)
 
 
 def _by_key(forbidden: Iterable[Forbidden]) -> Mapping[str, Mapping[str, str]]:

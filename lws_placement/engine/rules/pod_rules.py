@@ -7,17 +7,19 @@ kube-scheduler: a spread constraint that honors node affinity, the default, then
 `with_rules` gives each member a `NodeRule`, from pods that exist or are on their way, and the group
 a `JointRules`, for what depends on where the members go together. Bound members count as pods that
 exist. Nodes on which kube-scheduler refused a member lately are closed to the group, too. What
-volumes add is in `volumes.py`.
+volumes and devices add is in `volumes.py` and `devices.py`.
 
 Costs nothing but a look where neither a member nor another pod of the cluster has such a rule, and
-no member has a volume. Otherwise O(pods of the namespaces that the rules select) after a change
-there.
+no member has a volume or a device. Otherwise O(pods of the namespaces that the rules select) after
+a change there.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from lws_placement.engine.model.devices.needs import DeviceNeeds
+from lws_placement.engine.model.devices.source import Devices
 from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.joint.rules import (
     Apart,
@@ -33,6 +35,7 @@ from lws_placement.engine.model.storage import Storage, VolumeUsers
 from lws_placement.engine.objects.label_terms import selects
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.pod_rules import PodRules, PodTerm
+from lws_placement.engine.rules.devices import device_rules, may_need_devices
 from lws_placement.engine.rules.node_bans import Forbidden, Needed, NodeBans
 from lws_placement.engine.rules.topology_spread import needed_keys, spread_rules
 from lws_placement.engine.rules.volumes import VolumeNeeds, volume_rules
@@ -52,6 +55,8 @@ class Cluster(Protocol):
     def storage(self) -> Storage: ...
     @property
     def volume_users(self) -> VolumeUsers: ...
+    @property
+    def devices(self) -> Devices: ...
     def node_view(self, name: NodeName, /) -> NodeView | None: ...
 
 
@@ -62,6 +67,7 @@ def with_rules(group: Group, cluster: Cluster) -> Group:
     aimed = list(cluster.placed_pods.repelling(group.id.namespace))
     demands = [m.demand for m in group.members]
     ruled = any(d.rules is not None or d.volumes for d in demands)
+    ruled = ruled or any(may_need_devices(d, cluster.devices) for d in demands)
     if not aimed and not group.refused and not ruled:
         return group
     return _Rules(group, cluster, aimed).applied()
@@ -90,6 +96,7 @@ class _Alike:
     spread: tuple[tuple[int, bool], ...]
     """Its spread rules, by position, and whether each counts the member itself."""
     volumes: VolumeNeeds | None
+    devices: DeviceNeeds | None
 
 
 class _Rules:
@@ -111,9 +118,13 @@ class _Rules:
     def applied(self) -> Group:
         spread, (near, needed) = self._spread(), self._near()
         volumes, among_volumes = volume_rules(self._group, self._cluster)
-        alike = {p.rank: self._alike(p, spread, volumes.get(p.rank)) for p in self._pods}
+        devices, among_devices = device_rules(self._group, self._cluster)
+        alike = {
+            p.rank: self._alike(p, spread, volumes.get(p.rank), devices.get(p.rank))
+            for p in self._pods
+        }
         bans = {which: self._bans(which, spread, needed) for which in dict.fromkeys(alike.values())}
-        rules: list[JointRule] = [*self._apart(), *near, *spread, *among_volumes]
+        rules: list[JointRule] = [*self._apart(), *near, *spread, *among_volumes, *among_devices]
         members = [
             _ruled(m, bans[alike[m.rank]]) if m.rank in alike else m for m in self._group.members
         ]
@@ -123,7 +134,13 @@ class _Rules:
             joint=JointRules(tuple(rules)) if rules else None,
         )
 
-    def _alike(self, pod: _Pod, spread: Sequence[Spread], volumes: VolumeNeeds | None) -> "_Alike":
+    def _alike(
+        self,
+        pod: _Pod,
+        spread: Sequence[Spread],
+        volumes: VolumeNeeds | None,
+        devices: DeviceNeeds | None,
+    ) -> "_Alike":
         return _Alike(
             rules=pod.rules,
             repelling=tuple(
@@ -135,6 +152,7 @@ class _Rules:
                 if pod.rank in rule.carriers
             ),
             volumes=volumes,
+            devices=devices,
         )
 
     # -- pods that exist -------------------------------------------------------------------------
@@ -153,6 +171,7 @@ class _Rules:
                 for name, words in self._group.refused.items()
             ),
             alike.volumes,
+            alike.devices,
         )
 
     def _forbidden(self, alike: "_Alike") -> Iterator[Forbidden]:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.reference_rules import are_all_bound, chosen
 
+from lws_placement.cluster.cache.devices.device_index import DeviceIndex
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import is_chosen, untolerated, why_not_node
@@ -81,6 +82,8 @@ def nodes(draw):
 
 
 class Cluster:
+    devices = DeviceIndex(None)
+
     def __init__(self, nodes, running, *, room):
         self.nodes = {n.name: NodeView(n, {"cpu": room}) for n in nodes}
         self.node_indexes, self.node_changes = LruCache(), Changes()

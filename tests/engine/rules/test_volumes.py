@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lws_placement.cluster.cache.devices.device_index import DeviceIndex
 from lws_placement.cluster.cache.storage import StorageIndex
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import why_not_node
@@ -76,6 +77,7 @@ class Cluster:
     """Nodes n0, n1, ... in zones a, b, a, ..., with room for several members each."""
 
     placed_pods = NoPlacedPods()
+    devices = DeviceIndex(None)
 
     def __init__(self, *, nodes=3, promised=()):
         self.nodes = {}

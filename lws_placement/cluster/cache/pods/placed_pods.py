@@ -187,4 +187,7 @@ def placed(pod: Pod, node: NodeName, *, promised_to: GroupId | None = None) -> P
         promised_to=promised_to,
         volumes=pod.demand.volumes if promised_to is not None else (),
         pending_uid=pod.uid if promised_to is not None else "",
+        device_claims=pod.demand.device_claims if promised_to is not None else (),
+        claim_names=pod.claim_names if promised_to is not None else (),
+        resources=pod.demand.resources if promised_to is not None else (),
     )

@@ -10,6 +10,7 @@ from lws_placement.cluster.cache.pods.placed_pods import placed
 from lws_placement.cluster.cache.workloads import Workloads
 from lws_placement.engine.admission.member_labels import expected_labels
 from lws_placement.engine.base.group_names import member_name
+from lws_placement.engine.model.devices.source import DeviceUser
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placed_pods import PlacedPod
 from lws_placement.engine.model.pods import Demand, MemberInfo, Pod, Rank
@@ -53,6 +54,19 @@ class PromisedMembers:
                 yield VolumeUser(
                     pod.namespace, identity, pod.volumes, pod.node, promised_to=pod.promised_to
                 )
+
+    def with_devices(self) -> Iterator[DeviceUser]:
+        """All: whether a class serves a resource of theirs is not known here."""
+        for pod in self:
+            identity = PodIdentity(pod.name, pod.pending_uid, device_claims=dict(pod.claim_names))
+            yield DeviceUser(
+                pod.namespace,
+                identity,
+                pod.device_claims,
+                pod.resources,
+                pod.node,
+                promised_to=pod.promised_to,
+            )
 
     def __iter__(self) -> Iterator[PlacedPod]:
         changed, self._changed = self._changed, set()
@@ -116,4 +130,6 @@ def _expected(
         promised_to=group,
         volumes=demand.volumes,
         claims=templates.claims,
+        device_claims=demand.device_claims,
+        resources=demand.resources,
     )

@@ -10,8 +10,8 @@ order that suits the rules: each refused member is tried again when another one 
 from collections import Counter
 from collections.abc import Collection, Container, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from lws_placement.engine.model.joint.volumes import AttachedTogether, ClaimedVolumes
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.objects.nodes import Node, NodeName
 
@@ -265,7 +265,19 @@ class Spread:
 
 
 JOINT_BUDGET = 200_000
-JointRule = Apart | Near | Spread | ClaimedVolumes | AttachedTogether
+
+
+class JointRule(Protocol):
+    """A rule among members; hashable. Others are in `volumes.py` and `devices.py`."""
+
+    def is_broken_by(self, rank: Rank, places: Places, /) -> bool: ...
+    def is_kept_by(self, places: Places, /) -> bool: ...
+    @property
+    def all_ranks(self) -> tuple[frozenset[Rank], ...]:
+        """Sets that tell members apart: those in the same of these sets are alike."""
+
+    @property
+    def words(self) -> str: ...
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -1,0 +1,1 @@
+"""The last known state of what devices are given by. Imports `codec`."""
