@@ -102,6 +102,9 @@ class TopologyIndex:
         for name in self._nodes:
             self.touch(name)
 
+    def last_change_of(self, name: str) -> int:
+        return self.node_changes.last_of(name)
+
     def serve_by_devices(self, resources: frozenset[str]) -> None:
         """Extended resources that nodes without them get from devices: rules about devices tell how
         much, so there is room for any amount. O(nodes) if these are others than before.

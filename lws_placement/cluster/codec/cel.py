@@ -151,7 +151,7 @@ def _key_in(text: str) -> str:
 def _read_by(program: _Program, device: Device) -> Hashable:
     if program.reads is None:
         return frozenset(device.attributes.items()), tuple(
-            sorted((name, c.value) for name, c in device.capacity.items())
+            sorted((name, c.value.as_integer_ratio()) for name, c in device.capacity.items())
         )
     return tuple(_read(device, *read) for read in program.reads)
 
@@ -163,7 +163,7 @@ def _read(device: Device, kind: str, domain: str, name: str) -> Hashable:
     found = device.capacity.get(full)
     if found is None and domain == device.driver:
         found = device.capacity.get(name)
-    return found.value if found is not None else None
+    return found.value.as_integer_ratio() if found is not None else None
 
 
 # -- values ---------------------------------------------------------------------------------------

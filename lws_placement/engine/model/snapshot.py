@@ -107,6 +107,10 @@ class Changes:
         self.mark += 1
         self._at[name] = self.mark
 
+    def last_of(self, name: str) -> int:
+        """The mark of its last change; 0 if there was none."""
+        return self._at.get(name, 0)
+
     def since(self, mark: int) -> list[str]:
         """Latest first, including names that are gone. 0: every name ever noted."""
         found = []

@@ -74,6 +74,9 @@ class Cluster:
     def touch(self, name):
         self.touched.append(name)
 
+    def last_change_of(self, name):
+        return self.touched.count(name)
+
     def serve_by_devices(self, resources):
         self.by_devices = resources
 

@@ -20,6 +20,7 @@ from lws_placement.cluster.codec.devices import (
     decode_slice,
     decode_taint_rule,
 )
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.nested import DictOfDicts, DictOfSets
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.devices.pools import Pool
@@ -39,6 +40,9 @@ _Named = tuple[str, str]
 
 class Nodes(Protocol):
     def node(self, name: NodeName, /) -> Node | None: ...
+    def last_change_of(self, name: NodeName, /) -> int:
+        """A number that grows with each change of the node's view."""
+
     def touch(self, name: NodeName, /) -> None:
         """Its view has changed."""
 
@@ -67,6 +71,8 @@ class DeviceIndex:
         self._users: dict[str, DeviceUser] = {}
         self._on_their_way: dict[NodeName, list[DeviceUser]] | None = None
         self._may_promise = False
+        self._verdicts: LruCache[Hashable, dict[NodeName, tuple[int, str | None]]] = LruCache(32)
+        """What a pod needs -> node -> its last change, and why the node is closed to the pod."""
         self._mark = 0
         self.asked = False
         """Whether a member has ever needed a device: then a change here may matter to a group."""
@@ -193,6 +199,7 @@ class DeviceIndex:
     def _class_put(self, name: str, found: DeviceClass | None) -> bool:
         if self._classes.get(name) == found:
             return False
+        self._mark += 1
         if found is None:
             del self._classes[name]
         else:
@@ -217,6 +224,7 @@ class DeviceIndex:
             self._templates.pop(key, None)
         else:
             self._templates[key] = found
+        self._mark += known is not None and known != found
         return known != found
 
     def _claim_put(self, key: _Named, found: DeviceClaim | None) -> bool:
@@ -276,6 +284,14 @@ class DeviceIndex:
     def pools_at(self, node: Node) -> Sequence[Pool]:
         self.asked = True
         return self._slices.pools_at(node)
+
+    def verdict(self, needs: Hashable, node: Node, find: Callable[[], str | None]) -> str | None:
+        known = self._verdicts.get_or_make(needs, dict)
+        at = self._nodes.last_change_of(node.name)
+        found = known.get(node.name)
+        if found is None or found[0] != at:
+            found = known[node.name] = (at, find())
+        return found[1]
 
     def node(self, name: NodeName) -> Node | None:
         return self._nodes.node(name)

@@ -7,7 +7,6 @@ The search is kube-scheduler's, so its answer is too; it ends after `MOST_STEPS`
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
@@ -232,19 +231,32 @@ class _Search:
         if wanted.number - number > MOST_DEVICES - len(self._given[c]):
             raise _TooManyError
         if wanted.all is not None:
-            with self._trying(key, wanted, wanted.all[number], must=True) as taken:
-                return taken.kept(taken.ok and self._device(key, wanted, number + 1, 0))
+            return self._try(key, wanted, wanted.all[number], number, 0)
         for index in range(start, len(self._devices)):
             device = self._devices[index]
-            if self._is_in_use(c, wanted.request, device):
-                continue
-            if not self._matches(key, wanted, device):
-                continue
-            with self._trying(key, wanted, device) as taken:
-                done = taken.ok and self._device(key, wanted, number + 1, index + 1)
-                if taken.kept(done):
-                    return True
+            if (
+                not self._is_in_use(c, wanted.request, device)
+                and self._matches(key, wanted, device)
+                and self._try(key, wanted, device, number, index + 1)
+            ):
+                return True
         return False
+
+    def _try(self, key: _Key, wanted: _Wanted, device: Device, number: int, start: int) -> bool:
+        """Gives it this device and all that follows, or gives the device back."""
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            raise NotProvenError("too many ways to choose its devices")
+        marks = self._take(key, wanted, device)
+        if marks is None:
+            return False
+        done = False
+        try:
+            done = self._device(key, wanted, number + 1, start)
+        finally:
+            if not done:
+                self._give_back(key[0], device, *marks)
+        return done
 
     def _is_in_use(self, c: int, request: Request, device: Device) -> bool:
         owners = self._taken.get(device.id, ())
@@ -272,26 +284,7 @@ class _Search:
             raise NotProvenError(f"{device.unmodelled} of device {device.id[2]} is not known here")
         return True
 
-    @contextmanager
-    def _trying(
-        self, key: _Key, wanted: _Wanted, device: Device, *, must: bool = False
-    ) -> "Iterator[_Trial]":
-        """Takes the device, and gives it back unless it is kept."""
-        self._steps += 1
-        if self._steps > MOST_STEPS:
-            raise NotProvenError("too many ways to choose its devices")
-        trial = _Trial()
-        marks = self._take(key, wanted, device, must=must)
-        trial.ok = marks is not None
-        try:
-            yield trial
-        finally:
-            if marks is not None and not trial.is_kept:
-                self._give_back(key[0], device, *marks)
-
-    def _take(
-        self, key: _Key, wanted: _Wanted, device: Device, *, must: bool
-    ) -> tuple[list[int], bool] | None:
+    def _take(self, key: _Key, wanted: _Wanted, device: Device) -> tuple[list[int], bool] | None:
         """The constraints that count it, and whether it uses counters. None: it cannot be had."""
         c, request = key[0], wanted.request
         if self._is_in_use(c, request, device):
@@ -308,7 +301,7 @@ class _Search:
             return None
         counted = self._constrain(key, wanted, device)
         if counted is None:
-            if must:
+            if wanted.all is not None:
                 raise AllocationError("a constraint keeps a claim from having all devices")
             return None
         if uses:
@@ -414,16 +407,6 @@ class _Search:
         if not expressions and not fields:
             return None
         return (NodeTerm(tuple(expressions), tuple(fields)),)
-
-
-@dataclass(slots=True)
-class _Trial:
-    ok: bool = False
-    is_kept: bool = False
-
-    def kept(self, done: bool) -> bool:
-        self.is_kept = done
-        return done
 
 
 def _sum(parts: Sequence[Mapping[str, Fraction]]) -> dict[str, Fraction]:

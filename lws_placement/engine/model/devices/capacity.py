@@ -25,8 +25,14 @@ class Taken:
     amounts: Mapping[str, Fraction]
 
 
+_ALL = Taken(True, {})
+"""It has all of the capacity, and nobody counts how much that is."""
+
+
 def take_capacity(requests: Mapping[str, Fraction], device: Device, used: Amounts) -> Taken:
     """`used`: by other shares of the device. Raises AllocationError."""
+    if not requests and not device.shareable:
+        return _ALL
     if not requests.keys() <= device.capacity.keys():
         return Taken(False, {})
     amounts = dict(_amounts(requests, device.capacity))

@@ -73,7 +73,9 @@ class DeviceNeeds:
         return self is other or (isinstance(other, DeviceNeeds) and self._facts == other._facts)
 
     def why_not(self, node: Node) -> str | None:
-        return self.nowhere or why_not_served([(self, node)])
+        if self.nowhere:
+            return self.nowhere
+        return self.devices.verdict(self, node, lambda: why_not_served([(self, node)]))
 
     def open_at(self, node: Node) -> Iterator[NeededClaim]:
         """Claims that get devices when it is bound there, if no other pod gets them before."""

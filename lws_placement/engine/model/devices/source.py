@@ -2,7 +2,7 @@
 that will get devices.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
@@ -46,6 +46,11 @@ class Devices(Usage, Selecting, Protocol):
         """The class that serves an extended resource."""
 
     def pools_at(self, node: Node) -> Sequence[Pool]: ...
+    def verdict(self, needs: Hashable, node: Node, find: Callable[[], str | None]) -> str | None:
+        """What was found out of the node for a pod that needs this, as long as neither the node's
+        view nor `mark` changes.
+        """
+
     def node(self, name: NodeName) -> Node | None: ...
     def in_flight_on(self, node: NodeName) -> Iterable[DeviceUser]: ...
     def in_flight(self) -> Iterable[DeviceUser]: ...
@@ -92,6 +97,9 @@ class DevicesWithout:
 
     def pools_at(self, node: Node) -> Sequence[Pool]:
         return self.devices.pools_at(node)
+
+    def verdict(self, needs: Hashable, node: Node, find: Callable[[], str | None]) -> str | None:
+        return self.devices.verdict(needs, node, find)
 
     def node(self, name: NodeName) -> Node | None:
         return self.devices.node(name)
