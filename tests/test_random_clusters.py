@@ -16,6 +16,7 @@ MARKS = {
     "existing": (),
     "spread": ("topologySpreadConstraints",),
     "volumes": ("persistentVolumeClaim", "ephemeral", "PersistentVolume", "CSINode"),
+    "devices": ("resourceClaims", "ResourceSlice", "DeviceClass"),
 }
 
 
@@ -23,9 +24,8 @@ def written(seed, features=FEATURES):
     """The cluster as text; tolerations, which bound pods always have, say nothing of taints."""
     made = random_cluster(seed, features, pods=40)
     pods = [p.raw for p in (*made.bound, *made.asking)]
-    objects = [*made.namespaces, *made.nodes, *pods, *made.storage.objects]
-    names = [node["metadata"]["name"] for node in made.nodes]
-    groups = [random_group(seed, number, names, features) for number in range(20)]
+    objects = [*made.namespaces, *made.nodes, *pods, *made.storage.objects, *made.devices.objects]
+    groups = [random_group(made, number, features) for number in range(20)]
     return json.dumps([*objects, *(g.pods for g in groups), *(g.order for g in groups)])
 
 
@@ -36,7 +36,8 @@ def test_a_seed_gives_the_same_cluster_again():
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_a_feature_that_is_off_occurs_nowhere(feature):
-    without = written(1, tuple(f for f in FEATURES if f != feature))
+    """Slices and claims have fields of the same names as nodes and pods."""
+    without = written(1, tuple(f for f in FEATURES if f not in (feature, "devices")))
     for mark in MARKS[feature]:
         assert f'"{mark}"' in written(1)
         assert f'"{mark}"' not in without

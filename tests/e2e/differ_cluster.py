@@ -11,6 +11,7 @@ import json
 from e2e.resources import path_of, path_to_make
 from e2e.scheduler_answers import ask
 from support.random_clusters import CANARY, PRIORITY_CLASS
+from support.random_devices import canary_devices
 from support.random_volumes import DRIVERS, STAYS, canary_storage
 
 _HOST = "kubernetes.io/hostname"
@@ -39,6 +40,8 @@ class DifferCluster:
         for node in wanted.nodes:
             self._create(node)
         self._put_storage(wanted.storage)
+        for raw in wanted.devices.objects:
+            self._create(raw)
         made = [(pod, self._create(pod.raw)) for pod in wanted.bound]
         with_status = [
             raw | {"status": raw["status"] | pod.status} for pod, raw in made if pod.status
@@ -47,6 +50,7 @@ class DifferCluster:
         for pod, raw in made:
             if pod.deleted:
                 self._cluster.api.delete(_path(raw))
+        self._allocate(wanted.devices, {raw["metadata"]["name"]: raw for _, raw in made})
         self._wait_known(wanted.seed)
 
     def clear(self):
@@ -58,7 +62,26 @@ class DifferCluster:
             self._cluster.api.delete(path_of("pods", namespace), gracePeriodSeconds="0")
         self._cluster.wait_for(lambda: not self._pods())
         self._clear_storage()
+        self._clear_devices()
         self._cluster.api.delete(path_of("nodes", ""))
+
+    def _allocate(self, wanted, bound):
+        """`bound`: pods by name."""
+        made = []
+        for claim, name in wanted.allocated:
+            pod = bound[name]["metadata"]
+            user = {"resource": "pods", "name": name, "uid": pod["uid"]}
+            status = claim["status"] | {"reservedFor": [user]}
+            made.append(self._create(claim) | {"status": status})
+        self._replace(made, "--subresource=status")
+
+    def _clear_devices(self):
+        for kind in ("resourceclaims", "resourceclaimtemplates"):
+            for namespace in self._namespaces:
+                self._cluster.api.delete(path_of(kind, namespace))
+        for kind in ("resourceslices", "deviceclasses"):
+            self._cluster.api.delete(path_of(kind, ""))
+        self._cluster.wait_for(lambda: not self._items("resourceclaims"))
 
     def _put_storage(self, wanted):
         made = [self._create(raw) for raw in wanted.objects]
@@ -108,6 +131,8 @@ class DifferCluster:
         spec = {"nodeName": f"canary-{seed}", "tolerations": [{"operator": "Exists"}]}
         self._create(_pod(meta, spec))
         volumes = self._put_canary_volumes(seed)
+        for raw in canary_devices(seed):
+            self._create(raw)
         term = {"topologyKey": _HOST, "labelSelector": selector, "namespaceSelector": selector}
         affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
         probing = _pod(
@@ -115,6 +140,7 @@ class DifferCluster:
             {
                 "affinity": affinity,
                 "volumes": volumes,
+                "resourceClaims": [{"name": "d", "resourceClaimName": f"canary-{seed}"}],
                 "tolerations": [{"operator": "Exists"}],
                 "priorityClassName": PRIORITY_CLASS,
             },

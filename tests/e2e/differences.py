@@ -18,6 +18,7 @@ _SPEC = (
     "tolerations",
     "topologySpreadConstraints",
     "volumes",
+    "resourceClaims",
 )
 _STATUS = ("phase", "conditions", "containerStatuses")
 _CONTAINER = ("name", "restartPolicy", "resources", "ports")

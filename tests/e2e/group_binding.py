@@ -77,6 +77,15 @@ class GroupBinding:
         selector = f"{GROUP}={self._group.name}"
         self._cluster.api.delete(self._path(), labelSelector=selector, gracePeriodSeconds="0")
         assert self.pods() == []
+        self._cluster.wait_for(self._are_claims_released)
+
+    def _are_claims_released(self):
+        """Whether every claim serves pods that exist, or none."""
+        uids = {pod["metadata"]["uid"] for pod in self._cluster.api.items(path_of("pods", ""))}
+        claims = self._cluster.api.items(path_of("resourceclaims", ""))
+        owners = {o["uid"] for c in claims for o in c["metadata"].get("ownerReferences", ())}
+        users = [_users(claim) for claim in claims if claim.get("status", {}).get("allocation")]
+        return owners <= uids and all(some and some <= uids for some in users)
 
     def _delete(self, pod):
         self._cluster.api.delete(self._path(pod["metadata"]["name"]), gracePeriodSeconds="0")
@@ -89,6 +98,10 @@ class GroupBinding:
 
     def _path(self, name=""):
         return path_of("pods", self._group.namespace, name)
+
+
+def _users(claim):
+    return {user["uid"] for user in claim["status"].get("reservedFor", ())}
 
 
 def _pinned(pod, node):

@@ -23,6 +23,8 @@ class Answer:
     """That passed."""
     message: str = ""
     """Of the pod's condition, if none passed."""
+    failed: bool = False
+    """A plugin failed for some node, so nothing is known of the others."""
 
 
 class RecordingExtender:
@@ -136,8 +138,9 @@ def _answer(pod, extender):
     if condition.get("status") != "False" or _NO_CLAIM_YET in condition["message"]:
         return None
     where = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-    assert condition["reason"] == "Unschedulable", f"{where}: {condition}"
-    return Answer(frozenset(), condition["message"])
+    failed = "DynamicResources" in condition["message"] and condition["reason"] == "SchedulerError"
+    assert failed or condition["reason"] == "Unschedulable", f"{where}: {condition}"
+    return Answer(frozenset(), condition["message"], failed)
 
 
 def scheduled(pod):

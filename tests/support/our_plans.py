@@ -1,13 +1,13 @@
 """What we plan for one group after another on a cluster, by the planner's own function.
 
-The cache is kept and follows the pods, as the planner's does, so plans are made with indexes that
-were made before.
+The cache is kept and follows pods and claims, as the planner's does, so plans are made with
+indexes that were made before.
 """
 
 from support.our_verdicts import decoded, fill
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import PODS_PATH, Intake
+from lws_placement.cluster.cache.informers import Intake
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.pods import MemberInfo
@@ -27,7 +27,8 @@ class OurPlans:
         self._intake = Intake(self._cache, namespace="lws-placement-system")
         self._memo = PlanMemo()
         fill(self._intake, items)
-        self._pods = items(PODS_PATH)
+        self._followed = [self._intake.devices["ResourceClaim"], self._intake.pods]
+        self._seen = {kind.path: items(kind.path) for kind in self._followed}
 
     def nodes(self):
         return [view.node for view in self._cache.domains.node_views()]
@@ -38,8 +39,10 @@ class OurPlans:
 
     def plan(self, asked, raws):
         """`asked`: a random group; `raws`: its pods as the API server has them, by rank."""
-        self._follow_pods()
+        for kind in self._followed:
+            self._follow(kind)
         pods = [decoded(raw) for raw in raws]
+        self._cache.devices.expect(*(pod.demand for pod in pods))
         group = Group(
             GroupId(asked.namespace, asked.name, f"uid of {asked.name}", "0"),
             asked.request,
@@ -50,15 +53,15 @@ class OurPlans:
             group, _owning_nothing(group), self._cache.domains, memo=self._memo, owns=False
         )
 
-    def _follow_pods(self):
-        pods = self._items(PODS_PATH)
-        there = {raw["metadata"]["uid"] for raw in pods}
-        for raw in self._pods:
+    def _follow(self, kind):
+        found = self._items(kind.path)
+        there = {raw["metadata"]["uid"] for raw in found}
+        for raw in self._seen[kind.path]:
             if raw["metadata"]["uid"] not in there:
-                self._intake.pods.drop(raw)
-        for raw in pods:
-            self._intake.pods.put(raw)
-        self._pods = pods
+                kind.drop(raw)
+        for raw in found:
+            kind.put(raw)
+        self._seen[kind.path] = found
 
 
 def _owning_nothing(group):

@@ -36,6 +36,7 @@ def decoded(pod_raw):
 def verdicts(cache, pod_raw):
     """Node -> None if the pod may go there, else why not. The pod is not in the cache."""
     pod = decoded(pod_raw)
+    cache.devices.expect(pod.demand)
     group = Group(
         GroupId.of_pod(pod.namespace, pod.name, pod.uid),
         TopologyRequest(),

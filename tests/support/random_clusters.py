@@ -9,6 +9,7 @@ not. Bound pods tolerate everything, since the taint eviction controller would d
 import random
 from dataclasses import dataclass
 
+from support.random_devices import Devices, add_devices, add_served, random_devices
 from support.random_pods import (
     CHIP,
     EFFECTS,
@@ -32,7 +33,7 @@ CANARY = "differ.example.com/canary"
 NODE_FEATURES = ("taints", "selectors", "resources", "ports")
 POD_FEATURES = ("affinity", "anti-affinity", "existing", "spread")
 """`existing`: terms of bound pods, which count for every other pod."""
-FEATURES = (*NODE_FEATURES, *POD_FEATURES, "volumes")
+FEATURES = (*NODE_FEATURES, *POD_FEATURES, "volumes", "devices")
 
 _ROOM = {
     "cpu": ("2500m", "4", "6", "8", "16"),
@@ -49,6 +50,10 @@ class Bound:
     raw: dict
     status: dict | None = None
     deleted: bool = False
+
+    @property
+    def phase(self):
+        return (self.status or {}).get("phase")
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class RandomCluster:
     bound: tuple
     asking: tuple
     storage: Storage
+    devices: Devices
 
 
 def seed_named(text):
@@ -96,7 +102,16 @@ def random_cluster(seed, features=FEATURES, *, pods=10):
     if "volumes" in features:
         storage = random_storage(rng, seed, names)
         _use_storage(rng, storage, bound, asking, seed=seed)
-    return RandomCluster(seed, namespaces, nodes, tuple(bound), asking, storage)
+    devices = Devices()
+    if "devices" in features:
+        stay = [p.raw for p in bound if not p.deleted and p.phase not in ("Succeeded", "Failed")]
+        devices = random_devices(rng, seed, names, stay)
+        for node in nodes:
+            add_served(rng, node, devices)
+        for one in asking:
+            if "devices" in one.features:
+                add_devices(rng, one.raw, devices)
+    return RandomCluster(seed, namespaces, nodes, tuple(bound), asking, storage, devices)
 
 
 def _use_storage(rng, storage, bound, asking, *, seed):

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 
 from support.random_clusters import FEATURES, add_features
+from support.random_devices import add_devices
 from support.random_pods import a_pod
 from support.random_terms import some
 
@@ -37,17 +38,22 @@ class RandomGroup:
     features: tuple
 
 
-def random_group(seed, number, nodes, features):
-    """`nodes`: names of those in the cluster of this seed."""
+def random_group(cluster, number, features):
+    """For this random cluster."""
+    seed, nodes = cluster.seed, [node["metadata"]["name"] for node in cluster.nodes]
     rng = random.Random(f"{seed}/{number}")
     size = rng.choice((2, 2, 3, 3, 4, 5))
     name = f"g{seed}-{number}"
     group_labels = {GROUP: name, "set": rng.choice(("s1", "s2"))}
     worker, used = _template(rng, nodes, group_labels, features)
+    if "devices" in used:
+        add_devices(rng, worker, cluster.devices)
     leader = copy.deepcopy(worker)
     if rng.random() < 0.4:
         leader, of_leader = _template(rng, nodes, group_labels, features)
         leader["metadata"]["namespace"] = worker["metadata"]["namespace"]
+        if "devices" in of_leader:
+            add_devices(rng, leader, cluster.devices)
         used |= of_leader
     pods = [leader, *(copy.deepcopy(worker) for _ in range(1, size))]
     by_role = rng.random() < 0.5
