@@ -3,7 +3,7 @@
 import asyncio
 
 from lws_placement.cluster.api.watch import Watcher
-from lws_placement.errors import ApiError, ExpiredError
+from lws_placement.errors import ApiError, ExpiredError, NotFoundError
 
 
 def an_object(name, *, uid="", version=1):
@@ -136,3 +136,21 @@ async def test_what_is_to_be_listed_again_while_it_is_listed_is_listed_twice():
     assert len(server.asked) == 2
     assert len(server.watched_from) == 1
     task.cancel()
+
+
+async def test_a_kind_that_is_not_served_counts_as_listed_until_it_is(monkeypatch):
+    monkeypatch.setattr("lws_placement.cluster.api.watch._UNSERVED_S", 0.0)
+    gone = NotFoundError("no such kind", status=404)
+    server = Server([[an_object("a")]], [gone], [[an_object("b")]])
+    events = []
+    watcher = Watcher(
+        server,
+        "/x",
+        on_event=lambda *e: events.append((e[0], e[1]["metadata"]["name"])),
+        optional=True,
+    )
+    task = asyncio.create_task(watcher.run())
+    await asyncio.wait_for(server.waiting.wait(), 10)
+    task.cancel()
+    assert events == [("MODIFIED", "a"), ("DELETED", "a"), ("MODIFIED", "b")]
+    assert watcher.synced.is_set()
