@@ -4,8 +4,10 @@ the API schema a decoder raises one of UNREADABLE.
 `unmodelled` names a field that is not known here: then it is not known what kube-scheduler does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from fractions import Fraction
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from lws_placement.cluster.api.timestamps import decode_time
 from lws_placement.cluster.codec.objects import checked_text, controlling_owner
@@ -35,9 +37,22 @@ from lws_placement.engine.objects.devices.devices import (
 )
 from lws_placement.errors import InvalidObjectError
 
+T = TypeVar("T", bound=Hashable)
+
 _EXTENDED = "resource.kubernetes.io/extended-resource-claim"
 _TAINTING = ("NoSchedule", "NoExecute")
 _MOST_COUNT = 2**31
+
+
+@lru_cache(maxsize=65536)
+def _first_of(value: Hashable) -> Any:
+    return value
+
+
+def _shared(value: T) -> T:
+    """One object for equal ones: hundreds of thousands of devices are of few kinds."""
+    found: T = _first_of(value)
+    return found
 
 
 def decode_class(raw: Raw) -> DeviceClass:
@@ -103,7 +118,8 @@ def decode_claim_spec(raw: Raw) -> DeviceClaimSpec:
             continue
         names = frozenset(map(checked_text, constraint.get("requests") or ()))
         constraints.append(Constraint(names, checked_text(attribute), distinct is not None))
-    return DeviceClaimSpec(tuple(requests), tuple(constraints), unmodelled[0] if unmodelled else "")
+    first = unmodelled[0] if unmodelled else ""
+    return _shared(DeviceClaimSpec(tuple(requests), tuple(constraints), first))
 
 
 def _request(name: object, raw: Raw) -> tuple[Request, str]:
@@ -203,11 +219,11 @@ def _device(raw: Raw, driver: str, pool: str) -> Device:
     return Device(
         id=(driver, pool, checked_text(raw["name"])),
         attributes={
-            checked_text(name): _value(value)
+            _shared(checked_text(name)): _shared(_value(value))
             for name, value in (raw.get("attributes") or {}).items()
         },
         capacity={
-            checked_text(name): _capacity(value)
+            _shared(checked_text(name)): _shared(_capacity(value))
             for name, value in (raw.get("capacity") or {}).items()
         },
         taints=tuple(taint for taint in taints if taint.effect in _TAINTING),
