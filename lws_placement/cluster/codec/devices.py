@@ -131,7 +131,7 @@ def _request(name: object, raw: Raw) -> tuple[Request, str]:
     elif raw.get("derivedAttributes"):
         unmodelled = "derivedAttributes"
     count = raw.get("count")
-    count = 1 if count is None else min(int(count), _MOST_COUNT)
+    count = 1 if count is None else max(0, min(int(count), _MOST_COUNT))
     capacity = (raw.get("capacity") or {}).get("requests") or {}
     request = Request(
         name=checked_text(name),

@@ -65,9 +65,9 @@ def with_rules(group: Group, cluster: Cluster) -> Group:
     plan alone: its demands are not what a hold reserves.
     """
     aimed = list(cluster.placed_pods.repelling(group.id.namespace))
-    demands = [m.demand for m in group.members]
+    demands, devices = [m.demand for m in group.members], cluster.devices
     ruled = any(d.rules is not None or d.volumes for d in demands)
-    ruled = ruled or any(may_need_devices(d, cluster.devices) for d in demands)
+    ruled = ruled or any(may_need_devices(d, devices) for d in demands)
     if not aimed and not group.refused and not ruled:
         return group
     return _Rules(group, cluster, aimed).applied()

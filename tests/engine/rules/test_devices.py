@@ -362,6 +362,34 @@ def test_members_are_placed_only_if_every_order_of_binding_serves_all():
     assert plan(cluster, unlike) == ["n0", "n0"]
 
 
+def test_members_that_have_claims_of_their_own_already_are_alike():
+    cluster = Cluster(*gpus(6), nodes=1)
+    names = {}
+    for rank in range(6):
+        owner = [{"uid": f"pod-{rank}", "controller": True}]
+        cluster.put(a_claim(f"made-{rank}", ownerReferences=owner))
+        names[rank] = PodIdentity(
+            f"llm-0-{rank}", f"pod-{rank}", device_claims={"dev": f"made-{rank}"}
+        )
+    group = replace(a_group(6), identity_of=names.__getitem__)
+    assert plan(cluster, group) == ["n0"] * 6
+
+
+def test_plans_heed_what_is_on_its_way_beyond_the_node():
+    promised = []
+    cluster = Cluster(
+        a_class("gpu"), a_slice("s", 1, allNodes=True), a_template("t", "gpu"), promised=promised
+    )
+    cluster.index.expect(a_group(1).members[0].demand)
+    before = with_rules(a_group(1), cluster).members[0].demand
+    assert len(open_to(cluster, a_group(1))) == 3
+    cluster.index.promised_changed()
+    assert with_rules(a_group(1), cluster).members[0].demand == before
+    promised.append(a_user("n0", group=GroupId("ns", "other", "o", "0")))
+    cluster.index.promised_changed()
+    assert open_to(cluster, a_group(1)) == []
+
+
 def a_user(node, *, group, claims=FROM_TEMPLATE):
     return DeviceUser("ns", PodIdentity("other"), claims, (), node, promised_to=group)
 

@@ -69,7 +69,8 @@ class DeviceIndex:
         """Extended resources that members request."""
         self._bound = DictOfDicts[NodeName, str, DeviceUser]()
         self._users: dict[str, DeviceUser] = {}
-        self._on_their_way: dict[NodeName, list[DeviceUser]] | None = None
+        self._on_their_way: dict[NodeName, list[DeviceUser]] = {}
+        self._is_promise_new = True
         self._may_promise = False
         self._verdicts: LruCache[Hashable, dict[NodeName, tuple[int, str | None]]] = LruCache(32)
         """What a pod needs -> node -> its last change, and why the node is closed to the pod."""
@@ -135,19 +136,22 @@ class DeviceIndex:
                 return
             self._users[pod.uid] = user
             self._bound.put(pod.node, pod.uid, user)
-            self._changed_on({pod.node})
+            self._user_changed(user)
 
     def drop_pod(self, uid: str) -> None:
         user = self._users.pop(uid, None)
         if user is not None:
             self._bound.drop(user.node, uid)
-            self._changed_on({user.node})
+            self._user_changed(user)
+
+    def _user_changed(self, user: DeviceUser) -> None:
+        """It may have devices that other nodes reach, too."""
+        self._nodes.touch(user.node)
+        self._mark += self._slices.any_shared
 
     def promised_changed(self) -> None:
         """A member may be on its way, or not any more; its node's view has changed with that."""
-        self._on_their_way = None
-        if self._slices.any_shared and self._may_promise:
-            self._mark += 1
+        self._is_promise_new = True
 
     def _needs_devices(self, demand: Demand) -> bool:
         return bool(demand.device_claims) or any(
@@ -158,8 +162,7 @@ class DeviceIndex:
 
     def _changed_on(self, nodes: set[NodeName] | None) -> None:
         """None: all nodes that reach some pool."""
-        if nodes is None or self._slices.any_shared:
-            self._mark += 1
+        self._mark += nodes is None
         for name in nodes or ():
             self._nodes.touch(name)
 
@@ -175,10 +178,10 @@ class DeviceIndex:
     def _drop_slice(self, raw: Raw) -> bool:
         name = raw["metadata"]["name"]
         before = self._reach(name)
-        if self._slices.drop(name) is None:
-            return False
-        self._slice_changed(before, set())
-        return True
+        known = self._slices.get(name) is not None
+        self._slices.drop(name)
+        self._slice_changed(before)
+        return known
 
     def _reach(self, slice_name: str) -> set[NodeName] | None:
         known = self._slices.get(slice_name)
@@ -256,6 +259,7 @@ class DeviceIndex:
 
     @property
     def mark(self) -> Hashable:
+        self._by_node()
         return self._mark
 
     def has(self, device: DeviceId) -> bool:
@@ -335,10 +339,13 @@ class DeviceIndex:
         return extended and not any(c.extended and c.allocation for c in mine)
 
     def _by_node(self) -> Mapping[NodeName, Sequence[DeviceUser]]:
-        if self._on_their_way is None:
-            self._on_their_way = {}
+        if self._is_promise_new:
+            self._is_promise_new = False
+            found: dict[NodeName, list[DeviceUser]] = {}
             for user in self._promised() if self._may_promise else ():
-                self._on_their_way.setdefault(user.node, []).append(user)
+                found.setdefault(user.node, []).append(user)
+            self._mark += self._slices.any_shared and found != self._on_their_way
+            self._on_their_way = found
         return self._on_their_way
 
 

@@ -26,9 +26,8 @@ class SliceIndex:
         self._rules: dict[str, TaintRule] = {}
         self._gathered: dict[NodeName, tuple[Node, tuple[Pool, ...]]] = {}
 
-    def put(self, found: Slice) -> Slice | None:
-        """Returns the one that it replaces."""
-        old = self.drop(found.name)
+    def put(self, found: Slice) -> None:
+        self.drop(found.name)
         self._slices[found.name] = found
         self._pools.put(found.pool, found.name, found)
         home = _home(found)
@@ -36,16 +35,13 @@ class SliceIndex:
             self._on_node.put(home, found.name, found)
         else:
             self._shared[found.name] = found
-        return old
 
-    def drop(self, name: str) -> Slice | None:
+    def drop(self, name: str) -> None:
         old = self._slices.pop(name, None)
-        if old is None:
-            return None
-        self._pools.drop(old.pool, name)
-        self._on_node.drop(_home(old), name)
-        self._shared.pop(name, None)
-        return old
+        if old is not None:
+            self._pools.drop(old.pool, name)
+            self._on_node.drop(_home(old), name)
+            self._shared.pop(name, None)
 
     def get(self, name: str) -> Slice | None:
         return self._slices.get(name)

@@ -155,10 +155,7 @@ class _Search:
             least = sum(self._prepare(c, r, request) for r, request in enumerate(spec.requests))
             if least > MOST_DEVICES:
                 raise AllocationError(f"a claim asks for more than {MOST_DEVICES} devices")
-            depth += 1 + sum(
-                1 + max(self._wanted[c, r, o].number for o in range(len(request.options)))
-                for r, request in enumerate(spec.requests)
-            )
+            depth += 1 + sum(self._most(c, r) + 1 for r in range(len(spec.requests)))
         if depth > _MOST_DEPTH:
             raise NotProvenError("too many devices for one pod")
         try:
@@ -166,6 +163,11 @@ class _Search:
         except _TooManyError:
             raise AllocationError(f"a claim asks for more than {MOST_DEVICES} devices") from None
         return [self._allocation(given) for given in self._given] if done else None
+
+    def _most(self, c: int, r: int) -> int:
+        """How many devices the request takes at most."""
+        options = range(len(self._specs[c].requests[r].options))
+        return min(max(self._wanted[c, r, o].number for o in options), MOST_DEVICES)
 
     def _prepare(self, c: int, r: int, request: RequestList) -> int:
         """Returns how many devices the request takes at least."""

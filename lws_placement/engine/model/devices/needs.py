@@ -10,11 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import factorial
 
-from lws_placement.engine.model.devices.allocation import (
-    NotProvenError,
-    UsageWith,
-    allocate,
-)
+from lws_placement.engine.model.devices.allocation import NotProvenError, UsageWith, allocate
 from lws_placement.engine.model.devices.capacity import AllocationError
 from lws_placement.engine.model.devices.source import Devices, DeviceUser
 from lws_placement.engine.objects.devices.claims import (
@@ -144,7 +140,10 @@ def _claim(
     """A text: why it can be bound nowhere for now. None: no claim is needed."""
     if ref.claim:
         claim = devices.claim(namespace, ref.claim)
-        return _existing(claim, pod) if claim else f"resource claim {ref.claim} not found"
+        if claim is None:
+            return f"resource claim {ref.claim} not found"
+        key = (namespace, ref.claim)
+        return _why_unusable(claim, pod) or _needed(ref.claim, claim, key)
     made = pod.device_claims.get(ref.name)
     if made == "":
         return None
@@ -152,20 +151,23 @@ def _claim(
     if claim is not None:
         if claim.owner_uid != pod.uid:
             return f"resource claim {claim.name} was not made for it"
-        return _existing(claim, pod)
+        return _why_unusable(claim, pod) or _needed(ref.name, claim)
     spec = devices.template(namespace, ref.template)
     if spec is None:
         return f"resource claim template {ref.template} not found"
     return NeededClaim(f"claim {ref.name}", spec)
 
 
-def _existing(claim: DeviceClaim, pod: PodIdentity) -> NeededClaim | str:
+def _needed(name: str, claim: DeviceClaim, key: tuple[str, str] | None = None) -> NeededClaim:
+    return NeededClaim(f"claim {name}", claim.spec, key, claim.allocation)
+
+
+def _why_unusable(claim: DeviceClaim, pod: PodIdentity) -> str:
     if claim.deleting:
         return f"resource claim {claim.name} is being deleted"
     if len(claim.reserved) >= MOST_RESERVED and pod.uid not in claim.reserved:
         return f"resource claim {claim.name} serves {MOST_RESERVED} pods already"
-    key = (claim.namespace, claim.name)
-    return NeededClaim(f"claim {claim.name}", claim.spec, key, claim.allocation)
+    return ""
 
 
 # -- several pods ---------------------------------------------------------------------------------

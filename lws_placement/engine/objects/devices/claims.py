@@ -124,7 +124,7 @@ class DeviceClaim:
         return replace(self, allocation=None, reserved=frozenset())
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class ClaimRef:
     """An entry of a pod's `spec.resourceClaims`: a claim by name, or from a template."""
 
