@@ -40,12 +40,20 @@ class LocalCluster:
     """
 
     def __init__(
-        self, folder: Path, binaries: Binaries, *, admission_plugins: Sequence[str] = ()
+        self,
+        folder: Path,
+        binaries: Binaries,
+        *,
+        admission_plugins: Sequence[str] = (),
+        apiserver_flags: Sequence[str] = (),
     ) -> None:
-        """`admission_plugins`: of the API server, in addition to its defaults."""
+        """`admission_plugins`: of the API server, in addition to its defaults; `apiserver_flags`:
+        more flags of it.
+        """
         self.folder = folder
         self._bin = binaries
         self._admission_plugins = ("OwnerReferencesPermissionEnforcement", *admission_plugins)
+        self._more_apiserver_flags = apiserver_flags
         self._processes: list[Process] = []
         self.scheduler: Process | None = None
         self.kwok: Process | None = None
@@ -267,6 +275,7 @@ class LocalCluster:
             "--max-requests-inflight=3000",
             "--max-mutating-requests-inflight=1000",
             "--allow-privileged=true",
+            *self._more_apiserver_flags,
         ]
 
     def _manager_flags(self, pki: Pki, *, stages: bool) -> list[str]:

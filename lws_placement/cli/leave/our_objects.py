@@ -59,6 +59,8 @@ def all_but_webhooks(namespace: str) -> Sequence[str]:
     `namespace`: where lws-placement runs.
     """
     return (
+        f"{FOLDER}/validatingadmissionpolicybindings/lws-placement-fence",
+        f"{FOLDER}/validatingadmissionpolicies/lws-placement-fence",
         f"{_RBAC}/clusterrolebindings/lws-placement-controller",
         f"{_RBAC}/clusterrolebindings/lws-placement-scheduler",
         f"{_RBAC}/clusterrolebindings/lws-placement-scheduler-volumes",

@@ -1,0 +1,108 @@
+"""What the policy lets our account do with pods and StatefulSets, beyond what RBAC allows it."""
+
+import json
+
+import pytest
+
+from lws_placement.engine.base import keys
+from lws_placement.localcluster.install import ACCOUNT, NAMESPACE
+
+AS_US = f"--as=system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+OURS, OTHERS = {"name": keys.GATE}, {"name": "example.com/other"}
+ADD_TOLERATION = {"op": "add", "path": "/spec/tolerations/-", "value": {"operator": "Exists"}}
+
+
+def a_pod(name):
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "annotations": {"example.com/a": "b"}},
+        "spec": {
+            "schedulingGates": [OTHERS],
+            "containers": [{"name": "c", "image": "x"}],
+            "terminationGracePeriodSeconds": 1,
+        },
+    }
+
+
+def a_member(name):
+    """Of a group that is not there whole: it waits with our gate, too."""
+    pod = a_pod(name)
+    pod["metadata"]["labels"] = {keys.GROUP: "g"}
+    pod["metadata"]["annotations"] |= {keys.GROUP_SIZE: "2", keys.GANG: "true"}
+    return pod
+
+
+def said(scene, *args, stdin=None):
+    return scene.kubectl(*args, AS_US, stdin=stdin, check=False)
+
+
+def a_patch(patch):
+    kind = "json" if isinstance(patch, list) else "strategic"
+    return "patch", "pod", "gated", f"--type={kind}", f"--patch={json.dumps(patch)}"
+
+
+@pytest.fixture
+def gated(scene):
+    scene.create(a_member("gated"))
+    return scene
+
+
+def term(key):
+    return {"matchExpressions": [{"key": key, "operator": "Exists"}]}
+
+
+def node_affinity(key):
+    required = {"nodeSelectorTerms": [term(key)]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+
+
+def test_a_gate_is_removed_and_a_pod_pinned_and_annotated_in_one_patch(gated):
+    patch = {
+        "metadata": {"annotations": {keys.PINNED_NODE: "n", keys.PLAN: "p", keys.CONDITION: None}},
+        "spec": {
+            "schedulingGates": [{"$patch": "replace"}, OTHERS],
+            "affinity": node_affinity("x"),
+        },
+    }
+    assert "pod/gated patched" in said(gated, *a_patch(patch))
+    assert gated.one("pod", "gated")["spec"]["schedulingGates"] == [OTHERS]
+
+
+@pytest.mark.parametrize(
+    ("patch", "words"),
+    [
+        ({"spec": {"containers": [{"name": "c", "image": "evil"}]}}, "gates and node affinity"),
+        ({"spec": {"activeDeadlineSeconds": 1}}, "gates and node affinity"),
+        ([ADD_TOLERATION], "gates and node affinity"),
+        ({"spec": {"nodeSelector": {"a": "b"}}}, "gates and node affinity"),
+        ({"spec": {"schedulingGates": [{"$patch": "replace"}, OURS]}}, "removes its own"),
+        ({"metadata": {"labels": {"a": "b"}}}, "its own annotations alone"),
+        ({"metadata": {"annotations": {"example.com/a": "c"}}}, "its own annotations alone"),
+        ({"metadata": {"annotations": {"example.com/a": None}}}, "its own annotations alone"),
+        ({"metadata": {"annotations": {"example.com/new": ""}}}, "its own annotations alone"),
+        ({"metadata": {"finalizers": ["example.com/f"]}}, "its own annotations alone"),
+    ],
+)
+def test_nothing_else_of_a_pod_is_changed(gated, patch, words):
+    assert words in said(gated, *a_patch(patch))
+    whole = gated.kubectl(*a_patch(patch), check=False)
+    assert "pod/gated patched" in whole, "it is the policy that refuses"
+
+
+def test_members_of_groups_are_deleted_and_no_other_pod(gated):
+    gated.create(a_pod("alone"))
+    assert "belongs to a group" in said(gated, "delete", "pod", "alone", "--wait=false")
+    assert 'pod "gated" deleted' in said(gated, "delete", "pod", "gated", "--wait=false")
+
+
+def test_stateful_sets_of_leaderworkersets_are_created_and_no_others(scene):
+    labels = {"app": "x"}
+    template = {"metadata": {"labels": labels}, "spec": a_pod("")["spec"]}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    obj = {"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": spec}
+    create = ("create", "-f", "-")
+    alone = json.dumps(obj | {"metadata": {"name": "alone"}})
+    assert "belongs to a group" in said(scene, *create, stdin=alone)
+    ours = json.dumps(obj | {"metadata": {"name": "ours", "labels": {keys.LWS_NAME: "llm"}}})
+    assert "statefulset.apps/ours created" in said(scene, *create, stdin=ours)

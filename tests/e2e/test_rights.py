@@ -1,0 +1,119 @@
+"""The API server's audit log of a small life of groups: what our account asked for."""
+
+import json
+
+import yaml
+from e2e.other_groups import a_group_job, group_pods
+from e2e.servers import start
+from e2e.stack import Scene
+from support import rights
+
+from lws_placement.localcluster.cluster import LocalCluster
+from lws_placement.localcluster.install import ACCOUNT, NAMESPACE, Installation
+
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+RARE = {
+    ("pods", "get"): "a pod that the extender's watch has not seen yet",
+    ("statefulsets", "get"): "an owner that the webhook's watch has not seen yet",
+    ("leaderworkersets", "get"): "the same",
+    ("deployments", "get"): "leaders of sets without ordinals (test_keyed_groups.py)",
+    ("nodes", "get"): "a leader's node that the watch has not seen yet",
+    ("secrets", "update"): "once a year",
+    ("controllerrevisions", "delete"): "the eleventh update",
+}
+POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted"],
+    "rules": [{"level": "Metadata", "users": [USER]}, {"level": "None"}],
+}
+
+
+def test_our_account_asks_for_what_it_may_do_and_for_nothing_else(binaries, tmp_path):
+    policy, log = tmp_path / "policy.yaml", tmp_path / "audit.log"
+    policy.write_text(yaml.safe_dump(POLICY))
+    flags = (f"--audit-policy-file={policy}", f"--audit-log-path={log}")
+    with LocalCluster(tmp_path / "c", binaries, apiserver_flags=flags) as cluster:
+        installed = Installation(cluster)
+        try:
+            installed.apply("standalone")
+            start(installed, "brain-a")
+            start(installed, "gate-a", ports=True)
+            installed.start_scheduler()
+            cluster.api.create("/api/v1/namespaces", {"metadata": {"name": "users"}})
+            live(Scene(cluster, installed, "users"))
+        finally:
+            installed.stop()
+    asked, refused = calls(log)
+    assert refused == []
+    needed = rights.needed().items()
+    known = {(group, resource, verb): code for (_, group, resource, verb, _), code in needed}
+    assert asked - known.keys() == set()
+    unasked = {
+        (resource, verb)
+        for (group, resource, verb), code in known.items()
+        if (group, resource, verb) not in asked and not code.startswith(rights.ASKED)
+    }
+    assert unasked <= RARE.keys()
+
+
+def calls(log):
+    """What was answered, and what was forbidden."""
+    asked, refused = set(), []
+    for line in log.read_text().splitlines():
+        event = json.loads(line)
+        ref = event.get("objectRef")
+        if ref is None or "resource" not in ref:
+            continue  # /version, /apis
+        parts = (ref["resource"], ref.get("subresource"))
+        call = (ref.get("apiGroup", ""), "/".join(filter(None, parts)), event["verb"])
+        asked.add(call)
+        if event["responseStatus"]["code"] == 403:
+            refused.append((*call, event["requestURI"]))
+    return asked, refused
+
+
+def live(scene):
+    scene.wait(lambda: scene.get("serviceaccounts"), "pods can be made")
+    scene.pool(2)
+    high = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 1000}
+    scene.create(high | {"metadata": {"name": "high"}})
+
+    # Made, restarted, updated.
+    scene.create(scene.lws("llm"))
+    scene.wait_bound(4, "llm")
+    before = scene.uids("llm")
+    scene.kubectl("delete", "pod", "llm-0-1", "--wait=false")
+    scene.wait(lambda: not before & scene.uids("llm"), "the group is made anew")
+    scene.wait_bound(4, "llm")
+    before = scene.uids("llm")
+    path = "/spec/leaderWorkerTemplate/workerTemplate/spec/containers/0/image"
+    patch = json.dumps([{"op": "replace", "path": path, "value": "registry.example.com/new"}])
+    scene.kubectl("patch", "lws", "llm", "--type=json", f"--patch={patch}")
+    scene.wait(lambda: not before & scene.uids("llm"), "the group is updated")
+    scene.wait_bound(4, "llm")
+
+    # Other groups: their owners are looked for.
+    scene.create(a_group_job(scene, "batch", 2, group_size="2", gang="true"))
+    scene.wait(lambda: len(group_pods(scene, "batch")) == 2, "the job runs")
+    scene.kubectl("delete", "job", "batch")
+    job = a_group_job(scene, "web", 2, group_size="2", gang="true")
+    template = job["spec"]["template"]
+    template["spec"]["restartPolicy"] = "Always"
+    labels = template["metadata"]["labels"]
+    spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}
+    scene.create(deployment | {"spec": spec})
+    scene.wait(lambda: len(group_pods(scene, "web")) == 2, "the deployment runs")
+
+    # Evicted.
+    scene.create(with_priority(scene.lws("first", replicas=2), "high"))
+    scene.wait_bound(8, "first")
+    scene.kubectl("delete", "lws", "first", "llm")
+    scene.wait(lambda: not scene.holds(), "the holds end")
+
+
+def with_priority(lws, name):
+    template = lws["spec"]["leaderWorkerTemplate"]["workerTemplate"]
+    template["spec"]["priorityClassName"] = name
+    return lws
