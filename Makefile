@@ -20,7 +20,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit e2e peers control-plane node soak differ bench bench-day manifests api-types chart lock clean
+.PHONY: help venv demo test lint unit e2e peers control-plane node sbom soak differ bench bench-day manifests api-types chart lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -92,12 +92,24 @@ api-types: venv ## Write the types of a real API server's kinds anew, for the te
 chart: venv ## Generate the Helm chart's templates anew from the kustomize manifests and the settings
 	$(BIN)/python manifests/helm/make_chart.py
 
+sbom: build/sbom.json ## Write the image's bill of materials (CycloneDX), build/sbom.json, from its lock file
+
+build/sbom.json: manifests/image/requirements.lock pyproject.toml build/sbom/.complete
+	build/sbom/bin/cyclonedx-py requirements manifests/image/requirements.lock --pyproject pyproject.toml \
+	  --mc-type application --output-reproducible --output-file $@
+
+build/sbom/.complete: manifests/image/sbom.lock
+	$(PYTHON) -m venv --clear build/sbom
+	build/sbom/bin/pip install --quiet --disable-pip-version-check --require-hashes -r manifests/image/sbom.lock
+	@touch $@
+
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
   --no-emit-index-url --no-emit-find-links
 
 lock: venv ## Resolve the newest versions into requirements.lock, and the image's part of it (needs uv on PATH)
 	$(COMPILE) --all-extras --upgrade --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra build --constraint requirements.lock --output-file manifests/image/requirements.lock pyproject.toml
+	echo cyclonedx-bom | $(COMPILE) --upgrade --output-file manifests/image/sbom.lock -
 
 clean: ## Remove the environment and caches of the tools, not the built control plane
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
