@@ -203,16 +203,16 @@ def test_bad_annotations_are_refused_with_the_reason(scene):
 
 
 @pytest.mark.upstream_too
-@pytest.mark.parametrize("way", ["managed: false", "release"])
+@pytest.mark.parametrize("way", ["managed: false", "release", "release --all"])
 def test_a_group_is_let_go_on_request(scene, way):
     """Nothing fits the whole group; its leader may run all the same."""
     scene.pool(1, nodes_each=2)
     scene.create(scene.lws(size=4))
     scene.wait(lambda: scene.events("WaitingForDomain"), "it waits")
-    if way == "release":
-        command = [sys.executable, "-m", "lws_placement.cli.main", "release", "lws/llm", "--yes"]
-        config = str(scene.cluster.kubeconfig)
-        subprocess.run([*command, "-n", scene.namespace, "--kubeconfig", config], check=True)
+    if way.startswith("release"):
+        which = ("--all",) if "--all" in way else ("lws/llm", "-n", scene.namespace)
+        command = [sys.executable, "-m", "lws_placement.cli.main", "release", *which, "--yes"]
+        subprocess.run([*command, f"--kubeconfig={scene.cluster.kubeconfig}"], check=True)
     else:
         scene.kubectl("annotate", "lws", "llm", f"{OURS}/managed=false")
     scene.wait(lambda: len(scene.bound()) == 2, "the two that fit run")

@@ -16,7 +16,7 @@ from lws_placement.cli.scheduler.use import RESTORE, Use, nobody_answers, schedu
 from lws_placement.cluster.api.client import Api, connected
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import RawList
-from lws_placement.errors import NotFoundError, SettingsError
+from lws_placement.errors import ApiError, NotFoundError, SettingsError
 from lws_placement.scheduler_config import SERVICE
 from lws_placement.settings import load_settings
 
@@ -25,29 +25,40 @@ _POD = ("pod", "po")
 
 
 @click.command()
-@click.argument("target", metavar="lws/NAME|pod/NAME")
+@click.argument("target", metavar="[lws/NAME|pod/NAME]", required=False)
+@click.option("--all", "everything", is_flag=True, help="All pods of the cluster that wait for us.")
 @click.option("-n", "--namespace", default="default", show_default=True, help="Its namespace.")
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say which pods, and change nothing.")
-def release(target: str, namespace: str, kubeconfig: Path | None, yes: bool, dry_run: bool) -> None:
+def release(
+    target: str | None,
+    everything: bool,
+    namespace: str,
+    kubeconfig: Path | None,
+    yes: bool,
+    dry_run: bool,
+) -> None:
     """Free gated pods for kube-scheduler, without a plan.
 
     Of a LeaderWorkerSet: all its pods that wait; members of the same groups that come later are let
     go by the planner. The group is then neither whole nor alone by our doing. To leave the object
     alone for good, annotate it with lws-placement.dev/managed=false instead.
     """
-    kind, _, name = target.partition("/")
-    if kind not in (*_LWS, *_POD) or not name:
+    if everything == (target is not None):
+        raise click.UsageError("say lws/NAME, pod/NAME or --all")
+    kind, _, name = (target or "").partition("/")
+    if target is not None and (kind not in (*_LWS, *_POD) or not name):
         raise SettingsError(f"{target!r}: say lws/NAME or pod/NAME")
+    whose = f" of {target} in namespace {namespace}" if target is not None else ""
 
     async def run() -> None:
         async with connected(kubeconfig) as api:
-            pods = await _gated(api, kind, name, namespace)
+            pods = await (gated_pods(api) if everything else _gated(api, kind, name, namespace))
             for pod in pods:
                 click.echo(f"pod {name_of(pod)} waits for a plan")
             if not pods:
-                click.echo(f"no pod of {kind}/{name} in namespace {namespace} waits for us")
+                click.echo(f"no pod{whose} waits for us")
                 return
             if what_else := await _what_else(api, pods, load_settings({}).namespace):
                 click.echo(what_else, err=True)
@@ -55,11 +66,22 @@ def release(target: str, namespace: str, kubeconfig: Path | None, yes: bool, dry
                 return
             if not yes:
                 click.confirm("Let kube-scheduler place them one by one?", abort=True)
-            for pod in pods:
-                released = await release_pod(api, pod)
-                click.echo(f"pod {name_of(pod)} {'released' if released else 'is gone'}")
+            await release_pods(api, pods)
 
     asyncio.run(run())
+
+
+async def release_pods(api: Api, pods: RawList) -> None:
+    """Raises ApiError that names those that were refused, after all the others."""
+    refused = []
+    for pod in pods:
+        try:
+            released = await release_pod(api, pod)
+            click.echo(f"pod {name_of(pod)} {'released' if released else 'is gone'}")
+        except ApiError as e:
+            refused.append(f"pod {name_of(pod)}: {e}")
+    if refused:
+        raise ApiError("; ".join(refused))
 
 
 async def _gated(api: Api, kind: str, name: str, namespace: str) -> RawList:

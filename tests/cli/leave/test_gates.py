@@ -1,10 +1,13 @@
 """Our gate comes off all pods that wait, whatever happens to one of them."""
 
 import pytest
+from click.testing import CliRunner
 from support.fake_server import FakeServer
 from support.fakes import FakeApi
 
 from lws_placement.cli.leave.gates import gated_pods, gates_of, release_pod, take_all_gates_off
+from lws_placement.cli.leave.release import release_pods
+from lws_placement.cli.main import cli
 from lws_placement.engine.base import keys
 from lws_placement.errors import ApiError
 
@@ -54,6 +57,23 @@ async def test_one_that_is_refused_keeps_no_other_and_is_named(api):
     with pytest.raises(ApiError, match=r"^pod users/a: .*403"):
         await take_all_gates_off(api)
     assert gates(api) == FREE | {"a": [keys.GATE, OTHER]}
+
+
+async def test_of_many_that_are_released_one_that_is_refused_keeps_no_other(api, capsys):
+    api.answer_at(0, 403)
+    with pytest.raises(ApiError, match=r"^pod users/a: .*403"):
+        await release_pods(api, await gated_pods(api))
+    assert gates(api) == FREE | {"a": [keys.GATE, OTHER]}
+    released = [p["metadata"]["annotations"].get(keys.RELEASED) for p in api.server.all("pods")]
+    assert released == [None, "true", None, None]
+    assert capsys.readouterr().out == "pod users/b released\n"
+
+
+@pytest.mark.parametrize("said", [[], ["lws/llm", "--all"]])
+def test_what_is_to_be_released_is_said_in_one_way(said):
+    done = CliRunner().invoke(cli, ["release", *said])
+    assert done.exit_code == 2
+    assert "say lws/NAME, pod/NAME or --all" in done.output
 
 
 class EndlessApi(FakeApi):

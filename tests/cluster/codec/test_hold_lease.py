@@ -1,5 +1,7 @@
 """Holds as Leases and back; a Lease that cannot be read is never taken for a free domain."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +69,26 @@ def test_the_lease_tells_what_kind_of_group_a_hold_is_for(key, scope, topology, 
     assert (read.group, read.group.kind) == (group, kind)
 
 
+OLDEST = """{"version": "v1", "topologyKey": "slice", "domain": "a", "holders": [{
+  "namespace": "ns", "lws": "llm", "lwsUid": "u", "groupKey": "k", "groupIndex": "0",
+  "leader": "llm-0", "revision": "r", "size": 1, "plan": "p", "state": "active",
+  "nodes": {"0": "n"}, "reserved": [{"resources": {"cpu": 1}}], "reservedFor": {"0": 0}}]}"""
+"""As the first version wrote it: what came later has defaults."""
+
+
+def test_holds_of_versions_before_and_after_ours_are_read():
+    (old,) = decode_holds(a_lease(OLDEST))
+    assert (old.scope, old.parts, old.evicts, old.nodes) == (Scope.CLUSTER, 1, (), {0: "n"})
+    newer = json.loads(OLDEST) | {"new": 1}
+    newer["holders"][0] |= {"new": {"a": 1}}
+    newer["holders"][0]["reserved"][0] |= {"new": []}
+    assert decode_holds(a_lease(json.dumps(newer))) == [old]
+
+
+def a_lease(text):
+    return {"metadata": {"name": "hold-x", "namespace": "ns", "annotations": {keys.HOLD: text}}}
+
+
 @given(names, names, names, names)
 def test_each_domain_has_a_lease_name_of_its_own(key, value, key2, value2):
     one, two = DomainName(key, value), DomainName(key2, value2)
@@ -75,6 +97,5 @@ def test_each_domain_has_a_lease_name_of_its_own(key, value, key2, value2):
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"version": "v2"}', '{"version": "v1"}', "null"])
 def test_an_unreadable_hold_says_which_lease_and_that_its_domain_stays_shut(text):
-    meta = {"name": "hold-x", "namespace": "ns", "annotations": {keys.HOLD: text}}
     with pytest.raises(InvalidObjectError, match="lease ns/hold-x"):
-        decode_holds({"metadata": meta})
+        decode_holds(a_lease(text))
