@@ -175,7 +175,9 @@ class Settings(BaseSettings):
         "serves it; twice as long with each time in a row, 15 minutes at most.",
     )
     move_seconds: float = Field(
-        default=60.0, ge=0, description="At least this long between two moves of one group."
+        default=60.0,
+        ge=0,
+        description="Most between two moves of one group in a row; the first ones follow sooner.",
     )
     quarantine_failures: int = Field(
         default=3,

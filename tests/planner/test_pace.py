@@ -21,17 +21,29 @@ class Clock:
         return self.now
 
 
-def test_moves_of_one_group_are_a_minute_apart_and_only_those_that_happened_count():
+def test_moves_of_one_group_back_off_up_to_a_minute_and_only_those_that_happened_count():
     clock = Clock()
     pace = Pace(clock=clock, hold_s=60)
     assert pace.wait_s(GROUP, MOVE) == 0
     assert pace.wait_s(GROUP, MOVE) == 0, "the first one was refused by the API server, say"
+    waits = []
+    for _ in range(9):
+        pace.moved(GROUP)
+        waits.append(pace.wait_s(GROUP, MOVE))
+        assert pace.wait_s(GROUP, [DeletePod(LEADER, "it was never bound")]) == 0
+        clock.now += waits[-1]
+        assert pace.wait_s(GROUP, MOVE) == 0
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_group_that_has_stayed_for_a_while_moves_at_once_again():
+    clock = Clock()
+    pace = Pace(clock=clock, hold_s=60)
+    for _ in range(5):
+        pace.moved(GROUP)
+    clock.now += 120
     pace.moved(GROUP)
-    clock.now += 20
-    assert pace.wait_s(GROUP, MOVE) == 40
-    assert pace.wait_s(GROUP, [DeletePod(LEADER, "it was never bound")]) == 0
-    clock.now += 40
-    assert pace.wait_s(GROUP, MOVE) == 0
+    assert pace.wait_s(GROUP, MOVE) == 1
 
 
 def test_a_domain_is_kept_for_a_group_that_is_expected_back():

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from support import replicas
 from support.fake_cluster import KEY, a_cluster
 from support.mishaps import OUT_OF_REACH, fail_a_node, fail_a_worker, refuse
 from support.replicas import POLICY, Brain
@@ -308,3 +309,33 @@ def test_gated_pods_whose_set_vanished_are_not_placed_in_part():
         await cluster.stop()
 
     run(story())
+
+
+def test_nodes_that_are_cordoned_one_after_another_leave_no_group_bound_in_part(monkeypatch):
+    """Between hold and bind, in each domain that the group comes to; moves are a minute apart if it
+    goes on so.
+    """
+    monkeypatch.setattr(replicas, "MOVE_EVERY_S", 60)
+
+    async def story():
+        cluster = await a_cluster("a", "b", "c", "d")
+        cluster.binds = lambda name: name == "llm-0"
+        cluster.add_lws()
+        began = asyncio.get_running_loop().time()
+        for domain in "abc":
+            while cluster.places() != {"llm-0": f"{domain}-0"}:
+                await cluster.round()
+            cluster.change("nodes", f"{domain}-1", cordon, "")
+        cluster.binds = lambda name: True
+        while cluster.not_whole():
+            await cluster.round()
+        assert set(cluster.places().values()) == {"d-0", "d-1"}
+        assert asyncio.get_running_loop().time() - began < 30, "in virtual time"
+        assert cluster.broken == []
+        await cluster.stop()
+
+    run(story())
+
+
+def cordon(node):
+    node["spec"]["unschedulable"] = True
