@@ -209,6 +209,28 @@ def test_a_foreign_pod_is_kept_off_accelerators_that_are_held(scene):
     scene.wait(lambda: scene.one("pod", "foreign")["spec"].get("nodeName"), "then it is bound")
 
 
+def test_a_foreign_pod_is_bound_when_a_hold_ends_of_which_kube_scheduler_hears_nothing(scene):
+    """A quota leaves the group without pods, so nothing but a Lease goes."""
+    nodes = scene.pool(1, 2)
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "none", "namespace": scene.namespace},
+        "spec": {"hard": {"count/statefulsets.apps": "0"}},
+    }
+    scene.kubectl("apply", "-f", "-", stdin=json.dumps(quota))
+    used = ("get", "resourcequota", "none", "-ojsonpath={.status.used}")
+    scene.wait(lambda: scene.kubectl(*used), "the quota is in force")
+    scene.create(scene.lws(size=2))
+    scene.wait(scene.holds, "its domain is held ahead of its pods")
+    scene.create(_foreign(scene, CHIPS))
+    scene.wait(lambda: scene.events("FailedScheduling"), "the foreign pod is kept off")
+    assert scene.members() == []
+    scene.kubectl("delete", "lws", "llm")
+    node = scene.wait(lambda: scene.one("pod", "foreign")["spec"].get("nodeName"), "it is bound")
+    assert node in nodes
+
+
 def _foreign(scene, resources):
     pod = scene.filler("", resources, name="foreign")
     del pod["spec"]["nodeName"]

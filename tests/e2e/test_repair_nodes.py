@@ -1,5 +1,7 @@
 """What becomes of a group when something happens to its nodes (P3), on the real control plane."""
 
+import threading
+
 import pytest
 from e2e.dead_nodes import dead, not_ready
 from e2e.servers import start
@@ -63,6 +65,23 @@ def test_a_pinned_member_whose_node_fails_gets_a_spare_node_of_its_domain(pinned
     pinned.installation.start_scheduler()
     whole_without(pinned, node)
     assert domain(pinned) == old
+
+
+def test_a_node_cordoned_while_a_group_comes_leaves_no_group_bound_in_part(scene):
+    """At any moment between the plan and the last bind; there is no spare node."""
+    scene.pool(2)
+    node = f"{scene.namespace}-n00-3"
+    for number in range(5):
+        name = f"llm{number}"
+        cordon = threading.Thread(target=scene.kubectl, args=("cordon", node))
+        cordon.start()
+        scene.create(scene.lws(name))
+        cordon.join()
+        scene.wait_bound(4, name)
+        assert scene.broken_promises() == []
+        scene.kubectl("uncordon", node)
+        scene.kubectl("delete", "lws", name)
+        scene.wait(lambda: not (scene.members() or scene.holds()), "it is gone")
 
 
 # -- bound ---------------------------------------------------------------------------------------
