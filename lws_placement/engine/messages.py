@@ -24,11 +24,10 @@ _CLASSES = 6
 
 
 def waiting_note(
-    verdict: NoFit, *, size: int, nobody: NoPreemption | None = None, larger: str = ""
+    verdict: NoFit, *, size: int, nobody: NoPreemption | None = None, besides: Sequence[str] = ()
 ) -> str:
     """Why a group of `size` pods waits: one clause per class of domains, the nearest miss first. It
-    adds the budget that alone prevents preemption (`nobody`), and what the group requests beyond
-    its template.
+    adds the budget that alone prevents preemption (`nobody`), and what else there is to know.
     """
     if not verdict.reasons:
         return (
@@ -37,7 +36,7 @@ def waiting_note(
         )
     pods = "1 pod" if size == 1 else f"{size} pods"
     end = f"; {preemption_note(nobody)}" if _is_kept_by_budget(nobody) else ""
-    end += f"; {larger}" if larger else ""
+    end += "".join(f"; {words}" for words in besides)
     return _cut(f"waits for {_wanted(verdict)} for {pods}: {summarise(verdict)}", end)
 
 
@@ -225,11 +224,22 @@ def stuck_note(pod: Pod) -> str:
     )
 
 
-def surplus_note(pods: Sequence[str], size: int) -> str:
-    names = ", ".join(sorted(pods)[:_CLASSES])
-    more = f" and {len(pods) - _CLASSES} more" if len(pods) > _CLASSES else ""
+def unlike_note(pods: Sequence[str]) -> str:
     return (
-        f"the group has its {size} pods, so {names}{more} {'waits' if len(pods) == 1 else 'wait'} "
+        f"pods of the group are not alike: {_named(pods)} {'waits' if len(pods) == 1 else 'wait'}, "
+        "unlike the first pod in annotation lws-placement.dev/group-size, topology, gang, scope, "
+        "within-topology or prefer-topology; delete the pods that are not as you want them"
+    )
+
+
+def _named(pods: Sequence[str]) -> str:
+    more = f" and {len(pods) - _CLASSES} more" if len(pods) > _CLASSES else ""
+    return ", ".join(sorted(pods)[:_CLASSES]) + more
+
+
+def surplus_note(pods: Sequence[str], size: int) -> str:
+    return (
+        f"the group has its {size} pods, so {_named(pods)} {'waits' if len(pods) == 1 else 'wait'} "
         "for nothing: delete what is too much, or raise lws-placement.dev/group-size on all pods"
     )
 
@@ -248,6 +258,11 @@ def more_in_words(who: str, asked: Demand, given: Demand) -> str:
     ]
     parts += [f"host port {p.port}" for p in asked.host_ports if p not in given.host_ports]
     return f"{who} for {' and '.join(parts[:_CLASSES])}"
+
+
+def unlabelled_note(nodes: int, key: str) -> str:
+    which = "1 node that fits has" if nodes == 1 else f"{nodes} nodes that fit have"
+    return f"{which} no label {key}"
 
 
 def chosen_in_words(asked: Demand, given: Demand) -> str:

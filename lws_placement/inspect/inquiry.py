@@ -32,6 +32,7 @@ from lws_placement.engine.reconcile.actions import (
     Evict,
     LeaveHold,
     Release,
+    Tell,
     TryEvictions,
     Wait,
     WriteHold,
@@ -153,7 +154,12 @@ class Inquiry:
         return self.answer(observed, decide(observed, self._context))
 
     def answer(self, observed: GroupState, actions: Sequence[Action]) -> Answer:
-        """The state of a group for which the engine decided `actions`."""
+        """The state of a group for which the engine decided `actions`, and what users are told."""
+        answer = self._answer(observed, actions)
+        told = [action.note for action in actions if isinstance(action, Tell)]
+        return replace(answer, note="; ".join([answer.note, *told]))
+
+    def _answer(self, observed: GroupState, actions: Sequence[Action]) -> Answer:
         members = living_members(observed.pods)
         if not members or observed.is_over:
             return self._gone(observed)
@@ -232,7 +238,7 @@ class Inquiry:
     def _waiting(self, observed: GroupState, wait: Wait) -> Answer:
         place = self._places.get(observed.id, 0)
         told, size = self._misses.of(wait.group, wait.verdict), wait.group.size
-        note = waiting_note(wait.verdict, size=size, nobody=wait.nobody, larger=wait.larger)
+        note = waiting_note(wait.verdict, size=size, nobody=wait.nobody, besides=wait.besides)
         answer = self._of(observed, Standing.WAITS, note)
         return replace(
             answer,

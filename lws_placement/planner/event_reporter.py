@@ -92,7 +92,7 @@ class EventReporter:
 
     async def waiting(self, group: GroupId, wait: Wait) -> None:
         verdict, nobody = wait.verdict, wait.nobody
-        note = waiting_note(verdict, size=wait.group.size, nobody=nobody, larger=wait.larger)
+        note = waiting_note(verdict, size=wait.group.size, nobody=nobody, besides=wait.besides)
         self._waits(group, reason="WaitingForDomain", note=note, gist=gist(verdict, nobody))
         await self._annotations.tell_surge(group)
 

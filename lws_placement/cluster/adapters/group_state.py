@@ -42,6 +42,7 @@ def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
         plan_id=plan_id,
         yields_to=cache.successor_of(group),
         current=frozenset(r for r in held if cache.workloads.is_current(group, r)),
+        has_namesake=group.kind is GroupKind.LABELLED and cache.has_namesake(group),
     )
     return _with_its_set(cache, observed) if observed.keyed else observed
 

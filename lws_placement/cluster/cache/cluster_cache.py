@@ -178,6 +178,10 @@ class ClusterCache:
         found = [self._pods[uid] for uid in self._said.of_group(group)]
         return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
 
+    def has_namesake(self, group: GroupId) -> bool:
+        """True if pods of another group name the same group."""
+        return any(self._group_of.get(uid) != group for uid in self._said.of_group(group))
+
     def groups(self) -> list[GroupId]:
         """Every group that has a pod or a hold."""
         return sorted(self._groups.keys() | self._holds.groups)

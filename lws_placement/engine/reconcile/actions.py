@@ -117,8 +117,10 @@ class Wait:
     verdict: NoFit
     group: Group
     nobody: NoPreemption
-    larger: str = ""
-    """What its members are expected to request beyond their template, in words."""
+    besides: tuple[str, ...] = ()
+    """What else a user should know, in words: what its members are expected to request beyond their
+    template, nodes that lack the label.
+    """
 
     @property
     def asked(self) -> Group | None:
@@ -154,6 +156,7 @@ class Topic(StrEnum):
     OUTSIDE = "OutsideDomain"
     LARGER = "LargerThanTemplate"
     SURPLUS = "SurplusPods"
+    UNLIKE = "UnlikePods"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,14 @@ two valid assignments.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lws_placement.engine.fit.unlabelled import unlabelled_nodes
+from lws_placement.engine.messages import unlabelled_note
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
-from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.model.verdicts import NoFit, Placed
 from lws_placement.engine.objects.nodes import DomainName, NodeName, NodeTerm, Operator, Requirement
 from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.reconcile.actions import (
@@ -306,10 +308,19 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
         evicting = begin(current, group, context)
         if not isinstance(evicting, NoPreemption):
             return evicting
-        larger = current.templates.larger if current.templates is not None else ""
-        return [Wait(plan, group, evicting, larger), *again]
+        return [Wait(plan, group, evicting, _besides(current, group, plan, context)), *again]
     reservation = holds_for(plan, group, current)
     return [*_write(reservation), *_settle(current, reservation, context.views)]
+
+
+def _besides(
+    current: MembersState, group: Group, verdict: NoFit, context: Context
+) -> tuple[str, ...]:
+    larger = current.templates.larger if current.templates is not None else ""
+    key = verdict.topology_key
+    number = unlabelled_nodes(group, key, context.views) if key else 0
+    unlabelled = unlabelled_note(number, key) if number else ""
+    return tuple(words for words in (larger, unlabelled) if words)
 
 
 def _take_over(current: MembersState, context: Context) -> list[Action]:

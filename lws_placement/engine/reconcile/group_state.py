@@ -48,6 +48,8 @@ class GroupState:
     failures: FailureHistory = field(default_factory=FailureHistory)
     left: tuple[LeftPlace, ...] = ()
     """For a keyed group without a place: the places that it may take over (`succession.py`)."""
+    has_namesake: bool = False
+    """For a group of other pods: pods of another owner name their group the same."""
     lacks_groups: bool = False
     """For a keyed group that is over: its set has fewer groups with a place than it wants."""
 
@@ -210,9 +212,10 @@ class MembersState:
         group = self.observed.id
         missing = [r for r in range(self.info.size) if r not in self.members]
         if not self.info.of_lws:
+            others = "; pods of another owner with this group name are a group of their own"
             return (
                 f"{len(self.members)} of {self.info.size} pods of group {group} exist; it "
-                "is planned when all are there"
+                f"is planned when all are there{others if self.observed.has_namesake else ''}"
             )
         lacking = (
             f"members {missing[0]} to {missing[-1]}" if missing[1:] else f"member {missing[0]}"

@@ -10,9 +10,15 @@ do not. With the opt-in `force-delete-after` we do, after that time.
 from dataclasses import dataclass, replace
 
 from lws_placement.engine.base.keys import SECOND_SCHEDULER
-from lws_placement.engine.messages import outside_note, stuck_note, surplus_note, unserved_note
+from lws_placement.engine.messages import (
+    outside_note,
+    stuck_note,
+    surplus_note,
+    unlike_note,
+    unserved_note,
+)
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.pods import DEFAULT_SCHEDULER, Pod, Rank
+from lws_placement.engine.model.pods import DEFAULT_SCHEDULER, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
@@ -161,18 +167,35 @@ def clear_out(current: MembersState, why: str) -> list[Action]:
 def watch_over(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     """What a user should know, what to force-delete, and when to look again."""
     stuck = (action for pod in observed.pods for action in _stuck(pod, observed, views))
-    return [*stuck, *_outside(observed, views), *_surplus(observed)]
+    return [*stuck, *_outside(observed, views), *_left_out(observed)]
 
 
-def _surplus(observed: GroupState) -> list[Action]:
-    """Reports gated pods that have no place in a group of other pods, as all places are taken."""
+def _left_out(observed: GroupState) -> list[Action]:
+    """Reports gated pods that have no place in a group of other pods: they ask for another group
+    than its first pod does, or all places are taken.
+    """
     members = living_members(observed.pods)
-    placed = {pod.uid for pod in members.values()}
-    surplus = [p for p in observed.pods if p.living and p.gated and p.uid not in placed]
-    size = max((p.member.size for p in members.values() if p.member is not None), default=0)
-    if not surplus or len(members) < size:
+    if not members:
         return []
-    return [Tell(Topic.SURPLUS, surplus_note([p.name for p in surplus], size))]
+    info = MembersState.of(observed, members).info
+    placed = {pod.uid for pod in members.values()}
+    unlike, surplus = [], []
+    for pod in observed.pods:
+        if pod.living and pod.gated and pod.member is not None:
+            if not info.of_lws and not _is_alike(pod.member, info):
+                unlike.append(pod.name)
+            elif pod.uid not in placed:
+                surplus.append(pod.name)
+    told: list[Action] = []
+    if unlike:
+        told.append(Tell(Topic.UNLIKE, unlike_note(unlike)))
+    if surplus and len(members) >= info.size:
+        told.append(Tell(Topic.SURPLUS, surplus_note(surplus, info.size)))
+    return told
+
+
+def _is_alike(one: MemberInfo, other: MemberInfo) -> bool:
+    return (one.size, one.request) == (other.size, other.request)
 
 
 def failed_by_node(pod: Pod, views: ClusterSnapshot) -> bool:
