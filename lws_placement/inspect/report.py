@@ -47,8 +47,13 @@ def outcome_json(outcome: Outcome) -> Raw:
         "leaderWorkerSets": [_set(one, outcome.inquiry) for one in outcome.sets],
         "leftOut": dict(sorted(outcome.left_out.items())),
     }
+    assumed: Raw = {}
     if outcome.adds_tolerations is not None:
-        found["assumed"] = {"extendedResourceToleration": outcome.adds_tolerations}
+        assumed["extendedResourceToleration"] = outcome.adds_tolerations
+    if outcome.unknown:
+        assumed["unknownClasses"] = list(outcome.unknown)
+    if assumed:
+        found["assumed"] = assumed
     return found
 
 

@@ -47,6 +47,8 @@ LWS = "LeaderWorkerSet"
 _NOTHING = PlacementRequest()
 _MOST_GROUPS = 10_000
 _MOST_MEMBERS = 100_000
+_BUILT_IN = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+"""PriorityClasses that each cluster has."""
 _TOO_MANY = (
     f"not simulated: with the sets before it, more than {_MOST_GROUPS} groups or {_MOST_MEMBERS} "
     "pods; lower spec.replicas"
@@ -89,6 +91,8 @@ class Outcome:
     """Kinds of objects that say nothing about placement, and how many there were."""
     adds_tolerations: bool | None = None
     """What was assumed of the API server's plugin ExtendedResourceToleration, if it matters."""
+    unknown: tuple[str, ...] = ()
+    """Classes that pods name and nobody gave, and what was assumed of them, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ class Simulation:
         self._progress = progress
         self._most = most
         self._failures = failures
-        self._priorities: dict[str, int] = {}
+        self._priorities = dict(_BUILT_IN)
         self._adds_tolerations = False
         self._context = context_of(cache, ClusterTenants(cache))
         self._backfill = Backfill(cache.domains)
@@ -147,7 +151,21 @@ class Simulation:
             tuple(self._keys(outcomes)),
             left_out,
             adds_tolerations=self._adds_tolerations if self._is_for_plugin(sets) else None,
+            unknown=tuple(sorted({words for one in sets for words in self._unknown(one)})),
         )
+
+    def _unknown(self, one: _Set) -> Iterator[str]:
+        if not isinstance(one.admitted, Admitted):
+            return
+        given = one.admitted.defaults.runtime_classes
+        template = one.admitted.lws["spec"]["leaderWorkerTemplate"]
+        for role in ("leaderTemplate", "workerTemplate"):
+            spec = (template.get(role) or {}).get("spec") or {}
+            priority, runtime = spec.get("priorityClassName"), spec.get("runtimeClassName")
+            if priority and priority not in self._priorities:
+                yield f"PriorityClass {priority} has value 0"
+            if runtime and runtime not in given:
+                yield f"RuntimeClass {runtime} adds nothing"
 
     def _is_for_plugin(self, sets: Sequence[_Set]) -> bool:
         """True if the API server's plugin ExtendedResourceToleration makes a difference here."""

@@ -38,15 +38,22 @@ def outcome_text(outcome: Outcome) -> list[str]:
     if outcome.left_out:
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(outcome.left_out.items()))
         lines.append(f"left out, as it says nothing about placement: {kinds}")
-    if outcome.adds_tolerations is not None:
-        how = "adds tolerations" if outcome.adds_tolerations else "adds no tolerations"
-        lines.append(
-            f"assumed: the API server {how} for extended resources to pods "
-            "(--extended-resource-toleration)"
-        )
+    assumed = "; ".join(_assumed(outcome))
+    if assumed:
+        lines.append(f"assumed: {assumed}")
     for one in outcome.sets:
         lines += ["", *_set(one, outcome.inquiry)]
     return [*lines, "", _total(outcome.sets)]
+
+
+def _assumed(outcome: Outcome) -> Iterator[str]:
+    if outcome.adds_tolerations is not None:
+        how = "adds tolerations" if outcome.adds_tolerations else "adds no tolerations"
+        yield (
+            f"the API server {how} for extended resources to pods (--extended-resource-toleration)"
+        )
+    if outcome.unknown:
+        yield f"{_and(outcome.unknown)}, as none is given"
 
 
 # -- sets ------------------------------------------------------------------------------------------
