@@ -22,7 +22,7 @@ def test_planning_is_measured_against_asking_every_domain(monkeypatch):
     monkeypatch.setattr(engine, "WAITING", 20)
     monkeypatch.setattr(engine, "EVENTS", 5)
     figures = engine.measure(SMALL, Console(file=StringIO()))
-    assert [f.goal for f in figures] == [2, *4 * [None, 50, 50], 20, None]
+    assert [f.goal for f in figures] == [2, 10, *4 * [None, 50, 50], 20, None]
     assert all(f.value > 0 for f in figures)
     assert figures[0].against == "asking every domain"
 

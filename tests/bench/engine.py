@@ -3,6 +3,7 @@ once.
 
 - One group: its gated leader appears, it is planned, held and pinned. CPU of all of that, from the
   decoding of the pod on. The baseline asks every domain, as a planner without an index would.
+  The same for members with rules about other pods.
 - Victims: every domain is taken, by a group or by foreign pods, and a group that outranks them all
   asks whom to evict, each time after a pod has come or gone. The baseline looks into every domain.
 - Room for one: a thousand groups wait, one hold ends (two for groups of two subgroups). Time until
@@ -27,7 +28,7 @@ from lws_placement.planner.pace import Pace
 from lws_placement.planner.planner import Planner
 
 from .figures import Figure, percentile
-from .objects import ASKS, KEY, PER_DOMAIN, SEVERAL, a_member, domains_of
+from .objects import APART, ASKS, KEY, PER_DOMAIN, SEVERAL, a_member, domains_of
 from .world import WHOLE_NODE, a_large_cluster, a_small_pod, group_of, held, taken_by_all
 
 GROUPS = 400
@@ -40,9 +41,10 @@ OUTRANKS = 1000
 class PromptActor:
     """Every write succeeds at once; tells of each hold that was written."""
 
-    def __init__(self, cache, asks):
+    def __init__(self, cache, asks, rules):
         self._cache = cache
         self._asks = asks
+        self._rules = rules
         self._version = 1000
         self.written = asyncio.Queue()
 
@@ -55,7 +57,8 @@ class PromptActor:
                 self.written.put_nowait((hold, time.perf_counter()))
             case Pin(pod, _, node):
                 number = int(pod.member.group_index)
-                raw = a_member(number, 0, gated=False, version=self._version, asks=self._asks)
+                made = {"version": self._version, "asks": self._asks, "rules": self._rules}
+                raw = a_member(number, 0, gated=False, **made)
                 raw["spec"]["nodeName"] = node
                 self._cache.put_written_pod(raw)
 
@@ -80,12 +83,8 @@ async def _one_group(nodes):
         started = time.thread_time()
         plan_group(_asked(number), list(domains))
         afresh.append(time.thread_time() - started)
-    async with _planning(cache) as actor:
-        await _placed(cache, actor, 0)  # builds the index of the shape, once
-        started = time.thread_time()
-        for number in range(1, GROUPS):
-            await _placed(cache, actor, number)
-        each = (time.thread_time() - started) / (GROUPS - 1)
+    each = await _each_of_many(cache)
+    apart = await _each_of_many(a_large_cluster(nodes, rules=APART), rules=APART)
     return [
         Figure(
             part="engine",
@@ -96,12 +95,31 @@ async def _one_group(nodes):
             against="asking every domain",
             baseline=fmean(afresh) * 1000,
             goal=2,
-        )
+        ),
+        Figure(
+            part="engine",
+            where=f"{nodes} nodes",
+            what="the same with spread and anti-affinity by host",
+            value=apart * 1000,
+            unit="ms",
+            against="planning one without rules",
+            baseline=each * 1000,
+            goal=10,
+        ),
     ]
 
 
-async def _placed(cache, actor, number):
-    cache.put_pod(a_member(number, 0))
+async def _each_of_many(cache, rules=None):
+    async with _planning(cache, rules=rules) as actor:
+        await _placed(cache, actor, 0, rules)  # builds the index of the shape, once
+        started = time.thread_time()
+        for number in range(1, GROUPS):
+            await _placed(cache, actor, number, rules)
+        return (time.thread_time() - started) / (GROUPS - 1)
+
+
+async def _placed(cache, actor, number, rules):
+    cache.put_pod(a_member(number, 0, rules=rules))
     await actor.written.get()
 
 
@@ -193,12 +211,13 @@ def _ms(seconds, share):
 class _planning:
     """A planner at work on the cache."""
 
-    def __init__(self, cache, asks=ASKS):
+    def __init__(self, cache, asks=ASKS, rules=None):
         self._cache = cache
         self._asks = asks
+        self._rules = rules
 
     async def __aenter__(self):
-        actor = PromptActor(self._cache, self._asks)
+        actor = PromptActor(self._cache, self._asks, self._rules)
         pace = Pace(clock=time.monotonic, hold_s=60)
         failures = FailureTracker(self._cache, store=None, clock=time.time, policy=Policy())
         planner = Planner(self._cache, actor, pace=pace, failures=failures)

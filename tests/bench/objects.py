@@ -94,17 +94,39 @@ SEVERAL = {
 """Annotations of groups that are not asked about domain by domain."""
 
 
+_OF_BENCH = {"labelSelector": {"matchLabels": {"app": "bench"}}}
+APART = {
+    "topologySpreadConstraints": [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "DoNotSchedule",
+            **_OF_BENCH,
+        }
+    ],
+    "affinity": {
+        "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": "kubernetes.io/hostname", **_OF_BENCH}
+            ]
+        }
+    },
+}
+"""Rules of members about each other and about the members of all other groups."""
+
+
 def domains_of(asks):
     """How many domains such a group has."""
     return 2 if asks is SEVERAL["groups of two subgroups"] else 1
 
 
-def a_member(group, rank, *, size=PER_DOMAIN, uid="", gated=True, version=1, asks=ASKS):
+def a_member(group, rank, *, size=PER_DOMAIN, uid="", gated=True, version=1, asks=ASKS, rules=None):
     """A pod of a group of LeaderWorkerSet `bench`, as it is after admission."""
     leader = f"bench-{group}"
     name = leader if rank == 0 else f"{leader}-{rank}"
     marked = {CHIPS: "4", "cpu": "40", "lws-placement.dev/member": "0"}
     spec = {"containers": [{"name": "c", "image": "x", "resources": {"requests": marked}}]}
+    spec |= rules or {}
     if gated:
         spec["schedulingGates"] = [{"name": "lws-placement.dev/unplanned"}]
     owner = {
@@ -122,6 +144,7 @@ def a_member(group, rank, *, size=PER_DOMAIN, uid="", gated=True, version=1, ask
             "resourceVersion": str(version),
             "creationTimestamp": "2026-01-01T00:00:00Z",
             "labels": {
+                "app": "bench",
                 "leaderworkerset.sigs.k8s.io/name": "bench",
                 "leaderworkerset.sigs.k8s.io/group-key": f"key-{group}",
                 "leaderworkerset.sigs.k8s.io/group-index": str(group),

@@ -18,11 +18,15 @@ LWS_UID = "lws-bench"
 WHOLE_NODE = decode_demand(a_member(0, 0)["spec"])
 
 
-def a_large_cluster(nodes):
+def a_large_cluster(nodes, *, rules=None):
     cache = ClusterCache(TopologyIndex())
     for i in range(nodes):
         cache.domains.put_node(decode_node(a_node(i)))
-    templates = Templates(PER_DOMAIN, leader=WHOLE_NODE, worker=WHOLE_NODE)
+    demand = decode_demand(a_member(0, 0, rules=rules)["spec"])
+    labels = (("app", "bench"),)
+    templates = Templates(
+        PER_DOMAIN, leader=demand, worker=demand, leader_labels=labels, worker_labels=labels
+    )
     cache.put_lws(
         LwsInfo(NAMESPACE, "bench", LWS_UID, nodes, PlacementRequest(topology=KEY), templates)
     )

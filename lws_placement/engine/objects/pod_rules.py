@@ -30,6 +30,8 @@ class PodTerm:
 
     def of(self, labels: Mapping[str, str]) -> "PodTerm":
         """The term of a pod with these labels, as the API server completes it on creation."""
+        if not (self.match_keys or self.mismatch_keys):
+            return self
         return replace(
             self,
             selector=_completed(self.selector, labels, self.match_keys, self.mismatch_keys),
@@ -55,6 +57,8 @@ class SpreadConstraint:
 
     def of(self, labels: Mapping[str, str]) -> "SpreadConstraint":
         """The constraint of a pod with these labels."""
+        if not self.match_keys:
+            return self
         selector = _completed(self.selector, labels, self.match_keys, ())
         return replace(self, selector=selector, match_keys=())
 

@@ -190,10 +190,11 @@ class _Rules:
         own members on their way do not count.
         """
         found: dict[str, str] = {}
+        nodes = self._cluster.actual  # its labels are those of any hypothetical state
         for pod in pods:
             if pod.promised_to == self._group.id:
                 continue
-            node = self._cluster.node_view(pod.node)
+            node = nodes.node_view(pod.node)
             value = node.node.labels.get(key) if node is not None else None
             if value is not None:
                 name = f"{pod.namespace}/{pod.name}"

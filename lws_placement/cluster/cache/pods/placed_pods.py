@@ -98,10 +98,13 @@ class PlacedPodsIndex:
 
     def repelling(self, namespace: str) -> Iterator[Repelling]:
         yield from self._repelling.aimed_at(namespace, self.namespaces)
+        coming: dict[tuple[str, PodTerm], list[PlacedPod]] = {}
         for pod in self._on_their_way.repelling():
             for term in pod.anti_affinity:
-                if _is_aimed_at(namespace, term, pod.namespace, self.namespaces):
-                    yield term, (pod,)
+                coming.setdefault((pod.namespace, term), []).append(pod)
+        for (owner, term), pods in coming.items():
+            if _is_aimed_at(namespace, term, owner, self.namespaces):
+                yield term, pods
 
     def namespaces(self, selector: Selector) -> frozenset[str]:
         return frozenset(name for name, labels in self._labels.items() if selects(selector, labels))
