@@ -339,3 +339,35 @@ def test_nodes_that_are_cordoned_one_after_another_leave_no_group_bound_in_part(
 
 def cordon(node):
     node["spec"]["unschedulable"] = True
+
+
+def test_a_node_that_gets_smaller_between_hold_and_bind_is_left_whole():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.binds = lambda name: name == "llm-0"
+        cluster.add_lws()
+        await cluster.rest()
+        assert cluster.places() == {"llm-0": "a-0"}
+        cluster.change("nodes", "a-1", lambda n: n["status"]["allocatable"].update(cpu="500m"), "")
+        cluster.binds = lambda name: True
+        await cluster.rest()
+        assert set(cluster.places().values()) == {"b-0", "b-1"}
+        assert cluster.not_whole() == []
+        await cluster.stop()
+
+    run(story())
+
+
+def test_a_group_that_runs_on_a_node_that_gets_smaller_runs_on():
+    async def story():
+        cluster = await a_cluster("a", "b")
+        cluster.add_lws()
+        await cluster.rest()
+        before = cluster.places()
+        cluster.change("nodes", "a-1", lambda n: n["status"]["allocatable"].update(cpu="500m"), "")
+        await cluster.rest()
+        assert cluster.places() == before
+        assert cluster.said("Moving") == cluster.said("Repairing") == []
+        await cluster.stop()
+
+    run(story())
