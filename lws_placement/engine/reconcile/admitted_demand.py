@@ -12,6 +12,7 @@ one member is, not the next one.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from lws_placement.engine.base.keys import MEMBER_MARKER
 from lws_placement.engine.base.quantities import greatest
 from lws_placement.engine.messages import (
     chosen_in_words,
@@ -19,7 +20,7 @@ from lws_placement.engine.messages import (
     member_in_words,
     more_in_words,
 )
-from lws_placement.engine.model.pods import Demand
+from lws_placement.engine.model.pods import Demand, Toleration
 from lws_placement.engine.model.workload import Templates
 
 
@@ -36,31 +37,38 @@ def as_admitted(templates: Templates, admitted: Admitted) -> Templates:
     leader = _as_like(templates.leader, admitted.leaders)
     worker = _as_like(templates.worker, admitted.workers)
     if not admitted.workers:
-        worker = _tolerating(worker, beyond=templates.leader, of=leader)
+        worker = _tolerating(worker, _added_to_leaders(templates, leader))
     if leader is templates.leader and worker is templates.worker:
         return templates
     more = [
         *_more(member_in_words(0), leader, templates.leader),
         *_more("workers", worker, templates.worker),
     ]
-    templates = replace(templates, leader=leader, worker=worker)
-    if not more:
-        return templates
-    # The template does not tell what the API server is asked for, so not what it refuses.
-    return replace(templates, larger=larger_note(more), leader_forbidden="", worker_forbidden="")
+    asked = (leader.resources, worker.resources)
+    if asked != (templates.leader.resources, templates.worker.resources):
+        # The template does not tell what the API server is asked for, so not what it refuses.
+        templates = replace(templates, leader_forbidden="", worker_forbidden="")
+    larger = larger_note(more) if more else ""
+    return replace(templates, leader=leader, worker=worker, larger=larger)
 
 
 def _as_like(demand: Demand, admitted: Sequence[Demand]) -> Demand:
     return on_nodes_of(at_least(demand, admitted), admitted)
 
 
-def _tolerating(demand: Demand, *, beyond: Demand, of: Demand) -> Demand:
-    """The demand with the tolerations that were added to others: until a worker is known, what
-    leaders get (PodTolerationRestriction's default tolerations). If that is wrong, the first worker
-    shows it; without, no worker would ever come.
+def _added_to_leaders(templates: Templates, leader: Demand) -> set[Toleration]:
+    """Tolerations that workers are expected to get as well, until one is known:
+    PodTolerationRestriction's default tolerations, say. If that is wrong, the first worker shows
+    it; without, no worker would ever come. Not those for the leader's own extended resources
+    (`fit/extended_resources.py`).
     """
-    added = set(of.tolerations) - set(beyond.tolerations) - set(demand.tolerations)
-    if not added:
+    own = {*templates.leader_extended, MEMBER_MARKER}
+    added = set(leader.tolerations) - set(templates.leader.tolerations)
+    return {toleration for toleration in added if toleration.key not in own}
+
+
+def _tolerating(demand: Demand, added: set[Toleration]) -> Demand:
+    if added <= set(demand.tolerations):
         return demand
     return replace(demand, tolerations=tuple(sorted(added | set(demand.tolerations))))
 

@@ -22,7 +22,7 @@ from support.decisions import (
 from support.decisions import kinds as kinds_of
 
 from lws_placement.cluster.cache.admission.admitted_requests import AdmittedRequests
-from lws_placement.engine.base.keys import HOSTNAME
+from lws_placement.engine.base.keys import HOSTNAME, MEMBER_MARKER
 from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.workload import Templates
@@ -59,6 +59,8 @@ def test_each_role_is_expected_as_it_came_out():
 def test_templates_that_somebody_raises_do_not_tell_what_is_refused():
     small = replace(TEMPLATES, worker_forbidden="LimitRange r refuses them")
     assert as_admitted(small, Admitted((), (a_demand(2000),))).worker_forbidden
+    chosen = a_demand(2000, selector=(("disk", "ssd"),))
+    assert as_admitted(small, Admitted((), (chosen,))).worker_forbidden
     assert not as_admitted(small, Admitted((), (a_demand(3000),))).worker_forbidden
 
 
@@ -99,6 +101,14 @@ def test_until_a_worker_is_known_it_is_expected_to_tolerate_what_leaders_do():
     assert as_admitted(TEMPLATES, Admitted(leaders)).worker.tolerations == (TOLERATION,)
     found = as_admitted(TEMPLATES, Admitted(leaders, (a_demand(2000),)))
     assert found.worker is TEMPLATES.worker
+
+
+@pytest.mark.parametrize("key", ["google.com/tpu", MEMBER_MARKER])
+def test_what_a_leader_tolerates_for_its_own_resources_is_not_expected_of_workers(key):
+    templates = replace(TEMPLATES, leader_extended=("google.com/tpu",))
+    own = Toleration(key, "Exists", effect="NoSchedule")
+    leader = replace(a_demand(1000), tolerations=(own, TOLERATION))
+    assert as_admitted(templates, Admitted((leader,))).worker.tolerations == (TOLERATION,)
 
 
 DEMANDS = st.builds(
