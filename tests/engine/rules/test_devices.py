@@ -212,6 +212,15 @@ def test_a_pool_counts_when_all_of_its_slices_are_there_in_one_generation():
     assert open_to(cluster, a_group(1)) == []
 
 
+def test_a_newer_generation_elsewhere_replaces_what_a_node_reaches():
+    old = a_slice("s0", 1, node="n0", pool="p", count=1)
+    new = a_slice("s1", "d9", node="n1", pool="p", count=1, generation=2)
+    cluster = Cluster(a_class("gpu"), old, a_template("t", "gpu"), nodes=2)
+    assert open_to(cluster, a_group(1)) == ["n0"]
+    cluster.put(new)
+    assert open_to(cluster, a_group(1)) == ["n1"]
+
+
 def test_devices_that_several_nodes_reach():
     where = {
         "nodeSelectorTerms": [
@@ -304,6 +313,16 @@ def test_shares_of_a_device_take_of_its_capacity():
         cluster.put(a_template("t", a_request("gpu", capacity={"requests": {"hbm": asked}})))
         assert plan(cluster, a_group(most + 1)) is None, asked
         assert most == 0 or plan(cluster, a_group(most)) == ["n0"] * most
+
+
+def test_one_request_has_one_share_of_a_device():
+    capacity = {"hbm": {"value": "40Gi", "requestPolicy": {"default": "10Gi"}}}
+    device = a_device("d0", capacity=capacity, allowMultipleAllocations=True)
+    cluster = Cluster(a_class("gpu"), a_slice("s", device, node="n0"), nodes=1)
+    cluster.put(a_template("t", a_request("gpu", count=2)))
+    assert open_to(cluster, a_group(1)) == []
+    cluster.put(a_template("t", a_request("gpu"), a_request("gpu", name="q")))
+    assert open_to(cluster, a_group(1)) == ["n0"]
 
 
 def test_administrators_may_look_at_devices_in_use():

@@ -1,6 +1,6 @@
 """Which devices the allocated ResourceClaims have."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -45,9 +45,11 @@ class UsageIndex:
                 found[name] = found.get(name, Fraction(0)) + amount
         return found
 
-    def _of(self, device: DeviceId, without: Set[str]) -> list[GivenDevice]:
-        owners = self._given[device].items()
-        return [given for uid, some in owners if uid not in without for given in some]
+    def _of(self, device: DeviceId, without: Set[str]) -> Sequence[GivenDevice]:
+        owners = self._given.get(device)
+        if owners is None:
+            return ()
+        return [given for uid, some in owners.items() if uid not in without for given in some]
 
 
 @dataclass(frozen=True, slots=True)
