@@ -32,6 +32,7 @@ from lws_placement.engine.objects.devices.devices import (
 from lws_placement.engine.objects.nodes import Node, NodeTerm, Operator, Requirement
 
 MOST_STEPS = 2_000
+"""Devices that are tried."""
 _MOST_DEPTH = 128
 """Devices, requests and claims of one pod. Python's stack ends well beyond."""
 _NAME = "metadata.name"
@@ -82,8 +83,9 @@ class UsageWith:
         return device in self._given or self._usage.has(device)
 
     def shares(self, device: DeviceId) -> Mapping[str, Fraction] | None:
-        mine, known = self._shares.get(device), self._usage.shares(device)
-        return _sum([known, mine]) if known is not None and mine is not None else mine or known
+        found = (self._shares.get(device), self._usage.shares(device))
+        shares = [share for share in found if share is not None]
+        return _sum(shares) if shares else None
 
 
 def allocate(
@@ -273,7 +275,6 @@ class _Search:
         return known
 
     def _is_selected(self, request: Request, device: Device) -> bool:
-        self._steps += 1
         of_class = self._classes[request.device_class]
         if of_class.unmodelled:
             raise NotProvenError(f"{of_class.unmodelled} of its class is not known here")

@@ -140,6 +140,17 @@ def test_one_pod_after_another_takes_what_is_left(spec, devices, pods):
             usage.give(allocation.devices)
 
 
+def test_a_share_without_capacity_is_a_share():
+    """Only the first share of a device uses its counters."""
+    device = Device(("d", "p", "d0"), {}, {}, uses={"chip": {"units": Fraction(4)}}, shareable=True)
+    spec = DeviceClaimSpec((RequestList("q0", (Request("r", "any"),)),))
+    usage = UsageWith(Nothing())
+    for _ in range(3):
+        (found,) = given_out([spec], [device], usage)
+        assert found.devices == (GivenDevice(device.id, shared=True),)
+        usage.give(found.devices)
+
+
 def test_the_first_devices_in_order_are_taken():
     devices = [a_device(n, "red", n % 2, 0) for n in range(4)]
     spec = DeviceClaimSpec(
