@@ -8,6 +8,7 @@ import pytest
 import yaml
 from e2e.groups import is_true
 from e2e.resources import path_of
+from support.devices import a_class, a_device, a_slice
 
 EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 FOLDER = Path(__file__).parent / "examples"
@@ -29,7 +30,9 @@ def documents(scene, name):
 
 @pytest.fixture
 def park(scene):
-    """Slices of GPUs and of TPUs, all tainted, and plain nodes. Two disks on each of the first."""
+    """Slices of GPUs and of TPUs, all tainted, UltraServers, and plain nodes. Disks on some GPU
+    nodes; a driver for the devices of UltraServers.
+    """
     gpus = scene.pool(3, capacity=GPUS, prefix="gpu", taints=GPU_TAINT)
     tpus = scene.pool(3, capacity=TPUS, prefix="tpu", taints=TPU_TAINT)
     labels = [f"{key}={value}" for key, value in SLICE.items()]
@@ -43,11 +46,27 @@ def park(scene):
         "volumeBindingMode": "WaitForFirstConsumer",
     }
     disks = [a_disk(scene, node) for node in gpus[:4]]
-    scene.create(storage_class, *disks)
+    trainium = scene.pool(3, capacity={"vpc.amazonaws.com/efa": "16"}, prefix="trn")
+    driver = f"{scene.namespace}.example.com"
+    slices = [neurons(node, driver) for node in trainium]
+    made = [storage_class, *disks, a_class(scene.namespace, driver=driver), *slices]
+    for obj in made:
+        obj["metadata"].pop("uid", None)
+    scene.create(*made)
     yield scene
-    for disk in disks:
-        scene.cluster.api.delete(path_of("persistentvolumes", "", disk["metadata"]["name"]))
-    scene.cluster.api.delete(path_of("storageclasses", "", scene.namespace))
+    for obj in made:
+        kind, name = obj["kind"].lower(), obj["metadata"]["name"]
+        scene.cluster.api.delete(path_of(kind, "", name))
+
+
+def neurons(node, driver):
+    facts = {"instanceType": "trn2u.48xlarge", "node": node}
+    return a_slice(
+        f"{driver}-{node}",
+        *(a_device(f"neuron-{i}", **facts) for i in range(16)),
+        node=node,
+        driver=driver,
+    )
 
 
 def a_disk(scene, node):
