@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 SECONDS ?= 1800
+N ?= 100000
 PAIRS ?= 10000
 GROUPS ?= 500
 SEED ?=
@@ -20,7 +21,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit e2e peers control-plane node sbom soak differ bench bench-day manifests api-types chart lock clean
+.PHONY: help venv demo test lint unit e2e peers control-plane node sbom soak fuzz differ bench bench-day manifests api-types chart lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -68,6 +69,10 @@ control-plane: venv ## Build etcd, kube-apiserver and the rest into the cache, o
 
 node: venv ## Tests on a real kubeadm node with kubelet and containerd (root, Debian); ARGS=--keep leaves it running
 	$(BIN)/pytest --node tests/node $(ARGS)
+
+fuzz: venv ## Random bodies for webhook and extender, on random clusters; N=100000, SEED=1 makes a round again
+	LWS_PLACEMENT_FUZZ_BODIES=$(N) LWS_PLACEMENT_FUZZ_SEED=$(or $(SEED),random) \
+	  $(BIN)/pytest tests/test_fuzz.py -s -p no:logging -k test_every_body $(ARGS)
 
 soak: venv ## Random churn against the real control plane; SECONDS=1800
 	LWS_PLACEMENT_CHURN_SECONDS=$(SECONDS) $(BIN)/pytest --e2e tests/e2e/test_churn.py -s $(ARGS)

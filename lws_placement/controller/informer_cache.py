@@ -161,6 +161,9 @@ class Observed:
 
     def put_written_revision(self, raw: Raw) -> None:
         """Takes a write response, without notifying a handler."""
+        known = self._revisions.get(name_of(raw))
+        if known is not None:
+            self._revisions_of.discard(_lws_of(known), name_of(raw))
         self._revisions[name_of(raw)] = raw
         self._revisions_of.add(_lws_of(raw), name_of(raw))
 
@@ -205,6 +208,9 @@ class Observed:
             return
         state = pod_state(raw)
         leader = _as_leader(raw) if state.is_leader else None
+        known = self._pods.get(name_of(raw))
+        if known is not None:
+            self._forget(known)  # its labels may have changed
         self._pods[name_of(raw)] = state
         if leader is not None:
             self._leaders[name_of(raw)] = leader
@@ -217,14 +223,17 @@ class Observed:
         known = self._pods.get(name_of(raw))
         if known is None or known.uid != raw["metadata"]["uid"]:
             return
-        del self._pods[name_of(raw)]
-        self._leaders.pop(name_of(raw), None)
-        lws = (known.namespace, known.lws)
-        self._of_group.discard(_group_of(known), name_of(raw))
-        self._leaders_of_lws.discard(lws, name_of(raw))
+        self._forget(known)
         last = _last_state(raw, known)
         self._on_pod(replace(last, node=last.node or known.node, terminating=True))
-        self._on_child(lws)
+        self._on_child((known.namespace, known.lws))
+
+    def _forget(self, pod: PodState) -> None:
+        name = (pod.namespace, pod.name)
+        del self._pods[name]
+        self._leaders.pop(name, None)
+        self._of_group.discard(_group_of(pod), name)
+        self._leaders_of_lws.discard((pod.namespace, pod.lws), name)
 
 
 def _follow(

@@ -23,7 +23,8 @@ from lws_placement.cluster.cache.informers import (
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.hold_lease import encode_holds
 from lws_placement.cluster.codec.objects import decode_pod
-from lws_placement.controller.informer_cache import Observed
+from lws_placement.cluster.codec.workloads import decode_lws
+from lws_placement.controller.informer_cache import Observed, pod_state
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.model.groups import GroupId
@@ -358,6 +359,53 @@ def test_a_pod_without_a_name_is_an_error():
     del raw["metadata"]["name"]
     with pytest.raises(InvalidObjectError):
         decode_pod(raw)
+
+
+def test_a_pod_that_changed_its_labels_and_is_gone_hides_no_set_of_that_name():
+    pod, other = a_pod("x"), a_pod("x")
+    for one, name in ((pod, "llm"), (other, "other")):
+        one["metadata"]["labels"][keys.LWS_NAME] = name
+        del one["metadata"]["annotations"][keys.LWS_EXCLUSIVE_TOPOLOGY]
+    other["metadata"]["resourceVersion"] = "8"
+    cache, told = ClusterCache(TopologyIndex()), []
+    cache.put_pod(pod)
+    cache.put_pod(other)
+    cache.drop_pod("uid-x", version=9)
+    cache.listeners.append(Listener(told))
+    cache.put_lws(decode_lws(an_lws(), cache.pod_defaults.of("ns")))
+    assert told == [("ns", "llm")]
+
+
+class Listener:
+    def __init__(self, told):
+        self._told = told
+
+    def lws_changed(self, namespace, name):
+        self._told.append((namespace, name))
+
+    def __getattr__(self, name):
+        return lambda *_: None
+
+
+async def test_a_pod_that_changed_its_group_is_in_that_one_alone():
+    api = Told([])
+    observed = Observed(
+        api,
+        Informers(api, ClusterCache(TopologyIndex()), namespace=OURS),
+        on_lws=ignore,
+        on_child=ignore,
+        on_pod=ignore,
+    )
+    before, after = a_pod(), a_pod()
+    after["metadata"]["labels"] |= {keys.LWS_GROUP_INDEX: "1", keys.LWS_WORKER_INDEX: "1"}
+    one = pod_state(before)
+    observed._put_pod(before)
+    observed._put_pod(after)
+    assert observed.group_of(one) == []
+    assert observed.leaders_of(("ns", "llm")) == []
+    assert len(observed.group_of(pod_state(after))) == 1
+    observed._drop_pod(after)
+    assert observed.group_of(pod_state(after)) == []
 
 
 async def test_what_is_wrong_with_an_object_is_said_once(caplog):

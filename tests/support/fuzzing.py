@@ -5,7 +5,9 @@ bodies. Faults of ours show as tracebacks in the log, or are raised.
 import asyncio
 import json
 import logging
+from collections import Counter, deque
 from contextlib import asynccontextmanager
+from enum import Enum
 from functools import partial
 
 from aiohttp import StreamReader, web
@@ -19,7 +21,9 @@ from lws_placement.cluster.adapters.extender_world import ExtenderWorld
 from lws_placement.cluster.api.events import EventRecorder
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.controller.controller import Controller
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.errors import ApiError
 from lws_placement.extender.app import build_calls
 from lws_placement.extender.guard import Guard
@@ -52,7 +56,7 @@ IN_NAMESPACES = {
 _NAMES = {
     "Node": NODES,
     "Namespace": NAMESPACES,
-    "Pod": tuple(f"{s}-{i}{w}" for s in SETS for i in range(2) for w in ("", "-1", "-2", "-3")),
+    "Pod": tuple(f"{s}-{i}{w}" for s in SETS for i in range(2) for w in ("", "-1")),
     "PodDisruptionBudget": ("b", "c", "d"),
 }
 _OFTEN = ("Pod", "Pod", "Pod", "Node", "LeaderWorkerSet")
@@ -108,8 +112,8 @@ class Fuzzed:
         self._webhook.freeze()
         store = HoldStore(gate.api, namespace=OURS)
         world = ExtenderWorld(gate.api, gate.cache, informers=gate.informers, store=store)
-        guard = Guard(world, guarded=("google.com/tpu",))
-        self._extender = build_calls(Members(world), guard)
+        self._gates = Members(world), Guard(world, guarded=("google.com/tpu",))
+        self._extender = build_calls(*self._gates)
         self.controller = Controller(
             brain.api,
             informers=brain.informers,
@@ -125,6 +129,32 @@ class Fuzzed:
     async def stop(self):
         await self.brain.stop()
         await self.gate.stop()
+
+    def begin(self):
+        """Nodes and sets as they should be, so that something is placed."""
+        for name in NODES:
+            node = self.objects.tame("Node", {"metadata": {"name": name}})
+            self._uids.append(self.server.create("nodes", node)["metadata"]["uid"])
+        for name in SETS:
+            lws = self.objects.tame("LeaderWorkerSet", {"metadata": {"name": name}})
+            self.server.create("leaderworkersets", lws, namespace="ns")
+
+    async def change_some(self, number):
+        """So many changes, with time for ours to act in between."""
+        for _ in range(number):
+            self.change()
+            if self.rng.random() < 0.2:
+                await asyncio.sleep(0.5)
+        await asyncio.sleep(5)
+
+    def held(self):
+        """What ours keep."""
+        gate, brain = self.gate, self.brain
+        return held_by(
+            brain=[brain.cache, brain.informers, brain.planner, brain.failures],
+            gate=[gate.cache, gate.informers, *self._gates],
+            controller=self.controller,
+        )
 
     def check(self):
         """Raises what ended a part of ours."""
@@ -147,7 +177,7 @@ class Fuzzed:
         there = self.server.find(resource, name, namespace)
         with_grace = {"gracePeriodSeconds": self.rng.choice((0, 30))}
         try:
-            if there is not None and self.rng.random() < 0.3:
+            if there is not None and self.rng.random() < 0.15:
                 self.server.delete(resource, (namespace, name), options=with_grace)
                 return
             made = self._make(kind, name, namespace)
@@ -160,9 +190,16 @@ class Fuzzed:
             self.refused += 1
 
     def _make(self, kind, name, namespace):
-        if kind == "Pod" and self.rng.random() < 0.6:
-            return self.objects.member(name, namespace)
-        return self.objects.make(kind, name, namespace=namespace)
+        made = self.objects.make(kind, name, namespace=namespace)
+        if self.rng.random() < 0.5:
+            return made
+        self.objects.tame(kind, made)
+        if kind == "Pod":
+            lws = made["metadata"]["labels"][keys.LWS_NAME]
+            owner = self.server.find("leaderworkersets", lws, namespace)
+            if owner is not None:
+                made["metadata"]["annotations"][keys.LWS_UID] = owner["metadata"]["uid"]
+        return made
 
     def delete_all(self):
         for resource, found in self.server.objects.items():
@@ -174,7 +211,7 @@ class Fuzzed:
     # -- bodies ----------------------------------------------------------------------------------
 
     async def review(self):
-        """One AdmissionReview: its path, the body and the answer's status and size."""
+        """One AdmissionReview: its path, the body, the answer's status and size."""
         path, rng = self.rng.choice(_REVIEWS), self.rng
         namespace = rng.choice(NAMESPACES)
         kind = "Pod" if path == "/mutate-pods" else "LeaderWorkerSet"
@@ -194,10 +231,10 @@ class Fuzzed:
             )
             request["oldObject"] = old
         body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-        spoilt = rng.random() < 0.3
-        data = json.dumps(self.objects.spoilt(body) if spoilt else body).encode()
-        status, size = await self._post(path, data)
-        return path, data, status, size, spoilt
+        if rng.random() < 0.3:
+            self.objects.spoilt(rng.choice((body, request["object"], request["object"])))
+        data = json.dumps(body).encode()
+        return path, data, *await self._post(path, data)
 
     async def _post(self, path, data):
         payload = StreamReader(_NO_PROTOCOL, 2**26, loop=asyncio.get_running_loop())
@@ -216,7 +253,7 @@ class Fuzzed:
         namespace, name = rng.choice(NAMESPACES), rng.choice(_NAMES["Pod"])
         there = self.server.find("pods", name, namespace)
         pod = self._make("Pod", name, namespace)
-        pod["metadata"]["uid"] = rng.choice(self._uids or ("u",))
+        pod["metadata"] |= {"uid": rng.choice(self._uids or ("u",)), "resourceVersion": "7"}
         if there is not None and rng.random() < 0.5:
             pod = there
         nodes = [*rng.sample(NODES, rng.randrange(len(NODES))), "unknown"]
@@ -232,6 +269,30 @@ class Fuzzed:
             body = self.objects.spoilt(json_copy(body))
         data = json.dumps(body).encode()
         return path, data, await self._extender[path](data)
+
+
+def held_by(**roots):
+    """How many entries the containers inside of our objects have, by where they are: what grows
+    with what was once there is a leak. Caches of a fixed size do not count.
+    """
+    seen, found, left = set(), Counter(), [(one, name) for name, one in roots.items()]
+    while left:
+        one, where = left.pop()
+        if id(one) in seen or isinstance(one, LruCache | Enum):
+            continue
+        seen.add(id(one))
+        if isinstance(one, dict):
+            found[where] += len(one)
+            left += [(inner, where) for inner in one.values()]
+        elif isinstance(one, list | tuple | set | frozenset | deque):
+            found[where] += len(one)
+            left += [(inner, where) for inner in one]
+        elif type(one).__module__.startswith("lws_placement."):
+            slots = [s for c in type(one).__mro__ for s in getattr(c, "__slots__", ())]
+            fields = {s: getattr(one, s) for s in slots if hasattr(one, s)}
+            fields |= getattr(one, "__dict__", {})
+            left += [(inner, f"{where}.{name}") for name, inner in fields.items()]
+    return found
 
 
 class _NoProtocol:

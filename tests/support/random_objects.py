@@ -9,6 +9,7 @@ a thousand.
 
 import json
 import random
+import re
 
 from support.api_types import FILE
 
@@ -133,6 +134,7 @@ _ANNOTATIONS = {
     keys.TROUBLES: ("{}", '{"version": 1, "failures": []}'),
 }
 _RESOURCES = ("cpu", "memory", "pods", "ephemeral-storage", "hugepages-2Mi", keys.MEMBER_MARKER)
+_POD_NAME = re.compile(r"(.+)-(\d)(?:-(\d))?")
 _MOST_VALUES = 250
 """Of one object, after which only what is required follows."""
 
@@ -161,24 +163,37 @@ class RandomObjects:
             meta.pop("namespace", None)
         return obj
 
-    def member(self, name, namespace):
-        """A pod that is one of a group, or looks nearly like one."""
-        pod = self.make("Pod", name, namespace=namespace)
-        meta = pod["metadata"]
-        labels = {**meta.get("labels", {})}
-        if self.rng.random() < 0.8:
-            labels |= {keys.LWS_NAME: self.rng.choice(SETS), keys.LWS_REVISION: "r"}
-            labels |= {keys.LWS_GROUP_KEY: "k0", keys.LWS_GROUP_INDEX: "0"}
-            labels |= {keys.LWS_WORKER_INDEX: str(self.rng.randrange(4))}
-        else:
-            labels |= {keys.GROUP: self.rng.choice(SETS)}
-        notes = {keys.LWS_SIZE: "4", keys.GROUP_SIZE: "4"}
-        notes |= {self.rng.choice([keys.LWS_EXCLUSIVE_TOPOLOGY, keys.GROUP_TOPOLOGY]): "rack"}
-        meta |= {"labels": labels, "annotations": notes | meta.get("annotations", {})}
-        if self.rng.random() < 0.5:
-            pod.setdefault("spec", {})["schedulingGates"] = [{"name": keys.GATE}]
-            pod["spec"].pop("nodeName", None)
-        return pod
+    def tame(self, kind, obj):
+        """`obj` with the parts that placement reads as a well-meaning user has them, so that
+        something is placed.
+        """
+        meta, spec, rng = obj["metadata"], obj.setdefault("spec", {}), self.rng
+        container = {"name": "c", "image": "x", "resources": {"limits": {_CHIP: "4"}}}
+        labels = meta.setdefault("labels", {})
+        match kind:
+            case "Node":
+                meta["labels"] = {"rack": rng.choice(("r0", "r1")), "zone": "z0"}
+                ready = [{"type": "Ready", "status": "True"}]
+                room = {"cpu": "64", "pods": "110", _CHIP: "4"}
+                obj |= {"spec": {}, "status": {"allocatable": room, "conditions": ready}}
+            case "LeaderWorkerSet":
+                meta["annotations"] = {keys.LWS_EXCLUSIVE_TOPOLOGY: "rack"}
+                template = {"size": 2, "workerTemplate": {"spec": {"containers": [container]}}}
+                obj["spec"] = {**spec, "replicas": 1, "leaderWorkerTemplate": template}
+                obj["spec"].pop("rolloutStrategy", None)
+            case "Pod":
+                for part in ("affinity", "nodeSelector", "topologySpreadConstraints", "volumes"):
+                    spec.pop(part, None)
+                for part in ("overhead", "resources", "initContainers", "nodeName"):
+                    spec.pop(part, None)
+                spec |= {"containers": [container], "schedulingGates": [{"name": keys.GATE}]}
+                lws, group, rank = _POD_NAME.fullmatch(meta["name"]).groups("0")
+                labels |= {keys.LWS_NAME: lws, keys.LWS_REVISION: "r", keys.LWS_WORKER_INDEX: rank}
+                labels |= {keys.LWS_GROUP_INDEX: group, keys.LWS_GROUP_KEY: f"{lws}-{group}"}
+                labels.pop(keys.GROUP, None)
+                notes = {keys.LWS_SIZE: "2", keys.LWS_EXCLUSIVE_TOPOLOGY: "rack"}
+                meta |= {"labels": labels, "annotations": notes}
+        return obj
 
     # -- inside ----------------------------------------------------------------------------------
 

@@ -196,7 +196,7 @@ class ClusterCache:
         if group is not None:
             self._group_of[pod.uid] = group
             self._groups.add(group, pod.uid)
-        if self._said.put(pod) and group is not None:
+        if self._said.put(pod, old) and group is not None:
             self._left_by(group)
         if old is not None and old.node is not None and (old.node != pod.node or pod.finished):
             self.domains.drop_occupant(old.node, pod.uid)

@@ -41,8 +41,8 @@ class TopologyIndex:
     def __init__(self, *, headroom: Mapping[str, int] | None = None) -> None:
         self._headroom = dict(headroom or {})
         self._nodes: dict[str, Node] = {}
-        self._occupants: dict[str, dict[str, Occupant]] = {}
-        self._owners: dict[str, dict[str, str]] = {}
+        self._occupants = DictOfDicts[str, str, Occupant]()
+        self._owners = DictOfDicts[str, str, str]()
         self._daemon_sets: dict[str, DaemonSetInfo] = {}
         self._views: dict[str, NodeView] = {}
         self._members: dict[str, DictOfSets[str, str]] = {}
@@ -88,13 +88,13 @@ class TopologyIndex:
         self._views.pop(name, None)
 
     def put_occupant(self, node: str, occupant: Occupant, *, owner_uid: str) -> None:
-        self._occupants.setdefault(node, {})[occupant.uid] = occupant
-        self._owners.setdefault(node, {})[occupant.uid] = owner_uid
+        self._occupants.put(node, occupant.uid, occupant)
+        self._owners.put(node, occupant.uid, owner_uid)
         self.touch(node)
 
     def drop_occupant(self, node: str, uid: str) -> None:
-        if self._occupants.get(node, {}).pop(uid, None) is not None:
-            self._owners[node].pop(uid, None)
+        if self._occupants.drop(node, uid) is not None:
+            self._owners.drop(node, uid)
             self.touch(node)
 
     def set_daemon_sets(self, daemon_sets: Iterable[DaemonSetInfo]) -> None:
@@ -207,7 +207,7 @@ class TopologyIndex:
 
     def occupants_on(self, name: str) -> list[Occupant]:
         """Pods that are bound to the node and not finished."""
-        return list(self._occupants.get(name, {}).values())
+        return list(self._occupants[name].values())
 
     def holds_on(self, name: str) -> list[Hold]:
         """Holds of any key whose domain includes the node, and holds without a domain that have
@@ -301,7 +301,7 @@ class TopologyIndex:
         self._dirty[domain.key].discard(domain.value)
 
     def _build_node(self, node: Node, *, without: frozenset[str] = frozenset()) -> NodeView:
-        occupants = self._occupants.get(node.name, {})
+        occupants = self._occupants[node.name]
         kept = [o for o in occupants.values() if o.uid not in without]
         ports: set[HostPort] = {p for o in kept for p in o.demand.host_ports}
         used = total(dict(o.demand.resources) for o in kept)
@@ -324,7 +324,7 @@ class TopologyIndex:
     def _daemons_to_come(self, node: Node) -> Mapping[str, int]:
         if not self._daemon_sets:
             return {}
-        there = set(self._owners.get(node.name, {}).values())
+        there = set(self._owners[node.name].values())
         return total(
             dict(daemon.demand.resources)
             for uid, daemon in self._daemon_sets.items()

@@ -23,8 +23,12 @@ class LabelledPods:
         self._leaders = DictOfDicts[Lws, str, str]()
         """For keyed groups: UID of a living leader -> group key."""
 
-    def put(self, pod: Pod) -> bool:
-        """True if this ends a keyed group."""
+    def put(self, pod: Pod, old: Pod | None) -> bool:
+        """True if this ends a keyed group. `old`: the pod before, whose labels may have been
+        others.
+        """
+        if old is not None and _said_by(old) != _said_by(pod):
+            self.drop(old)
         if pod.member is None:
             return False
         lws = (pod.namespace, pod.member.lws)
@@ -57,3 +61,7 @@ class LabelledPods:
     def led_keys(self, lws: Lws) -> set[str]:
         """Group keys of keyed groups with a living leader."""
         return set(self._leaders[lws].values())
+
+
+def _said_by(pod: Pod) -> tuple[str, str] | None:
+    return (pod.member.lws, pod.member.group_key) if pod.member is not None else None

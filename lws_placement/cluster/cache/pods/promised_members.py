@@ -45,7 +45,11 @@ class PromisedMembers:
         return (pod for pod in self if pod.anti_affinity) if self._may_repel else ()
 
     def changed(self, group: GroupId) -> None:
-        self._changed.add(group)
+        """Groups that have no members here, before and after, are not kept until a rule asks."""
+        if group in self._members or self._source.reservation_of(group) is not None:
+            self._changed.add(group)
+        else:
+            self._changed.discard(group)
 
     def with_volumes(self) -> Iterator[VolumeUser]:
         for pod in self:
