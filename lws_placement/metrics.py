@@ -65,6 +65,22 @@ class Preempted(StrEnum):
     POD = "pod"
 
 
+class Retry(StrEnum):
+    """Which part puts off its next attempt after a failure."""
+
+    PLANNER = "planner"
+    HOLD = "hold"
+    """The planner, until it knows whether a hold was written."""
+    ANNOTATION = "annotation"
+    CONTROLLER = "controller"
+    EVENT = "event"
+    """Events are dropped meanwhile."""
+    WATCH = "watch"
+    LEADING = "leading"
+    START = "start"
+    """Also of certificates."""
+
+
 class Reconnect(StrEnum):
     ENDED = "ended"
     """The API server closed the watch, as it does every few minutes."""
@@ -72,6 +88,8 @@ class Reconnect(StrEnum):
     FAILED = "failed"
 
 
+_STATUSES = ("none", "400", "401", "403", "404", "409", "410", "422", "429", "4xx", "5xx")
+"""`none`: no answer."""
 _WAIT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 43200)
 _PLAN_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
 
@@ -107,6 +125,14 @@ REQUESTS = Counter(
     "Requests to the API server, by method and resource.",
     ["method", "resource"],
 )
+API_ERRORS = Counter(
+    "lws_placement_api_errors_total",
+    "Requests that the API server refused or did not answer, by status.",
+    ["status"],
+)
+RETRIES = Counter(
+    "lws_placement_retries_total", "Attempts put off after a failure, by part.", ["part"]
+)
 CERTIFICATE_ENDS = Gauge(
     "lws_placement_certificate_expiration_timestamp_seconds",
     "Until when a certificate is valid: ca, serving, client (kube-scheduler's, in its Secret), "
@@ -124,10 +150,18 @@ for _family, _values in (
     (ADMISSIONS, Admission),
     (BINDS, Bind),
     (RECONNECTS, Reconnect),
+    (API_ERRORS, _STATUSES),
+    (RETRIES, Retry),
     (GUARD_REFUSALS, ("filter", "preempt")),
 ):
     for _value in _values:
         _family.labels(_value)  # an existing series shows its first increase
+
+
+def count_api_error(status: int) -> None:
+    """`status`: of HTTP; 0: no answer."""
+    text = str(status) if status else "none"
+    API_ERRORS.labels(text if text in _STATUSES else f"{text[:1]}xx").inc()
 
 
 def waiting_for(verdict: NoFit) -> Waiting:

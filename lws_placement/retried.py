@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from lws_placement import metrics
 from lws_placement.backoff import Backoff
 from lws_placement.errors import ApiError, InvalidObjectError
 
@@ -29,5 +30,6 @@ async def retried(
         except (ApiError, InvalidObjectError) as e:
             told(e.summary if isinstance(e, ApiError) else str(e))
             log.warning("will retry", extra={"error": str(e)})
+            metrics.RETRIES.labels(metrics.Retry.START).inc()
             await asyncio.sleep(BACKOFF.delay_s(failures))
             failures += 1

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from lws_placement import metrics
 from lws_placement.backoff import Backoff
 from lws_placement.errors import ApiError, ConflictError, LwsPlacementError, NotLeaderError
 
@@ -75,6 +76,7 @@ class WorkQueue(Generic[K]):
         if failed:
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
+            metrics.RETRIES.labels(metrics.Retry.CONTROLLER).inc()
             delay_s = _BACKOFF.delay_s(failures)
             now = asyncio.get_running_loop().time()
             self._not_before[key] = now + min(delay_s, _AT_LEAST_S)

@@ -160,4 +160,5 @@ async def test_watches_that_start_again_are_counted_by_why():
         (name, "ended"): 1,
         (name, "expired"): 1,
         (name, "failed"): 1,
+        ("lws_placement_retries_total", "watch"): 3,
     }

@@ -9,7 +9,10 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 
+from lws_placement import metrics
+from lws_placement.backoff import Backoff
 from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.cluster.api.eviction import Evictions
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
@@ -52,7 +55,7 @@ from lws_placement.planner.inflight_bindings import InflightBindings
 
 log = logging.getLogger(__name__)
 
-_SETTLE_S = 0.5
+_SETTLE = Backoff(first_s=0.5, most_s=10.0)
 _WAKE_AFTER_S = 0.5  # until the extenders' caches show that the hold is gone
 _WAKE_MOST = 50
 
@@ -225,7 +228,7 @@ class Executor:
 
     async def _settle(self, hold: Hold) -> None:
         """Puts the Lease's holds into the cache; retries until the API server answers."""
-        while True:
+        for failures in count():
             try:
                 real = await self._store.fetch(hold.domain)
                 break
@@ -234,7 +237,8 @@ class Executor:
                 real = [replace(hold, state=HoldState.LEAVING)]
                 break
             except ApiError:
-                await asyncio.sleep(_SETTLE_S)
+                metrics.RETRIES.labels(metrics.Retry.HOLD).inc()
+                await asyncio.sleep(_SETTLE.delay_s(failures))
         for known in self._cache.holds_in(hold.domain):
             if known.group == hold.group or known.resource_version:
                 self._cache.drop_hold(known.domain, known.group)

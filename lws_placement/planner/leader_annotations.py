@@ -19,6 +19,8 @@ import json
 import logging
 from contextlib import suppress
 
+from lws_placement import metrics
+from lws_placement.backoff import Backoff
 from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.cluster.api.timestamps import encode_now
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
@@ -32,6 +34,7 @@ from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLead
 log = logging.getLogger(__name__)
 
 _EVERY_S = 2.0
+_BACKOFF = Backoff(first_s=_EVERY_S, most_s=60.0)
 _MOST = 20
 _REMEMBERED = 20_000
 
@@ -72,8 +75,10 @@ class LeaderAnnotations:
 
     async def _write_all(self) -> None:
         """Writes until nothing is pending."""
+        failures = 0
         while self._pending:
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(_EVERY_S if not failures else _BACKOFF.delay_s(failures))
+            failed = False
             for group in list(self._pending)[:_MOST]:
                 condition = self._pending.pop(group)
                 leader = self._leader_of(group)
@@ -87,6 +92,9 @@ class LeaderAnnotations:
                     log.debug("condition not written", extra={"pod": leader.key, "error": str(e)})
                     if not e.is_refusal:  # no other event may bring us back
                         self._pending.setdefault(group, condition)
+                        failed = failed or not isinstance(e, ConflictError)
+            failures = failures + 1 if failed else 0
+            metrics.RETRIES.labels(metrics.Retry.ANNOTATION).inc(failed)
 
     def _leader_of(self, group: GroupId) -> Pod | None:
         """The group's leader, if it is gated and not terminating."""

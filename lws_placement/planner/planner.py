@@ -18,10 +18,12 @@ from itertools import groupby
 from uuid import uuid4
 
 from lws_placement import metrics
+from lws_placement.backoff import Backoff
 from lws_placement.cluster.adapters.backfill import Backfill
 from lws_placement.cluster.adapters.group_state import context_of, observe
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn, turn_of_pods
@@ -48,7 +50,8 @@ log = logging.getLogger(__name__)
 
 _SLICE_S = 0.02  # then the event loop gets a turn
 _RETRY_S = 0.5
-_CONFLICT_S = 0.05
+_UNWRITTEN = Backoff(first_s=0.5, most_s=60.0)
+_REMEMBERED = 20_000
 _REFUSED_S = 2.0
 
 
@@ -90,6 +93,8 @@ class Planner:
             self._queue,
             self._foreign,
         )
+        self._unwritten: LruCache[GroupId, int] = LruCache(_REMEMBERED)
+        """How often in a row a group's failures could not be written."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: NotLeaderError | None = None
 
@@ -145,8 +150,8 @@ class Planner:
                 continue
             try:
                 self._decide(group)
-            except Exception:
-                self._faulted(group)
+            except Exception as e:
+                self._faulted(group, e)
             if time.monotonic() > until:
                 await asyncio.sleep(0)
                 until = time.monotonic() + _SLICE_S
@@ -228,14 +233,14 @@ class Planner:
                 observer.done(group, actions)
         except ConflictError as e:
             log.debug("conflict, observing again", extra={"group": str(group), "error": str(e)})
-            self._queue.back_off(group, _CONFLICT_S)
+            self._queue.failed(group, e)
         except ApiError as e:
             log.warning("write failed, will retry", extra={"group": str(group), "error": str(e)})
-            self._queue.back_off(group)
+            self._queue.failed(group, e)
         except NotLeaderError as e:
             self._failure = e
-        except Exception:
-            self._faulted(group)
+        except Exception as e:
+            self._faulted(group, e)
         finally:
             self._assumed_holds.take_back(group)
             self._queue.end_flight(group)
@@ -253,7 +258,12 @@ class Planner:
             raise
         except ApiError as e:
             log.warning("failures not written", extra={"group": str(group), "error": str(e)})
-            self._queue.add_after(group, _RETRY_S)
+            metrics.RETRIES.labels(metrics.Retry.PLANNER).inc()
+            before = self._unwritten.get(group) or 0
+            self._unwritten.put(group, before + 1)
+            self._queue.add_after(group, _UNWRITTEN.delay_s(before))
+        else:
+            self._unwritten.drop(group)
 
     async def _at_once(self, group: GroupId, pins: Iterable[Action]) -> None:
         """Pins all members concurrently, then raises the first failure: each pin stands alone."""
@@ -286,7 +296,7 @@ class Planner:
         self._queue.back_off(group, _REFUSED_S)
         self._queue.add_after(group, spared_s)
 
-    def _faulted(self, group: GroupId) -> None:
+    def _faulted(self, group: GroupId, error: Exception) -> None:
         """Logs a fault of ours and backs off. Call it in the `except` block."""
         log.exception("planning failed, will retry", extra={"group": str(group)})
-        self._queue.faulted(group)
+        self._queue.failed(group, error)

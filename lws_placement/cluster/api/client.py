@@ -209,6 +209,7 @@ class Api:
                 server_hostname=self._configuration.tls_server_name,
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as e:
+            metrics.count_api_error(0)
             raise ApiError(f"{method} {path}: {e or type(e).__name__}") from e
 
 
@@ -255,6 +256,7 @@ def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
         message, reason = str(body.get("message", "")), str(body.get("reason", ""))
     except (ValueError, AttributeError):
         message, reason = data[:200].decode(errors="replace"), ""
+    metrics.count_api_error(status)
     kind = _ERRORS.get(status, ApiError)
     if kind is ConflictError and reason == "AlreadyExists":
         kind = AlreadyExistsError

@@ -3,7 +3,9 @@
 The recorder skips an event whose text equals the last one on that object, so that a waiting group
 does not flood the cluster. For some minutes it also skips a different text with the same gist: that
 three domains lack a node now, and not four, is no news to a group that waits for one. A failed
-write is logged and dropped: explaining never stops placing.
+write is logged and dropped: explaining never stops placing. After it, events of that namespace are
+dropped for a while, longer after each failure in a row but the first: a quota or a missing right
+refuses all.
 """
 
 import logging
@@ -13,6 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
 
+from lws_placement import metrics
+from lws_placement.backoff import Backoff
 from lws_placement.cluster.api.timestamps import encode_now_micro
 from lws_placement.engine.base.keys import FIELD_MANAGER
 from lws_placement.engine.base.lru import LruCache
@@ -28,6 +32,8 @@ Say = Callable[[Raw, "Event"], Awaitable[None]]
 
 _NOTE_MOST = 1024  # events.k8s.io/v1 refuses longer notes
 _REMEMBERED = 20_000
+_PAUSED = 10_000
+_PAUSE = Backoff(first_s=0.5, most_s=300.0)
 _QUIET_S = 300.0
 """How long a new text with the same gist is suppressed."""
 
@@ -75,6 +81,8 @@ class EventRecorder:
         self._controller = controller
         self._clock = clock
         self._said: LruCache[tuple[str, str], tuple[Event, float]] = LruCache(_REMEMBERED)
+        self._paused: LruCache[str, tuple[int, float]] = LruCache(_PAUSED)
+        """Namespace -> failures in a row, and until when nothing is written."""
 
     async def emit(self, regarding: Raw, event: Event) -> None:
         """Write the event on the object `regarding` (apiVersion, kind, metadata).
@@ -84,10 +92,11 @@ class EventRecorder:
         """
         meta = regarding["metadata"]
         key = (str(meta.get("uid", "")), event.topic or event.reason)
-        if self._is_known(key, event):
+        namespace = meta.get("namespace") or "default"
+        failures, until = self._paused.get(namespace) or (0, 0.0)
+        if self._is_known(key, event) or self._clock() < until:
             return
         self._said.put(key, (event, self._clock()))
-        namespace = meta.get("namespace") or "default"
         body = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -109,8 +118,12 @@ class EventRecorder:
         }
         try:
             await self._api.create(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", body)
+            self._paused.drop(namespace)
         except ApiError as e:
             self._said.drop(key)
+            metrics.RETRIES.labels(metrics.Retry.EVENT).inc()
+            pause_s = _PAUSE.delay_s(failures - 1) if failures else 0.0
+            self._paused.put(namespace, (failures + 1, self._clock() + pause_s))
             log.warning("event not written", extra={"reason": event.reason, "error": str(e)})
 
     async def say(self, lws: Raw, event: Event) -> None:

@@ -12,10 +12,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from lws_placement import metrics
+from lws_placement.backoff import Backoff
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.timestamps import decode_time, encode_now_micro
 from lws_placement.engine.base.raw import Raw
@@ -23,6 +23,9 @@ from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLead
 
 log = logging.getLogger(__name__)
 
+_BACKOFF = Backoff(first_s=1.0, most_s=30.0)
+_WORKED_S = 60.0
+"""A term of this length is no failure in a row."""
 LEADER_LEASE = "lws-placement-leader"
 """The Lease in our namespace whose holder runs the planner."""
 
@@ -75,33 +78,47 @@ class Elector:
         self.leadership = Leadership()
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
-        """Runs until cancelled; then releases the Lease so that the next leader starts at once."""
+        """Runs until cancelled; then releases the Lease so that the next leader starts at once.
+
+        After a term that failed it pauses without the Lease, longer after each in a row.
+        """
+        pause, failures = Backoff(self._timing.retry_s, self._timing.retry_s), 0
         while True:
             while not await self._try():
-                await asyncio.sleep(self._timing.retry_s)
+                await asyncio.sleep(pause.delay_s(0))
+            began = time.monotonic()
             log.info("leading", extra={"identity": self._identity})
             metrics.LEADER.set(1)
             task = asyncio.ensure_future(lead())
+            failed = False
             try:
-                await self._keep(task)
+                failed = await self._keep(task)
             finally:
                 self.leadership.drop()
                 metrics.LEADER.set(0)
                 task.cancel()
-                with suppress(asyncio.CancelledError, NotLeaderError):
-                    await task
+                await asyncio.gather(task, return_exceptions=True)  # `_keep` logged a failure
                 await self._give_back()
             log.warning("no longer leading", extra={"identity": self._identity})
+            if time.monotonic() - began > _WORKED_S:
+                failures = 0
+            if failed:
+                metrics.RETRIES.labels(metrics.Retry.LEADING).inc()
+                await asyncio.sleep(_BACKOFF.delay_s(failures))
+                failures += 1
 
-    async def _keep(self, task: asyncio.Future[None]) -> None:
+    async def _keep(self, task: asyncio.Future[None]) -> bool:
+        """True if `task` failed."""
         while self.leadership.holds:
             done, _ = await asyncio.wait([task], timeout=self._timing.retry_s)
             if done:
                 error = task.exception()
                 if error is not None and not isinstance(error, NotLeaderError):
                     log.error("leading failed, starting over", exc_info=error)
-                return
+                    return True
+                return False
             await self._try()
+        return False
 
     async def _try(self) -> bool:
         """Acquire or renew. An unreachable API server counts as "not renewed"."""

@@ -5,7 +5,8 @@ known object that is on no page is reported DELETED after the last page; one who
 to another object, just before that object. If the pages of a list expire, the next list is read
 whole. A watch starts at the list's version. A watch that ends or breaks resumes where it stopped
 (bookmarks keep that point fresh); one that expired (410) starts over with a list. Callbacks run on
-the event loop, never concurrently.
+the event loop, never concurrently. A watch that brought nothing backs off, however it ended: lists
+of a large cluster are dear.
 
 No single object ends a watch: an object without a name or a UID is skipped, and an exception of a
 callback is logged with its traceback; the next object is reported.
@@ -18,10 +19,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lws_placement import metrics
+from lws_placement.backoff import Backoff
 from lws_placement.cluster.api.client import Api
 from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.errors import ApiError, ExpiredError, NotFoundError
-from lws_placement.metrics import Reconnect
+from lws_placement.metrics import Reconnect, Retry
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +40,7 @@ class _Identity:
 
 _WATCH_S = 290
 _NO_LIMIT = "0"
-_RETRY_FIRST_S = 0.2
-_RETRY_MOST_S = 5.0
+_BACKOFF = Backoff(first_s=0.2, most_s=5.0)
 _UNSERVED_S = 60.0
 
 
@@ -89,6 +90,8 @@ class Watcher:
         """Why the last attempt failed."""
         self._watch: asyncio.Task[None] | None = None
         self._stale = False
+        self._told = 0
+        """Events that watches brought."""
 
     def list_again(self) -> None:
         """Reads and reports all objects once more, because their meaning has changed."""
@@ -98,9 +101,9 @@ class Watcher:
 
     async def run(self) -> None:
         """Runs until cancelled."""
-        retry_s = _RETRY_FIRST_S
+        failures = 0
         while True:
-            before = self._version
+            before = self._told
             try:
                 if not self._version or self._stale:
                     self._stale = False
@@ -118,10 +121,13 @@ class Watcher:
                 metrics.RECONNECTS.labels(Reconnect.FAILED).inc()
                 self.problem = e.summary
                 log.warning("watch failed", extra={"path": self.path, "error": str(e)})
-                if self._version != before:
-                    retry_s = _RETRY_FIRST_S  # it worked for a while
-                await asyncio.sleep(retry_s)
-                retry_s = min(retry_s * 2, _RETRY_MOST_S)
+            if self._told > before:
+                failures = 0
+            else:
+                metrics.RETRIES.labels(Retry.WATCH).inc()
+            if not self._stale:
+                await asyncio.sleep(_BACKOFF.delay_s(failures))
+                failures += 1
 
     async def _wait_until_served(self) -> None:
         self._version = ""
@@ -209,6 +215,7 @@ class Watcher:
                 raise ApiError(
                     f"watch {self.path}: {obj.get('message')}", status=obj.get("code", 0)
                 )
+            self._told += 1
             self._version = _version(obj) or self._version
             if kind != "BOOKMARK":
                 self._tell(kind, obj)

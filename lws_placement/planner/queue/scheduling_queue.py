@@ -14,21 +14,28 @@ one per group, the earliest that is due (`alarms.py`).
 import asyncio
 from collections.abc import Callable, Iterable, Sequence, Set
 
+from lws_placement import metrics
+from lws_placement.backoff import Backoff
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.engine.reconcile.actions import Action, Wait
 from lws_placement.engine.reconcile.group_state import GroupState
+from lws_placement.errors import ApiError, ConflictError
 from lws_placement.planner.observer import Observer
 from lws_placement.planner.queue.alarms import Alarms
 from lws_placement.planner.queue.asking import Asking
 from lws_placement.planner.queue.refresh import Refresh
 
 _BATCH_S = 0.005  # lets a burst of events become one pass
-_RETRY_S = 0.5
-_RETRY_MOST_S = 60.0
+_CONFLICT = Backoff(first_s=0.05, most_s=5.0)
+_UNANSWERED = Backoff(first_s=0.5, most_s=5.0)
+_REFUSED = Backoff(first_s=0.5, most_s=60.0)
+"""Also for faults of ours."""
+_REMEMBERED = 20_000
 
 
 class SchedulingQueue(Observer):
@@ -50,7 +57,8 @@ class SchedulingQueue(Observer):
         self._active: set[GroupId] = set()
         self._in_flight: set[GroupId] = set()
         self._backing_off: set[GroupId] = set()
-        self._failures: dict[GroupId, int] = {}
+        self._failures: LruCache[GroupId, int] = LruCache(_REMEMBERED)
+        """In a row."""
         self._unsettled: set[GroupId] = set()
         self._unschedulable = WaitingClasses()
         self._asking = Asking(self._unschedulable, cache.domains, memo, again=self._ask_again)
@@ -130,6 +138,8 @@ class SchedulingQueue(Observer):
 
     def decided(self, observed: GroupState, actions: Sequence[Action]) -> None:
         group, waits_as = observed.id, _waits_as(observed, actions)
+        if not actions:
+            self._failures.drop(group)
         self._refresh.discard(group)
         if waits_as is not None:
             self._unschedulable.put(waits_as)
@@ -150,15 +160,18 @@ class SchedulingQueue(Observer):
             self._wake.set()
 
     def done(self, group: GroupId, actions: Sequence[Action]) -> None:
-        self._failures.pop(group, None)
+        self._failures.drop(group)
 
-    def faulted(self, group: GroupId) -> None:
-        """A fault of ours: backs off, twice as long after each failure in a row."""
-        failures = self._failures.get(group, 0)
-        self._failures[group] = failures + 1
-        self.back_off(group, min(_RETRY_S * 2**failures, _RETRY_MOST_S))
+    def failed(self, group: GroupId, error: Exception) -> None:
+        """Backs off, twice as long after each failure in a row: longest after what would be refused
+        again, and after faults of ours.
+        """
+        failures = self._failures.get(group) or 0
+        self._failures.put(group, failures + 1)
+        metrics.RETRIES.labels(metrics.Retry.PLANNER).inc()
+        self.back_off(group, _backoff_after(error).delay_s(failures))
 
-    def back_off(self, group: GroupId, delay_s: float = _RETRY_S) -> None:
+    def back_off(self, group: GroupId, delay_s: float) -> None:
         """Plans the group once after `delay_s`, and not before, whatever event comes."""
         self._backing_off.add(group)
         asyncio.get_running_loop().call_later(delay_s, self._backed_off, group)
@@ -184,6 +197,12 @@ class SchedulingQueue(Observer):
         self._wake.set()
         for group in groups:
             self.add(group)
+
+
+def _backoff_after(error: Exception) -> Backoff:
+    if isinstance(error, ConflictError):
+        return _CONFLICT
+    return _UNANSWERED if isinstance(error, ApiError) and not error.is_refusal else _REFUSED
 
 
 def _waits_as(observed: GroupState, actions: Sequence[Action]) -> Group | None:
