@@ -7,7 +7,7 @@ deleted and created again is a different set.
 import asyncio
 from collections.abc import Mapping
 
-from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.api.client import Api, object_path
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.codec.objects import controlling_owner, decode_member
 from lws_placement.cluster.codec.workloads import annotations_for_pods
@@ -32,6 +32,10 @@ _HAVE_OWNERS = {
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
 }
 """Kinds that control pods and usually have a controller of their own (Deployment, JobSet, CronJob).
+"""
+_MOST_ABOVE = 8
+"""Controllers above a pod that are looked at, as users may let them control each other in a ring.
+LeaderWorkerSet makes five: StatefulSet, leader pod, ReplicaSet, Deployment, LeaderWorkerSet.
 """
 _NO_OBJECT: Raw = {"metadata": {}}
 
@@ -68,9 +72,12 @@ class Owners:
         owner = controlling_owner(pod)
         try:
             async with asyncio.timeout(_LIVE_S):
-                while owner.get("kind") in _HAVE_OWNERS:
-                    path = f"{_HAVE_OWNERS[owner['kind']].format(namespace)}/{owner['name']}"
-                    above = controlling_owner(await self._fetch(path, owner["uid"]) or _NO_OBJECT)
+                for _ in range(_MOST_ABOVE):
+                    if owner.get("kind") not in _HAVE_OWNERS:
+                        break
+                    folder = _HAVE_OWNERS[owner["kind"]].format(namespace)
+                    found = await self._fetch(folder, owner["name"], owner["uid"])
+                    above = controlling_owner(found or _NO_OBJECT)
                     if not above:
                         break
                     owner = above
@@ -83,7 +90,9 @@ class Owners:
         leads elsewhere.
         """
         below, above, replica_set = first_of(member), controller_of(pod), ""
-        while leads_on(below, above, member):
+        for _ in range(_MOST_ABOVE):
+            if not leads_on(below, above, member):
+                break
             known = self._known(above, member)
             if known:
                 return known
@@ -120,25 +129,25 @@ class Owners:
         pod = self._cache.pod(one.uid)
         if pod is not None:
             return Controller(pod.owner_kind, pod.owner_name, pod.owner_uid)
-        path = f"{_PATHS[one.kind].format(namespace)}/{one.name}"
-        return controller_of(await self._fetch(path, one.uid) or _NO_OBJECT)
+        folder = _PATHS[one.kind].format(namespace)
+        return controller_of(await self._fetch(folder, one.name, one.uid) or _NO_OBJECT)
 
     async def _annotations_of(self, namespace: str, name: str, uid: str) -> Mapping[str, str]:
         """The annotations of the LeaderWorkerSet for its pods; none if it is gone."""
         known = self._cache.workloads.lws.get((namespace, name))
         if known is not None and known.uid == uid:
             return known.annotations
-        raw = await self._fetch(f"{_LWS_PATH.format(namespace)}/{name}", uid)
+        raw = await self._fetch(_LWS_PATH.format(namespace), name, uid)
         if raw is None:
             return {}
         spec = raw.get("spec") or {}
         annotations = raw["metadata"].get("annotations") or {}
         return annotations_for_pods(annotations, spec.get("leaderWorkerTemplate") or {})
 
-    async def _fetch(self, path: str, uid: str) -> Raw | None:
-        """The object at `path`; None if its UID is no longer `uid`."""
+    async def _fetch(self, folder: str, name: str, uid: str) -> Raw | None:
+        """The object of that name; None if there is none, or its UID is no longer `uid`."""
         try:
-            raw = await self._api.get(path)
+            raw = await self._api.get(object_path(folder, name))
         except NotFoundError:
             return None
         return raw if raw["metadata"]["uid"] == uid else None

@@ -8,10 +8,14 @@ Writes are never retried here: the caller observes again.
 Requests ask for uncompressed responses: compressing lists costs the API server more than sending
 them. The proxy is read from the environment once; aiohttp would look it up in a separate thread on
 every call.
+
+No path leads elsewhere than its caller means: `object_path` takes names that somebody else wrote,
+and nothing is sent to a path with other characters than names have.
 """
 
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
@@ -50,6 +54,11 @@ _PAGE = "500"
 
 _NO_KUBECONFIG = (AttributeError, KeyError, TypeError, ValueError)
 """Exceptions of the library for files that are YAML but not a kubeconfig."""
+
+_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._:]{0,252}")
+"""A name that an object of the API may have: one path segment (apimachinery,
+`path.ValidatePathSegmentName` and the length of a DNS subdomain)."""
+_PATH = re.compile(rf"(/{_NAME.pattern})+")
 
 _ERRORS: Mapping[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
 
@@ -188,6 +197,8 @@ class Api:
         body: Raw | RawList | None = None,
         content_type: str = "application/json",
     ) -> aiohttp.ClientResponse:
+        if not _PATH.fullmatch(path):
+            raise NotFoundError(f"{method} {path[:300]!r}: nothing has such a path", status=404)
         metrics.REQUESTS.labels(method, resource_of(path)).inc()
         query = f"?{urlencode(params)}" if params else ""
         headers = {
@@ -235,6 +246,16 @@ def _decoded(data: bytes) -> Raw:
 
 def pod_path(namespace: str, name: str) -> str:
     return f"/api/v1/namespaces/{namespace}/pods/{name}"
+
+
+def object_path(folder: str, name: str) -> str:
+    """The path of an object of that name, which may be any text. Raises NotFoundError if no object
+    can have it: a quoted slash would not do, as the API server takes quotes off before it splits
+    the path.
+    """
+    if not _NAME.fullmatch(name):
+        raise NotFoundError(f"{folder}: nothing has the name {name[:100]!r}", status=404)
+    return f"{folder}/{name}"
 
 
 def resource_of(path: str) -> str:

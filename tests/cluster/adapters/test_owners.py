@@ -242,3 +242,34 @@ def test_a_pod_that_only_carries_the_labels_keeps_others_out_of_its_domain():
     cache.domains.put_node(SimpleNamespace(name="n0", labels={"rack": "r0"}, allocatable={}))
     cache.put_pod(pod)
     assert cache.domains.node_view("n0").groups
+
+
+RING = (
+    an_object("StatefulSet", "llm", above=("Pod", "llm-0")),
+    LEADER,
+)
+
+
+@pytest.mark.parametrize("cached", [(), RING], ids=["live", "cached"])
+@pytest.mark.parametrize("pod", [LEADER, a_pod(3, above=("StatefulSet", "llm-0"))])
+async def test_controllers_in_a_ring_have_no_lws_above_them(pod, cached):
+    """From the cache alone, an endless walk would never give the event loop a turn."""
+    objects = {**CLUSTER, f"{APPS}/statefulsets/llm": RING[0]}
+    assert await owner(pod, objects, cached=cached) is None
+
+
+async def test_a_replica_set_that_controls_itself_is_looked_at_a_few_times():
+    itself = an_object("ReplicaSet", "web", above=("ReplicaSet", "web"))
+    api = Api({f"{APPS}/replicasets/web": itself})
+    owners = Owners(api, ClusterCache(TopologyIndex()))
+    found = await owners.of_group_pod(a_pod(above=("ReplicaSet", "web")), "ns")
+    assert found.uid == "ReplicaSet-web"
+    assert api.asked <= 8
+
+
+@pytest.mark.parametrize("name", ["x?watch=1", "x/status", "../pods/y", "n" * 900_000])
+async def test_nothing_is_asked_for_an_owner_with_a_name_that_nothing_has(name):
+    api = Api(CLUSTER)
+    owners = Owners(api, ClusterCache(TopologyIndex()))
+    assert (await owners.of_group_pod(a_pod(above=("Job", name)), "ns")).uid == f"Job-{name}"
+    assert api.asked == 0

@@ -1,10 +1,11 @@
-"""Requests are counted by what they are about, never by whom."""
+"""Requests are counted by what they are about, never by whom, and go nowhere else."""
 
 import pytest
 from kubernetes.aio.client.configuration import Configuration
 
-from lws_placement.cluster.api.client import Api, resource_of
-from lws_placement.errors import ApiError, NotLeaderError
+from lws_placement import metrics
+from lws_placement.cluster.api.client import Api, object_path, resource_of
+from lws_placement.errors import ApiError, NotFoundError, NotLeaderError
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,42 @@ async def test_who_does_not_lead_reads_and_writes_nothing():
         with pytest.raises(ApiError):  # sent, and not answered
             await call
     await api.close()
+
+
+NO_NAMES = [
+    "",
+    ".",
+    "..",
+    "x?watch=1",
+    "x/status",
+    "x%2Fstatus",
+    "x#y",
+    "x y",
+    "x\n",
+    "\u0661",
+    "n" * 254,
+]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+async def test_a_name_that_no_object_can_have_is_not_found_and_nothing_is_sent(name):
+    folder = "/apis/apps/v1/namespaces/ns/statefulsets"
+    with pytest.raises(NotFoundError):
+        object_path(folder, name)
+    if "/" in name or not name:
+        return
+    api = Api(Configuration(host="http://127.0.0.1:1"), timeout_s=1.0)
+    counted = _counted()
+    with pytest.raises(NotFoundError):
+        await api.get(f"{folder}/{name}")
+    assert _counted() == counted
+    await api.close()
+
+
+def _counted():
+    return [s for m in metrics.REQUESTS.collect() for s in m.samples]
+
+
+@pytest.mark.parametrize("name", ["llm-0", "system:kube-scheduler", "llm.x", "Llm_0"])
+def test_a_name_that_an_object_can_have_is_part_of_its_path(name):
+    assert object_path("/x", name) == f"/x/{name}"
