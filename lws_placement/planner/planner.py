@@ -43,6 +43,7 @@ from lws_placement.planner.pace import Pace, is_move
 from lws_placement.planner.preplan import Preplanner, holds_in
 from lws_placement.planner.queue.scheduling_queue import SchedulingQueue
 from lws_placement.planner.searches import VictimSearches
+from lws_placement.planner.unfinished_plans import UnfinishedPlans
 from lws_placement.planner.vacant_holds import VacantHolds
 from lws_placement.planner.wait_metrics import WaitingGroups
 
@@ -80,6 +81,7 @@ class Planner:
         self._context = context_of(cache, self._tenants)
         self._foreign = ForeignPods(cache, self._tenants, new_plan_id=new_plan_id)
         self._searches = VictimSearches()
+        self._unfinished = UnfinishedPlans()
         self._waiting = WaitingGroups()
         self._assumed_holds = AssumedHolds(cache)
         self._backfill = Backfill(cache.domains, opened=self.capacity_changed)
@@ -148,6 +150,10 @@ class Planner:
         for group in batch:
             if not self._queue.take(group):
                 continue
+            wait_s = self._unfinished.wait_s(group)
+            if wait_s > 0:
+                self._queue.add_after(group, wait_s)
+                continue
             try:
                 self._decide(group)
             except Exception as e:
@@ -183,8 +189,12 @@ class Planner:
         if leader is not None:
             self._plan_ahead(group, self._preplanner.with_leader(observed, leader), context)
             return
+        self._unfinished.begin()
         with metrics.PLAN_SECONDS.time():
             decided = self._searches.decided(group, context, decide(observed, context))
+        pause_s = self._unfinished.decided(group, decided)
+        if pause_s > 0:
+            self._queue.add_after(group, pause_s)
         for later in decided:
             if isinstance(later, LookAgain):
                 self._queue.add_after(group, later.after_s)

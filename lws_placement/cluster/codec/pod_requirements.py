@@ -1,6 +1,10 @@
 """A pod spec (of a pod or of a template) -> its demand on a node.
 
 Resources are in `pod_resources.py`.
+
+The API server stores node affinity of any length, and each plan compares it with every node. So a
+pod that says more than `_MOST_PARTS` things about nodes and other pods is not compared at all: it
+fits nowhere, and other pods are kept out of every domain that it may keep them out of.
 """
 
 from collections.abc import Collection, Iterable
@@ -10,7 +14,7 @@ from typing import Any
 
 from lws_placement.cluster.codec.pod_devices import decode_claim_refs
 from lws_placement.cluster.codec.pod_resources import decode_requests
-from lws_placement.cluster.codec.pod_rules import decode_rules
+from lws_placement.cluster.codec.pod_rules import decode_rules, shunned_by_all
 from lws_placement.cluster.codec.pod_volumes import decode_volumes
 from lws_placement.cluster.codec.selectors import decode_node_term
 from lws_placement.engine.base.keys import NODE_NAME_FIELD, OUR_PREFIX
@@ -18,6 +22,11 @@ from lws_placement.engine.base.quantities import PODS
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 from lws_placement.engine.objects.nodes import NodeName, NodeTerm
+
+_SAY_WHERE = ("affinity", "nodeSelector", "tolerations", "topologySpreadConstraints")
+_MOST_PARTS = 1024
+_PARTS_PER_LOOK = 16
+_VALUES_PER_PART = 16
 
 
 def decode_demand(
@@ -34,9 +43,12 @@ def decode_demand(
     """
     resources = {**decode_requests(spec, status or {}), PODS: 1}
     kept = {n: a for n, a in resources.items() if a > 0 and not n.startswith(OUR_PREFIX)}
+    amounts, parts = tuple(sorted(kept.items())), _parts_of(spec)
+    if parts > _MOST_PARTS:
+        return _shared(Demand(amounts, required=(), rules=shunned_by_all(spec)))
     return _shared(
         Demand(
-            resources=tuple(sorted(kept.items())),
+            resources=amounts,
             selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
             required=_required(spec, pinned),
             # Their order is irrelevant, and the API server adds some: equal ones compare equal.
@@ -45,6 +57,7 @@ def decode_demand(
             rules=decode_rules(spec, exclusive=exclusive),
             volumes=decode_volumes(spec, pod=pod, claim_templates=claim_templates),
             device_claims=decode_claim_refs(spec),
+            weight=1 + parts // _PARTS_PER_LOOK,
         )
     )
 
@@ -71,6 +84,23 @@ def node_pin(spec: Raw) -> NodeName | None:
 def _shared(demand: Demand) -> Demand:
     """Shares one object among equal demands: tens of thousands of pods come from few templates."""
     return demand
+
+
+def _parts_of(spec: Raw) -> int:
+    """How much it says about nodes and other pods: fields, and listed values by the dozen."""
+    return sum(_size(spec[part]) for part in _SAY_WHERE if spec.get(part))
+
+
+def _size(part: object) -> int:
+    match part:
+        case dict():
+            return sum(map(_size, part.values()))
+        case [str(), *_]:
+            return 1 + len(part) // _VALUES_PER_PART
+        case list():
+            return sum(map(_size, part))
+        case _:
+            return 1
 
 
 def _terms(spec: Raw) -> list[Raw]:

@@ -8,6 +8,7 @@ from lws_placement.engine.lws.pod_identity import is_exclusive_term
 from lws_placement.engine.objects.nodes import Operator, Requirement
 from lws_placement.engine.objects.pod_rules import PodRules, PodTerm, Selector, SpreadConstraint
 
+_MOST_KEYS = 16
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
@@ -27,6 +28,17 @@ def decode_rules(spec: Raw, *, exclusive: Collection[str] = ()) -> PodRules | No
         ),
     )
     return rules if rules != PodRules() else None
+
+
+def shunned_by_all(spec: Raw) -> PodRules | None:
+    """The rules of a pod that has too many to be compared: every term of anti-affinity counts as
+    one that selects every pod. None if it has none.
+    """
+    terms = ((spec.get("affinity") or {}).get("podAntiAffinity") or {}).get(_REQUIRED) or []
+    keys = list(dict.fromkeys(term["topologyKey"] for term in terms))[:_MOST_KEYS]
+    if not keys:
+        return None
+    return PodRules(anti_affinity=tuple(PodTerm(key, (), namespace_selector=()) for key in keys))
 
 
 def _terms(affinity: Raw, kind: str, *, exclusive: Collection[str]) -> tuple[PodTerm, ...]:

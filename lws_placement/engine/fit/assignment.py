@@ -11,19 +11,20 @@ Exact, cheap cases first:
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.base.matching import maximum_matching
 from lws_placement.engine.base.quantities import minus
-from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.node_filters import has_room, why_not_node
 from lws_placement.engine.model.groups import Member
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import NodeView
 from lws_placement.engine.objects.nodes import NodeName
 
-SEARCH_BOUND = 20_000
-"""Placements tried before the search gives up."""
+SEARCH_BOUND = 50_000
+"""Looks at a node, in one search, before it gives up."""
 
 
 class NoMatch(Enum):
@@ -34,21 +35,26 @@ class NoMatch(Enum):
 Match = Mapping[Rank, NodeName] | NoMatch
 
 
-def match(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
+def match(members: Sequence[Member], nodes: Sequence[NodeView], effort: Effort) -> Match:
     """Assign every member; ties go to the first node, so pass `nodes` in name order. O(members x
-    nodes) in the cheap cases.
+    nodes) in the cheap cases. NOT_PROVEN once `effort` is spent.
     """
     kinds = Counter(m.demand for m in members)
     if not members:
         return {}
+    if not effort.spend(sum(d.weight for d in kinds) * len(nodes)):
+        return NoMatch.NOT_PROVEN
     if len(kinds) == 1:
         return _alike(members, nodes)
     odd = [m for m in members if kinds[m.demand] == 1]
     if len(kinds) == 2 and odd:
         return _one_unlike(odd[0], [m for m in members if m is not odd[0]], nodes)
-    if not any(takes_two(list(kinds), node) for node in nodes):
-        return _one_each(members, nodes)
-    return _Search(members, nodes).run()
+    takers = {d: [i for i, n in enumerate(nodes) if why_not_node(d, n) is None] for d in kinds}
+    if not all(takers.values()):
+        return NoMatch.IMPOSSIBLE
+    if any_takes_two(takers, nodes, effort):
+        return _Search(members, nodes, takers, effort).run()
+    return _one_each(members, nodes, takers, effort)
 
 
 def take(node: NodeView, demand: Demand) -> NodeView:
@@ -102,76 +108,133 @@ def _one_unlike(odd: Member, rest: Sequence[Member], nodes: Sequence[NodeView]) 
     return placed if isinstance(placed, NoMatch) else {odd.rank: name, **placed}
 
 
-def takes_two(kinds: Sequence[Demand], node: NodeView) -> bool:
-    """True if the node takes two members of these kinds at once."""
+def any_takes_two(
+    takers: Mapping[Demand, Sequence[int]], nodes: Sequence[NodeView], effort: Effort
+) -> bool:
+    """Whether some node takes two members of these kinds at once; True, too, once `effort` is
+    spent. `takers`: the positions of the nodes that take one.
+    """
+    kinds: dict[int, list[Demand]] = {}
+    for demand, places in takers.items():
+        for place in places:
+            kinds.setdefault(place, []).append(demand)
+    return any(_takes_two(kinds[place], nodes[place], effort) for place in sorted(kinds))
+
+
+def _takes_two(kinds: Sequence[Demand], node: NodeView, effort: Effort) -> bool:
+    """`kinds`: those of which the node takes one."""
+    for name in {name for name, _ in kinds[0].resources}:
+        least = min(dict(demand.resources).get(name, 0) for demand in kinds)
+        if 2 * least > node.free.get(name, 0):
+            return False
     for i, first in enumerate(kinds):
-        if why_not_node(first, node) is None:
-            after = take(node, first)
-            if any(why_not_node(second, after) is None for second in kinds[i:]):
-                return True
+        if not effort.spend(len(kinds) - i):
+            return True
+        after = take(node, first)
+        if any(has_room(second, after) for second in kinds[i:]):
+            return True
     return False
 
 
-def _one_each(members: Sequence[Member], nodes: Sequence[NodeView]) -> Match:
-    """One node per member; groups and domains are small, so O(members x edges) is enough."""
-    owner = maximum_matching(
-        [[n.node.name for n in nodes if why_not_node(m.demand, n) is None] for m in members]
-    )
+def _one_each(
+    members: Sequence[Member],
+    nodes: Sequence[NodeView],
+    takers: Mapping[Demand, Sequence[int]],
+    effort: Effort,
+) -> Match:
+    """One node per member."""
+    owner = maximum_matching([takers[m.demand] for m in members], effort)
     if len(owner) < len(members):
-        return NoMatch.IMPOSSIBLE
-    return {members[i].rank: name for name, i in sorted(owner.items(), key=lambda h: h[1])}
+        return NoMatch.NOT_PROVEN if effort.is_spent else NoMatch.IMPOSSIBLE
+    places = sorted(owner.items(), key=lambda held: held[1])
+    return {members[i].rank: nodes[place].node.name for place, i in places}
 
 
 class _Search:
     """Backtracking over members, hardest (fewest nodes, then largest) first."""
 
-    def __init__(self, members: Sequence[Member], nodes: Sequence[NodeView]) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        nodes: Sequence[NodeView],
+        takers: Mapping[Demand, Sequence[int]],
+        effort: Effort,
+    ) -> None:
         self._nodes = list(nodes)
-        choices = {m.demand: sum(why_not_node(m.demand, n) is None for n in nodes) for m in members}
+        self._takers = takers
         self._members = sorted(
             members,
-            key=lambda m: (choices[m.demand], [-a for _, a in m.demand.resources], m.rank),
+            key=lambda m: (len(takers[m.demand]), [-a for _, a in m.demand.resources], m.rank),
         )
-        self._kinds = [tuple(why_not_node(d, n) is None for d in choices) for n in nodes]
-        self._tried = 0
+        open_to: dict[int, list[int]] = {}
+        for kind, places in enumerate(takers.values()):
+            for place in places:
+                open_to.setdefault(place, []).append(kind)
+        self._open_to = {place: tuple(kinds) for place, kinds in open_to.items()}
+        self._looks = {place: self._look_of(place) for place in open_to}
+        self._effort = effort
+        self._left = SEARCH_BOUND
+        self._taken: list[tuple[int, NodeView]] = []
+        """For each member that has a place: the node, and how it was before."""
 
     def run(self) -> Match:
-        chosen: list[int] = []
-        found = self._place(0, tuple(self._nodes), chosen)
-        if found is None:
-            return NoMatch.NOT_PROVEN
-        if not found:
-            return NoMatch.IMPOSSIBLE
-        return {
-            m.rank: self._nodes[i].node.name
-            for m, i in sorted(zip(self._members, chosen, strict=True), key=lambda p: p[0].rank)
-        }
+        open_at = [self._choices(0)]
+        while open_at:
+            depth = len(open_at) - 1
+            if len(self._taken) > depth:
+                self._take_back()
+            if not next(open_at[-1], False):
+                if self._is_over():
+                    return NoMatch.NOT_PROVEN
+                open_at.pop()
+                continue
+            if depth + 1 == len(self._members):
+                return {
+                    m.rank: self._nodes[i].node.name
+                    for m, (i, _) in sorted(
+                        zip(self._members, self._taken, strict=True), key=lambda p: p[0].rank
+                    )
+                }
+            open_at.append(self._choices(depth + 1))
+        return NoMatch.IMPOSSIBLE
 
-    def _place(self, depth: int, left: tuple[NodeView, ...], chosen: list[int]) -> bool | None:
-        """True: placed, False: impossible, None: gave up."""
-        if depth == len(self._members):
-            return True
+    def _choices(self, depth: int) -> Iterator[bool]:
+        """Places the member on one node after another; yields True with the member in its place.
+        Ends early when the search is over.
+        """
         demand = self._members[depth].demand
         alike = depth > 0 and self._members[depth - 1].demand == demand
-        first = chosen[depth - 1] if alike else 0
+        first = self._taken[depth - 1][0] if alike else 0
         looked: set[object] = set()
-        for index in range(first, len(left)):
-            view = left[index]
-            looks = self._looks(index, view)
-            if looks in looked or why_not_node(demand, view) is not None:
+        for place in self._takers[demand]:
+            if place < first:
+                continue
+            self._left -= 1
+            self._effort.spend(1)
+            if self._is_over():
+                return
+            looks = self._looks[place]
+            if looks in looked:
                 continue
             looked.add(looks)
-            self._tried += 1
-            if self._tried > SEARCH_BOUND:
-                return None
-            chosen.append(index)
-            after = (*left[:index], take(view, demand), *left[index + 1 :])
-            found = self._place(depth + 1, after, chosen)
-            if found is not False:
-                return found
-            chosen.pop()
-        return False
+            view = self._nodes[place]
+            if not has_room(demand, view):
+                continue
+            self._taken.append((place, view))
+            self._put(place, take(view, demand))
+            yield True
 
-    def _looks(self, index: int, view: NodeView) -> object:
+    def _is_over(self) -> bool:
+        return self._left < 0 or self._effort.is_spent
+
+    def _take_back(self) -> None:
+        self._put(*self._taken.pop())
+
+    def _put(self, place: int, view: NodeView) -> None:
+        self._nodes[place] = view
+        self._looks[place] = self._look_of(place)
+
+    def _look_of(self, place: int) -> object:
         """Equal for nodes that no member can tell apart: same room, open to the same members."""
-        return self._kinds[index], tuple(sorted(view.free.items())), view.ports
+        view = self._nodes[place]
+        return self._open_to[place], tuple(sorted(view.free.items())), view.ports

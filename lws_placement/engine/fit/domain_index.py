@@ -13,6 +13,7 @@ fits (about 10 microseconds each for domains of 4 nodes).
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from lws_placement.engine.base.effort import WORDS_EFFORT, Effort
 from lws_placement.engine.base.ranking import Ranking
 from lws_placement.engine.fit.assignment import Match, NoMatch, match
 from lws_placement.engine.fit.joint_search import match_jointly
@@ -20,7 +21,7 @@ from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.fit.refusals import Classes, Tally
 from lws_placement.engine.fit.shortfall import why_not_all
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.joint.rules import JOINT_BUDGET, JointRules
+from lws_placement.engine.model.joint.rules import JointRules
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.model.verdicts import NoFit, Reason, Shortfall, Why
@@ -61,6 +62,8 @@ class DomainFitIndex:
         self._group = group
         self._as_if = as_if
         self._mark = 0
+        self._left: set[str] = set()
+        """Values of the domains that were not looked at, as the effort was spent."""
         self._fits: dict[str, Fit] = {}
         self._order = Ranking[tuple[int, str]]()
         self._misses: dict[str, tuple[DomainView, NoMatch | Reason]] = {}
@@ -69,12 +72,19 @@ class DomainFitIndex:
         self._tally = Tally()
         self._tally_mark = 0
 
-    def follow(self) -> int:
-        """Apply changes; return the mark of the domains that the index now reflects."""
+    def follow(self, effort: Effort) -> int:
+        """Apply changes; return the mark of the domains that the index now reflects. Once `effort`
+        is spent, domains are left for the next call, and count as unproven until then.
+        """
         ranks: dict[str, tuple[int, str] | None] = {}
-        if self._group.joint is not None:
-            self._group.joint.budget = JOINT_BUDGET
-        for value in self.domains.changes.since(self._mark):
+        self._group = replace(self._group, effort=Effort(WORDS_EFFORT))
+        group = replace(self._group, effort=effort)
+        if self._left:
+            self.refusal, self._tally_mark = None, 0
+        looked = 0
+        changed = {*self._left, *self.domains.changes.since(self._mark)}
+        self._left = set()
+        for value in sorted(changed):
             self._misses.pop(value, None)
             self._fits.pop(value, None)
             self.unproven.discard(value)
@@ -82,7 +92,10 @@ class DomainFitIndex:
             view = self.domains.get(value)
             if view is None:
                 continue
-            fit = fit_in(self._group, self._looked_at(view))
+            fit = NoMatch.NOT_PROVEN if effort.is_spent else fit_in(group, self._looked_at(view))
+            if effort.is_spent and looked:
+                self._left.add(value)
+            looked += 1
             if isinstance(fit, Fit):
                 self._fits[value] = fit
                 ranks[value] = (fit.left_over, value)
@@ -151,12 +164,15 @@ def fit_in(group: Group, domain: DomainView) -> Fit | NoMatch:
     used = set(nodes.values())
     kinds = {m.demand for m in group.members}
     unused = [n for n in domain.nodes if n.node.name not in used]
+    group.effort.spend(sum(d.weight for d in kinds) * len(unused))
     left_over = sum(any(why_not_node(d, n) is None for d in kinds) for n in unused)
     return Fit({m.rank: nodes[m.rank] for m in group.members}, left_over)
 
 
 def why_no_room(group: Group, domain: DomainView, *, answer: NoMatch | None = None) -> Reason:
-    """Why not all members fit. `answer`: the result of `fit_in`, if the caller kept it."""
+    """Why not all members fit. `answer`: the result of `fit_in`, if the caller kept it. Without a
+    shortfall if the effort is spent.
+    """
     if not set(_fixed(group).values()) <= domain.node_names:
         return Reason(Why.FIXED_ELSEWHERE, nodes=len(domain.nodes))
     if answer is None:
@@ -171,18 +187,18 @@ def why_no_room(group: Group, domain: DomainView, *, answer: NoMatch | None = No
 
 def _matched(group: Group, domain: DomainView) -> Match:
     members = [m for m in group.members if m.fixed is None]
-    return match_jointly(members, domain.nodes, group.joint)
+    return match_jointly(members, domain.nodes, group.joint, group.effort)
 
 
 def _why_not_jointly(
     group: Group, joint: JointRules, domain: DomainView, answer: NoMatch
 ) -> Reason | None:
     """None: the members would not all fit without the rules among them either."""
-    placed = match([m for m in group.members if m.fixed is None], domain.nodes)
+    placed = match([m for m in group.members if m.fixed is None], domain.nodes, group.effort)
     if isinstance(placed, NoMatch):
         return None
     nodes = {n.node.name: n.node for n in domain.nodes}
-    broken = joint.broken({rank: nodes[name] for rank, name in placed.items()})
+    broken = joint.broken({rank: nodes[name] for rank, name in placed.items()}, group.effort)
     why = Why.NO_MATCHING if answer is NoMatch.IMPOSSIBLE else Why.NOT_PROVEN
     lacks = Shortfall(broken[0], rule=broken[1]) if broken is not None else None
     return Reason(why, fit=len(domain.nodes), nodes=len(domain.nodes), shortfall=lacks)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Sequence
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.domain_index import DomainFitIndex
 from lws_placement.engine.fit.node_index import NodeFitIndex
@@ -40,14 +41,16 @@ class FitIndexCache:
         if found is None or found.domains is not domains:
             found = DomainFitIndex(group, domains, as_if=self._as_if)
             self._domains.put(shape, found)
-        found.follow()
+        found.follow(group.effort)
         return found
 
-    def of_nodes(self, members: Sequence[Member], views: ClusterSnapshot) -> NodeFitIndex:
+    def of_nodes(
+        self, members: Sequence[Member], views: ClusterSnapshot, effort: Effort
+    ) -> NodeFitIndex:
         shape = tuple(m.demand for m in members)
         found = self._nodes.get(shape)
         if found is None or found.views is not views:
             found = NodeFitIndex(shape, views, as_if=self._as_if)
             self._nodes.put(shape, found)
-        found.follow()
+        found.follow(effort)
         return found

@@ -8,8 +8,9 @@ bound the answer is NOT_PROVEN, never a wrong yes.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.fit.assignment import Match, NoMatch, match, take
-from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.node_filters import has_room, why_not_node
 from lws_placement.engine.model.groups import Member
 from lws_placement.engine.model.joint.rules import JointRules, Near
 from lws_placement.engine.model.pods import Rank
@@ -18,36 +19,48 @@ from lws_placement.engine.objects.nodes import Node
 
 
 def match_jointly(
-    members: Sequence[Member], nodes: Sequence[NodeView], joint: JointRules | None
+    members: Sequence[Member],
+    nodes: Sequence[NodeView],
+    joint: JointRules | None,
+    effort: Effort,
 ) -> Match:
     """As `assignment.match`, and no rule of `joint` is broken. Each try costs O(members)."""
     if joint is None:
-        return match(members, nodes)
+        return match(members, nodes, effort)
+    if not effort.spend(len(joint.rules) * len(nodes) // _NODES_PER_LOOK):
+        return NoMatch.NOT_PROVEN
     if joint.is_hopeless({m.rank for m in members}, [n.node for n in nodes]):
         return NoMatch.IMPOSSIBLE
-    without = match(members, nodes)
+    without = match(members, nodes, effort)
     if isinstance(without, NoMatch):
         return without
     by_name = {n.node.name: n.node for n in nodes}
-    if joint.broken({rank: by_name[name] for rank, name in without.items()}) is None:
+    if joint.broken({rank: by_name[name] for rank, name in without.items()}, effort) is None:
         return without
-    return _Search(members, nodes, joint).run()
+    return _Search(members, nodes, joint, effort).run()
 
 
+_NODES_PER_LOOK = 8
 _MOST_TRIES = 5_000
-"""In one set of nodes."""
+"""Placements tried in one set of nodes."""
 
 
 class _Search:
     def __init__(
-        self, members: Sequence[Member], nodes: Sequence[NodeView], joint: JointRules
+        self,
+        members: Sequence[Member],
+        nodes: Sequence[NodeView],
+        joint: JointRules,
+        effort: Effort,
     ) -> None:
         self._joint = joint
-        self._last = joint.budget - _MOST_TRIES
+        self._effort = effort
+        self._left = _MOST_TRIES
         self._nodes = list(nodes)
+        alike = Counter(m.demand for m in members)
         open_to = {
-            m.demand: [i for i, n in enumerate(nodes) if why_not_node(m.demand, n) is None]
-            for m in members
+            demand: [i for i, n in enumerate(nodes) if why_not_node(demand, n) is None]
+            for demand in alike
         }
         sources = {
             rank
@@ -55,7 +68,6 @@ class _Search:
             if isinstance(rule, Near)
             for rank in rule.matching - rule.ranks
         }
-        alike = Counter(m.demand for m in members)
         self._members = sorted(
             members,
             key=lambda m: (
@@ -87,7 +99,7 @@ class _Search:
                 open_at.pop()
                 continue
             if depth + 1 == len(self._members):
-                if self._joint.broken(self._places) is not None:
+                if self._joint.broken(self._places, self._effort) is not None:
                     continue
                 return {rank: node.name for rank, node in sorted(self._places.items())}
             open_at.append(self._choices(depth + 1))
@@ -100,10 +112,14 @@ class _Search:
         member = self._members[depth]
         first = self._taken[depth - 1][0] if self._is_like_last(depth) else 0
         for index in self._open_to[member.demand]:
-            view = self._nodes[index]
-            if index < first or why_not_node(member.demand, view) is not None:
+            if index < first:
                 continue
-            self._joint.budget -= 1
+            self._effort.spend(1)
+            view = self._nodes[index]
+            if not self._is_over() and not has_room(member.demand, view):
+                continue
+            self._left -= 1
+            self._effort.spend(self._joint.weight)
             if self._is_over():
                 return
             self._places[member.rank] = view.node
@@ -115,7 +131,7 @@ class _Search:
             yield True
 
     def _is_over(self) -> bool:
-        return self._joint.budget < max(self._last, 0)
+        return self._left < 0 or self._effort.is_spent
 
     def _is_like_last(self, depth: int) -> bool:
         if not depth:

@@ -59,6 +59,15 @@ def _is_required(demand: Demand, node: Node) -> bool:
     )
 
 
+def has_room(demand: Demand, view: NodeView) -> bool:
+    """Whether `why_no_room` is None, without the words."""
+    free = view.free
+    for name, amount in demand.resources:
+        if amount > free.get(name, 0) and amount > 0:
+            return False
+    return not demand.host_ports or why_port_taken(demand, view) is None
+
+
 def why_no_room(demand: Demand, view: NodeView) -> str | None:
     """The part that depends on them: resources and host ports."""
     free = view.free

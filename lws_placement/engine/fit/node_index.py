@@ -10,6 +10,7 @@ Costs: O(log nodes) per changed node; the first time some 4 microseconds for eve
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.base.ranking import Ranking
 from lws_placement.engine.fit.assignment import count, take
 from lws_placement.engine.fit.node_filters import why_not_node
@@ -40,11 +41,18 @@ class NodeFitIndex:
             (score, Ranking[tuple[int, NodeName]]()) for score in scores or [_of_any(demands)]
         ]
         self._mark = 0
+        self._weight = sum(demand.weight for demand in set(demands))
+        self._left: set[NodeName] = set()
 
-    def follow(self) -> None:
-        """Apply changes."""
+    def follow(self, effort: Effort) -> None:
+        """Apply changes. Once `effort` is spent, nodes are left for the next call, and are not
+        there until then.
+        """
         changes = self.views.node_changes
-        changed = {name: self._open(name) for name in changes.since(self._mark)}
+        names = sorted({*self._left, *changes.since(self._mark)})
+        known = [name for name in names if effort.spend(self._weight)]
+        self._left = set(names[len(known) :])
+        changed = {name: self._open(name) for name in known} | dict.fromkeys(self._left)
         for score, order in self._orders:
             order.put({name: _rank(score, name, node) for name, node in changed.items()})
         self._mark = changes.mark

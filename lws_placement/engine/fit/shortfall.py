@@ -17,13 +17,14 @@ The most common refusal counts; for a resource, the node that has most of it.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from lws_placement.engine.fit.assignment import take, takes_two
+from lws_placement.engine.fit.assignment import any_takes_two, take
 from lws_placement.engine.fit.node_filters import why_not_static, why_port_taken
 from lws_placement.engine.model.groups import Group, Member
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import DomainView, NodeView
 from lws_placement.engine.model.verdicts import Reason, Shortfall, Why
 
+_NODES_PER_LOOK = 64
 _Refusal = tuple[str, str] | None
 """(short resource, "") or ("", broken rule); None: the node takes the pod."""
 
@@ -31,20 +32,25 @@ _Refusal = tuple[str, str] | None
 def why_not_all(group: Group, domain: DomainView, *, proven: bool) -> Reason:
     """Why the members do not all fit at once; `proven`: it is certain that they do not.
 
-    O(kinds of members x nodes), and members x nodes where every node takes each member alone.
+    O(kinds of members x nodes), and members x nodes where every node takes each member alone. Says
+    no more than that once the group's effort is spent.
     """
     free = [m for m in group.members if m.fixed is None]
     nodes = domain.nodes
     counts = Counter(m.demand for m in free)
+    if not group.effort.spend(sum(d.weight for d in counts) * len(nodes)):
+        return Reason(Why.NO_MATCHING if proven else Why.NOT_PROVEN, nodes=len(nodes))
     refusals = {d: list(map(_refuser(d), nodes)) for d in counts}
     takers = {d: refusals[d].count(None) for d in counts}
     worst = min(counts, key=lambda d: takers[d])
     fit = takers[worst]
     if not proven:
         return Reason(Why.NOT_PROVEN, fit=fit, nodes=len(nodes))
+    if not group.effort.spend(len(free) * (len(counts) + len(nodes) // _NODES_PER_LOOK)):
+        return Reason(Why.NO_MATCHING, fit=fit, nodes=len(nodes))
     loser, left = _loser(free, nodes, refusals)
     one_kind = fit < len(nodes) or len(counts) == 1
-    if fit == 0 or (one_kind and fit < _needed(free, nodes, worst)):
+    if fit == 0 or (one_kind and fit < _needed(group, nodes, refusals, worst)):
         lacks = _lack(loser, nodes, refusals[loser.demand])
         return Reason(Why.TOO_FEW_NODES, fit=fit, nodes=len(nodes), shortfall=lacks)
     may = [n for n in left if why_not_static(loser.demand, n.node) is None]
@@ -52,12 +58,19 @@ def why_not_all(group: Group, domain: DomainView, *, proven: bool) -> Reason:
     return Reason(Why.NO_MATCHING, fit=fit, nodes=len(nodes), shortfall=lacks)
 
 
-def _needed(members: Sequence[Member], nodes: Sequence[NodeView], kind: Demand) -> int:
+def _needed(
+    group: Group,
+    nodes: Sequence[NodeView],
+    refusals: Mapping[Demand, Sequence[_Refusal]],
+    kind: Demand,
+) -> int:
     """How many nodes must take that kind: one per member if no node takes two; 0: unknown."""
-    counts = Counter(m.demand for m in members)
-    if not any(takes_two(list(counts), n) for n in nodes):
-        return len(members)
-    return 0 if any(takes_two([kind], n) for n in nodes) else counts[kind]
+    counts = Counter(m.demand for m in group.members if m.fixed is None)
+    takers = {d: [i for i, r in enumerate(refused) if r is None] for d, refused in refusals.items()}
+    if not any_takes_two(takers, nodes, group.effort):
+        return counts.total()
+    takes_two = any_takes_two({kind: takers[kind]}, nodes, group.effort)
+    return 0 if takes_two else counts[kind]
 
 
 def _loser(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.model.joint.rules import JointRules
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.objects.nodes import DomainName, NodeName
@@ -106,6 +107,8 @@ class Group:
     """Each member's pod, for its claims and for rules that select pods."""
     joint: JointRules | None = field(default=None, compare=False)
     """Rules among its members (`rules/pod_rules.py`); only while it is planned."""
+    effort: Effort = field(default_factory=Effort, compare=False, repr=False)
+    """What its plan may still cost. Copies share it."""
 
     @property
     def topology_key(self) -> str:

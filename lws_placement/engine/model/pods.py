@@ -4,7 +4,7 @@ A *demand* is what one pod requests of a node. Members with identical pods share
 have equal ones; the planner's shortcuts rely on that equality.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -65,6 +65,8 @@ class Demand:
     """Its rules, volumes and devices in the present state of the cluster; only while a group is
     planned.
     """
+    weight: int = field(default=1, compare=False, repr=False)
+    """What it costs to compare it with a node, in looks (`base/effort.py`)."""
 
 
 class NodeRule(Protocol):

@@ -116,7 +116,7 @@ class _Looking:
         members = [m for m in self._group.members if m.rank not in inside]
         if not members:
             return set()
-        room = self._indexes.of_nodes(members, self._views)
+        room = self._indexes.of_nodes(members, self._views, self._group.effort)
         found = room.best(self._whose.is_open, most=most, place_of=self._place_of)
         return found | self._around(found) if self._request.subgroups else found
 

@@ -17,6 +17,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.base.matching import maximum_matching
 from lws_placement.engine.fit.assignment import NoMatch, match, take
 from lws_placement.engine.fit.domain_index import Fit, fit_in, why_no_room
@@ -205,7 +206,9 @@ class _Planner:
             return found
         by_name = {n.node.name: n.node for n in nodes}
         free = [r for r in found.nodes if self._members[r].fixed is None]
-        broken = joint.broken({rank: by_name[found.nodes[rank]] for rank in free})
+        broken = joint.broken(
+            {rank: by_name[found.nodes[rank]] for rank in free}, self._group.effort
+        )
         if broken is None:
             return found
         rank, rule = broken
@@ -242,9 +245,11 @@ class _Planner:
     def _inner(self, nodes: Sequence[NodeView]) -> Solution | Reason:
         """A domain for each subgroup: the best ones if all subgroups are alike, else a matching."""
         edges = self._edges(nodes)
-        chosen = _distinct([edges[ranks] for ranks in self._subgroups])
+        chosen = _distinct([edges[ranks] for ranks in self._subgroups], self._group.effort)
         if len(chosen) < len(self._subgroups):
             fewest = min(self._subgroups, key=lambda ranks: (len(edges[ranks]), ranks))
+            if self._group.effort.is_spent:
+                return Reason(Why.NOT_PROVEN, nodes=len(nodes))
             return Reason(
                 Why.TOO_FEW_DOMAINS,
                 fit=len(chosen),
@@ -314,7 +319,7 @@ class _Planner:
         for index, node in enumerate(nodes):
             if loose.fixed is not None or self._is_shut(node):
                 continue
-            if isinstance(match([loose], [node]), NoMatch):
+            if isinstance(match([loose], [node], self._group.effort), NoMatch):
                 continue
             tries += 1
             if tries > _MOST_TRIES:
@@ -353,9 +358,9 @@ def _part(domain: DomainView, within: frozenset[NodeName]) -> DomainView:
     return domain if len(nodes) == len(domain.nodes) else replace(domain, nodes=nodes)
 
 
-def _distinct(options: Sequence[Mapping[DomainName, Fit]]) -> list[DomainName]:
+def _distinct(options: Sequence[Mapping[DomainName, Fit]], effort: Effort) -> list[DomainName]:
     """A different domain for each, earlier options first where possible; if too few, as many as can
     be.
     """
-    owner = maximum_matching(options)
+    owner = maximum_matching(options, effort)
     return sorted(owner, key=lambda domain: owner[domain])

@@ -13,8 +13,10 @@ ways give the same answer.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.domain_index import DomainFitIndex, Fit, fit_in, why_no_room
@@ -45,7 +47,7 @@ class PlanMemo:
 
     def free_domains(self, group: Group, domains: DomainSet, *, most: int = 0) -> int:
         """The number of domains that would take such a group; stops at `most` if that is given."""
-        index = self.indexes.of(group, domains)
+        index = self.indexes.of(replace(group, effort=Effort()), domains)
         found = 0
         for _ in _free(group, index, _NONE):
             found += 1
@@ -66,6 +68,8 @@ def plan_group(
     `without_rules`: the same group without rules about other pods. The best domains for it are
     tried first.
     """
+    if group.effort.is_spent:  # its rules are not known
+        return NoFit(group.topology_key, {"": Reason(Why.NOT_PROVEN)})
     as_is, changed = domains, _NONE
     if isinstance(domains, DomainsAsIf):
         as_is, changed = domains.domains, domains.changed

@@ -11,7 +11,7 @@ What a group owns already (holds, Terminating pods) makes its question unique; s
 kept here and are checked at every event.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from heapq import nsmallest
 
 from lws_placement.engine.base.nested import DictOfDicts
@@ -60,15 +60,25 @@ class WaitingClasses:
         """The first group in order of each class."""
         return tuple(map(_first, self._by_question.values()))
 
-    def worth_asking(self, domains: Callable[[str], DomainSet], memo: PlanMemo) -> set[GroupId]:
-        """Single-domain groups that may have a domain now, the first in order of each shape."""
-        found: set[GroupId] = set()
-        for asking in self._asking(several=False):
-            example = _first(asking)
-            free = memo.free_domains(example, domains(example.topology_key), most=len(asking))
-            if free:
-                found |= {g.id for g in nsmallest(free, asking.values(), key=turn_of)}
-        return found
+    def questions(self, *, several: bool) -> list[Question]:
+        """The classes that ask for more than one domain, or for one, in order of their first."""
+        firsts = {
+            question: turn_of(_first(asking))
+            for question, asking in self._by_question.items()
+            if next(iter(asking.values())).request.in_one_domain is not several
+        }
+        return sorted(firsts, key=lambda question: firsts[question])
+
+    def worth_asking(
+        self, question: Question, domains: Callable[[str], DomainSet], memo: PlanMemo
+    ) -> set[GroupId]:
+        """Groups of a single-domain class that may have a domain now, the first in order."""
+        asking = self._by_question.get(question)
+        if asking is None:
+            return set()
+        example = _first(asking)
+        free = memo.free_domains(example, domains(example.topology_key), most=len(asking))
+        return {g.id for g in nsmallest(free, asking.values(), key=turn_of)} if free else set()
 
     def multi_domain_question(self, group: GroupId) -> Question | None:
         """The group's question, if it waits for more than one domain."""
@@ -80,20 +90,15 @@ class WaitingClasses:
         asked = None if question is None else self._by_question[question][group]
         return asked if asked is not None and not asked.request.in_one_domain else None
 
-    def multi_domain_examples(self) -> Sequence[Group]:
-        """The first group in order of each shape that asks for more than one domain."""
-        return [_first(asking) for asking in self._asking(several=True)]
+    def example(self, question: Question) -> Group | None:
+        """The first group in order of the class; None if it has none any more."""
+        asking = self._by_question.get(question)
+        return None if asking is None else _first(asking)
 
     def first_like(self, example: Group, most: int) -> list[GroupId]:
         """The first `most` groups of the example's class, in order."""
         asking = self._by_question[question_of(example)]
         return [g.id for g in nsmallest(most, asking.values(), key=turn_of)]
-
-    def _asking(self, *, several: bool) -> Iterator[Mapping[GroupId, Group]]:
-        """The classes that ask for more than one domain, or for one."""
-        for asking in self._by_question.values():
-            if next(iter(asking.values())).request.in_one_domain is not several:
-                yield asking
 
 
 def _first(asking: Mapping[GroupId, Group]) -> Group:

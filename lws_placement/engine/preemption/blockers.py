@@ -18,6 +18,7 @@ altogether. So it runs for answers to users, not in the planner.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from lws_placement.engine.base.effort import VICTIMS_EFFORT, Effort
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group, GroupId, Occupant
@@ -71,7 +72,8 @@ def blockers_in(
         away = {node: uids.intersection(there) for node, there in foreign.items()}
         then = WhatIf(soon, away)
         view = then.domain(domain.name)
-        return view is not None and isinstance(fit_in(with_rules(group, then), view), Fit)
+        asked = with_rules(replace(group, effort=Effort()), then)
+        return view is not None and isinstance(fit_in(asked, view), Fit)
 
     if fits_without(frozenset()):
         return Blockers(ending)
@@ -91,7 +93,7 @@ def blockers_of(
     """`only`: restricts the search to these nodes."""
     who = _Anybody(group.id, tenants)
     # kube-scheduler's recent refusals are reported elsewhere; this search is about room.
-    asked = replace(group, excluded={})
+    asked = replace(group, excluded={}, effort=Effort(VICTIMS_EFFORT))
     trial = ClusterTrial(asked, views, tenants, who=who, only=only)
     answer = Search(asked, trial, who, views=views, trials=TRIALS).run()
     if isinstance(answer, Preemption):

@@ -260,7 +260,8 @@ class _DomainTrial:
             if chosen is not None:
                 victims = (*must, *chosen)
                 nodes = self.place(victims)
-                assert not isinstance(nodes, NoMatch)  # it was tried before
+                if isinstance(nodes, NoMatch):  # it was tried before, but the effort is spent
+                    return refusal
                 return Preemption(self._name, nodes, in_order(victims))
             detail = why_not_together((*must, *may), self._tenants)
             refusal = NoPreemption(WhyNoPreemption.BUDGET, self._name, detail)
@@ -281,7 +282,8 @@ class _DomainTrial:
                 index, pod = self._at[uid]
                 gone[index].append(pod)
         nodes = [_emptied(n, gone[i]) if i in gone else n for i, n in enumerate(self._nodes)]
-        return match_jointly(self._group.members, nodes, self._group.joint)
+        group = self._group
+        return match_jointly(group.members, nodes, group.joint, group.effort)
 
 
 def _emptied(view: NodeView, gone: Sequence[Pod]) -> NodeView:

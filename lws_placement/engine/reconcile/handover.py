@@ -22,7 +22,9 @@ of their own, only as far as it still needs their room.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from lws_placement.engine.base.effort import PLAN_EFFORT, VICTIMS_EFFORT, Effort
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.reservation import Hold, Reservation
@@ -72,6 +74,7 @@ def begin(current: MembersState, group: Group, context: Context) -> list[Action]
 
 
 def _preempt_anywhere(group: Group, context: Context) -> Preemption | NoPreemption:
+    group = _refreshed(group)
     if not group.request.in_one_domain:
         return preempt_multi_domain(group, context.views, context.tenants)
     domains = context.views.domains(group.topology_key)
@@ -87,12 +90,19 @@ def _preempt_in(
 ) -> Preemption | NoPreemption:
     """The victims that still have to go in the domains of `coming`."""
     views, tenants = context.views, context.tenants
+    group = _refreshed(group)
     if not group.request.in_one_domain:
         there = frozenset(names_in(coming.holds, views))
         return preempt_multi_domain(group, views, tenants, only=there)
     soon = current.soon(views)
     view = soon.domain(coming.holds[0].domain)
     return preempt(with_rules(group, soon), [] if view is None else [view], tenants)
+
+
+def _refreshed(group: Group) -> Group:
+    """A search for victims has an effort of its own, not what a plan in vain left."""
+    most = PLAN_EFFORT if group.request.in_one_domain else VICTIMS_EFFORT
+    return replace(group, effort=Effort(most))
 
 
 def _groups_of(victims: Sequence[Victim]) -> set[GroupId]:

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.model.exclusivity import question_of
 from lws_placement.engine.model.groups import Group, GroupId
@@ -40,7 +41,8 @@ def plan_anywhere(
     such pods, or LEAVING holds. If not, groups of one shape share a multi-domain plan.
     """
     one_domain = group.request.in_one_domain
-    if not one_domain and memo is not None and not owns and with_rules(group, views) is group:
+    alone = one_domain or memo is None or owns or with_rules(group, views) is not group
+    if not alone and not group.effort.is_spent and memo is not None:
         return _plan_as_others(group, views, memo)
     soon = current.soon(views)
     ruled = with_rules(group, soon)
@@ -54,7 +56,7 @@ def is_room_for(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> bool:
     """Whether a group that owns nothing and asks for more than one domain has room. The plan found
     is the one that it gets if it is planned next.
     """
-    return isinstance(_place(group, views, memo), Placed)
+    return isinstance(_place(replace(group, effort=Effort()), views, memo), Placed)
 
 
 def _plan_as_others(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Plan:
@@ -78,6 +80,8 @@ def _place(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> Plan | NoMat
 
 
 def _keep(group: Group, views: ClusterSnapshot, memo: PlanMemo, plan: Plan | NoMatch) -> None:
+    if group.effort.is_spent:
+        return  # the next plan finds its indexes further on
     memo.multi_domain.put(asked_now(group, views), (_state(views), plan))
 
 

@@ -29,7 +29,7 @@ from lws_placement.engine.model.joint.rules import (
     Spread,
 )
 from lws_placement.engine.model.placed_pods import PlacedPod, PlacedPods, Repelling
-from lws_placement.engine.model.pods import Rank
+from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 from lws_placement.engine.model.storage import Storage, VolumeUsers
 from lws_placement.engine.objects.label_terms import selects
@@ -41,6 +41,7 @@ from lws_placement.engine.rules.topology_spread import needed_keys, spread_rules
 from lws_placement.engine.rules.volumes import VolumeNeeds, volume_rules
 
 _NO_RULES = PodRules()
+_TERMS_PER_LOOK = 4
 _NO: frozenset[str] = frozenset()
 _ByTerms = Mapping[tuple[PodTerm, ...], tuple[Needed, ...]]
 """Affinity terms -> what they need of a node."""
@@ -62,7 +63,8 @@ class Cluster(Protocol):
 
 def with_rules(group: Group, cluster: Cluster) -> Group:
     """The group to plan in this state of the cluster; the group itself if no rule touches it. For a
-    plan alone: its demands are not what a hold reserves.
+    plan alone: its demands are not what a hold reserves. The group itself, too, if its effort does
+    not suffice: then nothing is proven to fit.
     """
     aimed = list(cluster.placed_pods.repelling(group.id.namespace))
     demands, devices = [m.demand for m in group.members], cluster.devices
@@ -70,7 +72,11 @@ def with_rules(group: Group, cluster: Cluster) -> Group:
     ruled = ruled or any(may_need_devices(d, devices) for d in demands)
     if not aimed and not group.refused and not ruled:
         return group
-    return _Rules(group, cluster, aimed).applied()
+    own = sum(_terms_of(m.demand) for m in group.members)
+    if not group.effort.spend(len(aimed) + own // _TERMS_PER_LOOK):
+        return group
+    rules = _Rules(group, cluster, aimed)
+    return rules.applied() if group.effort.spend(rules.weight) else group
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +117,19 @@ class _Rules:
         self._cluster = cluster
         self._placed = cluster.placed_pods
         self._aimed = aimed
+        self._aimed_keys = sorted({r.key for term, _ in aimed for r in term.selector or ()})
+        self._repelled: dict[tuple[str | None, ...], tuple[int, ...]] = {}
         self._pods = [
             _pod(m, group.identity_of(m.rank).labels) for m in group.members if m.fixed is None
         ]
+
+    @property
+    def weight(self) -> int:
+        """What `applied` costs, in looks (`base/effort.py`)."""
+        own = {t for p in self._pods for t in (*p.rules.affinity, *p.rules.anti_affinity)}
+        spread = sum(len(rules.spread) for rules in {p.rules for p in self._pods})
+        aimed = len(self._aimed) * len({self._seen_by_aimed(p.labels) for p in self._pods})
+        return (aimed + len(self._pods) * (len(own) + spread)) // _TERMS_PER_LOOK
 
     def applied(self) -> Group:
         spread, (near, needed) = self._spread(), self._near()
@@ -143,9 +159,7 @@ class _Rules:
     ) -> "_Alike":
         return _Alike(
             rules=pod.rules,
-            repelling=tuple(
-                i for i, (term, _) in enumerate(self._aimed) if selects(term.selector, pod.labels)
-            ),
+            repelling=self._repelling(pod.labels),
             spread=tuple(
                 (i, pod.rank in rule.selected)
                 for i, rule in enumerate(spread)
@@ -154,6 +168,19 @@ class _Rules:
             volumes=volumes,
             devices=devices,
         )
+
+    def _repelling(self, labels: Mapping[str, str]) -> tuple[int, ...]:
+        """The terms of other pods that select these labels."""
+        seen = self._seen_by_aimed(labels)
+        if seen not in self._repelled:
+            self._repelled[seen] = tuple(
+                i for i, (term, _) in enumerate(self._aimed) if selects(term.selector, labels)
+            )
+        return self._repelled[seen]
+
+    def _seen_by_aimed(self, labels: Mapping[str, str]) -> tuple[str | None, ...]:
+        """The part of the labels that decides which terms of other pods select them."""
+        return tuple(map(labels.get, self._aimed_keys))
 
     # -- pods that exist -------------------------------------------------------------------------
 
@@ -290,6 +317,13 @@ class _Rules:
 
 def _ruled(member: Member, bans: NodeBans) -> Member:
     return replace(member, demand=replace(member.demand, node_rule=bans)) if bans else member
+
+
+def _terms_of(demand: Demand) -> int:
+    rules = demand.rules
+    if rules is None:
+        return 1
+    return 1 + len(rules.affinity) + len(rules.anti_affinity) + len(rules.spread)
 
 
 def _pod(member: Member, labels: Mapping[str, str]) -> _Pod:

@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import Callable
 
 from lws_placement.cluster.cache.topology_index import TopologyIndex
+from lws_placement.engine.model.exclusivity import Question
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.engine.reconcile.placement import is_room_for
 
+_SLICE_S = 0.05
 _PAUSE = 4.0
 """Multiple of the time that the last plans took."""
 _MOST = 64
@@ -37,14 +39,35 @@ class Asking:
         self._memo = memo
         self._again = again
         self._asked: set[GroupId] = set()
+        self._left: dict[Question, None] = {}
+        """Single-domain classes that were not asked about since the last change of room."""
+        self._several: dict[Question, None] = {}
+        """The same of the others."""
         self._until = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
+    def room_changed(self) -> None:
+        """There may be room for every class. Those that are still to be asked about come first."""
+        self._left |= dict.fromkeys(self._questions.questions(several=False))
+        self._several |= dict.fromkeys(self._questions.questions(several=True))
+
     def worth_asking(self, *, besides: set[GroupId]) -> set[GroupId]:
         """`besides`: groups that are planned anyway."""
-        found = self._questions.worth_asking(self._views.domains, self._memo)
+        found = self._of_one_domain()
         self._asked |= (found | self._of_several_domains()) - besides
         return found | self._asked
+
+    def _of_one_domain(self) -> set[GroupId]:
+        found: set[GroupId] = set()
+        until = asyncio.get_running_loop().time() + _SLICE_S
+        for question in list(self._left):
+            del self._left[question]
+            found |= self._questions.worth_asking(question, self._views.domains, self._memo)
+            if asyncio.get_running_loop().time() > until:
+                break
+        if self._left:
+            self._again()
+        return found
 
     def changed(self, group: GroupId) -> None:
         """The group changed, so it is planned anyway."""
@@ -65,18 +88,26 @@ class Asking:
             self._timer.cancel()
 
     def _of_several_domains(self) -> set[GroupId]:
-        examples = self._questions.multi_domain_examples()
-        if not examples or self._timer is not None:
+        if not self._several or self._timer is not None:
             return set()
         loop = asyncio.get_running_loop()
         begun = loop.time()
         if begun < self._until:
             self._timer = loop.call_at(self._until, self._due)
             return set()
-        fit = [g for g in examples if is_room_for(g, self._views, self._memo)]
+        found: set[GroupId] = set()
+        for question in list(self._several):
+            del self._several[question]
+            example = self._questions.example(question)
+            if example is not None and is_room_for(example, self._views, self._memo):
+                found.update(self._questions.first_like(example, _MOST))
+            if loop.time() > begun + _SLICE_S:
+                break
         ended = loop.time()
         self._until = ended + _PAUSE * (ended - begun)
-        return {group for g in fit for group in self._questions.first_like(g, _MOST)}
+        if self._several:
+            self._timer = loop.call_at(self._until, self._due)
+        return found
 
     def _due(self) -> None:
         self._timer = None

@@ -113,6 +113,7 @@ class SchedulingQueue(Observer):
         """The groups to plan, in order of `turn`. Call `take` before planning each."""
         if self.room_changed:
             self.room_changed = False
+            self._asking.room_changed()
             self._ask = True
             self._active |= {g for g in self._unsettled if g not in self._unschedulable}
             self._refresh.add((*self._unschedulable, *self._vacant))
@@ -145,6 +146,7 @@ class SchedulingQueue(Observer):
             self._unschedulable.put(waits_as)
         elif self._unschedulable.drop(group):
             # The group may not have taken the domain it was woken for: the next may use it.
+            self._asking.room_changed()
             self._ask_again()
         if _is_settled(observed):
             self._unsettled.discard(group)

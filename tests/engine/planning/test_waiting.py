@@ -47,23 +47,33 @@ def waiting(*groups):
     return questions
 
 
+def worth_asking(questions, domains, memo=None):
+    """Of all classes that want one domain."""
+    memo = memo or PlanMemo()
+    found = [
+        questions.worth_asking(question, lambda _: domains, memo)
+        for question in questions.questions(several=False)
+    ]
+    return set().union(*found)
+
+
 def test_of_groups_that_ask_the_same_as_many_are_asked_as_domains_are_free():
     domains = DomainSet([a_domain("a", tpu=1), a_domain("b", tpu=1), a_domain("c", tpu=0)])
     groups = [a_group(1, since_s=3), a_group(2, since_s=1), a_group(3, priority=1, since_s=9)]
-    found = waiting(*groups).worth_asking(lambda _: domains, PlanMemo())
+    found = worth_asking(waiting(*groups), domains)
     assert found == {groups[1].id, groups[2].id}
 
 
 def test_nobody_is_asked_for_room_that_fits_nobody():
     domains = DomainSet([a_domain("a", tpu=1), a_domain("b", tpu=9, holder=claim_of(a_group(7)))])
     questions = waiting(a_group(1, tpu=2), a_group(2, tpu=2))
-    assert questions.worth_asking(lambda _: domains, PlanMemo()) == set()
+    assert worth_asking(questions, domains) == set()
 
 
 def test_a_group_that_asks_something_else_is_asked_once_under_its_new_question():
     domains = DomainSet([a_domain("a", tpu=1)])
     questions = waiting(a_group(1, tpu=2), a_group(1, tpu=1))
-    assert questions.worth_asking(lambda _: domains, PlanMemo()) == {a_group(1).id}
+    assert worth_asking(questions, domains) == {a_group(1).id}
     assert questions.drop(a_group(1).id)
     assert not questions.drop(a_group(1).id)
     assert len(questions) == 0
@@ -84,7 +94,7 @@ def test_asking_those_worth_it_places_the_same_groups_as_planning_all(kinds, eve
             old = domains.get(value)
             view = a_domain(value, tpu=tpu)
             domains.put(replace(view, holders=old.holders) if old else view)
-        asked = questions.worth_asking(lambda _: some, memo)
+        asked = worth_asking(questions, some, memo)
         in_order = sorted(groups, key=lambda g: (-g.priority, g.since_s, g.id))
         for group in in_order:
             if group.id in asked and place(group, some, memo):

@@ -12,10 +12,12 @@ from collections.abc import Collection, Container, Hashable, Mapping, Sequence, 
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.objects.nodes import Node, NodeName
 
 Places = Mapping[Rank, Node]
+_RANKS_PER_LOOK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +266,6 @@ class Spread:
         return f"its topology spread by {self.key} allows a skew of {self.max_skew}"
 
 
-JOINT_BUDGET = 200_000
-
-
 class JointRule(Protocol):
     """A rule among members; hashable. Others are in `volumes.py` and `devices.py`."""
 
@@ -282,12 +281,15 @@ class JointRule(Protocol):
 
 @dataclass(slots=True, unsafe_hash=True)
 class JointRules:
-    """All rules among a group's members without a node. `budget`: placements that searches may
-    still try, in all domains together (`joint_search.py`).
-    """
+    """All rules among a group's members without a node."""
 
     rules: tuple[JointRule, ...]
-    budget: int = field(default=JOINT_BUDGET, compare=False)
+
+    @property
+    def weight(self) -> int:
+        """What it costs to check one member, in looks (`base/effort.py`)."""
+        touched = sum(len(ranks) for rule in self.rules for ranks in rule.all_ranks)
+        return 1 + touched // _RANKS_PER_LOOK
 
     def is_hopeless(self, ranks: Set[Rank], nodes: Sequence[Node]) -> bool:
         """Whether it is certain at once that these members break a rule on these nodes."""
@@ -295,21 +297,26 @@ class JointRules:
             rule.is_hopeless(ranks, nodes) for rule in self.rules if isinstance(rule, Spread)
         )
 
-    def broken(self, places: Places) -> tuple[Rank, str] | None:
+    def broken(self, places: Places, effort: Effort) -> tuple[Rank, str] | None:
         """For a complete assignment: a member that breaks a rule where it is, and the rule in
-        words; None: all are kept. O(rules x members) if they are.
+        words; None: all are kept. O(rules x members) if they are. A rule counts as broken if the
+        effort is spent before all are checked.
         """
+        if not effort.spend(self.weight):
+            return min(places), self.rules[0].words
         rules = [rule for rule in self.rules if not rule.is_kept_by(places)]
         for rank in sorted(places) if rules else ():
+            if not effort.spend(self.weight):
+                return rank, rules[0].words
             found = next((rule for rule in rules if rule.is_broken_by(rank, places)), None)
             if found is not None:
                 return rank, found.words
-        return self._deadlock(places)
+        return self._deadlock(places, effort)
 
     def broken_by(self, rank: Rank, places: Places) -> JointRule | None:
         return next((rule for rule in self.rules if rule.is_broken_by(rank, places)), None)
 
-    def _deadlock(self, places: Places) -> tuple[Rank, str] | None:
+    def _deadlock(self, places: Places, effort: Effort) -> tuple[Rank, str] | None:
         """A member that is never bound, as it and others wait for each other to be bound first."""
         rules = [rule for rule in self.rules if isinstance(rule, Near)]
         waiting = {rank for rule in rules for rank in rule.ranks if rank in places}
@@ -320,7 +327,7 @@ class JointRules:
                 free -= rule.ranks - rule.bindable(places, bound)
                 if rule.begins(places, bound):
                     beginning |= rule.ranks
-            if not free:
+            if not free or not effort.spend(self.weight):
                 rank = min(waiting)
                 return rank, next(r.words for r in rules if rank in r.ranks)
             # Of members that begin, as nothing is there to be near, only one is the first.
