@@ -3,7 +3,7 @@
 from argparse import Namespace
 from io import StringIO
 
-from bench import answers, engine, extender
+from bench import answers, engine, extender, stall
 from bench.figures import Figure, percentile, show
 from rich.console import Console
 
@@ -25,6 +25,14 @@ def test_planning_is_measured_against_asking_every_domain(monkeypatch):
     assert [f.goal for f in figures] == [2, 10, *4 * [None, 50, 50], 20, None]
     assert all(f.value > 0 for f in figures)
     assert figures[0].against == "asking every domain"
+
+
+def test_the_longest_turn_of_the_loop_is_measured_for_each_shape(monkeypatch):
+    monkeypatch.setattr(stall, "PER_PART", 60)
+    monkeypatch.setattr(stall, "WAITING", 5)
+    figures = stall.measure(Namespace(nodes="120", only="a slice"), Console(file=StringIO()))
+    assert [f.goal for f in figures] == [0.5, None] * (len(figures) // 2)
+    assert all(f.value > 0 for f in figures)
 
 
 def test_what_answers_cost_is_measured_against_decoding_the_lists():

@@ -1,5 +1,7 @@
 """`make bench`: what placement costs. `make bench ARGS="engine extender"` chooses parts.
 
+stall      how long the worst shapes of groups keep the event loop; --only chooses; no
+           control plane
 engine     planning one group, and room for one while a thousand wait; no control plane
 extender   kube-scheduler's calls to us over HTTP; no control plane
 answers    `explain` and `status` on a large cluster; no control plane
@@ -21,7 +23,7 @@ from lws_placement.garbage import collect_rarely
 
 from .figures import show, write
 
-PARTS = ("engine", "extender", "answers", "start", "line", "life")
+PARTS = ("engine", "stall", "extender", "answers", "start", "line", "life")
 
 
 def main():
