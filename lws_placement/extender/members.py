@@ -1,10 +1,12 @@
 """The entry for members of groups: the last check before a Binding, and no preemption.
 
-`bind` trusts no stale state: it reads the hold live. A pod that was released, or that is in no
-group, is bound anywhere outside other groups' holds. Every other pod must carry the marker, be a
-member that the hold names, have the hold's revision and size, request no more than the hold
-reserves for its rank, and go to the node that the hold gives that rank. `bind` refuses all else
-with an `Error`. kube-scheduler then retries after its error back-off; meanwhile the planner
+`bind` trusts no stale state: it reads live the hold, and what is bound to the node. Room that is
+gone is refused, whoever took it: another scheduler may have done so a moment ago, and a kubelet
+would reject the pod. A pod that was released, or that is in no group, is foreign: it is bound only
+outside of other groups' holds, and to room that is promised to nobody. Every other pod must carry
+the marker, be a member that the hold names, have the hold's revision and size, request no more than
+the hold reserves for its rank, and go to the node that the hold gives that rank. `bind` refuses all
+else with an `Error`. kube-scheduler then retries after its error back-off; meanwhile the planner
 replaces a pod whose pin is no longer valid.
 
 Binds of one group are checked one by one and do not wait for each other. The hold reserves room for
@@ -22,12 +24,13 @@ from contextlib import suppress
 from typing import Protocol
 
 from lws_placement import metrics
+from lws_placement.engine.base.quantities import Resources, first_lack, minus, total
 from lws_placement.engine.model.exclusivity import Claim, opponents
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.reservation import Hold, place_of
-from lws_placement.engine.objects.nodes import DomainName
+from lws_placement.engine.model.reservation import Hold, place_of, promised_on
+from lws_placement.engine.objects.nodes import DomainName, Node
 from lws_placement.engine.objects.placement_request import Scope
 from lws_placement.engine.reconcile.placement import own_place
 from lws_placement.errors import ApiError, ConflictError, InvalidObjectError, NotFoundError
@@ -39,6 +42,7 @@ log = logging.getLogger(__name__)
 _DEADLINE_S = 25.0  # below the extender's httpTimeout of 30 s, so that our answer arrives
 _SEEN_S = 2.0  # how far our watch may lag behind the scheduler's
 _RETRY_S = 0.25
+_NOBODY: Mapping[GroupId, Resources] = {}
 
 
 class World(Protocol):
@@ -49,9 +53,11 @@ class World(Protocol):
     async def pod_comes(self, uid: str) -> None: ...
     async def fetch_pod(self, namespace: str, name: str) -> Pod | None: ...
     def group_of(self, pod: Pod) -> GroupId | None: ...
-    def node_labels(self, node: str) -> Mapping[str, str]: ...
+    def node(self, name: str) -> Node | None: ...
     def holds_on(self, node: str) -> Sequence[Hold]: ...
+    def topology_keys(self) -> Sequence[str]: ...
     async def fetch_holds(self, domain: DomainName) -> Sequence[Hold]: ...
+    async def fetch_pods_on(self, node: str) -> Sequence[Pod]: ...
     async def bind(self, namespace: str, name: str, *, uid: str, node: str) -> None: ...
 
 
@@ -98,32 +104,48 @@ class Members:
                     await self._world.pod_comes(uid)
         return self._world.pod(uid)
 
-    async def _why_not(self, pod: Pod, node: str) -> str:
-        group = self._world.group_of(pod)
+    async def _why_not(self, pod: Pod, name: str) -> str:
+        group, node = self._world.group_of(pod), self._world.node(name)
         if not pod.marked:
             return f"pod {pod.key} is no member of a group that is placed"
+        if node is None:
+            return f"node {name} is not known"
         if pod.released or pod.member is None or group is None:
-            return self._why_not_alone(pod, group, node)
-        domain = own_place(pod.member.request, pod.member.rank, self._world.node_labels(node))
+            return await self._why_not_alone(pod, group, node)
+        domain = own_place(pod.member.request, pod.member.rank, node.labels)
         if domain is None:
             keys = " or ".join(pod.member.request.keys)
-            return f"node {node} has no label {keys}"
+            return f"node {name} has no label {keys}"
         if domain.anywhere:
             domain = place_of(group)
-        holds = await self._world.fetch_holds(domain)
-        return why_not_bound(pod, group, holds=holds, domain=domain, node=node)
+        holds, there = await asyncio.gather(
+            self._world.fetch_holds(domain), self._world.fetch_pods_on(name)
+        )
+        why = why_not_bound(pod, group, holds=holds, domain=domain, node=name)
+        return why or why_no_room(pod, node, there)
 
-    def _why_not_alone(self, pod: Pod, group: GroupId | None, node: str) -> str:
+    async def _why_not_alone(self, pod: Pod, group: GroupId | None, node: Node) -> str:
         """For a released pod, or one of no group: it may bind like a foreign pod, but not to a node
-        that is held against it.
+        that is held against it, nor to room that is promised to members to come.
         """
         if group is not None and pod.member is not None:
             claim = Claim(group, pod.member.request.claims)
         else:
             own = GroupId.of_pod(pod.namespace, pod.name, pod.uid)
             claim = Claim(own, Scope.NOBODY)
-        others = opponents(claim, (h.claim for h in self._world.holds_on(node)))
-        return f"node {node} is held for {min(others)}" if others else ""
+        keys = [key for key in self._world.topology_keys() if key in node.labels]
+        live = await asyncio.gather(
+            *(self._world.fetch_holds(DomainName(key, node.labels[key])) for key in keys)
+        )
+        there = await self._world.fetch_pods_on(node.name)
+        anywhere = [h for h in self._world.holds_on(node.name) if h.domain.key not in keys]
+        holds = [*anywhere, *(hold for some in live for hold in some)]
+        others = opponents(claim, (h.claim for h in holds))
+        if others:
+            return f"node {node.name} is held for {min(others)}"
+        members = {(self._world.group_of(p), p.member.rank) for p in there if p.member is not None}
+        promised = promised_on(node.name, (h for h in holds if h.group != group), members)
+        return why_no_room(pod, node, there, promised=promised)
 
     async def _create_binding(self, args: BindArgs) -> str:
         """Retries transient errors; the caller sets the deadline."""
@@ -174,6 +196,21 @@ def why_not_bound(
     if not hold.covers(member.rank, pod.demand):
         return f"pod {pod.key} asks for more than was reserved for member {member.rank}"
     return ""
+
+
+def why_no_room(
+    pod: Pod, node: Node, there: Sequence[Pod], *, promised: Mapping[GroupId, Resources] = _NOBODY
+) -> str:
+    """Why the node has no room left for the pod beside the pods `there` and what is `promised`;
+    empty if it has.
+    """
+    others = [dict(p.demand.resources) for p in there if not p.finished and p.uid != pod.uid]
+    free = minus(node.allocatable, total((*others, *promised.values())))
+    lacking = first_lack(dict(pod.demand.resources), free)
+    if lacking is None:
+        return ""
+    whose = "promised to groups" if promised else "taken by other pods"
+    return f"{lacking} of node {node.name} is {whose} meanwhile"
 
 
 def _bound_already(pod: Pod, node: str) -> str:

@@ -168,8 +168,8 @@ def _requests_alone(world):
 
     async def call(body):
         args = json.loads(body)
-        domain = DomainName(KEY, world.node_labels(args["Node"])[KEY])
-        await world.fetch_holds(domain)
+        domain = DomainName(KEY, world.node(args["Node"]).labels[KEY])
+        await asyncio.gather(world.fetch_holds(domain), world.fetch_pods_on(args["Node"]))
         await world.bind(
             args["PodNamespace"], args["PodName"], uid=args["PodUID"], node=args["Node"]
         )
@@ -229,7 +229,12 @@ def _stub_api(leases):
         await request.read()
         return web.Response(text='{"kind":"Status"}', content_type="application/json", status=201)
 
+    async def pods(_):
+        text = '{"kind":"PodList","metadata":{},"items":[]}'
+        return web.Response(text=text, content_type="application/json")
+
     app = web.Application()
+    app.router.add_get("/api/v1/pods", pods)
     app.router.add_get(f"{LEASES}/{{name}}", lease)
     app.router.add_post("/api/v1/namespaces/{namespace}/pods/{name}/binding", binding)
     return app

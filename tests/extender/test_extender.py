@@ -13,11 +13,11 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.pods import Demand, MemberInfo, Pod
-from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.pods import Demand, MemberInfo, Pod, PodPhase
+from lws_placement.engine.model.reservation import Hold, place_of
 from lws_placement.engine.model.snapshot import Changes, DomainSet, DomainView, NodeView
 from lws_placement.engine.objects.nodes import DomainName, Node
-from lws_placement.engine.objects.placement_request import PlacementRequest
+from lws_placement.engine.objects.placement_request import PlacementRequest, Scope
 from lws_placement.errors import ApiError, ConflictError, NotFoundError
 from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard
@@ -60,6 +60,7 @@ class World:
         self.hold = hold
         self.free = free
         self.views = domains
+        self.late = {}
         self.bindings = []
         self.answers = []
         self.synced = True
@@ -85,8 +86,16 @@ class World:
         known = self.pods.get(pod.uid)
         return GROUP if known is not None and known.member is not None else None
 
-    def node_labels(self, node):
+    def labels_of(self, node):
         return {KEY: "s0"} if node in ("n0", "n1") else {}
+
+    def node(self, name):
+        view = self.node_view(name)
+        return view.node if view is not None else None
+
+    async def fetch_pods_on(self, node):
+        """Live, so also those that `pods` lacks."""
+        return [*(p for p in self.pods.values() if p.node == node), *self.late.get(node, ())]
 
     @property
     def node_changes(self):
@@ -102,7 +111,7 @@ class World:
         bound = [p for p in self.pods.values() if p.node == node]
         room = {"google.com/tpu": self.free + 4 * len(bound), "pods": 110}
         index = TopologyIndex()
-        index.put_node(Node(node, self.node_labels(node), room))
+        index.put_node(Node(node, self.labels_of(node), room))
         for pod in bound:
             group, rank = (GROUP, pod.member.rank) if pod.member else (None, None)
             occupant = Occupant(pod.uid, pod.demand, group, rank=rank)
@@ -115,13 +124,14 @@ class World:
         return [self.hold] if self.hold is not None and node in ("n0", "n1") else []
 
     def topology_keys(self):
-        return sorted({view.name.key for view in self.views})
+        held = {KEY} if self.hold is not None else set()
+        return sorted({view.name.key for view in self.views} | held)
 
     def domains(self, key):
         return DomainSet(view for view in self.views if view.name.key == key)
 
     async def fetch_holds(self, domain):
-        return [self.hold] if self.hold is not None else []
+        return [self.hold] if self.hold is not None and self.hold.domain == domain else []
 
     async def bind(self, namespace, name, *, uid, node):
         if self.answers:
@@ -223,6 +233,37 @@ async def test_the_guard_keeps_who_goes_alone_out_of_held_domains(pod, left):
     world = World(*([pod] if pod is not None else []), hold=a_hold())
     answer = await call(world, "/guard/filter", {"Pod": raw, "NodeNames": ["n0", "n9"]})
     assert answer["NodeNames"] == left
+
+
+FOREIGN = Pod("ns", "f", "uid-f", "1", 0.0, TPU, node="n0")
+ROOM_IS_GONE = "google.com/tpu of node n0 is taken by other pods meanwhile"
+
+
+@pytest.mark.parametrize("pod", [a_member(), RELEASED, NO_MEMBER], ids=["member", "released", "no"])
+async def test_room_that_another_scheduler_took_is_refused_before_our_caches_know(pod):
+    world = World(pod, hold=a_hold() if pod is not NO_MEMBER else None)
+    world.late = {"n0": [FOREIGN]}
+    assert (await call(world, "/members/bind", a_bind()))["Error"] == ROOM_IS_GONE
+    assert world.bindings == []
+    world.late = {"n0": [replace(FOREIGN, phase=PodPhase.SUCCEEDED), replace(pod, node="n0")]}
+    assert await call(world, "/members/bind", a_bind()) == {"Error": ""}
+
+
+async def test_room_that_is_promised_to_a_gang_is_kept_from_who_goes_alone():
+    """A gang claims no domain, so its holds are against nobody."""
+    gang = GroupId("ns", "gang", "u", "k")
+    hold = a_hold(group=gang, domain=place_of(gang), scope=Scope.NOBODY)
+    pod = NO_MEMBER
+    world = World(pod, hold=hold)
+    why = (await call(world, "/members/bind", a_bind()))["Error"]
+    assert why == "google.com/tpu of node n0 is promised to groups meanwhile"
+    assert await call(World(pod, hold=hold, free=8), "/members/bind", a_bind()) == {"Error": ""}
+
+
+async def test_a_hold_that_our_caches_do_not_know_yet_keeps_off_who_goes_alone():
+    world = World(NO_MEMBER, hold=a_hold(group=GroupId("ns", "other", "u", "k")))
+    world.holds_on = lambda node: []
+    assert "is held for ns/other" in (await call(world, "/members/bind", a_bind()))["Error"]
 
 
 def test_who_is_evicted_for_another_group_is_bound_there_no_more():

@@ -2,7 +2,7 @@
 the answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.cluster.api.coalesced_reads import CoalescedReads
@@ -29,7 +29,7 @@ class ExtenderWorld:
     ) -> None:
         self._api = api
         self._informers = informers
-        self._domains = domains = cache.domains
+        domains = cache.domains
         self.pod = cache.pod
         arrivals = News[str]()
         cache.on_new_pod.append(arrivals.tell)
@@ -39,18 +39,22 @@ class ExtenderWorld:
         self.anything_held = cache.anything_held
         self.topology_keys = cache.topology_keys
         self.node_changes = domains.node_changes
+        self.node = domains.node
         self.node_view = domains.node_view
         self.holds_on = domains.holds_on
         self.domains = domains.domains
         self.fetch_holds = CoalescedReads(store.fetch, gather_s=_GATHER_S).fetch
         """Reads the holds on a domain live."""
+        self.fetch_pods_on = CoalescedReads(self._list_pods_on, gather_s=_GATHER_S).fetch
+        """Reads live the pods that are bound to a node."""
 
     def ready(self) -> bool:
         return self._informers.synced
 
-    def node_labels(self, node: str) -> Mapping[str, str]:
-        found = self._domains.node(node)
-        return found.labels if found is not None else {}
+    async def _list_pods_on(self, node: str) -> Sequence[Pod]:
+        """A consistent list, which the API server answers from its own cache, by an index."""
+        pods = await self._api.list("/api/v1/pods", fieldSelector=f"spec.nodeName={node}")
+        return [decode_pod(raw) for raw in pods.get("items") or ()]
 
     async def fetch_pod(self, namespace: str, name: str) -> Pod | None:
         """Reads the pod live."""

@@ -16,11 +16,10 @@ from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.exclusivity import Claim, unreadable
 from lws_placement.engine.model.groups import GroupId, Occupant
-from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.placed_pods import NoPlacedPods, PlacedPods
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
-from lws_placement.engine.model.reservation import Hold, lease_name
+from lws_placement.engine.model.reservation import Hold, lease_name, promised_on
 from lws_placement.engine.model.snapshot import (
     Changes,
     DomainSet,
@@ -307,7 +306,8 @@ class TopologyIndex:
         used = total(dict(o.demand.resources) for o in kept)
         coming = self._daemons_to_come(node)
         holds = self.holds_on(node.name)
-        promised = _promised(node.name, holds, kept) if holds else {}
+        members = {(o.group, o.rank) for o in kept}
+        promised = promised_on(node.name, holds, members) if holds else {}
         free = minus(minus(minus(node.allocatable, used), coming), self._headroom)
         free |= {r: _ANY_AMOUNT for r in self._by_devices if not node.allocatable.get(r)}
         return NodeView(
@@ -362,25 +362,6 @@ class TopologyIndex:
             awaited=frozenset().union(*(view.awaited for view in views)),
             occupants=frozenset(occupants),
         )
-
-
-def _promised(
-    node: str, holds: Iterable[Hold], occupants: Iterable[Occupant]
-) -> dict[GroupId, dict[str, int]]:
-    """What members that are not bound yet will take of the node, by group."""
-    there = {(o.group, o.rank) for o in occupants}
-    promised: dict[GroupId, dict[str, int]] = {}
-    for hold in holds:
-        if hold.state is HoldState.LEAVING:
-            continue
-        awaited = [
-            dict(hold.demands[rank].resources)
-            for rank, name in hold.nodes.items()
-            if name == node and rank in hold.demands and (hold.group, rank) not in there
-        ]
-        if awaited:
-            promised[hold.group] = total((promised.get(hold.group, {}), *awaited))
-    return promised
 
 
 def _of_groups(

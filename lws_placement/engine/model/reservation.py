@@ -10,9 +10,10 @@ all of them are written.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from lws_placement.engine.base.quantities import total
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState, check_transition
@@ -153,6 +154,26 @@ def reservations_of(
     whole = (found for found in plans.values() if len(found) == found[0].parts)
     reservations = (Reservation(tuple(sorted(found, key=lambda h: h.domain))) for found in whole)
     return tuple(sorted(reservations, key=lambda p: p.holds[0].domain))
+
+
+def promised_on(
+    node: NodeName, holds: Iterable[Hold], there: Container[tuple[GroupId | None, Rank | None]]
+) -> dict[GroupId, dict[str, int]]:
+    """What members that are not bound yet will take of the node, by group. `there`: the members
+    that are bound to it.
+    """
+    promised: dict[GroupId, dict[str, int]] = {}
+    for hold in holds:
+        if hold.state is HoldState.LEAVING:
+            continue
+        awaited = [
+            dict(hold.demands[rank].resources)
+            for rank, name in hold.nodes.items()
+            if name == node and rank in hold.demands and (hold.group, rank) not in there
+        ]
+        if awaited:
+            promised[hold.group] = total((promised.get(hold.group, {}), *awaited))
+    return promised
 
 
 def place_of(group: GroupId) -> DomainName:
