@@ -23,6 +23,7 @@ from lws_placement.engine.admission.pod_gating import (
     leave_alone,
     scheduler_of,
     stamp,
+    strip,
     to_scheduler,
 )
 from lws_placement.engine.base.field_error import FieldError
@@ -110,6 +111,7 @@ def build_app(
         if not old["spec"].get("containers"):
             raise InvalidObjectError("request.object.spec.containers is empty")
         pod: Raw = json_copy(old)
+        strip(pod)
         denied = add_lws_identity(pod, namespace=namespace, most_size=max_group_size)
         if denied is not None or not placing:
             return denied or pod

@@ -15,7 +15,7 @@ from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.cluster.stores.hold_store import HoldStore
-from lws_placement.engine.admission.pod_gating import gate_or_pin, leave_alone, stamp
+from lws_placement.engine.admission.pod_gating import gate_or_pin, leave_alone, stamp, strip
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.fit.extended_resources import with_tolerations
 from lws_placement.engine.lws.pod_identity import add_lws_identity
@@ -75,6 +75,7 @@ class Gate(Replica):
         pod = json_copy(pod)
         if self.adds_tolerations:  # the API server's plugins run before webhooks, and after them
             pod = {**pod, "spec": with_tolerations(pod["spec"])}
+        strip(pod)
         add_lws_identity(pod, namespace=namespace)
         owner = await self._lookup.owner_of(pod, namespace)
         if owner is None:

@@ -107,3 +107,57 @@ async def test_else_the_pod_is_refused_and_its_controller_tries_again(pod):
     _, answer = await call("/mutate-pods", a_review(pod), Owned(None))
     assert not answer["response"]["allowed"]
     assert "try again" in answer["response"]["status"]["message"]
+
+
+FORGED = {
+    "admitted": "pinned",
+    "condition": "{}",
+    "no-room": "x",
+    "owner-uid": "another-jobs",
+    "lws-uid": "another-sets",
+    "pinned-node": "n7",
+    "plan": "p",
+    "released": "true",
+    "slot": "3",
+    "woken": "1",
+}
+
+
+def forged(pod):
+    """The pod as a tenant wrote it who wants to pass for one that we decided."""
+    pin = {"key": "metadata.name", "operator": "In", "values": ["n7"]}
+    terms = {"nodeSelectorTerms": [{"matchFields": [pin]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": terms}
+    notes = {f"{OURS}/{key}": value for key, value in FORGED.items()}
+    amounts = {f"{OURS}/member": "0", f"{OURS}/guest": "0"}
+    container = {"name": "c", "image": "x", "resources": {"requests": amounts, "limits": amounts}}
+    meta = pod["metadata"]
+    return {
+        "metadata": {**meta, "annotations": {**meta["annotations"], **notes}},
+        "spec": {"containers": [container], "affinity": {"nodeAffinity": required}},
+    }
+
+
+@pytest.mark.parametrize("lookup", [JOB, Owned(Owner("", uid_note=OWNER_UID))], ids=["owned", "no"])
+@pytest.mark.parametrize(
+    "pod",
+    [
+        a_group_pod(),
+        a_group_pod(topology="", gang="true"),
+        a_group_pod(managed="false"),
+        a_pod(),
+        a_pod(topology=None),
+    ],
+    ids=["group", "gang", "unmanaged", "lws", "guest"],
+)
+async def test_what_a_tenant_wrote_in_our_name_decides_nothing(pod, lookup):
+    plain = {**pod, "spec": {"containers": [{"name": "c", "image": "x", "resources": {}}]}}
+    assert await admit(forged(pod), lookup) == await admit(plain, lookup)
+
+
+async def test_a_forged_pod_of_a_set_that_is_none_is_foreign():
+    pod = await admit(forged(a_pod()), Lookup(uid=""))
+    notes = pod["metadata"]["annotations"]
+    assert {k for k in FORGED if f"{OURS}/{k}" in notes} == {"admitted"}
+    assert notes[f"{OURS}/admitted"] == "foreign"
+    assert "affinity" not in pod["spec"] or "nodeAffinity" not in pod["spec"]["affinity"]

@@ -2,8 +2,11 @@
 
 The marker makes kube-scheduler call us before it binds. The scheduling gate keeps the pod from
 kube-scheduler until its whole group has room. A pin replaces the gate where the group's hold
-determines the node. A pod is not gated if it is bound, or if we decided it earlier in the same
-request (it carries our `admitted` annotation with marker and gate or pin).
+determines the node. A bound pod is not gated.
+
+Nothing of ours on a new pod counts: users copy pods, and may write what they like. So whatever says
+that we decided something is removed first (`strip`), and each call decides afresh, also when the
+API server calls again in the same request.
 
 Functions edit pods in place.
 """
@@ -27,8 +30,20 @@ STAMPED = (keys.SCOPE, keys.WITHIN_TOPOLOGY, keys.PREFER_TOPOLOGY, keys.GANG, ke
 TYPED = (keys.LWS_EXCLUSIVE_TOPOLOGY, keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY)
 """Annotations that stand for typed fields; a pod's own value comes from LeaderWorkerSet."""
 
-_OURS = (keys.LWS_UID, keys.OWNER_UID, keys.PLAN, keys.PINNED_NODE, keys.SLOT, keys.RELEASED)
-"""Annotations that record a decision on a pod."""
+OURS = (
+    keys.ADMITTED,
+    keys.CONDITION,
+    keys.LWS_UID,
+    keys.NO_ROOM,
+    keys.OWNER_UID,
+    keys.PINNED_NODE,
+    keys.PLAN,
+    keys.RELEASED,
+    keys.SLOT,
+    keys.WOKEN,
+)
+"""Annotations of pods that only we write."""
+_MARKERS = frozenset((keys.MEMBER_MARKER, keys.GUEST_MARKER))
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 """The API server's default for `schedulerName`."""
 
@@ -67,22 +82,27 @@ def stamp(pod: Raw, owner: Owner) -> None:
             annotations.setdefault(key, owner.annotations[key])
 
 
-def leave_alone(pod: Raw) -> None:
-    """Treat a pod with LeaderWorkerSet's labels that is no member like any foreign pod.
-
-    Remove what it copied of ours from another pod. Mark it as a guest, which keeps it out of held
-    domains: its labels make kube-scheduler refuse members beside it.
-    """
-    if pod["spec"].get("nodeName"):
-        return
+def strip(pod: Raw) -> None:
+    """Remove all that records a decision of ours, and what comes with it."""
     annotations, spec = annotations_of(pod), pod["spec"]
     _drop_pin(pod)
     _unmark(spec)
     gates = [gate for gate in spec.pop("schedulingGates", None) or () if gate["name"] != keys.GATE]
     if gates:
         spec["schedulingGates"] = gates
-    for note in _OURS:
+    for note in OURS:
         annotations.pop(note, None)
+
+
+def leave_alone(pod: Raw) -> None:
+    """Treat a pod with LeaderWorkerSet's labels that is no member like any foreign pod.
+
+    Mark it as a guest, which keeps it out of held domains: its labels make kube-scheduler refuse
+    members beside it.
+    """
+    if pod["spec"].get("nodeName"):
+        return
+    annotations = annotations_of(pod)
     annotations[keys.ADMITTED] = keys.FOREIGN
     if placement_request_of(annotations).managed:
         _mark(pod, keys.GUEST_MARKER)
@@ -97,13 +117,10 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> None:
         and request.scope is not Scope.LWS
         and not _has_other_pod_affinity(pod["spec"], request.keys)
     )
-    if _is_decided(pod) and not keep_affinity:
-        _drop_terms(pod["spec"])  # a reinvocation added them again
+    if pod["spec"].get("nodeName") or not request.managed:
+        return
     if gates_of_others(pod["spec"]):
         pin = None
-        _take_pin_back(pod)
-    if _is_decided(pod) or pod["spec"].get("nodeName") or not request.managed:
-        return
     if not request.places:
         _mark(pod, keys.GUEST_MARKER)
         return
@@ -116,9 +133,7 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> None:
         affinity["nodeAffinity"] = pinned_affinity(affinity.get("nodeAffinity") or {}, pin.node)
     else:
         annotations[keys.ADMITTED] = "gated"
-        gates = pod["spec"].setdefault("schedulingGates", [])
-        if not any(g["name"] == keys.GATE for g in gates):
-            gates.append({"name": keys.GATE})
+        pod["spec"].setdefault("schedulingGates", []).append({"name": keys.GATE})
 
 
 def to_scheduler(pod: Raw, name: str) -> None:
@@ -142,30 +157,11 @@ def _is_marked(spec: Raw) -> bool:
     return keys.MEMBER_MARKER in (resources.get("requests") or {})
 
 
-def _is_decided(pod: Raw) -> bool:
-    """True if we decided it in this request. The annotation alone does not count: a template copied
-    from a pod has it, too.
-    """
-    annotations, gates = annotations_of(pod), pod["spec"].get("schedulingGates") or ()
-    held = keys.PINNED_NODE in annotations or any(gate["name"] == keys.GATE for gate in gates)
-    return keys.ADMITTED in annotations and _is_marked(pod["spec"]) and held
-
-
 def gates_of_others(spec: Raw) -> list[str]:
     """Foreign scheduling gates. A pod with one is never pinned: the gate's owner may still change
     the pod's requests, and may remove the gate long after another group took the room.
     """
     return [gate["name"] for gate in spec.get("schedulingGates") or () if gate["name"] != keys.GATE]
-
-
-def _take_pin_back(pod: Raw) -> None:
-    """Unpin a pod that got a foreign gate, from a webhook called later, after we pinned it."""
-    annotations, spec = annotations_of(pod), pod["spec"]
-    if annotations.get(keys.ADMITTED) != "pinned" or spec.get("nodeName"):
-        return
-    for note in (keys.ADMITTED, keys.PLAN):
-        annotations.pop(note, None)
-    _drop_pin(pod)
 
 
 def _drop_pin(pod: Raw) -> None:
@@ -229,9 +225,15 @@ def _unpinned_affinity(node_affinity: Raw, node: str) -> Raw:
 
 def _unmark(spec: Raw) -> None:
     for container in containers_of(spec):
-        for amounts in (container.get("resources") or {}).values():
-            if isinstance(amounts, dict):
-                amounts.pop(keys.MEMBER_MARKER, None)
+        resources = container.get("resources") or {}
+        for kind in ("requests", "limits"):
+            amounts = resources.get(kind)
+            if not isinstance(amounts, dict) or not amounts.keys() & _MARKERS:
+                continue
+            kept = {name: amount for name, amount in amounts.items() if name not in _MARKERS}
+            resources[kind] = kept
+            if not kept:
+                del resources[kind]
 
 
 def _mark(pod: Raw, marker: str) -> None:
