@@ -61,6 +61,8 @@ def all_but_webhooks(namespace: str) -> Sequence[str]:
     return (
         f"{FOLDER}/validatingadmissionpolicybindings/lws-placement-fence",
         f"{FOLDER}/validatingadmissionpolicies/lws-placement-fence",
+        f"{FOLDER}/validatingadmissionpolicybindings/lws-placement-pods",
+        f"{FOLDER}/validatingadmissionpolicies/lws-placement-pods",
         f"{_RBAC}/clusterrolebindings/lws-placement-controller",
         f"{_RBAC}/clusterrolebindings/lws-placement-scheduler",
         f"{_RBAC}/clusterrolebindings/lws-placement-scheduler-volumes",
