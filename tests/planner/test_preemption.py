@@ -52,6 +52,32 @@ def test_who_may_not_preempt_waits(spec):
     told(story)
 
 
+@pytest.mark.parametrize(
+    ("of_workers", "preempts"), [("high", True), ("low", False), (None, False)]
+)
+def test_a_group_preempts_by_what_its_workers_to_come_will_have(of_workers, preempts):
+    """A leader of a high class, with workers of another, would have all of its workers' room
+    cleared for them.
+    """
+
+    def classes(lws):
+        template = lws["spec"]["leaderWorkerTemplate"]
+        spec = template["workerTemplate"]["spec"]
+        template["leaderTemplate"] = {"spec": {**spec, "priorityClassName": "high"}}
+        if of_workers is not None:
+            template["workerTemplate"] = {"spec": {**spec, "priorityClassName": of_workers}}
+
+    async def story(cluster):
+        await low_has_the_only_slice(cluster)
+        cluster.add_lws("high", priority=HIGH)
+        cluster.change("leaderworkersets", "high", classes)
+        await cluster.rest()
+        winner = "high" if preempts else "low"
+        assert set(cluster.places()) == {f"{winner}-0", f"{winner}-0-1"}
+
+    told(story)
+
+
 def test_what_a_budget_protects_is_preempted_when_the_budget_allows_it():
     async def story(cluster):
         await low_has_the_only_slice(cluster)

@@ -115,7 +115,14 @@ def decode_templates(template: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Temp
         leader_labels=_labels_of(leader),
         worker_labels=_labels_of(worker),
         claims=tuple(sorted(claims.items(), key=lambda c: c[0])),
+        one_priority=_priority_of(leader) == _priority_of(worker),
     )
+
+
+def _priority_of(template: Raw) -> tuple[str, str]:
+    """The class gives both where the template names no policy."""
+    spec = template["spec"]
+    return str(spec.get("priorityClassName") or ""), str(spec.get("preemptionPolicy") or "")
 
 
 def _labels_of(template: Raw) -> Labels:

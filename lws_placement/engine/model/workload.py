@@ -28,6 +28,8 @@ class Templates:
     worker_labels: Labels = ()
     claims: tuple[tuple[str, ClaimSpec], ...] = ()
     """Claim templates, by name."""
+    one_priority: bool = True
+    """Leaders and workers have the same priority class and preemptionPolicy."""
     larger: str = ""
     """In words: what members are expected to request beyond the template."""
 

@@ -80,6 +80,7 @@ class WhyNoPreemption(StrEnum):
     """Why a group evicts nothing; the text follows "preempts nobody: "."""
 
     NEVER = "its preemptionPolicy is Never"
+    UNKNOWN = "workers to come have another priority class than their leader"
     FREEING = "a domain that it fits in is free or about to be"
     BUDGET = "a budget forbids it"
     NO_HELP = "it would not fit either if all of lower priority were gone"

@@ -199,12 +199,24 @@ class MembersState:
 
     @property
     def outranks(self) -> int | None:
-        """The lowest priority of its pods, assumed for members to come, too; None: it never
-        preempts.
+        """The lowest priority of its pods; None: it never preempts, or the priority of members to
+        come is not known, as their template names another class than that of the leader, which is
+        there.
         """
-        if not all(p.preempts for p in self.members.values()):
+        if self.never_preempts or not self.has_known_priority:
             return None
         return min(p.priority for p in self.members.values())
+
+    @property
+    def never_preempts(self) -> bool:
+        return not all(p.preempts for p in self.members.values())
+
+    @property
+    def has_known_priority(self) -> bool:
+        """Whether all members, those to come included, have the priorities of its pods."""
+        if len(self.members) == self.info.size:
+            return True
+        return self.templates is not None and self.templates.one_priority
 
     @property
     def unknown_templates(self) -> str:

@@ -58,7 +58,8 @@ from lws_placement.engine.rules.pod_rules import with_rules
 def begin(current: MembersState, group: Group, context: Context) -> list[Action] | NoPreemption:
     """Steps 1 and 2, for a group that owns nothing and fits nowhere."""
     if group.outranks is None:
-        return NoPreemption(WhyNoPreemption.NEVER)
+        known = current.never_preempts
+        return NoPreemption(WhyNoPreemption.NEVER if known else WhyNoPreemption.UNKNOWN)
     lowest = context.tenants.lowest_priority()
     if lowest is None or lowest >= group.outranks:
         return NoPreemption(WhyNoPreemption.NO_HELP)
