@@ -247,6 +247,8 @@ class Planner:
         except ApiError as e:
             log.warning("write failed, will retry", extra={"group": str(group), "error": str(e)})
             self._queue.failed(group, e)
+            if e.is_refusal:
+                await self._tell_refusal(group, e)
         except NotLeaderError as e:
             self._failure = e
         except Exception as e:
@@ -256,6 +258,13 @@ class Planner:
             self._queue.end_flight(group)
             if self._failure is not None:
                 self._queue.wake()
+
+    async def _tell_refusal(self, group: GroupId, error: ApiError) -> None:
+        """The API server would refuse the write again: a hold that is too large for a Lease, a
+        right that is missing.
+        """
+        why = f"the API server refuses what placing the group needs: {str(error)[:300]}"
+        await self._executor.apply(group, Blocked(why, gist="refused"))
 
     async def _remember(self, group: GroupId, actions: Sequence[Action]) -> None:
         """Writes failures before the actions: a planner that dies over these forgets nothing.

@@ -3,7 +3,9 @@ still counts there.
 """
 
 import asyncio
+import gc
 import logging
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -469,3 +471,17 @@ def test_a_pod_with_thousands_of_terms_keeps_others_off_by_one_term_a_key():
     assert rules.anti_affinity[0].namespace_selector == ()
     rules = decode_pod(with_affinity("podAntiAffinity", terms[:9])).demand.rules
     assert len(rules.anti_affinity) == 9
+
+
+def test_equal_demands_are_one_object_that_goes_with_its_last_pod():
+    one, other = decode_pod(a_pod("a")), decode_pod(a_pod("b"))
+    assert one.demand is other.demand
+    wordy = a_pod("c")
+    requests = wordy["spec"]["containers"][0]["resources"]["requests"]
+    requests |= {f"example.com/r{n}": "1" for n in range(1000)}
+    pod = decode_pod(wordy)
+    gone = weakref.ref(pod.demand)
+    assert decode_pod(wordy).demand is pod.demand
+    del pod
+    gc.collect()
+    assert gone() is None

@@ -6,6 +6,7 @@ from support.virtual_time import run
 
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.objects.nodes import DomainName
+from lws_placement.errors import ApiError
 from lws_placement.planner import planner as planner_module
 
 
@@ -108,5 +109,37 @@ def test_a_promise_is_taken_back_when_leadership_ends_before_it_is_written():
         await cluster.brain.stop()
         assert cluster.brain.cache.holds_in(DomainName(KEY, "a")) == []
         await cluster.gate.stop()
+
+    run(story())
+
+
+def test_what_the_api_server_refuses_is_told_and_tried_less_and_less_often():
+    """Say, a hold with more members than fit into annotations."""
+
+    async def story():
+        cluster = FakeCluster()
+        await cluster.start()
+        create, refusing, tries = cluster.brain.api.create, True, 0
+
+        async def refuse(path, body, **more):
+            nonlocal tries
+            if refusing and path.endswith("/leases"):
+                tries += 1
+                words = "metadata.annotations: Too long: may not be more than 262144 bytes"
+                raise ApiError(words, status=422)
+            return await create(path, body, **more)
+
+        cluster.brain.api.create = refuse
+        cluster.add_slice("a")
+        cluster.add_lws("llm")
+        await cluster.rest(quiet=60)
+        assert 1 < tries < 20
+        (note,) = set(cluster.said("CannotPlan"))
+        assert "refuses what placing the group needs" in note
+        assert "Too long" in note
+        refusing = False
+        await cluster.rest(quiet=90)
+        assert cluster.not_whole() == []
+        await cluster.stop()
 
     run(story())

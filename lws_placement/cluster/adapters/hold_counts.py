@@ -12,10 +12,13 @@ from lws_placement.metrics import HoldCounts
 
 
 def count_figures(cache: ClusterCache, *, guarded: frozenset[str]) -> HoldCounts:
-    """Includes every state of every key in use, with 0 if no domain is in it."""
+    """Includes every state of every key in use that a node carries, with 0 if no domain is in it.
+    Other keys are whatever users write.
+    """
     domains = Counter[tuple[str, DomainState]]()
     for key in cache.topology_keys():
-        domains.update({(key, state): 0 for state in DomainState})
-        domains.update((key, state_of(view, guarded)) for view in cache.domains.domains(key))
+        views = list(cache.domains.domains(key))
+        domains.update({(key, state): 0 for state in DomainState if views})
+        domains.update((key, state_of(view, guarded)) for view in views)
     holds = Counter(hold.state for hold in cache.holds())
     return HoldCounts(holds=holds, domains=domains)

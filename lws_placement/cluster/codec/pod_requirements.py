@@ -9,8 +9,8 @@ fits nowhere, and other pods are kept out of every domain that it may keep them 
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 from lws_placement.cluster.codec.pod_devices import decode_claim_refs
 from lws_placement.cluster.codec.pod_resources import decode_requests
@@ -80,10 +80,19 @@ def node_pin(spec: Raw) -> NodeName | None:
     return found.pop() if len(found) == 1 else None
 
 
-@lru_cache(maxsize=65536)
+_in_use: WeakKeyDictionary[Demand, ref[Demand]] = WeakKeyDictionary()
+
+
 def _shared(demand: Demand) -> Demand:
-    """Shares one object among equal demands: tens of thousands of pods come from few templates."""
-    return demand
+    """Shares one object among equal demands: tens of thousands of pods come from few templates. It
+    goes with the last pod, template or hold that has it, as users may make it large.
+    """
+    known = _in_use.get(demand)
+    shared = known() if known is not None else None
+    if shared is None:
+        _in_use[demand] = ref(demand)
+        return demand
+    return shared
 
 
 def _parts_of(spec: Raw) -> int:

@@ -40,7 +40,7 @@ class HostPort:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Demand:
     """What one pod requests of a node.
 
