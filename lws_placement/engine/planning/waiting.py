@@ -12,6 +12,7 @@ kept here and are checked at every event.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from heapq import nsmallest
 
 from lws_placement.engine.base.nested import DictOfDicts
@@ -30,14 +31,18 @@ class WaitingClasses:
         self._question_of: dict[GroupId, Question] = {}
 
     def put(self, group: Group) -> bool:
-        """Returns whether the group is the first of its class."""
+        """Returns whether the group is the first of its class. Groups of a class share what they
+        ask for, which may be large.
+        """
         question = question_of(group)
         if self._question_of.get(group.id) != question:
             self.drop(group.id)
-            self._question_of[group.id] = question
-        first = question not in self._by_question
+        like = next(iter(self._by_question[question].values()), None)
+        if like is not None:
+            question, group = self._question_of[like.id], replace(group, members=like.members)
+        self._question_of[group.id] = question
         self._by_question.put(question, group.id, group)
-        return first
+        return like is None
 
     def drop(self, group: GroupId) -> bool:
         """Returns whether the group was waiting."""

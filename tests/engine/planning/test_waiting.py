@@ -1,5 +1,7 @@
 """Asking a few of the waiting groups places as many as planning them all."""
 
+import gc
+import tracemalloc
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -77,6 +79,26 @@ def test_a_group_that_asks_something_else_is_asked_once_under_its_new_question()
     assert questions.drop(a_group(1).id)
     assert not questions.drop(a_group(1).id)
     assert len(questions) == 0
+
+
+def test_a_thousand_large_groups_that_ask_the_same_cost_little_each():
+    def a_large_group(number):
+        members = tuple(Member(rank, Demand((("tpu", 1), ("pods", 1)))) for rank in range(512))
+        return replace(a_group(number), members=members)
+
+    questions = WaitingClasses()
+    questions.put(a_large_group(0))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(1, 1001):
+            assert not questions.put(a_large_group(number))
+        gc.collect()
+        each = tracemalloc.get_traced_memory()[0] / 1000
+    finally:
+        tracemalloc.stop()
+    assert each < 3000
+    assert len(questions) == 1001
 
 
 @settings(max_examples=200)
