@@ -60,7 +60,7 @@ class World:
         self.hold = hold
         self.free = free
         self.views = domains
-        self.late = {}
+        self.unseen = {}
         self.bindings = []
         self.answers = []
         self.synced = True
@@ -95,7 +95,7 @@ class World:
 
     async def fetch_pods_on(self, node):
         """Live, so also those that `pods` lacks."""
-        return [*(p for p in self.pods.values() if p.node == node), *self.late.get(node, ())]
+        return [*(p for p in self.pods.values() if p.node == node), *self.unseen.get(node, ())]
 
     @property
     def node_changes(self):
@@ -242,10 +242,10 @@ ROOM_IS_GONE = "google.com/tpu of node n0 is taken by other pods meanwhile"
 @pytest.mark.parametrize("pod", [a_member(), RELEASED, NO_MEMBER], ids=["member", "released", "no"])
 async def test_room_that_another_scheduler_took_is_refused_before_our_caches_know(pod):
     world = World(pod, hold=a_hold() if pod is not NO_MEMBER else None)
-    world.late = {"n0": [FOREIGN]}
+    world.unseen = {"n0": [FOREIGN]}
     assert (await call(world, "/members/bind", a_bind()))["Error"] == ROOM_IS_GONE
     assert world.bindings == []
-    world.late = {"n0": [replace(FOREIGN, phase=PodPhase.SUCCEEDED), replace(pod, node="n0")]}
+    world.unseen = {"n0": [replace(FOREIGN, phase=PodPhase.SUCCEEDED), replace(pod, node="n0")]}
     assert await call(world, "/members/bind", a_bind()) == {"Error": ""}
 
 
