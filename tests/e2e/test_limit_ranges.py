@@ -5,7 +5,7 @@ import json
 import pytest
 from e2e.dry_runs import ask
 from e2e.stack import CHIPS
-from support.limit_cases import CASES
+from support.limit_cases import CASES, CLAIMS, a_claim
 
 
 def limit(scene, *items, name="small"):
@@ -18,18 +18,30 @@ def limit(scene, *items, name="small"):
 @pytest.mark.parametrize("name", CASES)
 def test_the_api_server_refuses_the_same_pods_in_the_same_words(module_scene, name):
     item, spec, why = CASES[name]
-    scene = module_scene
-    limit(scene, item)
-    meta = {"name": "probe", "namespace": scene.namespace}
+    limit(module_scene, item)
+    meta = {"name": "probe", "namespace": module_scene.namespace}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+    wait_said(module_scene, pod, why)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_the_api_server_refuses_the_same_claims(module_scene, name):
+    item, storage, why = CLAIMS[name]
+    limit(module_scene, item)
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **a_claim(storage)}
+    claim["metadata"]["namespace"] = module_scene.namespace
+    wait_said(module_scene, claim, why)
+
+
+def wait_said(scene, obj, why):
+    """The API server's admission sees the range a moment later."""
 
     def is_as_said():
-        answer = ask(scene, "create", pod)
+        answer = ask(scene, "create", obj)
         if not why:
             return isinstance(answer, dict)
         return isinstance(answer, str) and why in " ".join(answer.split())
 
-    # The API server's admission sees the range a moment later.
     scene.wait(is_as_said, why or "it is admitted")
 
 

@@ -90,3 +90,31 @@ CASES = {
         "",
     ),
 }
+
+
+CLAIMS = {
+    "too-small": (
+        bounds("PersistentVolumeClaim", min={"storage": "1Gi"}),
+        "512Mi",
+        "minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 512Mi",
+    ),
+    "too-large": (
+        bounds("PersistentVolumeClaim", max={"storage": "1Gi"}),
+        "2Gi",
+        "maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi",
+    ),
+    "just-right": (
+        bounds("PersistentVolumeClaim", min={"storage": "1Gi"}, max={"storage": "1Gi"}),
+        "1Gi",
+        "",
+    ),
+    "bounds-of-pods-are-not-of-claims": (bounds("Pod", max={"storage": "1Gi"}), "2Gi", ""),
+}
+
+
+def a_claim(storage):
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": storage}},
+    }
+    return {"metadata": {"name": "data"}, "spec": spec}

@@ -107,8 +107,8 @@ def decode_templates(template: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Temp
         size=_number(template, "size", least=1, most=MOST_SIZE),
         leader=_demand_of(leader, defaults, claims),
         worker=_demand_of(worker, defaults, claims),
-        leader_forbidden=_why_forbidden(leader, defaults),
-        worker_forbidden=_why_forbidden(worker, defaults),
+        leader_forbidden=_why_forbidden(leader, template, defaults),
+        worker_forbidden=_why_forbidden(worker, template, defaults),
         leader_extended=extended_resources(leader["spec"]),
         worker_extended=extended_resources(worker["spec"]),
         gates=tuple(sorted({*_gates_of(leader), *_gates_of(worker)})),
@@ -152,8 +152,10 @@ def _demand_of(template: Raw, defaults: PodDefaults, claims: Collection[str]) ->
     return decode_demand(admitted_spec(template["spec"], defaults), claim_templates=claims)
 
 
-def _why_forbidden(template: Raw, defaults: PodDefaults) -> str:
-    return why_refused(admitted_spec(template["spec"], defaults), defaults.limit_ranges)
+def _why_forbidden(pod: Raw, template: Raw, defaults: PodDefaults) -> str:
+    """`pod`: the pod template of `template`'s leaders or workers."""
+    spec, claims = admitted_spec(pod["spec"], defaults), template.get("volumeClaimTemplates") or ()
+    return why_refused(spec, defaults.limit_ranges, claims=claims)
 
 
 def decode_revision(

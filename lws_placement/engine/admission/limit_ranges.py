@@ -12,15 +12,17 @@ from lws_placement.engine.base.quantities import CPU, Resources, amount_requeste
 from lws_placement.engine.base.raw import Raw
 
 _NOTHING: Raw = {}
-CONTAINER, POD = "Container", "Pod"
+CONTAINER, POD, CLAIM = "Container", "Pod", "PersistentVolumeClaim"
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one pod, or each container of it, must keep to. Resource -> quantity, as in the API."""
+    """What one pod, each container of it, or a claim made for it, must keep to. Resource ->
+    quantity, as in the API.
+    """
 
     kind: str
-    """CONTAINER or POD."""
+    """CONTAINER, POD or CLAIM."""
     least: Raw
     most: Raw
     ratio: Raw
@@ -49,21 +51,27 @@ def with_defaults(container: Raw, ranges: Iterable[LimitRange]) -> Raw:
     return {**container, "resources": {**resources, "limits": limits, "requests": requests}}
 
 
-def why_refused(spec: Raw, ranges: Sequence[LimitRange]) -> str:
-    """Which range refuses a pod with this spec, defaults included, and why, in LimitRanger's words;
-    empty if none does. Raises InvalidObjectError for a quantity that is none.
+def why_refused(spec: Raw, ranges: Sequence[LimitRange], *, claims: Sequence[Raw] = ()) -> str:
+    """Which range refuses a pod with this spec, defaults included, or one of the claims that are
+    made with it, and why, in LimitRanger's words; empty if none does. Raises InvalidObjectError for
+    a quantity that is none.
     """
     for one in ranges:
         for bounds in one.bounds:
-            for who, resources in _judged(spec, bounds.kind):
+            for who, resources in _judged(spec, bounds.kind, claims):
                 why = _why_out_of_bounds(resources, bounds)
                 if why:
                     return f"LimitRange {one.name} refuses {who}: {why}"
     return ""
 
 
-def _judged(spec: Raw, kind: str) -> Iterator[tuple[str, Raw]]:
-    """Who is judged, in words, and with which requests and limits."""
+def _judged(spec: Raw, kind: str, claims: Sequence[Raw]) -> Iterator[tuple[str, Raw]]:
+    """Who is judged, in words, and with which requests and limits. A claim has requests alone."""
+    if kind == CLAIM:
+        for claim in claims:
+            asked = ((claim.get("spec") or _NOTHING).get("resources") or _NOTHING).get("requests")
+            yield f"claim {claim['metadata']['name']}", {"requests": asked, "limits": asked}
+        return
     if kind == POD:
         sums = {amounts: _of_pod(spec, amounts) for amounts in ("requests", "limits")}
         yield "the pod", sums
@@ -95,9 +103,10 @@ def _why_out_of_bounds(resources: Raw, bounds: Bounds) -> str:
                 return f"{rule}, but {field} is {stated[name]}"
     for name, most in bounds.most.items():
         rule = f"maximum {name} usage per {bounds.kind} is {most}"
+        first = "request" if bounds.kind == CLAIM else "limit"
         if name not in limits:
-            return f"{rule}. No limit is specified"
-        for field, stated in (("limit", limits), ("request", requests)):
+            return f"{rule}. No {first} is specified"
+        for field, stated in ((first, limits), ("request", requests)):
             if name in stated and _milli(stated[name]) > _milli(most):
                 return f"{rule}, but {field} is {stated[name]}"
     for name, ratio in bounds.ratio.items():

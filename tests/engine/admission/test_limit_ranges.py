@@ -1,20 +1,20 @@
 """What LimitRanges refuse (`engine/admission/limit_ranges.py`)."""
 
 import pytest
-from lws_placement.cluster.cache.pod_defaults import PodDefaultsIndex
-from support.limit_cases import CASES, a_pod, asking, bounds
+from support.limit_cases import CASES, CLAIMS, a_claim, a_pod, asking, bounds
 
+from lws_placement.cluster.cache.admission.pod_defaults import PodDefaultsIndex
 from lws_placement.engine.admission.limit_ranges import why_refused
 from lws_placement.engine.admission.pod_defaults import admitted_spec
 
 
-def judged(spec, *items):
+def judged(spec, *items, claims=()):
     index = PodDefaultsIndex()
     for number, item in enumerate(items):
         meta = {"name": f"range-{number}", "namespace": "ns"}
         index.put_limit_range({"metadata": meta, "spec": {"limits": [item]}})
     defaults = index.of("ns")
-    return why_refused(admitted_spec(spec, defaults), defaults.limit_ranges)
+    return why_refused(admitted_spec(spec, defaults), defaults.limit_ranges, claims=claims)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -32,3 +32,11 @@ def test_which_range_and_which_container_are_named():
         "LimitRange range-1 refuses container c1: maximum cpu usage per Container is 1, but "
         "limit is 2"
     )
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_claims_made_for_a_pod_are_refused_like_it(name):
+    item, storage, why = CLAIMS[name]
+    pod = a_pod(asking(limits={"storage": "1"}))
+    found = judged(pod, item, claims=[a_claim(storage)])
+    assert found == (f"LimitRange range-0 refuses claim data: {why}" if why else "")

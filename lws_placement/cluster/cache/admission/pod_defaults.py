@@ -1,7 +1,7 @@
 """LimitRanges and RuntimeClasses: what the API server adds to pods, by namespace."""
 
 from lws_placement.cluster.codec.objects import checked_text, checked_texts
-from lws_placement.engine.admission.limit_ranges import CONTAINER, POD, Bounds, LimitRange
+from lws_placement.engine.admission.limit_ranges import CLAIM, CONTAINER, POD, Bounds, LimitRange
 from lws_placement.engine.admission.pod_defaults import PodDefaults, RuntimeClass
 from lws_placement.engine.base.quantities import amount_requested
 from lws_placement.engine.base.raw import Raw
@@ -70,7 +70,7 @@ def _decode_limit_range(raw: Raw) -> LimitRange:
     bounds = []
     for item in (raw.get("spec") or _NOTHING).get("limits") or ():
         kind = item.get("type")
-        if kind not in (CONTAINER, POD):
+        if kind not in (CONTAINER, POD, CLAIM):
             continue
         least, most = _quantities(item.get("min")), _quantities(item.get("max"))
         bounds.append(Bounds(kind, least, most, _quantities(item.get("maxLimitRequestRatio"))))
