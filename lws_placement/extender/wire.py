@@ -4,6 +4,7 @@ The Go structs carry no JSON tags, so outer names are PascalCase; lists and maps
 arrive as `null`. Reads only what a `nodeCacheCapable` extender gets: node names, never nodes.
 """
 
+import json
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SkipValidation
@@ -36,12 +37,16 @@ class FilterResult(Wire):
 class Priorities(Wire):
     """Node -> score, 0 to 10; sent as a bare array. An omitted node counts as 0.
 
-    The JSON is built by hand, as there may be many thousands: node names need no escapes.
+    The JSON is built by hand, as there may be many thousands, unless a name needs escapes. No
+    node's name does.
     """
 
     scores: SkipValidation[dict[str, int]]
 
     def to_json(self) -> str:
+        names = "".join(self.scores)
+        if not names.isprintable() or '"' in names or "\\" in names:
+            return json.dumps([{"Host": n, "Score": s} for n, s in self.scores.items()])
         each = [f'{{"Host":"{node}","Score":{score}}}' for node, score in self.scores.items()]
         return f"[{','.join(each)}]"
 

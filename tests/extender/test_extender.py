@@ -22,6 +22,7 @@ from lws_placement.errors import ApiError, ConflictError, NotFoundError
 from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members, why_not_bound
+from lws_placement.extender.wire import Priorities
 
 KEY = "example.com/slice"
 GROUP = GroupId("ns", "llm", "uid", "gk")
@@ -457,3 +458,8 @@ async def test_a_guest_shares_a_domain_that_a_guest_has_shut_already():
     shut = a_domain("shut", 4, 4, occupants=frozenset({Claim(GROUP)}))
     world = World(domains=[a_domain("whole", 4, 4), shut])
     assert list(await prioritize(world, "whole-0", "shut-0", pod=guest)) == ["shut-0"]
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "\ud800", "n0"])
+def test_scores_are_json_whatever_a_caller_names_nodes(name):
+    assert json.loads(Priorities(scores={name: 3}).to_json()) == [{"Host": name, "Score": 3}]

@@ -25,6 +25,12 @@ KINDS = {
     "apis/leaderworkerset.x-k8s.io/v1": ("LeaderWorkerSet",),
     "apis/node.k8s.io/v1": ("RuntimeClass",),
     "apis/policy/v1": ("PodDisruptionBudget",),
+    "apis/resource.k8s.io/v1": (
+        "ResourceSlice",
+        "ResourceClaim",
+        "ResourceClaimTemplate",
+        "DeviceClass",
+    ),
     "apis/storage.k8s.io/v1": (
         "StorageClass",
         "CSINode",

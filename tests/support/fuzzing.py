@@ -39,6 +39,8 @@ CLUSTER_WIDE = {
     "CSINode": "csinodes",
     "CSIDriver": "csidrivers",
     "VolumeAttachment": "volumeattachments",
+    "ResourceSlice": "resourceslices",
+    "DeviceClass": "deviceclasses",
 }
 IN_NAMESPACES = {
     "Pod": "pods",
@@ -52,6 +54,8 @@ IN_NAMESPACES = {
     "PodDisruptionBudget": "poddisruptionbudgets",
     "PersistentVolumeClaim": "persistentvolumeclaims",
     "CSIStorageCapacity": "csistoragecapacities",
+    "ResourceClaim": "resourceclaims",
+    "ResourceClaimTemplate": "resourceclaimtemplates",
 }
 _NAMES = {
     "Node": NODES,
