@@ -32,6 +32,7 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, MOST_SIZE, whole_number
 from lws_placement.engine.lws.children import unversioned
 from lws_placement.engine.lws.restart import PodState
+from lws_placement.engine.lws.revision import data_of
 
 Name = tuple[str, str]
 """(namespace, name)."""
@@ -171,6 +172,7 @@ class Observed:
         """Ignores a StatefulSet's own revisions: they carry its labels, one for each group."""
         if controlling_owner(raw).get("kind") == "StatefulSet":
             return
+        data_of(raw["data"])  # else nothing can be told of it
         self.put_written_revision(raw)
         self._on_child(_lws_of(raw))
 

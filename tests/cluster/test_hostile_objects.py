@@ -410,6 +410,19 @@ async def test_a_pod_that_changed_its_group_is_in_that_one_alone():
     assert observed.group_of(pod_state(after)) == []
 
 
+@pytest.mark.parametrize("data", ["x", [], {"spec": "x"}, {"spec": {"leaderWorkerTemplate": 1}}])
+async def test_a_revision_that_is_none_is_not_one_of_its_set(data):
+    api = Told([])
+    informers = Informers(api, ClusterCache(TopologyIndex()), namespace=OURS)
+    observed = Observed(api, informers, on_lws=ignore, on_child=ignore, on_pod=ignore)
+    owner = {"kind": "LeaderWorkerSet", "name": "llm", "uid": "uid-llm", "controller": True}
+    for raw in (a_revision(), {**a_revision(), "data": data}):
+        raw["metadata"]["ownerReferences"] = [owner]
+        raw["metadata"]["name"] = f"rev-{data}" if raw["data"] == data else "rev"
+        informers._watchers[REVISIONS_PATH]._on_event("ADDED", raw)
+    assert [r["metadata"]["name"] for r in observed.revisions_of(an_lws())] == ["rev"]
+
+
 async def test_what_is_wrong_with_an_object_is_said_once(caplog):
     broken = a_pod()
     broken["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "lots"

@@ -80,9 +80,15 @@ def revision_key(data: Raw) -> str:
 
 def same_content(stored: Raw, live: Raw) -> bool:
     """True if two revisions' data have equal content, whichever controller wrote them."""
-    return canonical_bytes(revision_data({"spec": _unmarked(stored["spec"])})) == canonical_bytes(
-        live
-    )
+    return canonical_bytes(data_of(stored)) == canonical_bytes(live)
+
+
+def data_of(stored: Raw) -> Raw:
+    """The data of a stored revision in Go's form. Raises KeyError, TypeError, AttributeError,
+    ValueError or InvalidObjectError if it is no LeaderWorkerSet's: anybody may store a
+    ControllerRevision.
+    """
+    return revision_data({"spec": _unmarked(stored["spec"])})
 
 
 def spec_at(lws: Raw, data: Raw) -> Raw:
