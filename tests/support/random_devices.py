@@ -11,6 +11,8 @@ from support.random_terms import NAMESPACES, some
 
 LOCAL, SHARED = "gpu.example.com", "nic.example.com"
 _TAINT = {"key": "sick", "value": "x", "effect": "NoSchedule"}
+_ALLOCATED = "2026-01-01T00:00:00Z"
+"""kube-scheduler adds what is missing, and the API server refuses that."""
 _POLICY = {"default": "10Gi", "validRange": {"min": "10Gi", "max": "40Gi", "step": "5Gi"}}
 
 
@@ -229,7 +231,8 @@ def _allocated(rng, slices, bound, classes):
         pod = rng.choice(bound)
         raw = a_claim(f"used-{number}", classes[0], namespace=pod["metadata"]["namespace"])
         result = {"request": "r", "driver": spec["driver"], "pool": spec["pool"]["name"]}
-        allocation = {"devices": {"results": [result | {"device": device["name"]}]}}
+        results = [result | {"device": device["name"]}]
+        allocation = {"devices": {"results": results}, "allocationTimestamp": _ALLOCATED}
         home = spec.get("nodeName") or device.get("nodeName")
         if home:
             field = {"key": "metadata.name", "operator": "In", "values": [home]}

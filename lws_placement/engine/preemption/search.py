@@ -16,7 +16,7 @@ same answer.
 
 import heapq
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -27,7 +27,7 @@ from lws_placement.engine.base.quantities import total
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.joint_search import match_jointly
 from lws_placement.engine.model.exclusivity import question_of
-from lws_placement.engine.model.groups import Group
+from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.pods import Pod, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.objects.nodes import DomainName, NodeName
@@ -43,6 +43,9 @@ from lws_placement.engine.preemption.victims import (
     bystanders,
     in_the_way,
 )
+
+Ruled = Callable[[Sequence[Pod], frozenset[GroupId]], Group]
+"""The group with its rules once these pods and what these groups hold are gone."""
 
 TRIALS = 400
 """Matches tried in one domain and level before the search settles for the best so far."""
@@ -104,10 +107,11 @@ def preempt(
     *,
     trials: int = TRIALS,
     costs: CostIndex | None = None,
+    ruled: Ruled | None = None,
 ) -> Preemption | NoPreemption:
     """For a group without bound members that fits in none of the domains now. `costs`: the index of
-    the same domains; without it every domain is searched. For its rules about other pods
-    (`rules/pod_rules.py`), victims stay.
+    the same domains; without it every domain is searched. `ruled`: its rules depend on victims;
+    else, for its rules about other pods (`rules/pod_rules.py`), victims stay.
 
     Equal inputs give equal answers.
     """
@@ -117,10 +121,14 @@ def preempt(
     bounded: Iterator[tuple[Bound, DomainView]] = iter(())
     if costs is not None:
         looked_into, bounded = costs.cheapest_first(group, group.outranks, tenants)
+
+    def trial_in(view: DomainView) -> _DomainTrial | None:
+        return _domain_of(group, view, tenants, trials=trials, ruled=ruled)
+
     worth: list[tuple[Cost, _DomainTrial]] = []
     free: list[DomainName] = []
     for view in looked_into:
-        domain = _domain_of(group, view, tenants, trials=trials)
+        domain = trial_in(view)
         if domain is None:
             continue
         if domain.will_be_free():
@@ -129,21 +137,18 @@ def preempt(
             worth.append((domain.least, domain))
     if free:
         return NoPreemption(WhyNoPreemption.FREEING, min(free))
-    more = (
-        (Cost(*bound, ()), _domain_of(group, view, tenants, trials=trials))
-        for bound, view in bounded
-    )
+    more = ((Cost(*bound, ()), trial_in(view)) for bound, view in bounded)
     return _cheapest(heapq.merge(sorted(worth, key=itemgetter(0)), more, key=itemgetter(0)))
 
 
 def _domain_of(
-    group: Group, view: DomainView, tenants: Tenants, *, trials: int
+    group: Group, view: DomainView, tenants: Tenants, *, trials: int, ruled: Ruled | None
 ) -> "_DomainTrial | None":
     """None: the group cannot have the domain."""
     way = in_the_way(group, view, tenants)
     if isinstance(way, Barred) or view.name in group.excluded:
         return None
-    return _DomainTrial(group, view, way, tenants=tenants, trials=trials)
+    return _DomainTrial(group, view, way, tenants=tenants, trials=trials, ruled=ruled)
 
 
 class PreemptionMemo:
@@ -157,15 +162,15 @@ class PreemptionMemo:
         self._costs: dict[str, CostIndex] = {}
 
     def ask(
-        self, group: Group, domains: DomainSet, tenants: Tenants, *, ruled: bool = False
+        self, group: Group, domains: DomainSet, tenants: Tenants, *, ruled: Ruled | None = None
     ) -> Preemption | NoPreemption:
-        """`ruled`: rules about other pods touch the group, so no other group shares its answer."""
+        """`ruled`: rules touch the group, so no other group shares its answer."""
         if domains.has_owner(group.id):
-            return preempt(group, domains, tenants)
+            return preempt(group, domains, tenants, ruled=ruled)
         common = group.scope is Scope.CLUSTER
-        if ruled:
+        if ruled is not None:
             costs = self._costs_in(group.topology_key, domains) if common else None
-            return preempt(group, domains, tenants, costs=costs)
+            return preempt(group, domains, tenants, costs=costs, ruled=ruled)
         whose = None if common and not domains.awaited else group.id
         question = (question_of(group), group.outranks, whose)
         state = (id(domains), domains.changes.mark, tenants.version)
@@ -217,7 +222,14 @@ class _DomainTrial:
     """A `Trial` of one group in one domain."""
 
     def __init__(
-        self, group: Group, view: DomainView, way: InTheWay, *, tenants: Tenants, trials: int
+        self,
+        group: Group,
+        view: DomainView,
+        way: InTheWay,
+        *,
+        tenants: Tenants,
+        trials: int,
+        ruled: Ruled | None,
     ) -> None:
         self._group = group
         self._name = view.name
@@ -225,6 +237,7 @@ class _DomainTrial:
         self._way = way
         self._trials = trials
         self._tenants = tenants
+        self._ruled = ruled
 
     @cached_property
     def least(self) -> Cost | None:
@@ -284,7 +297,10 @@ class _DomainTrial:
                 gone[index].append(pod)
         nodes = [_emptied(n, gone[i]) if i in gone else n for i, n in enumerate(self._nodes)]
         group = self._group
-        return match_jointly(group.members, nodes, group.joint, group.effort)
+        if self._ruled is not None:
+            going = {*self._way.leaving, *(v.group for v in victims if v.group is not None)}
+            group = self._ruled([p for pods in gone.values() for p in pods], frozenset(going))
+        return match_jointly(group.members, nodes, group.joint, self._group.effort)
 
 
 def _emptied(view: NodeView, gone: Sequence[Pod]) -> NodeView:

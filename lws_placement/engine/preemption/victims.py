@@ -190,10 +190,11 @@ def as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barre
 
 
 def kind_of(victim: Victim, budgets: Budgets) -> Hashable:
-    """Equal for victims that differ in nothing but their name."""
+    """Equal for victims that differ in nothing but their name. Each claim has its own devices."""
     if victim.group is not None:
         return victim.group
     (pod,) = victim.pods
     asked = tuple(b.id for b in budgets_asked(pod, budgets.budgets_of))
     demand = pod.demand
-    return pod.node, demand.resources, demand.host_ports, victim.priority, asked
+    whose = pod.uid if demand.device_claims else ""
+    return pod.node, demand.resources, demand.host_ports, victim.priority, asked, whose

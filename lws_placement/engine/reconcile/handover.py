@@ -27,12 +27,16 @@ from dataclasses import replace
 from lws_placement.engine.base.effort import PLAN_EFFORT, VICTIMS_EFFORT, Effort
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold, Reservation
+from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
+from lws_placement.engine.model.what_if import WhatIf, pods_by_node
 from lws_placement.engine.preemption.multi_domain_search import preempt_multi_domain
 from lws_placement.engine.preemption.search import (
     NoPreemption,
     Preemption,
+    Ruled,
     WhyNoPreemption,
     preempt,
 )
@@ -52,6 +56,7 @@ from lws_placement.engine.reconcile.placement import (
     names_in,
     plan_anywhere,
 )
+from lws_placement.engine.rules.devices import may_need_devices
 from lws_placement.engine.rules.pod_rules import with_rules
 
 
@@ -80,10 +85,24 @@ def _preempt_anywhere(group: Group, context: Context) -> Preemption | NoPreempti
         return preempt_multi_domain(group, context.views, context.tenants)
     domains = context.views.domains(group.topology_key)
     asked = with_rules(group, context.views)
+    ruled = _ruled(group, asked, context.views) if asked is not group else None
     if group.excluded:
-        return preempt(asked, domains, context.tenants)
-    ruled = asked is not group
+        return preempt(asked, domains, context.tenants, ruled=ruled)
     return context.preemptions.ask(asked, domains, context.tenants, ruled=ruled)
+
+
+def _ruled(group: Group, asked: Group, views: ClusterSnapshot | WhatIf) -> Ruled:
+    """`asked`: the group with its rules now, which count for it unless devices become free."""
+
+    def ruled(gone: Sequence[Pod], groups: frozenset[GroupId]) -> Group:
+        devices = views.devices
+        if not groups and not any(may_need_devices(pod.demand, devices) for pod in gone):
+            return asked
+        if not any(may_need_devices(m.demand, devices) for m in group.members):
+            return asked
+        return with_rules(group, WhatIf(views, pods_by_node(gone), groups, owner=group.id))
+
+    return ruled
 
 
 def _preempt_in(
@@ -97,7 +116,9 @@ def _preempt_in(
         return preempt_multi_domain(group, views, tenants, only=there)
     soon = current.soon(views)
     view = soon.domain(coming.holds[0].domain)
-    return preempt(with_rules(group, soon), [] if view is None else [view], tenants)
+    asked = with_rules(group, soon)
+    ruled = _ruled(group, asked, soon)
+    return preempt(asked, [] if view is None else [view], tenants, ruled=ruled)
 
 
 def _refreshed(group: Group) -> Group:
