@@ -108,7 +108,6 @@ CLAIMS = {
         "1Gi",
         "",
     ),
-    "bounds-of-pods-are-not-of-claims": (bounds("Pod", max={"storage": "1Gi"}), "2Gi", ""),
 }
 
 

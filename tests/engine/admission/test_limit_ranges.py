@@ -37,6 +37,5 @@ def test_which_range_and_which_container_are_named():
 @pytest.mark.parametrize("name", CLAIMS)
 def test_claims_made_for_a_pod_are_refused_like_it(name):
     item, storage, why = CLAIMS[name]
-    pod = a_pod(asking(limits={"storage": "1"}))
-    found = judged(pod, item, claims=[a_claim(storage)])
+    found = judged(a_pod(asking()), item, claims=[a_claim(storage)])
     assert found == (f"LimitRange range-0 refuses claim data: {why}" if why else "")
