@@ -59,7 +59,9 @@ def test_status_and_print_config_say_what_was_found(viewer):
         f"Kubernetes {KUBERNETES}; kube-scheduler {KUBERNETES}; LeaderWorkerSet v1, "
         "carried out by the built-in controller"
     )
-    assert ask("status", f"--kubeconfig={viewer}").splitlines()[:2] == [line, ""]
+    said = ask("status", f"--kubeconfig={viewer}").splitlines()
+    assert (said[0], said[2]) == (line, "")
+    assert said[1].startswith("certificates: CA until ")
     printed = ask("serve", "--print-config", f"--kubeconfig={viewer}")
     assert printed.splitlines()[-1] == f"# found: {line}"
     assert yaml.safe_load(printed)["kubeconfig"] == str(viewer)
