@@ -6,6 +6,7 @@ found out again; other changes count up `mark`. A query costs O(its result).
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
@@ -23,8 +24,9 @@ from lws_placement.cluster.codec.devices import (
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.nested import DictOfDicts, DictOfSets
 from lws_placement.engine.base.raw import Raw
+from lws_placement.engine.model.devices.allowance import Allowance
 from lws_placement.engine.model.devices.pools import Pool
-from lws_placement.engine.model.devices.source import Devices, DevicesWithout, DeviceUser
+from lws_placement.engine.model.devices.source import Devices, DevicesWithout, DeviceUser, Find
 from lws_placement.engine.model.placed_pods import Gone
 from lws_placement.engine.model.pods import Demand, Pod
 from lws_placement.engine.objects.devices.claims import DeviceClaim, DeviceClaimSpec
@@ -50,6 +52,14 @@ class Nodes(Protocol):
         """Nodes that do not offer these resources themselves have room for any amount of them."""
 
 
+@dataclass(slots=True)
+class _Verdicts:
+    """`on`: node -> its last change, and why it is closed to the pod."""
+
+    on: dict[NodeName, tuple[int, str | None]] = field(default_factory=dict)
+    allowance: Allowance = field(default_factory=lambda: Allowance(100_000, 16))
+
+
 class DeviceIndex:
     """Implements `Devices`. `promised`: members with a node that are not bound yet."""
 
@@ -72,8 +82,8 @@ class DeviceIndex:
         self._on_their_way: dict[NodeName, list[DeviceUser]] = {}
         self._is_promise_new = True
         self._may_promise = False
-        self._verdicts: LruCache[Hashable, dict[NodeName, tuple[int, str | None]]] = LruCache(32)
-        """What a pod needs -> node -> its last change, and why the node is closed to the pod."""
+        self._verdicts: LruCache[Hashable, _Verdicts] = LruCache(32)
+        """By what a pod needs."""
         self._mark = 0
         self.asked = False
         """Whether a member has ever needed a device: then a change here may matter to a group."""
@@ -289,12 +299,12 @@ class DeviceIndex:
         self.asked = True
         return self._slices.pools_at(node)
 
-    def verdict(self, needs: Hashable, node: Node, find: Callable[[], str | None]) -> str | None:
-        known = self._verdicts.get_or_make(needs, dict)
+    def verdict(self, needs: Hashable, node: Node, find: Find) -> str | None:
+        verdicts = self._verdicts.get_or_make(needs, _Verdicts)
         at = self._nodes.last_change_of(node.name)
-        found = known.get(node.name)
+        found = verdicts.on.get(node.name)
         if found is None or found[0] != at:
-            found = known[node.name] = (at, find())
+            found = verdicts.on[node.name] = (at, verdicts.allowance.spend(find))
         return found[1]
 
     def node(self, name: NodeName) -> Node | None:

@@ -2,8 +2,8 @@
 (allocateOne, 1.37): claim after claim, request after request, the first devices in order with which
 all that follows can be had.
 
-The search is kube-scheduler's, so its answer is too; it ends after `MOST_STEPS` devices tried with
-`NotProvenError`, where kube-scheduler goes on for 10 s.
+The search is kube-scheduler's, so its answer is too. It ends with `NotProvenError` when its effort
+is spent, where kube-scheduler goes on for 10 s.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.model.devices.capacity import AllocationError, take_capacity
 from lws_placement.engine.model.devices.pools import Pool
 from lws_placement.engine.objects.devices.claims import (
@@ -31,8 +32,6 @@ from lws_placement.engine.objects.devices.devices import (
 )
 from lws_placement.engine.objects.nodes import Node, NodeTerm, Operator, Requirement
 
-MOST_STEPS = 2_000
-"""Devices that are tried."""
 _MOST_DEPTH = 128
 """Devices, requests and claims of one pod. Python's stack ends well beyond."""
 _NAME = "metadata.name"
@@ -96,11 +95,12 @@ def allocate(
     classes: Mapping[str, DeviceClass],
     usage: Usage,
     selecting: Selecting,
+    effort: Effort,
 ) -> list[Allocation] | None:
-    """What each claim gets; None: not all can have what they want. Raises AllocationError and
-    NotProvenError.
+    """What each claim gets; None: not all can have what they want. Each device that is tried takes
+    one of the effort. Raises AllocationError and NotProvenError.
     """
-    return _Search(specs, node, pools, classes, usage, selecting).run()
+    return _Search(specs, node, pools, classes, usage, selecting, effort).run()
 
 
 _Key = tuple[int, int, int]
@@ -128,6 +128,7 @@ class _Search:
         classes: Mapping[str, DeviceClass],
         usage: Usage,
         selecting: Selecting,
+        effort: Effort,
     ) -> None:
         self._specs = specs
         self._node = node
@@ -147,7 +148,7 @@ class _Search:
         self._shared: dict[DeviceId, list[Mapping[str, Fraction]]] = {}
         self._counters: dict[PoolId, dict[tuple[str, str], Fraction]] = {}
         """What is left of the counters of a pool."""
-        self._steps = 0
+        self._effort = effort
 
     def run(self) -> list[Allocation] | None:
         depth = 0
@@ -248,8 +249,7 @@ class _Search:
 
     def _try(self, key: _Key, wanted: _Wanted, device: Device, number: int, start: int) -> bool:
         """Gives it this device and all that follows, or gives the device back."""
-        self._steps += 1
-        if self._steps > MOST_STEPS:
+        if not self._effort.spend(1):
             raise NotProvenError("too many ways to choose its devices")
         marks = self._take(key, wanted, device)
         if marks is None:

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import factorial
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.model.devices.allocation import NotProvenError, UsageWith, allocate
 from lws_placement.engine.model.devices.capacity import AllocationError
 from lws_placement.engine.model.devices.source import Devices, DeviceUser
@@ -71,7 +72,9 @@ class DeviceNeeds:
     def why_not(self, node: Node) -> str | None:
         if self.nowhere:
             return self.nowhere
-        return self.devices.verdict(self, node, lambda: why_not_served([(self, node)]))
+        return self.devices.verdict(
+            self, node, lambda effort: why_not_served([(self, node)], effort)
+        )
 
     def open_at(self, node: Node) -> Iterator[NeededClaim]:
         """Claims that get devices when it is bound there, if no other pod gets them before."""
@@ -204,12 +207,13 @@ def _may_serve(option: Request, of_class: DeviceClass, device: Device, devices: 
         return True
 
 
-def why_not_served(pods: Sequence[Bound]) -> str | None:
+def why_not_served(pods: Sequence[Bound], effort: Effort) -> str | None:
     """Why, in some order of binding, one of these pods would not get its devices, members of other
-    groups on their way included. The pods compete, directly or through others.
+    groups on their way included. The pods compete, directly or through others. `effort`: see
+    `allocate`.
     """
     devices = pods[0][0].devices
-    competing = [*pods, *_rivals(pods, devices)]
+    competing = [*pods, *_rivals(pods, devices, effort)]
     kinds: dict[Hashable, list[Bound]] = {}
     for needs, node in competing:
         kinds.setdefault(_kind(needs, node), []).append((needs, node))
@@ -219,7 +223,7 @@ def why_not_served(pods: Sequence[Bound]) -> str | None:
     if orders > MOST_ORDERS:
         return f"{NOT_PROVEN}: too many orders of binding"
     for order in _orders(list(kinds.values())):
-        why = _why_not_in_order(order, devices)
+        why = _why_not_in_order(order, devices, effort)
         if why is not None:
             return why
     return None
@@ -254,7 +258,7 @@ def _distinct(labels: Sequence[int]) -> Iterator[tuple[int, ...]]:
             yield (first, *order)
 
 
-def _rivals(pods: Sequence[Bound], devices: Devices) -> Iterator[Bound]:
+def _rivals(pods: Sequence[Bound], devices: Devices, effort: Effort) -> Iterator[Bound]:
     """Others on their way that compete with these pods, and would be served alone."""
     names = dict.fromkeys(node.name for _, node in pods)
     shared = any(not pool.local for _, node in pods for pool in devices.pools_at(node)) or any(
@@ -274,7 +278,7 @@ def _rivals(pods: Sequence[Bound], devices: Devices) -> Iterator[Bound]:
         others = [other for other in others if other not in near]
         for other in near:
             keys |= rivalry(*other)
-            if _why_not_in_order([other], devices) is None:
+            if _why_not_in_order([other], devices, effort) is None:
                 yield other
 
 
@@ -286,7 +290,7 @@ def _bound(user: DeviceUser, devices: Devices) -> Bound | None:
     return needs, node
 
 
-def _why_not_in_order(order: Iterable[Bound], devices: Devices) -> str | None:
+def _why_not_in_order(order: Iterable[Bound], devices: Devices, effort: Effort) -> str | None:
     usage = UsageWith(devices)
     made: dict[tuple[str, str], Allocation] = {}
     for needs, node in order:
@@ -306,6 +310,7 @@ def _why_not_in_order(order: Iterable[Bound], devices: Devices) -> str | None:
                 classes={c.name: c for c in needs.classes},
                 usage=usage,
                 selecting=devices,
+                effort=effort,
             )
         except AllocationError as e:
             return f"devices for its {names} cannot be chosen: {e}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.model.devices.allocation import Selecting, Usage
 from lws_placement.engine.model.devices.pools import Pool
 from lws_placement.engine.model.groups import GroupId
@@ -15,6 +16,9 @@ from lws_placement.engine.objects.devices.claims import ClaimRef, DeviceClaim, D
 from lws_placement.engine.objects.devices.devices import Device, DeviceClass, DeviceId
 from lws_placement.engine.objects.nodes import Node, NodeName
 from lws_placement.engine.objects.pod_volumes import PodIdentity
+
+Find = Callable[[Effort], str | None]
+"""Why a node is closed to a pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Devices(Usage, Selecting, Protocol):
         """The class that serves an extended resource."""
 
     def pools_at(self, node: Node) -> Sequence[Pool]: ...
-    def verdict(self, needs: Hashable, node: Node, find: Callable[[], str | None]) -> str | None:
+    def verdict(self, needs: Hashable, node: Node, find: Find) -> str | None:
         """What was found out of the node for a pod that needs this, as long as neither the node's
         view nor `mark` changes.
         """
@@ -98,7 +102,7 @@ class DevicesWithout:
     def pools_at(self, node: Node) -> Sequence[Pool]:
         return self.devices.pools_at(node)
 
-    def verdict(self, needs: Hashable, node: Node, find: Callable[[], str | None]) -> str | None:
+    def verdict(self, needs: Hashable, node: Node, find: Find) -> str | None:
         return self.devices.verdict(needs, node, find)
 
     def node(self, name: NodeName) -> Node | None:

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from lws_placement.engine.model.devices.allowance import Allowance
 from lws_placement.engine.model.devices.needs import DeviceNeeds, rivalry, why_not_served
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.objects.nodes import Node
@@ -18,6 +19,9 @@ class DevicesTogether:
 
     needs: tuple[tuple[Rank, DeviceNeeds], ...]
     _of: Mapping[Rank, DeviceNeeds] = field(init=False, repr=False, compare=False)
+    _allowance: Allowance = field(
+        default_factory=lambda: Allowance(20_000, 64), init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_of", dict(self.needs))
@@ -57,7 +61,8 @@ class DevicesTogether:
         return len(found) > 1 and self._why_not(found, places) is not None
 
     def _why_not(self, ranks: list[Rank], places: Places) -> str | None:
-        return why_not_served([(self._of[rank], places[rank]) for rank in sorted(ranks)])
+        pods = [(self._of[rank], places[rank]) for rank in sorted(ranks)]
+        return self._allowance.spend(lambda effort: why_not_served(pods, effort))
 
     def _there(self, places: Places) -> Iterator[Rank]:
         return (rank for rank, _ in self.needs if rank in places)

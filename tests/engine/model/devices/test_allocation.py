@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.model.devices.allocation import NotProvenError, UsageWith, allocate
+from lws_placement.engine.model.devices.allowance import Allowance
 from lws_placement.engine.model.devices.pools import gather_pools
 from lws_placement.engine.objects.devices.claims import (
     Constraint,
@@ -54,7 +56,13 @@ def pools(devices):
 def given_out(specs, devices, usage=None):
     usage = usage or Nothing()
     return allocate(
-        specs, NODE, pools(devices), classes=CLASSES, usage=usage, selecting=Selecting()
+        specs,
+        NODE,
+        pools(devices),
+        classes=CLASSES,
+        usage=usage,
+        selecting=Selecting(),
+        effort=Effort(2_000),
     )
 
 
@@ -179,3 +187,18 @@ def test_slices_in_any_order_make_the_same_pool():
     for order in permutations(parts):
         (pool,) = gather_pools(NODE, order, lambda _, every=order: every)
         assert pool.devices == tuple(devices)
+
+
+def test_cheap_answers_are_never_short_of_effort_and_dear_ones_end():
+    allowance = Allowance(5_000, 16)
+    for _ in range(10_000):
+        assert allowance.spend(lambda effort: effort.spend(10))
+    tries = sum(allowance.spend(_as_many_as_it_may) for _ in range(100))
+    assert tries <= 5_000 + 100 * 16
+
+
+def _as_many_as_it_may(effort):
+    tries = 0
+    while effort.spend(1):
+        tries += 1
+    return tries
