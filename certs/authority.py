@@ -68,10 +68,12 @@ def _new_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> bytes:
 def ends_of(material: Material) -> dict[str, datetime]:
     """Until when each certificate is valid: `ca`, `serving` and `client` (kube-scheduler's)."""
     texts = {"ca": material.ca, "serving": material.tls_cert, "client": material.client_cert}
-    return {
-        name: x509.load_pem_x509_certificates(text)[0].not_valid_after_utc
-        for name, text in texts.items()
-    }
+    return {name: end_of(text) for name, text in texts.items()}
+
+
+def end_of(certificates: bytes) -> datetime:
+    """Until when the newest one is valid."""
+    return x509.load_pem_x509_certificates(certificates)[0].not_valid_after_utc
 
 
 def read_bundle(text: bytes) -> bytes:
@@ -81,31 +83,43 @@ def read_bundle(text: bytes) -> bytes:
 
 
 def check(material: Material) -> None:
-    """Raises ValueError if a text is not PEM, if a key does not match its certificate, or if the CA
-    has not signed a certificate: a Secret that was written in part.
+    """Raises ValueError if something does not belong together, as where it was written in part."""
+    check_authority(material.ca, material.ca_key)
+    check_leaf(material.ca, material.tls_cert, material.tls_key)
+    check_leaf(material.ca, material.client_cert, material.client_key)
+
+
+def check_authority(ca: bytes, ca_key: bytes) -> None:
+    """Raises ValueError if a text is not PEM, or if the key is not that of the newest CA."""
+    _check_key(ca, ca_key)
+
+
+def check_leaf(ca: bytes, cert: bytes, key: bytes) -> None:
+    """Raises ValueError if a text is not PEM, if the key is not that of the certificate, or if the
+    newest CA has not signed it.
     """
-    pairs = (
-        (material.ca, material.ca_key),
-        (material.tls_cert, material.tls_key),
-        (material.client_cert, material.client_key),
-    )
-    for certificates, key in pairs:
-        try:
-            newest = x509.load_pem_x509_certificates(certificates)[0]
-            public = serialization.load_pem_private_key(key, password=None).public_key()
-        except (TypeError, UnsupportedAlgorithm) as e:
-            raise ValueError(str(e)) from e
-        if newest.public_key() != public:
-            raise ValueError(
-                f"a key is not that of the certificate {newest.subject.rfc4514_string()}"
-            )
-    ca = x509.load_pem_x509_certificates(material.ca)[0]
-    for text in (material.tls_cert, material.client_cert):
-        leaf = x509.load_pem_x509_certificates(text)[0]
-        try:
-            leaf.verify_directly_issued_by(ca)
-        except (TypeError, ValueError, InvalidSignature) as e:
-            raise ValueError(f"ca.crt has not signed {leaf.subject.rfc4514_string()}") from e
+    leaf = _check_key(cert, key)
+    try:
+        leaf.verify_directly_issued_by(x509.load_pem_x509_certificates(ca)[0])
+    except (TypeError, ValueError, InvalidSignature) as e:
+        raise ValueError(f"ca.crt has not signed {leaf.subject.rfc4514_string()}") from e
+
+
+def _check_key(certificates: bytes, key: bytes) -> x509.Certificate:
+    """The newest certificate."""
+    try:
+        newest = x509.load_pem_x509_certificates(certificates)[0]
+        public = serialization.load_pem_private_key(key, password=None).public_key()
+    except (TypeError, UnsupportedAlgorithm) as e:
+        raise ValueError(str(e)) from e
+    if newest.public_key() != public:
+        raise ValueError(f"a key is not that of the certificate {newest.subject.rfc4514_string()}")
+    return newest
+
+
+def reissued(ca: bytes, ca_key: bytes, *, names: Names, now: datetime) -> Material:
+    """Both certificates anew, under this CA. Raises ValueError as `renewed`."""
+    return _with_leaves(Material(ca, ca_key, b"", b"", b"", b""), names, now=now)
 
 
 def renewed(material: Material, names: Names, *, now: datetime) -> Material:

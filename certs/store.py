@@ -1,36 +1,47 @@
-"""Stores the certificates in a Secret: the first replica creates it, and renewals are
+"""Stores the certificates in three Secrets, so that each process reads what it needs: the CA's key
+(who renews), the servers' certificate (webhook and extender), and kube-scheduler's (what copies it
+to the scheduler's machine). Where a process leads, it makes and renews them; each write is a
 compare-and-swap.
-
-Replicas that start at the same time all try to create the Secret. The API server lets one succeed,
-and the others read it.
-
-A second Secret contains a copy of kube-scheduler's part. An account that copies it to the
-scheduler's machine needs no access to the keys of the CA and the servers.
 """
 
 import base64
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from certs.authority import Material, Names, check, make, renewed
+from certs.authority import (
+    Material,
+    Names,
+    check,
+    check_authority,
+    check_leaf,
+    make,
+    reissued,
+    renewed,
+)
 from lws_placement.cluster.api.client import Api
 from lws_placement.engine.base.raw import Raw
-from lws_placement.errors import ConflictError, InvalidObjectError, NotFoundError
+from lws_placement.errors import InvalidObjectError, NotFoundError
 
+CA_SECRET = "lws-placement-ca"
 SECRET = "lws-placement-certs"
 CLIENT_SECRET = "lws-placement-scheduler-client"
 
 _FIELDS = {
-    "ca.crt": "ca",
-    "ca.key": "ca_key",
-    "tls.crt": "tls_cert",
-    "tls.key": "tls_key",
-    "client.crt": "client_cert",
-    "client.key": "client_key",
+    CA_SECRET: {"ca.crt": "ca", "ca.key": "ca_key"},
+    SECRET: {"ca.crt": "ca", "tls.crt": "tls_cert", "tls.key": "tls_key"},
+    CLIENT_SECRET: {"ca.crt": "ca", "client.crt": "client_cert", "client.key": "client_key"},
 }
-_CLIENT_FIELDS = {"ca.crt": "ca", "client.crt": "client_cert", "client.key": "client_key"}
+"""Name -> key in the Secret -> field of `Material`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServingMaterial:
+    """The PEM texts that webhook and extender need."""
+
+    ca: bytes
+    tls_cert: bytes
+    tls_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,17 @@ class ClientMaterial:
     client_key: bytes
 
 
+async def read_serving(api: Api, *, namespace: str) -> ServingMaterial:
+    """Raises NotFoundError, or InvalidObjectError for a Secret that cannot be used."""
+    raw = await api.get(f"/api/v1/namespaces/{namespace}/secrets/{SECRET}")
+    texts = _decoded(raw, _FIELDS[SECRET])
+    try:
+        check_leaf(texts["ca"], texts["tls_cert"], texts["tls_key"])
+    except ValueError as e:
+        raise _unusable(raw, str(e)) from e
+    return ServingMaterial(**texts)
+
+
 async def read_client(api: Api, *, namespace: str) -> ClientMaterial:
     """Raises NotFoundError, or InvalidObjectError for a Secret that is not ours."""
     return client_material(await api.get(f"/api/v1/namespaces/{namespace}/secrets/{CLIENT_SECRET}"))
@@ -49,77 +71,76 @@ async def read_client(api: Api, *, namespace: str) -> ClientMaterial:
 
 def client_material(secret: Raw) -> ClientMaterial:
     """Raises InvalidObjectError for a Secret that is not ours."""
-    return ClientMaterial(**_decoded(secret, _CLIENT_FIELDS))
+    return ClientMaterial(**_decoded(secret, _FIELDS[CLIENT_SECRET]))
 
 
 class CertStore:
+    """The three Secrets, for who may read and write all of them: where certificates are renewed."""
+
     def __init__(self, api: Api, *, namespace: str, names: Names) -> None:
         self._api = api
         self._namespace = namespace
         self._names = names
         self._folder = f"/api/v1/namespaces/{namespace}/secrets"
 
-    async def read(self) -> Material:
-        """Raises NotFoundError, or InvalidObjectError for a Secret that is not ours."""
-        return _material(await self._api.get(f"{self._folder}/{SECRET}"))
-
-    async def ensure(self, *, now: datetime) -> Material:
-        """Returns the Secret's content. Creates both Secrets if there is none."""
-        try:
-            return await self.read()
-        except NotFoundError:
-            pass
-        try:
-            made = self._secret(SECRET, _FIELDS, make(self._names, now=now))
-            material = _material(await self._api.create(self._folder, made))
-        except ConflictError:
-            return await self.read()
-        await self._copy_for_client(material)
-        return material
-
     async def renew(self, *, now: datetime) -> Material:
-        """Renews what is due, updates kube-scheduler's copy, and returns the Secret's content.
+        """Makes what is missing, renews what is due, and returns what the Secrets have then.
 
-        On a conflict another replica has renewed it; its certificates are returned.
+        Raises InvalidObjectError if the CA's Secret cannot be used, and ConflictError if somebody
+        else writes at the same time: call it again.
         """
-        await self.ensure(now=now)
-        raw = await self._api.get(f"{self._folder}/{SECRET}")
-        material = _material(raw)
-        try:
-            fresh = renewed(material, self._names, now=now)
-        except ValueError as e:
-            raise _unusable(raw, str(e)) from e
-        if fresh != material:
-            body = self._secret(SECRET, _FIELDS, fresh)
-            try:
-                material = _material(await self._replace(raw, body))
-            except ConflictError:
-                material = await self.read()
-        await self._copy_for_client(material)
+        ca, serving, client = [await self._read(name) for name in _FIELDS]
+        if ca is None and serving is not None and "ca.key" in (serving.get("data") or {}):
+            ca = serving  # of a version that had all in one Secret
+        material = self._renewed(ca, serving, client, now=now)
+        for name, there in zip(_FIELDS, (ca, serving, client), strict=True):
+            await self._write(name, material, there)
         return material
 
-    async def _copy_for_client(self, material: Material) -> None:
-        """On a concurrent change, the next call corrects the copy."""
-        wanted = self._secret(CLIENT_SECRET, _CLIENT_FIELDS, material)
+    def _renewed(
+        self, ca: Raw | None, serving: Raw | None, client: Raw | None, *, now: datetime
+    ) -> Material:
+        if ca is None:
+            return make(self._names, now=now)
+        authority = _decoded(ca, _FIELDS[CA_SECRET])
         try:
-            raw = await self._api.get(f"{self._folder}/{CLIENT_SECRET}")
-            if raw.get("data") != wanted["data"]:
-                await self._replace(raw, wanted)
+            check_authority(**authority)
+            try:
+                material = Material(
+                    **authority,
+                    **_own(serving, SECRET),
+                    **_own(client, CLIENT_SECRET),
+                )
+                check(material)
+            except (InvalidObjectError, ValueError):
+                # What the CA has signed is made anew: the CA's Secret alone cannot be.
+                material = reissued(**authority, names=self._names, now=now)
+            return renewed(material, self._names, now=now)
+        except ValueError as e:
+            raise _unusable(ca, str(e)) from e
+
+    async def _read(self, name: str) -> Raw | None:
+        try:
+            return await self._api.get(f"{self._folder}/{name}")
         except NotFoundError:
-            with suppress(ConflictError):
-                await self._api.create(self._folder, wanted)
-        except ConflictError:
-            pass
+            return None
+
+    async def _write(self, name: str, material: Material, there: Raw | None) -> None:
+        wanted = self._secret(name, material)
+        if there is None or there["metadata"]["name"] != name:
+            await self._api.create(self._folder, wanted)
+        elif there.get("data") != wanted["data"]:
+            await self._replace(there, wanted)
 
     async def _replace(self, old: Raw, new: Raw) -> Raw:
         """Compare-and-swap on the resourceVersion of `old`."""
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         return await self._api.replace(f"{self._folder}/{new['metadata']['name']}", new)
 
-    def _secret(self, name: str, fields: Mapping[str, str], material: Material) -> Raw:
+    def _secret(self, name: str, material: Material) -> Raw:
         data = {
             key: base64.b64encode(getattr(material, field)).decode()
-            for key, field in fields.items()
+            for key, field in _FIELDS[name].items()
         }
         return {
             "apiVersion": "v1",
@@ -130,13 +151,15 @@ class CertStore:
         }
 
 
-def _material(raw: Raw) -> Material:
-    material = Material(**_decoded(raw, _FIELDS))
-    try:
-        check(material)
-    except ValueError as e:
-        raise _unusable(raw, str(e)) from e
-    return material
+def _own(secret: Raw | None, name: str) -> dict[str, bytes]:
+    """Its texts without the CA's. Raises InvalidObjectError; a Secret that is missing is one that
+    cannot be used.
+    """
+    if secret is None:
+        raise InvalidObjectError(f"there is no Secret {name}")
+    found = _decoded(secret, _FIELDS[name])
+    found.pop("ca")
+    return found
 
 
 def _decoded(raw: Raw, fields: Mapping[str, str]) -> dict[str, bytes]:

@@ -16,10 +16,17 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from certs.authority import Material, Names, ends_of, read_bundle
+from certs.authority import Material, Names, end_of, ends_of, read_bundle
 from certs.expiry import write_ends
 from certs.inject import CONFIGURATIONS, inject, not_injected
-from certs.store import CLIENT_SECRET, SECRET, CertStore
+from certs.store import (
+    CA_SECRET,
+    CLIENT_SECRET,
+    SECRET,
+    CertStore,
+    ServingMaterial,
+    read_serving,
+)
 from lws_placement import metrics
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.events import Event, EventRecorder
@@ -58,7 +65,7 @@ class Certificates:
             ips=settings.extra_addresses,
         )
         self._store = CertStore(api, namespace=settings.namespace, names=names)
-        self._loaded: Material | None = None
+        self._loaded: ServingMaterial | None = None
         self._webhook_clients = b""
 
     async def load_first(self, *, told: Callable[[str], None]) -> None:
@@ -69,13 +76,13 @@ class Certificates:
         """Loads what changes, for ever."""
         while True:
             await asyncio.sleep(_EVERY_S)
-            await retried(lambda: self._or_say(self._load()))
+            await retried(lambda: self._or_say(SECRET, self._load()))
             await self._check_scheduler()
 
     async def keep(self) -> None:
         """Where this process leads: renews what is due, for ever."""
         while True:
-            material = await retried(lambda: self._or_say(self._renew()))
+            material = await retried(lambda: self._or_say(CA_SECRET, self._renew()))
             await retried(partial(inject, self._api, CONFIGURATIONS, ca=material.ca))
             await asyncio.sleep(_EVERY_S)
 
@@ -88,18 +95,22 @@ class Certificates:
             await asyncio.sleep(_TRUST_EVERY_S)
 
     async def _not_injected(self) -> list[str]:
-        material = await self._store.ensure(now=datetime.now(UTC))
-        return await not_injected(self._api, CONFIGURATIONS, ca=material.ca)
+        serving = await self._read()
+        return await not_injected(self._api, CONFIGURATIONS, ca=serving.ca)
+
+    async def _read(self) -> ServingMaterial:
+        return await read_serving(self._api, namespace=self._settings.namespace)
 
     async def _renew(self) -> Material:
         material = await self._store.renew(now=datetime.now(UTC))
-        ends = _count(material)
+        ends = ends_of(material)
+        _count(ends)
         await write_ends(self._api, ends, namespace=self._settings.namespace)
         return material
 
     async def _load(self) -> None:
         """Raises InvalidObjectError, ApiError."""
-        material = await self._store.ensure(now=datetime.now(UTC))
+        material = await self._read()
         clients = self._read_webhook_clients()
         if (material, clients) == (self._loaded, self._webhook_clients):
             return
@@ -107,7 +118,7 @@ class Certificates:
         for name, server in self._servers.items():
             server.load(cert=material.tls_cert, key=material.tls_key, client_ca=cas[name])
         self._loaded, self._webhook_clients = material, clients
-        _count(material)
+        _count({"ca": end_of(material.ca), "serving": end_of(material.tls_cert)})
         log.info("certificates loaded")
 
     def _read_webhook_clients(self) -> bytes:
@@ -121,13 +132,13 @@ class Certificates:
             log.warning("the earlier client CA stays in use", extra={"error": str(e)})
             return self._webhook_clients
 
-    async def _or_say(self, work: Awaitable[T]) -> T:
+    async def _or_say(self, secret: str, work: Awaitable[T]) -> T:
         """Says in an Event that the Secret cannot be used, and raises the error again."""
         try:
             return await work
         except InvalidObjectError as e:
             note = f"{e}. Until then the earlier certificates stay in use"
-            await self._say(SECRET, "CertificatesUnusable", note)
+            await self._say(secret, "CertificatesUnusable", note)
             raise
 
     async def _check_scheduler(self) -> None:
@@ -158,8 +169,6 @@ def _read(path: Path) -> bytes:
         raise InvalidObjectError(f"--webhook-client-ca {path}: {e}") from e
 
 
-def _count(material: Material) -> dict[str, datetime]:
-    ends = ends_of(material)
+def _count(ends: Mapping[str, datetime]) -> None:
     for name, end in ends.items():
         metrics.CERTIFICATE_ENDS.labels(name).set(end.timestamp())
-    return ends

@@ -119,14 +119,14 @@ class Process:
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
         self._background.append(tasks.create_task(self._informers.run()))
         self._background.append(tasks.create_task(self._tell_what_is_found()))
+        if self._roles & _LEADING:  # before the servers, which wait for its certificates
+            self._leading = tasks.create_task(self._lead())
         if self._roles & _SERVING:
             await self._certificates.load_first(told=self._keep_waiting)
             self._background.append(tasks.create_task(self._certificates.follow()))
         for server in self._servers.values():
             await server.start()
         self._write_ports()
-        if self._roles & _LEADING:
-            self._leading = tasks.create_task(self._lead())
         if Role.CERTIFICATES in self._roles:
             await self._certificates.wait_for_trust(told=self._keep_waiting)
         self._obstacle = ""

@@ -1,11 +1,13 @@
-"""Our account has the rights that our code needs, and no others. (`e2e/test_rights.py` compares the
-same list with the calls that the real API server has seen.)
+"""Our accounts have the rights that our code needs, and no others. (`e2e/test_rights.py` compares
+the same list with the calls that the real API server has seen.)
 """
 
 from pathlib import Path
 
 import pytest
 from support import rights
+
+from certs.store import CA_SECRET
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,6 +16,28 @@ def test_every_right_is_needed_and_granted_once():
     granted = rights.granted()
     assert len(granted) == len(set(granted))
     assert set(granted) == set(rights.needed())
+
+
+def test_each_account_has_its_own_rights_and_no_others():
+    assert rights.bound() == rights.ACCOUNTS
+
+
+def test_the_gate_which_others_can_reach_writes_bindings_and_events_alone():
+    writes = {
+        (resource, verb)
+        for role, _, resource, verb, _ in rights.granted()
+        if role in rights.ACCOUNTS["lws-placement"] and verb not in ("get", "list", "watch")
+    }
+    assert writes == {("pods/binding", "create"), ("events", "create")}
+
+
+def test_the_key_of_the_ca_is_read_by_the_brain_alone():
+    readers = {
+        role
+        for role, _, resource, verb, names in rights.granted()
+        if resource == "secrets" and verb != "create" and (not names or CA_SECRET in names)
+    }
+    assert readers == {rights.BRAIN}
 
 
 @pytest.mark.parametrize("code", sorted(set(rights.needed().values())))

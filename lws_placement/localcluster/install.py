@@ -30,7 +30,8 @@ from lws_placement.scheduler_config import (
 )
 
 NAMESPACE = "lws-placement-system"
-ACCOUNT = "lws-placement"
+GATE, BRAIN = "lws-placement", "lws-placement-brain"
+"""The names of our accounts and Deployments."""
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 _CONTROLLER = "lws-placement-controller"
 
@@ -47,7 +48,7 @@ class Installation:
         self.servers: dict[str, Process] = {}
         self.roles: dict[str, str] = {}
         """Of each container of the Deployment, by its name; as the applied overlay has them."""
-        self._kubeconfig: Path | None = None
+        self._kubeconfigs: dict[str, Path] = {}
 
     def apply(self, overlay: str = "standalone") -> None:
         """Applies `manifests/<overlay>` with local addresses, after the CRD if the overlay has the
@@ -59,12 +60,14 @@ class Installation:
         namespaces = [o for o in objects if o["kind"] == "Namespace"]
         for some in (namespaces, objects):
             self.cluster.kubectl(*_APPLY, stdin=yaml.safe_dump_all(some, sort_keys=False))
-        ours = ("Deployment", ACCOUNT)  # an overlay may bring another scheduler, too
-        (deployment,) = [o for o in objects if (o["kind"], o["metadata"]["name"]) == ours]
-        containers = deployment["spec"]["template"]["spec"]["containers"]
+        ours = [("Deployment", GATE), ("Deployment", BRAIN)]  # an overlay may bring more
+        deployments = [o for o in objects if (o["kind"], o["metadata"]["name"]) in ours]
+        containers = [c for d in deployments for c in d["spec"]["template"]["spec"]["containers"]]
         flags = ((c["name"], flag) for c in containers for flag in c["args"])
         self.roles = {n: f.removeprefix(_ROLES) for n, f in flags if f.startswith(_ROLES)}
-        self._kubeconfig = self.cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT)
+        self._kubeconfigs = {
+            name: self.cluster.service_account_kubeconfig(NAMESPACE, name) for name in (GATE, BRAIN)
+        }
 
     def apply_crd(self) -> None:
         """Applies LeaderWorkerSet's CRD, and waits until the API server serves it."""
@@ -103,7 +106,7 @@ class Installation:
             sys.executable,
             *program,
             "serve",
-            f"--kubeconfig={self._kubeconfig}",
+            f"--kubeconfig={self._kubeconfigs[self._account(roles)]}",
             f"--identity={name}",
             "--bind-address=127.0.0.1",
             f"--webhook-port={self.webhook_port if ports else 0}",
@@ -119,6 +122,16 @@ class Installation:
         process.name = f"serve {name}"
         self.servers[name] = process
         return process
+
+    def _account(self, roles: str) -> str:
+        """Whose rights a process of these roles has: the gate's, or the brain's. One that is both
+        has the brain's, which gets the gate's for it.
+        """
+        if roles and set(roles.split(",")) <= {"gate", "webhook", "extender"}:
+            return GATE
+        if not roles or "gate" in roles:
+            self.cluster.kubectl(*_APPLY, stdin=json.dumps(_GATE_TOO))
+        return BRAIN
 
     def wait_ready(self, name: str) -> None:
         """Waits until it listens, its caches have synced, and the webhooks trust it."""
@@ -183,3 +196,10 @@ class Installation:
 _ROLES = "--roles="
 _CRD = str(MANIFESTS / "crd")
 _APPLY = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+_GATE_TOO = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRoleBinding",
+    "metadata": {"name": "one-process-is-both"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": GATE},
+    "subjects": [{"kind": "ServiceAccount", "name": BRAIN, "namespace": NAMESPACE}],
+}

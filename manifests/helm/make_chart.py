@@ -188,7 +188,11 @@ def _deployment(obj: Raw, at: Expressions) -> None:
         container["resources"] = at.block(f".Values.{name}.resources")
         more = f'include "lws-placement.env" (dict "root" . "container" "{name}") | trim'
         container["env"] = [*container["env"], at.items(more)]
-    (brain,) = [c for c in spec["containers"] if c["name"] == "brain"]
+
+
+def _brain(obj: Raw, at: Expressions) -> None:
+    _deployment(obj, at)
+    (brain,) = obj["spec"]["template"]["spec"]["containers"]
     roles = at.inline('ternary "brain" "planner,certificates" .Values.controller.enabled')
     assert brain["args"][1] == "--roles=planner,certificates", brain["args"]
     brain["args"][1] = f"--roles={roles}"
@@ -226,6 +230,7 @@ def _second_scheduler(obj: Raw, at: Expressions) -> None:
 
 _CHANGES: dict[tuple[str, str], Callable[[Raw, Expressions], None]] = {
     ("Deployment", "lws-placement"): _deployment,
+    ("Deployment", "lws-placement-brain"): _brain,
     ("Service", "lws-placement-extender"): _extender_service,
     ("DaemonSet", "lws-placement-scheduler-files"): _daemon_set,
     ("Deployment", "lws-placement-scheduler"): _second_scheduler,

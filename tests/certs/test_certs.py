@@ -1,6 +1,7 @@
 """Certificates: made, judged and renewed at a given time; safe when several start at once."""
 
 import base64
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,7 +28,16 @@ from certs.authority import (
 )
 from certs.expiry import ENDS_LEASE, ends_line, write_ends
 from certs.inject import inject, not_injected
-from certs.store import CLIENT_SECRET, SECRET, CertStore, ClientMaterial, read_client
+from certs.store import (
+    CA_SECRET,
+    CLIENT_SECRET,
+    SECRET,
+    CertStore,
+    ClientMaterial,
+    ServingMaterial,
+    read_client,
+    read_serving,
+)
 from lws_placement.errors import ConflictError, InvalidObjectError, NotFoundError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,139 +100,147 @@ def trusts(bundle, certificate, *, at):
     return True
 
 
-async def test_replicas_that_start_at_once_end_up_with_the_same():
-    api = Secrets()
-    first = await CertStore(api, namespace="ns", names=NAMES).ensure(now=NOW)
-
-    class Blind(Secrets):
-        """Sees no Secret at first, then loses the race to create it."""
-
-        def __init__(self):
-            super().__init__()
-            self.looked = False
-
-        async def get(self, path):
-            if not self.looked:
-                self.looked = True
-                raise NotFoundError("no", status=404)
-            return await api.get(path)
-
-        async def create(self, path, body):
-            raise ConflictError("exists", status=409)
-
-    assert await CertStore(Blind(), namespace="ns", names=NAMES).ensure(now=NOW) == first
-
-
 async def test_renewal_writes_each_secret_once():
     api = Secrets()
     store = CertStore(api, namespace="ns", names=NAMES)
     await store.renew(now=NOW)
     await store.renew(now=NOW + timedelta(days=1))
-    assert api.version == 2
+    assert api.version == 3
     await store.renew(now=NOW + timedelta(days=300))
-    assert api.version == 4
+    assert api.version == 5, "the CA stays"
 
 
-async def test_kube_schedulers_secret_has_its_part_and_nothing_else():
+HAVE = {
+    CA_SECRET: ["ca.crt", "ca.key"],
+    SECRET: ["ca.crt", "tls.crt", "tls.key"],
+    CLIENT_SECRET: ["ca.crt", "client.crt", "client.key"],
+}
+
+
+async def test_each_secret_has_what_its_reader_needs_and_nothing_else():
     api = Secrets()
     store = CertStore(api, namespace="ns", names=NAMES)
-    for now in (NOW, NOW + timedelta(days=300)):
+    for now in (NOW, NOW + timedelta(days=300), NOW + timedelta(days=3000)):
         material = await store.renew(now=now)
-        assert sorted(api.by_name[CLIENT_SECRET]["data"]) == ["ca.crt", "client.crt", "client.key"]
+        assert {name: sorted(secret["data"]) for name, secret in api.by_name.items()} == HAVE
         found = await read_client(api, namespace="ns")
         assert found == ClientMaterial(material.ca, material.client_cert, material.client_key)
+        found = await read_serving(api, namespace="ns")
+        assert found == ServingMaterial(material.ca, material.tls_cert, material.tls_key)
 
 
-@pytest.mark.parametrize("start", [CertStore.ensure, CertStore.renew])
-async def test_kube_schedulers_secret_is_there_as_soon_as_the_first_one_is(start):
-    api = Secrets()
-    await start(CertStore(api, namespace="ns", names=NAMES), now=NOW)
-    assert sorted(api.by_name) == sorted([SECRET, CLIENT_SECRET])
+async def test_the_one_secret_of_an_earlier_version_is_taken_over():
+    """In whatever order the writes end."""
+    material = make(NAMES, now=NOW)
+    fields = {k: f for name in HAVE for k, f in store_fields(name).items()}
+    data = {k: base64.b64encode(getattr(material, f)).decode() for k, f in fields.items()}
+    for writes in range(4):
+        api = Secrets()
+        meta = {"name": SECRET, "namespace": "ns"}
+        await api.create("secrets", {"metadata": meta, "data": dict(data)})
+        api.writes_left = writes
+        store = CertStore(api, namespace="ns", names=NAMES)
+        with suppress(ConflictError):
+            await store.renew(now=NOW)
+        api.writes_left = None
+        after = await store.renew(now=NOW)
+        assert (after.ca, after.ca_key) == (material.ca, material.ca_key)
+        assert {name: sorted(secret["data"]) for name, secret in api.by_name.items()} == HAVE
 
 
-@pytest.mark.parametrize("left", [None, {}, {"client.crt": "b2xk"}])
-async def test_kube_schedulers_secret_is_put_right_whatever_became_of_it(left):
+def store_fields(name):
+    return {k: k.replace(".", "_").replace("crt", "cert") for k in HAVE[name]} | {"ca.crt": "ca"}
+
+
+@pytest.mark.parametrize("secret", [SECRET, CLIENT_SECRET])
+@pytest.mark.parametrize("left", [None, {}, {"client.crt": "b2xk", "tls.crt": "b2xk"}])
+async def test_what_the_ca_has_signed_is_made_anew_whatever_became_of_it(secret, left):
     api = Secrets()
     store = CertStore(api, namespace="ns", names=NAMES)
-    await store.ensure(now=NOW)
+    before = await store.renew(now=NOW)
     if left is None:
-        del api.by_name[CLIENT_SECRET]
+        del api.by_name[secret]
     else:
-        api.by_name[CLIENT_SECRET]["data"] = left
+        api.by_name[secret]["data"] = left
     material = await store.renew(now=NOW)
+    assert (material.ca, material.ca_key) == (before.ca, before.ca_key)
     assert (await read_client(api, namespace="ns")).client_cert == material.client_cert
+    assert (await read_serving(api, namespace="ns")).tls_cert == material.tls_cert
 
 
-async def test_a_lost_race_for_kube_schedulers_secret_is_no_failure():
-    class Contended(Secrets):
-        """Somebody else is always a little faster with one of the two."""
-
-        async def create(self, path, body):
-            if body["metadata"]["name"] == CLIENT_SECRET:
-                raise ConflictError("exists", status=409)
-            return await super().create(path, body)
-
-    api = Contended()
-    material = await CertStore(api, namespace="ns", names=NAMES).renew(now=NOW)
-    assert material == await CertStore(api, namespace="ns", names=NAMES).read()
-
-
-async def read_all(api):
-    return await CertStore(api, namespace="ns", names=NAMES).read()
-
-
-async def read_kube_schedulers(api):
-    return await read_client(api, namespace="ns")
-
-
-@pytest.mark.parametrize(
-    ("name", "read"), [(SECRET, read_all), (CLIENT_SECRET, read_kube_schedulers)]
-)
-async def test_a_secret_that_is_not_ours_says_what_to_do(name, read):
+async def test_without_the_cas_secret_everything_is_made_anew():
+    """What to do when a key may have leaked."""
     api = Secrets()
-    meta = {"namespace": "ns", "name": name, "resourceVersion": "1"}
-    api.by_name[name] = {"metadata": meta, "data": {"ca.crt": ""}}
-    words = rf"secret ns/{name}: data\.c\w+\.\w+ is missing; delete the Secret"
-    with pytest.raises(InvalidObjectError, match=words):
-        await read(api)
+    store = CertStore(api, namespace="ns", names=NAMES)
+    before = await store.renew(now=NOW)
+    del api.by_name[CA_SECRET]
+    after = await store.renew(now=NOW)
+    assert after.ca != before.ca
+    assert (await read_serving(api, namespace="ns")).ca == after.ca
+    assert (await read_client(api, namespace="ns")).ca == after.ca
+
+
+async def renew(api):
+    return await CertStore(api, namespace="ns", names=NAMES).renew(now=NOW + timedelta(days=300))
+
+
+async def serve(api):
+    return await read_serving(api, namespace="ns")
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("secret", "key", "value"),
     [
-        pytest.param("tls.crt", "bm90aGluZw==", id="no certificate"),
-        pytest.param("client.key", "bm90aGluZw==", id="no key"),
-        pytest.param("ca.crt", "", id="empty"),
-        pytest.param("ca.key", "a", id="not base64"),
-        pytest.param("tls.key", "another", id="the key of another certificate"),
-        pytest.param("tls.key", "locked", id="a key with a password"),
-        pytest.param("ca.crt", "other ca", id="another CA that has the key, written in part"),
+        pytest.param(SECRET, "tls.key", None, id="missing"),
+        pytest.param(SECRET, "tls.crt", "bm90aGluZw==", id="no certificate"),
+        pytest.param(SECRET, "tls.key", "bm90aGluZw==", id="no key"),
+        pytest.param(SECRET, "tls.key", "another", id="the key of another certificate"),
+        pytest.param(SECRET, "tls.key", "locked", id="a key with a password"),
+        pytest.param(SECRET, "ca.crt", "", id="empty"),
+        pytest.param(SECRET, "ca.crt", "other ca", id="another CA, written in part"),
+        pytest.param(CA_SECRET, "ca.crt", None, id="the CA's missing"),
+        pytest.param(CA_SECRET, "ca.key", "a", id="the CA's not base64"),
+        pytest.param(CA_SECRET, "ca.crt", "other ca", id="the CA of another key"),
     ],
 )
-async def test_a_secret_that_somebody_has_edited_says_what_to_do(key, value):
-    """In every replica, and for the one that renews: neither may end of it."""
+async def test_a_secret_that_somebody_has_edited_says_what_to_do(secret, key, value):
+    """For who reads it; the CA's for who renews."""
     api = Secrets()
-    store = CertStore(api, namespace="ns", names=NAMES)
-    material = await store.ensure(now=NOW)
-    others = {"another": material.ca_key, "locked": locked(material.tls_key)}
-    if value == "other ca":
-        other = make(NAMES, now=NOW)
-        api.by_name[SECRET]["data"]["ca.key"] = base64.b64encode(other.ca_key).decode()
-        others[value] = other.ca
+    material = await CertStore(api, namespace="ns", names=NAMES).renew(now=NOW)
+    others = {
+        "another": material.ca_key,
+        "locked": locked(material.tls_key),
+        "other ca": make(NAMES, now=NOW).ca,
+    }
     if value in others:
         value = base64.b64encode(others[value]).decode()
-    api.by_name[SECRET]["data"][key] = value
-    for use in (store.ensure, store.renew):
-        with pytest.raises(InvalidObjectError, match=r"secret ns/.*; delete the Secret"):
-            await use(now=NOW + timedelta(days=300))
+    if value is None:
+        del api.by_name[secret]["data"][key]
+    else:
+        api.by_name[secret]["data"][key] = value
+    with pytest.raises(InvalidObjectError, match=rf"secret ns/{secret}: .*; delete the Secret"):
+        await (renew if secret == CA_SECRET else serve)(api)
+
+
+async def test_kube_schedulers_secret_that_is_not_ours_says_what_to_do():
+    api = Secrets()
+    meta = {"namespace": "ns", "name": CLIENT_SECRET, "resourceVersion": "1"}
+    api.by_name[CLIENT_SECRET] = {"metadata": meta, "data": {"ca.crt": ""}}
+    words = rf"secret ns/{CLIENT_SECRET}: data\.client\.crt is missing; delete the Secret"
+    with pytest.raises(InvalidObjectError, match=words):
+        await read_client(api, namespace="ns")
 
 
 async def test_a_ca_key_of_another_kind_is_said_when_it_is_needed():
     api = Secrets()
     store = CertStore(api, namespace="ns", names=NAMES)
-    await store.ensure(now=NOW)
-    api.by_name[SECRET]["data"] |= a_ca_with_an_rsa_key()
-    assert await store.renew(now=NOW) == await store.read()
+    await store.renew(now=NOW)
+    texts = a_ca_with_an_rsa_key()
+    for name, keys in HAVE.items():
+        api.by_name[name]["data"] = {key: texts[key] for key in keys}
+    before = api.version
+    await store.renew(now=NOW)
+    assert api.version == before
     with pytest.raises(InvalidObjectError, match="not an elliptic curve key; delete the Secret"):
         await store.renew(now=NOW + timedelta(days=300))
 

@@ -112,7 +112,7 @@ def test_a_service_link_counts_as_absent_for_every_knob(scheme, monkeypatch, tmp
 def test_our_pods_ask_kubelet_for_no_service_links():
     objects = yaml.safe_load_all((BASE / "deployment.yaml").read_text())
     specs = [o["spec"]["template"]["spec"] for o in objects if o["kind"] == "Deployment"]
-    assert [spec["enableServiceLinks"] for spec in specs] == [False]
+    assert [spec["enableServiceLinks"] for spec in specs] == [False, False]
 
 
 @pytest.mark.parametrize("text", ['{"cpu": 4}', '{"cpu": "4"}', "{cpu: 4}"])

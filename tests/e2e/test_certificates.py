@@ -11,7 +11,7 @@ from e2e.servers import start
 from e2e.stack import Scene
 
 from certs.authority import Names, make, renewed
-from certs.store import CLIENT_SECRET, SECRET, client_material
+from certs.store import CA_SECRET, CLIENT_SECRET, SECRET, client_material
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import NAMESPACE, Installation
 from lws_placement.scheduler_config import write_files
@@ -35,6 +35,7 @@ def as_secret(name, **texts):
 
 
 def secrets_of(material):
+    """As an earlier version made them: one Secret had all."""
     client = {
         "ca.crt": material.ca,
         "client.crt": material.client_cert,
@@ -46,6 +47,15 @@ def secrets_of(material):
         "tls.key": material.tls_key,
     }
     return as_secret(SECRET, **client, **rest), as_secret(CLIENT_SECRET, **client)
+
+
+def take(cluster, secret, key):
+    patch = ("--type=json", f'--patch=[{{"op": "remove", "path": "/data/{key}"}}]')
+    cluster.kubectl("patch", "-n", NAMESPACE, f"secret/{secret}", *patch)
+
+
+def keys_of(cluster, secret):
+    return sorted(cluster.api.get(f"{SECRETS}/{secret}")["data"])
 
 
 def is_served(port, material, folder):
@@ -102,6 +112,8 @@ def renew_and_replace(cluster, installed, old, folder):
     loaded = "certificates loaded"
     gate = installed.servers["gate-a"]
     scene.wait(lambda: gate.log.read_text().count(loaded) == 2, "the gate has loaded them")
+    assert keys_of(cluster, CA_SECRET) == ["ca.crt", "ca.key"]
+    assert keys_of(cluster, SECRET) == ["ca.crt", "tls.crt", "tls.key"]
     place()
     assert scheduler.running
     assert is_served(installed.extender_port, old, folder)
@@ -110,17 +122,22 @@ def renew_and_replace(cluster, installed, old, folder):
     years = {datetime.now(UTC).year + n for n in (9, 10)}
     assert any(f"certificates: CA until {year}-" in said for year in years), said
 
-    # Half-written: nothing changes, and the Secret has an Event.
-    half = ("--type=json", '--patch=[{"op": "remove", "path": "/data/tls.key"}]')
-    cluster.kubectl("patch", "-n", NAMESPACE, f"secret/{SECRET}", *half)
+    # Half-written: what the CA signs is made anew.
+    take(cluster, SECRET, "tls.key")
+    scene.wait(lambda: "tls.key" in keys_of(cluster, SECRET), "it is there again")
+    scene.wait(lambda: gate.log.read_text().count(loaded) == 3, "the gate has loaded it")
+    assert is_served(installed.extender_port, old, folder)
+
+    # The CA's own: nothing changes, and the Secret has an Event.
+    take(cluster, CA_SECRET, "ca.key")
     ours = Scene(cluster, installed, NAMESPACE)
     ours.wait(lambda: ours.notes("CertificatesUnusable"), "the Secret has an Event")
-    assert "data.tls.key is missing" in ours.notes("CertificatesUnusable")[0]
+    assert "data.ca.key is missing" in ours.notes("CertificatesUnusable")[0]
     place()
 
     # Replaced: the earlier client is let go, and what is made anew serves.
-    cluster.api.delete(f"{SECRETS}/{SECRET}")
-    scene.wait(lambda: gate.log.read_text().count(loaded) == 3, "the gate has loaded the new ones")
+    cluster.api.delete(f"{SECRETS}/{CA_SECRET}")
+    scene.wait(lambda: gate.log.read_text().count(loaded) == 4, "the gate has loaded the new ones")
     assert not is_served(installed.extender_port, old, folder)
     new = client_material(cluster.api.get(f"{SECRETS}/{CLIENT_SECRET}"))
     assert is_served(installed.extender_port, new, folder)

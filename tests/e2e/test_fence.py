@@ -5,9 +5,9 @@ import json
 import pytest
 
 from lws_placement.engine.base import keys
-from lws_placement.localcluster.install import ACCOUNT, NAMESPACE
+from lws_placement.localcluster.install import BRAIN, NAMESPACE
 
-AS_US = f"--as=system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+AS_US = f"--as=system:serviceaccount:{NAMESPACE}:{BRAIN}"
 OURS, OTHERS = {"name": keys.GATE}, {"name": "example.com/other"}
 ADD_TOLERATION = {"op": "add", "path": "/spec/tolerations/-", "value": {"operator": "Exists"}}
 
@@ -44,7 +44,10 @@ def a_patch(patch):
 
 @pytest.fixture
 def gated(scene):
+    """kubectl reads what it changes, which the brain may not: it watches."""
     scene.create(a_member("gated"))
+    account = f"--serviceaccount={NAMESPACE}:{BRAIN}"
+    scene.kubectl("create", "rolebinding", "kubectl-reads", "--clusterrole=view", account)
     return scene
 
 

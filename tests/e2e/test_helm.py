@@ -17,7 +17,7 @@ from certs.authority import Names, make
 from lws_placement.cli.main import cli
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.binaries import wanted_version
-from lws_placement.localcluster.install import MANIFESTS
+from lws_placement.localcluster.install import BRAIN, GATE, MANIFESTS
 
 OURS = ("Namespace", "", NAMESPACE)
 
@@ -141,8 +141,8 @@ SETTINGS = {
 
 def test_settings_reach_both_processes_as_the_program_reads_them(rendered, monkeypatch):
     made = rendered({"settings": SETTINGS, "extender.configured": False})
-    spec = made["Deployment", NAMESPACE, "lws-placement"]["spec"]["template"]["spec"]
-    for container in spec["containers"]:
+    for name in (GATE, BRAIN):
+        (container,) = made["Deployment", NAMESPACE, name]["spec"]["template"]["spec"]["containers"]
         values = {e["name"]: e["value"] for e in container["env"] if "value" in e}
         for name, value in values.items():
             monkeypatch.setenv(name, value)
@@ -175,15 +175,19 @@ def test_values_go_where_they_belong(rendered):
         "monitoring.serviceMonitor": {"enabled": True, "labels": {"team": "ml"}, "interval": "15s"},
     }
     made = rendered(values)
-    deployment = made["Deployment", NAMESPACE, "lws-placement"]["spec"]
-    assert deployment["replicas"] == 3
-    assert deployment["template"]["metadata"]["annotations"] == {"a": "1"}
-    for name in ("lws-placement", "lws-placement-scheduler"):
+    for name in (GATE, BRAIN):
+        deployment = made["Deployment", NAMESPACE, name]["spec"]
+        assert deployment["replicas"] == 3
+        assert deployment["template"]["metadata"]["annotations"] == {"a": "1"}
+    for name in (GATE, BRAIN, "lws-placement-scheduler"):
         spec = made["Deployment", NAMESPACE, name]["spec"]["template"]["spec"]
         for key in ("nodeSelector", "tolerations", "affinity", "priorityClassName"):
             assert spec[key] == values[key]
         assert spec["imagePullSecrets"] == [{"name": "secret"}]
-    gate, brain = deployment["template"]["spec"]["containers"]
+    gate, brain = (
+        made["Deployment", NAMESPACE, name]["spec"]["template"]["spec"]["containers"][0]
+        for name in (GATE, BRAIN)
+    )
     assert {gate["image"], brain["image"]} == {"registry.example.com/mirror/ours:1.2.3"}
     assert {gate["imagePullPolicy"], brain["imagePullPolicy"]} == {"Always"}
     assert gate["resources"]["requests"]["cpu"] == "1"

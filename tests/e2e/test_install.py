@@ -10,7 +10,7 @@ import yaml
 from e2e.health import wait_healthy
 
 from lws_placement.errors import LocalClusterError
-from lws_placement.localcluster.install import MANIFESTS, NAMESPACE
+from lws_placement.localcluster.install import BRAIN, GATE, MANIFESTS, NAMESPACE
 
 KUBEADM_FOLDER = "/etc/kubernetes/lws-placement"
 KIND_FLAGS = ("--address=10.96.0.99:443",)
@@ -109,33 +109,34 @@ def test_what_is_missing_in_the_cluster_is_said_with_what_to_do(installation, sc
     assert scheduler_config(cluster, tmp_path / "out", ours, *KIND_FLAGS).returncode == 0
 
 
+@pytest.mark.parametrize("name", [GATE, BRAIN])
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_our_pods_are_admitted_where_only_restricted_pods_are(scene, overlay):
-    pod = a_pod_in_a_restricted_namespace(scene, overlay)
+def test_our_pods_are_admitted_where_only_restricted_pods_are(scene, overlay, name):
+    pod = a_pod_in_a_restricted_namespace(scene, overlay, name)
     out = scene.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
     assert "pod/ours created (server dry run)" in out
 
 
-@pytest.mark.parametrize("container", [0, 1])
+@pytest.mark.parametrize("name", [GATE, BRAIN])
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_a_privileged_one_would_not_be(scene, overlay, container):
-    pod = a_pod_in_a_restricted_namespace(scene, overlay)
-    pod["spec"]["containers"][container]["securityContext"] = {"privileged": True}
+def test_a_privileged_one_would_not_be(scene, overlay, name):
+    pod = a_pod_in_a_restricted_namespace(scene, overlay, name)
+    pod["spec"]["containers"][0]["securityContext"] = {"privileged": True}
     out = scene.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod), check=False)
     assert 'violates PodSecurity "restricted' in out
     assert "privileged" in out
 
 
-def a_pod_in_a_restricted_namespace(scene, overlay):
+def a_pod_in_a_restricted_namespace(scene, overlay, name):
     """As the Deployment makes it, in the test's namespace with the labels that ours has."""
     text = scene.cluster.kubectl("kustomize", str(MANIFESTS / overlay))
-    objects = {o["kind"]: o for o in yaml.safe_load_all(text) if o}
-    labels = objects["Namespace"]["metadata"]["labels"]
+    objects = {(o["kind"], o["metadata"]["name"]): o for o in yaml.safe_load_all(text) if o}
+    labels = objects["Namespace", NAMESPACE]["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     scene.kubectl("label", "namespace", scene.namespace, *(f"{k}={v}" for k, v in labels.items()))
-    template = objects["Deployment"]["spec"]["template"]
+    template = objects["Deployment", name]["spec"]["template"]
     scene.kubectl("create", "serviceaccount", template["spec"]["serviceAccountName"])
-    assert len(template["spec"]["containers"]) == 2
+    assert len(template["spec"]["containers"]) == 1
     meta = template["metadata"] | {"name": "ours", "namespace": scene.namespace}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
 

@@ -14,7 +14,7 @@ from e2e.leaders import leader_of
 from e2e.rollouts import History, images, revisions, rollout, set_image, uids, wait_done
 from e2e.servers import start
 
-from lws_placement.localcluster.install import ACCOUNT, NAMESPACE
+from lws_placement.localcluster.install import BRAIN, NAMESPACE
 
 REFUSED = {Fault.CONFLICT, Fault.TOO_MANY, Fault.REFUSED, Fault.DONE_BUT_FAILED}
 WRITES = (
@@ -63,7 +63,7 @@ def disturb(scene):
 
 def kubeconfig(scene, url):
     """Our ServiceAccount's, to another server."""
-    ours = scene.cluster.service_account_kubeconfig(NAMESPACE, ACCOUNT)
+    ours = scene.cluster.service_account_kubeconfig(NAMESPACE, BRAIN)
     config = json.loads(ours.read_text())
     config["clusters"][0]["cluster"] = {"server": url}
     path = scene.cluster.folder / "through-faults.kubeconfig"

@@ -9,7 +9,7 @@ import shutil
 import yaml
 
 from lws_placement.errors import LocalClusterError
-from lws_placement.localcluster.install import MANIFESTS
+from lws_placement.localcluster.install import BRAIN, GATE, MANIFESTS
 
 CHART = MANIFESTS / "helm" / "lws-placement"
 NAME = "lws-placement"
@@ -94,12 +94,14 @@ class Release:
                 return None
             raise
 
-    def deployment(self):
-        return self.there(("Deployment", self.namespace, "lws-placement"))
+    def deployment(self, name="lws-placement"):
+        return self.there(("Deployment", self.namespace, name))
 
     def container(self, name):
-        spec = self.deployment()["spec"]["template"]["spec"]
-        (found,) = [c for c in spec["containers"] if c["name"] == name]
+        """`gate` or `brain`."""
+        deployment = self.deployment({"gate": GATE, "brain": BRAIN}[name])
+        (found,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert found["name"] == name
         return found
 
     def _at(self):

@@ -44,8 +44,9 @@ def in_base(kind, name, *, folder="base"):
     raise AssertionError(f"{kind} {name} is nowhere in {folder}")
 
 
-def test_values_start_as_the_manifests_have_it():
-    deployment = in_base("Deployment", "lws-placement")
+@pytest.mark.parametrize("name", ["lws-placement", "lws-placement-brain"])
+def test_values_start_as_the_manifests_have_it(name):
+    deployment = in_base("Deployment", name)
     spec = deployment["spec"]["template"]["spec"]
     assert VALUES["replicas"] == deployment["spec"]["replicas"]
     assert VALUES["priorityClassName"] == spec["priorityClassName"]

@@ -16,7 +16,9 @@ from lws_placement.errors import LocalClusterError
 NAMESPACE = "lws-placement-system"
 FILES = "/etc/kubernetes/lws-placement"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
-HEALTH_PORTS = (8080, 8081)
+DEPLOYMENTS = {"gate": "lws-placement", "brain": "lws-placement-brain"}
+"""Of each container."""
+HEALTH_PORTS = {"gate": 8080, "brain": 8081}
 _MANIFESTS = "/etc/kubernetes/manifests"
 _APISERVER = f"{_MANIFESTS}/kube-apiserver.yaml"
 _SCHEDULER = f"{_MANIFESTS}/kube-scheduler.yaml"
@@ -46,7 +48,7 @@ class Installed:
         for folder in ("manifests/crd", "manifests/standalone"):
             _, *arguments = readme_commands(self.root, "kubectl apply", folder)[0]
             self.node.kubectl(*arguments, cwd=self.root)
-        self.wait_rolled_out("deployment/lws-placement")
+        self.wait_ours_rolled_out()
 
     def apply(self, overlay: Path) -> None:
         self.node.kubectl("apply", "--server-side", "-k", str(overlay))
@@ -117,8 +119,23 @@ class Installed:
         self.node.machine.run("ctr", "-n", "k8s.io", "images", "tag", "--force", image, also)
 
     def set_image(self, image: str) -> None:
-        images = [f"{container}={image}" for container in ("gate", "brain")]
-        self.node.kubectl("set", "image", "-n", NAMESPACE, "deployment/lws-placement", *images)
+        for container, name in DEPLOYMENTS.items():
+            change = (f"deployment/{name}", f"{container}={image}")
+            self.node.kubectl("set", "image", "-n", NAMESPACE, *change)
+
+    def restart(self) -> None:
+        for name in DEPLOYMENTS.values():
+            self.node.kubectl("rollout", "restart", "-n", NAMESPACE, f"deployment/{name}")
+
+    def wait_ours_rolled_out(self) -> None:
+        for name in DEPLOYMENTS.values():
+            self.wait_rolled_out(f"deployment/{name}")
+
+    def pods(self, container: str) -> list[Raw]:
+        """Of one of our Deployments."""
+        return self.node.api.items(
+            PODS, labelSelector=f"app.kubernetes.io/name={DEPLOYMENTS[container]}"
+        )
 
     def wait_rolled_out(self, what: str, *, namespace: str = NAMESPACE) -> None:
         """`what`: kind/name. As `kubectl rollout status` sees it, however long it takes."""
@@ -129,7 +146,13 @@ class Installed:
         )
 
     def ready(self) -> bool:
-        found = self.node.api.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/lws-placement")
+        folder = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
+        return all(
+            self._is_ready(self.node.api.get(f"{folder}/{name}")) for name in DEPLOYMENTS.values()
+        )
+
+    @staticmethod
+    def _is_ready(found: Raw) -> bool:
         status = found["status"]
         return (
             status.get("observedGeneration") == found["metadata"]["generation"]
@@ -153,8 +176,13 @@ class Installed:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
-    def addresses(self) -> list[str]:
-        return [pod["status"]["podIP"] for pod in self.node.api.items(PODS)]
+    def health_servers(self) -> list[tuple[str, int]]:
+        """Address and port of each of our processes."""
+        return [
+            (pod["status"]["podIP"], port)
+            for container, port in HEALTH_PORTS.items()
+            for pod in self.pods(container)
+        ]
 
     @contextmanager
     def without_api_server(self):

@@ -11,13 +11,9 @@ CONTAINERS = ("gate", "brain")
 STATUS = "for line in open('/proc/1/status'): print(line.strip())"
 
 
-def in_container(node, pod, container, program):
-    python = "/opt/lws-placement/bin/python"
+def in_container(node, installed, container, program):
+    python, pod = "/opt/lws-placement/bin/python", installed.pods(container)[0]["metadata"]["name"]
     return node.kubectl("exec", "-n", NAMESPACE, pod, "-c", container, "--", python, "-c", program)
-
-
-def own_pods(node):
-    return [pod["metadata"]["name"] for pod in node.api.items(PODS)]
 
 
 def test_both_replicas_are_ready_and_no_container_had_to_be_started_again(node, installed):
@@ -35,7 +31,7 @@ def test_the_namespace_is_under_pod_security_restricted(node, installed):
 
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_a_container_runs_as_nobody_of_note_and_may_nothing(node, installed, container):
-    said = in_container(node, own_pods(node)[0], container, STATUS)
+    said = in_container(node, installed, container, STATUS)
     status = dict(line.split(":", 1) for line in said.splitlines())
     assert set(status["Uid"].split()) == {"65532"}
     assert set(status["Gid"].split()) == {"65532"}
@@ -51,7 +47,7 @@ def test_its_root_is_read_only(node, installed, container):
         "except OSError as e: print(errno.errorcode[e.errno])\n"
         "open('/tmp/x', 'w')"
     )
-    assert in_container(node, own_pods(node)[0], container, program).strip() == "EROFS"
+    assert in_container(node, installed, container, program).strip() == "EROFS"
 
 
 def test_network_policies_of_a_closed_cluster_are_accepted(node, installed):
@@ -60,7 +56,7 @@ def test_network_policies_of_a_closed_cluster_are_accepted(node, installed):
     path = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies"
     (policy,) = node.api.items(path)
     assert policy["spec"]["podSelector"] == {
-        "matchLabels": {"app.kubernetes.io/name": "lws-placement"}
+        "matchLabels": {"app.kubernetes.io/part-of": "lws-placement"}
     }
 
 
@@ -90,7 +86,8 @@ def scrape_all(node):
         f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices",
         labelSelector="kubernetes.io/service-name=lws-placement-metrics",
     )
-    addresses = {a for s in slices for e in s["endpoints"] for a in e["addresses"]}
+    gates = [s for s in slices if any(p["port"] == 8080 for p in s["ports"])]
+    addresses = {a for s in gates for e in s["endpoints"] for a in e["addresses"]}
     assert len(addresses) == 2
     return [read(f"http://{address}:8080/metrics") for address in sorted(addresses)]
 

@@ -2,12 +2,11 @@
 
 import pytest
 from node.cluster import PRODUCT
-from node.install import HEALTH_PORTS, NAMESPACE, PODS, evict, health
+from node.install import PODS, evict, health
 from node.load import Creations, Restarts, complaints
 from node.objects import a_fake_spec, an_lws
 from node.world import is_ready
 
-DEPLOYMENT = "deployment/lws-placement"
 SETS = 200
 
 
@@ -26,12 +25,12 @@ def busy(node, world):
 def replace(node, installed, request):
     """Begins to replace our pods; in the end the first version is there again."""
     if request.param == "restart":
-        yield lambda: node.kubectl("rollout", "restart", "-n", NAMESPACE, DEPLOYMENT)
+        yield installed.restart
         return
     another = installed.another_version("0.1.1")
     yield lambda: installed.set_image(another)
     installed.set_image(PRODUCT)
-    installed.wait_rolled_out(DEPLOYMENT)
+    installed.wait_ours_rolled_out()
 
 
 def test_nobody_is_refused_while_our_pods_are_replaced(node, installed, replace, world, busy):
@@ -42,7 +41,7 @@ def test_nobody_is_refused_while_our_pods_are_replaced(node, installed, replace,
     ):
         node.wait(lambda: creations.made > SETS // 10, "sets are being created")
         replace()
-        installed.wait_rolled_out(DEPLOYMENT)
+        installed.wait_ours_rolled_out()
         node.wait(lambda: creations.done, "all sets were created")
         node.wait(lambda: restarts.rounds > 0, "groups were restarted meanwhile")
     assert creations.refusals == []
@@ -52,11 +51,11 @@ def test_nobody_is_refused_while_our_pods_are_replaced(node, installed, replace,
 
 
 def test_a_drain_takes_one_replica_and_leaves_the_other(node, installed, world):
-    first, second = (pod["metadata"]["name"] for pod in node.api.items(PODS))
+    first, second = (pod["metadata"]["name"] for pod in installed.pods("gate"))
     node.kubectl("cordon", "node-1")
     try:
         assert evict(node, first)
-        node.wait(lambda: len(running(node)) == 1, "one replica is left")
+        node.wait(lambda: len(running(installed)) == 1, "one replica is left")
         assert not evict(node, second), "the budget keeps the last one"
         world.create_lws(an_lws("meanwhile", a_fake_spec("none"), topology=""))
         node.wait(lambda: world.pods(), "sets are admitted meanwhile")
@@ -69,13 +68,12 @@ def test_a_drain_takes_one_replica_and_leaves_the_other(node, installed, world):
 
 
 def test_health_answers_and_nothing_is_killed_while_the_api_server_is_away(node, installed):
-    before, addresses = restarts_of(node), installed.addresses()
+    before, servers = restarts_of(node), installed.health_servers()
     with installed.without_api_server():
         installed.kill_containers()
-        for address in addresses:
-            for port in HEALTH_PORTS:
-                node.wait(lambda a=address, p=port: health(a, p), f"{address}:{port} answers")
-                assert not health(address, port, "/readyz"), "nothing is known yet"
+        for address, port in servers:
+            node.wait(lambda a=address, p=port: health(a, p), f"{address}:{port} answers")
+            assert not health(address, port, "/readyz"), "nothing is known yet"
     node.wait(lambda: all_started_again(node, before), "kubelet tells of the starts")
     node.wait(installed.ready, "both replicas are ready")
     after = restarts_of(node)
@@ -103,8 +101,8 @@ def all_started_again(node, before):
     return now.keys() == before.keys() and all(now[each] > before[each] for each in before)
 
 
-def running(node):
-    return [p for p in node.api.items(PODS) if is_ready(p)]
+def running(installed):
+    return [pod for pod in installed.pods("gate") if is_ready(pod)]
 
 
 def restarts_of(node):

@@ -79,8 +79,8 @@ def second_scheduler(node, installed, tmp_path):
     alias = {"ip": address(node), "hostnames": [f"{EXTENDER}.{NAMESPACE}.svc"]}
     patch = {"spec": {"template": {"spec": {"hostAliases": [alias]}}}}
     node.kubectl("patch", "-n", NAMESPACE, f"deployment/{SECOND}", f"--patch={json.dumps(patch)}")
-    for deployment in (SECOND, "lws-placement"):
-        installed.wait_rolled_out(f"deployment/{deployment}")
+    installed.wait_rolled_out(f"deployment/{SECOND}")
+    installed.wait_ours_rolled_out()
     yield
     installed.install()  # members are left to the first scheduler again
     for name in ("deployment.yaml", "rbac.yaml", "scheduler-config.yaml"):

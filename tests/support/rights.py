@@ -1,4 +1,4 @@
-"""What our account may do, and the code that needs each right: the whole list."""
+"""What our two accounts may do, and the code that needs each right: the whole list."""
 
 from itertools import product
 
@@ -6,56 +6,63 @@ import yaml
 
 from lws_placement.localcluster.install import MANIFESTS
 
-CLUSTER, CONTROLLER, NAMESPACE = "cluster", "controller", "namespace"
+BOTH, GATE, BRAIN, CONTROLLER = "both", "gate", "brain", "controller"
+ACCOUNTS = {
+    "lws-placement": {BOTH, GATE},
+    "lws-placement-brain": {BOTH, BRAIN, CONTROLLER},
+}
+"""Whose rights are those of which roles."""
 _GROUPS = {
     "admission": "admissionregistration.k8s.io",
+    "coordination": "coordination.k8s.io",
     "lws": "leaderworkerset.x-k8s.io",
     "resource": "resource.k8s.io",
     "storage": "storage.k8s.io",
 }
 _ROLES = {
-    ("ClusterRole", "lws-placement"): CLUSTER,
-    ("ClusterRole", "lws-placement-controller"): CONTROLLER,
-    ("Role", "lws-placement"): NAMESPACE,
+    "lws-placement-reads": BOTH,
+    "lws-placement": GATE,
+    "lws-placement-brain": BRAIN,
+    "lws-placement-controller": CONTROLLER,
 }
+"""ClusterRoles and Roles; a test holds their bindings against this."""
 _FILES = ("base/rbac.yaml", "standalone/controller-rbac.yaml")
 
 # role | API group | resources | verbs | names | code (below lws_placement/ or the repository)
 _NEEDED = """
-cluster | | nodes | list watch | | cluster/cache/informers.py
-cluster | | pods | get | | cluster/adapters/extender_world.py
-cluster | | pods | list watch | | cluster/cache/informers.py
-cluster | | pods | patch | | planner/executor.py
-cluster | | pods | delete | | planner/executor.py
-cluster | | pods/eviction | create | | cluster/api/eviction.py
-cluster | | pods/binding | create | | cluster/adapters/extender_world.py
-cluster | | namespaces | list watch | | cluster/cache/informers.py
-cluster | | persistentvolumes persistentvolumeclaims | list watch | | cluster/cache/storage.py
-cluster | | limitranges | list watch | | cluster/cache/informers.py
-cluster | apps | statefulsets | get | | cluster/adapters/owners.py
-cluster | apps | statefulsets | list watch | | cluster/cache/informers.py
-cluster | apps | daemonsets | list watch | | cluster/cache/informers.py
-cluster | apps | controllerrevisions | list watch | | cluster/cache/informers.py
-cluster | apps | replicasets | get | | cluster/adapters/owners.py
-cluster | apps | deployments | get | | cluster/adapters/owners.py
-cluster | batch | jobs | get | | cluster/adapters/owners.py
-cluster | lws | leaderworkersets | get | | cluster/adapters/owners.py
-cluster | lws | leaderworkersets | list watch | | cluster/cache/informers.py
-cluster | policy | poddisruptionbudgets | list watch | | cluster/cache/informers.py
-cluster | storage | storageclasses | list watch | | cluster/cache/storage.py
-cluster | storage | csidrivers | list watch | | cluster/cache/storage.py
-cluster | storage | csinodes | list watch | | cluster/cache/storage.py
-cluster | storage | csistoragecapacities | list watch | | cluster/cache/storage.py
-cluster | storage | volumeattachments | list watch | | cluster/cache/storage.py
-cluster | resource | deviceclasses | list watch | | cluster/cache/devices/device_index.py
-cluster | resource | devicetaintrules | list watch | | cluster/cache/devices/device_index.py
-cluster | resource | resourceslices | list watch | | cluster/cache/devices/device_index.py
-cluster | resource | resourceclaims | list watch | | cluster/cache/devices/device_index.py
-cluster | resource | resourceclaimtemplates | list watch | | cluster/cache/devices/device_index.py
-cluster | node.k8s.io | runtimeclasses | list watch | | cluster/cache/informers.py
-cluster | events.k8s.io | events | create | | cluster/api/events.py
-cluster | admission | mutatingwebhookconfigurations | get patch | ours | certs/inject.py
-cluster | admission | validatingwebhookconfigurations | get patch | ours | certs/inject.py
+both | | nodes pods namespaces limitranges | list watch | | cluster/cache/informers.py
+both | | persistentvolumes persistentvolumeclaims | list watch | | cluster/cache/storage.py
+both | apps | statefulsets daemonsets | list watch | | cluster/cache/informers.py
+both | apps | controllerrevisions | list watch | | cluster/cache/informers.py
+both | lws | leaderworkersets | list watch | | cluster/cache/informers.py
+both | policy | poddisruptionbudgets | list watch | | cluster/cache/informers.py
+both | storage | storageclasses csidrivers csinodes | list watch | | cluster/cache/storage.py
+both | storage | csistoragecapacities volumeattachments | list watch | | cluster/cache/storage.py
+both | resource | deviceclasses | list watch | | cluster/cache/devices/device_index.py
+both | resource | devicetaintrules | list watch | | cluster/cache/devices/device_index.py
+both | resource | resourceslices | list watch | | cluster/cache/devices/device_index.py
+both | resource | resourceclaims | list watch | | cluster/cache/devices/device_index.py
+both | resource | resourceclaimtemplates | list watch | | cluster/cache/devices/device_index.py
+both | node.k8s.io | runtimeclasses | list watch | | cluster/cache/informers.py
+both | events.k8s.io | events | create | | cluster/api/events.py
+gate | | pods | get | | cluster/adapters/extender_world.py
+gate | | pods/binding | create | | cluster/adapters/extender_world.py
+gate | apps | statefulsets replicasets deployments | get | | cluster/adapters/owners.py
+gate | batch | jobs | get | | cluster/adapters/owners.py
+gate | lws | leaderworkersets | get | | cluster/adapters/owners.py
+gate | admission | validatingwebhookconfigurations | get | found | cluster/api/discovery.py
+gate | coordination | leases | list watch | | cluster/cache/informers.py
+gate | coordination | leases | get | | cluster/stores/hold_store.py
+gate | | secrets | get | serving | certs/store.py
+brain | | pods | patch delete | | planner/executor.py
+brain | | pods/eviction | create | | cluster/api/eviction.py
+brain | admission | mutatingwebhookconfigurations | get patch | ours | certs/inject.py
+brain | admission | validatingwebhookconfigurations | get patch | ours | certs/inject.py
+brain | coordination | leases | list watch | | cluster/cache/informers.py
+brain | coordination | leases | get create update | | cluster/api/leader_election.py
+brain | coordination | leases | delete | | cluster/stores/hold_store.py
+brain | | secrets | create | | certs/store.py
+brain | | secrets | get update | certs | certs/store.py
 controller | apps | statefulsets | create | | controller/pod_reconciler.py
 controller | apps | statefulsets | patch | | controller/lws_reconciler.py
 controller | apps | statefulsets | delete | | asked: owner references
@@ -66,16 +73,15 @@ controller | | services | create | | controller/lws_reconciler.py
 controller | lws | leaderworkersets/status | update | | controller/lws_reconciler.py
 controller | lws | leaderworkersets/finalizers | update | | asked: owner references
 controller | | pods/finalizers | update | | asked: owner references
-namespace | coordination.k8s.io | leases | list watch | | cluster/cache/informers.py
-namespace | coordination.k8s.io | leases | get create update | | cluster/api/leader_election.py
-namespace | coordination.k8s.io | leases | delete | | cluster/stores/hold_store.py
-namespace | | secrets | create | | certs/store.py
-namespace | | secrets | get update | certs | certs/store.py
 """
 _NAMES = {
     "": frozenset[str](),
     "ours": frozenset({"lws-placement-mutating", "lws-placement-validating", "lws-placement-lws"}),
-    "certs": frozenset({"lws-placement-certs", "lws-placement-scheduler-client"}),
+    "found": frozenset({"lws-placement-lws"}),
+    "serving": frozenset({"lws-placement-certs"}),
+    "certs": frozenset(
+        {"lws-placement-ca", "lws-placement-certs", "lws-placement-scheduler-client"}
+    ),
 }
 ASKED = "asked: "
 """No call: the API server asks for the right (its plugin OwnerReferencesPermissionEnforcement)."""
@@ -96,8 +102,8 @@ def granted():
     found = []
     for file in _FILES:
         for obj in yaml.safe_load_all((MANIFESTS / file).read_text()):
-            role = _ROLES.get((obj["kind"], obj["metadata"]["name"]))
-            if role is None:
+            role = _ROLES.get(obj["metadata"]["name"])
+            if role is None or not obj["kind"].endswith("Role"):
                 continue
             for rule in obj["rules"]:
                 assert rule.keys() <= {"apiGroups", "resources", "verbs", "resourceNames"}
@@ -108,4 +114,16 @@ def granted():
                     for resource in rule["resources"]
                     for verb in rule["verbs"]
                 ]
+    return found
+
+
+def bound():
+    """Account -> its roles, as the manifests bind them."""
+    found = {}
+    for file in _FILES:
+        for obj in yaml.safe_load_all((MANIFESTS / file).read_text()):
+            if obj["kind"].endswith("RoleBinding"):
+                for subject in obj["subjects"]:
+                    assert subject["kind"] == "ServiceAccount"
+                    found.setdefault(subject["name"], set()).add(_ROLES[obj["roleRef"]["name"]])
     return found

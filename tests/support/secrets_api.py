@@ -9,6 +9,8 @@ class Secrets:
     def __init__(self):
         self.by_name = {}
         self.version = 0
+        self.writes_left = None
+        """Writes after so many end in a conflict; None: never."""
 
     async def get(self, path):
         name = path.rsplit("/", 1)[1]
@@ -28,6 +30,10 @@ class Secrets:
         return self._keep(body)
 
     def _keep(self, body):
+        if self.writes_left is not None:
+            if self.writes_left == 0:
+                raise ConflictError("changed", status=409)
+            self.writes_left -= 1
         self.version += 1
         meta = body["metadata"] | {"resourceVersion": str(self.version)}
         self.by_name[meta["name"]] = body | {"metadata": meta}

@@ -16,7 +16,9 @@ NAMESPACE = "lws-placement-system"
 FILES_NAMESPACE = "lws-placement-scheduler-files"
 """Of the DaemonSet that keeps kube-scheduler's files; nothing else is ever in it."""
 SECOND_SCHEDULER = keys.SECOND_SCHEDULER
-DEPLOYMENTS = ("lws-placement", SECOND_SCHEDULER)
+OURS = ("lws-placement", "lws-placement-brain")
+"""Our accounts and Deployments: the gate's and the brain's."""
+DEPLOYMENTS = (*OURS, SECOND_SCHEDULER)
 OUR_PODS = f"app.kubernetes.io/name in ({','.join(DEPLOYMENTS)})"
 OTHER_PODS = f"app.kubernetes.io/name notin ({','.join(DEPLOYMENTS)})"
 """Those without the label, too."""
@@ -37,7 +39,7 @@ BINDING = f"{_RBAC}/clusterrolebindings/lws-placement"
 _IN_NAMESPACE = {
     "/api/v1": (
         ("services", ("lws-placement-webhook", "lws-placement-extender", "lws-placement-metrics")),
-        ("secrets", ("lws-placement-certs", "lws-placement-scheduler-client")),
+        ("secrets", ("lws-placement-ca", "lws-placement-certs", "lws-placement-scheduler-client")),
         ("configmaps", (SECOND_SCHEDULER,)),
         ("serviceaccounts", DEPLOYMENTS),
     ),
@@ -66,7 +68,8 @@ def all_but_webhooks(namespace: str) -> Sequence[str]:
         f"{_RBAC}/clusterrolebindings/lws-placement-controller",
         f"{_RBAC}/clusterrolebindings/lws-placement-scheduler",
         f"{_RBAC}/clusterrolebindings/lws-placement-scheduler-volumes",
-        f"{_RBAC}/clusterroles/lws-placement",
+        *(f"{_RBAC}/clusterrolebindings/lws-placement-{which}" for which in ("reads", "brain")),
+        *(f"{_RBAC}/clusterroles/{name}" for name in (*OURS, "lws-placement-reads")),
         f"{_RBAC}/clusterroles/lws-placement-view",
         f"{_RBAC}/namespaces/kube-system/rolebindings/lws-placement-scheduler-authentication",
         *(

@@ -104,7 +104,7 @@ async def _fetch_certificates(api: Api, namespace: str) -> ClientMaterial:
         raise SettingsError(
             f"there is no Secret {namespace}/{CLIENT_SECRET} yet: lws-placement makes it when it "
             f"first starts. Apply the manifests, then wait for its pods: kubectl rollout status -n "
-            f"{namespace} deployment/lws-placement"
+            f"{namespace} deployment/lws-placement-brain"
         ) from e
 
 

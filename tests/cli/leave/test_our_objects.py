@@ -21,6 +21,7 @@ FOLDERS = (
     "network-policy",
 )
 BY_SERVE = {
+    ("secrets", "lws-placement-ca"),
     ("secrets", "lws-placement-certs"),
     ("secrets", "lws-placement-scheduler-client"),
     ("leases", "lws-placement-certificates"),
