@@ -202,11 +202,13 @@ def why_no_room(
     pod: Pod, node: Node, there: Sequence[Pod], *, promised: Mapping[GroupId, Resources] = _NOBODY
 ) -> str:
     """Why the node has no room left for the pod beside the pods `there` and what is `promised`;
-    empty if it has.
+    empty if it has. A resource that the node itself does not offer is no matter of its room:
+    kube-scheduler has found devices for it (DeviceClass `extendedResourceName`).
     """
+    asked = {name: n for name, n in pod.demand.resources if node.allocatable.get(name)}
     others = [dict(p.demand.resources) for p in there if not p.finished and p.uid != pod.uid]
     free = minus(node.allocatable, total((*others, *promised.values())))
-    lacking = first_lack(dict(pod.demand.resources), free)
+    lacking = first_lack(asked, free)
     if lacking is None:
         return ""
     whose = "promised to groups" if promised else "taken by other pods"

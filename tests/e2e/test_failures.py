@@ -1,6 +1,7 @@
 """Replicas, kills and stops: what holds while our own processes fail (P1, P2, P4)."""
 
 import asyncio
+import json
 import signal
 
 import pytest
@@ -69,6 +70,10 @@ async def a_frozen_lookup(scene):
     return AdmissionLookup(api, cache, informers=informers, extender_configured=True)
 
 
+UNSEEN = "/webhooks/0/objectSelector/matchExpressions/1"
+NOT_STALE = {"key": "stale", "operator": "DoesNotExist"}
+
+
 async def test_a_pin_from_a_frozen_watch_is_refused_at_bind(scene):
     """Admission pinned by a hold that has moved on; no planner is there to clean up before bind."""
     nodes = scene.pool(2)
@@ -87,6 +92,7 @@ async def test_a_pin_from_a_frozen_watch_is_refused_at_bind(scene):
 
     brains = [scene.installation.servers[n] for n in ("brain-a", "brain-b")]
     scene.cluster.stop_scheduler()
+    _change_webhook(scene, {"op": "add", "path": UNSEEN, "value": NOT_STALE})
     try:
         _restart_unbound(scene)
         for brain in brains:
@@ -94,7 +100,7 @@ async def test_a_pin_from_a_frozen_watch_is_refused_at_bind(scene):
         stale = _pinned_by(lookup, scene.one("pod", "llm-0"), scene.namespace)
         wrong = stale["metadata"]["annotations"]["lws-placement.dev/pinned-node"]
         assert scene.domain_of(wrong) == old
-        await _put_in_place_of(scene, stale)
+        await _put_in_place_of(scene, stale, wrong)
         scene.wait(lambda: len(scene.members()) == 1, "the old leader's workers are gone")
         scene.installation.start_scheduler()
         scene.wait(lambda: _refusals(scene), "bind refuses it")
@@ -102,11 +108,17 @@ async def test_a_pin_from_a_frozen_watch_is_refused_at_bind(scene):
     finally:
         for brain in brains:
             brain.signal(signal.SIGCONT)
+        _change_webhook(scene, {"op": "remove", "path": UNSEEN})
         if scene.cluster.scheduler is None:
             scene.installation.start_scheduler()
     scene.wait_bound(4)
     assert scene.broken_promises() == []
     assert wrong not in {p["spec"]["nodeName"] for p in scene.bound()}
+
+
+def _change_webhook(scene, patch):
+    which = ("mutatingwebhookconfiguration", "lws-placement-mutating")
+    scene.kubectl("patch", *which, "--type=json", f"--patch={json.dumps([patch])}")
 
 
 def _restart_unbound(scene):
@@ -132,22 +144,26 @@ def _pinned_by(lookup, leader, namespace):
     pin = lookup.pin_for(pod, namespace=namespace)
     assert pin is not None
     gate_or_pin(pod, pin=pin, keep_affinity=True)
+    pod["metadata"]["labels"]["stale"] = "true"
     return {"apiVersion": "v1", "kind": "Pod", **pod}
 
 
-async def _put_in_place_of(scene, pod):
-    """Delete the pod of that name and create this one before its StatefulSet makes a successor."""
+async def _put_in_place_of(scene, pod, pinned):
+    """Delete the pod of that name and create this one before its StatefulSet makes a successor, and
+    without our webhook, which would pin it anew.
+    """
     api = await connect(str(scene.cluster.kubeconfig))
     path = f"/api/v1/namespaces/{scene.namespace}/pods"
     try:
         for _ in range(50):
             await api.delete(f"{path}/{pod['metadata']['name']}")
             try:
-                await api.create(path, pod)
+                made = await api.create(path, pod)
             except ConflictError:
                 continue  # the StatefulSet was faster
-            return
-        raise AssertionError("the StatefulSet was faster 50 times")
+            if made["metadata"]["annotations"]["lws-placement.dev/pinned-node"] == pinned:
+                return
+        raise AssertionError("the StatefulSet was faster 50 times, or our webhook still sees it")
     finally:
         await api.close()
 

@@ -4,6 +4,7 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import LWS_PATH, Intake
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
+from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.objects.placement_request import TopologyRequest
@@ -52,5 +53,5 @@ def verdicts(cache, pod_raw):
 
 
 def _why_not_jointly(group, view):
-    broken = group.joint.broken({0: view.node}) if group.joint is not None else None
+    broken = group.joint.broken({0: view.node}, Effort()) if group.joint is not None else None
     return broken and broken[1]

@@ -13,6 +13,7 @@ from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.workload import Templates
 from lws_placement.engine.objects.nodes import Operator, Requirement
 from lws_placement.engine.preemption.disruption_budgets import BudgetName, DisruptionBudget
 from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
@@ -130,7 +131,8 @@ def a_member(rank, **spec):
 )
 def test_whom_a_group_may_have_evicted(specs, outranks):
     pods = tuple(decode_pod(known(a_member(r, **s))) for r, s in enumerate(specs))
-    seen = GroupState(GroupId("ns", "llm", "lws-uid", "k"), pods, (), None, {}, "plan")
+    templates = {"": Templates(size=2, leader=pods[0].demand, worker=pods[0].demand)}
+    seen = GroupState(GroupId("ns", "llm", "lws-uid", "k"), pods, (), None, templates, "plan")
     assert MembersState.of(seen, living_members(pods)).outranks == outranks
 
 
