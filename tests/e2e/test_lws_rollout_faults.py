@@ -14,7 +14,7 @@ from e2e.leaders import leader_of
 from e2e.rollouts import History, images, revisions, rollout, set_image, uids, wait_done
 from e2e.servers import start
 
-from lws_placement.localcluster.install import BRAIN, NAMESPACE
+from lws_placement.localcluster.install import BRAIN, GATE, NAMESPACE
 
 REFUSED = {Fault.CONFLICT, Fault.TOO_MANY, Fault.REFUSED, Fault.DONE_BUT_FAILED}
 WRITES = (
@@ -44,8 +44,8 @@ def disturb(scene):
         made.append(Faults(scene.cluster))
         for name in NAMES:
             installed.stop_server(name)
-        for name in ("gate-a", "brain-a"):
-            start(installed, name, f"--kubeconfig={kubeconfig(scene, made[0].url)}")
+        for name, account in (("gate-a", GATE), ("brain-a", BRAIN)):
+            start(installed, name, f"--kubeconfig={kubeconfig(scene, made[0].url, account)}")
         scene.wait(lambda: leader_of(scene) == "brain-a", "it leads")
         return made[0]
 
@@ -61,12 +61,12 @@ def disturb(scene):
             start(installed, name)
 
 
-def kubeconfig(scene, url):
-    """Our ServiceAccount's, to another server."""
-    ours = scene.cluster.service_account_kubeconfig(NAMESPACE, BRAIN)
+def kubeconfig(scene, url, account):
+    """The ServiceAccount's, to another server."""
+    ours = scene.cluster.service_account_kubeconfig(NAMESPACE, account)
     config = json.loads(ours.read_text())
     config["clusters"][0]["cluster"] = {"server": url}
-    path = scene.cluster.folder / "through-faults.kubeconfig"
+    path = scene.cluster.folder / f"{account}-through-faults.kubeconfig"
     path.write_text(json.dumps(config))
     return path
 
