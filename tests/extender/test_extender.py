@@ -250,6 +250,14 @@ async def test_room_that_another_scheduler_took_is_refused_before_our_caches_kno
     assert await call(world, "/members/bind", a_bind()) == {"Error": ""}
 
 
+async def test_what_the_node_does_not_offer_is_served_by_devices():
+    """kube-scheduler found devices for it: an extended resource of a DeviceClass."""
+    world = World(a_member(), hold=a_hold())
+    offered = {k: n for k, n in world.node("n0").allocatable.items() if k != "google.com/tpu"}
+    world.node = lambda name: replace(World.node(world, name), allocatable=offered)
+    assert await call(world, "/members/bind", a_bind()) == {"Error": ""}
+
+
 async def test_room_that_is_promised_to_a_gang_is_kept_from_who_goes_alone():
     """A gang claims no domain, so its holds are against nobody."""
     gang = GroupId("ns", "gang", "u", "k")

@@ -6,7 +6,7 @@ The search is kube-scheduler's, so its answer is too. It ends with `NotProvenErr
 is spent, where kube-scheduler goes on for 10 s.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
@@ -14,6 +14,7 @@ from typing import Protocol
 from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.model.devices.capacity import AllocationError, take_capacity
 from lws_placement.engine.model.devices.pools import Pool
+from lws_placement.engine.model.devices.usage import Usage, in_all
 from lws_placement.engine.objects.devices.claims import (
     MOST_DEVICES,
     Allocation,
@@ -48,43 +49,6 @@ class _TooManyError(Exception):
 class Selecting(Protocol):
     def matches(self, expression: str, device: Device) -> bool:
         """Raises AllocationError or NotProvenError."""
-
-
-class Usage(Protocol):
-    """Devices that claims have."""
-
-    def has(self, device: DeviceId) -> bool:
-        """Whether a claim has it for itself."""
-
-    def shares(self, device: DeviceId) -> Mapping[str, Fraction] | None:
-        """What shares of it take of its capacity; None: there is no share."""
-
-
-class UsageWith:
-    """Also with devices that are given on top."""
-
-    def __init__(self, usage: Usage) -> None:
-        self._usage = usage
-        self._given: set[DeviceId] = set()
-        self._shares: dict[DeviceId, dict[str, Fraction]] = {}
-
-    def give(self, devices: Iterable[GivenDevice]) -> None:
-        """Access for administrators takes nothing."""
-        for given in devices:
-            if given.shared and not given.admin:
-                shares = self._shares.setdefault(given.id, {})
-                for name, amount in given.consumed:
-                    shares[name] = shares.get(name, Fraction(0)) + amount
-            elif not given.admin:
-                self._given.add(given.id)
-
-    def has(self, device: DeviceId) -> bool:
-        return device in self._given or self._usage.has(device)
-
-    def shares(self, device: DeviceId) -> Mapping[str, Fraction] | None:
-        found = (self._shares.get(device), self._usage.shares(device))
-        shares = [share for share in found if share is not None]
-        return _sum(shares) if shares else None
 
 
 def allocate(
@@ -294,7 +258,7 @@ class _Search:
             return None
         shares = [*self._shared.get(device.id, ())]
         before = self._usage.shares(device.id) if device.shareable else None
-        used = _sum([*shares, *((before,) if before is not None else ())])
+        used = in_all([*shares, *((before,) if before is not None else ())])
         taken = take_capacity(wanted.capacity, device, used)
         if not taken.fits or _is_tainted(device, request):
             return None
@@ -410,14 +374,6 @@ class _Search:
         if not expressions and not fields:
             return None
         return (NodeTerm(tuple(expressions), tuple(fields)),)
-
-
-def _sum(parts: Sequence[Mapping[str, Fraction]]) -> dict[str, Fraction]:
-    found: dict[str, Fraction] = {}
-    for part in parts:
-        for name, amount in part.items():
-            found[name] = found.get(name, Fraction(0)) + amount
-    return found
 
 
 def _is_tainted(device: Device, request: Request) -> bool:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from math import factorial
 
 from lws_placement.engine.base.effort import Effort
-from lws_placement.engine.model.devices.allocation import NotProvenError, UsageWith, allocate
+from lws_placement.engine.model.devices.allocation import NotProvenError, allocate
 from lws_placement.engine.model.devices.capacity import AllocationError
 from lws_placement.engine.model.devices.source import Devices, DeviceUser
+from lws_placement.engine.model.devices.usage import UsageWith
 from lws_placement.engine.objects.devices.claims import (
     MOST_RESERVED,
     Allocation,

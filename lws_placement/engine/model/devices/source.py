@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import Protocol
 
 from lws_placement.engine.base.effort import Effort
-from lws_placement.engine.model.devices.allocation import Selecting, Usage
+from lws_placement.engine.model.devices.allocation import Selecting
 from lws_placement.engine.model.devices.pools import Pool
+from lws_placement.engine.model.devices.usage import Usage
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.placed_pods import Gone
 from lws_placement.engine.objects.devices.claims import ClaimRef, DeviceClaim, DeviceClaimSpec

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lws_placement.engine.base.effort import Effort
-from lws_placement.engine.model.devices.allocation import NotProvenError, UsageWith, allocate
+from lws_placement.engine.model.devices.allocation import NotProvenError, allocate
 from lws_placement.engine.model.devices.allowance import Allowance
 from lws_placement.engine.model.devices.pools import gather_pools
+from lws_placement.engine.model.devices.usage import UsageWith
 from lws_placement.engine.objects.devices.claims import (
     Constraint,
     DeviceClaimSpec,
