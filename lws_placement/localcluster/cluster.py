@@ -23,7 +23,7 @@ from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.admin import AdminApi
 from lws_placement.localcluster.binaries import Binaries
 from lws_placement.localcluster.pki import Pki, make_pki
-from lws_placement.localcluster.process import Process
+from lws_placement.localcluster.process import Process, uninterrupted
 
 _START_S = 60.0
 _COLLECT_RARELY = {"GOGC": "400"}
@@ -233,9 +233,10 @@ class LocalCluster:
     def _run(self, program: str, *flags: str, name: str = "") -> Process:
         """`name` distinguishes several processes of one program."""
         log = self.folder / "logs" / f"{name or program}.log"
-        process = Process([self._bin[program], *flags], log=log, env=_COLLECT_RARELY)
-        process.name = name or program
-        self._processes.append(process)
+        with uninterrupted():  # what is started is among those that are stopped
+            process = Process([self._bin[program], *flags], log=log, env=_COLLECT_RARELY)
+            process.name = name or program
+            self._processes.append(process)
         return process
 
     def _etcd_flags(self, port: int, peer_port: int) -> list[str]:

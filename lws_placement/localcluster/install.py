@@ -19,7 +19,7 @@ from certs.store import CLIENT_SECRET, client_material
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.cluster import LocalCluster, free_ports
-from lws_placement.localcluster.process import Process
+from lws_placement.localcluster.process import Process, uninterrupted
 from lws_placement.scheduler_config import (
     CONFIGURATION,
     Place,
@@ -118,9 +118,10 @@ class Installation:
             *([f"--roles={roles}"] if roles else []),
             *flags,
         ]
-        process = Process(command, log=folder / "logs" / f"serve-{name}.log")
-        process.name = f"serve {name}"
-        self.servers[name] = process
+        with uninterrupted():  # what is started is among those that `stop` knows
+            process = Process(command, log=folder / "logs" / f"serve-{name}.log")
+            process.name = f"serve {name}"
+            self.servers[name] = process
         return process
 
     def _account(self, roles: str) -> str:
