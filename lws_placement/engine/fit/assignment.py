@@ -10,6 +10,7 @@ Exact, cheap cases first:
   the bound the answer is NOT_PROVEN, never a wrong yes.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
@@ -150,30 +151,19 @@ def _one_each(
     return {members[i].rank: nodes[place].node.name for place, i in places}
 
 
-class _Search:
-    """Backtracking over members, hardest (fewest nodes, then largest) first."""
+class Backtracking(ABC):
+    """Tries nodes for one member after another, in the order of `members`. Not recursive: a group
+    may have more members than Python's stack has room for.
+    """
 
     def __init__(
-        self,
-        members: Sequence[Member],
-        nodes: Sequence[NodeView],
-        takers: Mapping[Demand, Sequence[int]],
-        effort: Effort,
+        self, members: Sequence[Member], nodes: Sequence[NodeView], effort: Effort, *, tries: int
     ) -> None:
+        self._members = members
         self._nodes = list(nodes)
-        self._takers = takers
-        self._members = sorted(
-            members,
-            key=lambda m: (len(takers[m.demand]), [-a for _, a in m.demand.resources], m.rank),
-        )
-        open_to: dict[int, list[int]] = {}
-        for kind, places in enumerate(takers.values()):
-            for place in places:
-                open_to.setdefault(place, []).append(kind)
-        self._open_to = {place: tuple(kinds) for place, kinds in open_to.items()}
-        self._looks = {place: self._look_of(place) for place in open_to}
+        """As they are with the members that have a place."""
         self._effort = effort
-        self._left = SEARCH_BOUND
+        self._left = tries
         self._taken: list[tuple[int, NodeView]] = []
         """For each member that has a place: the node, and how it was before."""
 
@@ -187,21 +177,55 @@ class _Search:
                 if self._is_over():
                     return NoMatch.NOT_PROVEN
                 open_at.pop()
-                continue
-            if depth + 1 == len(self._members):
-                return {
-                    m.rank: self._nodes[i].node.name
-                    for m, (i, _) in sorted(
-                        zip(self._members, self._taken, strict=True), key=lambda p: p[0].rank
-                    )
-                }
-            open_at.append(self._choices(depth + 1))
+            elif depth + 1 < len(self._members):
+                open_at.append(self._choices(depth + 1))
+            elif self._is_accepted():
+                places = zip(self._members, self._taken, strict=True)
+                return dict(sorted((m.rank, self._nodes[i].node.name) for m, (i, _) in places))
         return NoMatch.IMPOSSIBLE
 
+    @abstractmethod
     def _choices(self, depth: int) -> Iterator[bool]:
         """Places the member on one node after another; yields True with the member in its place.
         Ends early when the search is over.
         """
+
+    @abstractmethod
+    def _take_back(self) -> None:
+        """Undoes the last place."""
+
+    def _is_accepted(self) -> bool:
+        """Whether the places of all members are accepted together."""
+        return True
+
+    def _is_over(self) -> bool:
+        return self._left < 0 or self._effort.is_spent
+
+
+class _Search(Backtracking):
+    """Hardest members (fewest nodes, then largest) first."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        nodes: Sequence[NodeView],
+        takers: Mapping[Demand, Sequence[int]],
+        effort: Effort,
+    ) -> None:
+        hardest_first = sorted(
+            members,
+            key=lambda m: (len(takers[m.demand]), [-a for _, a in m.demand.resources], m.rank),
+        )
+        super().__init__(hardest_first, nodes, effort, tries=SEARCH_BOUND)
+        self._takers = takers
+        open_to: dict[int, list[int]] = {}
+        for kind, places in enumerate(takers.values()):
+            for place in places:
+                open_to.setdefault(place, []).append(kind)
+        self._open_to = {place: tuple(kinds) for place, kinds in open_to.items()}
+        self._looks = {place: self._look_of(place) for place in open_to}
+
+    def _choices(self, depth: int) -> Iterator[bool]:
         demand = self._members[depth].demand
         alike = depth > 0 and self._members[depth - 1].demand == demand
         first = self._taken[depth - 1][0] if alike else 0
@@ -223,9 +247,6 @@ class _Search:
             self._taken.append((place, view))
             self._put(place, take(view, demand))
             yield True
-
-    def _is_over(self) -> bool:
-        return self._left < 0 or self._effort.is_spent
 
     def _take_back(self) -> None:
         self._put(*self._taken.pop())

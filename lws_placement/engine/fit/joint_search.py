@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lws_placement.engine.base.effort import Effort
-from lws_placement.engine.fit.assignment import Match, NoMatch, match, take
+from lws_placement.engine.fit.assignment import Backtracking, Match, NoMatch, match, take
 from lws_placement.engine.fit.node_filters import has_room, why_not_node
 from lws_placement.engine.model.groups import Member
 from lws_placement.engine.model.joint.rules import JointRules, Near
@@ -45,7 +45,7 @@ _MOST_TRIES = 5_000
 """Placements tried in one set of nodes."""
 
 
-class _Search:
+class _Search(Backtracking):
     def __init__(
         self,
         members: Sequence[Member],
@@ -53,10 +53,6 @@ class _Search:
         joint: JointRules,
         effort: Effort,
     ) -> None:
-        self._joint = joint
-        self._effort = effort
-        self._left = _MOST_TRIES
-        self._nodes = list(nodes)
         alike = Counter(m.demand for m in members)
         open_to = {
             demand: [i for i, n in enumerate(nodes) if why_not_node(demand, n) is None]
@@ -68,7 +64,7 @@ class _Search:
             if isinstance(rule, Near)
             for rank in rule.matching - rule.ranks
         }
-        self._members = sorted(
+        in_order = sorted(
             members,
             key=lambda m: (
                 m.rank not in sources,
@@ -78,37 +74,20 @@ class _Search:
                 m.rank,
             ),
         )
+        super().__init__(in_order, nodes, effort, tries=_MOST_TRIES)
+        self._joint = joint
         self._open_to = open_to
         self._classes = {m.rank: self._class_of(m.rank) for m in members}
         self._places: dict[Rank, Node] = {}
-        self._taken: list[tuple[int, NodeView]] = []
 
     def _class_of(self, rank: Rank) -> object:
         """Equal for members of one demand that no rule tells apart."""
         return tuple(tuple(rank in ranks for ranks in rule.all_ranks) for rule in self._joint.rules)
 
-    def run(self) -> Match:
-        open_at = [self._choices(0)]
-        while open_at:
-            depth = len(open_at) - 1
-            if len(self._taken) > depth:
-                self._take_back()
-            if not next(open_at[-1], False):
-                if self._is_over():
-                    return NoMatch.NOT_PROVEN
-                open_at.pop()
-                continue
-            if depth + 1 == len(self._members):
-                if self._joint.broken(self._places, self._effort) is not None:
-                    continue
-                return {rank: node.name for rank, node in sorted(self._places.items())}
-            open_at.append(self._choices(depth + 1))
-        return NoMatch.IMPOSSIBLE
+    def _is_accepted(self) -> bool:
+        return self._joint.broken(self._places, self._effort) is None
 
     def _choices(self, depth: int) -> Iterator[bool]:
-        """Places the member on one node after another; yields True with the member in its place.
-        Ends early when the search is over.
-        """
         member = self._members[depth]
         first = self._taken[depth - 1][0] if self._is_like_last(depth) else 0
         for index in self._open_to[member.demand]:
@@ -129,9 +108,6 @@ class _Search:
             self._taken.append((index, view))
             self._nodes[index] = take(view, member.demand)
             yield True
-
-    def _is_over(self) -> bool:
-        return self._left < 0 or self._effort.is_spent
 
     def _is_like_last(self, depth: int) -> bool:
         if not depth:
