@@ -3,167 +3,38 @@ still counts there.
 """
 
 import asyncio
-import gc
 import logging
-import weakref
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.valid_objects import (
+    LEASES,
+    NODES,
+    OURS,
+    VALID,
+    a_hold,
+    a_node,
+    a_pod,
+    a_revision,
+    an_lws,
+)
 
 from lws_placement.cluster.api.watch import Watcher
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import (
-    BUDGETS_PATH,
-    LWS_PATH,
     PODS_PATH,
     REVISIONS_PATH,
-    SETS_PATH,
     Informers,
     read_once,
 )
 from lws_placement.cluster.cache.topology_index import TopologyIndex
-from lws_placement.cluster.codec.hold_lease import encode_holds
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.cluster.codec.workloads import decode_lws
 from lws_placement.controller.informer_cache import Observed, pod_state
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
-from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.pods import Demand
-from lws_placement.engine.model.reservation import Hold
-from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.errors import InvalidObjectError
-
-OURS = "lws-placement-system"
-NODES = "/api/v1/nodes"
-LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{OURS}/leases"
-DAEMONS = "/apis/apps/v1/daemonsets"
-SERVICES = "/api/v1/services"
-
-TEMPLATE = {
-    "metadata": {"labels": {"app": "x"}},
-    "spec": {
-        "containers": [
-            {
-                "name": "c",
-                "resources": {"requests": {"cpu": "1", "google.com/tpu": "4"}},
-                "ports": [{"containerPort": 80, "hostPort": 8080}],
-            }
-        ],
-        "initContainers": [{"name": "i", "restartPolicy": "Always"}],
-        "nodeSelector": {"a": "b"},
-        "tolerations": [{"key": "t", "operator": "Exists"}],
-        "affinity": {
-            "nodeAffinity": {
-                "requiredDuringSchedulingIgnoredDuringExecution": {
-                    "nodeSelectorTerms": [
-                        {"matchExpressions": [{"key": "z", "operator": "In", "values": ["1"]}]}
-                    ]
-                }
-            }
-        },
-    },
-}
-
-
-def named(name, *, version="7", namespace="ns", **meta):
-    base = {"name": name, "uid": f"uid-{name}", "resourceVersion": version}
-    return {**({"namespace": namespace} if namespace else {}), **base, **meta}
-
-
-def a_pod(name="llm-0", *, node="n0", **meta):
-    labels = {
-        keys.LWS_NAME: "llm",
-        keys.LWS_GROUP_KEY: "key",
-        keys.LWS_GROUP_INDEX: "0",
-        keys.LWS_WORKER_INDEX: "0",
-        keys.LWS_REVISION: "r",
-    }
-    notes = {keys.LWS_SIZE: "4", keys.LWS_EXCLUSIVE_TOPOLOGY: "rack", keys.PINNED_NODE: "n0"}
-    owner = {"kind": "StatefulSet", "name": "llm", "uid": "uid-llm", "controller": True}
-    return {
-        "metadata": named(name, labels=labels, annotations=notes, ownerReferences=[owner], **meta),
-        "spec": {**json_copy(TEMPLATE["spec"]), "nodeName": node, "schedulingGates": []},
-        "status": {
-            "phase": "Running",
-            "conditions": [{"type": "Ready", "status": "True"}],
-            "containerStatuses": [{"restartCount": 0}],
-        },
-    }
-
-
-def a_node():
-    return {
-        "metadata": named("n0", namespace="", labels={"rack": "r0"}),
-        "spec": {"taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}]},
-        "status": {
-            "allocatable": {"cpu": "8", "pods": "110", "google.com/tpu": "4"},
-            "conditions": [{"type": "Ready", "status": "True"}],
-        },
-    }
-
-
-def an_lws():
-    spec = {
-        "replicas": 2,
-        "leaderWorkerTemplate": {
-            "size": 4,
-            "workerTemplate": TEMPLATE,
-            "subGroupPolicy": {"subGroupSize": 2},
-        },
-    }
-    notes = {keys.LWS_EXCLUSIVE_TOPOLOGY: "rack"}
-    return {"metadata": named("llm", annotations=notes, generation=1), "spec": spec}
-
-
-def a_revision():
-    labels = {keys.LWS_NAME: "llm", keys.LWS_REVISION: "r"}
-    return {"metadata": named("rev", labels=labels), "data": {"spec": an_lws()["spec"]}}
-
-
-def a_set():
-    owner = {"kind": "LeaderWorkerSet", "name": "llm", "uid": "uid-llm", "controller": True}
-    return {"metadata": named("llm", labels={keys.LWS_NAME: "llm"}, ownerReferences=[owner])}
-
-
-def a_budget():
-    selector = {
-        "matchLabels": {"app": "x"},
-        "matchExpressions": [{"key": "k", "operator": "In", "values": ["v"]}],
-    }
-    status = {"observedGeneration": 1, "disruptionsAllowed": 1, "desiredHealthy": 1}
-    return {"metadata": named("b", generation=1), "spec": {"selector": selector}, "status": status}
-
-
-def a_hold():
-    hold = Hold(
-        domain=DomainName("rack", "r0"),
-        group=GroupId("ns", "llm", "uid-llm", "key"),
-        group_index="0",
-        leader_name="llm-0",
-        revision="r",
-        size=1,
-        plan="p",
-        nodes={0: "n0"},
-        demands={0: Demand((("cpu", 1000),))},
-    )
-    raw = encode_holds([hold], namespace=OURS)
-    raw["metadata"] |= {"uid": "uid-hold", "resourceVersion": "7"}
-    return raw
-
-
-VALID = {
-    NODES: a_node(),
-    LEASES: a_hold(),
-    LWS_PATH: an_lws(),
-    REVISIONS_PATH: a_revision(),
-    SETS_PATH: a_set(),
-    DAEMONS: {"metadata": named("ds"), "spec": {"template": TEMPLATE}},
-    BUDGETS_PATH: a_budget(),
-    PODS_PATH: a_pod(),
-    SERVICES: {"metadata": named("llm", labels={keys.LWS_NAME: "llm"})},
-}
 
 
 class Told:
@@ -442,59 +313,3 @@ async def test_an_unreadable_hold_keeps_its_domain_shut_whatever_is_wrong_with_i
     assert not cache.holds()
     (view,) = cache.domains.domains("rack")
     assert view.holders
-
-
-HOST = "kubernetes.io/hostname"
-
-
-def with_affinity(kind, terms, *, wrap=lambda terms: terms):
-    raw = a_pod("wordy")
-    required = {"requiredDuringSchedulingIgnoredDuringExecution": wrap(terms)}
-    raw["spec"]["affinity"] = {kind: required}
-    return raw
-
-
-def node_terms(count):
-    expression = {"key": "z", "operator": "In", "values": ["1"]}
-    return [{"matchExpressions": [expression]} for _ in range(count)]
-
-
-def test_a_pod_that_says_too_much_about_nodes_fits_nowhere_and_still_counts():
-    few = decode_pod(with_affinity("nodeAffinity", {"nodeSelectorTerms": node_terms(9)}))
-    assert len(few.demand.required) == 9
-    assert 1 < few.demand.weight < 10
-    raw = with_affinity("nodeAffinity", {"nodeSelectorTerms": node_terms(20_000)})
-    wordy = decode_pod(raw)
-    assert wordy.demand.required == (), "which no node meets"
-    assert dict(wordy.demand.resources)["google.com/tpu"] == 4
-    assert wordy.node == "n0"
-    assert wordy.member is not None
-    raw = a_pod()
-    raw["spec"]["nodeSelector"] = {f"k{n}": "v" for n in range(2000)}
-    assert decode_pod(raw).demand.required == ()
-
-
-def test_a_pod_with_thousands_of_terms_keeps_others_off_by_one_term_a_key():
-    terms = [
-        {"topologyKey": HOST, "labelSelector": {"matchLabels": {"a": f"{n}"}}}
-        for n in range(20_000)
-    ]
-    rules = decode_pod(with_affinity("podAntiAffinity", terms)).demand.rules
-    assert [(t.topology_key, t.selector) for t in rules.anti_affinity] == [(HOST, ())]
-    assert rules.anti_affinity[0].namespace_selector == ()
-    rules = decode_pod(with_affinity("podAntiAffinity", terms[:9])).demand.rules
-    assert len(rules.anti_affinity) == 9
-
-
-def test_equal_demands_are_one_object_that_goes_with_its_last_pod():
-    one, other = decode_pod(a_pod("a")), decode_pod(a_pod("b"))
-    assert one.demand is other.demand
-    wordy = a_pod("c")
-    requests = wordy["spec"]["containers"][0]["resources"]["requests"]
-    requests |= {f"example.com/r{n}": "1" for n in range(1000)}
-    pod = decode_pod(wordy)
-    gone = weakref.ref(pod.demand)
-    assert decode_pod(wordy).demand is pod.demand
-    del pod
-    gc.collect()
-    assert gone() is None

@@ -1,20 +1,18 @@
 """Nodes with devices, and groups whose members claim them."""
 
 from support.devices import a_class, a_slice
+from support.ruled_groups import verdicts
 
 from lws_placement.cluster.cache.devices.device_index import DeviceIndex
 from lws_placement.cluster.cache.storage import StorageIndex
-from lws_placement.engine.fit.domain_index import Fit, fit_in
-from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.placed_pods import NoPlacedPods
 from lws_placement.engine.model.pods import Demand, Pod
-from lws_placement.engine.model.snapshot import DomainView, NodeView
+from lws_placement.engine.model.snapshot import NodeView
 from lws_placement.engine.objects.devices.claims import ClaimRef
-from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.nodes import Node
 from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.objects.pod_volumes import PodIdentity
-from lws_placement.engine.rules.pod_rules import with_rules
 
 FROM_TEMPLATE = (ClaimRef("dev", template="t"),)
 NAMED = (ClaimRef("dev", claim="c"),)
@@ -85,21 +83,8 @@ def a_group(size, claims=FROM_TEMPLATE, *, resources=(), uid="", names=None):
     )
 
 
-def verdicts(cluster, group):
-    """Of the first member, by node."""
-    demand = with_rules(group, cluster).members[0].demand
-    return {name: why_not_node(demand, view) for name, view in cluster.nodes.items()}
-
-
 def open_to(cluster, group):
     return [name for name, why in verdicts(cluster, group).items() if why is None]
-
-
-def plan(cluster, group):
-    """The members' nodes, in order of rank; None if there is no room."""
-    domain = DomainView(DomainName("all", "all"), tuple(cluster.nodes.values()))
-    fit = fit_in(with_rules(group, cluster), domain)
-    return list(fit.nodes.values()) if isinstance(fit, Fit) else None
 
 
 def gpus(*counts):

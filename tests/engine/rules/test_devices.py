@@ -3,17 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.device_cluster import (
-    FROM_TEMPLATE,
-    NAMED,
-    RESOURCE,
-    Cluster,
-    a_group,
-    gpus,
-    open_to,
-    plan,
-    verdicts,
-)
+from support.device_cluster import FROM_TEMPLATE, NAMED, RESOURCE, Cluster, a_group, gpus, open_to
 from support.devices import (
     DRIVER,
     a_claim,
@@ -23,6 +13,7 @@ from support.devices import (
     a_slice,
     a_template,
 )
+from support.ruled_groups import plan, verdicts
 
 from lws_placement.cluster.codec.pod_devices import decode_claim_refs
 from lws_placement.engine.model.devices.source import DeviceUser

@@ -6,71 +6,23 @@ from itertools import permutations, product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.ruled_groups import plan, verdicts
+from support.volumes import HOST, ZONE, a_claim, a_class, a_volume
 
 from lws_placement.cluster.cache.devices.device_index import DeviceIndex
 from lws_placement.cluster.cache.storage import StorageIndex
-from lws_placement.engine.fit.domain_index import Fit, fit_in
-from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.placed_pods import Gone, NoPlacedPods
 from lws_placement.engine.model.pods import Demand, Pod
-from lws_placement.engine.model.snapshot import DomainView, NodeView
+from lws_placement.engine.model.snapshot import NodeView
 from lws_placement.engine.model.storage import VolumeUser, VolumeUsersWithout
-from lws_placement.engine.objects.nodes import DomainName, Node
+from lws_placement.engine.objects.nodes import Node
 from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.objects.pod_volumes import ClaimKind, ClaimSpec, PodIdentity, PodVolume
 from lws_placement.engine.rules.pod_rules import with_rules
 
-HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 OWN = PodVolume("data", ClaimKind.OWN)
-SPEC = {
-    "accessModes": ["ReadWriteOnce"],
-    "resources": {"requests": {"storage": "1Gi"}},
-    "storageClassName": "local",
-}
 DRIVER = "csi.example.com"
-
-
-def a_claim(name, *, volume="", owner=None, deleted=None, phase="Pending", **spec):
-    meta = {"namespace": "ns", "name": name, "uid": f"uid-{name}", "deletionTimestamp": deleted}
-    if volume:
-        meta["annotations"] = {"pv.kubernetes.io/bind-completed": "yes"}
-        spec["volumeName"] = volume
-    if owner:
-        meta["ownerReferences"] = [{"uid": owner, "controller": True}]
-    return {"metadata": meta, "spec": {**SPEC, **spec}, "status": {"phase": phase}}
-
-
-def a_volume(name, *, host="", labels=None, claim=None, csi=None, size="1Gi", **spec):
-    spec = {
-        "capacity": {"storage": size},
-        "accessModes": ["ReadWriteOnce"],
-        "storageClassName": "local",
-        **spec,
-    }
-    if host:
-        expression = {"key": HOST, "operator": "In", "values": [host]}
-        terms = [{"matchExpressions": [expression]}]
-        spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": terms}}
-    if claim:
-        spec["claimRef"] = {"namespace": "ns", "name": claim}
-    if csi:
-        spec["csi"] = {"driver": csi, "volumeHandle": name}
-    phase = "Bound" if claim else "Available"
-    return {
-        "metadata": {"name": name, "labels": labels or {}},
-        "spec": spec,
-        "status": {"phase": phase},
-    }
-
-
-def a_class(name, provisioner="kubernetes.io/no-provisioner", *, waits=True, zones=(), **meta):
-    raw = {"metadata": {"name": name, **meta}, "provisioner": provisioner}
-    raw["volumeBindingMode"] = "WaitForFirstConsumer" if waits else "Immediate"
-    if zones:
-        expression = {"key": ZONE, "values": list(zones)}
-        raw["allowedTopologies"] = [{"matchLabelExpressions": [expression]}]
-    return raw
 
 
 class Cluster:
@@ -117,22 +69,8 @@ def a_group(size, *volumes, spec=None, uid=""):
     )
 
 
-def verdicts(cluster, group):
-    """Of the first member, by node."""
-    ruled = with_rules(group, cluster)
-    demand = ruled.members[0].demand
-    return {name: why_not_node(demand, view) for name, view in cluster.nodes.items()}
-
-
 def everywhere(why, nodes=3):
     return {f"n{i}": why for i in range(nodes)}
-
-
-def plan(cluster, group):
-    """The members' nodes, in order of rank; None if there is no room."""
-    domain = DomainView(DomainName("all", "one"), tuple(cluster.nodes.values()))
-    fit = fit_in(with_rules(group, cluster), domain)
-    return [fit.nodes[m.rank] for m in group.members] if isinstance(fit, Fit) else None
 
 
 def named(name):
