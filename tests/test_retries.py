@@ -141,6 +141,15 @@ def brain_of(cluster):
     return cluster.brain.api
 
 
+async def refusals(cluster, api, *, rounds=0):
+    """How many requests were refused while the cluster goes on for long."""
+    for _ in range(rounds):
+        await cluster.round()
+    await asyncio.sleep(LONG_S)
+    await cluster.stop()
+    return api.refused
+
+
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("write", [("patch", "pods"), ("create", "leases")])
 def test_the_planner_backs_off_from_a_group_whose_writes_are_refused(write, status):
@@ -151,11 +160,7 @@ def test_the_planner_backs_off_from_a_group_whose_writes_are_refused(write, stat
         api.refuse(*write, status)
         cluster.add_slice("a")
         cluster.add_lws()
-        for _ in range(8):
-            await cluster.round()
-        await asyncio.sleep(LONG_S)
-        await cluster.stop()
-        return api.refused
+        return await refusals(cluster, api, rounds=8)
 
     found = counted("planner", story())
     assert 2 < found < (MOST_REFUSED if status in (403, 422) else MOST) + 30
@@ -194,11 +199,7 @@ def test_the_condition_of_waiting_leaders_is_written_less_and_less_often_in_vain
         api = brain_of(cluster)
         api.refuse("patch", "pods", 500)
         cluster.add_lws()
-        for _ in range(8):
-            await cluster.round()
-        await asyncio.sleep(LONG_S)
-        await cluster.stop()
-        return api.refused
+        return await refusals(cluster, api, rounds=8)
 
     assert 2 < counted("annotation", story()) < MOST_REFUSED
 
@@ -220,9 +221,7 @@ def test_the_controller_backs_off_from_a_set_whose_writes_are_refused(write, sta
         api = brain_of(cluster)
         api.refuse(*write, status)
         cluster.add_lws()
-        await asyncio.sleep(LONG_S)
-        await cluster.stop()
-        return api.refused
+        return await refusals(cluster, api)
 
     assert 2 < counted("controller", story()) < 2 * MOST_REFUSED
 
