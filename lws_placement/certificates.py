@@ -31,7 +31,7 @@ from lws_placement import metrics
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.events import Event, EventRecorder
 from lws_placement.errors import InvalidObjectError
-from lws_placement.http_server import Server
+from lws_placement.http_server.server import Server
 from lws_placement.retried import retried
 from lws_placement.settings import Settings
 

@@ -3,8 +3,8 @@
 Webhook and extender serve in every replica; planner, controller and certificate renewal run where
 the leader Lease is held. The health server starts first, so that kubelet does not restart a process
 that waits for the API server. No answer comes from an unsynced cache. SIGTERM takes effect at any
-moment: the process releases the Lease, and the servers leave (`http_server.py`) for as long as
-kube-proxy may still send requests here; then they finish open requests.
+moment: the process releases the Lease, and the servers leave (`http_server/server.py`) for as long
+as kube-proxy may still send requests here; then they finish open requests.
 """
 
 import asyncio
@@ -33,14 +33,14 @@ from lws_placement.extender.app import build_app as extender_app
 from lws_placement.extender.app import build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
-from lws_placement.http_server import Health, Server, ServerTls, serve_on
+from lws_placement.http_server.server import Health, Server, ServerTls, serve_on
 from lws_placement.inspect.found import found_lines
 from lws_placement.metrics import figures_reported
 from lws_placement.planner.event_reporter import EventReporter
 from lws_placement.planner.executor import Executor
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.leader_annotations import LeaderAnnotations
-from lws_placement.planner.pace import Pace
+from lws_placement.planner.limits.pace import Pace
 from lws_placement.planner.planner import Planner
 from lws_placement.retried import retried
 from lws_placement.settings import AffinityMode, Role, Settings

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from lws_placement.http_server import DRAIN_S, SERVE_ON_DELAYS
+from lws_placement.http_server.server import DRAIN_S, SERVE_ON_DELAYS
 from lws_placement.localcluster.install import MANIFESTS
 from lws_placement.settings import Settings
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import InvalidObjectError
-from lws_placement.wire import Wire, parse
+from lws_placement.http_server.wire import Wire, parse
 
 
 class GroupVersionKind(Wire):

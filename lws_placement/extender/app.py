@@ -22,8 +22,8 @@ from lws_placement.extender.wire import (
     PreemptResult,
     Priorities,
 )
-from lws_placement.http2 import MOST_BYTES, Call
-from lws_placement.wire import W, Wire, parse
+from lws_placement.http_server.http2 import MOST_BYTES, Call
+from lws_placement.http_server.wire import W, Wire, parse
 
 log = logging.getLogger(__name__)
 

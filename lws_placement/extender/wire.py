@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SkipValidation
 
 from lws_placement.engine.base.raw import Raw
-from lws_placement.wire import Wire
+from lws_placement.http_server.wire import Wire
 
 _NullAsEmptyList = BeforeValidator(lambda value: [] if value is None else value)
 _NullAsEmptyMap = BeforeValidator(lambda value: {} if value is None else value)

@@ -18,9 +18,7 @@ from urllib3.exceptions import HTTPError
 from certs.store import CLIENT_SECRET, client_material
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import LocalClusterError
-from lws_placement.localcluster.cluster import LocalCluster, free_ports
-from lws_placement.localcluster.process import Process, uninterrupted
-from lws_placement.scheduler_config import (
+from lws_placement.kube_scheduler.config import (
     CONFIGURATION,
     Place,
     as_files,
@@ -28,6 +26,8 @@ from lws_placement.scheduler_config import (
     read_base,
     write_files,
 )
+from lws_placement.localcluster.cluster import LocalCluster, free_ports
+from lws_placement.localcluster.process import Process, uninterrupted
 
 NAMESPACE = "lws-placement-system"
 GATE, BRAIN = "lws-placement", "lws-placement-brain"

@@ -38,12 +38,12 @@ from lws_placement.planner.assumed_holds import AssumedHolds
 from lws_placement.planner.executor import EvictionRefused, Executor, StillInUse
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.foreign_pods import ForeignPods
+from lws_placement.planner.limits.pace import Pace, is_move
+from lws_placement.planner.limits.searches import VictimSearches
+from lws_placement.planner.limits.unfinished_plans import UnfinishedPlans
 from lws_placement.planner.observer import Observer
-from lws_placement.planner.pace import Pace, is_move
 from lws_placement.planner.preplan import Preplanner, holds_in
 from lws_placement.planner.queue.scheduling_queue import SchedulingQueue
-from lws_placement.planner.searches import VictimSearches
-from lws_placement.planner.unfinished_plans import UnfinishedPlans
 from lws_placement.planner.vacant_holds import VacantHolds
 from lws_placement.planner.wait_metrics import WaitingGroups
 

@@ -24,7 +24,7 @@ from lws_placement.engine.planning.single_domain import plan_group
 from lws_placement.engine.preemption.search import PreemptionMemo, preempt
 from lws_placement.engine.reconcile.actions import Pin, WriteHold
 from lws_placement.planner.failure_tracker import FailureTracker
-from lws_placement.planner.pace import Pace
+from lws_placement.planner.limits.pace import Pace
 from lws_placement.planner.planner import Planner
 
 from .figures import Figure, percentile

@@ -30,7 +30,7 @@ from lws_placement.extender.app import build_app, build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
 from lws_placement.garbage import collect_rarely
-from lws_placement.http_server import Server, ServerTls
+from lws_placement.http_server.server import Server, ServerTls
 
 from .caller import APART, Caller
 from .figures import Figure, percentile

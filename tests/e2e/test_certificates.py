@@ -12,9 +12,9 @@ from e2e.stack import Scene
 
 from certs.authority import Names, make, renewed
 from certs.store import CA_SECRET, CLIENT_SECRET, SECRET, client_material
+from lws_placement.kube_scheduler.config import write_files
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import NAMESPACE, Installation
-from lws_placement.scheduler_config import write_files
 
 SERVICES = ("lws-placement-webhook", "lws-placement-extender")
 NAMES = Names(tuple(f"{name}.{NAMESPACE}.svc" for name in SERVICES), ("127.0.0.1",))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from e2e.kubeadm import apis
 
-from lws_placement.kubeadm import put_in, take_out
+from lws_placement.kube_scheduler.kubeadm import put_in, take_out
 from lws_placement.localcluster.install import MANIFESTS
 
 ROOT = MANIFESTS.parent

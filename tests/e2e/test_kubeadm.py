@@ -5,7 +5,7 @@ import sys
 
 import yaml
 
-from lws_placement.kubeadm import FOLDER, PATCH_NAME, put_in, take_out
+from lws_placement.kube_scheduler.kubeadm import FOLDER, PATCH_NAME, put_in, take_out
 
 FLAG = f"--config={FOLDER}/scheduler-config.yaml"
 

@@ -21,9 +21,9 @@ from support.simulated_nodes import a_simulated_node
 
 from certs.authority import Names, make, renewed
 from lws_placement.errors import LocalClusterError
+from lws_placement.kube_scheduler.config import Place, as_files, fill, read_base, write_files
 from lws_placement.localcluster.install import MANIFESTS, NAMESPACE
 from lws_placement.localcluster.process import Process
-from lws_placement.scheduler_config import Place, as_files, fill, read_base, write_files
 
 ACCOUNT = "lws-placement-scheduler-files"
 OURS = Names((f"lws-placement-extender.{NAMESPACE}.svc",))

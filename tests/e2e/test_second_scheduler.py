@@ -14,9 +14,9 @@ from e2e.servers import HASTY
 from e2e.stack import Scene
 from support.scrape import samples
 
+from lws_placement.kube_scheduler.config import Place, fill
 from lws_placement.localcluster.cluster import LocalCluster, free_ports
 from lws_placement.localcluster.install import MANIFESTS, NAMESPACE, Installation
-from lws_placement.scheduler_config import Place, fill
 
 OVERLAY = "second-scheduler/standalone"
 SECOND = "lws-placement-scheduler"

@@ -16,7 +16,7 @@ from lws_placement.cli.scheduler.use import deployment_path
 from lws_placement.cluster.api.client import Api
 from lws_placement.engine.base import keys
 from lws_placement.errors import ApiError
-from lws_placement.kubeadm import as_patch
+from lws_placement.kube_scheduler.kubeadm import as_patch
 from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
 

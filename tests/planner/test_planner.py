@@ -9,7 +9,7 @@ from bench.world import a_large_cluster
 from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.reconcile.actions import Pin, WriteHold
 from lws_placement.planner.failure_tracker import FailureTracker
-from lws_placement.planner.pace import Pace
+from lws_placement.planner.limits.pace import Pace
 from lws_placement.planner.planner import Planner
 
 

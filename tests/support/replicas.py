@@ -25,7 +25,7 @@ from lws_placement.planner.event_reporter import EventReporter
 from lws_placement.planner.executor import Executor
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.leader_annotations import LeaderAnnotations
-from lws_placement.planner.pace import Pace
+from lws_placement.planner.limits.pace import Pace
 from lws_placement.planner.planner import Planner
 
 OURS = "lws-placement-system"

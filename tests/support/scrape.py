@@ -3,7 +3,7 @@
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
-from lws_placement.http_server import health_app
+from lws_placement.http_server.server import health_app
 
 
 async def scrape():

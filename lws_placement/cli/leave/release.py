@@ -17,7 +17,7 @@ from lws_placement.cluster.api.client import Api, connected
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import RawList
 from lws_placement.errors import ApiError, NotFoundError, SettingsError
-from lws_placement.scheduler_config import SERVICE
+from lws_placement.kube_scheduler.config import SERVICE
 from lws_placement.settings import load_settings
 
 _LWS = ("lws", "leaderworkerset")

@@ -35,7 +35,7 @@ from lws_placement.cluster.cache.informers import LWS_PATH, PODS_PATH
 from lws_placement.engine.base.keys import PINNED_NODE
 from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, SettingsError
-from lws_placement.kubeadm import FOLDER
+from lws_placement.kube_scheduler.kubeadm import FOLDER
 
 _RUNNING = "status.phase!=Failed,status.phase!=Succeeded"
 _POLL_S = 0.5

@@ -15,8 +15,8 @@ import click
 from lws_placement.cli.scheduler.files import keep, write_once
 from lws_placement.cli.scheduler.static_pod import write_manifest, write_patch
 from lws_placement.errors import SettingsError
-from lws_placement.kubeadm import FOLDER, PATCH_NAME
-from lws_placement.scheduler_config import Place, host_and_port
+from lws_placement.kube_scheduler.config import Place, host_and_port
+from lws_placement.kube_scheduler.kubeadm import FOLDER, PATCH_NAME
 from lws_placement.settings import load_settings
 
 

@@ -14,7 +14,7 @@ from certs.store import CLIENT_SECRET, ClientMaterial, read_client
 from lws_placement.cluster.api.client import Api, connected
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import LwsPlacementError, NotFoundError, SettingsError
-from lws_placement.scheduler_config import (
+from lws_placement.kube_scheduler.config import (
     CONFIGURATION,
     READ_AT_START,
     SERVICE,

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from lws_placement.errors import SettingsError
-from lws_placement.kubeadm import as_patch, put_in, take_out
-from lws_placement.scheduler_config import write_files
-from lws_placement.yaml_lines import MOST_BYTES
+from lws_placement.kube_scheduler.config import write_files
+from lws_placement.kube_scheduler.kubeadm import as_patch, put_in, take_out
+from lws_placement.kube_scheduler.yaml_lines import MOST_BYTES
 
 
 def write_patch(folder: str, *, out: Path | None) -> None:

@@ -9,8 +9,8 @@ from enum import Enum, auto
 from lws_placement.cluster.api.client import Api, get_if_allowed
 from lws_placement.cluster.api.discovery import SCHEDULER_LABEL, SCHEDULERS
 from lws_placement.engine.base.raw import Raw
-from lws_placement.kubeadm import FOLDER, PATCH_NAME, names_us
-from lws_placement.scheduler_config import SERVICE
+from lws_placement.kube_scheduler.config import SERVICE
+from lws_placement.kube_scheduler.kubeadm import FOLDER, PATCH_NAME, names_us
 from lws_placement.settings import ENV_PREFIX
 
 RESTORE = f"""\

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from lws_placement.cli.scheduler.use import Use, judge, member_scheduler
-from lws_placement.kubeadm import as_patch
+from lws_placement.kube_scheduler.kubeadm import as_patch
 
 PLAIN = {
     "metadata": {"name": "kube-scheduler-a"},

@@ -19,7 +19,7 @@ from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.objects.nodes import Node
 from lws_placement.engine.reconcile.actions import Wait, WriteHold
 from lws_placement.planner.failure_tracker import FailureTracker
-from lws_placement.planner.pace import Pace
+from lws_placement.planner.limits.pace import Pace
 from lws_placement.planner.planner import Planner
 
 KEY = "example.com/slice"

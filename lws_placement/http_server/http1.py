@@ -5,7 +5,7 @@ limit for how slowly a request comes, nor for what all connections send together
 has to arrive whole within `ARRIVAL_S` of its first byte, and the requests of one server that are
 not answered yet have at most `MOST_UNANSWERED_BYTES`. A connection that breaks a bound is aborted:
 its client sees no answer, as when a replica goes. An idle connection is in nobody's way, and
-closing one could cost a request of an honest client (`http_server.py`).
+closing one could cost a request of an honest client (`server.py`).
 """
 
 import asyncio

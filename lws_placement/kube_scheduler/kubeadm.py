@@ -19,8 +19,8 @@ import yaml
 
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import SettingsError
-from lws_placement.scheduler_config import CONFIGURATION
-from lws_placement.yaml_lines import Lines, member, members, read_mapping
+from lws_placement.kube_scheduler.config import CONFIGURATION
+from lws_placement.kube_scheduler.yaml_lines import Lines, member, members, read_mapping
 
 FOLDER = "/etc/kubernetes/lws-placement"
 PATCH_NAME = "kube-scheduler+strategic.yaml"

@@ -28,8 +28,8 @@ from aiohttp import web
 from prometheus_client import generate_latest
 
 from lws_placement.errors import InvalidObjectError
-from lws_placement.http1 import Http1Connections
-from lws_placement.http2 import Call, Http2Connection, Negotiating
+from lws_placement.http_server.http1 import Http1Connections
+from lws_placement.http_server.http2 import Call, Http2Connection, Negotiating
 
 log = logging.getLogger(__name__)
 

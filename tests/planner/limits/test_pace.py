@@ -5,7 +5,7 @@ from lws_placement.engine.model.pods import Demand, Pod
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.engine.reconcile.actions import DeletePod, EndHold
-from lws_placement.planner.pace import Pace
+from lws_placement.planner.limits.pace import Pace
 
 GROUP = GroupId("ns", "llm", "uid", "key")
 LEADER = Pod("ns", "llm-0", "u", "1", 0.0, Demand(()))

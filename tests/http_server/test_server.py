@@ -16,9 +16,10 @@ from aiohttp import web
 from support.virtual_time import run
 
 from certs.authority import Names, ends_of, make
-from lws_placement import http1, http_server
 from lws_placement.errors import InvalidObjectError
-from lws_placement.http_server import Server, ServerTls, health_app, serve_on
+from lws_placement.http_server import http1
+from lws_placement.http_server import server as http_server
+from lws_placement.http_server.server import Server, ServerTls, health_app, serve_on
 
 NAMES = Names(("x.svc",), ("127.0.0.1",))
 

@@ -10,8 +10,8 @@ from lws_placement.engine.model.verdicts import NoFit
 from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.preemption.search import NoPreemption, WhyNoPreemption
 from lws_placement.engine.reconcile.actions import Wait
-from lws_placement.planner import unfinished_plans
-from lws_placement.planner.unfinished_plans import UnfinishedPlans
+from lws_placement.planner.limits import unfinished_plans
+from lws_placement.planner.limits.unfinished_plans import UnfinishedPlans
 
 
 @pytest.fixture

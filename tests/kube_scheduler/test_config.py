@@ -7,9 +7,7 @@ import yaml
 
 from certs.store import CLIENT_SECRET
 from lws_placement.errors import SettingsError
-from lws_placement.localcluster.binaries import KUBERNETES_VERSION
-from lws_placement.localcluster.install import MANIFESTS
-from lws_placement.scheduler_config import (
+from lws_placement.kube_scheduler.config import (
     CONFIGURATION,
     Place,
     as_files,
@@ -18,6 +16,8 @@ from lws_placement.scheduler_config import (
     read_base,
     write_files,
 )
+from lws_placement.localcluster.binaries import KUBERNETES_VERSION
+from lws_placement.localcluster.install import MANIFESTS
 
 FILES = {"ca.crt": b"new ca", "client.key": b"new key", "scheduler-config.yaml": b"new config"}
 

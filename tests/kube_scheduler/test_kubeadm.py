@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lws_placement.cli.main import cli
 from lws_placement.errors import SettingsError
-from lws_placement.kubeadm import FOLDER, as_patch, put_in, take_out
+from lws_placement.kube_scheduler.kubeadm import FOLDER, as_patch, put_in, take_out
 
 MANIFEST = """\
 apiVersion: v1

@@ -11,9 +11,9 @@ from aiohttp import web
 from bench.http2_client import connected
 
 from certs.authority import Names, make
-from lws_placement import http2
-from lws_placement.http2 import MOST_BYTES
-from lws_placement.http_server import Server, ServerTls
+from lws_placement.http_server import http2
+from lws_placement.http_server.http2 import MOST_BYTES
+from lws_placement.http_server.server import Server, ServerTls
 
 
 class Calls:
