@@ -4,7 +4,8 @@ Webhook and extender serve in every replica; planner, controller and certificate
 the leader Lease is held. The health server starts first, so that kubelet does not restart a process
 that waits for the API server. No answer comes from an unsynced cache. SIGTERM takes effect at any
 moment: the process releases the Lease, and the servers leave (`http_server/server.py`) for as long
-as kube-proxy may still send requests here; then they finish open requests.
+as kube-proxy may still send requests here; then they finish open requests. The health server and
+the renewal of the Lease have a thread of their own (`loops.py`).
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from lws_placement.certificates import Certificates
@@ -23,7 +25,7 @@ from lws_placement.cluster.adapters.hold_counts import count_figures
 from lws_placement.cluster.api.client import Api, connect
 from lws_placement.cluster.api.discovery import look_around
 from lws_placement.cluster.api.events import EventRecorder
-from lws_placement.cluster.api.leader_election import LEADER_LEASE, Elector, Timing
+from lws_placement.cluster.api.leader_election import Elector, Leadership, Timing
 from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.cluster.stores.hold_store import HoldStore
@@ -33,8 +35,10 @@ from lws_placement.extender.app import build_app as extender_app
 from lws_placement.extender.app import build_calls
 from lws_placement.extender.guard import Guard
 from lws_placement.extender.members import Members
-from lws_placement.http_server.server import Health, Server, ServerTls, serve_on
+from lws_placement.http_server.health import Health
+from lws_placement.http_server.server import Server, ServerTls, serve_on
 from lws_placement.inspect.found import found_lines
+from lws_placement.loops import Heartbeat, SideLoop
 from lws_placement.metrics import figures_reported
 from lws_placement.planner.event_reporter import EventReporter
 from lws_placement.planner.executor import Executor
@@ -56,8 +60,8 @@ _SERVING = {Role.WEBHOOK, Role.EXTENDER}
 class Process:
     """One `serve` process."""
 
-    def __init__(self, settings: Settings, api: Api, *, health: Health) -> None:
-        """`health` is already serving."""
+    def __init__(self, settings: Settings, api: Api, *, health: Health, side: SideLoop) -> None:
+        """`health` is already serving, on `side`."""
         self._settings = settings
         self._roles = set(settings.roles)
         self._api = api
@@ -70,15 +74,8 @@ class Process:
             informers=self._informers,
             extender_configured=settings.extender_configured,
         )
-        lease_s = settings.lease_seconds
-        self._elector = Elector(
-            api,
-            namespace=settings.namespace,
-            name=LEADER_LEASE,
-            identity=self._identity,
-            timing=Timing(lease_s, lease_s * 2 / 3, lease_s * 2 / 15),
-        )
-        self._leader_api = api.where(self._elector.leadership.require)
+        self._leadership = Leadership()
+        self._leader_api = api.where(self._leadership.require)
         """For all writes that need leadership."""
         self._failures = FailureTracker(
             self._cache,
@@ -96,11 +93,15 @@ class Process:
             )
         self._servers = self._new_servers()
         self._certificates = Certificates(
-            api, settings, servers=self._servers, recorder=self._recorder("certificates")
+            self._leader_api,
+            settings,
+            servers=self._servers,
+            recorder=self._recorder("certificates"),
         )
         self._background: list[asyncio.Task[None]] = []
         self._leading: asyncio.Task[None] | None = None
         self._health = health
+        self._side = side
         self._obstacle = "the API server has not answered yet"
         health.why_not_ready = lambda: self._obstacle or self._informers.missing
 
@@ -217,7 +218,27 @@ class Process:
                 tasks.create_task(self._controller.watch())
             if Role.PLANNER in self._roles:
                 tasks.create_task(self._note_failures())
-            await self._elector.run(lead)
+            await self._elect(lead)
+
+    async def _elect(self, lead: Callable[[], Awaitable[None]]) -> None:
+        """Runs `lead` where the Lease is held. The Lease has a connection of its own: the pool of
+        the main loop may be full of writes.
+        """
+        settings = self._settings
+        lease_s = settings.lease_seconds
+        api = await self._side.run(connect(settings.kubeconfig))
+        elector = Elector(
+            api,
+            self._leadership,
+            namespace=settings.namespace,
+            identity=self._identity,
+            timing=Timing(lease_s, lease_s * 2 / 3, lease_s * 2 / 15),
+            side=self._side,
+        )
+        try:
+            await elector.run(lead)
+        finally:
+            await self._side.run(api.close())
 
     async def _note_failures(self) -> None:
         """Runs in standby replicas too: the leader may die before it has stored a failure."""
@@ -266,15 +287,20 @@ def _not_here() -> None:
 async def run_process(settings: Settings) -> None:
     """Runs until SIGTERM. Raises SettingsError for credentials that cannot be used."""
     stop = asked_to_stop()
-    health = Health(host=settings.bind_address, port=settings.health_port)
-    await health.server.start()
+    heartbeat = Heartbeat(stall_s=settings.stall_seconds)
+    beating = asyncio.create_task(heartbeat.run())
+    side = SideLoop(heartbeat)
+    health = Health(host=settings.bind_address, port=settings.health_port, heartbeat=heartbeat)
     try:
+        await side.run(health.server.start())
         api = await unless(stop, connect(settings.kubeconfig))
         if api is None:
             return
         try:
-            await Process(settings, api, health=health).run(stop)
+            await Process(settings, api, health=health, side=side).run(stop)
         finally:
             await api.close()
     finally:
-        await health.server.stop()
+        await side.run(health.server.stop())
+        await side.close()
+        beating.cancel()

@@ -201,6 +201,12 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         default=15.0, ge=1, description="Leader Lease: after this long another replica takes over."
     )
+    stall_seconds: float = Field(
+        default=30.0,
+        ge=1,
+        description="For how long the main loop may make no progress: then /healthz fails, and the "
+        "leader Lease is not renewed, so another replica takes over lease_seconds later.",
+    )
     shutdown_delay_seconds: float = Field(
         default=5.0,
         ge=0,

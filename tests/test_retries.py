@@ -11,11 +11,12 @@ from support.fake_cluster import FakeCluster
 from support.fake_server import FakeServer, refused
 from support.fakes import FakeApi, parse
 from support.rollout_cluster import RolloutCluster
+from support.same_loop import SameLoop
 from support.scrape import moved, samples
 from support.virtual_time import run
 
 from lws_placement.cluster.api.events import Event, EventRecorder
-from lws_placement.cluster.api.leader_election import LEADER_LEASE, Elector, Timing
+from lws_placement.cluster.api.leader_election import Elector, Leadership, Timing
 from lws_placement.cluster.api.watch import Watcher
 from lws_placement.errors import ApiError, InvalidObjectError
 from lws_placement.retried import retried
@@ -102,7 +103,9 @@ def test_a_term_that_fails_at_once_is_not_begun_at_once(status):
     async def story():
         api, terms = FakeApi(FakeServer()), []
         timing = Timing(duration_s=15, renew_deadline_s=10, retry_s=2)
-        elector = Elector(api, namespace="ns", name=LEADER_LEASE, identity="me", timing=timing)
+        elector = Elector(
+            api, Leadership(), namespace="ns", identity="me", timing=timing, side=SameLoop()
+        )
 
         async def lead():
             terms.append(1)

@@ -1,5 +1,4 @@
-"""HTTP servers: TLS with certificate reload, health and metrics, and a shutdown that loses no
-request.
+"""HTTP servers: TLS with certificate reload, and a shutdown that loses no request.
 
 Idle connections stay open for an hour: kube-scheduler and kube-apiserver reuse theirs, and a POST
 on a connection that the server has just closed fails a user's request (Go does not repeat it; it
@@ -25,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import generate_latest
 
 from lws_placement.errors import InvalidObjectError
 from lws_placement.http_server.http1 import Http1Connections
@@ -268,34 +266,3 @@ async def serve_on(servers: Iterable[Server], *, delay_s: float) -> None:
         if left_s <= 0:
             return
         await asyncio.sleep(left_s)
-
-
-class Health:
-    """The health server of a process; it serves before the other parts exist."""
-
-    def __init__(self, *, host: str, port: int) -> None:
-        self.why_not_ready: Callable[[], str] = lambda: "starting"
-        self.server = Server(health_app(lambda: self.why_not_ready()), host=host, port=port)
-
-
-def health_app(why_not_ready: Callable[[], str]) -> web.Application:
-    """/healthz: 200 while the event loop runs. /readyz: 503 and `why_not_ready()`, 200 once that is
-    empty. /metrics: Prometheus text.
-    """
-
-    async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok")
-
-    async def readyz(_: web.Request) -> web.Response:
-        if why_not := why_not_ready():
-            return web.Response(status=503, text=f"not ready: {why_not}")
-        return web.Response(text="ok")
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), content_type="text/plain")
-
-    app = web.Application()
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
-    return app

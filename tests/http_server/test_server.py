@@ -19,7 +19,7 @@ from certs.authority import Names, ends_of, make
 from lws_placement.errors import InvalidObjectError
 from lws_placement.http_server import http1
 from lws_placement.http_server import server as http_server
-from lws_placement.http_server.server import Server, ServerTls, health_app, serve_on
+from lws_placement.http_server.server import Server, ServerTls, serve_on
 
 NAMES = Names(("x.svc",), ("127.0.0.1",))
 
@@ -60,24 +60,6 @@ async def test_a_reload_drops_no_connection_and_new_ones_get_the_new_certificate
                     ssl=ssl.create_default_context(cadata=old.ca.decode()),
                     headers={"Connection": "close"},
                 )
-    finally:
-        await server.stop()
-
-
-async def test_ready_is_an_answer_and_so_is_not_ready():
-    obstacles = ["API server not reached: no route"]
-    server = Server(health_app(lambda: "".join(obstacles)), host="127.0.0.1", port=0)
-    await server.start()
-    url = f"http://127.0.0.1:{server.bound_port}"
-    try:
-        async with aiohttp.ClientSession() as session:
-            assert (await session.get(f"{url}/healthz")).status == 200
-            not_yet = await session.get(f"{url}/readyz")
-            assert not_yet.status == 503
-            assert await not_yet.text() == "not ready: API server not reached: no route"
-            obstacles.clear()
-            assert (await session.get(f"{url}/readyz")).status == 200
-            assert "python_info" in await (await session.get(f"{url}/metrics")).text()
     finally:
         await server.stop()
 

@@ -1,13 +1,17 @@
 """/metrics as Prometheus reads it."""
 
+import asyncio
+
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
-from lws_placement.http_server.server import health_app
+from lws_placement.http_server.health import health_app
+from lws_placement.loops import Heartbeat
 
 
 async def scrape():
-    async with TestClient(TestServer(health_app(lambda: ""))) as client:
+    app = health_app(lambda: "", heartbeat=Heartbeat(stall_s=1e9), main=asyncio.get_running_loop())
+    async with TestClient(TestServer(app)) as client:
         return samples(await (await client.get("/metrics")).text())
 
 

@@ -75,11 +75,12 @@ class Api:
         )
         self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_BUFFER_BYTES)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._may_write: Callable[[], None] = lambda: None
+        self._may_write: Callable[[], float | None] = lambda: None
 
-    def where(self, may_write: Callable[[], None]) -> "Api":
+    def where(self, may_write: Callable[[], float | None]) -> "Api":
         """A copy on the same connections that calls `may_write` before every write; `may_write`
-        raises if the write is not allowed (`Leadership.require`).
+        raises if the write is not allowed (`Leadership.require`), and returns for how many seconds
+        it is. A write that has no connection by then is not sent.
         """
         guarded = copy(self)
         guarded._may_write = may_write
@@ -167,15 +168,16 @@ class Api:
         body: Raw | RawList | None = None,
         content_type: str = "application/json",
     ) -> Raw:
-        if method != "GET":
-            self._may_write()
+        timeout = self._timeout
+        if method != "GET" and (allowed_s := self._may_write()) is not None:
+            timeout = aiohttp.ClientTimeout(total=timeout.total, connect=allowed_s)
         response = await self._send(
             method,
             path,
             params=params,
             body=body,
             content_type=content_type,
-            timeout=self._timeout,
+            timeout=timeout,
         )
         try:
             data = await response.read()

@@ -6,10 +6,16 @@ term is over before it writes anything. Hence our own, after client-go's rules: 
 the lease duration from when it *saw* the record change; the leader gives up `renew_deadline_s`
 after the start of its last successful renewal, which is shorter than the duration that candidates
 wait.
+
+The Lease is acquired and renewed on the side loop (`loops.py`), so that a long plan on the main
+loop does not cost it. But a main loop that hangs must lose it: the Lease is renewed only while the
+main loop's heartbeat is young. A term that has ended never comes back: what was decided in it is
+not written in the next one, which begins only after everything that ran in the last one is gone.
 """
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,6 +26,7 @@ from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.timestamps import decode_time, encode_now_micro
 from lws_placement.engine.base.raw import Raw
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, NotLeaderError
+from lws_placement.loops import SideLoop
 
 log = logging.getLogger(__name__)
 
@@ -40,65 +47,91 @@ class Timing:
 
 
 class Leadership:
-    """Whether this process leads now, by the monotonic clock."""
+    """Whether this process leads now, by the monotonic clock. The side loop begins and extends a
+    term, the main loop asks and ends it.
+    """
 
     def __init__(self) -> None:
         self._until: float = 0.0
+        self._changing = threading.Lock()
 
     @property
     def holds(self) -> bool:
         return time.monotonic() < self._until
 
-    def require(self) -> None:
-        """Raises NotLeaderError if leadership has lapsed. Call it before every write."""
-        if not self.holds:
+    def require(self) -> float:
+        """For how many seconds leadership lasts at least. Raises NotLeaderError if it has lapsed.
+        Call it before every write.
+        """
+        left_s = self._until - time.monotonic()
+        if left_s <= 0:
             raise NotLeaderError("leadership has lapsed; nothing was written")
+        return left_s
 
-    def extend(self, until: float) -> None:
+    def begin(self, until: float) -> None:
         self._until = until
 
+    def extend(self, until: float) -> None:
+        """Does nothing once the term has ended: it may have during a renewal."""
+        with self._changing:
+            if self.holds:
+                self._until = until
+
     def drop(self) -> None:
-        self._until = 0.0
+        with self._changing:
+            self._until = 0.0
 
 
 class Elector:
     """Runs `lead` while it holds the Lease; cancels it when the Lease is lost."""
 
     def __init__(
-        self, api: Api, *, namespace: str, name: str, identity: str, timing: Timing
+        self,
+        api: Api,
+        leadership: Leadership,
+        *,
+        namespace: str,
+        identity: str,
+        timing: Timing,
+        side: SideLoop,
     ) -> None:
+        """`api`: the side loop's."""
         self._api = api
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
-        self._name = name
         self._namespace = namespace
         self._identity = identity
         self._timing = timing
+        self._side = side
         self._seen_version = ""
         self._seen_at = 0.0
-        self.leadership = Leadership()
+        self.leadership = leadership
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Runs until cancelled; then releases the Lease so that the next leader starts at once.
 
         After a term that failed it pauses without the Lease, longer after each in a row.
         """
-        pause, failures = Backoff(self._timing.retry_s, self._timing.retry_s), 0
+        failures = 0
         while True:
-            while not await self._try():
-                await asyncio.sleep(pause.delay_s(0))
+            await self._side.run(self._acquire())
             began = time.monotonic()
             log.info("leading", extra={"identity": self._identity})
             metrics.LEADER.set(1)
-            task = asyncio.ensure_future(lead())
+            leading = asyncio.ensure_future(lead())
+            renewing = asyncio.ensure_future(self._side.run(self._renew()))
             failed = False
             try:
-                failed = await self._keep(task)
+                await asyncio.wait({leading, renewing}, return_when=asyncio.FIRST_COMPLETED)
+                if renewing.done():
+                    renewing.result()
+                failed = _has_failed(leading)
             finally:
                 self.leadership.drop()
                 metrics.LEADER.set(0)
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)  # `_keep` logged a failure
-                await self._give_back()
+                renewing.cancel()
+                leading.cancel()
+                await asyncio.gather(leading, renewing, return_exceptions=True)
+                await self._side.run(self._give_back())
             log.warning("no longer leading", extra={"identity": self._identity})
             if time.monotonic() - began > _WORKED_S:
                 failures = 0
@@ -107,21 +140,32 @@ class Elector:
                 await asyncio.sleep(_BACKOFF.delay_s(failures))
                 failures += 1
 
-    async def _keep(self, task: asyncio.Future[None]) -> bool:
-        """True if `task` failed."""
-        while self.leadership.holds:
-            done, _ = await asyncio.wait([task], timeout=self._timing.retry_s)
-            if done:
-                error = task.exception()
-                if error is not None and not isinstance(error, NotLeaderError):
-                    log.error("leading failed, starting over", exc_info=error)
-                    return True
-                return False
-            await self._try()
-        return False
+    # -- on the side loop ------------------------------------------------------------------------
 
-    async def _try(self) -> bool:
-        """Acquire or renew. An unreachable API server counts as "not renewed"."""
+    async def _acquire(self) -> None:
+        """Returns when a term has begun."""
+        pause = Backoff(self._timing.retry_s, self._timing.retry_s)
+        while not await self._try(self.leadership.begin):
+            await asyncio.sleep(pause.delay_s(0))
+
+    async def _renew(self) -> None:
+        """Returns when the term has ended. A main loop that comes back in time keeps it."""
+        told = False
+        while self.leadership.holds:
+            await asyncio.sleep(self._timing.retry_s)
+            stalled = self._side.heartbeat.is_stalled
+            if not stalled:
+                await self._try(self.leadership.extend)
+            elif not told:
+                log.error(
+                    "main loop is stalled, not renewing the Lease",
+                    extra={"seconds": round(self._side.heartbeat.age_s)},
+                )
+            told = stalled
+        self.leadership.drop()
+
+    async def _try(self, hold_until: Callable[[float], None]) -> bool:
+        """Acquires or renews. An unreachable API server counts as "not renewed"."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timing.renew_deadline_s / 2):
@@ -132,13 +176,13 @@ class Elector:
             log.warning("leader lease not reached", extra={"error": str(e)})
             return False
         if held:
-            self.leadership.extend(started + self._timing.renew_deadline_s)
+            hold_until(started + self._timing.renew_deadline_s)
         else:
             self.leadership.drop()
         return held
 
     async def _acquire_or_renew(self, now: float) -> bool:
-        path = f"{self._path}/{self._name}"
+        path = f"{self._path}/{LEADER_LEASE}"
         try:
             lease = await self._api.get(path)
         except NotFoundError:
@@ -166,7 +210,7 @@ class Elector:
         """Clear the holder if it is still this process. Best effort: a failure only makes the next
         leader wait.
         """
-        path = f"{self._path}/{self._name}"
+        path = f"{self._path}/{LEADER_LEASE}"
         try:
             async with asyncio.timeout(2):
                 lease = await self._api.get(path)
@@ -181,7 +225,7 @@ class Elector:
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self._name, "namespace": self._namespace},
+            "metadata": {"name": LEADER_LEASE, "namespace": self._namespace},
             "spec": {
                 "holderIdentity": self._identity,
                 "leaseDurationSeconds": max(1, int(self._timing.duration_s)),
@@ -190,6 +234,17 @@ class Elector:
                 "leaseTransitions": transitions,
             },
         }
+
+
+def _has_failed(leading: asyncio.Future[None]) -> bool:
+    """Logs the failure. A term that ended by itself, or by NotLeaderError, has not failed."""
+    if not leading.done():
+        return False
+    error = leading.exception()
+    if error is None or isinstance(error, NotLeaderError):
+        return False
+    log.error("leading failed, starting over", exc_info=error)
+    return True
 
 
 def leader_of(lease: Raw, *, now_s: float) -> tuple[str, float]:

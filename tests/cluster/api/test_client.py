@@ -1,6 +1,10 @@
 """Requests are counted by what they are about, never by whom, and go nowhere else."""
 
+import asyncio
+
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from kubernetes.aio.client.configuration import Configuration
 
 from lws_placement import metrics
@@ -69,6 +73,37 @@ async def test_who_does_not_lead_reads_and_writes_nothing():
         with pytest.raises(ApiError):  # sent, and not answered
             await call
     await api.close()
+
+
+async def test_a_write_that_gets_no_connection_while_it_is_allowed_is_not_sent():
+    arrived, answer = [], asyncio.Event()
+
+    async def slow(request):
+        arrived.append(request.method)
+        await answer.wait()
+        return web.json_response({})
+
+    async with TestServer(_app(slow)) as server:
+        configuration = Configuration(host=str(server.make_url("")).rstrip("/"))
+        configuration.connection_pool_maxsize = 1
+        api = Api(configuration, timeout_s=60.0)
+        reading = asyncio.create_task(api.get("/api/v1/nodes"))
+        while not arrived:
+            await asyncio.sleep(0.001)
+        with pytest.raises(ApiError):
+            await api.where(lambda: 0.01).create("/api/v1/nodes", {})
+        answer.set()
+        await reading
+        assert arrived == ["GET"]
+        await api.where(lambda: 60.0).create("/api/v1/nodes", {})
+        assert arrived == ["GET", "POST"]
+        await api.close()
+
+
+def _app(handler):
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    return app
 
 
 NO_NAMES = [

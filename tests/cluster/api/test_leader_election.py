@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from support.same_loop import SameLoop
 from support.scrape import scrape
 
 from lws_placement.cluster.api.leader_election import Elector, Leadership, Timing
@@ -58,7 +59,9 @@ class Client:
 
 
 def an_elector(client, name):
-    return Elector(client, namespace="ns", name="leader", identity=name, timing=QUICK)
+    return Elector(
+        client, Leadership(), namespace="ns", identity=name, timing=QUICK, side=SameLoop()
+    )
 
 
 async def lead_for_ever(started):
