@@ -172,6 +172,7 @@ class Process:
                 placing=settings.placing,
                 max_group_size=settings.max_group_size,
                 member_scheduler=settings.member_scheduler,
+                topology=settings.topology_policy(),
             )
             tls = ServerTls(client_certificates=settings.webhook_client_ca is not None)
             servers["webhook"] = Server(app, host=host, port=settings.webhook_port, tls=tls)

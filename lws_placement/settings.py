@@ -24,6 +24,7 @@ from pydantic_settings import (
 from lws_placement.engine.base.quantities import amount_requested
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, MOST_SIZE
 from lws_placement.engine.model.failure_history import Policy
+from lws_placement.engine.objects.topology_policy import TopologyPolicy
 from lws_placement.errors import InvalidObjectError, SettingsError
 
 ENV_PREFIX = "LWS_PLACEMENT_"
@@ -151,6 +152,29 @@ class Settings(BaseSettings):
         le=MOST_SIZE,
         description="Pods that a group may have: a larger one is refused at admission.",
     )
+    topology_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated: node label keys whose domains groups may take, such as "
+        "cloud.google.com/gke-nodepool; * stands for any text. Empty: any key.",
+    )
+    largest_domain_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="A domain with more than this share of the cluster's nodes is only for groups "
+        "that fill it, with a pod for every 4 nodes. 1: no limit. Does not count in clusters of at "
+        "most 10 nodes.",
+    )
+    domains_per_namespace: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="Domains that the groups of a namespace may hold, by name or pattern of the "
+        'namespace, as JSON: {"*": 4, "team-a": 20}. Others: no limit.',
+    )
+    waiting_places_per_namespace: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="Waiting groups of a namespace for which a place may be kept from later "
+        "groups, where domains of several keys overlap: as domains_per_namespace.",
+    )
     hold_seconds: float = Field(
         default=60.0,
         ge=0,
@@ -227,7 +251,9 @@ class Settings(BaseSettings):
         roles = [role for name in stripped for role in ROLE_SETS.get(name, [name])]
         return tuple(dict.fromkeys(roles))
 
-    @field_validator("service_names", "extra_addresses", "guarded_resources", mode="before")
+    @field_validator(
+        "service_names", "extra_addresses", "guarded_resources", "topology_keys", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -267,6 +293,14 @@ class Settings(BaseSettings):
             failures=self.quarantine_failures,
             window_s=self.quarantine_seconds,
             force_after_s=self.force_delete_after,
+        )
+
+    def topology_policy(self) -> TopologyPolicy:
+        return TopologyPolicy(
+            self.topology_keys,
+            self.largest_domain_share,
+            self.domains_per_namespace,
+            self.waiting_places_per_namespace,
         )
 
     def headroom_amounts(self) -> dict[str, int]:

@@ -44,6 +44,7 @@ from lws_placement.engine.objects.placement_request import (
     TOPOLOGY_ANNOTATIONS,
     placement_request_of,
 )
+from lws_placement.engine.objects.topology_policy import ANY_TOPOLOGY, TopologyPolicy
 from lws_placement.errors import ApiError, InvalidObjectError
 from lws_placement.metrics import Admission
 from webhook.patch import json_patch
@@ -57,7 +58,9 @@ _MOST_BYTES = 8 * 2**20
 
 
 class Rules(Protocol):
-    def __call__(self, lws: Raw, old: Raw | None, /, *, most_size: int) -> list[FieldError]: ...
+    def __call__(
+        self, lws: Raw, old: Raw | None, /, *, most_size: int, topology: TopologyPolicy
+    ) -> list[FieldError]: ...
 
 
 class Lookup(Protocol):
@@ -85,10 +88,12 @@ def build_app(
     placing: bool = True,
     max_group_size: int = DEFAULT_MOST_SIZE,
     member_scheduler: str = "",
+    topology: TopologyPolicy = ANY_TOPOLOGY,
 ) -> web.Application:
     """`keep_affinity`: keeps upstream's exclusive terms on members that the planner handles.
     `placing`: gates or pins members; else pods get upstream's edits only. `max_group_size`: pods.
-    `member_scheduler`: replaces the default scheduler for members, if not empty.
+    `member_scheduler`: replaces the default scheduler for members, if not empty. `topology`: the
+    topology keys that groups may name.
     """
 
     async def mutate_pod(request: AdmissionRequest) -> Raw:
@@ -116,7 +121,7 @@ def build_app(
         if denied is not None or not placing:
             return denied or pod
         if labels.get(GROUP):
-            denied = problem_of_group_pod(pod, most_size=max_group_size)
+            denied = problem_of_group_pod(pod, most_size=max_group_size, topology=topology)
             if denied is not None:
                 return denied
         try:
@@ -156,7 +161,7 @@ def build_app(
         async def decide(request: AdmissionRequest) -> Raw:
             lws = request.the_object()
             before = request.old_object if request.operation == "UPDATE" else None
-            problems = rules(lws, before, most_size=max_group_size)
+            problems = rules(lws, before, most_size=max_group_size, topology=topology)
             if problems:
                 return deny(request, _joined(problems))
             warnings = [*unused(lws), *misplaced_annotations(lws), *_warnings(lws)]
@@ -183,9 +188,12 @@ def build_app(
     return app
 
 
-def _all_rules(lws: Raw, old: Raw | None, *, most_size: int) -> list[FieldError]:
+def _all_rules(
+    lws: Raw, old: Raw | None, *, most_size: int, topology: TopologyPolicy
+) -> list[FieldError]:
     """The rules where the built-in controller manages the sets."""
-    return [*problems_of(lws, old, most_size=most_size), *not_carried_out(lws, old)]
+    problems = problems_of(lws, old, most_size=most_size, topology=topology)
+    return [*problems, *not_carried_out(lws, old)]
 
 
 def _unused(lws: Raw) -> list[str]:

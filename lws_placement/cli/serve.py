@@ -26,8 +26,9 @@ _ANSWER_S = 5.0
 
 
 def _serve(config: Path | None, print_config: bool, **flags: Any) -> None:
-    if flags["headroom"] is not None:
-        flags["headroom"] = _amounts(flags["headroom"])
+    for name in ("headroom", "domains_per_namespace", "waiting_places_per_namespace"):
+        if flags[name] is not None:
+            flags[name] = _amounts(name, flags[name])
     settings = load_settings(flags, file=config)
     if print_config:
         click.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False), nl=False)
@@ -52,12 +53,13 @@ async def _found(settings: Settings) -> list[str]:
         return [f"nothing, no API server reached within {_ANSWER_S:.0f} s"]
 
 
-def _amounts(text: str) -> object:
+def _amounts(name: str, text: str) -> object:
     """JSON or YAML; a quantity may be written as a number."""
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as e:
-        raise SettingsError(f"--headroom {text}: is neither JSON nor YAML") from e
+        flag = name.replace("_", "-")
+        raise SettingsError(f"--{flag} {text}: is neither JSON nor YAML") from e
     if not isinstance(found, dict):
         return found
     return {name: str(quantity) for name, quantity in found.items()}

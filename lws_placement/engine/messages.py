@@ -122,6 +122,8 @@ def domain_in_words(reason: Reason, name_of: Callable[[GroupId], str]) -> str:
             Why.AWAITED: "kept for an earlier group,",
         }
         return f"{others[reason.why]} {name_of(reason.holder)}"
+    if reason.why is Why.TOO_LARGE:
+        return reason.why.value.replace("too many nodes", _nodes(reason.nodes))
     if reason.shortfall is None or reason.why is Why.TOO_FEW_DOMAINS:
         return _in_words(reason)[0]
     lacks = _shortfall_in_words(reason, reason.shortfall)
@@ -177,6 +179,7 @@ def _in_words(reason: Reason) -> tuple[str, str]:
         Why.OVERLAPS: "share nodes with other groups' domains",
         Why.OCCUPIED: "have running pods of other groups",
         Why.AWAITED: "kept for groups that wait longer",
+        Why.TOO_LARGE: Why.TOO_LARGE.value.replace("has", "have", 1),
         Why.REFUSED: "were refused by kube-scheduler lately",
         Why.ONE_SUBGROUP: "have room for one subgroup each",
         Why.NO_MATCHING: "have room for each member alone but not for all at once",

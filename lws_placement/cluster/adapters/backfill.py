@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.queue_order import turn_of
+from lws_placement.engine.model.queue_order import Turn, turn_of
 from lws_placement.engine.planning.backfill import RoomToCome
 from lws_placement.engine.reconcile.actions import Action, Wait
 from lws_placement.engine.reconcile.group_state import GroupState
@@ -36,7 +36,7 @@ class Backfill:
                 turn = turn_of(asked)
                 if not self._domains.are_crossed(asked.topology_key):
                     nodes = frozenset[str]()
-                elif known is None and len(waiting) >= _MOST and turn > waiting[-1]:
+                elif known is None and self._is_full(turn, waiting):
                     return
                 else:
                     nodes = self._room_to_come.of(asked, self._domains)
@@ -46,6 +46,14 @@ class Backfill:
             case _ if known is not None:
                 self._domains.await_room(known, frozenset())
                 self._opened()
+
+    def _is_full(self, turn: Turn, waiting: Sequence[Turn]) -> bool:
+        """Whether no more places are kept: in all for later turns, or for one namespace."""
+        namespace = turn[2].namespace
+        most = self._domains.policy.most_waiting_places(namespace)
+        if most is not None and sum(t[2].namespace == namespace for t in waiting) >= most:
+            return True
+        return len(waiting) >= _MOST and turn > waiting[-1]
 
     def done(self, group: GroupId, actions: Sequence[Action]) -> None:
         """Ignored: the group's writes change no kept place."""

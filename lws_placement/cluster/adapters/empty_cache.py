@@ -7,7 +7,7 @@ from lws_placement.settings import Settings
 
 
 def empty_cache(settings: Settings) -> ClusterCache:
-    domains = TopologyIndex(headroom=settings.headroom_amounts())
+    domains = TopologyIndex(headroom=settings.headroom_amounts(), policy=settings.topology_policy())
     return ClusterCache(
         domains, Admissions(adds_tolerations=settings.extended_resource_toleration.known)
     )

@@ -18,7 +18,8 @@ from lws_placement.engine.reconcile.group_state import GroupState, LeftPlace
 def context_of(cache: ClusterCache, tenants: Tenants) -> Context:
     """A context for one planner, with an empty memo."""
     name = partial(name_of, cache)
-    return Context(cache.domains, PlanMemo(), PreemptionMemo(), tenants, name)
+    policy = cache.domains.policy
+    return Context(cache.domains, PlanMemo(), PreemptionMemo(), tenants, name, policy=policy)
 
 
 def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
@@ -42,6 +43,8 @@ def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
         plan_id=plan_id,
         yields_to=cache.successor_of(group),
         current=frozenset(r for r in held if cache.workloads.is_current(group, r)),
+        most_nodes=cache.domains.most_nodes,
+        held_beside=cache.domains_held_beside(group),
         has_namesake=group.kind is GroupKind.LABELLED and cache.has_namesake(group),
     )
     return _with_its_set(cache, observed) if observed.keyed else observed

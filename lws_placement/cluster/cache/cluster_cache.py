@@ -58,6 +58,7 @@ class ClusterCache:
         self._holds = HoldIndex()
         self.hold, self.holds = self._holds.get, self._holds.all
         self.holds_in, self.holds_of = self._holds.on, self._holds.of
+        self.domains_held_beside = self._holds.domains_beside
         self._coming = ComingHolds()
         self.going = self._coming.going
         self._priorities = Priorities()

@@ -30,6 +30,7 @@ from lws_placement.engine.model.snapshot import (
 from lws_placement.engine.model.workload import DaemonSetInfo
 from lws_placement.engine.objects.nodes import DomainName, Node
 from lws_placement.engine.objects.placement_request import Scope
+from lws_placement.engine.objects.topology_policy import TopologyPolicy
 
 _ANY_AMOUNT = 2**62
 
@@ -37,8 +38,11 @@ _ANY_AMOUNT = 2**62
 class TopologyIndex:
     """For one event loop. `headroom` stays free on every node, in addition to what pods request."""
 
-    def __init__(self, *, headroom: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, *, headroom: Mapping[str, int] | None = None, policy: TopologyPolicy | None = None
+    ) -> None:
         self._headroom = dict(headroom or {})
+        self.policy = policy or TopologyPolicy()
         self._nodes: dict[str, Node] = {}
         self._occupants = DictOfDicts[str, str, Occupant]()
         self._owners = DictOfDicts[str, str, str]()
@@ -182,6 +186,11 @@ class TopologyIndex:
     @property
     def actual(self) -> "TopologyIndex":
         return self
+
+    @property
+    def most_nodes(self) -> int:
+        """Nodes of a domain beyond which a group has to fill it; 0: any number."""
+        return self.policy.most_nodes(len(self._nodes))
 
     def node(self, name: str) -> Node | None:
         return self._nodes.get(name)

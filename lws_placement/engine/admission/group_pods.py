@@ -10,16 +10,22 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import DEFAULT_MOST_SIZE, whole_number
 from lws_placement.engine.lws.pod_identity import Denied
 from lws_placement.engine.objects.placement_request import placement_request_of, problems_of_request
+from lws_placement.engine.objects.topology_policy import ANY_TOPOLOGY, TopologyPolicy
 
 _SHOWN = 20
 
 
-def problem_of_group_pod(pod: Raw, *, most_size: int = DEFAULT_MOST_SIZE) -> Denied | None:
-    """Return all problems of the pod in one text. `most_size`: maximum pods per group."""
+def problem_of_group_pod(
+    pod: Raw, *, most_size: int = DEFAULT_MOST_SIZE, topology: TopologyPolicy = ANY_TOPOLOGY
+) -> Denied | None:
+    """Return all problems of the pod in one text. `most_size`: maximum pods per group. `topology`:
+    the topology keys that groups may name.
+    """
     meta = pod["metadata"]
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     problems = [
-        f"metadata.annotations[{key}]: {why}" for key, why in problems_of_request(annotations)
+        f"metadata.annotations[{key}]: {why}"
+        for key, why in (*problems_of_request(annotations), *topology.problems(annotations))
     ]
     if labels.get(keys.LWS_NAME):
         problems.append(

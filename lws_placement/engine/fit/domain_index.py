@@ -56,8 +56,9 @@ class DomainFitIndex:
         self.domains = domains
         self.ranks = tuple(m.rank for m in group.members)
         """Ranks of the group that the index was made for; refusals name them."""
-        self.refusal: tuple[int, NoFit] | None = None
-        """The answer to groups that own nothing, and the mark of the domains that it was true at.
+        self.refusal: tuple[tuple[int, int], NoFit] | None = None
+        """The answer to groups that own nothing, and when it is true: at this mark of the domains,
+        for groups with this `most_nodes`.
         """
         self._group = group
         self._as_if = as_if
@@ -71,6 +72,7 @@ class DomainFitIndex:
         """Values of the domains for which the search gave up: room is not proven either way."""
         self._tally = Tally()
         self._tally_mark = 0
+        self._tally_of = 0
 
     def follow(self, effort: Effort) -> int:
         """Apply changes; return the mark of the domains that the index now reflects. Once `effort`
@@ -135,13 +137,17 @@ class DomainFitIndex:
         self._misses[view.name.value] = (view, reason)
         return reason
 
-    def count_refusals(self, mark: int, why: Callable[[DomainView], Reason]) -> Classes | None:
+    def count_refusals(
+        self, mark: int, why: Callable[[DomainView], Reason], *, most_nodes: int
+    ) -> Classes | None:
         """The classes of the refusal that groups that own nothing got at `mark`; None if the
-        domains have changed since. O(domains changed since the last call).
+        domains have changed since. O(domains changed since the last call for such groups).
         """
         changes = self.domains.changes
         if changes.mark != mark:
             return None
+        if self._tally_of != most_nodes:
+            self._tally_of, self._tally_mark = most_nodes, 0
         for value in changes.since(self._tally_mark):
             view = self.domains.get(value)
             if view is None:

@@ -24,6 +24,7 @@ from lws_placement.engine.base.whole_numbers import (
 )
 from lws_placement.engine.lws.unsupported_fields import why_nothing_is_made
 from lws_placement.engine.objects.placement_request import problems_of_request
+from lws_placement.engine.objects.topology_policy import ANY_TOPOLOGY, TopologyPolicy
 from lws_placement.errors import InvalidObjectError
 
 _LABEL_VALUE = 63
@@ -40,9 +41,15 @@ _ROLLING = "spec.rolloutStrategy.rollingUpdateConfiguration"
 
 
 def problems_of(
-    lws: Raw, old: Raw | None = None, *, most_size: int = DEFAULT_MOST_SIZE
+    lws: Raw,
+    old: Raw | None = None,
+    *,
+    most_size: int = DEFAULT_MOST_SIZE,
+    topology: TopologyPolicy = ANY_TOPOLOGY,
 ) -> list[FieldError]:
-    """All errors of `lws`, or of changing `old` into it. `most_size`: limit of pods per group."""
+    """All errors of `lws`, or of changing `old` into it. `most_size`: limit of pods per group.
+    `topology`: the topology keys that groups may name.
+    """
     spec = _object(lws.get("spec"))
     errors = [
         *_name(lws),
@@ -52,7 +59,7 @@ def problems_of(
         *_subgroups(lws, spec),
         *_room_in_names(lws, old),
         *_budget(lws),
-        *problems_of_placement(lws, old, most_size=most_size),
+        *problems_of_placement(lws, old, most_size=most_size, topology=topology),
     ]
     if old is not None:
         before = _object(old.get("spec"))
@@ -61,14 +68,18 @@ def problems_of(
 
 
 def problems_of_placement(
-    lws: Raw, old: Raw | None = None, *, most_size: int = DEFAULT_MOST_SIZE
+    lws: Raw,
+    old: Raw | None = None,
+    *,
+    most_size: int = DEFAULT_MOST_SIZE,
+    topology: TopologyPolicy = ANY_TOPOLOGY,
 ) -> list[FieldError]:
     """Errors that prevent placement, whichever controller creates the groups: our only checks
     beside another LeaderWorkerSet controller.
     """
     return [
         *_largest(_object(lws.get("spec")), old, most_size=most_size),
-        *_topology_keys(lws, old),
+        *_topology_keys(lws, old, topology),
         *_placement(lws, old),
     ]
 
@@ -253,10 +264,10 @@ def _budget(lws: Raw) -> list[FieldError]:
     ]
 
 
-def _topology_keys(lws: Raw, old: Raw | None) -> list[FieldError]:
+def _topology_keys(lws: Raw, old: Raw | None, topology: TopologyPolicy) -> list[FieldError]:
     annotations = _annotations(lws)
     before = _annotations(old or {})
-    errors = []
+    errors = topology.problems_of_lws(lws, old)
     for key in (keys.LWS_EXCLUSIVE_TOPOLOGY, keys.LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY):
         value = annotations.get(key)
         if value is None or (old is not None and before.get(key) == value):

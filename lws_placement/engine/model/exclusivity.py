@@ -70,4 +70,5 @@ def question_of(group: Group) -> Question:
     """
     everybody = group.scope is Scope.CLUSTER
     whose = None if everybody else (group.id.namespace, group.id.lws, group.id.lws_uid)
-    return group.request, group.demands, frozenset(group.excluded), group.scope, whose
+    excluded = frozenset(group.excluded)
+    return group.request, group.demands, excluded, group.scope, whose, group.most_nodes

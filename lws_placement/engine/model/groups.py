@@ -103,6 +103,8 @@ class Group:
     refused: Mapping[NodeName, str] = field(default_factory=dict)
     """Nodes not to use now -> kube-scheduler's message when it refused a member there."""
     scope: Scope = Scope.CLUSTER
+    most_nodes: int = 0
+    """Nodes of a domain beyond which the group has to fill it; 0: any number."""
     identity_of: IdentityOf = field(default=no_identity, compare=False)
     """Each member's pod, for its claims and for rules that select pods."""
     joint: JointRules | None = field(default=None, compare=False)

@@ -22,6 +22,10 @@ class Why(StrEnum):
     TOO_FEW_DOMAINS = "has too few domains for its subgroups"
     ONE_SUBGROUP = "has room for one subgroup"
     REFUSED = "was refused by kube-scheduler lately"
+    TOO_LARGE = (
+        "has too many nodes: more than the setting largest-domain-share allows to a group that "
+        "does not fill it; name the key of a smaller level"
+    )
     FIXED_ELSEWHERE = "is not where the group's running pods are"
 
 

@@ -25,6 +25,7 @@ from lws_placement.engine.model.what_if import WhatIf
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.planning.candidates import Whose, candidate_nodes
 from lws_placement.engine.planning.multi_domain import nodes_of, place_multi_domain
+from lws_placement.engine.planning.single_domain import is_too_large
 from lws_placement.engine.planning.subset import SubsetSnapshot
 
 _MOST_TRIES = 64
@@ -71,7 +72,9 @@ class RoomToCome:
 
 
 def _may_come(group: Group, domain: DomainView) -> bool:
-    return domain.name not in group.excluded and not earlier_of(group, domain.awaited)
+    if domain.name in group.excluded or is_too_large(group, domain):
+        return False
+    return not earlier_of(group, domain.awaited)
 
 
 def _plan(group: Group, names: Set[NodeName], views: ClusterSnapshot) -> Placed | NoMatch:

@@ -31,6 +31,7 @@ from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason, Why
 from lws_placement.engine.model.what_if import DomainsAsIf
 from lws_placement.engine.objects.nodes import DomainName, NodeName
 from lws_placement.engine.objects.placement_request import Scope
+from lws_placement.engine.objects.topology_policy import NODES_PER_POD
 
 _NONE: Mapping[str, DomainView] = {}
 _MOST_TRIES = 8
@@ -156,7 +157,8 @@ def refuse(group: Group, index: DomainFitIndex, changed: Mapping[str, DomainView
         and not index.domains.awaited
     )
     mark = index.domains.changes.mark
-    if common and index.refusal is not None and index.refusal[0] == mark:
+    true_at = mark, group.most_nodes
+    if common and index.refusal is not None and index.refusal[0] == true_at:
         return index.refusal[1]
     views = {**index.domains.lend(), **changed} if changed else index.domains.lend()
 
@@ -168,9 +170,12 @@ def refuse(group: Group, index: DomainFitIndex, changed: Mapping[str, DomainView
 
     if not common:
         return NoFit(group.topology_key, Refusals(views, why))
-    refusals = Refusals(views, why, count=lambda: index.count_refusals(mark, why))
+    most_nodes = group.most_nodes
+    refusals = Refusals(
+        views, why, count=lambda: index.count_refusals(mark, why, most_nodes=most_nodes)
+    )
     verdict = NoFit(group.topology_key, refusals)
-    index.refusal = (mark, verdict)
+    index.refusal = (true_at, verdict)
     return verdict
 
 
@@ -187,12 +192,27 @@ def may_have(group: Group, domain: DomainView) -> bool:
     """Whether `taken` is None. Runs for every candidate of every plan, so it builds no Reason."""
     if group.excluded and domain.name in group.excluded:
         return False
+    if is_too_large(group, domain):
+        return False
     if not (domain.holders or domain.overlapping or domain.occupants or domain.awaited):
         return True
     claim = claim_of(group)
     if any(is_opposed(claim, owners) for _, owners in _owners(domain)):
         return False
     return not _awaiting_earlier(group, domain)
+
+
+def is_too_large(group: Group, domain: DomainView) -> bool:
+    """Whether the domain is too much of the cluster for a group that does not have it already
+    (`objects/topology_policy.py`).
+    """
+    nodes = len(domain.nodes)
+    if not group.most_nodes or nodes <= group.most_nodes:
+        return False
+    pods = group.size
+    if domain.name.key != group.request.outer:
+        pods = max(map(len, group.request.subgroups), default=pods)
+    return nodes > NODES_PER_POD * pods and all(c.group != group.id for c in domain.holders)
 
 
 def shut_for(group: Group) -> Callable[[NodeView], bool]:
@@ -210,6 +230,8 @@ def shut_for(group: Group) -> Callable[[NodeView], bool]:
 def _whose(group: Group, domain: DomainView) -> tuple[Why, frozenset[GroupId]] | None:
     if domain.name in group.excluded:
         return Why.REFUSED, frozenset()
+    if is_too_large(group, domain):
+        return Why.TOO_LARGE, frozenset()
     claim = claim_of(group)
     for why, owners in _owners(domain):
         others = opponents(claim, owners)

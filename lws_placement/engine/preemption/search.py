@@ -32,6 +32,7 @@ from lws_placement.engine.model.pods import Pod, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.objects.nodes import DomainName, NodeName
 from lws_placement.engine.objects.placement_request import Scope
+from lws_placement.engine.planning.single_domain import is_too_large
 from lws_placement.engine.preemption.cost_index import Bound, CostIndex
 from lws_placement.engine.preemption.reprieve import Reprieve, Victims, fits, why_not_together
 from lws_placement.engine.preemption.victims import (
@@ -146,7 +147,7 @@ def _domain_of(
 ) -> "_DomainTrial | None":
     """None: the group cannot have the domain."""
     way = in_the_way(group, view, tenants)
-    if isinstance(way, Barred) or view.name in group.excluded:
+    if isinstance(way, Barred) or view.name in group.excluded or is_too_large(group, view):
         return None
     return _DomainTrial(group, view, way, tenants=tenants, trials=trials, ruled=ruled)
 

@@ -136,6 +136,7 @@ class Hindrance(StrEnum):
     CANNOT_PLAN = "CannotPlan"
     GATED = "WaitingForGate"
     FORBIDDEN = "MembersForbidden"
+    NOT_ALLOWED = "DomainsNotAllowed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,15 @@ it; else a user is told what to do.
 
 from dataclasses import replace
 
+from lws_placement.engine.messages import domain_in_words
 from lws_placement.engine.model.exclusivity import claim_of, opponents
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.snapshot import ClusterSnapshot
-from lws_placement.engine.model.verdicts import Placed, Reason
+from lws_placement.engine.model.verdicts import Placed, Reason, Why
 from lws_placement.engine.model.what_if import pods_by_node
 from lws_placement.engine.objects.nodes import DomainName
-from lws_placement.engine.planning.single_domain import plan_in_domain
-from lws_placement.engine.reconcile.actions import Action, Blocked, WriteHold
+from lws_placement.engine.planning.single_domain import is_too_large, plan_in_domain
+from lws_placement.engine.reconcile.actions import Action, Blocked, Hindrance, WriteHold
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import MembersState
 from lws_placement.engine.reconcile.placement import holds_for, plan_anywhere
@@ -26,6 +27,9 @@ def adopt(current: MembersState, context: Context) -> list[Action]:
     group = current.group()
     if group is None:
         return [Blocked(current.unknown_templates)]
+    barred = why_not_allowed(current, context) or why_no_more(current, context)
+    if barred is not None:
+        return [barred]
     if group.request.in_one_domain:
         domain = _domain_of(current, group.topology_key, context.views)
         if isinstance(domain, str):
@@ -41,6 +45,23 @@ def adopt(current: MembersState, context: Context) -> list[Action]:
             return [Blocked("its running pods are not in domains of their own; delete the leader")]
         placed = plan
     return [WriteHold(hold) for hold in holds_for(placed, group, current).holds]
+
+
+def why_not_allowed(current: MembersState, context: Context) -> Blocked | None:
+    """Whether no group may take domains of the keys that it asks for (setting topology-keys)."""
+    why = context.policy.why_not_asked(current.request)
+    return Blocked(why, Hindrance.NOT_ALLOWED, gist="key") if why else None
+
+
+def why_no_more(current: MembersState, context: Context) -> Blocked | None:
+    """Whether groups of its namespace hold all the domains that they may."""
+    request, observed = current.request.of_size(current.info.size), current.observed
+    why = context.policy.why_not_more(
+        observed.id.namespace,
+        held=observed.held_beside,
+        asked=len(request.subgroups) + bool(request.outer),
+    )
+    return Blocked(why, Hindrance.NOT_ALLOWED, gist="domains") if why else None
 
 
 def _domain_of(current: MembersState, key: str, views: ClusterSnapshot) -> DomainName | str:
@@ -60,6 +81,9 @@ def _in_domain(
     view_of = current.soon(context.views).domain(domain)
     if view_of is None:
         return f"its pods run in {domain}, which has no nodes"
+    if is_too_large(group, view_of):
+        why = Reason(Why.TOO_LARGE, nodes=len(view_of.nodes))
+        return f"its pods run in {domain}, which {domain_in_words(why, context.name_of)}"
     owners = view_of.holders | view_of.overlapping | view_of.occupants
     others = opponents(claim_of(group), owners)
     if others:

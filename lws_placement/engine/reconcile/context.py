@@ -3,11 +3,12 @@ groups, and recent results, each valid for the state of the cluster behind it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import ClusterSnapshot
+from lws_placement.engine.objects.topology_policy import TopologyPolicy
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preemption.search import NoPreemption, PreemptionMemo
 from lws_placement.engine.preemption.victims import Tenants
@@ -22,6 +23,7 @@ class Context:
     """Possible victims."""
     name_of: Callable[[GroupId], str]
     """The name of another group in messages."""
+    policy: TopologyPolicy = field(default_factory=TopologyPolicy)
     nobody: NoPreemption | None = None
     """For a group of several domains: why it evicts nothing, from a recent search that still
     counts.

@@ -49,7 +49,7 @@ from lws_placement.engine.reconcile.actions import (
     Wait,
     WriteHold,
 )
-from lws_placement.engine.reconcile.adoption import adopt
+from lws_placement.engine.reconcile.adoption import adopt, why_no_more, why_not_allowed
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.foreign_gates import hold_back, waits_for_others
 from lws_placement.engine.reconcile.group_state import (
@@ -299,9 +299,15 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
     again = [] if retry_s is None else [LookAgain(retry_s)]
     if observed.failures.refused_everywhere:
         return [Blocked(observed.failures.refused_everywhere), *again]
+    barred = why_not_allowed(current, context)
+    if barred is not None:
+        return [barred]
     inheriting = inherit(current, group, context.views)
     if inheriting:
         return inheriting
+    capped = why_no_more(current, context)
+    if capped is not None:
+        return [capped]
     owns = bool(observed.holds or current.going)
     plan = plan_anywhere(group, current, context.views, memo=context.memo, owns=owns)
     if not isinstance(plan, Placed):

@@ -50,6 +50,10 @@ class GroupState:
     """For a keyed group without a place: the places that it may take over (`succession.py`)."""
     has_namesake: bool = False
     """For a group of other pods: pods of another owner name their group the same."""
+    most_nodes: int = 0
+    """As in `Group`."""
+    held_beside: int = 0
+    """Domains that other groups of its namespace hold."""
     lacks_groups: bool = False
     """For a keyed group that is over: its set has fewer groups with a place than it wants."""
 
@@ -274,6 +278,7 @@ class MembersState:
             excluded=failures.passed_over,
             refused=failures.refused_nodes,
             scope=self.request.claims,
+            most_nodes=self.observed.most_nodes,
             identity_of=self._identity_of,
         )
 
