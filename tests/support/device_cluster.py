@@ -6,7 +6,7 @@ from support.ruled_groups import verdicts
 from lws_placement.cluster.cache.devices.device_index import DeviceIndex
 from lws_placement.cluster.cache.storage import StorageIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.placed_pods import NoPlacedPods
+from lws_placement.engine.model.placed_pods import Gone, NoPlacedPods
 from lws_placement.engine.model.pods import Demand, Pod
 from lws_placement.engine.model.snapshot import NodeView
 from lws_placement.engine.objects.devices.claims import ClaimRef
@@ -22,7 +22,7 @@ RESOURCE = "example.com/gpu"
 class Cluster:
     """Nodes n0, n1, ... in zones a, b, a, ..., with room for several members each."""
 
-    placed_pods = NoPlacedPods()
+    placed_pods, gone = NoPlacedPods(), Gone()
     storage = volume_users = StorageIndex(lambda: ())
 
     def __init__(self, *objects, nodes=3, promised=()):

@@ -16,7 +16,7 @@ from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.exclusivity import Claim, unreadable
 from lws_placement.engine.model.groups import GroupId, Occupant
-from lws_placement.engine.model.placed_pods import NoPlacedPods, PlacedPods
+from lws_placement.engine.model.placed_pods import Gone, NoPlacedPods, PlacedPods
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.reservation import Hold, lease_name, promised_on
@@ -59,6 +59,7 @@ class TopologyIndex:
         self._awaited = DictOfSets[str, Turn]()
         self.placed_pods: PlacedPods = NoPlacedPods()
         """The pods that rules about other pods are checked against."""
+        self.gone = Gone()
         self.storage = self.volume_users = StorageIndex(lambda: ())
         self.devices = DeviceIndex(self)
         self._by_devices: frozenset[str] = frozenset()

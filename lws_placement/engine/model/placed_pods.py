@@ -4,15 +4,21 @@ That includes members on their way: kube-scheduler counts them once they are bou
 comes after theirs counts them, too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from lws_placement.engine.base.lru import LruCache
+from lws_placement.engine.model.change_log import ChangeLog
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.objects.devices.claims import ClaimRef
+from lws_placement.engine.objects.label_terms import selects
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.pod_rules import PodTerm, Selector
 from lws_placement.engine.objects.pod_volumes import ClaimSpec, PodVolume
+
+PodKey = Hashable
+"""UID of a bound pod; group and rank of a member on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +51,91 @@ class PlacedPod:
         return hash((self.uid, self.name))
 
 
-Repelling = tuple[PodTerm, Iterable[PlacedPod]]
-"""A required anti-affinity term, and the pods that carry it."""
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A question: the pods that every selector matches, each in its own namespaces (None: any)."""
+
+    by: tuple[tuple[frozenset[str] | None, Selector], ...]
+    living: bool = False
+    """Terminating pods do not count."""
+
+    def takes(self, pod: PlacedPod) -> bool:
+        if self.living and pod.terminating:
+            return False
+        return all(
+            (namespaces is None or pod.namespace in namespaces) and selects(selector, pod.labels)
+            for namespaces, selector in self.by
+        )
+
+    @property
+    def namespaces(self) -> frozenset[str] | None:
+        """In which such pods can be."""
+        some = [namespaces for namespaces, _ in self.by if namespaces is not None]
+        return frozenset.intersection(*some) if some else None
+
+
+@dataclass(frozen=True, slots=True)
+class Carriers:
+    """A question: the pods of a namespace that carry this required anti-affinity term."""
+
+    namespace: str
+    term: PodTerm
+
+    def takes(self, pod: PlacedPod) -> bool:
+        return pod.namespace == self.namespace and self.term in pod.anti_affinity
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        return frozenset({self.namespace})
+
+
+Question = Selected | Carriers
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What a hypothetical state leaves out: these pods, and what these groups hold."""
+
+    uids: frozenset[str] = frozenset()
+    groups: frozenset[GroupId] = frozenset()
+
+    def leaves(self, uid: str, promised_to: GroupId | None) -> bool:
+        """Whether a pod, or a member on its way to its group's room, is still there."""
+        return uid not in self.uids if promised_to is None else promised_to not in self.groups
+
+    def plus(self, other: "Gone") -> "Gone":
+        return Gone(self.uids | other.uids, self.groups | other.groups)
+
+
+_NOTHING = Gone()
+
+
+class PodFollower(Protocol):
+    """An index of pods that follows their changes."""
+
+    def follow(self) -> None:
+        """Apply changes."""
+
+    def __len__(self) -> int:
+        """Pods in it."""
 
 
 class PlacedPods(Protocol):
-    """An index of all pods with a node, bound and unfinished, or on their way."""
+    """All pods with a node, bound and unfinished, or on their way."""
 
-    def select(self, namespaces: frozenset[str] | None, selector: Selector) -> Iterable[PlacedPod]:
-        """The pods of these namespaces (None: all) that the selector matches."""
+    indexes: LruCache[Hashable, PodFollower]
+    """Indexes of pods that rules made, by question."""
 
-    def repelling(self, namespace: str) -> Iterable[Repelling]:
-        """Required anti-affinity terms of pods that select pods of the namespace."""
+    @property
+    def changes(self) -> ChangeLog[tuple[str, PodKey]]:
+        """Namespace and key of each pod that changed."""
+
+    def get(self, namespace: str, key: PodKey) -> PlacedPod | None: ...
+    def find(self, question: Question) -> Iterable[tuple[PodKey, PlacedPod]]:
+        """O(pods of its namespaces), or O(its result) for `Carriers`."""
+
+    def repelling(self, namespace: str) -> Iterable[Carriers]:
+        """Who keeps pods of the namespace away by required anti-affinity."""
 
     def namespaces(self, selector: Selector) -> frozenset[str]:
         """The namespaces whose labels match."""
@@ -65,46 +144,18 @@ class PlacedPods(Protocol):
 class NoPlacedPods:
     """Of a cluster without pods."""
 
-    def select(self, namespaces: frozenset[str] | None, selector: Selector) -> Iterable[PlacedPod]:
+    def __init__(self) -> None:
+        self.indexes = LruCache[Hashable, PodFollower]()
+        self.changes = ChangeLog[tuple[str, PodKey]]()
+
+    def get(self, namespace: str, key: PodKey) -> PlacedPod | None:
+        return None
+
+    def find(self, question: Question) -> Iterable[tuple[PodKey, PlacedPod]]:
         return ()
 
-    def repelling(self, namespace: str) -> Iterable[Repelling]:
+    def repelling(self, namespace: str) -> Iterable[Carriers]:
         return ()
 
     def namespaces(self, selector: Selector) -> frozenset[str]:
         return frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """What a hypothetical state leaves out: these pods, and what these groups hold."""
-
-    uids: frozenset[str]
-    groups: frozenset[GroupId]
-
-    def leaves(self, uid: str, promised_to: GroupId | None) -> bool:
-        """Whether a pod, or a member on its way to its group's room, is still there."""
-        return uid not in self.uids if promised_to is None else promised_to not in self.groups
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedPodsWithout:
-    """The placed pods that are still there."""
-
-    pods: PlacedPods
-    gone: Gone
-
-    def select(self, namespaces: frozenset[str] | None, selector: Selector) -> Iterable[PlacedPod]:
-        return filter(self._stays, self.pods.select(namespaces, selector))
-
-    def repelling(self, namespace: str) -> Iterable[Repelling]:
-        for term, pods in self.pods.repelling(namespace):
-            staying = list(filter(self._stays, pods))
-            if staying:
-                yield term, staying
-
-    def namespaces(self, selector: Selector) -> frozenset[str]:
-        return self.pods.namespaces(selector)
-
-    def _stays(self, pod: PlacedPod) -> bool:
-        return self.gone.leaves(pod.uid, pod.promised_to)

@@ -16,7 +16,7 @@ from lws_placement.engine.base.quantities import plus, total
 from lws_placement.engine.model.devices.source import Devices
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.placed_pods import PlacedPods
+from lws_placement.engine.model.placed_pods import Gone, PlacedPods
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.storage import Storage, VolumeUsers
@@ -208,6 +208,10 @@ class ClusterSnapshot(Protocol):
     def awaiting(self) -> Sequence[Turn]: ...
     @property
     def placed_pods(self) -> PlacedPods: ...
+    @property
+    def gone(self) -> Gone:
+        """What of the placed pods is not there: nothing."""
+
     @property
     def storage(self) -> Storage: ...
     @property

@@ -12,7 +12,7 @@ from typing import Protocol
 from lws_placement.engine.model.devices.source import Devices
 from lws_placement.engine.model.exclusivity import Claim
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.placed_pods import Gone, PlacedPods, PlacedPodsWithout
+from lws_placement.engine.model.placed_pods import Gone, PlacedPods
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.queue_order import Turn
 from lws_placement.engine.model.snapshot import (
@@ -112,10 +112,14 @@ class WhatIf:
 
     @property
     def placed_pods(self) -> PlacedPods:
-        """With `no_groups`, too, those of groups stay."""
+        """Of the actual cluster; `gone` says which of them are not there."""
+        return self._views.placed_pods
+
+    @property
+    def gone(self) -> Gone:
+        """With `no_groups`, too, the pods of groups stay."""
         gone = self._what_is_gone
-        pods = self._views.placed_pods
-        return pods if gone is None else PlacedPodsWithout(pods, gone)
+        return self._views.gone if gone is None else self._views.gone.plus(gone)
 
     @property
     def storage(self) -> Storage:

@@ -1,15 +1,28 @@
 """Where one pod may not be because of other pods, volumes or devices, as a rule about nodes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from lws_placement.engine.model.joint.rules import Spread
 from lws_placement.engine.model.pods import NodeRule
 from lws_placement.engine.objects.nodes import Node, NodeName
+from lws_placement.engine.rules.pods_by_node import DomainsWithPods
 
-Forbidden = tuple[str, str, str]
-"""Topology key, its value, and why the domain is forbidden."""
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """The domains of `key` with one of these pods are forbidden. `why`: a text with `{key}` and
+    `{pod}`.
+    """
+
+    key: str
+    pods: DomainsWithPods
+    why: str
+
+    def why_not(self, domain: str) -> str | None:
+        pod = self.pods.first_in(domain)
+        return None if pod is None else self.why.format(key=self.key, pod=pod)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,7 @@ class NodeBans:
     `why_not` costs O(keys).
     """
 
-    forbidden: frozenset[Forbidden] = frozenset()
+    forbidden: tuple[Forbidden, ...] = ()
     needed: tuple[Needed, ...] = ()
     spread: tuple[tuple[Spread, bool], ...] = ()
     nodes: frozenset[tuple[NodeName, str]] = frozenset()
@@ -38,7 +51,7 @@ class NodeBans:
     volumes: NodeRule | None = None
     devices: NodeRule | None = None
     _by_name: Mapping[NodeName, str] = field(init=False, repr=False)
-    _by_key: Mapping[str, Mapping[str, str]] = field(init=False, repr=False)
+    _by_key: Mapping[str, Sequence[Forbidden]] = field(init=False, repr=False)
     _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -79,7 +92,8 @@ class NodeBans:
                 return needed.why
         for key, forbidden in self._by_key.items():
             value = node.labels.get(key)
-            found = forbidden.get(value) if value is not None else None
+            whys = [f.why_not(value) for f in forbidden] if value is not None else ()
+            found = min(filter(None, whys), default=None)
             if found is not None:
                 return found
         alone = (rule.why_not_alone(counts_itself, node) for rule, counts_itself in self.spread)
@@ -87,8 +101,8 @@ class NodeBans:
         return next(filter(None, chain(alone, rules)), None)
 
 
-def _by_key(forbidden: Iterable[Forbidden]) -> Mapping[str, Mapping[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for key, value, why in sorted(forbidden):
-        found.setdefault(key, {}).setdefault(value, why)
+def _by_key(forbidden: Sequence[Forbidden]) -> Mapping[str, Sequence[Forbidden]]:
+    found: dict[str, list[Forbidden]] = {}
+    for one in sorted(forbidden, key=lambda f: f.key):
+        found.setdefault(one.key, []).append(one)
     return found

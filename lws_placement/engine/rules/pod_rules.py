@@ -10,11 +10,11 @@ exist. Nodes on which kube-scheduler refused a member lately are closed to the g
 volumes and devices add is in `volumes.py` and `devices.py`.
 
 Costs nothing but a look where neither a member nor another pod of the cluster has such a rule, and
-no member has a volume or a device. Otherwise O(pods of the namespaces that the rules select) after
-a change there.
+no member has a volume or a device. Otherwise O(pods and nodes that changed since the last plan with
+such rules), the first time O(pods of the namespaces that the rules select).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -28,7 +28,13 @@ from lws_placement.engine.model.joint.rules import (
     Near,
     Spread,
 )
-from lws_placement.engine.model.placed_pods import PlacedPod, PlacedPods, Repelling
+from lws_placement.engine.model.placed_pods import (
+    Carriers,
+    Gone,
+    PlacedPods,
+    Question,
+    Selected,
+)
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 from lws_placement.engine.model.storage import Storage, VolumeUsers
@@ -37,6 +43,7 @@ from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.pod_rules import PodRules, PodTerm
 from lws_placement.engine.rules.devices import device_rules, may_need_devices
 from lws_placement.engine.rules.node_bans import Forbidden, Needed, NodeBans
+from lws_placement.engine.rules.pods_by_node import DomainsWithPods, domains_with
 from lws_placement.engine.rules.topology_spread import needed_keys, spread_rules
 from lws_placement.engine.rules.volumes import VolumeNeeds, volume_rules
 
@@ -50,6 +57,8 @@ _ByTerms = Mapping[tuple[PodTerm, ...], tuple[Needed, ...]]
 class Cluster(Protocol):
     @property
     def placed_pods(self) -> PlacedPods: ...
+    @property
+    def gone(self) -> Gone: ...
     @property
     def actual(self) -> ClusterSnapshot: ...
     @property
@@ -110,14 +119,15 @@ class _Rules:
         self,
         group: Group,
         cluster: Cluster,
-        aimed: Sequence[Repelling],
+        aimed: Sequence[Carriers],
     ) -> None:
         self._group = group
         self._namespace = group.id.namespace
         self._cluster = cluster
         self._placed = cluster.placed_pods
+        self._gone = cluster.gone.plus(Gone(groups=frozenset({group.id})))
         self._aimed = aimed
-        self._aimed_keys = sorted({r.key for term, _ in aimed for r in term.selector or ()})
+        self._aimed_keys = sorted({r.key for one in aimed for r in one.term.selector or ()})
         self._repelled: dict[tuple[str | None, ...], tuple[int, ...]] = {}
         self._pods = [
             _pod(m, group.identity_of(m.rank).labels) for m in group.members if m.fixed is None
@@ -174,7 +184,7 @@ class _Rules:
         seen = self._seen_by_aimed(labels)
         if seen not in self._repelled:
             self._repelled[seen] = tuple(
-                i for i, (term, _) in enumerate(self._aimed) if selects(term.selector, labels)
+                i for i, one in enumerate(self._aimed) if selects(one.term.selector, labels)
             )
         return self._repelled[seen]
 
@@ -190,7 +200,7 @@ class _Rules:
             for key in needed_keys(alike.rules)
         )
         return NodeBans(
-            frozenset(self._forbidden(alike)),
+            self._forbidden(alike),
             (*needed.get(alike.rules.affinity, ()), *labels),
             tuple((spread[index], counts_itself) for index, counts_itself in alike.spread),
             frozenset(
@@ -201,37 +211,34 @@ class _Rules:
             alike.devices,
         )
 
-    def _forbidden(self, alike: "_Alike") -> Iterator[Forbidden]:
-        for index in alike.repelling:
-            term, pods = self._aimed[index]
-            key = term.topology_key
-            for value, pod in self._domains_of(pods, key).items():
-                yield key, value, f"another pod's anti-affinity keeps it out of its {key} ({pod})"
-        for term in alike.rules.anti_affinity:
-            key = term.topology_key
-            for value, pod in self._domains_of(self._selected(term), key).items():
-                yield key, value, f"its anti-affinity keeps it away from pods by {key} ({pod})"
+    def _forbidden(self, alike: "_Alike") -> tuple[Forbidden, ...]:
+        found = [
+            self._with(
+                self._aimed[index],
+                self._aimed[index].term.topology_key,
+                "another pod's anti-affinity keeps it out of its {key} ({pod})",
+            )
+            for index in alike.repelling
+        ]
+        found += [
+            self._with(
+                Selected(((self._namespaces(term), term.selector),)),
+                term.topology_key,
+                "its anti-affinity keeps it away from pods by {key} ({pod})",
+            )
+            for term in alike.rules.anti_affinity
+            if term.selector is not None
+        ]
+        return tuple(forbidden for forbidden in found if forbidden.pods)
 
-    def _domains_of(self, pods: Iterable[PlacedPod], key: str) -> dict[str, str]:
-        """Value of each domain with one of these pods -> the first of them, by name. The group's
-        own members on their way do not count.
-        """
-        found: dict[str, str] = {}
-        nodes = self._cluster.actual  # its labels are those of any hypothetical state
-        for pod in pods:
-            if pod.promised_to == self._group.id:
-                continue
-            node = nodes.node_view(pod.node)
-            value = node.node.labels.get(key) if node is not None else None
-            if value is not None:
-                name = f"{pod.namespace}/{pod.name}"
-                found[value] = min(name, found.get(value, name))
-        return found
+    def _with(self, question: Question, key: str, why: str) -> Forbidden:
+        return Forbidden(key, self._domains(question, key), why)
 
-    def _selected(self, term: PodTerm) -> Iterable[PlacedPod]:
-        if term.selector is None:
-            return ()
-        return self._placed.select(self._namespaces(term), term.selector)
+    def _domains(self, question: Question, key: str) -> DomainsWithPods:
+        """The group's own members on their way do not count."""
+        # Labels of the nodes are those of any hypothetical state.
+        index = domains_with(question, key, self._placed, self._cluster.actual)
+        return index.without(self._gone)
 
     def _namespaces(self, term: PodTerm) -> frozenset[str] | None:
         if term.namespace_selector == ():
@@ -291,27 +298,20 @@ class _Rules:
         """Topology key -> values of the domains with a pod that all terms match; empty if there is
         no such pod in any domain.
         """
-        first, *others = terms
-        pods = [
-            pod for pod in self._selected(first) if all(self._matches(term, pod) for term in others)
-        ]
-        found = {
-            term.topology_key: frozenset(self._domains_of(pods, term.topology_key))
-            for term in terms
-        }
+        by = [(self._namespaces(t), t.selector) for t in terms if t.selector is not None]
+        if len(by) < len(terms):
+            return {}
+        question = Selected(tuple(by))
+        keys = dict.fromkeys(term.topology_key for term in terms)
+        found = {key: self._domains(question, key).domains for key in keys}
         return found if any(found.values()) else {}
-
-    def _matches(self, term: PodTerm, pod: PlacedPod) -> bool:
-        namespaces = self._namespaces(term)
-        there = namespaces is None or pod.namespace in namespaces
-        return there and selects(term.selector, pod.labels)
 
     def _spread(self) -> list[Spread]:
         return spread_rules(
             [(p.member, p.labels, p.rules) for p in self._pods],
             self._cluster,
             namespace=self._namespace,
-            group=self._group.id,
+            gone=self._gone,
         )
 
 

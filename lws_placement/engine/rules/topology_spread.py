@@ -2,18 +2,18 @@
 (kube-scheduler 1.37, plugins/podtopologyspread). Terminating pods do not count.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from lws_placement.engine.model.groups import GroupId, Member
+from lws_placement.engine.model.groups import Member
 from lws_placement.engine.model.joint.rules import Spread
-from lws_placement.engine.model.placed_pods import PlacedPods
+from lws_placement.engine.model.placed_pods import Gone, PlacedPods, Selected
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.objects.label_terms import selects
-from lws_placement.engine.objects.pod_rules import PodRules, SpreadConstraint
-from lws_placement.engine.rules.counted_nodes import CountedNodes, Inclusion, counted_nodes
+from lws_placement.engine.objects.pod_rules import PodRules
+from lws_placement.engine.rules.counted_nodes import Inclusion, counted_nodes
+from lws_placement.engine.rules.counted_pods import counted_pods
 
 Carrier = tuple[Member, Mapping[str, str], PodRules]
 """A member without a node, its labels, and its rules for these labels."""
@@ -32,10 +32,10 @@ def needed_keys(rules: PodRules) -> Iterator[str]:
 
 
 def spread_rules(
-    members: Sequence[Carrier], cluster: Cluster, *, namespace: str, group: GroupId
+    members: Sequence[Carrier], cluster: Cluster, *, namespace: str, gone: Gone
 ) -> list[Spread]:
-    """One rule for each constraint and each kind of member that carries it. Pods on their way of
-    `group` itself do not count.
+    """One rule for each constraint and each kind of member that carries it. Pods that are `gone` do
+    not count.
     """
     kinds: dict[tuple[Demand, PodRules], set[Rank]] = {}
     for member, _, rules in members:
@@ -48,7 +48,15 @@ def spread_rules(
             if not constraint.selector:
                 continue  # it matches no other pod (countPodsMatchSelector)
             nodes = counted_nodes(Inclusion.of(demand, keys, constraint), cluster.actual)
-            on_nodes = _on_nodes(constraint, nodes, cluster, namespace=namespace, group=group)
+            pods = counted_pods(
+                Selected(((frozenset({namespace}), constraint.selector),), living=True),
+                constraint.topology_key,
+                nodes,
+                pods=cluster.placed_pods,
+                nodes=cluster.actual,
+            )
+            without = pods.of(gone)
+            counts = pods.without(without)
             found.append(
                 Spread(
                     key=constraint.topology_key,
@@ -59,37 +67,12 @@ def spread_rules(
                     ),
                     nodes=nodes.names,
                     domains=nodes.domains(constraint.topology_key),
-                    version=(id(nodes), nodes.version),
-                    counts=_by_domain(constraint.topology_key, nodes, on_nodes),
+                    version=(nodes, nodes.version, pods, pods.version, without),
+                    counts=counts.by_domain,
+                    levels=dict(counts.levels),
                     min_domains=constraint.min_domains,
                     one_node=constraint.min_domains > 1 and constraint.honors_affinity,
-                    on_nodes=on_nodes,
+                    on_nodes=counts.by_node,
                 )
             )
     return found
-
-
-def _on_nodes(
-    constraint: SpreadConstraint,
-    nodes: CountedNodes,
-    cluster: Cluster,
-    *,
-    namespace: str,
-    group: GroupId,
-) -> Counter[str]:
-    """Matching pods by node."""
-    pods = cluster.placed_pods.select(frozenset({namespace}), constraint.selector or ())
-    return Counter(
-        p.node
-        for p in pods
-        if not p.terminating and p.promised_to != group and nodes.labels_of(p.node) is not None
-    )
-
-
-def _by_domain(key: str, nodes: CountedNodes, on_nodes: Mapping[str, int]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for name, number in on_nodes.items():
-        labels = nodes.labels_of(name)
-        if labels is not None:
-            counts[labels[key]] += number
-    return counts

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from support.reference_rules import are_all_bound, chosen
 
 from lws_placement.cluster.cache.devices.device_index import DeviceIndex
+from lws_placement.cluster.cache.pods.placed_pods import PlacedPodsIndex
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.domain_index import Fit, fit_in
 from lws_placement.engine.fit.node_filters import is_chosen, untolerated, why_not_node
 from lws_placement.engine.model.groups import Group, GroupId, Member
-from lws_placement.engine.model.placed_pods import PlacedPod
-from lws_placement.engine.model.pods import Demand, Toleration
+from lws_placement.engine.model.placed_pods import Gone
+from lws_placement.engine.model.pods import Demand, Pod, Toleration
 from lws_placement.engine.model.snapshot import Changes, DomainView, NodeView
 from lws_placement.engine.objects.nodes import DomainName, Node, Operator, Requirement, Taint
 from lws_placement.engine.objects.placement_request import TopologyRequest
@@ -81,6 +82,18 @@ def nodes(draw):
     return found
 
 
+class Nobody:
+    """No member is on its way."""
+
+    may_repel = False
+
+    def __init__(self):
+        self.told = []
+
+    def follow(self):
+        pass
+
+
 class Cluster:
     devices = DeviceIndex(None)
 
@@ -89,34 +102,22 @@ class Cluster:
         self.node_indexes, self.node_changes = LruCache(), Changes()
         for node in nodes:
             self.node_changes.note(node.name)
-        self.running = [
-            PlacedPod(
-                str(i),
-                "ns",
-                f"running-{i}",
-                labels,
-                node.name,
-                anti_affinity=demand.rules.of(labels).anti_affinity if demand.rules else (),
-            )
-            for i, (demand, labels, node) in enumerate(running)
-        ]
+        self.placed_pods, self.gone = PlacedPodsIndex(Nobody()), Gone()
+        for i, (demand, labels, node) in enumerate(running):
+            self.put(str(i), demand, labels, node)
 
-    placed_pods = actual = property(lambda self: self)
+    actual = property(lambda self: self)
+
+    def put(self, uid, demand, labels, node):
+        said = tuple(sorted(labels.items()))
+        name = f"running-{uid}"
+        self.placed_pods.put(Pod("ns", name, uid, "1", 0, demand, node=node.name, labels=said))
 
     def node_view(self, name):
         return self.nodes.get(name)
 
     def node_views(self):
         return list(self.nodes.values())
-
-    def select(self, namespaces, selector):
-        return [p for p in self.running if chosen(selector, p.labels)]
-
-    def repelling(self, namespace):
-        return [(term, [p]) for p in self.running for term in p.anti_affinity]
-
-    def namespaces(self, selector):
-        return frozenset({"ns"})
 
 
 def ruled(members, cluster):

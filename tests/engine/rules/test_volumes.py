@@ -28,7 +28,7 @@ DRIVER = "csi.example.com"
 class Cluster:
     """Nodes n0, n1, ... in zones a, b, a, ..., with room for several members each."""
 
-    placed_pods = NoPlacedPods()
+    placed_pods, gone = NoPlacedPods(), Gone()
     devices = DeviceIndex(None)
 
     def __init__(self, *, nodes=3, promised=()):

@@ -1,28 +1,42 @@
 """Pods with a node, by namespace: what rules about other pods are checked against.
 
-A query costs O(pods of its namespaces) once per change there; `repelling` costs O(its result).
+The indexes of `engine/rules/pods_by_node.py` follow `changes`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from lws_placement.engine.base.lru import LruCache
+from lws_placement.engine.base.nested import DictOfDicts
+from lws_placement.engine.model.change_log import ChangeLog
 from lws_placement.engine.model.groups import GroupId
-from lws_placement.engine.model.placed_pods import PlacedPod, Repelling
+from lws_placement.engine.model.placed_pods import (
+    Carriers,
+    PlacedPod,
+    PodFollower,
+    PodKey,
+    Question,
+)
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.objects.label_terms import selects
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.pod_rules import PodTerm, Selector
 
-_QUERIES = 256
+Moved = Callable[[PodKey, PlacedPod | None, PlacedPod | None], None]
+"""Takes a member on its way, before and after a change."""
 
 
 class OnTheirWay(Protocol):
     """Members that have a node and are not bound yet."""
 
-    def __iter__(self) -> Iterator[PlacedPod]: ...
-    def repelling(self) -> Iterable[PlacedPod]:
-        """Those with required anti-affinity."""
+    told: list[Moved]
+    """Called during `follow`, for each member that changed."""
+
+    def follow(self) -> None: ...
+
+    @property
+    def may_repel(self) -> bool:
+        """Whether one may have required anti-affinity."""
 
 
 class PlacedPodsIndex:
@@ -30,14 +44,12 @@ class PlacedPodsIndex:
 
     def __init__(self, on_their_way: OnTheirWay) -> None:
         self._on_their_way = on_their_way
-        self._pods: dict[str, dict[str, Pod]] = {}
+        on_their_way.told.append(self._move)
+        self._pods = DictOfDicts[str, PodKey, Pod | PlacedPod]()
         self._repelling = _Repelling()
-        self._marks: dict[str, int] = {}
-        self._mark = 0
+        self._changes = ChangeLog[tuple[str, PodKey]]()
         self._labels: dict[str, Mapping[str, str]] = {}
-        self._found: LruCache[tuple[str, Selector], tuple[int, tuple[PlacedPod, ...]]] = LruCache(
-            _QUERIES
-        )
+        self.indexes = LruCache[Hashable, PodFollower]()
         self.asked = False
         """Whether a rule has ever been checked: then a change here may matter to a group."""
 
@@ -47,28 +59,22 @@ class PlacedPodsIndex:
         """Takes a pod in any state. True if that may change the answer to a question."""
         if pod.node is None or pod.finished:
             return self.drop(pod.namespace, pod.uid)
-        there = self._pods.setdefault(pod.namespace, {})
-        known, there[pod.uid] = there.get(pod.uid), pod
+        known = self._pods.put(pod.namespace, pod.uid, pod)
         now = pod.node, pod.terminating, pod.labels  # a pod's rules never change
         if known is not None and (known.node, known.terminating, known.labels) == now:
             return False
         self._repelling.drop(pod.uid)
         if pod.demand.rules is not None and pod.demand.rules.anti_affinity:
-            self._repelling.put(placed(pod, pod.node))
-        self._changed(pod.namespace)
+            self._repelling.put(pod.uid, placed(pod, pod.node))
+        self._changes.note((pod.namespace, pod.uid))
         return True
 
     def drop(self, namespace: str, uid: str) -> bool:
         """True if the pod was there."""
-        there = self._pods.get(namespace, {})
-        if there.pop(uid, None) is None:
+        if self._pods.drop(namespace, uid) is None:
             return False
         self._repelling.drop(uid)
-        if there:
-            self._changed(namespace)
-        else:
-            del self._pods[namespace]
-            self._marks.pop(namespace, None)
+        self._changes.note((namespace, uid))
         return True
 
     def put_namespace(self, name: str, labels: Mapping[str, str]) -> bool:
@@ -80,84 +86,85 @@ class PlacedPodsIndex:
     def drop_namespace(self, name: str) -> None:
         self._labels.pop(name, None)
 
-    def _changed(self, namespace: str) -> None:
-        self._mark += 1
-        self._marks[namespace] = self._mark
+    def _move(self, key: PodKey, before: PlacedPod | None, now: PlacedPod | None) -> None:
+        if before is not None:
+            self._pods.drop(before.namespace, key)
+            self._repelling.drop(key)
+            self._changes.note((before.namespace, key))
+        if now is not None:
+            self._pods.put(now.namespace, key, now)
+            self._repelling.put(key, now)
+            self._changes.note((now.namespace, key))
 
     # -- questions -------------------------------------------------------------------------------
 
-    def select(self, namespaces: frozenset[str] | None, selector: Selector) -> Iterator[PlacedPod]:
+    @property
+    def changes(self) -> ChangeLog[tuple[str, PodKey]]:
         self.asked = True
-        for namespace in sorted(self._pods if namespaces is None else namespaces):
-            yield from self._select_in(namespace, selector)
-        for pod in self._on_their_way:
-            if (namespaces is None or pod.namespace in namespaces) and selects(
-                selector, pod.labels
-            ):
-                yield pod
+        self._on_their_way.follow()
+        return self._changes
 
-    def repelling(self, namespace: str) -> Iterator[Repelling]:
+    def get(self, namespace: str, key: PodKey) -> PlacedPod | None:
+        found = self._pods[namespace].get(key)
+        return found if found is None else _as_placed(found)
+
+    def find(self, question: Question) -> Iterator[tuple[PodKey, PlacedPod]]:
+        self.asked = True
+        self._on_their_way.follow()
+        if isinstance(question, Carriers):
+            yield from self._repelling.carriers(question)
+            return
+        within = question.namespaces
+        for namespace in sorted(self._pods if within is None else within):
+            for key, one in self._pods[namespace].items():
+                pod = _as_placed(one)
+                if question.takes(pod):
+                    yield key, pod
+
+    def repelling(self, namespace: str) -> Iterator[Carriers]:
+        if self._on_their_way.may_repel:
+            self._on_their_way.follow()
         yield from self._repelling.aimed_at(namespace, self.namespaces)
-        coming: dict[tuple[str, PodTerm], list[PlacedPod]] = {}
-        for pod in self._on_their_way.repelling():
-            for term in pod.anti_affinity:
-                coming.setdefault((pod.namespace, term), []).append(pod)
-        for (owner, term), pods in coming.items():
-            if _is_aimed_at(namespace, term, owner, self.namespaces):
-                yield term, pods
 
     def namespaces(self, selector: Selector) -> frozenset[str]:
         return frozenset(name for name, labels in self._labels.items() if selects(selector, labels))
-
-    def _select_in(self, namespace: str, selector: Selector) -> tuple[PlacedPod, ...]:
-        mark = self._marks.get(namespace)
-        if mark is None:
-            return ()
-        known = self._found.get((namespace, selector))
-        if known is not None and known[0] == mark:
-            return known[1]
-        there = self._pods[namespace].values()
-        found = tuple(
-            placed(pod, pod.node)
-            for pod in there
-            if pod.node is not None and selects(selector, dict(pod.labels))
-        )
-        self._found.put((namespace, selector), (mark, found))
-        return found
 
 
 class _Repelling:
     """Anti-affinity terms by the namespaces that they select; equal ones together."""
 
     def __init__(self) -> None:
-        self._aimed: dict[str | None, dict[tuple[str, PodTerm], dict[str, PlacedPod]]] = {}
-        """Namespace (None: those of a selector) -> (namespace of the pods, term) -> pods."""
-        self._at: dict[str, list[tuple[str | None, tuple[str, PodTerm]]]] = {}
+        self._carriers = DictOfDicts[Carriers, PodKey, PlacedPod]()
+        self._aimed = DictOfDicts[str | None, Carriers, None]()
+        """Namespace (None: those of a selector) -> who has terms for it."""
+        self._of: dict[PodKey, tuple[Carriers, ...]] = {}
 
-    def put(self, pod: PlacedPod) -> None:
-        for term in pod.anti_affinity:
-            which = pod.namespace, term
-            for target in _targets(term, pod.namespace):
-                self._aimed.setdefault(target, {}).setdefault(which, {})[pod.uid] = pod
-                self._at.setdefault(pod.uid, []).append((target, which))
+    def put(self, key: PodKey, pod: PlacedPod) -> None:
+        if not pod.anti_affinity:
+            return
+        self._of[key] = tuple(Carriers(pod.namespace, t) for t in dict.fromkeys(pod.anti_affinity))
+        for one in self._of[key]:
+            self._carriers.put(one, key, pod)
+            for target in _targets(one.term, one.namespace):
+                self._aimed.put(target, one, None)
 
-    def drop(self, uid: str) -> None:
-        for target, which in self._at.pop(uid, ()):
-            terms = self._aimed[target]
-            terms[which].pop(uid, None)
-            if not terms[which]:
-                del terms[which]
-            if not terms:
-                del self._aimed[target]
+    def drop(self, key: PodKey) -> None:
+        for one in self._of.pop(key, ()):
+            self._carriers.drop(one, key)
+            if not self._carriers[one]:
+                for target in _targets(one.term, one.namespace):
+                    self._aimed.drop(target, one)
+
+    def carriers(self, which: Carriers) -> Iterable[tuple[PodKey, PlacedPod]]:
+        return self._carriers[which].items()
 
     def aimed_at(
         self, namespace: str, matching: Callable[[Selector], frozenset[str]]
-    ) -> Iterator[Repelling]:
-        for (_, term), pods in self._aimed.get(namespace, {}).items():
-            yield term, pods.values()
-        for (owner, term), pods in self._aimed.get(None, {}).items():
-            if _is_aimed_at(namespace, term, owner, matching):
-                yield term, pods.values()
+    ) -> Iterator[Carriers]:
+        yield from self._aimed[namespace]
+        for one in self._aimed[None]:
+            if _is_aimed_at(namespace, one.term, matching):
+                yield one
 
 
 def _targets(term: PodTerm, owner: str) -> Iterable[str | None]:
@@ -167,12 +174,17 @@ def _targets(term: PodTerm, owner: str) -> Iterable[str | None]:
 
 
 def _is_aimed_at(
-    namespace: str, term: PodTerm, owner: str, matching: Callable[[Selector], frozenset[str]]
+    namespace: str, term: PodTerm, matching: Callable[[Selector], frozenset[str]]
 ) -> bool:
-    if term.namespace_selector is None:
-        return namespace in (term.namespaces or (owner,))
-    every = not term.namespace_selector
-    return every or namespace in term.namespaces or namespace in matching(term.namespace_selector)
+    """`term`: with a selector of namespaces."""
+    selector = term.namespace_selector or ()
+    return not selector or namespace in term.namespaces or namespace in matching(selector)
+
+
+def _as_placed(pod: Pod | PlacedPod) -> PlacedPod:
+    if isinstance(pod, PlacedPod):
+        return pod
+    return placed(pod, pod.node or "")
 
 
 def placed(pod: Pod, node: NodeName, *, promised_to: GroupId | None = None) -> PlacedPod:

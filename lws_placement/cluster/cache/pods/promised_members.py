@@ -2,11 +2,11 @@
 pods. Read when a rule asks; only groups that changed since are looked at again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
 
-from lws_placement.cluster.cache.pods.placed_pods import placed
+from lws_placement.cluster.cache.pods.placed_pods import Moved, placed
 from lws_placement.cluster.cache.workloads import Workloads
 from lws_placement.engine.admission.member_labels import expected_labels
 from lws_placement.engine.base.group_names import member_name
@@ -32,17 +32,14 @@ class PromisedMembers:
         self._workloads = workloads
         self._changed: set[GroupId] = set()
         self._members: dict[GroupId, tuple[PlacedPod, ...]] = {}
-        self._may_repel = False
+        self.told: list[Moved] = []
+        """Called for each member that changed, once somebody looks."""
+        self.may_repel = False
+        """Whether a member may have required anti-affinity."""
 
     def expect(self, *demands: Demand) -> None:
-        """Notes that there may be members with these demands. Until one has required anti-affinity,
-        `repelling` costs nothing, and every plan asks it.
-        """
-        self._may_repel |= any(d.rules is not None and d.rules.anti_affinity for d in demands)
-
-    def repelling(self) -> Iterable[PlacedPod]:
-        """Those with required anti-affinity."""
-        return (pod for pod in self if pod.anti_affinity) if self._may_repel else ()
+        """Notes that there may be members with these demands."""
+        self.may_repel |= any(d.rules is not None and d.rules.anti_affinity for d in demands)
 
     def changed(self, group: GroupId) -> None:
         """Groups that have no members here, before and after, are not kept until a rule asks."""
@@ -73,15 +70,23 @@ class PromisedMembers:
             )
 
     def __iter__(self) -> Iterator[PlacedPod]:
+        self.follow()
+        for members in self._members.values():
+            yield from members
+
+    def follow(self) -> None:
+        """Looks at the groups that changed."""
         changed, self._changed = self._changed, set()
         for group in changed:
             found = tuple(self._of(group))
+            before = {pod.name: pod for pod in self._members.pop(group, ())}
+            now = {pod.name: pod for pod in found}
             if found:
                 self._members[group] = found
-            else:
-                self._members.pop(group, None)
-        for members in self._members.values():
-            yield from members
+            for name in dict.fromkeys((*before, *now)):
+                if before.get(name) != now.get(name):
+                    for told in self.told:
+                        told((group, name), before.get(name), now.get(name))
 
     def _of(self, group: GroupId) -> Iterator[PlacedPod]:
         reservation = self._source.reservation_of(group)

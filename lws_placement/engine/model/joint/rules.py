@@ -9,7 +9,7 @@ order that suits the rules: each refused member is tried again when another one 
 
 from collections import Counter
 from collections.abc import Collection, Container, Hashable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Protocol
 
 from lws_placement.engine.base.effort import Effort
@@ -144,7 +144,8 @@ class Spread:
     """A topologySpreadConstraint with DoNotSchedule that members carry.
 
     `nodes`: the nodes that count, `domains`: the values of their domains of `key`. `counts`:
-    matching pods that exist, for those of them that have any. `on_nodes`: the same by node, for
+    matching pods that exist, for those of them that have any; `levels`: number of pods, above 0 ->
+    number of domains with so many. `on_nodes`: the same as `counts` by node, for
     `one_node`: with our pin, a constraint with `minDomains` above 1 that honors node affinity sees
     one domain and takes the minimum for 0, so a node takes a member that carries it only with at
     most `max_skew` matching pods.
@@ -157,21 +158,18 @@ class Spread:
     nodes: Container[NodeName] = field(compare=False)
     domains: Collection[str] = field(compare=False)
     version: Hashable
-    """Stands for `nodes` and `domains`: equal while these are the same."""
+    """Stands for `nodes`, `domains` and pods: equal while these are the same."""
     counts: Mapping[str, int] = field(compare=False)
+    levels: InitVar[Mapping[int, int]]
     min_domains: int = 1
     one_node: bool = False
     on_nodes: Mapping[str, int] = field(default_factory=dict, compare=False)
-    _pods: frozenset[tuple[str, int]] = field(init=False, repr=False)
     _levels: Counter[int] = field(init=False, repr=False, compare=False)
-    """Number of pods -> number of domains with so many."""
+    """`levels`, and the domains without such pods."""
 
-    def __post_init__(self) -> None:
-        levels = Counter(self.counts.values())
-        levels[0] += len(self.domains) - len(self.counts)
-        object.__setattr__(self, "_levels", levels)
-        told = self.on_nodes if self.one_node else self.counts
-        object.__setattr__(self, "_pods", frozenset(told.items()))
+    def __post_init__(self, levels: Mapping[int, int]) -> None:
+        empty = len(self.domains) - len(self.counts)
+        object.__setattr__(self, "_levels", Counter({**levels, 0: empty}))
 
     def is_broken_by(self, rank: Rank, places: Places) -> bool:
         if rank not in self.carriers and rank not in self.selected:
@@ -217,7 +215,7 @@ class Spread:
     def _skew_in(self, places: Places) -> str | None:
         """A domain with a member where the skew is too large, whatever is still to be placed."""
         added = Counter(
-            places[r].labels[self.key]
+            places[r].labels.get(self.key, "")
             for r in self.selected
             if r in places and places[r].name in self.nodes
         )
