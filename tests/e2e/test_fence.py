@@ -48,6 +48,7 @@ def gated(scene):
     scene.create(a_member("gated"))
     account = f"--serviceaccount={NAMESPACE}:{BRAIN}"
     scene.kubectl("create", "rolebinding", "kubectl-reads", "--clusterrole=view", account)
+    scene.wait(lambda: "gated" in said(scene, "get", "pod", "gated", "-oname"), "it may be read")
     return scene
 
 

@@ -19,6 +19,13 @@ class Tenant:
         self._kubectl_as_admin(
             "create", "rolebinding", "tenant", "--clusterrole=admin", f"--user={self._who}"
         )
+        scene.wait(self._may_create, "the API server's authorizer knows the tenant")
+
+    def _may_create(self):
+        answer = self._scene.kubectl(
+            "auth", "can-i", "create", "pods", f"--as={self._who}", check=False
+        )
+        return answer.startswith("yes")
 
     def _kubectl_as_admin(self, *args, stdin=None):
         return self._scene.cluster.kubectl("-n", self._scene.namespace, *args, stdin=stdin)
