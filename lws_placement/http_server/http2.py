@@ -35,7 +35,7 @@ from h2.events import (
     StreamReset,
     WindowUpdated,
 )
-from h2.exceptions import ProtocolError, StreamClosedError
+from h2.exceptions import ProtocolError, StreamClosedError, StreamIDTooLowError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import DataFrame, GoAwayFrame
 
@@ -237,7 +237,7 @@ class Http2Connection(asyncio.Protocol):
             )
             self._unsent[stream] = memoryview(answer.encode())
             self._send(stream)
-        except StreamClosedError:
+        except (StreamClosedError, StreamIDTooLowError):  # reset; h2 forgets such streams in time
             self._unsent.pop(stream, None)
         self._flush()
 
