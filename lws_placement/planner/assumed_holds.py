@@ -36,6 +36,13 @@ class AssumedHolds:
             made.append((reservation, self._cache.hold(reservation.domain, group)))
             self._cache.put_hold(reservation)
 
+    def written(self, hold: Hold) -> Hold | None:
+        """What the Lease has in place of this hold of the cache, as far as is known: the hold
+        itself, or what it was assumed over; None if it has none.
+        """
+        over = (before for mine, before in self._made.get(hold.group, ()) if mine is hold)
+        return next(over, hold)
+
     def take_back(self, group: GroupId) -> None:
         """Takes back holds that neither our write nor the watch has replaced with the Lease's."""
         for reservation, before in reversed(self._made.pop(group, [])):

@@ -50,6 +50,7 @@ from lws_placement.errors import (
     NotFoundError,
     NotLeaderError,
 )
+from lws_placement.planner.assumed_holds import AssumedHolds
 from lws_placement.planner.event_reporter import EventReporter
 from lws_placement.planner.inflight_bindings import InflightBindings
 
@@ -81,6 +82,7 @@ class Executor:
         self._report = reporter
         self._evictions = Evictions(api)
         self._racing = InflightBindings(api, cache)
+        self.assumed = AssumedHolds(cache)
         self._waking: asyncio.Task[None] | None = None
 
     async def apply(self, group: GroupId, action: Action) -> EvictionRefused | StillInUse | None:
@@ -222,9 +224,12 @@ class Executor:
         return next(h for h in written if h.group == hold.group)
 
     def _beside(self, hold: Hold) -> list[Hold]:
-        """Other groups' holds in the same Lease, which each write repeats."""
-        others = self._cache.holds_in(hold.domain)
-        return [h for h in others if h.group != hold.group and h.resource_version]
+        """Other groups' holds in the same Lease. Each write repeats them as the Lease has them:
+        what is decided about them is for their own writes.
+        """
+        others = [h for h in self._cache.holds_in(hold.domain) if h.group != hold.group]
+        written = [self.assumed.written(h) for h in others]
+        return [h for h in written if h is not None and h.resource_version]
 
     async def _settle(self, hold: Hold) -> None:
         """Puts the Lease's holds into the cache; retries until the API server answers."""

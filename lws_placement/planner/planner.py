@@ -34,7 +34,6 @@ from lws_placement.engine.reconcile.decide import decide
 from lws_placement.engine.reconcile.foreign_preemption import decide_for_pod
 from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.errors import ApiError, ConflictError, NotLeaderError
-from lws_placement.planner.assumed_holds import AssumedHolds
 from lws_placement.planner.executor import EvictionRefused, Executor, StillInUse
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.foreign_pods import ForeignPods
@@ -83,7 +82,7 @@ class Planner:
         self._searches = VictimSearches()
         self._unfinished = UnfinishedPlans()
         self._waiting = WaitingGroups()
-        self._assumed_holds = AssumedHolds(cache)
+        self._assumed_holds = executor.assumed
         self._backfill = Backfill(cache.domains, opened=self.capacity_changed)
         self._queue = SchedulingQueue(
             cache, self._context.memo, vacant=self._vacant, refreshed=self._foreign.look_again
