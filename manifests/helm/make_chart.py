@@ -36,6 +36,7 @@ SET_BY_THE_CHART = {
     "identity",
     "bind_address",
     "webhook_port",
+    "webhook_client_ca",
     "extender_port",
     "health_port",
     "ports_file",
@@ -190,6 +191,14 @@ def _deployment(obj: Raw, at: Expressions) -> None:
         container["env"] = [*container["env"], at.items(more)]
 
 
+def _gate(obj: Raw, at: Expressions) -> None:
+    _deployment(obj, at)
+    spec = obj["spec"]["template"]["spec"]
+    (gate,) = spec["containers"]
+    gate["volumeMounts"].append(at.items('include "lws-placement.clientCAMount" . | trim'))
+    spec["volumes"].append(at.items('include "lws-placement.clientCA" . | trim'))
+
+
 def _brain(obj: Raw, at: Expressions) -> None:
     _deployment(obj, at)
     (brain,) = obj["spec"]["template"]["spec"]["containers"]
@@ -229,7 +238,7 @@ def _second_scheduler(obj: Raw, at: Expressions) -> None:
 
 
 _CHANGES: dict[tuple[str, str], Callable[[Raw, Expressions], None]] = {
-    ("Deployment", "lws-placement"): _deployment,
+    ("Deployment", "lws-placement"): _gate,
     ("Deployment", "lws-placement-brain"): _brain,
     ("Service", "lws-placement-extender"): _extender_service,
     ("DaemonSet", "lws-placement-scheduler-files"): _daemon_set,

@@ -94,6 +94,15 @@ def test_nothing_else_of_a_pod_is_changed(gated, patch, words):
     assert "pod/gated patched" in whole, "it is the policy that refuses"
 
 
+def test_the_brain_is_fenced_in_whatever_namespace_it_is_installed(gated):
+    """No expression names the namespace."""
+    elsewhere = f"--as=system:serviceaccount:{gated.namespace}:{BRAIN}"
+    edits = f"--serviceaccount={gated.namespace}:{BRAIN}"
+    gated.kubectl("create", "rolebinding", "edits", "--clusterrole=edit", edits)
+    patch = a_patch({"metadata": {"labels": {"a": "b"}}})
+    assert "its own annotations alone" in gated.kubectl(*patch, elsewhere, check=False)
+
+
 def test_members_of_groups_are_deleted_and_no_other_pod(gated):
     gated.create(a_pod("alone"))
     assert "belongs to a group" in said(gated, "delete", "pod", "alone", "--wait=false")

@@ -4,6 +4,7 @@ release lives its life on a real control plane.
 
 import base64
 import json
+import os
 import subprocess
 from datetime import UTC, datetime
 
@@ -57,6 +58,23 @@ def kustomized(binaries):
     return build
 
 
+@pytest.fixture
+def overlaid(binaries, tmp_path):
+    """What an overlay of a user's renders, the namespace included."""
+
+    def build(overlay, *, namespace=None, components=()):
+        at = os.path.relpath(MANIFESTS, tmp_path)
+        own = {"namespace": namespace} if namespace else {}
+        own["resources"] = [f"{at}/{overlay}"]
+        own["components"] = [f"{at}/{name}" for name in components]
+        (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
+        command = [binaries["kubectl"], "kustomize", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return by_name(o for o in yaml.safe_load_all(done.stdout) if o)
+
+    return build
+
+
 def without_order(obj):
     """Variables of a container are a set; nothing else is."""
     if isinstance(obj, dict):
@@ -99,6 +117,47 @@ def test_it_renders_what_kustomize_does(rendered, kustomized, values, overlays):
         assert without_order(made[key]) == without_order(obj), key
 
 
+CA = "lws-placement-webhook-client-ca"
+
+
+def test_the_ca_of_webhook_clients_is_mounted_as_the_component_does(rendered, overlaid):
+    made = rendered({"webhook.clientCA.configMap": CA})
+    wanted = overlaid("standalone", components=["webhook-client-ca"])
+    assert made.keys() == wanted.keys() - {OURS}
+    for key, obj in made.items():
+        assert without_order(obj) == without_order(wanted[key]), key
+
+
+def test_the_ca_of_webhook_clients_may_be_in_a_secret_under_another_key(rendered):
+    values = {"webhook.clientCA.secret": "clients", "webhook.clientCA.key": "apiserver.pem"}
+    made = rendered(values)
+    spec = made["Deployment", NAMESPACE, GATE]["spec"]["template"]["spec"]
+    items = [{"key": "apiserver.pem", "path": "apiserver.pem"}]
+    source = {"secretName": "clients", "items": items}
+    assert {"name": "webhook-client-ca", "secret": source} in spec["volumes"]
+    (gate,) = spec["containers"]
+    (mount,) = [m for m in gate["volumeMounts"] if m["name"] == "webhook-client-ca"]
+    file = f"{mount['mountPath']}/apiserver.pem"
+    assert {"name": "LWS_PLACEMENT_WEBHOOK_CLIENT_CA", "value": file} in gate["env"]
+    brain = made["Deployment", NAMESPACE, BRAIN]
+    assert "client-ca" not in yaml.safe_dump(brain), "it serves no webhook"
+
+
+@pytest.mark.parametrize("overlay", ["standalone", "beside-upstream"])
+def test_an_overlay_in_another_namespace_needs_no_patch(overlaid, overlay):
+    made = overlaid(overlay, namespace="elsewhere")
+    assert NAMESPACE not in yaml.safe_dump_all(made.values())
+    here = {(k, ns.replace("elsewhere", NAMESPACE), n) for k, ns, n in made}
+    there = {("Namespace", "", "elsewhere")}
+    assert here - there == overlaid(overlay).keys() - {OURS}
+    for name in (GATE, BRAIN):
+        (container,) = made["Deployment", "elsewhere", name]["spec"]["template"]["spec"][
+            "containers"
+        ]
+        told = {"fieldRef": {"fieldPath": "metadata.namespace"}}
+        assert {"name": "LWS_PLACEMENT_NAMESPACE", "valueFrom": told} in container["env"]
+
+
 def test_another_namespace_is_the_only_one_that_is_named(rendered):
     values = {"schedulerFiles.enabled": True}
     made = rendered(values, namespace="elsewhere")
@@ -106,12 +165,15 @@ def test_another_namespace_is_the_only_one_that_is_named(rendered):
     assert NAMESPACE not in text
     here = rendered(values)
     assert {(k, ns.replace("elsewhere", NAMESPACE), n) for k, ns, n in made} == here.keys()
-    for key in (
-        ("Deployment", "elsewhere", "lws-placement"),
-        ("DaemonSet", "lws-placement-scheduler-files", "lws-placement-scheduler-files"),
+    by_itself = {"valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}
+    files = "lws-placement-scheduler-files"
+    for key, told in (
+        (("Deployment", "elsewhere", GATE), by_itself),
+        (("Deployment", "elsewhere", BRAIN), by_itself),
+        (("DaemonSet", files, files), {"value": "elsewhere"}),
     ):
         for container in made[key]["spec"]["template"]["spec"]["containers"]:
-            assert {"name": "LWS_PLACEMENT_NAMESPACE", "value": "elsewhere"} in container["env"]
+            assert {"name": "LWS_PLACEMENT_NAMESPACE", **told} in container["env"]
 
 
 def test_the_second_scheduler_in_another_namespace_is_told_of_it(rendered):
@@ -234,6 +296,13 @@ def test_an_older_cluster_is_refused(helm):
         ({"settings.hold_seconds": "1 minute"}, "hold_seconds.*want number"),
         ({"settings.affinity": "perhaps"}, "affinity.*must be one of"),
         ({"settings.roles": "gate"}, "settings.*roles.*not allowed"),
+        ({"settings.webhook_client_ca": "/f"}, "webhook_client_ca.*not allowed"),
+        ({"webhook.clientCA.secret": "A"}, "secret.*does not match"),
+        ({"webhook.clientCA.key": "../x y"}, "key.*does not match"),
+        (
+            {"webhook.clientCA.secret": "a", "webhook.clientCA.configMap": "b"},
+            "secret and configMap are both set",
+        ),
         ({"gate.resources.request": {}}, "resources.*request.*not allowed"),
         ({"extender.clusterIP": "extender.svc"}, "clusterIP.*does not match"),
         ({"monitoring.serviceMonitor.interval": "soon"}, "interval.*does not match"),

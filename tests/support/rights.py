@@ -16,6 +16,7 @@ _GROUPS = {
     "admission": "admissionregistration.k8s.io",
     "coordination": "coordination.k8s.io",
     "lws": "leaderworkerset.x-k8s.io",
+    "ours": "lws-placement.dev",
     "resource": "resource.k8s.io",
     "storage": "storage.k8s.io",
 }
@@ -56,6 +57,7 @@ gate | coordination | leases | get | | cluster/stores/hold_store.py
 gate | | secrets | get | serving | certs/store.py
 brain | | pods | patch delete | | planner/executor.py
 brain | | pods/eviction | create | | cluster/api/eviction.py
+brain | ours | pods | release | | asked: our policy
 brain | admission | mutatingwebhookconfigurations | get patch | ours | certs/inject.py
 brain | admission | validatingwebhookconfigurations | get patch | ours | certs/inject.py
 brain | coordination | leases | list watch | | cluster/cache/informers.py
@@ -84,7 +86,8 @@ _NAMES = {
     ),
 }
 ASKED = "asked: "
-"""No call: the API server asks for the right (its plugin OwnerReferencesPermissionEnforcement)."""
+"""No call: the API server asks for the right (its plugin OwnerReferencesPermissionEnforcement, or a
+policy of ours)."""
 
 
 def needed():

@@ -8,7 +8,7 @@
 {{- .Values.secondScheduler.image.tag | default (regexReplaceAll "[-+].*$" .Capabilities.KubeVersion.Version "") }}
 {{- end }}
 
-{{- /* Everything has the same names wherever it is installed; only the namespace has to be told. */}}
+{{- /* Everything has the same names wherever it is installed; a pod elsewhere has to be told our namespace. */}}
 {{- define "lws-placement.namespaceEnv" -}}
 {{- if ne .Release.Namespace "lws-placement-system" }}
 - name: LWS_PLACEMENT_NAMESPACE
@@ -19,7 +19,6 @@
 {{- /* Of a container of the Deployment: dict "root" . "container" name. */}}
 {{- define "lws-placement.env" -}}
 {{- $values := .root.Values }}
-{{- include "lws-placement.namespaceEnv" .root }}
 {{- if not $values.extender.configured }}
 - name: LWS_PLACEMENT_EXTENDER_CONFIGURED
   value: "false"
@@ -27,6 +26,10 @@
 {{- if and $values.secondScheduler.enabled (eq .container "gate") }}
 - name: LWS_PLACEMENT_MEMBER_SCHEDULER
   value: lws-placement-scheduler
+{{- end }}
+{{- if and (include "lws-placement.clientCA" .root) (eq .container "gate") }}
+- name: LWS_PLACEMENT_WEBHOOK_CLIENT_CA
+  value: /etc/lws-placement/webhook-client-ca/{{ $values.webhook.clientCA.key }}
 {{- end }}
 {{- range $name, $value := $values.settings }}
 - name: LWS_PLACEMENT_{{ upper $name }}
@@ -37,5 +40,35 @@
   {{- else }}
   value: {{ toJson $value | quote }}
   {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The gate's volume with the CA of kube-apiserver's client certificate, if one is named. */}}
+{{- define "lws-placement.clientCA" -}}
+{{- with .Values.webhook.clientCA }}
+{{- if .secret }}
+- name: webhook-client-ca
+  secret:
+    secretName: {{ .secret | quote }}
+    items:
+    - key: {{ .key | quote }}
+      path: {{ .key | quote }}
+{{- else if .configMap }}
+- name: webhook-client-ca
+  configMap:
+    name: {{ .configMap | quote }}
+    items:
+    - key: {{ .key | quote }}
+      path: {{ .key | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* A folder, as kubelet never changes a file that is mounted alone. */}}
+{{- define "lws-placement.clientCAMount" -}}
+{{- if include "lws-placement.clientCA" . }}
+- name: webhook-client-ca
+  mountPath: /etc/lws-placement/webhook-client-ca
+  readOnly: true
 {{- end }}
 {{- end }}
