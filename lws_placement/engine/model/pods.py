@@ -67,6 +67,18 @@ class Demand:
     """
     weight: int = field(default=1, compare=False, repr=False)
     """What it costs to compare it with a node, in looks (`base/effort.py`)."""
+    _hash: int | None = field(default=None, init=False, compare=False, repr=False)
+
+    def __hash__(self) -> int:
+        """Computed once: a search looks demands up again and again, and a user may write thousands
+        of terms.
+        """
+        if self._hash is None:
+            asked = self.resources, self.selector, self.required, self.tolerations, self.host_ports
+            more = self.rules, self.volumes, self.device_claims, self.node_rule
+            object.__setattr__(self, "_hash", hash((asked, more)))
+        assert self._hash is not None
+        return self._hash
 
 
 class NodeRule(Protocol):
