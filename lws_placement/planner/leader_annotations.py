@@ -80,9 +80,11 @@ class LeaderAnnotations:
             await asyncio.sleep(_EVERY_S if not failures else _BACKOFF.delay_s(failures))
             failed = False
             for group in list(self._pending)[:_MOST]:
-                condition = self._pending.pop(group)
+                condition = self._pending.pop(group, None)
                 leader = self._leader_of(group)
-                if leader is None or self._written.get(leader.uid) == condition["gist"]:
+                if condition is None or leader is None:  # placed, or gone, during another's write
+                    continue
+                if self._written.get(leader.uid) == condition["gist"]:
                     continue
                 try:
                     await self._write(leader, condition)

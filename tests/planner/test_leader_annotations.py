@@ -4,11 +4,13 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 from support.fake_cluster import FakeCluster
 from support.virtual_time import run
 
 from lws_placement.engine.base import keys
+from lws_placement.planner.leader_annotations import LeaderAnnotations
 
 
 def story(tell):
@@ -76,3 +78,45 @@ def test_a_group_that_is_placed_at_once_costs_no_patch_but_the_pins():
         assert patches(cluster) == 1, "the leader's pin; its worker is pinned at admission"
 
     story(tell)
+
+
+class Leaders:
+    """API and cache in one, of gated leaders named as their groups; notes who is told."""
+
+    def __init__(self):
+        self.told = []
+        self.meanwhile = lambda: None
+
+    async def patch(self, path, body):
+        self.told.append(path.rpartition("/")[2])
+        self.meanwhile()
+        return body
+
+    def group_pods(self, group):
+        return [
+            SimpleNamespace(
+                namespace="ns",
+                name=group,
+                uid=group,
+                resource_version="1",
+                gated=True,
+                terminating=False,
+                member=SimpleNamespace(rank=0),
+            )
+        ]
+
+    def put_written_pod(self, raw):
+        pass
+
+
+def test_who_is_placed_while_another_is_told_keeps_nobody_from_being_told():
+    async def tell():
+        leaders = Leaders()
+        annotations = LeaderAnnotations(leaders, leaders)
+        leaders.meanwhile = lambda: annotations.placed("b")
+        for group in ("a", "b", "c"):
+            annotations.waits(group, reason="WaitingForDomain", message="why", gist="")
+        await asyncio.sleep(60)
+        assert leaders.told == ["a", "c"]
+
+    run(tell())
