@@ -42,8 +42,8 @@ _VERSION = re.compile(
 )
 
 _Error = type[AllocationError] | type[NotProvenError]
-_Answer = bool | tuple[_Error, str]
-"""Or the error to raise, and its text."""
+_Answer = bool | tuple[_Error, str, bool]
+"""Or the error to raise, its text, and whether that goes on with the device's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,7 @@ class Selectors:
 
     def matches(self, expression: str, device: Device) -> bool:
         """Raises AllocationError and NotProvenError."""
-        program = self._programs.get(expression)
-        if program is None:
-            program = self._compiled(expression)
-            self._programs.put(expression, program)
+        program = self._program(expression)
         key = (expression, device.driver, device.shareable, _read_by(program, device))
         answer = self._answers.get(key)
         if answer is None:
@@ -76,8 +73,20 @@ class Selectors:
             self._answers.put(key, answer)
         if isinstance(answer, bool):
             return answer
-        error, text = answer
-        raise error(text)
+        error, text, names_device = answer
+        raise error(f"{text} for device {device.id[2]}" if names_device else text)
+
+    def reads(self, expression: str) -> tuple[str, ...] | None:
+        """Full names of the attributes that decide what it matches, beside what the devices have
+        but names and attributes; None: any may.
+        """
+        reads = self._program(expression).reads
+        if reads is None:
+            return None
+        return tuple(f"{domain}/{name}" for kind, domain, name in reads if kind == "attributes")
+
+    def _program(self, expression: str) -> _Program:
+        return self._programs.get_or_make(expression, lambda: self._compiled(expression))
 
     def _compiled(self, expression: str) -> _Program:
         longest = _LONGEST_WITH_MACRO if _MACRO.search(expression) else _LONGEST
@@ -103,20 +112,20 @@ class Selectors:
     def _answer(self, expression: str, program: _Program, device: Device) -> _Answer:
         shown = expression if len(expression) <= 80 else f"{expression[:77]}..."
         if program.program is None:
-            return NotProvenError, f"CEL expression {shown} cannot be read here"
+            return NotProvenError, f"CEL expression {shown} cannot be read here", False
         try:
             maps = _maps(device)
         except InvalidObjectError as e:
-            return AllocationError, str(e)
+            return AllocationError, str(e), False
         found = _evaluate(program.program, device, maps)
         if found is None and program.domains is not None:
             for kind, domain in program.domains:
                 maps[kind].setdefault(domain, {})
             found = _evaluate(program.program, device, maps)
         elif found is None:
-            return NotProvenError, f"CEL expression {shown} fails for device {device.id[2]}"
+            return NotProvenError, f"CEL expression {shown} fails", True
         if found is None:
-            return AllocationError, f"CEL expression {shown} fails for device {device.id[2]}"
+            return AllocationError, f"CEL expression {shown} fails", True
         return found
 
 

@@ -49,7 +49,26 @@ def plan_anywhere(
     if one_domain:
         domains = soon.domains(group.topology_key)
         return plan_group(ruled, domains, memo=memo, without_rules=group)
+    if memo is not None and not owns and not group.request.preferred_topology:
+        few = _place_on_few(ruled, group, views, memo)
+        if few is not None:
+            return few
     return plan_multi_domain(ruled, soon)
+
+
+def _place_on_few(
+    ruled: Group, group: Group, views: ClusterSnapshot, memo: PlanMemo
+) -> Placed | None:
+    """The group with its rules on the best nodes for it without them, or else on the best of those
+    that its rules leave. No plan there proves nothing: members that must be apart may need more.
+    """
+    for asked in (group, ruled):
+        if asked.effort.is_spent:
+            return None
+        plan = place_multi_domain(ruled, subset_for(asked, views, memo.indexes))
+        if isinstance(plan, Placed):
+            return plan
+    return None
 
 
 def is_room_for(group: Group, views: ClusterSnapshot, memo: PlanMemo) -> bool:

@@ -25,8 +25,11 @@ from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.base.nested import DictOfDicts, DictOfSets
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.devices.allowance import Allowance
+from lws_placement.engine.model.devices.looks import Attributes, DeviceLooks
+from lws_placement.engine.model.devices.needs import TOO_FEW
 from lws_placement.engine.model.devices.pools import Pool
 from lws_placement.engine.model.devices.source import Devices, DevicesWithout, DeviceUser, Find
+from lws_placement.engine.model.devices.usage import Usage
 from lws_placement.engine.model.placed_pods import Gone
 from lws_placement.engine.model.pods import Demand, Pod
 from lws_placement.engine.objects.devices.claims import DeviceClaim, DeviceClaimSpec
@@ -54,10 +57,23 @@ class Nodes(Protocol):
 
 @dataclass(slots=True)
 class _Verdicts:
-    """`on`: node -> its last change, and why it is closed to the pod."""
+    """`on`: node -> its last change, and why it is closed to the pod. `alike`: the same for nodes
+    of a look.
+    """
 
     on: dict[NodeName, tuple[int, str | None]] = field(default_factory=dict)
+    alike: LruCache[Hashable, tuple[str | None]] = field(default_factory=lambda: LruCache(1024))
     allowance: Allowance = field(default_factory=lambda: Allowance(100_000, 16))
+
+    def of(self, look: Hashable | None, find: Find) -> str | None:
+        """Only answers that name no device are for others of the look, too."""
+        known = self.alike.get(look) if look is not None else None
+        if known is not None:
+            return known[0]
+        why = self.allowance.spend(find)
+        if look is not None and (why is None or why.startswith(TOO_FEW)):
+            self.alike.put(look, (why,))
+        return why
 
 
 class DeviceIndex:
@@ -68,6 +84,7 @@ class DeviceIndex:
         self._promised = promised
         self._selectors = Selectors()
         self._slices = SliceIndex()
+        self._looks = DeviceLooks()
         self._usage = UsageIndex()
         self._claims: dict[_Named, DeviceClaim] = {}
         self._claims_of = DictOfSets[str, _Named]()
@@ -200,6 +217,7 @@ class DeviceIndex:
     def _slice_changed(self, *reaches: set[NodeName] | None) -> None:
         for nodes in reaches:
             self._slices.forget(nodes)
+            self._looks.forget(nodes)
             self._changed_on(nodes)
 
     def _rule_put(self, raw: Raw, *, gone: bool) -> bool:
@@ -299,13 +317,21 @@ class DeviceIndex:
         self.asked = True
         return self._slices.pools_at(node)
 
-    def verdict(self, needs: Hashable, node: Node, find: Find) -> str | None:
+    def verdict(
+        self, needs: Hashable, node: Node, find: Find, *, look: Callable[[], Hashable | None]
+    ) -> str | None:
         verdicts = self._verdicts.get_or_make(needs, _Verdicts)
         at = self._nodes.last_change_of(node.name)
         found = verdicts.on.get(node.name)
         if found is None or found[0] != at:
-            found = verdicts.on[node.name] = (at, verdicts.allowance.spend(find))
+            found = verdicts.on[node.name] = (at, verdicts.of(look(), find))
         return found[1]
+
+    def look_at(self, node: Node, reads: Attributes, usage: Usage) -> Hashable | None:
+        return self._looks.at(node.name, self.pools_at(node), usage, reads)
+
+    def reads(self, expression: str) -> Attributes | None:
+        return self._selectors.reads(expression)
 
     def node(self, name: NodeName) -> Node | None:
         return self._nodes.node(name)

@@ -31,7 +31,9 @@ class UsageIndex:
 
     def has(self, device: DeviceId, *, without: Set[str] = _NOBODY) -> bool:
         """`without`: UIDs of claims that do not count."""
-        return any(not given.shared for given in self._of(device, without))
+        return device in self._given and any(
+            not given.shared for given in self._of(device, without)
+        )
 
     def shares(
         self, device: DeviceId, *, without: Set[str] = _NOBODY

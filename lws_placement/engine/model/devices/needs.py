@@ -8,11 +8,13 @@ itself. Pods compete that reach the same pool, or use the same claim.
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import factorial
 
 from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.model.devices.allocation import NotProvenError, allocate
 from lws_placement.engine.model.devices.capacity import AllocationError
+from lws_placement.engine.model.devices.looks import Attributes
 from lws_placement.engine.model.devices.source import Devices, DeviceUser
 from lws_placement.engine.model.devices.usage import UsageWith
 from lws_placement.engine.objects.devices.claims import (
@@ -31,6 +33,7 @@ from lws_placement.engine.objects.pod_volumes import PodIdentity
 MOST_ORDERS = 120
 """Orders of binding that are tried for pods that compete."""
 NOT_PROVEN = "not proven that it gets devices there"
+TOO_FEW = "too few free devices for its"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,10 @@ class DeviceNeeds:
     resources: tuple[tuple[str, int, str], ...] = ()
     """Extended resources, with amount and class."""
     classes: tuple[DeviceClass, ...] = ()
+    reads: Attributes | None = None
+    """Attributes that decide which devices it gets; None: others may use its claims, too, or any
+    attribute may count.
+    """
     _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -74,8 +81,19 @@ class DeviceNeeds:
         if self.nowhere:
             return self.nowhere
         return self.devices.verdict(
-            self, node, lambda effort: why_not_served([(self, node)], effort)
+            self,
+            node,
+            lambda effort: why_not_served([(self, node)], effort),
+            look=lambda: self._look_at(node),
         )
+
+    def _look_at(self, node: Node) -> Hashable | None:
+        """Equal for nodes that serve it alike; None: that is not known."""
+        if self.reads is None or any(True for _ in self.devices.in_flight_on(node.name)):
+            return None
+        look = self.devices.look_at(node, self.reads, self.devices)
+        offered = tuple(bool(node.allocatable.get(name)) for name, *_ in self.resources)
+        return None if look is None else (look, offered)
 
     def open_at(self, node: Node) -> Iterator[NeededClaim]:
         """Claims that get devices when it is bound there, if no other pod gets them before."""
@@ -129,7 +147,24 @@ def needs_of(
         claims=tuple(found),
         resources=tuple((name, n, of_class.name) for name, n, of_class in sorted(extended)),
         classes=tuple(classes[name] for name in sorted(classes)),
+        reads=_reads(found, classes.values(), devices),
     )
+
+
+def _reads(
+    claims: Sequence[NeededClaim], classes: Iterable[DeviceClass], devices: Devices
+) -> Attributes | None:
+    if any(c.key is not None or c.allocation is not None for c in claims):
+        return None
+    found = {c.attribute for claim in claims for c in claim.spec.constraints}
+    selectors = [of_class.selectors for of_class in classes]
+    selectors += [option.selectors for claim in claims for option in _options(claim)]
+    for expression in chain.from_iterable(selectors):
+        reads = devices.reads(expression)
+        if reads is None:
+            return None
+        found.update(reads)
+    return tuple(sorted(found))
 
 
 def _options(claim: NeededClaim) -> Iterator[Request]:
@@ -318,7 +353,7 @@ def _why_not_in_order(order: Iterable[Bound], devices: Devices, effort: Effort) 
         except NotProvenError as e:
             return f"{NOT_PROVEN} for its {names}: {e}"
         if found is None:
-            return f"too few free devices for its {names}"
+            return f"{TOO_FEW} {names}"
         for claim, allocation in zip(wanted, found, strict=True):
             usage.give(allocation.devices)
             if claim.key is not None:

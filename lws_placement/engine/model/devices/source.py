@@ -9,6 +9,7 @@ from typing import Protocol
 
 from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.model.devices.allocation import Selecting
+from lws_placement.engine.model.devices.looks import Attributes
 from lws_placement.engine.model.devices.pools import Pool
 from lws_placement.engine.model.devices.usage import Usage
 from lws_placement.engine.model.groups import GroupId
@@ -51,10 +52,18 @@ class Devices(Usage, Selecting, Protocol):
         """The class that serves an extended resource."""
 
     def pools_at(self, node: Node) -> Sequence[Pool]: ...
-    def verdict(self, needs: Hashable, node: Node, find: Find) -> str | None:
+    def verdict(
+        self, needs: Hashable, node: Node, find: Find, *, look: Callable[[], Hashable | None]
+    ) -> str | None:
         """What was found out of the node for a pod that needs this, as long as neither the node's
-        view nor `mark` changes.
+        view nor `mark` changes; or what was found out of a node with an equal look.
         """
+
+    def look_at(self, node: Node, reads: Attributes, usage: Usage) -> Hashable | None:
+        """`DeviceLooks.at`."""
+
+    def reads(self, expression: str) -> Attributes | None:
+        """The attributes that decide what it matches; None: any may."""
 
     def node(self, name: NodeName) -> Node | None: ...
     def in_flight_on(self, node: NodeName) -> Iterable[DeviceUser]: ...
@@ -103,8 +112,16 @@ class DevicesWithout:
     def pools_at(self, node: Node) -> Sequence[Pool]:
         return self.devices.pools_at(node)
 
-    def verdict(self, needs: Hashable, node: Node, find: Find) -> str | None:
-        return self.devices.verdict(needs, node, find)
+    def verdict(
+        self, needs: Hashable, node: Node, find: Find, *, look: Callable[[], Hashable | None]
+    ) -> str | None:
+        return self.devices.verdict(needs, node, find, look=look)
+
+    def look_at(self, node: Node, reads: Attributes, usage: Usage) -> Hashable | None:
+        return self.devices.look_at(node, reads, usage)
+
+    def reads(self, expression: str) -> Attributes | None:
+        return self.devices.reads(expression)
 
     def node(self, name: NodeName) -> Node | None:
         return self.devices.node(name)
