@@ -1,10 +1,13 @@
 """Selectors of devices in CEL: Kubernetes' answers, and bounds for what tenants write."""
 
+import subprocess
+import sys
+
 import pytest
 from support.devices import a_device, a_slice
 
-from lws_placement.cluster.codec import cel
 from lws_placement.cluster.codec.cel import Selectors
+from lws_placement.cluster.codec.cel_library import Library
 from lws_placement.cluster.codec.devices import decode_slice
 from lws_placement.engine.model.devices.allocation import NotProvenError
 from lws_placement.engine.model.devices.capacity import AllocationError
@@ -116,8 +119,8 @@ def test_what_cannot_be_read_or_may_take_long_is_not_proven(expression):
 
 def test_an_answer_holds_for_all_devices_that_read_alike(monkeypatch):
     asked = []
-    evaluate = cel._evaluate
-    monkeypatch.setattr(cel, "_evaluate", lambda *a: asked.append(a) or evaluate(*a))
+    evaluate = Library.evaluate
+    monkeypatch.setattr(Library, "evaluate", lambda *a: asked.append(a) or evaluate(*a))
     selectors = Selectors()
     for raw, number in ((RAW, 1), ({**RAW, "name": "other"}, 1), (a_device("d1", model="x"), 2)):
         selectors.matches(f'{OWN}.model == "a100"', decoded(raw))
@@ -128,3 +131,18 @@ def test_a_version_that_is_none_is_an_error():
     raw = {"name": "d", "attributes": {"v": {"version": "1.2"}}}
     with pytest.raises(AllocationError):
         matches("true", raw)
+
+
+def test_the_library_is_loaded_with_the_first_expression():
+    asked = """
+import sys
+from lws_placement import process
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.topology_index import TopologyIndex
+devices = ClusterCache(TopologyIndex()).devices
+print("cel_expr_python" in sys.modules)
+devices.reads("true")
+print("cel_expr_python" in sys.modules)
+"""
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False", "True"]
