@@ -9,6 +9,7 @@ PAIRS ?= 10000
 GROUPS ?= 500
 SEED ?=
 FEATURES ?=
+FAULTS ?=
 CODE := lws_placement webhook certs tests manifests
 
 # Another version of Kubernetes that we have module files for: make test KUBERNETES=1.35.4
@@ -74,8 +75,9 @@ fuzz: venv ## Random bodies for webhook and extender, on random clusters; N=1000
 	LWS_PLACEMENT_FUZZ_BODIES=$(N) LWS_PLACEMENT_FUZZ_SEED=$(or $(SEED),random) \
 	  $(BIN)/pytest tests/test_fuzz.py -s -p no:logging -k test_every_body $(ARGS)
 
-soak: venv ## Random churn against the real control plane; SECONDS=1800
-	LWS_PLACEMENT_CHURN_SECONDS=$(SECONDS) $(BIN)/pytest --e2e tests/e2e/test_churn.py -s $(ARGS)
+soak: control-plane ## Tenants and faults beside each other on the real control plane; SECONDS=1800 SEED=1 FAULTS=kills,stops
+	LWS_PLACEMENT_SOAK_SECONDS=$(SECONDS) LWS_PLACEMENT_SOAK_SEED=$(or $(SEED),random) LWS_PLACEMENT_SOAK_FAULTS=$(FAULTS) \
+	  $(BIN)/pytest --e2e tests/e2e/test_soak.py -s $(ARGS)
 
 differ: control-plane ## Ours against the real kube-scheduler; PAIRS=10000 GROUPS=500 SEED=1 FEATURES=nodes,spread
 	LWS_PLACEMENT_DIFFER_PAIRS=$(PAIRS) LWS_PLACEMENT_DIFFER_GROUPS=$(GROUPS) LWS_PLACEMENT_DIFFER_SEED=$(or $(SEED),random) \

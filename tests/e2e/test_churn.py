@@ -1,19 +1,17 @@
-"""Random churn against the real control plane; `make soak SECONDS=3600` for as long as one likes.
+"""Random churn against the real control plane for a minute; `make soak` has far more of it.
 
 At every observed instant (one consistent list of pods) no two groups are on one domain and no group
 is split over domains; at rest every group is whole, and when all is deleted no hold is left.
 """
 
 import json
-import os
 import random
 import time
 
 from e2e.servers import start
 from e2e.stack import LWS
 
-SECONDS = float(os.environ.get("LWS_PLACEMENT_CHURN_SECONDS", "60"))
-SEED = int(os.environ.get("LWS_PLACEMENT_CHURN_SEED", "0")) or random.randrange(1, 10**6)
+SECONDS, SEED = 60, 1
 LOOKS, PAUSE_S = 6, 0.08
 """After each step; pods get far enough meanwhile for the next step to meet them anywhere."""
 DOMAINS, NODES_EACH = 8, 4
@@ -25,7 +23,6 @@ class Churn:
         self.rng = rng
         self.lws = {}
         self.cordoned = set()
-        self.counts = {}
         self.log = []
 
     def step(self):
@@ -41,7 +38,6 @@ class Churn:
         }
         chosen = self.rng.choices(list(steps), weights=list(steps.values()))[0]
         chosen()
-        self.counts[chosen.__name__] = self.counts.get(chosen.__name__, 0) + 1
 
     def create(self):
         name = f"m{self.rng.randrange(5)}"
@@ -119,18 +115,14 @@ def broken(scene):
 def test_no_promise_is_broken_under_churn(scene):
     scene.pool(DOMAINS, NODES_EACH)
     churn = Churn(scene, random.Random(SEED))
-    print(f"seed {SEED}, {SECONDS:.0f} s")
-    looks = 0
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
         churn.step()
         for _ in range(LOOKS):
             problems = broken(scene)
-            looks += 1
-            assert problems == [], f"seed {SEED}, after {churn.log[-8:]}"
+            assert problems == [], f"after {churn.log[-8:]}"
             time.sleep(PAUSE_S)
     _rest(scene, churn)
-    print(f"{looks} looks, {churn.counts}")
 
 
 def _rest(scene, churn):
@@ -147,7 +139,7 @@ def _rest(scene, churn):
     try:
         scene.wait_bound(expected, timeout_s=120)
     except AssertionError as e:
-        raise AssertionError(f"seed {SEED}: {churn.log[-20:]}\n{e}") from e
+        raise AssertionError(f"{churn.log[-20:]}\n{e}") from e
     assert broken(scene) == []
     holds = sum(r for r, _ in churn.lws.values())
     scene.wait(lambda: len(scene.holds()) == holds, f"{holds} holds, one per group", 60)
