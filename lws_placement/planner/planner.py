@@ -38,6 +38,7 @@ from lws_placement.planner.executor import EvictionRefused, Executor, StillInUse
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.foreign_pods import ForeignPods
 from lws_placement.planner.limits.pace import Pace, is_move
+from lws_placement.planner.limits.relearning import Relearning
 from lws_placement.planner.limits.searches import VictimSearches
 from lws_placement.planner.limits.unfinished_plans import UnfinishedPlans
 from lws_placement.planner.observer import Observer
@@ -81,6 +82,7 @@ class Planner:
         self._foreign = ForeignPods(cache, self._tenants, new_plan_id=new_plan_id)
         self._searches = VictimSearches()
         self._unfinished = UnfinishedPlans()
+        self._relearning = Relearning(cache)
         self._waiting = WaitingGroups()
         self._assumed_holds = executor.assumed
         self._backfill = Backfill(cache.domains, opened=self.capacity_changed)
@@ -191,6 +193,9 @@ class Planner:
         self._unfinished.begin()
         with metrics.PLAN_SECONDS.time():
             decided = self._searches.decided(group, context, decide(observed, context))
+        relearns_after_s = self._relearning.decided(observed, decided)
+        if relearns_after_s is not None:
+            self._queue.add_after(group, relearns_after_s)
         pause_s = self._unfinished.decided(group, decided)
         if pause_s > 0:
             self._queue.add_after(group, pause_s)

@@ -13,6 +13,7 @@ from support.fake_controllers import label
 from support.virtual_time import run
 
 from lws_placement.engine.base import keys
+from lws_placement.planner.limits.relearning import FIRST_S
 
 LARGER = "pods ask for more than their template: worker 1 for 12 cpu instead of 1 cpu"
 
@@ -226,6 +227,44 @@ def test_a_hundred_minutes_bring_one_restart_even_if_the_planner_dies(kill):
             await cluster.rest()
         assert cluster.not_whole() == []
         assert len(set(restarts(cluster))) == 1
+        await cluster.stop()
+
+    run(story())
+
+
+def test_what_no_pod_shows_any_more_keeps_no_group_waiting_for_ever():
+    async def story():
+        cluster = await small_and_large(large=0)
+        cluster.gate.enlarge = workers_ask_for("12")
+        cluster.add_lws()
+        await cluster.rest(quiet=30)
+        assert cluster.places() == {}
+        cluster.gate.enlarge = lambda pod: None
+        before = len(set(restarts(cluster)))
+        for _ in range(10):
+            await asyncio.sleep(FIRST_S / 9)
+            await cluster.rest()
+        assert cluster.not_whole() == []
+        assert len(set(restarts(cluster))) == before
+        await cluster.stop()
+
+    run(story())
+
+
+def test_what_still_holds_costs_a_waiting_group_few_restarts():
+    async def story():
+        cluster = await small_and_large(large=0)
+        cluster.gate.enlarge = workers_ask_for("12")
+        cluster.add_lws()
+        await cluster.rest(quiet=30)
+        of_one = len(restarts(cluster))
+        for hours in (1, 2, 4):
+            before = restarts(cluster)
+            for _ in range(10):
+                await asyncio.sleep(hours * FIRST_S / 9)
+                await cluster.rest(quiet=30)
+            assert len(restarts(cluster)) == len(before) + of_one
+            assert (cluster.holds(), cluster.places()) == ({}, {})
         await cluster.stop()
 
     run(story())

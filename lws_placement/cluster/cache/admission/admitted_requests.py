@@ -89,6 +89,13 @@ class AdmittedRequests:
             return Admitted()
         return Admitted(roles.leader.demands, roles.worker.demands)
 
+    def forget_workers(self, group: GroupId, revision: str) -> None:
+        """Forgets the workers of the group's set at this revision."""
+        revisions = self._sets.get((group.namespace, group.lws))
+        roles = revisions.get((group.lws_uid, revision)) if revisions is not None else None
+        if roles is not None:
+            roles.worker = _Group()
+
     def forget(self, namespace: str, lws: str, revision: str | None = None) -> None:
         """Forgets a deleted set, or one deleted revision of it."""
         if revision is None:
