@@ -22,7 +22,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit e2e peers control-plane node sbom soak fuzz differ bench bench-day manifests api-types chart lock clean
+.PHONY: help venv demo test lint unit e2e peers control-plane node sbom audit image soak fuzz differ bench bench-day manifests api-types chart lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -110,12 +110,29 @@ build/sbom/.complete: manifests/image/sbom.lock
 	build/sbom/bin/pip install --quiet --disable-pip-version-check --require-hashes -r manifests/image/sbom.lock
 	@touch $@
 
+audit: build/audit/.complete ## Known vulnerabilities of the pinned packages; needs PyPI's own index, not a mirror
+	@build/audit/bin/python manifests/image/audit.py build/audit/bin/pip-audit \
+	  requirements.lock manifests/image/requirements.lock
+
+build/audit/.complete: manifests/image/audit.lock
+	$(PYTHON) -m venv --clear build/audit
+	build/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r manifests/image/audit.lock
+	@touch $@
+
+ENGINE ?= docker
+BASE ?=
+IMAGE ?= registry.example.com/lws-placement:0.1.0
+
+image: ## Build a release's image: IMAGE=NAME:TAG BASE=python:3.11-slim@sha256:...; ENGINE=docker
+	$(ENGINE) build --build-arg RELEASE=yes --build-arg BASE=$(BASE) --tag $(IMAGE) --file manifests/image/Dockerfile .
+
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
   --no-emit-index-url --no-emit-find-links
 
 lock: venv ## Resolve the newest versions into requirements.lock, and the image's part of it (needs uv on PATH)
 	$(COMPILE) --all-extras --upgrade --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra build --constraint requirements.lock --output-file manifests/image/requirements.lock pyproject.toml
+	echo pip-audit | $(COMPILE) --upgrade --output-file manifests/image/audit.lock -
 	echo cyclonedx-bom | $(COMPILE) --upgrade --output-file manifests/image/sbom.lock -
 
 clean: ## Remove the environment and caches of the tools, not the built control plane

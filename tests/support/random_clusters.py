@@ -77,7 +77,7 @@ class RandomCluster:
 
 def seed_named(text):
     """A number, "random", or, for the same clusters each time, nothing."""
-    return random.randrange(1, 10**6) if text == "random" else int(text or "1")
+    return random.SystemRandom().randrange(1, 10**6) if text == "random" else int(text or "1")
 
 
 def features_named(text):
