@@ -178,7 +178,8 @@ class Settings(BaseSettings):
     hold_seconds: float = Field(
         default=60.0,
         ge=0,
-        description="How long a domain is kept for a group without pods though others wait for it.",
+        description="How long a domain is kept for a group without pods, or for members that do "
+        "not come beside their leader, though others wait for it.",
     )
     refused_after_seconds: float = Field(
         default=10.0,
@@ -289,6 +290,7 @@ class Settings(BaseSettings):
         return Policy(
             refused_after_s=self.refused_after_seconds,
             unserved_after_s=self.unserved_after_seconds,
+            missing_after_s=self.hold_seconds,
             pass_over_s=self.pass_over_seconds,
             failures=self.quarantine_failures,
             window_s=self.quarantine_seconds,

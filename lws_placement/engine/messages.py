@@ -217,6 +217,15 @@ def unserved_note(pod: str, scheduler: str) -> str:
     )
 
 
+def missing_note(ranks: Sequence[Rank], size: int) -> str:
+    """`ranks`: members of a group of `size` that do not exist."""
+    which = f"workers {ranks[0]} to {ranks[-1]}" if ranks[1:] else f"worker {ranks[0]}"
+    return (
+        f"{len(ranks)} of {size} pods do not exist ({which}), so the group gives its room up to "
+        "others that wait for it; a quota or a policy may forbid them"
+    )
+
+
 def stuck_note(pod: Pod) -> str:
     """What a person can do for a group that waits for a pod on a dead node."""
     return (

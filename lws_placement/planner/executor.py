@@ -15,9 +15,11 @@ from lws_placement import metrics
 from lws_placement.backoff import Backoff
 from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.cluster.api.eviction import Evictions
+from lws_placement.cluster.api.failed_creates import why_not_created
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.cluster.stores.hold_store import HoldStore
+from lws_placement.engine.admission.membership import why_no_member
 from lws_placement.engine.admission.pod_gating import pinned_affinity
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
@@ -38,6 +40,7 @@ from lws_placement.engine.reconcile.actions import (
     Pin,
     Release,
     Tell,
+    Topic,
     TryEvictions,
     Wait,
     WriteHold,
@@ -111,7 +114,8 @@ class Executor:
                 await self._delete(pod, force=True)
                 self._report.forced(group, pod, why=why)
             case Tell(topic, note):
-                self._report.told(group, topic, note)
+                why = await self._why_not_created(group) if topic is Topic.MISSING else ""
+                self._report.told(group, topic, f"{note}: {why}" if why else note)
             case LookAgain() | KeepHold():
                 pass  # handled by the planner
             case Wait():
@@ -121,6 +125,18 @@ class Executor:
             case EndHold():
                 return None if await self._end(action.hold) else StillInUse()
         return None
+
+    async def _why_not_created(self, group: GroupId) -> str:
+        """What keeps workers from being created; their StatefulSet has the leader's name."""
+        pods = self._cache.group_pods(group)
+        leader = next((p for p in pods if p.member is not None and p.member.rank == 0), None)
+        if leader is None:
+            return ""
+        for name in (leader.name, group.lws):
+            why = await why_not_created(self._api, group.namespace, name)
+            if why:
+                return why
+        return ""
 
     async def _evict(self, group: GroupId, action: TryEvictions | Evict) -> EvictionRefused | None:
         match action:
@@ -196,7 +212,7 @@ class Executor:
             there |= self._cache.domains.nodes_of(hold.domain)
         pods = [decode_pod(raw) for raw in items]
         holds = self._cache.holds_of(hold.group)
-        mine = [p for p in pods if not _asks_for_nothing(p) and not is_elsewhere(p, hold, holds)]
+        mine = [p for p in pods if _is_of(hold.group, p) and not is_elsewhere(p, hold, holds)]
         return any(is_or_may_be_in(p, there) for p in mine)
 
     async def _write(self, hold: Hold) -> Hold:
@@ -298,6 +314,16 @@ def selector_of(group: GroupId) -> str:
     return f"{keys.GROUP}={group.lws}"
 
 
-def _asks_for_nothing(pod: Pod) -> bool:
-    """In the group by its labels, but created after the topology annotation was removed."""
-    return pod.member is not None and not pod.member.request.places
+def _is_of(group: GroupId, pod: Pod) -> bool:
+    """Whether a pod that the group's selector finds is one of its own, and not one that only has
+    the labels, or was created after the topology annotation was removed. A pin counts whoever has
+    it: we alone write pins.
+    """
+    member = pod.member
+    if member is not None and not member.request.places:
+        return False
+    if pod.pinned is not None:
+        return True
+    if member is None or why_no_member(pod):
+        return False
+    return member.lws_uid in ("", group.lws_uid)

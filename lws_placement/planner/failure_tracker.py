@@ -11,8 +11,8 @@ record failures as well: the next leader has seen what its predecessor saw and d
 Groups with hash keys in place of ordinals share one history per LeaderWorkerSet: a restarted group
 is a new group, and it returns to the set's domains.
 
-The time of kube-scheduler's first refusal of a pod is kept in memory only: a new leader waits
-`refused-after-seconds` anew.
+The time of kube-scheduler's first refusal of a pod, and since when members are missing, are kept in
+memory only: a new leader waits `refused-after-seconds`, or `hold-seconds`, anew.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -52,6 +52,8 @@ class FailureTracker:
         self._written: dict[GroupId, Remembered] = {}
         self._histories: dict[GroupId, History] = {}
         self._refused_since: dict[GroupId, dict[str, float]] = {}
+        self._missing_since: dict[GroupId, tuple[str, float]] = {}
+        """Group -> UID of its leader, and since when members are missing beside it."""
 
     async def take_over(self) -> None:
         """Reads all histories at the start of leadership; from then on this process writes them.
@@ -62,6 +64,7 @@ class FailureTracker:
         written = await self._store.fetch_all()
         self._written.clear()
         self._refused_since.clear()
+        self._missing_since.clear()
         for group, history in list(self._histories.items()):
             self._keep(group, History(failed=history.failed))
         for remembered in written:
@@ -93,7 +96,13 @@ class FailureTracker:
         if not observed.pods and not observed.holds and observed.lws is None:
             history = _NOTHING  # the group is gone for good
         self._keep(book, history)
-        return FailureHistory(now, history, self._refusals(observed, now), self._policy)
+        return FailureHistory(
+            now,
+            history,
+            self._refusals(observed, now),
+            self._missing(observed, now),
+            policy=self._policy,
+        )
 
     async def write(self, group: GroupId, actions: Iterable[Action]) -> None:
         """Writes the history as it is once these actions are taken. Raises ConflictError if another
@@ -179,6 +188,15 @@ class FailureTracker:
                 return
             del self._histories[oldest]
 
+    def _missing(self, observed: GroupState, now: float) -> float | None:
+        uid, since = self._missing_since.pop(observed.id, ("", now))
+        leader = _incomplete(observed)
+        if leader is None:
+            return None
+        since = since if uid == leader.uid else now
+        self._missing_since[observed.id] = leader.uid, since
+        return since
+
     def _refusals(self, observed: GroupState, now: float) -> dict[str, float]:
         before = self._refused_since.pop(observed.id, {})
         found = {
@@ -189,6 +207,20 @@ class FailureTracker:
         if found:
             self._refused_since[observed.id] = found
         return found
+
+
+def _incomplete(observed: GroupState) -> Pod | None:
+    """The leader beside which members are to come by now; None if there is none."""
+    lws = observed.lws
+    if lws is None or not observed.active:
+        return None
+    leader = living_members(observed.pods).get(0)
+    if leader is None or leader.node is None or leader.member is None:
+        return None
+    if lws.leader_first and not leader.ready:
+        return None
+    there = {pod.member.rank for pod in observed.pods if pod.member is not None}
+    return leader if len(there) < leader.member.size else None
 
 
 def _domain_of(pod: Pod, holds: Sequence[Hold]) -> DomainName | None:

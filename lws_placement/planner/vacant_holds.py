@@ -1,5 +1,5 @@
-"""Groups that have holds and no pods, and the groups that wait meanwhile
-(`engine/reconcile/vacant_holds.py`).
+"""Groups that have holds and no pods, or members that do not come, and the groups that wait
+meanwhile (`engine/reconcile/vacant_holds.py`).
 
 Such a group is planned again when an object of it changes, when a group of a new equivalence class
 begins to wait, and, a few groups at a time, when room has changed. This is kept in memory: a new
@@ -34,9 +34,10 @@ class VacantHolds(Observer):
 
     def with_who_waits(self, context: Context, observed: GroupState) -> Context:
         """Adds the waiting groups and refused foreign pods, if the observed group has holds and no
-        pod that can run.
+        pod that can run, or members that do not come.
         """
-        if not observed.holds or (living_members(observed.pods) and not is_held_back(observed)):
+        runs = living_members(observed.pods) and not is_held_back(observed)
+        if not observed.holds or (runs and not _is_incomplete(observed)):
             return context
         if self._examples is None:
             self._examples = self._waiting.examples()
@@ -45,7 +46,7 @@ class VacantHolds(Observer):
 
     def decided(self, observed: GroupState, actions: Sequence[Action]) -> None:
         group = observed.id
-        if any(isinstance(a, KeepHold) for a in actions):
+        if any(isinstance(a, KeepHold) for a in actions) or _is_incomplete(observed):
             self._absent.add(group)
         else:
             self._absent.discard(group)
@@ -58,3 +59,7 @@ class VacantHolds(Observer):
         if self._waiting.put(asked):  # the first of its equivalence class
             for absent in self._absent:
                 self._look_at(absent)
+
+
+def _is_incomplete(observed: GroupState) -> bool:
+    return observed.failures.missing_since_s is not None

@@ -27,6 +27,7 @@ _OVERLAYS = {
     "beside-upstream": "not .Values.controller.enabled",
     "scheduler-files": ".Values.schedulerFiles.enabled",
     "second-scheduler/component": ".Values.secondScheduler.enabled",
+    "tenants": ".Values.tenantPolicy.enabled",
 }
 """Folder -> the condition under which its objects are rendered; empty for always."""
 SET_BY_THE_CHART = {

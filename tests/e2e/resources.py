@@ -10,6 +10,7 @@ _API_OF = {
     "events": "v1",
     "events.events.k8s.io": "events.k8s.io/v1",
     "persistentvolumeclaims": "v1",
+    "resourcequotas": "v1",
     "persistentvolumes": "v1",
     "storageclasses": "storage.k8s.io/v1",
     "csidrivers": "storage.k8s.io/v1",

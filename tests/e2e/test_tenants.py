@@ -3,59 +3,15 @@
 import json
 
 import pytest
+from e2e.stack import LWS
+from e2e.tenants import OURS, TENANT, Tenant, a_pod
 
 from lws_placement.errors import LocalClusterError
-
-OURS = "lws-placement.dev"
-TENANT = "system:serviceaccount:{}:tenant"
-
-
-class Tenant:
-    """An account with the cluster's role `admin` in the scene's namespace, and nothing else."""
-
-    def __init__(self, scene):
-        self._scene = scene
-        self._who = TENANT.format(scene.namespace)
-        self._kubectl_as_admin(
-            "create", "rolebinding", "tenant", "--clusterrole=admin", f"--user={self._who}"
-        )
-        scene.wait(self._may_create, "the API server's authorizer knows the tenant")
-
-    def _may_create(self):
-        answer = self._scene.kubectl(
-            "auth", "can-i", "create", "pods", f"--as={self._who}", check=False
-        )
-        return answer.startswith("yes")
-
-    def _kubectl_as_admin(self, *args, stdin=None):
-        return self._scene.cluster.kubectl("-n", self._scene.namespace, *args, stdin=stdin)
-
-    def kubectl(self, *args, stdin=None):
-        return self._kubectl_as_admin("--as", self._who, *args, stdin=stdin)
-
-    def create(self, obj):
-        self.kubectl("create", "-f", "-", stdin=json.dumps(obj))
-
-    def may_not(self, do, *args, words):
-        with pytest.raises(LocalClusterError) as refused:
-            do(*args)
-        assert words in str(refused.value)
 
 
 @pytest.fixture
 def tenant(scene):
     return Tenant(scene)
-
-
-def a_pod(name, *, labels=None, notes=None, marked=False, gated=False):
-    asked = {"cpu": "1", "google.com/tpu": "4"} | ({f"{OURS}/member": "0"} if marked else {})
-    limits = {k: v for k, v in asked.items() if "/" in k}
-    container = {"name": "c", "image": "x", "resources": {"requests": asked, "limits": limits}}
-    spec = {"containers": [container]}
-    if gated:
-        spec["schedulingGates"] = [{"name": f"{OURS}/unplanned"}]
-    meta = {"name": name, "labels": labels or {}, "annotations": notes or {}}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
 RELEASED = {f"{OURS}/released": "true", f"{OURS}/gang": "true"}
@@ -122,4 +78,66 @@ def test_our_own_changes_pass_the_policy(scene):
     scene.pool(1)
     scene.create(scene.lws())
     scene.wait_bound(4, "llm")
+    assert scene.broken_promises() == []
+
+
+def test_no_pod_gets_the_labels_that_keep_groups_out_of_its_domain(scene, tenant):
+    """LeaderWorkerSet's exclusive terms look at them, on all pods of the cluster."""
+    for key in (f"{LWS}/group-key", f"{LWS}/subgroup-key"):
+        tenant.may_not(tenant.create, a_pod("a", labels={key: "x"}), words="with its label name")
+    tenant.create(a_pod("plain"))
+
+    def label(pod, what):
+        tenant.kubectl("label", "--overwrite", "pod", pod, what)
+
+    for key in ("group-key", "subgroup-key", "name"):
+        tenant.may_not(label, "plain", f"{LWS}/{key}=x", words="when it is created")
+    scene.pool(1)
+    scene.create(scene.lws())
+    scene.wait_bound(4, "llm")
+    for what in (f"{LWS}/group-key=x", f"{LWS}/name-"):
+        tenant.may_not(label, "llm-0-1", what, words="when it is created")
+    label("llm-0-1", "mine=1")
+
+
+def test_a_group_that_would_take_the_cluster_is_told_and_holds_nothing(scene):
+    scene.pool(3)
+    key = f"{scene.key}-all"
+    for node in scene.nodes:
+        scene.cluster.kubectl("label", "node", node, f"{key}=one")
+    whole = scene.lws(
+        "whole", size=1, exclusive=False, annotations={f"{LWS}/exclusive-topology": key}
+    )
+    scene.create(whole)
+    scene.wait(lambda: scene.notes("WaitingForDomain"), "it is told")
+    assert "largest-domain-share" in scene.notes("WaitingForDomain")[0]
+    scene.create(scene.lws(replicas=3))
+    scene.wait_bound(12, "llm")
+    assert scene.gated("whole-0")
+
+
+def test_a_group_whose_workers_a_quota_forbids_gives_its_room_to_who_waits(scene):
+    scene.pool(1)
+    hard = {"hard": {"requests.google.com/tpu": "4"}}
+    meta = {"name": "tpus", "namespace": scene.namespace}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": hard}
+    scene.kubectl("create", "-f", "-", stdin=json.dumps(quota))
+
+    def counted():
+        return "used" in scene.one("resourcequotas", "tpus").get("status", {})
+
+    scene.wait(counted, "the quota is in force")
+    scene.create(scene.lws("squat", leader={"cpu": "1"}, size=3))
+    scene.wait(
+        lambda: len(scene.bound("squat")) == 2, "the leader and one of two workers are bound"
+    )
+    (hold,) = scene.holds()
+    assert hold["holders"][0]["lws"] == "squat"
+    scene.create(scene.lws("other", leader={"cpu": "1"}, resources={"cpu": "1"}, size=4))
+    scene.wait_bound(4, "other", timeout_s=120)
+    told = scene.notes("MembersMissing")
+    assert told
+    assert all(n.startswith("1 of 3 pods do not exist (worker 2)") for n in told)
+    assert any("exceeded quota: tpus" in note for note in told)
+    scene.wait(lambda: scene.gated("squat-0"), "it waits")
     assert scene.broken_promises() == []

@@ -207,7 +207,9 @@ class FakeCluster:
                 continue
             on.setdefault(node["metadata"]["name"], []).append(pod["metadata"]["name"])
             member = decode_member(pod["metadata"])
-            if not member.request.exclusive or member.request.scope is not Scope.CLUSTER:
+            if member is None or not member.request.exclusive:
+                continue
+            if member.request.scope is not Scope.CLUSTER:
                 continue
             for key, topology in (
                 (keys.LWS_GROUP_KEY, member.request.topology),

@@ -15,7 +15,7 @@ from lws_placement.engine.lws.revision import revision_data, revision_key, spec_
 
 class Controllers:
     """`admit(pod, namespace)`: what the webhook makes of a new pod. `without_pods`: names of
-    LeaderWorkerSets whose pods cannot be created now, as a quota forbids them, say.
+    LeaderWorkerSets or StatefulSets whose pods cannot be created now, as a quota forbids them, say.
     """
 
     def __init__(self, server):
@@ -31,7 +31,8 @@ class Controllers:
                 self._keep_worker_sets(lws)
         self._changes_seen = len(self.server.streams["pods"].changes)
         for stateful_set in self.server.all("statefulsets"):
-            if label(stateful_set, keys.LWS_NAME) in self.without_pods:
+            names = {label(stateful_set, keys.LWS_NAME), stateful_set["metadata"]["name"]}
+            if names & self.without_pods:
                 continue
             if not stateful_set["metadata"].get("deletionTimestamp"):
                 await self._keep_pods(stateful_set, admit)

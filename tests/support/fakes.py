@@ -236,11 +236,15 @@ def parse(path):
 
 
 def has_field(obj, selector):
-    """A selector of the form `field.of.it=value`."""
-    path, _, value = (selector or "").partition("=")
-    for name in path.split(".") if path else ():
+    """A selector of the form `field.of.it=value,another=value`."""
+    return all(_is_at(obj, term) for term in (selector or "").split(",") if term)
+
+
+def _is_at(obj, term):
+    path, _, value = term.partition("=")
+    for name in path.split("."):
         obj = obj.get(name, {})
-    return not path or obj == value
+    return obj == value
 
 
 def merged(old, patch):

@@ -55,6 +55,7 @@ def decode_lws(raw: Raw, defaults: PodDefaults = NO_DEFAULTS) -> LwsInfo:
         annotations=annotations_for_pods(annotations, template),
         deleting=bool(meta.get("deletionTimestamp")),
         restarts_whole=template.get("restartPolicy") not in ("None", "Default"),
+        leader_first=spec.get("startupPolicy") == "LeaderReady",
         keyed=spec.get("groupIdentity") == "Hash",
     )
 

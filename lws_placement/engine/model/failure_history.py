@@ -31,6 +31,8 @@ class Policy:
     """A member counts as refused once kube-scheduler has refused it for this long."""
     unserved_after_s: float = 60.0
     """A member of another scheduler counts as unserved once nobody has looked at it for so long."""
+    missing_after_s: float = 60.0
+    """Members count as missing once they have not existed beside a bound leader for so long."""
     pass_over_s: float = 30.0
     pass_over_most_s: float = 900.0
     failures: int = 3
@@ -146,6 +148,8 @@ class FailureHistory:
     """UID of an unbound member -> time since when kube-scheduler refuses it, or, if it names
     another scheduler, since when it has been left alone.
     """
+    missing_since_s: float | None = None
+    """Since when members are to come beside a leader that is bound; None: all exist."""
     policy: Policy = field(default_factory=Policy)
 
     @property
@@ -168,6 +172,13 @@ class FailureHistory:
     def refused_everywhere(self) -> str:
         """Why no scheduler binds the group wherever it is; empty if that is not known."""
         return self.passed_over.get(ANYWHERE, "")
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether it had room lately and could not use it anywhere. It preempts nobody, as it might
+        again be in vain.
+        """
+        return ANYWHERE in self.history.refused
 
     @property
     def last_choice(self) -> frozenset[DomainName]:

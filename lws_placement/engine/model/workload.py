@@ -65,6 +65,8 @@ class LwsInfo:
     deleting: bool = False
     restarts_whole: bool = True
     """Its restart policy recreates a group when one of its pods ends."""
+    leader_first: bool = False
+    """Its workers come once the leader is ready."""
     keyed: bool = False
     """Its groups have keys instead of ordinals (`MemberInfo.keyed`)."""
 

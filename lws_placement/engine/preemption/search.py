@@ -87,6 +87,7 @@ class WhyNoPreemption(StrEnum):
     UNKNOWN = "workers to come have another priority class than their leader"
     FREEING = "a domain that it fits in is free or about to be"
     BUDGET = "a budget forbids it"
+    IN_VAIN = "it had room lately and could not use it"
     NO_HELP = "it would not fit either if all of lower priority were gone"
 
 

@@ -156,6 +156,7 @@ class Topic(StrEnum):
     STUCK = "StuckTerminating"
     OUTSIDE = "OutsideDomain"
     LARGER = "LargerThanTemplate"
+    MISSING = "MembersMissing"
     SURPLUS = "SurplusPods"
     UNLIKE = "UnlikePods"
 

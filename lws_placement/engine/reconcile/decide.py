@@ -76,7 +76,7 @@ from lws_placement.engine.reconcile.repair import (
     watch_over,
 )
 from lws_placement.engine.reconcile.succession import await_place, inherit, inherited
-from lws_placement.engine.reconcile.vacant_holds import without_pods
+from lws_placement.engine.reconcile.vacant_holds import absence, without_pods
 from lws_placement.engine.reconcile.validity import why_larger, why_not_kept
 
 
@@ -117,7 +117,7 @@ def _place(observed: GroupState, context: Context) -> list[Action]:
         reservation = min(reservations, key=lambda p: _preference(p, current, views))
     others = [h for h in observed.active if h not in reservation.holds]
     left = [LeaveHold(h, f"the group has {reservation.where} already") for h in others]
-    return [*vacated, *left, *_with_reservation(current, reservation, views)]
+    return [*vacated, *left, *_with_reservation(current, reservation, context)]
 
 
 def _preference(
@@ -157,8 +157,9 @@ def _anyone_in(observed: GroupState, hold: Hold, views: ClusterSnapshot) -> bool
 
 
 def _with_reservation(
-    current: MembersState, reservation: Reservation, views: ClusterSnapshot
+    current: MembersState, reservation: Reservation, context: Context
 ) -> list[Action]:
+    views = context.views
     larger = ""
     if not _suits(reservation, current):
         why = "its revision, size or shape has changed"
@@ -171,14 +172,15 @@ def _with_reservation(
         actions = _assign_again(current, reservation.holds, views=views, why=why)
         stays = larger and any(isinstance(a, WriteHold) for a in actions)
         return [*actions, Tell(Topic.LARGER, larger)] if stays else actions
-    match refusal(current):
+    match refusal(current) or absence(current, context):
         case None:
             return _settle(current, reservation, views)
         case LookAgain() as later:
             return [*_settle(current, reservation, views), later]
         case Refusal() as refused:
             left = [_refused(hold, refused) for hold in reservation.holds]
-            return [*left, *clear_out(current, refused.why)]
+            told = [Tell(Topic.MISSING, refused.words)] if refused.missing else []
+            return [*told, *left, *clear_out(current, refused.why)]
 
 
 def _refused(hold: Hold, by: Refusal) -> LeaveHold:

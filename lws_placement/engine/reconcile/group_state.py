@@ -115,14 +115,16 @@ def newest_members(pods: Sequence[Pod]) -> dict[Rank, Pod]:
 def is_or_may_be_in(pod: Pod, nodes: Set[NodeName]) -> bool:
     """Whether the pod runs on one of the nodes, or kube-scheduler may bind it there at any moment.
 
-    The latter includes a pod with neither our gate nor a pin: the gate was removed by hand. A
-    finished pod takes no room.
+    The latter includes a pod with neither our gate nor a pin: the gate was removed by hand. It
+    excludes a pod that was deleted before it was bound, however long a finalizer keeps it: the API
+    server binds no such pod. A finished pod takes no room.
     """
     if pod.finished:
         return False
     if pod.node is not None:
         return pod.node in nodes
-    return pod.pinned in nodes or (pod.pinned is None and not pod.gated)
+    may_be_bound = pod.pinned in nodes or (pod.pinned is None and not pod.gated)
+    return may_be_bound and not pod.terminating
 
 
 def is_elsewhere(pod: Pod, hold: Hold, holds: Iterable[Hold]) -> bool:

@@ -65,6 +65,8 @@ def begin(current: MembersState, group: Group, context: Context) -> list[Action]
     if group.outranks is None:
         known = current.never_preempts
         return NoPreemption(WhyNoPreemption.NEVER if known else WhyNoPreemption.UNKNOWN)
+    if current.observed.failures.has_given_up:
+        return NoPreemption(WhyNoPreemption.IN_VAIN)
     lowest = context.tenants.lowest_priority()
     if lowest is None or lowest >= group.outranks:
         return NoPreemption(WhyNoPreemption.NO_HELP)

@@ -56,6 +56,8 @@ class Refusal:
     node: NodeName = ""
     everywhere: bool = False
     """It is not about the member's domain."""
+    missing: bool = False
+    """No scheduler has refused a member: it does not exist."""
 
 
 def is_left_alone(pod: Pod) -> bool:

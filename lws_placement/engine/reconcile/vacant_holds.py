@@ -8,6 +8,11 @@ is down). When a group, or a foreign pod that is kept off held room, waits and c
 holds last for the hold time, counted from when the group was seen without a pod. So they do if the
 LeaderWorkerSet has changed since: the group may be on its way back to its own domain.
 
+So it is for a group whose members do not come beside a bound leader (a quota forbids them, their
+controller is down): while another group or pod could use its room, it keeps it for the hold time.
+Then it gives its room up, restarts and waits, like one that no scheduler serves, twice as long with
+each time in a row. Until it was whole once it preempts nobody.
+
 The check tries one waiting group per shape, only in the domains that the room is part of. A group
 of several domains counts as able to use the room if one of its members is: after a wrong yes, the
 absent group is planned when its pods come.
@@ -16,23 +21,27 @@ absent group is planned when its pods come.
 from collections.abc import Set
 
 from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.messages import missing_note
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.model.verdicts import Reason
-from lws_placement.engine.model.what_if import WhatIf, domains_around
+from lws_placement.engine.model.what_if import WhatIf, domains_around, pods_by_node
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.planning.single_domain import plan_in_domain
-from lws_placement.engine.reconcile.actions import Action, EndHold, KeepHold
+from lws_placement.engine.reconcile.actions import Action, EndHold, KeepHold, LookAgain
 from lws_placement.engine.reconcile.context import Context
-from lws_placement.engine.reconcile.group_state import GroupState
+from lws_placement.engine.reconcile.group_state import GroupState, MembersState
 from lws_placement.engine.reconcile.placement import has_shape, names_in
+from lws_placement.engine.reconcile.repair import Refusal
 
 
 def without_pods(observed: GroupState, context: Context) -> list[Action]:
-    """For a group without a living pod; empty while a pod is still Terminating."""
-    if not all(p.finished for p in observed.pods):
+    """For a group without a living pod; empty while a bound pod is still Terminating. One that was
+    never bound takes nothing, however long a finalizer keeps it.
+    """
+    if any(p.going for p in observed.pods):
         return []
     return kept_or_ended(observed, context)
 
@@ -44,6 +53,20 @@ def kept_or_ended(observed: GroupState, context: Context) -> list[Action]:
         KeepHold(hold) if kept and back else EndHold(hold, returning=back)
         for hold, back in ((h, _returns(observed, h)) for h in observed.holds)
     ]
+
+
+def absence(current: MembersState, context: Context) -> Refusal | LookAgain | None:
+    """Members that do not come while others wait for the room."""
+    observed = current.observed
+    failures, since_s = observed.failures, observed.failures.missing_since_s
+    if since_s is None or current.going or not _is_wanted(observed, context):
+        return None
+    left_s = since_s + failures.policy.missing_after_s - failures.now_s
+    if left_s > 0:
+        return LookAgain(left_s)
+    missing = [rank for rank in range(current.info.size) if rank not in current.members]
+    words = missing_note(missing, current.info.size)
+    return Refusal(missing[0], words, words, everywhere=True, missing=True)
 
 
 def _returns(observed: GroupState, hold: Hold) -> bool:
@@ -74,7 +97,7 @@ def _is_wanted(observed: GroupState, context: Context) -> bool:
     """Whether a waiting group or foreign pod could use what the group holds."""
     views = context.views
     names = names_in(observed.active, views)
-    without = WhatIf(views, groups=frozenset({observed.id}))
+    without = WhatIf(views, pods_by_node(observed.pods), frozenset({observed.id}))
     if any(_fits_somewhere(demand, names, without) for demand in context.refused):
         return True
     return any(_could_use(group, names, without) for group in context.waiting)

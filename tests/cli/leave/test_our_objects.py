@@ -19,6 +19,7 @@ FOLDERS = (
     "second-scheduler/component",
     "scheduler-files",
     "network-policy",
+    "tenants",
 )
 BY_SERVE = {
     ("secrets", "lws-placement-ca"),
