@@ -352,9 +352,8 @@ class ClusterCache:
         self._capacity_changed()
 
     def namespace_changed(self) -> None:
-        """Labels of a namespace changed, which rules about other pods may select."""
-        if self.placed_pods.asked:
-            self._capacity_changed()
+        """Its labels, which rules about other pods select, or what it gives to pods."""
+        self._capacity_changed()
 
     def storage_changed(self) -> None:
         """A claim, a volume, or what makes or attaches volumes changed."""

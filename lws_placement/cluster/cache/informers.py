@@ -173,12 +173,15 @@ class Intake:
 
     def _put_namespace(self, raw: Raw) -> None:
         meta = raw["metadata"]
-        labels = checked_texts(meta.get("labels"))
-        if self._cache.placed_pods.put_namespace(checked_text(meta["name"]), labels):
+        name, labels = checked_text(meta["name"]), checked_texts(meta.get("labels"))
+        annotations = checked_texts(meta.get("annotations"))
+        news = self._cache.placed_pods.put_namespace(name, labels) and self._cache.placed_pods.asked
+        if self._cache.admissions.put_namespace(name, annotations) or news:
             self._cache.namespace_changed()
 
     def _drop_namespace(self, raw: Raw) -> None:
         self._cache.placed_pods.drop_namespace(raw["metadata"]["name"])
+        self._cache.admissions.drop_namespace(raw["metadata"]["name"])
 
     def _put_node(self, raw: Raw) -> None:
         node = decode_node(raw)

@@ -43,6 +43,9 @@ LWS_LEADER_REQUESTS_TPUS = LWS_PREFIX + "leader-requests-tpus"
 LWS_RECREATE_AFTER_START = LWS_PREFIX + "experimental-recreate-group-after-start"
 """Annotation of the LWS: presence alone delays group restarts until all pods have started."""
 
+NAMESPACE_NODE_SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
+"""Annotation of a namespace, for the admission plugin PodNodeSelector: `key=value,...`."""
+
 GATE = OUR_PREFIX + "unplanned"
 """Scheduling gate on a member until the planner has room for its whole group."""
 MEMBER_MARKER = OUR_PREFIX + "member"

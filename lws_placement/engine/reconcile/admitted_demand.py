@@ -32,12 +32,18 @@ class Admitted:
     workers: tuple[Demand, ...] = ()
 
 
-def as_admitted(templates: Templates, admitted: Admitted) -> Templates:
-    """The templates with what was admitted; the same object if there is no difference."""
+Selector = tuple[tuple[str, str], ...]
+
+
+def as_admitted(templates: Templates, admitted: Admitted, namespace: Selector = ()) -> Templates:
+    """The templates with what was admitted; the same object if there is no difference. `namespace`:
+    the node selector that its annotation names.
+    """
     leader = _as_like(templates.leader, admitted.leaders)
     worker = _as_like(templates.worker, admitted.workers)
     if not admitted.workers:
         worker = _tolerating(worker, _added_to_leaders(templates, leader))
+        worker = _choosing(worker, namespace, leader.selector, templates.leader.selector)
     if leader is templates.leader and worker is templates.worker:
         return templates
     more = [
@@ -65,6 +71,21 @@ def _added_to_leaders(templates: Templates, leader: Demand) -> set[Toleration]:
     own = {*templates.leader_extended, MEMBER_MARKER}
     added = set(leader.tolerations) - set(templates.leader.tolerations)
     return {toleration for toleration in added if toleration.key not in own}
+
+
+def _choosing(demand: Demand, namespace: Selector, leader: Selector, template: Selector) -> Demand:
+    """Workers that are not known yet get the namespace's node selector, too, if leaders got it.
+
+    Whether a plugin adds it, only pods show. A leader without it shows that none does, and then
+    workers planned with it might wait for ever. A worker whose template contradicts it is refused.
+    """
+    added = set(namespace) - set(template)
+    own = dict(demand.selector)
+    if not added or not added <= set(leader):
+        return demand
+    if any(own.get(key, value) != value for key, value in namespace):
+        return demand
+    return replace(demand, selector=tuple(sorted({**own, **dict(namespace)}.items())))
 
 
 def _tolerating(demand: Demand, added: set[Toleration]) -> Demand:

@@ -22,7 +22,8 @@ from support.decisions import (
 from support.decisions import kinds as kinds_of
 
 from lws_placement.cluster.cache.admission.admitted_requests import AdmittedRequests
-from lws_placement.engine.base.keys import HOSTNAME, MEMBER_MARKER
+from lws_placement.engine.admission.namespace_selector import node_selector_of
+from lws_placement.engine.base.keys import HOSTNAME, MEMBER_MARKER, NAMESPACE_NODE_SELECTOR
 from lws_placement.engine.model.pods import Demand, HostPort, Toleration
 from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.workload import Templates
@@ -109,6 +110,52 @@ def test_what_a_leader_tolerates_for_its_own_resources_is_not_expected_of_worker
     own = Toleration(key, "Exists", effect="NoSchedule")
     leader = replace(a_demand(1000), tolerations=(own, TOLERATION))
     assert as_admitted(templates, Admitted((leader,))).worker.tolerations == (TOLERATION,)
+
+
+OF_NAMESPACE = (("disk", "ssd"), ("team", "a"))
+WITH_ALL = a_demand(1000, selector=(*OF_NAMESPACE, ("zone", "z")))
+
+
+def with_namespace(leader, *, templates=TEMPLATES, workers=()):
+    return as_admitted(templates, Admitted((leader,), workers), OF_NAMESPACE).worker
+
+
+def test_until_a_worker_is_known_the_namespaces_node_selector_is_expected_where_leaders_got_it():
+    assert with_namespace(WITH_ALL) == replace(TEMPLATES.worker, selector=OF_NAMESPACE)
+    assert as_admitted(TEMPLATES, Admitted((WITH_ALL,))).worker is TEMPLATES.worker
+    assert with_namespace(WITH_ALL, workers=(a_demand(2000),)) is TEMPLATES.worker
+
+
+@pytest.mark.parametrize("selector", [(), (("team", "a"),), (("disk", "hdd"), ("team", "a"))])
+def test_leaders_without_all_of_it_show_that_nothing_adds_it(selector):
+    assert with_namespace(a_demand(1000, selector=selector)) is TEMPLATES.worker
+
+
+def test_a_template_that_says_it_itself_shows_nothing():
+    templates = replace(TEMPLATES, leader=a_demand(1000, selector=OF_NAMESPACE))
+    assert with_namespace(WITH_ALL, templates=templates) is TEMPLATES.worker
+
+
+def test_a_worker_that_contradicts_it_is_planned_as_it_says():
+    templates = replace(TEMPLATES, worker=a_demand(2000, selector=(("disk", "hdd"),)))
+    assert with_namespace(WITH_ALL, templates=templates) is templates.worker
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("team=a,disk = ssd ", OF_NAMESPACE),
+        ("team=", (("team", ""),)),
+        ("", ()),
+        ("team", ()),
+        ("team==a", ()),
+        ("team=a,", ()),
+        ("team=a" * 1000, ()),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_the_namespaces_annotation_is_read_as_the_plugin_does(text, labels):
+    assert node_selector_of({NAMESPACE_NODE_SELECTOR: text}) == labels
 
 
 DEMANDS = st.builds(

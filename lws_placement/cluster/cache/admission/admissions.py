@@ -11,16 +11,17 @@ Earlier members of the same set show how much members request beyond their templ
 (`admitted_requests.py`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from heapq import nlargest
 
 from lws_placement.cluster.cache.admission.admitted_requests import AdmittedRequests
+from lws_placement.engine.admission.namespace_selector import node_selector_of
 from lws_placement.engine.base.lru import LruCache
 from lws_placement.engine.fit.extended_resources import shows_plugin, tolerating
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.workload import Templates
-from lws_placement.engine.reconcile.admitted_demand import as_admitted
+from lws_placement.engine.reconcile.admitted_demand import Selector, as_admitted
 
 _WITNESSES = 3
 _REMEMBERED = 1000
@@ -34,6 +35,8 @@ class Admissions:
         self.requests = AdmittedRequests()
         self._shown: LruCache[str, tuple[float, bool]] = LruCache(_REMEMBERED)
         """Namespace -> creation of its newest marked pod, and what that pod shows."""
+        self._selectors: dict[str, Selector] = {}
+        """Namespace -> the node selector that its annotation names."""
         self._agreed: bool | None = None
         """The answer that the newest pods agree on; None: not computed."""
 
@@ -49,6 +52,17 @@ class Admissions:
             return
         self._agreed = None
         self._shown.put(pod.namespace, (pod.created_s, shows))
+
+    def put_namespace(self, name: str, annotations: Mapping[str, str]) -> bool:
+        """True if what it says of its pods is new."""
+        found = node_selector_of(annotations)
+        known = self._selectors.pop(name, ())
+        if found:
+            self._selectors[name] = found
+        return found != known
+
+    def drop_namespace(self, name: str) -> None:
+        self._selectors.pop(name, None)
 
     def adds_tolerations(self, pods: Iterable[Pod] = ()) -> bool:
         """True if the API server adds tolerations for extended resources. `pods`: those of the
@@ -70,5 +84,6 @@ class Admissions:
         """The expected demands of members made from these templates of the group's set. `pods`: the
         group's existing ones.
         """
-        templates = as_admitted(templates, self.requests.of(group, revision))
+        selector = self._selectors.get(group.namespace, ())
+        templates = as_admitted(templates, self.requests.of(group, revision), selector)
         return tolerating(templates) if self.adds_tolerations(pods) else templates
