@@ -9,11 +9,10 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import MOST_REPLICAS, whole_number
 from lws_placement.engine.lws.children import Annotations
 from lws_placement.engine.lws.restart import PodState
-from lws_placement.engine.lws.rollout import Asked, Progress
+from lws_placement.engine.lws.rollout import Asked, Groups, Progress
 from lws_placement.engine.lws.status import GroupStatus, set_is_ready
 
 _WITH_WORKERS = 2
-_NOTHING = Progress()
 
 
 def groups_of(observed: Observed, lws: Name) -> list[GroupStatus]:
@@ -27,14 +26,14 @@ def groups_of(observed: Observed, lws: Name) -> list[GroupStatus]:
 
 def progress_of(
     groups: Sequence[GroupStatus], *, replicas: int, revision: str, annotations: Annotations
-) -> list[Progress]:
+) -> Groups:
     """Progress of groups 0 to `replicas` - 1 towards leaders at this revision and annotations.
 
     Bounded by the limit of a LeaderWorkerSet and its surge: the StatefulSet's own `replicas` may
     have been scaled by hand to any number.
     """
     found = {group.index: _progress(group, revision, annotations) for group in groups}
-    return [found.get(index, _NOTHING) for index in range(min(replicas, 2 * MOST_REPLICAS))]
+    return Groups(found, min(replicas, 2 * MOST_REPLICAS))
 
 
 def asked_of(stateful_set: Raw) -> Asked:

@@ -38,7 +38,7 @@ from lws_placement.engine.lws.conditions import (
 from lws_placement.engine.lws.restart_budget import CRASH_LOOPING
 from lws_placement.engine.lws.rollout import (
     Asked,
-    Progress,
+    Groups,
     Step,
     is_finished,
     next_step,
@@ -116,7 +116,7 @@ class LwsReconciler:
         return next_step(strategy, asked, progress, changed=changed)
 
     async def _standstill(
-        self, lws: Raw, asked: Asked, progress: list[Progress], revision: str
+        self, lws: Raw, asked: Asked, progress: Groups, revision: str
     ) -> Problem | None:
         """Why the update does not go on; also emits an event."""
         name = lws["metadata"]["name"]
@@ -128,9 +128,7 @@ class LwsReconciler:
             )
         return found
 
-    def _progress(
-        self, lws: Raw, asked: Asked, groups: list[GroupStatus], revision: str
-    ) -> list[Progress]:
+    def _progress(self, lws: Raw, asked: Asked, groups: list[GroupStatus], revision: str) -> Groups:
         return progress_of(
             groups, replicas=asked.replicas, revision=revision, annotations=leader_annotations(lws)
         )

@@ -24,8 +24,9 @@ for each to be ready. A surge group without room would stop it forever: there su
 removed, and that update requests none again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.lws.validation import scaled
@@ -80,6 +81,44 @@ class Progress:
         return self.ready and self.updated
 
 
+class Groups(Sequence[Progress]):
+    """The groups 0 to `number` - 1. Those that are not in `found` have no leader, so a set with a
+    million replicas and a few pods costs what the few pods do.
+    """
+
+    def __init__(self, found: Mapping[int, Progress], number: int) -> None:
+        self._found = {index: found[index] for index in sorted(found) if 0 <= index < number}
+        self._number = number
+
+    @classmethod
+    def of(cls, groups: Sequence[Progress]) -> "Groups":
+        return groups if isinstance(groups, Groups) else cls(dict(enumerate(groups)), len(groups))
+
+    def __len__(self) -> int:
+        return self._number
+
+    @overload
+    def __getitem__(self, index: int) -> Progress: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Groups": ...
+    def __getitem__(self, index: int | slice) -> "Progress | Groups":
+        if isinstance(index, int):
+            if not 0 <= index < self._number:
+                raise IndexError(index)
+            return self._found.get(index, NOTHING)
+        start, stop, _ = index.indices(self._number)
+        some = self.known(start, stop)
+        return Groups({at - start: group for at, group in some}, max(stop - start, 0))
+
+    def known(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Progress]]:
+        """Those that have a leader, from `start` to below `stop`, by index."""
+        end = self._number if stop is None else stop
+        return ((at, group) for at, group in self._found.items() if start <= at < end)
+
+
+NOTHING = Progress()
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """The next request to the leader StatefulSet."""
@@ -110,6 +149,7 @@ def next_step(
     """
     if asked is None:
         return Step(strategy.partition, strategy.replicas)
+    groups = Groups.of(groups)
     partition = max(_partition(strategy, asked, groups, changed=changed), strategy.partition)
     return Step(partition, _replicas(strategy, asked, groups, partition=partition, changed=changed))
 
@@ -120,18 +160,19 @@ def is_finished(strategy: Strategy, asked: Asked, groups: Sequence[Progress]) ->
         asked.replicas == strategy.replicas
         and strategy.partition == 0
         and asked.partition == 0
-        and all(g.finished for g in groups)
+        and sum(g.finished for _, g in Groups.of(groups).known()) == len(groups)
     )
 
 
 def stuck_surge(strategy: Strategy, groups: Sequence[Progress]) -> list[int]:
     """Indexes of surge groups without room."""
-    return [i for i in range(strategy.replicas, len(groups)) if groups[i].unplaceable]
+    return [i for i, g in Groups.of(groups).known(strategy.replicas) if g.unplaceable]
 
 
 def left_ready(groups: Sequence[Progress], *, partition: int, replicas: int) -> int:
     """Groups that stay ready whatever the StatefulSet controller does at this partition."""
-    return sum(_is_left(g, index, partition) for index, g in enumerate(groups[:replicas]))
+    known = Groups.of(groups).known(stop=replicas)
+    return sum(_is_left(g, index, partition) for index, g in known)
 
 
 # -- inside --------------------------------------------------------------------------------------
@@ -141,9 +182,7 @@ def _is_left(group: Progress, index: int, partition: int) -> bool:
     return group.ready and (group.updated or index < partition)
 
 
-def _partition(
-    strategy: Strategy, asked: Asked, groups: Sequence[Progress], *, changed: bool
-) -> int:
+def _partition(strategy: Strategy, asked: Asked, groups: Groups, *, changed: bool) -> int:
     if changed:
         now, lowest = asked.replicas, min(strategy.replicas, asked.replicas)
     elif asked.replicas < strategy.replicas:
@@ -156,14 +195,24 @@ def _partition(
     there = min(asked.replicas, len(groups))
     enough = min(strategy.least, left_ready(groups, partition=now, replicas=there))
     left = left_ready(groups, partition=lowest, replicas=there)
-    for partition in range(lowest, now):
-        if left >= enough:
-            return partition
-        left += partition < there and groups[partition].ready and not groups[partition].updated
-    return now
+    gained = (i for i, g in groups.known(lowest, min(now, there)) if g.ready and not g.updated)
+    return _first(lowest, now, enough - left, gained)
 
 
-def _run_of_finished(strategy: Strategy, groups: Sequence[Progress]) -> int:
+def _first(start: int, stop: int, missing: int, gained: Iterator[int]) -> int:
+    """The first of `start` to `stop` above as many of the indexes `gained` as are missing; else
+    `stop`.
+    """
+    at = start
+    while missing > 0:
+        index = next(gained, stop)
+        if index + 1 >= stop:
+            return stop
+        at, missing = index + 1, missing - 1
+    return min(at, stop)
+
+
+def _run_of_finished(strategy: Strategy, groups: Groups) -> int:
     """Number of finished groups from the top, ignoring surge groups without room."""
     run = 0
     for index in reversed(range(len(groups))):
@@ -176,12 +225,12 @@ def _run_of_finished(strategy: Strategy, groups: Sequence[Progress]) -> int:
 
 
 def _replicas(
-    strategy: Strategy, asked: Asked, groups: Sequence[Progress], *, partition: int, changed: bool
+    strategy: Strategy, asked: Asked, groups: Groups, *, partition: int, changed: bool
 ) -> int:
     wanted, there = strategy.replicas, asked.replicas
     if there < wanted or (not changed and _only_scales(strategy, asked, groups)):
         return wanted
-    unfinished = wanted - sum(g.finished for g in groups[:wanted])
+    unfinished = wanted - sum(g.finished for _, g in groups.known(stop=wanted))
     if changed:
         unfinished = wanted
     if unfinished > strategy.surge:
@@ -194,20 +243,18 @@ def _replicas(
         return replicas
     enough = min(strategy.least, left_ready(groups, partition=partition, replicas=there))
     left = left_ready(groups, partition=partition, replicas=replicas)
-    for fewer in range(replicas, min(there, strategy.most)):
-        if left >= enough:
-            return fewer
-        left += fewer < len(groups) and _is_left(groups[fewer], fewer, partition)
-    return min(there, strategy.most)
+    most = min(there, strategy.most)
+    gained = (i for i, g in groups.known(replicas, most) if _is_left(g, i, partition))
+    return _first(replicas, most, enough - left, gained)
 
 
 def _replicas_in_order(
-    strategy: Strategy, asked: Asked, groups: Sequence[Progress], aim: Step, changed: bool
+    strategy: Strategy, asked: Asked, groups: Groups, aim: Step, changed: bool
 ) -> int:
     """`aim`: the step if all surge groups had room."""
     there, most = asked.replicas, aim.replicas
     stuck = len(stuck_surge(strategy, groups))
-    stand_in = any(g.ready for g in groups[strategy.replicas :])
+    stand_in = any(g.ready for _, g in groups.known(strategy.replicas))
     if not changed and stuck and (strategy.unavailable or stand_in):
         most = min(most, there - stuck)
     elif not changed and (strategy.unavailable or there > strategy.replicas):
@@ -221,13 +268,16 @@ def _replicas_in_order(
     return min(there, strategy.most)
 
 
-def _left_in_order(groups: Sequence[Progress], partition: int, replicas: int) -> int:
+def _left_in_order(groups: Groups, partition: int, replicas: int) -> int:
     """Minimum of ready groups while the StatefulSet controller goes one by one from the top to the
     partition, and every group becomes ready.
     """
-    there = groups[:replicas]
-    left = ready = sum(g.ready for g in there)
-    for group in reversed(there[partition:]):
+    there = min(replicas, len(groups))
+    left = ready = sum(g.ready for _, g in groups.known(stop=there))
+    above = there
+    for index, group in reversed(list(groups.known(partition, there))):
+        ready += above - index - 1  # those in between become ready
+        above = index
         if not group.ready:
             ready += 1
         elif not group.updated:
@@ -235,10 +285,10 @@ def _left_in_order(groups: Sequence[Progress], partition: int, replicas: int) ->
     return left
 
 
-def _only_scales(strategy: Strategy, asked: Asked, groups: Sequence[Progress]) -> bool:
+def _only_scales(strategy: Strategy, asked: Asked, groups: Groups) -> bool:
     """True if no update needs surge groups: all groups were released already, or none is at another
     revision and none was added.
     """
     if asked.partition == 0 and asked.replicas == strategy.replicas:
         return True
-    return asked.replicas == asked.for_replicas and not any(g.old for g in groups)
+    return asked.replicas == asked.for_replicas and not any(g.old for _, g in groups.known())

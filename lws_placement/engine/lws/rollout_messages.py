@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lws_placement.engine.lws.conditions import Problem
-from lws_placement.engine.lws.rollout import Asked, Progress, Step, Strategy, stuck_surge
+from lws_placement.engine.lws.rollout import Asked, Groups, Progress, Step, Strategy, stuck_surge
 
 UPDATING = "GroupsUpdating"
 PROGRESSING = "GroupsProgressing"
@@ -55,11 +55,11 @@ def why_at_a_standstill(
     """Why an update that has nothing left to request does not go on, and what would let it; None
     while it goes on or nothing shows that it does not.
     """
-    wanted = groups[: strategy.replicas]
-    stuck = [f"{name}-{index}" for index, group in enumerate(wanted) if group.unplaceable]
+    wanted = list(Groups.of(groups).known(stop=strategy.replicas))
+    stuck = [f"{name}-{index}" for index, group in wanted if group.unplaceable]
     kept = [
         f"{name}-{index}"
-        for index, group in enumerate(wanted)
+        for index, group in wanted
         if index >= strategy.partition and group.ready and group.old
     ]
     if not kept:
@@ -69,7 +69,7 @@ def why_at_a_standstill(
         return Problem("SurgeWaits", surge) if surge else None
     if not stuck or asked.replicas > strategy.replicas:
         return None
-    ready = sum(group.ready for group in wanted)
+    ready = sum(group.ready for _, group in wanted)
     if ready > strategy.least:
         return None
     return Problem(
