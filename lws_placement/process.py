@@ -250,7 +250,7 @@ class Process:
         api, namespace = self._leader_api, self._settings.namespace
         store = HoldStore(api, namespace=namespace)
         await self._informers.wait_synced()
-        self._informers.take_holds(await store.fetch_all())
+        self._informers.take_holds(await retried(store.fetch_all))
         conditions = LeaderAnnotations(api, self._cache)
         executor = Executor(
             api,
@@ -258,7 +258,7 @@ class Process:
             store=store,
             reporter=EventReporter(self._recorder("planner"), self._cache, conditions),
         )
-        await self._failures.take_over()
+        await retried(self._failures.take_over)
         executor.wake_refused()
         pins = self._settings.placing and self._settings.extender_configured
         pace = Pace(
