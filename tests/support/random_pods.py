@@ -53,7 +53,8 @@ def add_resources(rng, spec, *, share):
             container["resources"] = _amounts(rng, much=0.4 if container in started else 0.1)
     if len(containers) + len(started) <= 2 and rng.random() < 0.1:
         # At least what two containers can ask for.
-        spec["resources"] = {"requests": {"cpu": "12", "memory": "16Gi"}}
+        kind = rng.choice(("requests", "limits"))
+        spec["resources"] = {kind: {"cpu": "12", "memory": "16Gi"}}
 
 
 def _amounts(rng, *, much):

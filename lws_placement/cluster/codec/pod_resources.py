@@ -4,7 +4,7 @@ resizes).
 
 The total is what containers take together (`base/pod_totals.py`), then pod-level requests in place
 of the sum, then overhead. Requests absent from a template default to its limits, as in the API
-server on creation.
+server on creation (`admission/pod_defaults.py` for those of the pod).
 
 During a resize the node still reserves the old amounts. So a running pod counts with the largest of
 its spec's requests, the node's allocated amounts, and the amounts in force. Requests that the
@@ -13,6 +13,7 @@ kubelet calls infeasible do not count.
 
 from collections.abc import Iterable, Iterator
 
+from lws_placement.engine.admission.pod_defaults import with_pod_level_requests
 from lws_placement.engine.base.pod_totals import total_of_containers
 from lws_placement.engine.base.quantities import Resources, amount_requested, greatest, total
 from lws_placement.engine.base.raw import Raw
@@ -23,7 +24,8 @@ _NOTHING: Raw = {}
 def decode_requests(spec: Raw, status: Raw) -> dict[str, int]:
     """Requests in each resource's own unit (`quantities.py`). Raises InvalidObjectError."""
     counted = total_of_containers(spec, _asked)
-    pod_level = _asked(spec)
+    whole_pod = with_pod_level_requests(spec).get("resources") or _NOTHING
+    pod_level = _amounts(whole_pod.get("requests") or _NOTHING)
     if _is_resized(spec, status):
         infeasible = _is_infeasible(status)
         whole = [status.get("allocatedResources"), _in_force(status)]

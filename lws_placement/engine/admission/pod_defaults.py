@@ -1,7 +1,9 @@
 """Applies the API server's own admission plugins to a pod's spec, so that members that do not exist
 yet are judged as their pods will be admitted.
 
-On every cluster, in this order (kubernetes 1.37, plugin/pkg/admission):
+First come the API's own defaults: limits of the whole pod stand in for its requests
+(`with_pod_level_requests`). Then, on every cluster, in this order (kubernetes 1.37,
+plugin/pkg/admission):
 
 - LimitRanger: a container that sets no limit or request for a resource gets the namespace's
   default (`limit_ranges.py`).
@@ -19,6 +21,7 @@ from lws_placement.engine.admission.limit_ranges import LimitRange, with_default
 from lws_placement.engine.base.raw import Raw
 
 _NOTHING: Raw = {}
+_NEVER_OVERCOMMITTED = "hugepages-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ def admitted_spec(spec: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Raw:
     """Return the spec with the defaults added; what the pod sets itself stays. A pod that a plugin
     would refuse stays as it is.
     """
+    spec = with_pod_level_requests(spec)
     if defaults.limit_ranges:
         spec = {
             **spec,
@@ -58,6 +62,32 @@ def admitted_spec(spec: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Raw:
     if runtime_class is not None:
         spec = _of_class(spec, runtime_class)
     return _with_toleration_seconds(spec)
+
+
+def with_pod_level_requests(spec: Raw) -> Raw:
+    """The spec with requests of the whole pod for limits of it (defaultPodRequests in
+    pkg/apis/core/v1/defaults.go): of a resource of which no container asks, and of huge pages. Of
+    what containers ask for, the pod requests what they do, with or without such limits.
+    """
+    resources = spec.get("resources") or _NOTHING
+    limits = resources.get("limits")
+    if not limits:
+        return spec
+    containers = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
+    asked = {
+        name
+        for container in containers
+        for amounts in (container.get("resources") or _NOTHING).values()
+        if isinstance(amounts, Mapping)
+        for name in amounts
+    }
+    added = {
+        name: amount
+        for name, amount in limits.items()
+        if name not in asked or name.startswith(_NEVER_OVERCOMMITTED)
+    }
+    requests = {**added, **(resources.get("requests") or _NOTHING)}
+    return {**spec, "resources": {**resources, "requests": requests}}
 
 
 def _of_class(spec: Raw, runtime_class: RuntimeClass) -> Raw:

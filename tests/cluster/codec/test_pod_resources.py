@@ -69,3 +69,34 @@ def test_resources_of_the_whole_pod_stand_in_place_of_the_sum_and_are_resized_as
     }
     assert decode_requests(spec, status) == {"cpu": 3100}
     assert decode_requests(spec, {**status, "conditions": INFEASIBLE}) == {"cpu": 3100}
+
+
+INIT = {"name": "i", "resources": {"requests": {"cpu": "6"}}}
+SIDECAR = {"name": "s", "restartPolicy": "Always", "resources": {"requests": {"cpu": "3"}}}
+CPU, CPU_AND_MEMORY = {"limits": {"cpu": "12"}}, {"limits": {"cpu": "12", "memory": "8Gi"}}
+HUGE = {"limits": {"cpu": "9", "hugepages-2Mi": "8Mi"}}
+A_HUGE = {"limits": {"hugepages-2Mi": "4Mi"}, "requests": {"cpu": "1"}}
+LITTLE_MEMORY = {**CPU_AND_MEMORY, "requests": {"memory": "1Gi"}}
+MI = 2**20
+
+
+@pytest.mark.parametrize(
+    ("whole", "container", "init", "requests"),
+    [
+        (CPU, {}, (), {"cpu": 12000}),
+        (CPU, {"requests": {"cpu": "4"}}, (), {"cpu": 4000}),
+        (CPU, {"limits": {"cpu": "5"}}, (SIDECAR,), {"cpu": 8000}),
+        (CPU, {"requests": {"cpu": "4"}}, (INIT,), {"cpu": 6000}),
+        (CPU, {}, (INIT,), {"cpu": 6000}),
+        (CPU_AND_MEMORY, {"requests": {"cpu": "4"}}, (), {"cpu": 4000, "memory": 8192 * MI}),
+        (LITTLE_MEMORY, {"requests": {"cpu": "4"}}, (), {"cpu": 4000, "memory": 1024 * MI}),
+        (HUGE, A_HUGE, (), {"cpu": 1000, "hugepages-2Mi": 8 * MI}),
+        (CPU, A_HUGE, (), {"cpu": 1000, "hugepages-2Mi": 4 * MI}),
+    ],
+)
+def test_limits_of_the_whole_pod_stand_for_what_no_container_asks_for(
+    whole, container, init, requests
+):
+    """As the API server of Kubernetes 1.37 stores such pods."""
+    spec = {"containers": [{"name": "c", "resources": container}], "resources": whole}
+    assert decode_requests({**spec, "initContainers": list(init)}, {}) == requests
