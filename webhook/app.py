@@ -16,6 +16,7 @@ from aiohttp import web
 
 from lws_placement import metrics
 from lws_placement.engine.admission.group_pods import problem_of_group_pod
+from lws_placement.engine.admission.object_size import why_too_large
 from lws_placement.engine.admission.pod_gating import (
     Owner,
     Pin,
@@ -137,6 +138,10 @@ def build_app(
             ):
                 return Denied(f"what the pod's owner asks could not be read ({e}); try again")
             log.warning("owner of a pod not read", extra={"error": str(e)})  # gating is safe
+        if placement_request_of(pod["metadata"]["annotations"]).places:
+            denied = why_too_large(pod)
+            if denied is not None:
+                return denied
         # Whether another scheduler runs and calls our extender shows only once the pod is planned.
         pinned = scheduler_of(pod["spec"]) in (DEFAULT_SCHEDULER, member_scheduler)
         pin = None

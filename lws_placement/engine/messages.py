@@ -180,6 +180,7 @@ def _in_words(reason: Reason) -> tuple[str, str]:
         Why.OCCUPIED: "have running pods of other groups",
         Why.AWAITED: "kept for groups that wait longer",
         Why.TOO_LARGE: Why.TOO_LARGE.value.replace("has", "have", 1),
+        Why.FULL: "are shared by as many groups as their Leases can list",
         Why.REFUSED: "were refused by kube-scheduler lately",
         Why.ONE_SUBGROUP: "have room for one subgroup each",
         Why.NO_MATCHING: "have room for each member alone but not for all at once",

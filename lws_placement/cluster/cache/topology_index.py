@@ -6,7 +6,7 @@ reader learns which were rebuilt. A reader can also ask which nodes changed.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
 from lws_placement.cluster.cache.devices.device_index import DeviceIndex
 from lws_placement.cluster.cache.storage import StorageIndex
@@ -19,7 +19,13 @@ from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.placed_pods import Gone, NoPlacedPods, PlacedPods
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
-from lws_placement.engine.model.reservation import Hold, lease_name, promised_on
+from lws_placement.engine.model.reservation import (
+    MOST_SHARED_BYTES,
+    Hold,
+    lease_name,
+    may_be_shared,
+    promised_on,
+)
 from lws_placement.engine.model.snapshot import (
     Changes,
     DomainSet,
@@ -371,7 +377,15 @@ class TopologyIndex:
             overlapping=frozenset(overlapping - holders),
             awaited=frozenset().union(*(view.awaited for view in views)),
             occupants=frozenset(occupants),
+            full=_is_full(self._holds[domain].values()),
         )
+
+
+def _is_full(holds: Collection[Hold]) -> bool:
+    """Whether a domain that groups share takes no further one in."""
+    if not any(map(may_be_shared, holds)):
+        return False
+    return sum(hold.size_bytes for hold in holds) > MOST_SHARED_BYTES
 
 
 def _of_groups(

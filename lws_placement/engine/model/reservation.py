@@ -21,6 +21,12 @@ from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.objects.nodes import ANYWHERE, DomainName, NodeName
 from lws_placement.engine.objects.placement_request import Scope
 
+MOST_LEASE_BYTES = 255 * 1024
+"""Of all holds in one Lease, without what a holder takes besides: annotations end at 256 KiB."""
+MOST_SHARED_BYTES = MOST_LEASE_BYTES // 2
+"""A domain whose holds take more takes no further group in."""
+_BYTES_OF_FIELDS = 400
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -67,6 +73,17 @@ class Hold:
         """The hold in its next state. Raises ValueError for one that `TRANSITIONS` lacks."""
         check_transition(self.state, state)
         return replace(self, state=state, evicts=evicts)
+
+    @property
+    def size_bytes(self) -> int:
+        """An upper bound of what it takes in its Lease. O(members)."""
+        distinct = set(self.demands.values())
+        nodes = sum(len(str(rank)) + len(node) + 6 for rank, node in self.nodes.items())
+        demands = sum(map(_bytes_of_demand, distinct))
+        ranks = sum(len(str(rank)) + len(str(len(distinct))) + 4 for rank in self.demands)
+        groups = sum(map(_bytes_of_group, (self.group, *self.evicts)))
+        names = len(self.leader_name) + len(self.group_index) + len(self.revision) + len(self.plan)
+        return _BYTES_OF_FIELDS + groups + nodes + demands + ranks + names
 
     def succeeds(self, other: "Hold") -> bool:
         """True if `other` stays on the domain only until its group is evicted for this hold."""
@@ -186,3 +203,24 @@ def lease_name(domain: DomainName) -> str:
     """Name of a domain's Lease: a hash, since label values may not be valid object names."""
     digest = hashlib.sha256(f"{domain.key}\0{domain.value}".encode()).hexdigest()
     return f"hold-{digest[:32]}"
+
+
+def may_be_shared(hold: Hold) -> bool:
+    """Whether other groups may have holds in its Lease that stay."""
+    return hold.scope in (Scope.NAMESPACE, Scope.LWS)
+
+
+def have_room_together(holds: Iterable[Hold]) -> bool:
+    """Whether the holds fit into one Lease."""
+    return sum(hold.size_bytes for hold in holds) <= MOST_LEASE_BYTES
+
+
+def _bytes_of_group(group: GroupId) -> int:
+    names = (group.namespace, group.lws, group.lws_uid, group.group_key)
+    return 60 + sum(map(len, names))
+
+
+def _bytes_of_demand(demand: Demand) -> int:
+    resources = sum(len(name) + len(str(amount)) + 4 for name, amount in demand.resources)
+    ports = sum(len(p.ip) + len(p.protocol) + len(str(p.port)) + 9 for p in demand.host_ports)
+    return 40 + resources + ports

@@ -74,6 +74,8 @@ class DomainView:
     overlapping: frozenset[Claim] = frozenset()
     occupants: frozenset[Claim] = frozenset()
     awaited: frozenset[Turn] = frozenset()
+    full: bool = False
+    """No further group may share it: its Lease lists as many members as it can."""
 
     @property
     def node_names(self) -> frozenset[NodeName]:

@@ -26,6 +26,7 @@ class Why(StrEnum):
         "has too many nodes: more than the setting largest-domain-share allows to a group that "
         "does not fill it; name the key of a smaller level"
     )
+    FULL = "is shared by as many groups as its Lease can list"
     FIXED_ELSEWHERE = "is not where the group's running pods are"
 
 

@@ -25,7 +25,7 @@ from lws_placement.engine.model.what_if import WhatIf
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.planning.candidates import Whose, candidate_nodes
 from lws_placement.engine.planning.multi_domain import nodes_of, place_multi_domain
-from lws_placement.engine.planning.single_domain import is_too_large
+from lws_placement.engine.planning.single_domain import is_beyond_limits
 from lws_placement.engine.planning.subset import SubsetSnapshot
 
 _MOST_TRIES = 64
@@ -72,7 +72,7 @@ class RoomToCome:
 
 
 def _may_come(group: Group, domain: DomainView) -> bool:
-    if domain.name in group.excluded or is_too_large(group, domain):
+    if domain.name in group.excluded or is_beyond_limits(group, domain):
         return False
     return not earlier_of(group, domain.awaited)
 

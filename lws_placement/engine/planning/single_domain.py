@@ -192,7 +192,7 @@ def may_have(group: Group, domain: DomainView) -> bool:
     """Whether `taken` is None. Runs for every candidate of every plan, so it builds no Reason."""
     if group.excluded and domain.name in group.excluded:
         return False
-    if is_too_large(group, domain):
+    if is_beyond_limits(group, domain):
         return False
     if not (domain.holders or domain.overlapping or domain.occupants or domain.awaited):
         return True
@@ -200,6 +200,11 @@ def may_have(group: Group, domain: DomainView) -> bool:
     if any(is_opposed(claim, owners) for _, owners in _owners(domain)):
         return False
     return not _awaiting_earlier(group, domain)
+
+
+def is_beyond_limits(group: Group, domain: DomainView) -> bool:
+    """Whether the domain is too large for the group, or has as many groups as may share it."""
+    return is_too_large(group, domain) or (domain.full and not _has(group, domain))
 
 
 def is_too_large(group: Group, domain: DomainView) -> bool:
@@ -212,7 +217,11 @@ def is_too_large(group: Group, domain: DomainView) -> bool:
     pods = group.size
     if domain.name.key != group.request.outer:
         pods = max(map(len, group.request.subgroups), default=pods)
-    return nodes > NODES_PER_POD * pods and all(c.group != group.id for c in domain.holders)
+    return nodes > NODES_PER_POD * pods and not _has(group, domain)
+
+
+def _has(group: Group, domain: DomainView) -> bool:
+    return any(holder.group == group.id for holder in domain.holders)
 
 
 def shut_for(group: Group) -> Callable[[NodeView], bool]:
@@ -237,6 +246,8 @@ def _whose(group: Group, domain: DomainView) -> tuple[Why, frozenset[GroupId]] |
         others = opponents(claim, owners)
         if others:
             return why, others
+    if domain.full and not _has(group, domain):
+        return Why.FULL, frozenset()
     earlier = _awaiting_earlier(group, domain)
     return (Why.AWAITED, earlier) if earlier else None
 
@@ -251,6 +262,6 @@ def _owners(domain: DomainView) -> tuple[tuple[Why, frozenset[Claim]], ...]:
 
 def _awaiting_earlier(group: Group, domain: DomainView) -> frozenset[GroupId]:
     """Earlier groups that wait for the domain; none if this group has a hold on it."""
-    if not domain.awaited or any(holder.group == group.id for holder in domain.holders):
+    if not domain.awaited or _has(group, domain):
         return frozenset()
     return earlier_of(group, domain.awaited)

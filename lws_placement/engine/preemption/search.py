@@ -32,7 +32,7 @@ from lws_placement.engine.model.pods import Pod, Rank
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
 from lws_placement.engine.objects.nodes import DomainName, NodeName
 from lws_placement.engine.objects.placement_request import Scope
-from lws_placement.engine.planning.single_domain import is_too_large
+from lws_placement.engine.planning.single_domain import is_beyond_limits
 from lws_placement.engine.preemption.cost_index import Bound, CostIndex
 from lws_placement.engine.preemption.reprieve import Reprieve, Victims, fits, why_not_together
 from lws_placement.engine.preemption.victims import (
@@ -87,6 +87,7 @@ class WhyNoPreemption(StrEnum):
     UNKNOWN = "workers to come have another priority class than their leader"
     FREEING = "a domain that it fits in is free or about to be"
     BUDGET = "a budget forbids it"
+    TOO_LARGE = "a Lease cannot list its members beside those of the group that would go"
     IN_VAIN = "it had room lately and could not use it"
     NO_HELP = "it would not fit either if all of lower priority were gone"
 
@@ -148,7 +149,7 @@ def _domain_of(
 ) -> "_DomainTrial | None":
     """None: the group cannot have the domain."""
     way = in_the_way(group, view, tenants)
-    if isinstance(way, Barred) or view.name in group.excluded or is_too_large(group, view):
+    if isinstance(way, Barred) or view.name in group.excluded or is_beyond_limits(group, view):
         return None
     return _DomainTrial(group, view, way, tenants=tenants, trials=trials, ruled=ruled)
 

@@ -18,7 +18,7 @@ from lws_placement.engine.planning.single_domain import is_too_large, plan_in_do
 from lws_placement.engine.reconcile.actions import Action, Blocked, Hindrance, WriteHold
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import MembersState
-from lws_placement.engine.reconcile.placement import holds_for, plan_anywhere
+from lws_placement.engine.reconcile.placement import holds_for, plan_anywhere, why_too_large
 from lws_placement.engine.reconcile.repair import clear_out, made_anew
 
 
@@ -44,7 +44,11 @@ def adopt(current: MembersState, context: Context) -> list[Action]:
                 return clear_out(current, "it is only partly bound and cannot be completed")
             return [Blocked("its running pods are not in domains of their own; delete the leader")]
         placed = plan
-    return [WriteHold(hold) for hold in holds_for(placed, group, current).holds]
+    reservation = holds_for(placed, group, current)
+    large = why_too_large(reservation)
+    if large:
+        return [Blocked(large, gist="size")]
+    return [WriteHold(hold) for hold in reservation.holds]
 
 
 def why_not_allowed(current: MembersState, context: Context) -> Blocked | None:

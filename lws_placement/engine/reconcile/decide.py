@@ -67,6 +67,7 @@ from lws_placement.engine.reconcile.placement import (
     names_in,
     plan_again_in,
     plan_anywhere,
+    why_too_large,
 )
 from lws_placement.engine.reconcile.repair import (
     Refusal,
@@ -234,8 +235,11 @@ def _assign_again(
             placed = plan_again_in(holds, group, current, views)
         if isinstance(placed, Placed):
             renewed = holds_for(placed, group, current)
-            return [*_write(renewed), *_settle(current, renewed, views)]
-        if placed is not None:
+            large = why_too_large(renewed)
+            if not large:
+                return [*_write(renewed), *_settle(current, renewed, views)]
+            why = large
+        elif placed is not None:
             why = f"{why}; the domain {placed.why}"
     return [*(_leave(h, why) for h in holds), *clear_out(current, why)]
 
@@ -318,6 +322,9 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
             return evicting
         return [Wait(plan, group, evicting, _besides(current, group, plan, context)), *again]
     reservation = holds_for(plan, group, current)
+    large = why_too_large(reservation)
+    if large:
+        return [Blocked(large, gist="size")]
     return [*_write(reservation), *_settle(current, reservation, context.views)]
 
 

@@ -28,7 +28,7 @@ from lws_placement.engine.base.effort import PLAN_EFFORT, VICTIMS_EFFORT, Effort
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import Pod
-from lws_placement.engine.model.reservation import Hold, Reservation
+from lws_placement.engine.model.reservation import Hold, Reservation, have_room_together
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.model.what_if import WhatIf, pods_by_node
@@ -78,6 +78,10 @@ def begin(current: MembersState, group: Group, context: Context) -> list[Action]
     placed = Placed(answer.domain, answer.nodes, answer.others)
     evicts = tuple(sorted(_groups_of(answer.victims)))
     coming = holds_for(placed, group, current, state=HoldState.COMING, evicts=evicts)
+    held = [hold for victim in evicts for hold in context.tenants.holds_of(victim)]
+    for hold in coming.holds:
+        if not have_room_together([hold, *(h for h in held if h.domain == hold.domain)]):
+            return NoPreemption(WhyNoPreemption.TOO_LARGE, hold.domain)
     return _claim(coming.holds, answer.victims)
 
 

@@ -16,7 +16,14 @@ from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.hold_states import HoldState, check_transition
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.queue_order import turn_of
-from lws_placement.engine.model.reservation import Hold, Reservation, place_of
+from lws_placement.engine.model.reservation import (
+    MOST_LEASE_BYTES,
+    MOST_SHARED_BYTES,
+    Hold,
+    Reservation,
+    may_be_shared,
+    place_of,
+)
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import NoFit, Placed, Plan, Reason
 from lws_placement.engine.objects.nodes import ANYWHERE, DomainName, NodeName
@@ -170,6 +177,19 @@ def holds_for(
             )
         )
     return Reservation(tuple(sorted(holds, key=lambda h: h.domain)))
+
+
+def why_too_large(reservation: Reservation) -> str:
+    """Why a Lease cannot list the group's members; empty if it can."""
+    for hold in reservation.holds:
+        most = MOST_SHARED_BYTES if may_be_shared(hold) else MOST_LEASE_BYTES
+        if hold.size_bytes > most:
+            return (
+                f"the names of the nodes of its {hold.size} pods, and what these request, take "
+                f"{hold.size_bytes // 1024} KiB in its hold on {reservation.where}, which may have "
+                f"{most // 1024}: make the group smaller, or its pods request alike"
+            )
+    return ""
 
 
 def has_shape(holds: Iterable[Hold], request: PlacementRequest, size: int) -> bool:

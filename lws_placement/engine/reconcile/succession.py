@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
-from lws_placement.engine.model.reservation import Hold, Reservation
+from lws_placement.engine.model.reservation import Hold, Reservation, have_room_together
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.model.what_if import WhatIf, pods_by_node
@@ -43,6 +43,8 @@ def inherit(current: MembersState, group: Group, views: ClusterSnapshot) -> list
         if placed is not None:
             evicts = (left.group,)
             coming = holds_for(placed, group, current, state=HoldState.COMING, evicts=evicts)
+            if not _are_listed_together(coming, left):
+                continue
             writes = (WriteHold(hold) for hold in coming.holds)
             return [*writes, *_patience(left, observed)]
     return []
@@ -65,6 +67,14 @@ def await_place(
     if _as_if_gone(group, coming.holds, left, observed=observed, views=views) is None:
         return [EndHold(hold) for hold in coming.holds]
     return _patience(left, observed)
+
+
+def _are_listed_together(coming: Reservation, left: LeftPlace) -> bool:
+    """Whether each Lease can list both groups."""
+    return all(
+        have_room_together([hold, *(h for h in left.holds if h.domain == hold.domain)])
+        for hold in coming.holds
+    )
 
 
 def _as_if_gone(
