@@ -51,10 +51,11 @@ def parse_review(body: bytes) -> AdmissionRequest:
 def allow(
     request: AdmissionRequest, *, patch: list[Raw] | None = None, warnings: list[str] | None = None
 ) -> Raw:
+    """Raises ValueError for a patch with a number that JSON does not have, such as NaN."""
     response: Raw = {"uid": request.uid, "allowed": True}
     if patch:
         response["patchType"] = "JSONPatch"
-        response["patch"] = base64.b64encode(json.dumps(patch).encode()).decode()
+        response["patch"] = base64.b64encode(json.dumps(patch, allow_nan=False).encode()).decode()
     if warnings:
         response["warnings"] = warnings
     return _review(response)

@@ -6,6 +6,7 @@ file.
 """
 
 import asyncio
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,16 @@ def _serve(config: Path | None, print_config: bool, **flags: Any) -> None:
         return
     logs.set_up(level=settings.log_level, format=settings.log_format)
     collect_rarely()
+    _may_open_all_files()
     uvloop.run(run_process(settings))
+
+
+def _may_open_all_files() -> None:
+    """Container engines may set the soft limit to 1 024, as for programs that use select(2): fewer
+    than the connections that strangers may open to us, so that none would be left for our own.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _found(settings: Settings) -> list[str]:

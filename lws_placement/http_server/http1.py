@@ -24,6 +24,8 @@ class Http1Connections:
 
     def __init__(self) -> None:
         self._open: dict[web.RequestHandler, Http1Connection] = {}
+        self._unused: dict[Http1Connection, None] = {}
+        """Those that nothing has come over yet, the oldest first."""
         self.unanswered_bytes = 0
 
     def __len__(self) -> int:
@@ -41,9 +43,26 @@ class Http1Connections:
 
     def add(self, handler: web.RequestHandler, connection: "Http1Connection") -> None:
         self._open[handler] = connection
+        self._unused[connection] = None
+
+    def used(self, connection: "Http1Connection") -> None:
+        self._unused.pop(connection, None)
 
     def discard(self, handler: web.RequestHandler) -> None:
-        self._open.pop(handler, None)
+        connection = self._open.pop(handler, None)
+        if connection is not None:
+            self.used(connection)
+
+    def make_room(self) -> bool:
+        """Aborts the oldest connection that nothing has come over; False if there is none. Who only
+        opens connections keeps nobody out.
+        """
+        oldest = next(iter(self._unused), None)
+        if oldest is None:
+            return False
+        self.used(oldest)
+        oldest.abort()
+        return True
 
 
 class Http1Connection(asyncio.Protocol):
@@ -60,7 +79,11 @@ class Http1Connection(asyncio.Protocol):
         self._among.add(self._handler, self)
         self._handler.connection_made(transport)
 
+    def abort(self) -> None:
+        self._transport.abort()
+
     def data_received(self, data: bytes) -> None:
+        self._among.used(self)
         if self._too_slow is None:
             loop = asyncio.get_running_loop()
             self._too_slow = loop.call_later(ARRIVAL_S, self._transport.abort)

@@ -178,7 +178,8 @@ class Http2Connection(asyncio.Protocol):
     def _on(self, event: Event) -> None:
         match event:
             case RequestReceived(stream_id=int(stream), headers=list(headers)):
-                self._begin(stream, dict(headers)[b":path"].decode(errors="replace"))
+                asked = dict(headers).get(b":path", b"")  # CONNECT has none
+                self._begin(stream, asked.decode(errors="replace"))
             case DataReceived(stream_id=int(stream)):
                 self._h2.acknowledge_received_data(event.flow_controlled_length, stream)
                 self._gather(stream, event.data or b"")

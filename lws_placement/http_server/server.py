@@ -43,7 +43,8 @@ _BACKLOG = 1024
 _HANDSHAKE_S = 10.0
 _MOST_CONNECTIONS = 2000
 """A kube-apiserver has 200 writes under way by default (--max-mutating-requests-inflight), each
-perhaps on a connection of its own.
+perhaps on a connection of its own. If there are so many, a new one takes the place of the oldest
+one without a request, and is not served if each has had one.
 """
 
 
@@ -181,7 +182,8 @@ class Server:
     def _choose(self, tls: ssl.SSLObject | None) -> asyncio.Protocol | None:
         """The protocol of a new connection; None if it is not to be served."""
         self.newest_connection = asyncio.get_running_loop().time()
-        if len(self._http1) + len(self._http2) >= _MOST_CONNECTIONS:
+        full = len(self._http1) + len(self._http2) >= _MOST_CONNECTIONS
+        if full and not self._http1.make_room():
             return None
         if tls is not None and self._tls is not None:
             if self._tls.is_outdated(tls):

@@ -3,10 +3,12 @@ is asked to.
 """
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.serving import serving
@@ -61,6 +63,21 @@ def test_where_the_program_that_makes_credentials_never_ends(tmp_path):
         process.terminate()
         assert process.ended() == 0, process.log.read_text()
     end.write_text("")
+
+
+def test_it_may_open_as_many_files_as_the_machine_allows(tmp_path):
+    """A soft limit below the connections that strangers may open would leave none for our own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))  # what it starts with
+    try:
+        (nobody,) = free_ports(1)
+        with serving(tmp_path, nobody, "--roles=gate") as process:
+            process.wait_for("/healthz", lambda answer: answer[0] == 200)
+            limits = Path(f"/proc/{process.popen.pid}/limits").read_text()
+            (line,) = [one for one in limits.splitlines() if one.startswith("Max open files")]
+            assert line.split()[3:5] == [str(hard), str(hard)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_while_a_verb_is_loaded_sigterm_ends_it():
