@@ -1,9 +1,7 @@
 """Applies the API server's own admission plugins to a pod's spec, so that members that do not exist
 yet are judged as their pods will be admitted.
 
-First come the API's own defaults: limits of the whole pod stand in for its requests
-(`with_pod_level_requests`). Then, on every cluster, in this order (kubernetes 1.37,
-plugin/pkg/admission):
+On every cluster, in this order (kubernetes 1.37, plugin/pkg/admission):
 
 - LimitRanger: a container that sets no limit or request for a resource gets the namespace's
   default (`limit_ranges.py`).
@@ -48,7 +46,6 @@ def admitted_spec(spec: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Raw:
     """Return the spec with the defaults added; what the pod sets itself stays. A pod that a plugin
     would refuse stays as it is.
     """
-    spec = with_pod_level_requests(spec)
     if defaults.limit_ranges:
         spec = {
             **spec,
@@ -67,7 +64,8 @@ def admitted_spec(spec: Raw, defaults: PodDefaults = NO_DEFAULTS) -> Raw:
 def with_pod_level_requests(spec: Raw) -> Raw:
     """The spec with requests of the whole pod for limits of it (defaultPodRequests in
     pkg/apis/core/v1/defaults.go): of a resource of which no container asks, and of huge pages. Of
-    what containers ask for, the pod requests what they do, with or without such limits.
+    what containers ask for, with a LimitRange's defaults, the pod requests what they do, with or
+    without such limits.
     """
     resources = spec.get("resources") or _NOTHING
     limits = resources.get("limits")

@@ -3,6 +3,8 @@
 import pytest
 
 from lws_placement.cluster.codec.pod_resources import decode_requests
+from lws_placement.engine.admission.limit_ranges import LimitRange
+from lws_placement.engine.admission.pod_defaults import PodDefaults, admitted_spec
 
 
 def a_container(name="c", cpu="1", **more):
@@ -100,3 +102,11 @@ def test_limits_of_the_whole_pod_stand_for_what_no_container_asks_for(
     """As the API server of Kubernetes 1.37 stores such pods."""
     spec = {"containers": [{"name": "c", "resources": container}], "resources": whole}
     assert decode_requests({**spec, "initContainers": list(init)}, {}) == requests
+
+
+def test_what_a_limit_range_gives_to_containers_counts_as_what_they_ask_for():
+    """As the API server of Kubernetes 1.37 stores it."""
+    ranges = (LimitRange("r", {}, {"cpu": "700m"}, ()),)
+    spec = {"containers": [{"name": "c"}], "resources": {"limits": {"cpu": "12", "memory": "8Gi"}}}
+    admitted = admitted_spec(spec, PodDefaults(ranges))
+    assert decode_requests(admitted, {}) == {"cpu": 700, "memory": 8192 * MI}
