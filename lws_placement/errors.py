@@ -21,13 +21,17 @@ class SettingsError(LwsPlacementError):
 class ApiError(LwsPlacementError):
     """The API server refused or could not be reached.
 
-    `status` is the HTTP status, 0 when there was no answer; `reason` the Status object's reason.
+    `status` is the HTTP status, 0 when there was no answer; `reason` the Status object's reason;
+    `retry_after_s` how long it asks us to wait, 0 if it does not say.
     """
 
-    def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, reason: str = "", retry_after_s: float = 0.0
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.retry_after_s = retry_after_s
 
     @property
     def is_refusal(self) -> bool:
@@ -40,6 +44,11 @@ class ApiError(LwsPlacementError):
     def summary(self) -> str:
         """The text, preceded by whether the API server answered."""
         return f"API server {'refuses' if self.status else 'not reached'}: {self}"
+
+
+def retry_after_s(error: Exception) -> float:
+    """How long whoever refused asks us to wait; 0 if it does not say."""
+    return error.retry_after_s if isinstance(error, ApiError) else 0.0
 
 
 class NotFoundError(ApiError):

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from lws_placement import metrics
 from lws_placement.backoff import Backoff
-from lws_placement.errors import ApiError, InvalidObjectError
+from lws_placement.errors import ApiError, InvalidObjectError, retry_after_s
 
 log = logging.getLogger(__name__)
 
@@ -31,5 +31,5 @@ async def retried(
             told(e.summary if isinstance(e, ApiError) else str(e))
             log.warning("will retry", extra={"error": str(e)})
             metrics.RETRIES.labels(metrics.Retry.START).inc()
-            await asyncio.sleep(BACKOFF.delay_s(failures))
+            await asyncio.sleep(BACKOFF.delay_s(failures, at_least_s=retry_after_s(e)))
             failures += 1

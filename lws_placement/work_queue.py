@@ -13,7 +13,13 @@ from typing import Generic, TypeVar
 
 from lws_placement import metrics
 from lws_placement.backoff import Backoff
-from lws_placement.errors import ApiError, ConflictError, LwsPlacementError, NotLeaderError
+from lws_placement.errors import (
+    ApiError,
+    ConflictError,
+    LwsPlacementError,
+    NotLeaderError,
+    retry_after_s,
+)
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +74,8 @@ class WorkQueue(Generic[K]):
         self._running.add(key)
         return key
 
-    def done(self, key: K, *, failed: bool) -> None:
-        """The handler of `key` has returned."""
+    def done(self, key: K, *, failed: bool, at_least_s: float = 0.0) -> None:
+        """The handler of `key` has returned. `at_least_s`: not before, whatever event comes."""
         self._running.discard(key)
         again = key in self._again
         self._again.discard(key)
@@ -77,9 +83,9 @@ class WorkQueue(Generic[K]):
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
             metrics.RETRIES.labels(metrics.Retry.CONTROLLER).inc()
-            delay_s = _BACKOFF.delay_s(failures)
+            delay_s = _BACKOFF.delay_s(failures, at_least_s=at_least_s)
             now = asyncio.get_running_loop().time()
-            self._not_before[key] = now + min(delay_s, _AT_LEAST_S)
+            self._not_before[key] = now + max(min(delay_s, _AT_LEAST_S), at_least_s)
             self.add(key, delay_s=delay_s)
         else:
             self._failures.pop(key, None)
@@ -96,7 +102,7 @@ async def run_queue(
     async def work() -> None:
         while True:
             key = await queue.take()
-            failed = True
+            failed, at_least_s = True, 0.0
             try:
                 await handle(key)
                 failed = False
@@ -105,11 +111,12 @@ async def run_queue(
             except ConflictError as e:
                 log.debug("conflict, observing again", extra={"key": str(key), "error": str(e)})
             except (ApiError, LwsPlacementError) as e:
+                at_least_s = retry_after_s(e)
                 log.warning("failed, will retry", extra={"key": str(key), "error": str(e)})
             except Exception:
                 log.exception("failed unexpectedly, will retry", extra={"key": str(key)})
             finally:
-                queue.done(key, failed=failed)
+                queue.done(key, failed=failed, at_least_s=at_least_s)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):

@@ -36,15 +36,18 @@ class Refusing(FakeApi):
         super().__init__(server)
         self.refuses = None
         self.refused = 0
+        self.asks_for_s = 0.0
 
-    def refuse(self, verb, resource, status):
+    def refuse(self, verb, resource, status, *, asks_for_s=0.0):
+        """`asks_for_s`: by `Retry-After`."""
         self.refuses = (verb, resource), status
+        self.asks_for_s = asks_for_s
 
     async def _write(self, verb, resource, effect):
         if self.refuses is not None and (verb, resource) == self.refuses[0]:
             self.refused += 1
             await self._alive()
-            raise refused(self.refuses[1], "as the test wants it")
+            raise refused(self.refuses[1], "as the test wants it", retry_after_s=self.asks_for_s)
         return await super()._write(verb, resource, effect)
 
 
@@ -137,10 +140,106 @@ def test_what_a_process_needs_to_start_is_asked_for_again_after_a_while(error):
     assert 2 < counted("start", story()) < MOST + 20
 
 
+ASKED_FOR_S = 50.0
+
+
+def at_most_in(long_s, *, each=1):
+    """So many requests of one object, if each comes when the API server wants it, or later."""
+    return each * (long_s / ASKED_FOR_S + 1)
+
+
+@pytest.mark.parametrize("write", [("patch", "pods"), ("create", "leases")])
+def test_the_planner_comes_back_when_the_api_server_wants_it(write):
+    async def story():
+        cluster = FakeCluster()
+        await cluster.start()
+        api = brain_of(cluster)
+        api.refuse(*write, 429, asks_for_s=ASKED_FOR_S)
+        cluster.add_slice("a")
+        cluster.add_lws()
+        return await refusals(cluster, api, rounds=8)
+
+    conditions = at_most_in(LONG_S)  # on the leader, by a part of its own
+    assert 2 < counted("planner", story()) <= at_most_in(LONG_S) + conditions
+
+
+def test_the_controller_comes_back_when_the_api_server_wants_it():
+    async def story():
+        cluster = RolloutCluster()
+        await cluster.start()
+        api = brain_of(cluster)
+        api.refuse("create", "controllerrevisions", 429, asks_for_s=ASKED_FOR_S)
+        cluster.add_lws()
+        return await refusals(cluster, api)
+
+    assert 2 < counted("controller", story()) <= at_most_in(LONG_S)
+
+
+def test_what_a_process_needs_to_start_is_asked_for_when_the_api_server_wants_it():
+    async def story():
+        calls = []
+
+        async def call():
+            calls.append(1)
+            raise refused(429, "busy", retry_after_s=ASKED_FOR_S)
+
+        task = asyncio.create_task(retried(call))
+        await asyncio.sleep(LONG_S)
+        task.cancel()
+        return len(calls)
+
+    assert 2 < counted("start", story()) <= at_most_in(LONG_S)
+
+
+def test_a_watch_is_begun_again_when_the_api_server_wants_it():
+    async def story():
+        class Busy:
+            calls = 0
+
+            async def pages(self, path, **params):
+                self.calls += 1
+                raise refused(429, "busy", retry_after_s=ASKED_FOR_S)
+                yield
+
+        api = Busy()
+        task = asyncio.create_task(Watcher(api, "/x", on_event=lambda *_: None).run())
+        await asyncio.sleep(LONG_S)
+        task.cancel()
+        return api.calls
+
+    assert 2 < counted("watch", story()) <= at_most_in(LONG_S)
+
+
+def test_others_do_not_wait_for_a_group_that_the_api_server_puts_off():
+    async def story():
+        cluster = FakeCluster()
+        await cluster.start()
+        api = brain_of(cluster)
+        api.refuse("patch", "pods", 429, asks_for_s=ASKED_FOR_S)
+        cluster.add_slice("a")
+        cluster.add_slice("b")
+        cluster.add_lws()
+        for _ in range(4):
+            await cluster.round()
+        before = api.refused
+        assert before
+        api.refuses = None
+        cluster.add_lws("other")
+        began = asyncio.get_running_loop().time()
+        while not any(h.group.lws == "other" for h in cluster.brain.cache.holds()):
+            await cluster.round()
+        took_s = asyncio.get_running_loop().time() - began
+        await cluster.stop()
+        return took_s
+
+    assert run(story()) < ASKED_FOR_S / 2
+
+
 def brain_of(cluster):
     """Its API server refuses from here on."""
     cluster.brain.api.__class__ = Refusing
     cluster.brain.api.refuses, cluster.brain.api.refused = None, 0
+    cluster.brain.api.asks_for_s = 0.0
     return cluster.brain.api
 
 

@@ -257,9 +257,9 @@ class Executor:
                 log.error("hold unreadable, its domain stays shut", extra={"error": str(e)})
                 real = [replace(hold, state=HoldState.LEAVING)]
                 break
-            except ApiError:
+            except ApiError as e:
                 metrics.RETRIES.labels(metrics.Retry.HOLD).inc()
-                await asyncio.sleep(_SETTLE.delay_s(failures))
+                await asyncio.sleep(_SETTLE.delay_s(failures, at_least_s=e.retry_after_s))
         for known in self._cache.holds_in(hold.domain):
             if known.group == hold.group or known.resource_version:
                 self._cache.drop_hold(known.domain, known.group)

@@ -75,10 +75,11 @@ class LeaderAnnotations:
 
     async def _write_all(self) -> None:
         """Writes until nothing is pending."""
-        failures = 0
+        failures, at_least_s = 0, 0.0
         while self._pending:
-            await asyncio.sleep(_EVERY_S if not failures else _BACKOFF.delay_s(failures))
-            failed = False
+            delay_s = _BACKOFF.delay_s(failures, at_least_s=at_least_s)
+            await asyncio.sleep(delay_s if failures else _EVERY_S)
+            failed, at_least_s = False, 0.0
             for group in list(self._pending)[:_MOST]:
                 condition = self._pending.pop(group, None)
                 leader = self._leader_of(group)
@@ -95,6 +96,7 @@ class LeaderAnnotations:
                     if not e.is_refusal:  # no other event may bring us back
                         self._pending.setdefault(group, condition)
                         failed = failed or not isinstance(e, ConflictError)
+                        at_least_s = max(at_least_s, e.retry_after_s)
             failures = failures + 1 if failed else 0
             metrics.RETRIES.labels(metrics.Retry.ANNOTATION).inc(failed)
 

@@ -284,7 +284,7 @@ class Planner:
             metrics.RETRIES.labels(metrics.Retry.PLANNER).inc()
             before = self._unwritten.get(group) or 0
             self._unwritten.put(group, before + 1)
-            self._queue.add_after(group, _UNWRITTEN.delay_s(before))
+            self._queue.add_after(group, _UNWRITTEN.delay_s(before, at_least_s=e.retry_after_s))
         else:
             self._unwritten.drop(group)
 

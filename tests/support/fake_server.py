@@ -29,8 +29,9 @@ _WITH_GENERATION = ("leaderworkersets", "statefulsets")
 _ERRORS = {404: NotFoundError, 409: ConflictError, 410: ExpiredError}
 
 
-def refused(status, message):
-    return _ERRORS.get(status, ApiError)(f"{status} {message}", status=status)
+def refused(status, message, *, retry_after_s=0.0):
+    kind = _ERRORS.get(status, ApiError)
+    return kind(f"{status} {message}", status=status, retry_after_s=retry_after_s)
 
 
 @dataclass

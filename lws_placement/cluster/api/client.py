@@ -34,6 +34,7 @@ from yarl import URL
 from lws_placement import metrics
 from lws_placement.engine.base.keys import FIELD_MANAGER
 from lws_placement.engine.base.raw import Raw, RawList
+from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.errors import (
     AlreadyExistsError,
     ApiError,
@@ -51,6 +52,9 @@ _BUFFER_BYTES = 2**21
 """Bytes of a response read ahead; a watch event may exceed aiohttp's default."""
 _PAGE = "500"
 """Objects of a list that are in memory as JSON at a time."""
+
+_MOST_RETRY_AFTER_S = 60
+"""As our own longest back-off of one object; who asks for more is asked again earlier."""
 
 _NO_KUBECONFIG = (AttributeError, KeyError, TypeError, ValueError)
 """Exceptions of the library for files that are YAML but not a kubeconfig."""
@@ -73,7 +77,12 @@ class Api:
             limit=configuration.connection_pool_maxsize,
             ssl=RESTClientObject(configuration).ssl_context,
         )
-        self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_BUFFER_BYTES)
+        self._reading = aiohttp.ClientSession(connector=connector, read_bufsize=_BUFFER_BYTES)
+        self._writing = aiohttp.ClientSession(
+            connector=connector, connector_owner=False, read_bufsize=_BUFFER_BYTES
+        )
+        # aiohttp sends a PUT or DELETE again if its connection ends without an answer.
+        self._writing._retry_connection = False
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._may_write: Callable[[], float | None] = lambda: None
 
@@ -87,7 +96,8 @@ class Api:
         return guarded
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._writing.close()
+        await self._reading.close()
 
     async def get(self, path: str, *, params: Mapping[str, str] | None = None) -> Raw:
         return await self._call("GET", path, params=params)
@@ -151,11 +161,11 @@ class Api:
         response = await self._send("GET", path, params=query, timeout=timeout)
         try:
             if response.status >= 400:
-                raise _error("GET", path, response.status, await response.read())
+                raise _error("GET", path, response, await response.read())
             async for line in _lines(response):
                 yield _decoded(line)
         except (aiohttp.ClientError, TimeoutError) as e:
-            raise ApiError(f"watch {path}: {e or type(e).__name__}") from e
+            raise ApiError(f"watch {path}: {str(e) or type(e).__name__}") from e
         finally:
             response.close()
 
@@ -182,11 +192,12 @@ class Api:
         try:
             data = await response.read()
         except (aiohttp.ClientError, TimeoutError) as e:
-            raise ApiError(f"{method} {path}: {e or type(e).__name__}") from e
+            metrics.count_api_error(0)
+            raise ApiError(f"{method} {path}: {str(e) or type(e).__name__}") from e
         finally:
             response.release()
         if response.status >= 400:
-            raise _error(method, path, response.status, data)
+            raise _error(method, path, response, data)
         return _decoded(data)
 
     async def _send(
@@ -211,7 +222,8 @@ class Api:
         for setting in (await self._configuration.auth_settings()).values():
             headers[setting["key"]] = setting["value"]
         try:
-            return await self._session.request(
+            session = self._reading if method == "GET" else self._writing
+            return await session.request(
                 method,
                 URL(f"{self._configuration.host}{path}{query}", encoded=True),
                 data=None if body is None else to_json(body),
@@ -223,7 +235,7 @@ class Api:
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as e:
             metrics.count_api_error(0)
-            raise ApiError(f"{method} {path}: {e or type(e).__name__}") from e
+            raise ApiError(f"{method} {path}: {str(e) or type(e).__name__}") from e
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -273,7 +285,8 @@ def _managed(params: Mapping[str, str] | None) -> dict[str, str]:
     return {"fieldManager": FIELD_MANAGER, **(params or {})}
 
 
-def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
+def _error(method: str, path: str, response: aiohttp.ClientResponse, data: bytes) -> ApiError:
+    status = response.status
     try:
         body = json.loads(data)
         message, reason = str(body.get("message", "")), str(body.get("reason", ""))
@@ -283,7 +296,18 @@ def _error(method: str, path: str, status: int, data: bytes) -> ApiError:
     kind = _ERRORS.get(status, ApiError)
     if kind is ConflictError and reason == "AlreadyExists":
         kind = AlreadyExistsError
-    return kind(f"{method} {path}: {status} {message}", status=status, reason=reason)
+    return kind(
+        f"{method} {path}: {status} {message}",
+        status=status,
+        reason=reason,
+        retry_after_s=_retry_after_s(response.headers.get("Retry-After", "")),
+    )
+
+
+def _retry_after_s(text: str) -> float:
+    """Seconds; kube-apiserver and its proxies send whole ones, no dates."""
+    seconds = whole_number(text.strip())
+    return float(min(seconds or 0, _MOST_RETRY_AFTER_S))
 
 
 async def get_if_allowed(api: Api, path: str, **params: str) -> Raw:

@@ -123,6 +123,7 @@ class EventRecorder:
             self._said.drop(key)
             metrics.RETRIES.labels(metrics.Retry.EVENT).inc()
             pause_s = _PAUSE.delay_s(failures - 1) if failures else 0.0
+            pause_s = max(pause_s, e.retry_after_s)
             self._paused.put(namespace, (failures + 1, self._clock() + pause_s))
             log.warning("event not written", extra={"reason": event.reason, "error": str(e)})
 

@@ -103,7 +103,7 @@ class Watcher:
         """Runs until cancelled."""
         failures = 0
         while True:
-            before = self._told
+            before, at_least_s = self._told, 0.0
             try:
                 if not self._version or self._stale:
                     self._stale = False
@@ -120,13 +120,14 @@ class Watcher:
                     continue
                 metrics.RECONNECTS.labels(Reconnect.FAILED).inc()
                 self.problem = e.summary
+                at_least_s = e.retry_after_s
                 log.warning("watch failed", extra={"path": self.path, "error": str(e)})
             if self._told > before:
                 failures = 0
             else:
                 metrics.RETRIES.labels(Retry.WATCH).inc()
             if not self._stale:
-                await asyncio.sleep(_BACKOFF.delay_s(failures))
+                await asyncio.sleep(_BACKOFF.delay_s(failures, at_least_s=at_least_s))
                 failures += 1
 
     async def _wait_until_served(self) -> None:

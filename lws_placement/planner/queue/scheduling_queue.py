@@ -24,7 +24,7 @@ from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.engine.reconcile.actions import Action, Wait
 from lws_placement.engine.reconcile.group_state import GroupState
-from lws_placement.errors import ApiError, ConflictError
+from lws_placement.errors import ApiError, ConflictError, retry_after_s
 from lws_placement.planner.observer import Observer
 from lws_placement.planner.queue.alarms import Alarms
 from lws_placement.planner.queue.asking import Asking
@@ -171,7 +171,8 @@ class SchedulingQueue(Observer):
         failures = self._failures.get(group) or 0
         self._failures.put(group, failures + 1)
         metrics.RETRIES.labels(metrics.Retry.PLANNER).inc()
-        self.back_off(group, _backoff_after(error).delay_s(failures))
+        at_least_s = retry_after_s(error)
+        self.back_off(group, _backoff_after(error).delay_s(failures, at_least_s=at_least_s))
 
     def back_off(self, group: GroupId, delay_s: float) -> None:
         """Plans the group once after `delay_s`, and not before, whatever event comes."""

@@ -100,6 +100,66 @@ async def test_a_write_that_gets_no_connection_while_it_is_allowed_is_not_sent()
         await api.close()
 
 
+ANSWERS = {
+    "403": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}",
+    "409": b"HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n",
+    "422": b"HTTP/1.1 422 X\r\nContent-Length: 2\r\n\r\n[]",
+    "429": b"HTTP/1.1 429 X\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n",
+    "429 for a year": b"HTTP/1.1 429 X\r\nRetry-After: 31536000\r\nContent-Length: 0\r\n\r\n",
+    "429 for 5 000 digits": b"HTTP/1.1 429 X\r\nRetry-After: "
+    + b"9" * 5000
+    + b"\r\nContent-Length: 0\r\n\r\n",
+    "429 until a date": b"HTTP/1.1 429 X\r\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n"
+    b"Content-Length: 0\r\n\r\n",
+    "500": b"HTTP/1.1 500 X\r\nRetry-After: 1\r\nContent-Length: 4\r\n\r\nnull",
+    "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{",
+    "no JSON": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{",
+    "no HTTP": b"\x16\x03\x01\r\n\r\n",
+    "nothing": b"",
+}
+WAITS_S = {"429": 7, "429 for a year": 60, "500": 1}
+
+
+@pytest.mark.parametrize("method", ["create", "replace", "patch", "delete"])
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_a_write_is_sent_once_whatever_is_answered(name, method):
+    """Who asked decides whether, and when, it asks again."""
+    arrived = []
+
+    async def answer(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        arrived.append(head.split()[0].decode())
+        writer.write(ANSWERS[name])
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    api = Api(Configuration(host=f"http://127.0.0.1:{port}"), timeout_s=60.0)
+    body = () if method == "delete" else ({},)
+    with pytest.raises(ApiError) as refused:
+        await getattr(api, method)("/api/v1/nodes/n", *body)
+    assert str(refused.value.status) == (name[:3] if name[0] in "45" else "0")
+    assert refused.value.retry_after_s == WAITS_S.get(name, 0)
+    assert len(arrived) == 1
+    await api.close()
+    server.close()
+
+
+async def test_a_write_that_is_not_answered_ends():
+    async def never(reader, writer):
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(never, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    api = Api(Configuration(host=f"http://127.0.0.1:{port}"), timeout_s=0.1)
+    with pytest.raises(ApiError, match="TimeoutError"):
+        await api.create("/api/v1/nodes", {})
+    await api.close()
+    server.close()
+
+
 def _app(handler):
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
