@@ -6,7 +6,7 @@ reader learns which were rebuilt. A reader can also ask which nodes changed.
 """
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from lws_placement.cluster.cache.devices.device_index import DeviceIndex
 from lws_placement.cluster.cache.storage import StorageIndex
@@ -19,13 +19,7 @@ from lws_placement.engine.model.groups import GroupId, Occupant
 from lws_placement.engine.model.placed_pods import Gone, NoPlacedPods, PlacedPods
 from lws_placement.engine.model.pods import HostPort
 from lws_placement.engine.model.queue_order import Turn
-from lws_placement.engine.model.reservation import (
-    MOST_SHARED_BYTES,
-    Hold,
-    lease_name,
-    may_be_shared,
-    promised_on,
-)
+from lws_placement.engine.model.reservation import Hold, is_full, lease_name, promised_on
 from lws_placement.engine.model.snapshot import (
     Changes,
     DomainSet,
@@ -54,8 +48,11 @@ class TopologyIndex:
         self._owners = DictOfDicts[str, str, str]()
         self._daemon_sets: dict[str, DaemonSetInfo] = {}
         self._views: dict[str, NodeView] = {}
+        self._labels: Counter[str] = Counter()
+        """Label key -> nodes that carry it. Keys of no node have no index: users name any."""
         self._members: dict[str, DictOfSets[str, str]] = {}
         self._domains: dict[str, DomainSet] = {}
+        self._no_domains = DomainSet()
         self._dirty: dict[str, set[str]] = {}
         self._holds = DictOfDicts[DomainName, GroupId, Hold]()
         self._kinds: Counter[tuple[str, Scope]] = Counter()
@@ -81,6 +78,9 @@ class TopologyIndex:
         old = self._nodes.get(node.name)
         if old is not None and dict(old.labels) != dict(node.labels):
             self._unlink(old)
+            old = None
+        if old is None:
+            self._labels.update(node.labels.keys())
         self._nodes[node.name] = node
         for key, members in self._members.items():
             value = node.labels.get(key)
@@ -204,7 +204,7 @@ class TopologyIndex:
 
     def label_known(self, key: str) -> bool:
         """True if any node carries the label `key`."""
-        return any(key in node.labels for node in self._nodes.values())
+        return self._labels[key] > 0
 
     def node_view(self, name: str) -> NodeView | None:
         node = self._nodes.get(name)
@@ -248,13 +248,17 @@ class TopologyIndex:
 
     def domain(self, domain: DomainName) -> DomainView | None:
         """None if no node has that label value."""
-        if domain.value in self._index(domain.key) and domain.value in self._dirty[domain.key]:
+        if domain.value not in self._index(domain.key):
+            return None
+        if domain.value in self._dirty[domain.key]:
             self._rebuild(domain)
         return self._domains[domain.key].get(domain.value)
 
     def domains(self, key: str) -> DomainSet:
         """Every domain of a topology key: the same DomainSet each time, brought up to date."""
         values = self._index(key)
+        if key not in self._domains:
+            return self._no_domains
         for value in sorted(self._dirty[key]):
             if value in values:
                 self._rebuild(DomainName(key, value))
@@ -265,6 +269,8 @@ class TopologyIndex:
     def _index(self, key: str) -> DictOfSets[str, str]:
         """Value -> node names; built on the first query of a key, maintained afterwards."""
         members = self._members.get(key)
+        if members is None and not self.label_known(key):
+            return DictOfSets()
         if members is None:
             members = self._members[key] = DictOfSets()
             self._domains[key] = DomainSet()
@@ -277,6 +283,7 @@ class TopologyIndex:
 
     def _unlink(self, node: Node) -> None:
         self.touch(node.name)
+        self._labels.subtract(node.labels.keys())
         for key, members in self._members.items():
             value = node.labels.get(key)
             if value is None:
@@ -377,15 +384,8 @@ class TopologyIndex:
             overlapping=frozenset(overlapping - holders),
             awaited=frozenset().union(*(view.awaited for view in views)),
             occupants=frozenset(occupants),
-            full=_is_full(self._holds[domain].values()),
+            full=is_full(self._holds[domain].values()),
         )
-
-
-def _is_full(holds: Collection[Hold]) -> bool:
-    """Whether a domain that groups share takes no further one in."""
-    if not any(map(may_be_shared, holds)):
-        return False
-    return sum(hold.size_bytes for hold in holds) > MOST_SHARED_BYTES
 
 
 def _of_groups(

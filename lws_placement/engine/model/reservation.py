@@ -10,7 +10,7 @@ all of them are written.
 """
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from lws_placement.engine.base.quantities import total
@@ -208,6 +208,13 @@ def lease_name(domain: DomainName) -> str:
 def may_be_shared(hold: Hold) -> bool:
     """Whether other groups may have holds in its Lease that stay."""
     return hold.scope in (Scope.NAMESPACE, Scope.LWS)
+
+
+def is_full(holds: Collection[Hold]) -> bool:
+    """Whether a domain that groups share takes no further one in."""
+    if not any(map(may_be_shared, holds)):
+        return False
+    return sum(hold.size_bytes for hold in holds) > MOST_SHARED_BYTES
 
 
 def have_room_together(holds: Iterable[Hold]) -> bool:

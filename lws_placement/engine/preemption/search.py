@@ -162,7 +162,7 @@ class PreemptionMemo:
 
     def __init__(self) -> None:
         self._known: LruCache[Hashable, tuple[Hashable, Preemption | NoPreemption]] = LruCache()
-        self._costs: dict[str, CostIndex] = {}
+        self._costs: LruCache[str, CostIndex] = LruCache()
 
     def ask(
         self, group: Group, domains: DomainSet, tenants: Tenants, *, ruled: Ruled | None = None
@@ -187,7 +187,8 @@ class PreemptionMemo:
     def _costs_in(self, key: str, domains: DomainSet) -> CostIndex:
         found = self._costs.get(key)
         if found is None or found.domains is not domains:
-            found = self._costs[key] = CostIndex(domains)
+            found = CostIndex(domains)
+            self._costs.put(key, found)
         return found
 
 
