@@ -116,8 +116,18 @@ class PodDomains:
         changes = self._nodes.node_changes
         touched.update(name for name in changes.since(self._mark) if self._pods.at[name])
         self._mark = changes.mark
-        different = [self._look_at(name) for name in touched]
-        self.version += any(different)
+        found = {name: self._names_on(name) for name in touched}
+        changed = {name: now for name, now in found.items() if now != self._on.get(name)}
+        before = {name: self._on.pop(name, None) for name in changed}
+        # A member on its way may have gone from one node to another of the same domain.
+        for old in before.values():
+            if old is not None:
+                self._take(*old)
+        for name, now in changed.items():
+            if now is not None:
+                self._give(*now)
+                self._on[name] = now
+        self.version += any(_in_order(changed[n]) != _in_order(before[n]) for n in changed)
 
     def without(self, gone: Gone) -> "DomainsWithPods":
         return DomainsWithPods(self, self.version, self._pods.of(gone))
@@ -134,22 +144,13 @@ class PodDomains:
     def __len__(self) -> int:
         return len(self._pods)
 
-    def _look_at(self, node: NodeName) -> bool:
-        """Whether other pods are there, or it is in another domain."""
+    def _names_on(self, node: NodeName) -> tuple[str, Mapping[PodKey, str]] | None:
         view = self._nodes.node_view(node)
         domain = view.node.labels.get(self._key) if view is not None else None
-        pods = self._pods.at[node] if domain is not None else {}
-        names = {key: f"{pod.namespace}/{pod.name}" for key, pod in pods.items()}
-        now = (domain, names) if domain is not None and names else None
-        before = self._on.get(node)
-        if now == before:
-            return False
-        if before is not None:
-            self._take(*self._on.pop(node))
-        if now is not None:
-            self._give(*now)
-            self._on[node] = now
-        return _in_order(now) != _in_order(before)
+        pods = self._pods.at[node]
+        if domain is None or not pods:
+            return None
+        return domain, {key: f"{pod.namespace}/{pod.name}" for key, pod in pods.items()}
 
     def _give(self, domain: str, names: Mapping[PodKey, str]) -> None:
         for key, name in names.items():

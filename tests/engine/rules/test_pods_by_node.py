@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -167,6 +168,17 @@ def test_a_member_that_is_bound_where_it_was_promised_changes_no_rule():
     world.bind(2, "n1", "a", terminating=False)
     assert what_is_told(world, Gone())[0] != before
     assert domains_with(APP_A, ZONE, world.pods, world).version > version
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_member_on_its_way_may_go_to_another_node_of_its_domain(back):
+    """Whichever of the two nodes is looked at first."""
+    world = World()
+    nodes = NODES[::-1] if back else NODES
+    for node in nodes:
+        world.coming.move(1, node)
+        domains, counts = what_is_told(world, Gone())
+        assert (domains.first_in("x"), counts.by_domain) == ("ns/p1", {"x": 1})
 
 
 class Large:
