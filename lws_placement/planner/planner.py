@@ -131,6 +131,7 @@ class Planner:
             for name in sorted(self._cache.workloads.lws):
                 self.lws_changed(*name)
             self._foreign.look_again()
+            await self._view_nodes()
             while True:
                 await self._queue.wait()
                 if self._failure is not None:
@@ -144,6 +145,15 @@ class Planner:
                 task.cancel()
             self._queue.stop()
             self._assumed_holds.take_all_back()
+
+    async def _view_nodes(self) -> None:
+        """Builds the views of all nodes in slices. The first plan would build them in one turn."""
+        until = time.monotonic() + _SLICE_S
+        for name in self._cache.domains.names():
+            self._cache.domains.node_view(name)
+            if time.monotonic() > until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + _SLICE_S
 
     async def _pass(self) -> None:
         batch = self._queue.begin_pass(self._turn)

@@ -23,6 +23,7 @@ from lws_placement.engine.planning.multi_domain import place_multi_domain
 from lws_placement.engine.planning.single_domain import plan_group
 from lws_placement.engine.preemption.search import PreemptionMemo, preempt
 from lws_placement.engine.reconcile.actions import Pin, WriteHold
+from lws_placement.planner.assumed_holds import AssumedHolds
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.limits.pace import Pace
 from lws_placement.planner.planner import Planner
@@ -46,6 +47,7 @@ class PromptActor:
         self._asks = asks
         self._rules = rules
         self._version = 1000
+        self.assumed = AssumedHolds(cache)
         self.written = asyncio.Queue()
 
     async def apply(self, group, action):

@@ -8,6 +8,7 @@ from bench.world import a_large_cluster
 
 from lws_placement.engine.model.failure_history import Policy
 from lws_placement.engine.reconcile.actions import Pin, WriteHold
+from lws_placement.planner.assumed_holds import AssumedHolds
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.limits.pace import Pace
 from lws_placement.planner.planner import Planner
@@ -21,6 +22,7 @@ class Slow:
         self.pins = []
         self.size = size
         self.all_under_way = asyncio.Event()
+        self.assumed = AssumedHolds(cache)
 
     async def apply(self, group, action):
         match action:

@@ -238,6 +238,10 @@ class TopologyIndex:
                 found += self._holds[DomainName(key, value)].values()
         return found
 
+    def names(self) -> list[str]:
+        """Of every node, sorted."""
+        return sorted(self._nodes)
+
     def node_views(self) -> list[NodeView]:
         """Every node, by name. O(nodes)."""
         views = (self.node_view(name) for name in sorted(self._nodes))

@@ -26,6 +26,8 @@ from lws_placement.engine.objects.nodes import NodeName
 
 SEARCH_BOUND = 50_000
 """Looks at a node, in one search, before it gives up."""
+_PLACING = 3
+"""What it costs to place a member on a node and to take it back, in looks."""
 
 
 class NoMatch(Enum):
@@ -244,6 +246,7 @@ class _Search(Backtracking):
             view = self._nodes[place]
             if not has_room(demand, view):
                 continue
+            self._effort.spend(_PLACING)
             self._taken.append((place, view))
             self._put(place, take(view, demand))
             yield True

@@ -8,13 +8,14 @@ from lws_placement.engine.objects.nodes import NodeTerm, Operator, Requirement
 
 
 def term_matches(term: NodeTerm, labels: Mapping[str, str], *, name: str) -> bool:
-    """`labels` and `name`: of the node."""
-    if not term.expressions and not term.fields:
-        return False
+    """`labels` and `name`: of the node. A pod may have hundreds of terms: this builds nothing."""
+    for requirement in term.expressions:
+        if not meets(labels, requirement):
+            return False
+    if not term.fields:
+        return bool(term.expressions)
     fields = {NODE_NAME_FIELD: name}
-    return all(meets(labels, r) for r in term.expressions) and all(
-        meets(fields, r) for r in term.fields
-    )
+    return all(meets(fields, requirement) for requirement in term.fields)
 
 
 def selects(selector: Iterable[Requirement] | None, labels: Mapping[str, str]) -> bool:
