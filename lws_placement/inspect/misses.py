@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.messages import nearness
 from lws_placement.engine.model.groups import Group
-from lws_placement.engine.model.verdicts import NoFit, Reason
+from lws_placement.engine.model.verdicts import NoFit, Reason, Why
 from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible, blockers_in, blockers_of
 from lws_placement.engine.preemption.victims import Tenants
 from lws_placement.engine.reconcile.placement import asked_now
+
+_LASTING = (Why.TOO_LARGE, Why.FULL)
+"""Whatever ends, the domain refuses the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Misses:
             key = verdict.topology_key
             nearest = self._nearest(verdict)
             found = ((DomainName(key, value), reason) for value, reason in nearest)
-            misses = tuple(Miss(d.shown_value, r, self._into(group, d)) for d, r in found)
+            misses = tuple(Miss(d.shown_value, r, self._into(group, d, r)) for d, r in found)
             self._last = (verdict, Told(misses))
         return self._last[1]
 
@@ -67,7 +70,7 @@ class Misses:
             return Told(())
         if group.request.outer:
             inside = ((v, r, DomainName(group.request.outer, v)) for v, r in nearest)
-            return Told(tuple(Miss(v, r, self._around(group, domain)) for v, r, domain in inside))
+            return Told(tuple(Miss(v, r, self._around(group, d, r)) for v, r, d in inside))
         blockers = blockers_of(group, self._views, self._tenants)
         if not group.request.inner:
             return Told(tuple(Miss(v, r, blockers) for v, r in nearest))
@@ -78,12 +81,18 @@ class Misses:
         nearest = sorted(reasons, key=lambda v: (nearness(reasons[v]), v))[: self._most]
         return [(value, reasons[value]) for value in nearest]
 
-    def _into(self, group: Group, domain: DomainName) -> Blockers | Infeasible | None:
+    def _into(
+        self, group: Group, domain: DomainName, reason: Reason
+    ) -> Blockers | Infeasible | None:
         view = self._views.domain(domain)
-        if view is None:
+        if view is None or reason.why in _LASTING:
             return None
         return blockers_in(group, view, views=self._views, occupants=self._views.occupants_on)
 
-    def _around(self, group: Group, domain: DomainName) -> Blockers | Infeasible:
+    def _around(
+        self, group: Group, domain: DomainName, reason: Reason
+    ) -> Blockers | Infeasible | None:
         """For a domain that has to hold all members."""
+        if reason.why in _LASTING:
+            return None
         return blockers_of(group, self._views, self._tenants, only=self._views.nodes_of(domain))
