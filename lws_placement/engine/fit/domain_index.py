@@ -60,6 +60,9 @@ class DomainFitIndex:
         """The answer to groups that own nothing, and when it is true: at this mark of the domains,
         for groups with this `most_nodes`.
         """
+        self.within: DomainFitIndex | None = None
+        """Of the same group with fewer rules, up to date: where that does not fit, this does not.
+        """
         self._group = group
         self._as_if = as_if
         self._mark = 0
@@ -94,6 +97,9 @@ class DomainFitIndex:
             view = self.domains.get(value)
             if view is None:
                 continue
+            if self.within is not None and not self.within.may_fit(value):
+                self._misses[value] = (view, NoMatch.IMPOSSIBLE)
+                continue
             fit = NoMatch.NOT_PROVEN if effort.is_spent else fit_in(group, self._looked_at(view))
             if effort.is_spent and looked:
                 self._left.add(value)
@@ -121,6 +127,10 @@ class DomainFitIndex:
 
     def fit(self, value: str) -> Fit:
         return self._fits[value]
+
+    def may_fit(self, value: str) -> bool:
+        """Whether it is not certain that there is no room."""
+        return value in self._fits or value in self.unproven
 
     def fits(self, view: DomainView) -> bool:
         """True if the domain has room as it is now."""

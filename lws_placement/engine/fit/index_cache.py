@@ -20,9 +20,15 @@ class FitIndexCache:
         self._domains: LruCache[Hashable, DomainFitIndex] = LruCache(most)
         self._nodes: LruCache[Hashable, NodeFitIndex] = LruCache(most)
 
-    def of(self, group: Group, domains: DomainSet) -> DomainFitIndex:
-        """The index of domains for groups of this shape, up to date."""
-        return self._in_step((group.topology_key, group.demands, group.joint), group, domains)
+    def of(
+        self, group: Group, domains: DomainSet, *, within: Group | None = None
+    ) -> DomainFitIndex:
+        """The index of domains for groups of this shape, up to date. `within`: the same group with
+        fewer rules.
+        """
+        shape = group.topology_key, group.demands, group.joint
+        wider = self.of(within, domains) if within is not None else None
+        return self._in_step(shape, group, domains, within=wider)
 
     def of_ranks(self, group: Group, domains: DomainSet) -> DomainFitIndex:
         """The same, but refusals name ranks of this group: a subgroup of another group with equal
@@ -36,11 +42,19 @@ class FitIndexCache:
             (group.topology_key, group.demands, group.joint, ranks), group, domains
         )
 
-    def _in_step(self, shape: Hashable, group: Group, domains: DomainSet) -> DomainFitIndex:
+    def _in_step(
+        self,
+        shape: Hashable,
+        group: Group,
+        domains: DomainSet,
+        *,
+        within: DomainFitIndex | None = None,
+    ) -> DomainFitIndex:
         found = self._domains.get(shape)
         if found is None or found.domains is not domains:
             found = DomainFitIndex(group, domains, as_if=self._as_if)
             self._domains.put(shape, found)
+        found.within = within
         found.follow(group.effort)
         return found
 

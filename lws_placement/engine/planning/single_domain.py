@@ -24,6 +24,7 @@ from lws_placement.engine.fit.index_cache import FitIndexCache
 from lws_placement.engine.fit.refusals import Refusals
 from lws_placement.engine.model.exclusivity import Claim, claim_of, is_opposed, opponents
 from lws_placement.engine.model.groups import Group, GroupId
+from lws_placement.engine.model.joint.rules import Apart, JointRules
 from lws_placement.engine.model.pods import Rank
 from lws_placement.engine.model.queue_order import earlier_of
 from lws_placement.engine.model.snapshot import DomainSet, DomainView, NodeView
@@ -77,15 +78,26 @@ def plan_group(
     bound = any(m.fixed is not None for m in group.members)
     if memo is None or bound or not isinstance(as_is, DomainSet):
         return _plan_afresh(group, domains)
+    lasting = None
     if without_rules is not None and without_rules is not group:
+        lasting = _with_lasting_rules(group, without_rules)
         first_fits = _first_with_rules(group, memo.indexes.of(without_rules, as_is), changed)
         if first_fits is not None:
             return first_fits
-    index = memo.indexes.of(group, as_is)
+    index = memo.indexes.of(group, as_is, within=lasting)
     free = _free(group, index, changed)
     first = free if group.deprioritized else islice(free, 1)
     fits = {value: index.fit(value) for value in first} | _fits(group, changed.values())
     return _best(group, fits) if fits else refuse(group, index, changed)
+
+
+def _with_lasting_rules(group: Group, without_rules: Group) -> Group:
+    """The group with its rules that other pods do not outdate: an index for it lasts, and spares
+    the next one of `group` most domains where it cannot fit.
+    """
+    rules = group.joint.rules if group.joint is not None else ()
+    lasting = tuple(rule for rule in rules if isinstance(rule, Apart))
+    return replace(without_rules, joint=JointRules(lasting)) if lasting else without_rules
 
 
 def _first_with_rules(

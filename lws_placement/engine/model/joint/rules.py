@@ -53,6 +53,13 @@ class Apart:
         crowded = (ranks for ranks in there.values() if len(ranks) > 1)
         return not any(ranks & self.carriers and ranks & self.selected for ranks in crowded)
 
+    def is_hopeless(self, ranks: Set[Rank], nodes: Sequence[Node]) -> bool:
+        """Whether these members cannot all be on these nodes, whatever room there is: each of those
+        that keep each other away needs a domain of its own.
+        """
+        values = {node.labels.get(self.key) for node in nodes}
+        return None not in values and len(ranks & self.carriers & self.selected) > len(values)
+
     @property
     def all_ranks(self) -> tuple[frozenset[Rank], ...]:
         return self.carriers, self.selected
@@ -292,7 +299,9 @@ class JointRules:
     def is_hopeless(self, ranks: Set[Rank], nodes: Sequence[Node]) -> bool:
         """Whether it is certain at once that these members break a rule on these nodes."""
         return any(
-            rule.is_hopeless(ranks, nodes) for rule in self.rules if isinstance(rule, Spread)
+            rule.is_hopeless(ranks, nodes)
+            for rule in self.rules
+            if isinstance(rule, Apart | Spread)
         )
 
     def broken(self, places: Places, effort: Effort) -> tuple[Rank, str] | None:
