@@ -28,6 +28,8 @@ _STRICT = {"fieldValidation": "Strict"}
 applied. By default it drops the field with a warning that nothing reads.
 """
 
+_OF_GROUP = (keys.LWS_GROUP_INDEX, keys.LWS_GROUP_KEY)
+
 
 class PodReconciler:
     def __init__(self, world: World, *, sets: LwsReconciler, restarts: Restarts) -> None:
@@ -70,6 +72,15 @@ class PodReconciler:
         if needs_set and topology and not node:
             needs_set = False
         leader = self._observed.leader(pod)
+        lacking = [k for k in _OF_GROUP if k not in leader["metadata"]["labels"]]
+        if lacking and (needs_service or needs_set):
+            note = (
+                f"pod {pod.name} has lost label {lacking[0]}, by which its group is known: "
+                "delete the pod, and it is made again"
+            )
+            topic = leader["metadata"]["uid"]
+            await self._say(lws, Event("FailedCreate", note, "Create", "Warning", topic=topic))
+            return
         if needs_service:
             await self._sets.create_service(lws, replica_service(lws, leader=leader))
         if needs_set:
