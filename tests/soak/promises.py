@@ -14,7 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
-from soak.facts import CHIPS_EACH, domain_and_holders, domain_of, seen_pod
+from soak.facts import CHIPS_EACH, KEY, domain_and_holders, domain_of, seen_pod
 from support.hold_law import against_the_law
 
 _KEPT = 50
@@ -61,6 +61,9 @@ class Promises:
                 self._figures.count("binds not judged: the watch of holds was interrupted")
                 continue
             pod = bind.pod
+            if pod.group is None:
+                self._count_foreign(pod, bind.version)
+                continue
             holders = self.holds.holders_at(pod.domain, bind.version)
             if not any(pod.group.is_same(holder) for holder in holders):
                 held_by = ", ".join(map(str, holders)) or "nobody"
@@ -69,6 +72,13 @@ class Promises:
                     f"while {held_by} held {pod.domain[1]}"
                 )
             self.kept()
+
+    def _count_foreign(self, pod, version):
+        """No breach: kube-scheduler does without the extender's filter while that is away, and a
+        hold may come between its filter and its bind.
+        """
+        held = self.holds.holders_at(domain_of(pod.node, KEY), version)
+        self._figures.count(f"foreign chips bound {'in held domains' if held else 'elsewhere'}")
 
     def note_partial_groups(self):
         """For how long each group that is bound in part has been so: the longest is measured."""
@@ -113,7 +123,7 @@ class _Pods:
         newly = bool(pod.node) and before is not None and not before.node
         if newly:
             self._figures.count("pods bound: members" if pod.group else "pods bound: foreign")
-        if newly and pod.domain is not None:
+        if newly and (pod.domain is not None or (pod.group is None and pod.chips)):
             self._promises.bound(pod, version)
 
     def partial_groups(self):
