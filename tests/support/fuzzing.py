@@ -24,6 +24,7 @@ from lws_placement.controller.controller import Controller
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.base.lru import LruCache
+from lws_placement.engine.model.change_log import ChangeLog
 from lws_placement.errors import ApiError
 from lws_placement.extender.app import build_calls
 from lws_placement.extender.guard import Guard
@@ -282,7 +283,7 @@ def held_by(**roots):
     seen, found, left = set(), Counter(), [(one, name) for name, one in roots.items()]
     while left:
         one, where = left.pop()
-        if id(one) in seen or isinstance(one, LruCache | Enum):
+        if id(one) in seen or isinstance(one, LruCache | ChangeLog | Enum):
             continue
         seen.add(id(one))
         if isinstance(one, dict):

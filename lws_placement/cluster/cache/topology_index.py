@@ -287,7 +287,10 @@ class TopologyIndex:
 
     def _unlink(self, node: Node) -> None:
         self.touch(node.name)
-        self._labels.subtract(node.labels.keys())
+        for key in node.labels:
+            self._labels[key] -= 1
+            if not self._labels[key]:
+                del self._labels[key]
         for key, members in self._members.items():
             value = node.labels.get(key)
             if value is None:

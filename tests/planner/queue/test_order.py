@@ -18,6 +18,7 @@ from lws_placement.engine.model.groups import Occupant
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.objects.nodes import Node
 from lws_placement.engine.reconcile.actions import Wait, WriteHold
+from lws_placement.planner.assumed_holds import AssumedHolds
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.limits.pace import Pace
 from lws_placement.planner.planner import Planner
@@ -93,6 +94,7 @@ class Recorder:
 
     def __init__(self, cache):
         self.cache = cache
+        self.assumed = AssumedHolds(cache)
         self.holds = {}
         self.told = set()
         self.news = asyncio.Event()
