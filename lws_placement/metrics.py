@@ -65,6 +65,15 @@ class Preempted(StrEnum):
     POD = "pod"
 
 
+class ScaleUp(StrEnum):
+    """What became of a request for new nodes."""
+
+    REQUESTED = "requested"
+    MADE = "made"
+    """The group has its place on them."""
+    FAILED = "failed"
+
+
 class Retry(StrEnum):
     """Which part puts off its next attempt after a failure."""
 
@@ -110,6 +119,14 @@ PREEMPTIONS = Counter(
     "Whole groups and foreign pods evicted for groups that outrank them.",
     ["victim"],
 )
+SCALE_UPS = Counter(
+    "lws_placement_scale_ups_total", "Requests for new nodes, by what became of them.", ["outcome"]
+)
+SCALE_UP_SECONDS = Histogram(
+    "lws_placement_scale_up_seconds",
+    "From a request for new nodes until the group's hold on them.",
+    buckets=_WAIT_BUCKETS_S,
+)
 ADMISSIONS = Counter(
     "lws_placement_admissions_total", "LeaderWorkerSet pods admitted, by outcome.", ["outcome"]
 )
@@ -147,6 +164,7 @@ for _family, _values in (
     (WAITING_GROUPS, Waiting),
     (REPAIRS, Repair),
     (PREEMPTIONS, Preempted),
+    (SCALE_UPS, ScaleUp),
     (ADMISSIONS, Admission),
     (BINDS, Bind),
     (RECONNECTS, Reconnect),

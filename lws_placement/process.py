@@ -23,7 +23,7 @@ from lws_placement.cluster.adapters.empty_cache import empty_cache
 from lws_placement.cluster.adapters.extender_world import ExtenderWorld
 from lws_placement.cluster.adapters.hold_counts import count_figures
 from lws_placement.cluster.api.client import Api, connect
-from lws_placement.cluster.api.discovery import look_around
+from lws_placement.cluster.api.discovery import autoscaler, look_around
 from lws_placement.cluster.api.events import EventRecorder
 from lws_placement.cluster.api.leader_election import Elector, Leadership, Timing
 from lws_placement.cluster.cache.informers import Informers
@@ -46,8 +46,10 @@ from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.leader_annotations import LeaderAnnotations
 from lws_placement.planner.limits.pace import Pace
 from lws_placement.planner.planner import Planner
+from lws_placement.planner.scale_up.candidates import Candidates
+from lws_placement.planner.scale_up.placeholder_pods import PlaceholderPods
 from lws_placement.retried import retried
-from lws_placement.settings import AffinityMode, Role, Settings
+from lws_placement.settings import AffinityMode, Role, ScaleUpMode, Settings
 from lws_placement.stopping import asked_to_stop, unless
 from webhook.app import build_app as webhook_app
 
@@ -252,15 +254,27 @@ class Process:
         await self._informers.wait_synced()
         self._informers.take_holds(await retried(store.fetch_all))
         conditions = LeaderAnnotations(api, self._cache)
+        reporter = EventReporter(self._recorder("planner"), self._cache, conditions)
         executor = Executor(
             api,
             self._cache,
             store=store,
-            reporter=EventReporter(self._recorder("planner"), self._cache, conditions),
+            reporter=reporter,
         )
         await retried(self._failures.take_over)
         executor.wake_refused()
         pins = self._settings.placing and self._settings.extender_configured
+        candidates = Candidates(
+            after_s=self._settings.scale_up_after_seconds, most=self._settings.scale_up_groups
+        )
+        placeholders = PlaceholderPods(
+            api,
+            self._cache,
+            candidates,
+            reporter=reporter,
+            namespace=namespace,
+            gives_up_after_s=self._settings.scale_up_timeout_seconds,
+        )
         pace = Pace(
             clock=asyncio.get_running_loop().time,
             hold_s=self._settings.hold_seconds,
@@ -272,10 +286,21 @@ class Process:
             pace=pace,
             failures=self._failures,
             plans_ahead=pins,
+            observers=(candidates,),
+            before_pins=placeholders.make_way,
         )
         guarded = frozenset(self._settings.guarded_resources)
         with figures_reported(lambda: count_figures(self._cache, guarded=guarded)):
-            await planner.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(planner.run())
+                tasks.create_task(self._scale_up(placeholders))
+
+    async def _scale_up(self, placeholders: PlaceholderPods) -> None:
+        mode = self._settings.scale_up
+        found = await retried(partial(autoscaler, self._api))
+        log.info("scale-up", extra={"mode": mode.value, "autoscaler": found or "none"})
+        requests = mode is ScaleUpMode.PODS or (mode is ScaleUpMode.AUTO and bool(found))
+        await placeholders.run(requests=requests)
 
     def _recorder(self, controller: str) -> EventRecorder:
         return EventRecorder(self._api, instance=self._identity, controller=controller)

@@ -57,6 +57,14 @@ class AffinityMode(StrEnum):
     NEVER = "never"
 
 
+class ScaleUpMode(StrEnum):
+    """How nodes are requested from a cluster autoscaler."""
+
+    AUTO = "auto"
+    PODS = "pods"
+    OFF = "off"
+
+
 class Tolerations(StrEnum):
     """Whether kube-apiserver's plugin ExtendedResourceToleration is on."""
 
@@ -218,6 +226,23 @@ class Settings(BaseSettings):
         ge=0,
         description="Opt-in: force the deletion of a member that is Terminating on a node that is "
         "not ready, so many seconds after its grace. Its containers may still run there.",
+    )
+    scale_up: ScaleUpMode = Field(
+        default=ScaleUpMode.AUTO,
+        description="Request a new domain for a group that nothing which exists can serve: pods "
+        "(placeholder pods in our namespace), off, or auto: pods where a cluster autoscaler is "
+        "found.",
+    )
+    scale_up_after_seconds: float = Field(
+        default=10.0, ge=0, description="How long a group waits before nodes are requested for it."
+    )
+    scale_up_groups: int = Field(
+        default=4, ge=1, description="Groups at a time that nodes are requested for."
+    )
+    scale_up_timeout_seconds: float = Field(
+        default=1200.0,
+        gt=0,
+        description="After so long a request is given up; the next one follows later and later.",
     )
     headroom: dict[str, str] = Field(
         default_factory=dict,

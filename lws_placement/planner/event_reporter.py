@@ -90,6 +90,14 @@ class EventReporter:
     def told(self, group: GroupId, topic: Topic, note: str) -> None:
         self._say(group, Event(topic.value, note, "Watch", "Warning", topic=topic.value))
 
+    def scale_up(self, group: GroupId, note: str) -> None:
+        self._say(group, Event("ScaleUp", note, "ScaleUp"))
+
+    def scale_up_failed(self, group: GroupId, note: str) -> None:
+        metrics.SCALE_UPS.labels(metrics.ScaleUp.FAILED).inc()
+        text = f"no domain was made for it: {note}"
+        self._say(group, Event("ScaleUpFailed", text, "ScaleUp", "Warning"))
+
     async def waiting(self, group: GroupId, wait: Wait) -> None:
         verdict, nobody = wait.verdict, wait.nobody
         note = waiting_note(verdict, size=wait.group.size, nobody=nobody, besides=wait.besides)

@@ -12,7 +12,7 @@ events, not back-off (P5). A group that fails backs off; all others are planned 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from uuid import uuid4
@@ -56,8 +56,14 @@ _REMEMBERED = 20_000
 _REFUSED_S = 2.0
 
 
+async def _nothing(group: GroupId) -> None:
+    return
+
+
 class Planner:
-    """`run()` runs until cancelled, and raises NotLeaderError when deposed."""
+    """`run()` runs until cancelled, and raises NotLeaderError when deposed. `before_pins`: awaited
+    once a group's holds are written, before its pods are pinned.
+    """
 
     def __init__(
         self,
@@ -67,6 +73,8 @@ class Planner:
         pace: Pace,
         failures: FailureTracker,
         plans_ahead: bool = False,
+        observers: Sequence[Observer] = (),
+        before_pins: Callable[[GroupId], Awaitable[None]] = _nothing,
         new_plan_id: Callable[[], str] = lambda: uuid4().hex[:12],
     ) -> None:
         self._cache = cache
@@ -74,6 +82,7 @@ class Planner:
         self._pace = pace
         self._failures = failures
         self._plans_ahead = plans_ahead
+        self._before_pins = before_pins
         self._preplanner = Preplanner(cache)
         self._vacant = VacantHolds(cache, look_at=self.group_changed)
         self._new_plan_id = new_plan_id
@@ -95,6 +104,7 @@ class Planner:
             self._backfill,
             self._queue,
             self._foreign,
+            *observers,
         )
         self._unwritten: LruCache[GroupId, int] = LruCache(_REMEMBERED)
         """How often in a row a group's failures could not be written."""
@@ -250,6 +260,7 @@ class Planner:
             await self._remember(group, actions)
             for together, some in groupby(actions, key=lambda action: isinstance(action, Pin)):
                 if together:
+                    await self._before_pins(group)
                     await self._at_once(group, some)
                 elif not await self._one_by_one(group, some):
                     return

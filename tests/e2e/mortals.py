@@ -12,7 +12,7 @@ from lws_placement.engine.base import keys
 BOTH = pytest.mark.parametrize("when", ["before", "after"])
 LEASES = path_of("leases", "lws-placement-system")
 _KILLABLE = Path(__file__).with_name("killable.py")
-_FLAGS = ("--force-delete-after=1",)
+_FLAGS = ("--force-delete-after=1", "--scale-up=pods", "--scale-up-after-seconds=1")
 
 
 class Mortals:

@@ -12,6 +12,7 @@ from e2e.dead_nodes import dead
 from e2e.failing import ATTACHING, fail_a_worker, users_of_the_disk
 from e2e.group_facts import by_subgroup, no_pods
 from e2e.mortals import BOTH, LEASES, states, whole
+from e2e.node_groups import growing, placeholders
 from e2e.stack import LWS, MODEL
 from support.write_kinds import Kind
 
@@ -75,6 +76,16 @@ def test_while_a_group_that_waits_is_told_why_and_let_go(scene, kill_at, when):
 def annotations_of(scene, pod):
     found = [p["metadata"] for p in scene.members() if p["metadata"]["name"] == pod]
     return found[0].get("annotations", {}) if found else {}
+
+
+@BOTH
+def test_while_nodes_are_requested_for_a_group(scene, kill_at, when):
+    kill_at(when, Kind.REQUEST_NODE, Kind.END_REQUEST)
+    with growing(scene, 1) as autoscaler:
+        scene.create(scene.lws())
+        whole(scene, 4)
+    assert len(autoscaler.made) == 4
+    scene.wait(lambda: not placeholders(scene), "no placeholder is left")
 
 
 # -- repair ----------------------------------------------------------------------------------------

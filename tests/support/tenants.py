@@ -122,6 +122,9 @@ class Town:
         holds = [h for theirs in self.holds.values() for h in theirs]
         return self.yielding | {h.group for h in holds if h.state is HoldState.LEAVING}
 
+    def is_awaited_by(self, group):
+        return False
+
     def is_spared(self, pod):
         return pod.uid in self.spared
 

@@ -33,6 +33,9 @@ class Kind(StrEnum):
     FORCE_DELETE = "force delete"
     EVICT_POD = "evict pod"
     BIND_POD = "bind pod"
+    REQUEST_NODE = "request node"
+    """A placeholder pod."""
+    END_REQUEST = "end request"
     CREATE_REVISION = "create revision"
     SET_ASIDE = "set revision aside"
     DELETE_REVISION = "delete revision"
@@ -44,6 +47,10 @@ class Kind(StrEnum):
     WRITE_STATUS = "write status"
     TELL = "tell"
     """An Event."""
+
+
+PLACEHOLDER = "scale-up-"
+"""How their names begin."""
 
 
 class UnknownWriteError(Exception):
@@ -98,7 +105,11 @@ def _of_pod(method, name, body):
         return Kind.EVICT_POD
     if name == "binding":
         return Kind.BIND_POD
+    if method == "POST":
+        return Kind.REQUEST_NODE
     if method == "DELETE":
+        if name.startswith(PLACEHOLDER):
+            return Kind.END_REQUEST
         if body.get("gracePeriodSeconds") == 0:
             return Kind.FORCE_DELETE
         whole = body.get("propagationPolicy") == "Foreground"

@@ -69,6 +69,7 @@ def all_but_webhooks(namespace: str) -> Sequence[str]:
         f"{FOLDER}/validatingadmissionpolicies/lws-placement-tenants",
         f"{_RBAC}/clusterrolebindings/lws-placement-binds",
         f"{_RBAC}/clusterroles/lws-placement-binds",
+        "/apis/scheduling.k8s.io/v1/priorityclasses/lws-placement-scale-up",
         f"{_RBAC}/clusterrolebindings/lws-placement-controller",
         f"{_RBAC}/clusterrolebindings/lws-placement-scheduler",
         f"{_RBAC}/clusterrolebindings/lws-placement-scheduler-volumes",

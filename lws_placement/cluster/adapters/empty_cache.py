@@ -9,5 +9,7 @@ from lws_placement.settings import Settings
 def empty_cache(settings: Settings) -> ClusterCache:
     domains = TopologyIndex(headroom=settings.headroom_amounts(), policy=settings.topology_policy())
     return ClusterCache(
-        domains, Admissions(adds_tolerations=settings.extended_resource_toleration.known)
+        domains,
+        Admissions(adds_tolerations=settings.extended_resource_toleration.known),
+        namespace=settings.namespace,
     )

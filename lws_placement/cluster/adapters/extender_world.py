@@ -35,7 +35,7 @@ class ExtenderWorld:
         cache.on_new_pod.append(arrivals.tell)
         self.pod_comes = arrivals.next_of
         """Waits until the cache has a pod of this UID, which it does not have yet."""
-        self.group_of = cache.group_of
+        self.group_of = cache.keeps_room_for
         self.anything_held = cache.anything_held
         self.topology_keys = cache.topology_keys
         self.node_changes = domains.node_changes

@@ -8,6 +8,8 @@ from functools import partial
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import GroupId, GroupKind
+from lws_placement.engine.model.scale_up import NodesRequested
+from lws_placement.engine.model.what_if import pods_by_node
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preemption.search import PreemptionMemo
 from lws_placement.engine.preemption.victims import Tenants
@@ -41,6 +43,7 @@ def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
         lws=cache.workloads.lws_of(group),
         templates=templates,
         plan_id=plan_id,
+        requested=_requested(cache, group),
         yields_to=cache.successor_of(group),
         current=frozenset(r for r in held if cache.workloads.is_current(group, r)),
         most_nodes=cache.domains.most_nodes,
@@ -48,6 +51,11 @@ def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
         has_namesake=group.kind is GroupKind.LABELLED and cache.has_namesake(group),
     )
     return _with_its_set(cache, observed) if observed.keyed else observed
+
+
+def _requested(cache: ClusterCache, group: GroupId) -> NodesRequested:
+    asked = cache.placeholders_of(group)
+    return NodesRequested(len(asked), pods_by_node(asked)) if asked else NodesRequested()
 
 
 def _with_its_set(cache: ClusterCache, observed: GroupState) -> GroupState:

@@ -43,12 +43,15 @@ class ClusterTenants:
     def yields(self, group: GroupId) -> bool:
         return self._cache.successor_of(group) is not None
 
+    def is_awaited_by(self, group: GroupId) -> bool:
+        return any(pod.node is not None for pod in self._cache.placeholders_of(group))
+
     def pods_on(self, node: NodeName) -> Sequence[Pod]:
         found = (self._cache.pod(o.uid) for o in self._cache.domains.occupants_on(node))
         return sorted((p for p in found if p is not None), key=lambda p: p.key)
 
     def goes_with(self, pod: Pod) -> GroupId | None:
-        return self._cache.group_of(pod) or guest_group(pod)
+        return self._cache.keeps_room_for(pod) or guest_group(pod)
 
     def all_pods_of(self, group: GroupId) -> Sequence[Pod]:
         pods = self._cache.group_pods(group) or self._cache.pods_that_say(group)

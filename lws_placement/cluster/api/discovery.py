@@ -24,6 +24,14 @@ SCHEDULERS = "/api/v1/namespaces/kube-system/pods"
 SCHEDULER_LABEL = "component=kube-scheduler"
 """The label that kubeadm sets, and so kind."""
 
+_AUTOSCALERS: Mapping[str, str] = {
+    "karpenter.sh": "Karpenter",
+    "autoscaling.x-k8s.io": "Cluster Autoscaler",
+}
+"""API group -> the program that serves it. Cluster Autoscaler without its ProvisioningRequests
+leaves no trace that our account may read.
+"""
+
 _LONGEST = 60
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.[0-9A-Za-z.+-]{1,40})?")
 _IMAGE_TAG = re.compile(r":(v[0-9][0-9A-Za-z._-]{0,40})(?:@|$)")
@@ -89,6 +97,15 @@ async def look_around(api: Api) -> Found:
         lws_controller=await _lws_controller(api) if lws_versions else LwsController.UNKNOWN,
         missing=tuple(missing) if served else (),
     )
+
+
+async def autoscaler(api: Api) -> str:
+    """The cluster autoscaler whose API is served; empty if there is none. Raises ApiError if the
+    API server does not answer.
+    """
+    groups = (await get_if_allowed(api, "/apis")).get("groups") or ()
+    names = {group.get("name") for group in groups}
+    return next((program for group, program in _AUTOSCALERS.items() if group in names), "")
 
 
 async def _schedulers(api: Api) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from lws_placement.cluster.cache.pods.identity import identify
 from lws_placement.cluster.cache.pods.labelled_pods import LabelledPods
 from lws_placement.cluster.cache.pods.occupants import occupant_of, takes_differently
 from lws_placement.cluster.cache.pods.placed_pods import PlacedPodsIndex
+from lws_placement.cluster.cache.pods.placeholders import PlaceholderIndex, occupant_for
 from lws_placement.cluster.cache.pods.promised_members import PromisedMembers
 from lws_placement.cluster.cache.pods.unbound_pods import UnboundPods
 from lws_placement.cluster.cache.preemption_facts import ComingHolds, Priorities
@@ -38,7 +39,14 @@ from lws_placement.engine.objects.nodes import DomainName
 
 
 class ClusterCache:
-    def __init__(self, domains: TopologyIndex, admissions: Admissions | None = None) -> None:
+    def __init__(
+        self,
+        domains: TopologyIndex,
+        admissions: Admissions | None = None,
+        *,
+        namespace: str = "",
+    ) -> None:
+        """`namespace`: ours, where placeholder pods are."""
         self.domains = domains
         self.shut = domains.shut
         self.admissions = admissions or Admissions()
@@ -65,6 +73,7 @@ class ClusterCache:
         self.lowest_priority = self._priorities.lowest
         self._gone: LruCache[str, int] = LruCache(4096)
         self._unbound = UnboundPods()
+        self.placeholders = PlaceholderIndex(namespace)
         self._promised = PromisedMembers(self, self.workloads)
         self.placed_pods = domains.placed_pods = PlacedPodsIndex(self._promised)
         self.storage = StorageIndex(self._promised.with_volumes)
@@ -84,7 +93,8 @@ class ClusterCache:
             return
         pod = decode_pod(raw)
         self._pods[uid] = pod
-        self._priorities.replace(old, pod)
+        if self.placeholders.put(raw) is None:
+            self._priorities.replace(old, pod)
         if pod.gated:
             self._affinity[uid] = (raw["spec"].get("affinity") or {}).get("nodeAffinity") or {}
         else:
@@ -115,7 +125,9 @@ class ClusterCache:
         self._gone.put(uid, version)
         if pod is None:
             return
-        self._priorities.replace(pod, None)
+        stood_for = self.placeholders.drop(uid)
+        if stood_for is None:
+            self._priorities.replace(pod, None)
         self.placed_pods.drop(pod.namespace, uid)
         self.storage.drop_pod(uid)
         self.devices.drop_pod(uid)
@@ -124,6 +136,8 @@ class ClusterCache:
             self._capacity_changed()
         self._leave_group(pod)
         self._foreign_changed(pod)
+        if stood_for is not None:
+            self._group_changed(stood_for.group)
 
     def pod(self, uid: str) -> Pod | None:
         return self._pods.get(uid)
@@ -150,7 +164,8 @@ class ClusterCache:
 
     def _note_unbound(self, pod: Pod) -> None:
         self._foreign_changed(pod)
-        if self._unbound.put(pod, of_group=pod.uid in self._group_of):
+        ours = pod.uid in self._group_of or self.placeholders.get(pod.uid) is not None
+        if self._unbound.put(pod, of_group=ours):
             for listener in self.listeners:
                 listener.pod_waits(pod.uid)
 
@@ -169,10 +184,19 @@ class ClusterCache:
     def group_of(self, pod: Pod) -> GroupId | None:
         return self._group_of.get(pod.uid)
 
+    def keeps_room_for(self, pod: Pod) -> GroupId | None:
+        """The group that the pod is in, or that it is a placeholder for."""
+        stands_for = self.placeholders.get(pod.uid)
+        return stands_for.group if stands_for is not None else self._group_of.get(pod.uid)
+
     def group_pods(self, group: GroupId) -> list[Pod]:
         """All pods of the group that exist, Terminating ones included, by name."""
         found = [self._pods[uid] for uid in self._groups[group]]
         return sorted(found, key=lambda p: (p.name, p.created_s, p.uid))
+
+    def placeholders_of(self, group: GroupId) -> list[Pod]:
+        """Pods of ours that stand for members of the group; no members of it."""
+        return [self._pods[uid] for uid in self.placeholders.of_group(group)]
 
     def pods_that_say(self, group: GroupId) -> list[Pod]:
         """All pods whose labels name this group, placed or not, by name."""
@@ -203,7 +227,12 @@ class ClusterCache:
             self.domains.drop_occupant(old.node, pod.uid)
             self._capacity_changed()
         if pod.node is not None and not pod.finished and takes_differently(old, pod):
-            occupant = occupant_of(pod, group)
+            stands_for = self.placeholders.get(pod.uid)
+            if stands_for is None:
+                occupant = occupant_of(pod, group)
+            else:
+                occupant = occupant_for(pod, stands_for)
+                self._group_changed(stands_for.group)
             self.domains.put_occupant(pod.node, occupant, owner_uid=pod.owner_uid)
             for listener in self.listeners:
                 listener.room_taken(pod.node)

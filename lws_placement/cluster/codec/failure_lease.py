@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import TypeVar
 
-from lws_placement.cluster.codec.hold_lease import decode_group, encode_group, our_lease
+from lws_placement.cluster.codec.groups import decode_group, encode_group
+from lws_placement.cluster.codec.hold_lease import our_lease
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_text
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw

@@ -8,6 +8,7 @@ unreadable Lease is an error and its domain stays shut: reading it as "free" wou
 import json
 from collections.abc import Mapping, Sequence
 
+from lws_placement.cluster.codec.groups import decode_group, encode_group
 from lws_placement.cluster.codec.objects import UNREADABLE, checked_text
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
@@ -139,20 +140,6 @@ def _decode_holder(holder: Raw, *, domain: DomainName, meta: Raw) -> Hold:
         resource_version=checked_text(meta.get("resourceVersion", "")),
         uid=checked_text(meta.get("uid", "")),
     )
-
-
-def encode_group(group: GroupId) -> Raw:
-    return {
-        "namespace": group.namespace,
-        "lws": group.lws,
-        "lwsUid": group.lws_uid,
-        "groupKey": group.group_key,
-    }
-
-
-def decode_group(raw: Raw) -> GroupId:
-    parts = ("namespace", "lws", "lwsUid", "groupKey")
-    return GroupId.read(*(checked_text(raw[part]) for part in parts))
 
 
 def _encode_demands(hold: Hold) -> Raw:

@@ -125,6 +125,16 @@ that asked for the group reads it, as it can do without the group."""
 CONDITION = OUR_PREFIX + "condition"
 """Pod annotation on a gated leader: why its group waits, as JSON in the form of a condition."""
 
+SCALE_UP = OUR_PREFIX + "scale-up"
+"""Label of a placeholder pod: which request for new nodes it belongs to."""
+
+SCALE_UP_SUBGROUP = OUR_PREFIX + "scale-up-subgroup"
+"""Label of a placeholder pod of a group with subgroups: the subgroup's number."""
+
+STANDS_FOR = OUR_PREFIX + "stands-for"
+"""Annotation of a placeholder pod: the member that it stands for, as versioned JSON
+(`cluster/codec/placeholders.py`)."""
+
 WOKEN = OUR_PREFIX + "woken"
 """Pod annotation on a foreign pod that we kept off held room, written when room became free: no
 object that kube-scheduler watches shows that a hold ended."""

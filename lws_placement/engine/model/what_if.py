@@ -49,6 +49,14 @@ def pods_by_node(pods: Iterable[Pod]) -> dict[NodeName, frozenset[str]]:
     return found
 
 
+def together(some: PodsByNode, more: PodsByNode) -> PodsByNode:
+    """The pods of both."""
+    if not more:
+        return some
+    none = frozenset[str]()
+    return {name: some.get(name, none) | more.get(name, none) for name in {*some, *more}}
+
+
 def domains_around(names: Iterable[NodeName], key: str, views: Views) -> Iterator[DomainView]:
     """The domains of `key` around these nodes, by value."""
     nodes = (views.node_view(name) for name in names)

@@ -59,6 +59,10 @@ class Tenants(Budgets, Protocol):
         """Whether the group is being evicted already."""
         ...
 
+    def is_awaited_by(self, group: GroupId) -> bool:
+        """Whether placeholder pods keep nodes for the group."""
+        ...
+
     def all_that_go(self) -> Iterable[GroupId]:
         """All groups that are being evicted or are leaving a domain, and perhaps some others."""
         ...
@@ -180,6 +184,8 @@ def as_victim(other: GroupId, outranks: int, tenants: Tenants) -> Victim | Barre
         return Barred(f"is being freed for {other}")
     if not living:
         return Barred(f"is kept for {other}, which is coming back") if holds else None
+    if tenants.is_awaited_by(other):
+        return Barred(f"is being made for {other}")
     priority = max(p.priority for p in living)
     if priority >= outranks:
         return Barred(f"has {other} of priority {priority}")

@@ -335,7 +335,8 @@ def _besides(
     key = verdict.topology_key
     number = unlabelled_nodes(group, key, context.views) if key else 0
     unlabelled = unlabelled_note(number, key) if number else ""
-    return tuple(words for words in (larger, unlabelled) if words)
+    requested = current.observed.requested.note
+    return tuple(words for words in (larger, unlabelled, requested) if words)
 
 
 def _take_over(current: MembersState, context: Context) -> list[Action]:

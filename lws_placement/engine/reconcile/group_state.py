@@ -10,8 +10,9 @@ from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import UNRANKED, MemberInfo, Pod, Rank
 from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.scale_up import NodesRequested
 from lws_placement.engine.model.snapshot import ClusterSnapshot
-from lws_placement.engine.model.what_if import PodsByNode, WhatIf, pods_by_node
+from lws_placement.engine.model.what_if import PodsByNode, WhatIf, pods_by_node, together
 from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.placement_request import PlacementRequest
@@ -41,6 +42,8 @@ class GroupState:
     """Revision -> templates."""
     plan_id: str
     """The id of a plan made now."""
+    requested: NodesRequested = field(default_factory=NodesRequested)
+    """The nodes that a cluster autoscaler is to make for it."""
     yields_to: Hold | None = None
     """The COMING hold that it is evicted for."""
     current: frozenset[str] = frozenset()
@@ -143,7 +146,7 @@ class MembersState:
     info: MemberInfo
     members: Mapping[Rank, Pod]
     going: PodsByNode
-    """Its Terminating pods, whose room their successors get."""
+    """Its Terminating pods, whose room their successors get, and its placeholders."""
     tied_to: frozenset[tuple[Rank, NodeName]]
     """Where Terminating pods tie the group, or their subgroup, to a domain."""
 
@@ -157,7 +160,7 @@ class MembersState:
             observed=observed,
             info=info,
             members={r: p for r, p in members.items() if r < info.size},
-            going=pods_by_node(going),
+            going=together(pods_by_node(going), observed.requested.bound),
             tied_to=frozenset(
                 (p.member.rank, p.node)
                 for p in going

@@ -32,7 +32,10 @@ BY_SERVE = {
 
 
 def plural(kind):
-    return kind.lower().removesuffix("y") + ("ies" if kind.endswith("y") else "s")
+    name = kind.lower()
+    if name.endswith("y"):
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.endswith("s") else f"{name}s"
 
 
 def brought():

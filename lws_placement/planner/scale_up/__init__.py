@@ -1,0 +1,1 @@
+"""Makes a cluster autoscaler create whole domains for groups (`engine/model/scale_up.py`)."""

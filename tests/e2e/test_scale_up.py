@@ -1,0 +1,58 @@
+"""Whole domains made by a cluster autoscaler for groups that wait, on the real control plane."""
+
+import pytest
+from e2e.node_groups import growing, placeholders
+from e2e.servers import start
+
+FLAGS = ("--scale-up=pods", "--scale-up-after-seconds=0.5")
+
+
+@pytest.fixture(scope="module")
+def scaling_up(installation):
+    """The installation with brains that request nodes."""
+    brains_with(installation, *FLAGS)
+    yield installation
+    brains_with(installation)
+
+
+def brains_with(installation, *flags):
+    for name in ("brain-a", "brain-b"):
+        installation.stop_server(name)
+        start(installation, name, *flags)
+
+
+def test_from_no_node_at_all_each_group_gets_a_slice_of_its_own(scaling_up, scene):
+    with growing(scene, 4) as autoscaler:
+        scene.create(*(scene.lws(name, replicas=2) for name in ("a", "b")))
+        scene.wait_bound(16, timeout_s=120)
+    assert scene.broken_promises() == []
+    assert len(autoscaler.made) == 16
+    scene.wait(lambda: not placeholders(scene), "no placeholder is left")
+    assert any("placeholder pods request new nodes" in note for note in scene.notes("ScaleUp"))
+
+
+def test_what_exists_is_used_first_and_nothing_is_made_in_vain(scaling_up, scene):
+    scene.pool(1)
+    with growing(scene, 2) as autoscaler:
+        scene.create(scene.lws(replicas=2))
+        scene.wait_bound(8, timeout_s=120)
+    assert len(autoscaler.made) == 4
+    assert scene.broken_promises() == []
+
+
+def test_placeholders_go_with_their_group(scaling_up, scene):
+    scene.create(scene.lws())
+    scene.wait(lambda: len(placeholders(scene)) == 4, "nodes are requested")
+    scene.kubectl("delete", "lws", "llm")
+    scene.wait(lambda: not placeholders(scene), "no placeholder is left")
+
+
+def test_half_a_slice_is_given_up_with_words(scaling_up, scene):
+    brains_with(scaling_up, *FLAGS, "--scale-up-timeout-seconds=8")
+    with growing(scene, 1, delivers=2):
+        scene.create(scene.lws())
+        scene.wait(lambda: scene.notes("ScaleUpFailed"), "the request is given up")
+    assert "2 of 4 nodes came" in scene.notes("ScaleUpFailed")[0]
+    scene.wait(lambda: not placeholders(scene), "no placeholder is left")
+    assert scene.bound() == []
+    assert scene.holds() == []
