@@ -4,7 +4,12 @@ import json
 
 import pytest
 
+from lws_placement.cluster.codec.placeholders import encode_placeholder
 from lws_placement.engine.base import keys
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import Demand
+from lws_placement.engine.model.scale_up import Placeholder
+from lws_placement.engine.objects.placement_request import Scope, TopologyRequest
 from lws_placement.localcluster.install import BRAIN, NAMESPACE
 
 AS_US = f"--as=system:serviceaccount:{NAMESPACE}:{BRAIN}"
@@ -107,6 +112,56 @@ def test_members_of_groups_are_deleted_and_no_other_pod(gated):
     gated.create(a_pod("alone"))
     assert "belongs to a group" in said(gated, "delete", "pod", "alone", "--wait=false")
     assert 'pod "gated" deleted' in said(gated, "delete", "pod", "gated", "--wait=false")
+
+
+def a_placeholder():
+    group = GroupId("ns", "llm", "uid", "key")
+    stands_for = Placeholder("0a1b", group, 0, Scope.CLUSTER)
+    topology = TopologyRequest(outer="example.com/slice")
+    return encode_placeholder(
+        stands_for, Demand((("cpu", 1000),)), namespace=NAMESPACE, topology=topology, off=()
+    )
+
+
+def with_another_image(pod):
+    pod["spec"]["containers"][0]["image"] = "evil"
+
+
+def with_a_command(pod):
+    pod["spec"]["containers"][0]["command"] = ["sh"]
+
+
+def with_a_token(pod):
+    del pod["spec"]["automountServiceAccountToken"]
+
+
+def with_two_containers(pod):
+    pod["spec"]["containers"] *= 2
+    pod["spec"]["containers"][1] = {**pod["spec"]["containers"][0], "name": "more"}
+
+
+def without_its_label(pod):
+    del pod["metadata"]["labels"][keys.SCALE_UP]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_another_image,
+        with_a_command,
+        with_a_token,
+        with_two_containers,
+        without_its_label,
+    ],
+)
+def test_no_pod_is_created_but_placeholders_that_run_nothing(scene, change):
+    pod = a_placeholder()
+    create = ("-n", NAMESPACE, "create", "--dry-run=server", "-f", "-", AS_US)
+    made = scene.cluster.kubectl(*create, stdin=json.dumps(pod))
+    assert "created" in made
+    change(pod)
+    refused = scene.cluster.kubectl(*create, stdin=json.dumps(pod), check=False)
+    assert "ValidatingAdmissionPolicy 'lws-placement-fence'" in refused
 
 
 def test_stateful_sets_of_leaderworkersets_are_created_and_no_others(scene):
