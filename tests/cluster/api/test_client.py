@@ -1,6 +1,7 @@
 """Requests are counted by what they are about, never by whom, and go nowhere else."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -124,14 +125,14 @@ WAITS_S = {"429": 7, "429 for a year": 60, "500": 1}
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_a_write_is_sent_once_whatever_is_answered(name, method):
     """Who asked decides whether, and when, it asks again."""
-    arrived = []
+    arrived, ended = [], asyncio.Event()
 
     async def answer(reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
         arrived.append(head.split()[0].decode())
         writer.write(ANSWERS[name])
-        await writer.drain()
-        writer.close()
+        await _ended(writer)
+        ended.set()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -143,13 +144,17 @@ async def test_a_write_is_sent_once_whatever_is_answered(name, method):
     assert refused.value.retry_after_s == WAITS_S.get(name, 0)
     assert len(arrived) == 1
     await api.close()
+    await ended.wait()
     server.close()
 
 
 async def test_a_write_that_is_not_answered_ends():
+    ended = asyncio.Event()
+
     async def never(reader, writer):
         await reader.read()
-        writer.close()
+        await _ended(writer)
+        ended.set()
 
     server = await asyncio.start_server(never, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -157,7 +162,15 @@ async def test_a_write_that_is_not_answered_ends():
     with pytest.raises(ApiError, match="TimeoutError"):
         await api.create("/api/v1/nodes", {})
     await api.close()
+    await ended.wait()
     server.close()
+
+
+async def _ended(writer):
+    """Nothing of the connection outlives the test's loop."""
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 def _app(handler):
