@@ -74,8 +74,9 @@ def test_a_gate_is_removed_and_a_pod_pinned_and_annotated_in_one_patch(gated):
             "affinity": node_affinity("x"),
         },
     }
-    assert "pod/gated patched" in said(gated, *a_patch(patch))
-    assert gated.one("pod", "gated")["spec"]["schedulingGates"] == [OTHERS]
+    answer = said(gated, *a_patch(patch), "-ojson")  # the planner deletes a pod that no hold covers
+    assert answer.startswith("{"), answer
+    assert json.loads(answer)["spec"]["schedulingGates"] == [OTHERS]
 
 
 @pytest.mark.parametrize(
