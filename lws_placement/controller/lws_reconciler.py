@@ -265,7 +265,8 @@ def _carries_metadata(stateful_set: Raw, wanted: Raw) -> bool:
 
 def _annotations_of(stateful_set: Raw) -> Annotations:
     """The annotations that its template got from the LeaderWorkerSet."""
-    return unversioned(stateful_set["spec"]["template"]["metadata"].get("annotations") or {})
+    meta = stateful_set["spec"]["template"].get("metadata") or {}
+    return unversioned(meta.get("annotations") or {})
 
 
 def _revision_of(stateful_set: Raw | None) -> str:
