@@ -14,6 +14,8 @@ from lws_placement.localcluster.install import NAMESPACE, Installation
 USERS = {f"system:serviceaccount:{NAMESPACE}:{name}": name for name in rights.ACCOUNTS}
 RARE = {
     ("events", "create"): "the gate's: kube-scheduler's certificate is near its end",
+    ("events", "list"): "members that do not come (test_tenants.py)",
+    ("pods", "create"): "nodes requested from a cluster autoscaler (test_scale_up.py)",
     ("pods", "get"): "a pod that the extender's watch has not seen yet",
     ("statefulsets", "get"): "an owner that the webhook's watch has not seen yet",
     ("leaderworkersets", "get"): "the same",
