@@ -1,8 +1,8 @@
 """Cached facts for preemption: the priorities in use, and the holds that have victims."""
 
-from collections import Counter
 from collections.abc import Iterator
 
+from lws_placement.engine.base.nested import Tally
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import Pod
@@ -14,15 +14,13 @@ class Priorities:
     """Priorities of all existing pods."""
 
     def __init__(self) -> None:
-        self._counts = Counter[int]()
+        self._counts = Tally[int]()
 
     def replace(self, old: Pod | None, new: Pod | None) -> None:
         if new is not None:
-            self._counts[new.priority] += 1
+            self._counts.change(new.priority, 1)
         if old is not None:
-            self._counts[old.priority] -= 1
-            if not self._counts[old.priority]:
-                del self._counts[old.priority]
+            self._counts.change(old.priority, -1)
 
     def lowest(self) -> int | None:
         """None if there are no pods."""

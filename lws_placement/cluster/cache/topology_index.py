@@ -5,13 +5,12 @@ the domains of a key rebuilds the dirty ones (O(nodes in them)) and keeps the ot
 reader learns which were rebuilt. A reader can also ask which nodes changed.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from lws_placement.cluster.cache.devices.device_index import DeviceIndex
 from lws_placement.cluster.cache.storage import StorageIndex
 from lws_placement.engine.base.lru import LruCache
-from lws_placement.engine.base.nested import DictOfDicts, DictOfSets
+from lws_placement.engine.base.nested import DictOfDicts, DictOfSets, Tally
 from lws_placement.engine.base.quantities import minus, total
 from lws_placement.engine.fit.node_filters import why_not_static
 from lws_placement.engine.model.exclusivity import Claim, unreadable
@@ -48,14 +47,14 @@ class TopologyIndex:
         self._owners = DictOfDicts[str, str, str]()
         self._daemon_sets: dict[str, DaemonSetInfo] = {}
         self._views: dict[str, NodeView] = {}
-        self._labels: Counter[str] = Counter()
+        self._labels = Tally[str]()
         """Label key -> nodes that carry it. Keys of no node have no index: users name any."""
         self._members: dict[str, DictOfSets[str, str]] = {}
         self._domains: dict[str, DomainSet] = {}
         self._no_domains = DomainSet()
         self._dirty: dict[str, set[str]] = {}
         self._holds = DictOfDicts[DomainName, GroupId, Hold]()
-        self._kinds: Counter[tuple[str, Scope]] = Counter()
+        self._kinds = Tally[tuple[str, Scope]]()
         self._anywhere = DictOfDicts[str, DomainName, Hold]()
         """Node -> holds without a domain that have members on it."""
         self._awaited_by: dict[GroupId, tuple[Turn, frozenset[str]]] = {}
@@ -80,7 +79,8 @@ class TopologyIndex:
             self._unlink(old)
             old = None
         if old is None:
-            self._labels.update(node.labels.keys())
+            for key in node.labels:
+                self._labels.change(key, 1)
         self._nodes[node.name] = node
         for key, members in self._members.items():
             value = node.labels.get(key)
@@ -288,9 +288,7 @@ class TopologyIndex:
     def _unlink(self, node: Node) -> None:
         self.touch(node.name)
         for key in node.labels:
-            self._labels[key] -= 1
-            if not self._labels[key]:
-                del self._labels[key]
+            self._labels.change(key, -1)
         for key, members in self._members.items():
             value = node.labels.get(key)
             if value is None:
@@ -314,10 +312,7 @@ class TopologyIndex:
 
     def _count_kind(self, hold: Hold | None, number: int) -> None:
         if hold is not None:
-            kind = hold.domain.key, hold.scope
-            self._kinds[kind] += number
-            if not self._kinds[kind]:
-                del self._kinds[kind]
+            self._kinds.change((hold.domain.key, hold.scope), number)
 
     def _touch_held(self, hold: Hold) -> None:
         domain = hold.domain

@@ -1,7 +1,8 @@
-"""Dicts of dicts and of sets that keep no empty inner one, so that they stay as large as what they
-hold. Reading an unknown key gives an empty one, and adds nothing.
+"""Dicts of dicts, of sets and of counts that keep no empty one and no 0, so that they stay as large
+as what they hold. Reading an unknown key gives an empty one, or 0, and adds nothing.
 """
 
+from collections import Counter
 from typing import TypeVar
 
 K = TypeVar("K")
@@ -43,3 +44,13 @@ class DictOfSets(dict[K, set[V]]):
         self[key].discard(value)
         if not self[key]:
             self.pop(key, None)
+
+
+class Tally(Counter[K]):
+    """Change it by `change` alone."""
+
+    def change(self, key: K, number: int) -> None:
+        """`number` may be negative."""
+        self[key] += number
+        if not self[key]:
+            del self[key]

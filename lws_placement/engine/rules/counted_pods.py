@@ -2,35 +2,31 @@
 and nodes (`pods_by_node.py` says why).
 """
 
-from collections import Counter
-from typing import TypeVar
-
+from lws_placement.engine.base.nested import Tally
 from lws_placement.engine.model.placed_pods import Gone, PlacedPods, PodKey, Selected
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.rules.counted_nodes import CountedNodes
 from lws_placement.engine.rules.pods_by_node import PodsByNode, keep
 
-K = TypeVar("K")
-
 
 class Counts:
     """Matching pods by domain and by node, without zeros."""
 
     def __init__(self) -> None:
-        self.by_domain = Counter[str]()
-        self.by_node = Counter[NodeName]()
-        self.levels = Counter[int]()
+        self.by_domain = Tally[str]()
+        self.by_node = Tally[NodeName]()
+        self.levels = Tally[int]()
         """Number of pods, above 0 -> number of domains with so many."""
 
     def add(self, node: NodeName, domain: str, number: int) -> None:
         """`number` may be negative."""
         before = self.by_domain[domain]
-        _add(self.by_domain, domain, number)
-        _add(self.by_node, node, number)
+        self.by_domain.change(domain, number)
+        self.by_node.change(node, number)
         for level, domains in ((before, -1), (before + number, 1)):
             if level:
-                _add(self.levels, level, domains)
+                self.levels.change(level, domains)
 
     def copy(self) -> "Counts":
         found = Counts()
@@ -122,9 +118,3 @@ def counted_pods(
         index = CountedPods(question, key, counted, pods=pods, nodes=nodes)
     keep(which, index, pods)
     return index
-
-
-def _add(counter: Counter[K], key: K, number: int) -> None:
-    counter[key] += number
-    if not counter[key]:
-        del counter[key]
