@@ -42,6 +42,8 @@ class Candidates(Observer):
 
     def decided(self, observed: GroupState, actions: Sequence[Action]) -> None:
         wait = next((a for a in actions if isinstance(a, Wait)), None)
+        if not observed.pods:
+            self._in_vain.pop(observed.id, None)
         if wait is None:
             if self._waiting.pop(observed.id, None) is not None or observed.requested.asked:
                 self.changed.set()

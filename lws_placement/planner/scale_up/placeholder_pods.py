@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from lws_placement import metrics
@@ -86,16 +86,15 @@ class PlaceholderPods:
         asked = self._cache.placeholders.groups()
         due, later_s = self._candidates.due(asked)
         for wanted in due:
-            await self._request(wanted, missing=range(wanted.size))
+            await self._request(wanted)
         for id_ in asked:
             group = self._candidates.waiting(id_)
             if group is None:
                 continue  # not looked at yet, or about to be placed
-            if self._oldest_s(id_) + self._gives_up_after_s < self._clock():
+            if self._age_s(id_) > self._gives_up_after_s:
                 await self._give_up(id_)
-                continue
-            there = {p.rank for p in self._cache.placeholders.of_group(id_).values()}
-            await self._request(group, missing=[r for r in range(group.size) if r not in there])
+            else:
+                await self._request(group)
         return min(later_s or _CHECK_S, _CHECK_S)
 
     def _is_wanted(self, id_: GroupId) -> bool:
@@ -118,17 +117,18 @@ class PlaceholderPods:
         kept = {pod.node for pod in self._cache.placeholders_of(id_)}
         if reservation is not None and kept & set(reservation.nodes.values()):
             metrics.SCALE_UPS.labels(metrics.ScaleUp.MADE).inc()
-            metrics.SCALE_UP_SECONDS.observe(self._clock() - self._oldest_s(id_))
+            metrics.SCALE_UP_SECONDS.observe(self._age_s(id_))
 
-    async def _request(self, group: Group, *, missing: Collection[int]) -> None:
+    async def _request(self, group: Group) -> None:
+        """Creates the placeholders that are missing."""
+        there = {p.rank for p in self._cache.placeholders.of_group(group.id).values()}
+        missing = [member for member in group.members if member.rank not in there]
         if not missing:
             return
         request = request_id(group)
         others = self._cache.placeholders_of(group.id)
         off = off_existing(group, self._cache.domains, others=others)
-        for member in group.members:
-            if member.rank not in missing:
-                continue
+        for member in missing:
             body = encode_placeholder(
                 Placeholder(request, group.id, member.rank, group.scope),
                 member.demand,
@@ -168,8 +168,11 @@ class PlaceholderPods:
                 await self._api.delete(pod_path(pod.namespace, pod.name), options)
             self._cache.drop_pod(pod.uid, version=int(pod.resource_version))
 
-    def _oldest_s(self, id_: GroupId) -> float:
-        return min(pod.created_s for pod in self._cache.placeholders_of(id_))
+    def _age_s(self, id_: GroupId) -> float:
+        """Of its oldest placeholder; 0 if there is none any more: others may delete them, too."""
+        now_s = self._clock()
+        created_s = (pod.created_s for pod in self._cache.placeholders_of(id_))
+        return now_s - min(created_s, default=now_s)
 
 
 def request_id(group: Group) -> str:

@@ -107,6 +107,19 @@ def test_after_a_request_in_vain_the_next_group_has_its_turn_and_each_wait_is_lo
     story(check)
 
 
+def test_nothing_is_kept_of_a_group_that_is_gone():
+    async def check(candidates):
+        group = a_group("a")
+        waits(candidates, group)
+        candidates.was_in_vain(group.id)
+        decide(candidates, group)
+        waits(candidates, group)
+        await asyncio.sleep(AFTER_S)
+        assert names(candidates) == ["a"]
+
+    story(check)
+
+
 @pytest.mark.parametrize("change", [{"priority": 5}, {"revision": "new"}])
 def test_the_group_is_known_as_it_was_planned_last(change):
     async def check(candidates):

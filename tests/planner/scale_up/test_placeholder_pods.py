@@ -1,0 +1,114 @@
+"""Passes over the placeholder pods, on a cache that changes meanwhile."""
+
+import asyncio
+from types import SimpleNamespace
+
+from support.virtual_time import run
+
+from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.cluster.cache.topology_index import TopologyIndex
+from lws_placement.engine.base import keys
+from lws_placement.engine.model.groups import Group, GroupId, Member
+from lws_placement.engine.model.pods import Demand
+from lws_placement.engine.model.verdicts import NoFit
+from lws_placement.engine.objects.placement_request import TopologyRequest
+from lws_placement.engine.preemption.search import NoPreemption, WhyNoPreemption
+from lws_placement.engine.reconcile.actions import Wait
+from lws_placement.engine.reconcile.group_state import GroupState
+from lws_placement.planner.scale_up.candidates import Candidates
+from lws_placement.planner.scale_up.placeholder_pods import PlaceholderPods
+
+OURS = "lws-placement-system"
+
+
+class Api:
+    def __init__(self):
+        self.made = []
+        self.meanwhile = lambda: None
+
+    async def create(self, path, body):
+        self.made.append(body["metadata"]["name"])
+        self.meanwhile()
+        meta = body["metadata"] | {"uid": f"uid-{len(self.made)}", "resourceVersion": "1"}
+        meta["creationTimestamp"] = "1970-01-01T00:00:00Z"
+        return body | {"metadata": meta}
+
+    async def delete(self, path, options):
+        raise AssertionError("nothing is to be deleted")
+
+
+def a_leader(cache, name):
+    """Gated, so that its group waits; returns the group's id."""
+    labels = {
+        keys.LWS_NAME: name,
+        keys.LWS_GROUP_KEY: f"key-{name}",
+        keys.LWS_WORKER_INDEX: "0",
+        keys.LWS_GROUP_INDEX: "0",
+    }
+    annotations = {
+        keys.LWS_SIZE: "2",
+        keys.LWS_UID: f"uid-{name}",
+        keys.LWS_EXCLUSIVE_TOPOLOGY: "slice",
+    }
+    owner = {"kind": "StatefulSet", "name": name, "uid": "owner", "controller": True}
+    meta = {
+        "name": f"{name}-0",
+        "namespace": "ns",
+        "uid": f"leader-{name}",
+        "resourceVersion": "1",
+        "labels": labels,
+        "annotations": annotations,
+        "ownerReferences": [owner],
+    }
+    spec = {"schedulingGates": [{"name": keys.GATE}], "containers": []}
+    cache.put_pod({"metadata": meta, "spec": spec})
+    (found,) = (group for group in cache.groups() if group.lws == name)
+    return found
+
+
+def a_group(id_: GroupId):
+    demand = Demand((("cpu", 1000),))
+    members = (Member(0, demand), Member(1, demand))
+    return Group(id=id_, request=TopologyRequest(outer="slice"), members=members)
+
+
+def test_placeholders_that_others_delete_are_made_again_and_end_nothing():
+    async def story():
+        cache, api = ClusterCache(TopologyIndex(), namespace=OURS), Api()
+        candidates = Candidates(after_s=0, most=2)
+        pods = PlaceholderPods(
+            api,
+            cache,
+            candidates,
+            reporter=SimpleNamespace(scale_up=lambda *_: None),
+            namespace=OURS,
+            gives_up_after_s=600.0,
+            clock=asyncio.get_running_loop().time,
+        )
+        running = asyncio.create_task(pods.run(requests=True))
+        ids = [a_leader(cache, name) for name in ("a", "b")]
+
+        def waits(id_):
+            wait = Wait(NoFit("slice"), a_group(id_), NoPreemption(WhyNoPreemption.NO_HELP))
+            leader = (cache.pod(f"leader-{id_.lws}"),)
+            candidates.decided(GroupState(id_, leader, (), None, {}, plan_id="plan"), [wait])
+
+        waits(ids[0])
+        await asyncio.sleep(1)
+        first = list(api.made)
+        assert len(first) == 2
+
+        def they_go():
+            for pod in cache.placeholders_of(ids[0]):
+                cache.drop_pod(pod.uid, version=2)
+
+        api.meanwhile = they_go
+        waits(ids[1])
+        await asyncio.sleep(100)
+        assert api.made[:2] == first
+        assert sorted(api.made[2:4])[0] != first[0], "the other group's come in the same pass"
+        assert first[0] in api.made[4:]
+        assert not running.done()
+        running.cancel()
+
+    run(story())
