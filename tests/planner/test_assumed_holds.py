@@ -3,14 +3,11 @@
 from dataclasses import replace
 
 from support.fake_cluster import a_cluster
-from support.replicas import OURS
 from support.virtual_time import run
 
-from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.reconcile.actions import EndHold
-from lws_placement.planner.executor import Executor
 
 
 def test_a_victims_writes_repeat_its_preemptors_hold_as_the_lease_has_it():
@@ -18,8 +15,7 @@ def test_a_victims_writes_repeat_its_preemptors_hold_as_the_lease_has_it():
         cluster = await a_cluster("a")
         cluster.add_lws()
         await cluster.rest()
-        cache, store = cluster.gate.cache, HoldStore(cluster.gate.api, namespace=OURS)
-        executor = Executor(cluster.gate.api, cache, store=store, reporter=None)
+        cache, executor, store = cluster.gate.cache, cluster.executor(), cluster.hold_store()
         (victim,) = cache.holds()
         preemptor = GroupId("ns", "urgent", "uid", "key")
         coming = replace(

@@ -4,7 +4,6 @@ from support.fake_cluster import a_cluster
 from support.replicas import HOLD_S, Brain
 from support.virtual_time import run
 
-from lws_placement.engine.base import keys
 from lws_placement.engine.model.failure_history import Policy
 
 QUOTA = 'create Pod llm-0-1 in StatefulSet llm-0 failed error: pods "llm-0-1" is forbidden: quota'
@@ -19,7 +18,7 @@ async def without_workers(*slices, **more):
     cluster = await a_cluster(*slices, new_brain=Patient)
     cluster.controllers.without_pods.add("llm-0")
     cluster.add_lws(**more)
-    await until(cluster, lambda: "llm-0" in cluster.places())
+    await cluster.until(lambda: "llm-0" in cluster.places())
     event = {
         "metadata": {"name": "e"},
         "reason": "FailedCreate",
@@ -28,19 +27,6 @@ async def without_workers(*slices, **more):
     }
     cluster.server.create("events", event, namespace="ns")
     return cluster
-
-
-async def until(cluster, condition):
-    for _ in range(400):
-        if condition():
-            return
-        await cluster.round()
-    raise AssertionError("in vain")
-
-
-def bound(cluster, lws):
-    pods = cluster.server.all("pods", labels=f"{keys.LWS_NAME}={lws}")
-    return sum(bool(pod["spec"].get("nodeName")) for pod in pods)
 
 
 def uid(cluster, name):
@@ -52,11 +38,11 @@ def test_who_waits_gets_the_room_and_the_group_is_told_why():
     async def story():
         cluster = await without_workers("a")
         cluster.add_lws("other")
-        await until(cluster, lambda: bound(cluster, "other") == 2)
+        await cluster.until(lambda: cluster.bound("other") == 2)
         (note, *_) = cluster.said("MembersMissing")
         assert note.startswith("1 of 2 pods do not exist (worker 1)")
         assert QUOTA in note
-        assert bound(cluster, "llm") == 0
+        assert cluster.bound("llm") == 0
         assert cluster.broken == []
         await cluster.stop()
 
@@ -73,7 +59,7 @@ def test_it_stays_while_nobody_could_use_the_room():
         assert uid(cluster, "llm-0") == leader
         assert list(cluster.holds()) == ["a"]
         cluster.controllers.without_pods.clear()
-        await until(cluster, lambda: bound(cluster, "llm") == 2)
+        await cluster.until(lambda: cluster.bound("llm") == 2)
         assert uid(cluster, "llm-0") == leader
         await cluster.stop()
 
@@ -89,7 +75,7 @@ def test_a_worker_that_comes_late_but_in_time_costs_nothing():
         cluster.controllers.without_pods.clear()
         for _ in range(40):
             await cluster.round()
-        assert bound(cluster, "llm") == 2
+        assert cluster.bound("llm") == 2
         assert uid(cluster, "llm-0") == leader
         await cluster.stop()
 
@@ -105,7 +91,7 @@ def test_workers_that_come_once_the_leader_is_ready_are_not_missing_before():
         cluster.change(
             "leaderworkersets", "llm", lambda lws: lws["spec"].update(startupPolicy="LeaderReady")
         )
-        await until(cluster, lambda: "llm-0" in cluster.places())
+        await cluster.until(lambda: "llm-0" in cluster.places())
         leader = uid(cluster, "llm-0")
         cluster.add_lws("other")
         for _ in range(60):
@@ -122,7 +108,7 @@ def test_it_preempts_nobody_until_it_was_whole_once():
     async def story():
         cluster = await without_workers("a", priority=5)
         cluster.add_lws("other")
-        await until(cluster, lambda: bound(cluster, "other") == 2)
+        await cluster.until(lambda: cluster.bound("other") == 2)
         others = {uid(cluster, name) for name in ("other-0", "other-0-1")}
         for _ in range(200):
             await cluster.round()
@@ -146,7 +132,7 @@ def test_two_that_cannot_run_take_turns_ever_more_slowly():
         assert cluster.broken == []
         cluster.controllers.without_pods.clear()
         cluster.delete("leaderworkersets", "other")
-        await until(cluster, lambda: bound(cluster, "llm") == 2)
+        await cluster.until(lambda: cluster.bound("llm") == 2)
         await cluster.stop()
 
     run(story())

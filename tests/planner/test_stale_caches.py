@@ -5,17 +5,15 @@ import json
 from dataclasses import replace
 
 from support.fake_cluster import KEY, a_cluster
-from support.replicas import OURS
 from support.virtual_time import run
 
 from lws_placement.cluster.codec.hold_lease import encode_holds
-from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.base import keys
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.reservation import lease_name
 from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.engine.reconcile.actions import EndHold
-from lws_placement.planner.executor import Executor, StillInUse
+from lws_placement.planner.executor import StillInUse
 
 
 def test_a_planner_whose_watch_stands_still_ends_no_hold_that_is_in_use():
@@ -79,8 +77,7 @@ def test_a_coming_hold_stays_while_a_pod_of_its_group_is_still_there():
         cluster = await a_cluster("a")
         cluster.add_lws()
         await cluster.rest()
-        cache, store = cluster.gate.cache, HoldStore(cluster.gate.api, namespace=OURS)
-        executor = Executor(cluster.gate.api, cache, store=store, reporter=None)
+        cache, executor = cluster.gate.cache, cluster.executor()
         (hold,) = cache.holds()
         coming = EndHold(replace(hold, state=HoldState.COMING))
         for name in ("llm-0", "llm-0-1"):
@@ -101,8 +98,7 @@ def test_a_second_hold_that_a_deposed_planner_wrote_late_is_left_and_ended():
         await cluster.rest()
         before = {p["metadata"]["name"]: p["metadata"]["uid"] for p in cluster.pods()}
         assert list(cluster.holds()) == ["b"]
-        store = HoldStore(cluster.gate.api, namespace="lws-placement-system")
-        (hold,) = await store.fetch(DomainName(KEY, "b"))
+        (hold,) = await cluster.hold_store().fetch(DomainName(KEY, "b"))
         late = encode_holds([hold], namespace="lws-placement-system")
         text = late["metadata"]["annotations"][keys.HOLD]
         text = text.replace('"domain":"b"', '"domain":"a"').replace('"b-', '"a-')

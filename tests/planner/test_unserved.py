@@ -3,8 +3,6 @@
 from support.fake_cluster import a_cluster
 from support.virtual_time import run
 
-from lws_placement.engine.base import keys
-
 OTHER = "volcano"
 
 
@@ -20,19 +18,6 @@ async def rounds(cluster, number):
         await cluster.round()
         held += bool(cluster.holds())
     return held
-
-
-async def until(cluster, condition):
-    for _ in range(1_000):
-        if condition():
-            return
-        await cluster.round()
-    raise AssertionError("in vain")
-
-
-def bound(cluster, lws):
-    pods = cluster.server.all("pods", labels=f"{keys.LWS_NAME}={lws}")
-    return sum("nodeName" in pod["spec"] for pod in pods)
 
 
 def test_a_group_that_nobody_serves_gives_its_room_up_and_says_so():
@@ -51,10 +36,10 @@ def test_another_group_has_the_room_meanwhile():
     async def story():
         cluster = await a_cluster("a")
         scheduled_by(OTHER, cluster)
-        await until(cluster, lambda: cluster.said("CannotPlan"))
+        await cluster.until(lambda: cluster.said("CannotPlan"))
         cluster.binds = lambda pod: pod.startswith("good")
         cluster.add_lws("good")
-        await until(cluster, lambda: bound(cluster, "good") == 2)
+        await cluster.until(lambda: cluster.bound("good") == 2)
         await cluster.stop()
 
     run(story())
@@ -64,9 +49,9 @@ def test_it_is_bound_once_its_scheduler_runs():
     async def story():
         cluster = await a_cluster("a")
         scheduled_by(OTHER, cluster)
-        await until(cluster, lambda: cluster.said("CannotPlan"))
+        await cluster.until(lambda: cluster.said("CannotPlan"))
         cluster.binds = lambda pod: True
-        await until(cluster, lambda: bound(cluster, "llm") == 2)
+        await cluster.until(lambda: cluster.bound("llm") == 2)
         await cluster.stop()
 
     run(story())

@@ -13,14 +13,16 @@ from functools import partial
 from support.fake_controllers import Controllers, label, node_of, owned_by
 from support.fake_server import FOREGROUND, FakeServer
 from support.hold_law import against_the_law
-from support.replicas import Brain, Gate
+from support.replicas import OURS, Brain, Gate
 
 from lws_placement.cluster.codec.objects import decode_member
+from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.json_copy import json_copy
 from lws_placement.engine.fit.node_filters import why_not_node
 from lws_placement.engine.objects.placement_request import Scope
 from lws_placement.extender.wire import BindArgs
+from lws_placement.planner.executor import Executor
 
 KEY = "example.com/slice"
 _TURN_S = 0.25
@@ -33,6 +35,7 @@ _OWNED = (
     "controllerrevisions",
     "pods",
 )
+_MOST_ROUNDS = 1_000
 _QUIET = 7  # rounds without a write, longer than the hold time and the stories' back-off
 
 
@@ -78,6 +81,14 @@ class FakeCluster:
             if self.brain.api.dead.is_set():
                 await self._replace_brain()
             calm = calm + 1 if self.server.version == before else 0
+
+    async def until(self, condition):
+        """Rounds until it holds."""
+        for _ in range(_MOST_ROUNDS):
+            if condition():
+                return
+            await self.round()
+        raise AssertionError("in vain")
 
     async def round(self):
         """Everybody once; in between the planner has time to act on what it sees."""
@@ -153,6 +164,19 @@ class FakeCluster:
     def places(self):
         """pod name -> node, of all that are bound."""
         return {p["metadata"]["name"]: p["spec"]["nodeName"] for p in self.pods() if node_of(p)}
+
+    def bound(self, lws):
+        """How many pods of a LeaderWorkerSet are bound."""
+        pods = self.server.all("pods", labels=f"{keys.LWS_NAME}={lws}")
+        return sum(bool(node_of(pod)) for pod in pods)
+
+    def executor(self):
+        """One that writes as a leader does, beside the planner."""
+        api, store = self.gate.api, self.hold_store()
+        return Executor(api, self.gate.cache, store=store, reporter=None)
+
+    def hold_store(self):
+        return HoldStore(self.gate.api, namespace=OURS)
 
     def holds(self):
         """domain -> the hold on it, as its Lease says."""

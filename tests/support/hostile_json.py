@@ -50,6 +50,26 @@ def hostile_bodies(whole):
     }
 
 
+def hostile_variants(whole):
+    """The same, and bodies with a hostile value in place of each value inside."""
+    bodies = hostile_bodies(whole)
+    for at in paths_in(whole):
+        for name, text in hostile_values().items():
+            bodies[name, at] = with_value(whole, at, text)
+    return bodies
+
+
+def strictly_read(text):
+    """The value of a JSON text. Raises AssertionError for NaN and others that JSON does not have,
+    and that Python reads.
+    """
+    return json.loads(text, parse_constant=_not_json)
+
+
+def _not_json(constant):
+    raise AssertionError(f"JSON has no {constant}")
+
+
 def with_value(whole, path, text):
     """The body as bytes, with a JSON text in place of the value at `path`."""
     mark = "put-it-here"
