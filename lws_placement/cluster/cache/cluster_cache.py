@@ -18,9 +18,9 @@ from lws_placement.cluster.cache.hold_index import HoldIndex
 from lws_placement.cluster.cache.listener import Listener
 from lws_placement.cluster.cache.pods.identity import identify
 from lws_placement.cluster.cache.pods.labelled_pods import LabelledPods
-from lws_placement.cluster.cache.pods.occupants import occupant_of, takes_differently
+from lws_placement.cluster.cache.pods.occupants import differs, occupant_of, takes_differently
 from lws_placement.cluster.cache.pods.placed_pods import PlacedPodsIndex
-from lws_placement.cluster.cache.pods.placeholders import PlaceholderIndex, occupant_for
+from lws_placement.cluster.cache.pods.placeholders import PlaceholderIndex
 from lws_placement.cluster.cache.pods.promised_members import PromisedMembers
 from lws_placement.cluster.cache.pods.unbound_pods import UnboundPods
 from lws_placement.cluster.cache.preemption_facts import ComingHolds, Priorities
@@ -228,17 +228,15 @@ class ClusterCache:
             self._capacity_changed()
         if pod.node is not None and not pod.finished and takes_differently(old, pod):
             stands_for = self.placeholders.get(pod.uid)
-            if stands_for is None:
-                occupant = occupant_of(pod, group)
-            else:
-                occupant = occupant_for(pod, stands_for)
+            occupant = occupant_of(pod, group, stands_for)
+            if stands_for is not None:
                 self._group_changed(stands_for.group)
             self.domains.put_occupant(pod.node, occupant, owner_uid=pod.owner_uid)
             for listener in self.listeners:
                 listener.room_taken(pod.node)
             if old is not None and old.node == pod.node and old.demand != pod.demand:
                 self._capacity_changed()  # it was resized in place
-        if group is not None and (known != group or _differs(old, pod)):
+        if group is not None and (known != group or differs(old, pod)):
             self._group_changed(group)
 
     def _leave_group(self, pod: Pod) -> None:
@@ -404,8 +402,3 @@ class ClusterCache:
     def _capacity_changed(self) -> None:
         for listener in self.listeners:
             listener.capacity_changed()
-
-
-def _differs(old: Pod | None, pod: Pod) -> bool:
-    """True if placement-relevant fields changed; most status updates change none."""
-    return old is None or old is pod or replace(old, resource_version=pod.resource_version) != pod

@@ -6,8 +6,7 @@ from lws_placement.cluster.codec.placeholders import decode_placeholder
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.nested import DictOfSets
 from lws_placement.engine.base.raw import Raw
-from lws_placement.engine.model.groups import GroupId, Occupant
-from lws_placement.engine.model.pods import Pod
+from lws_placement.engine.model.groups import GroupId
 from lws_placement.engine.model.scale_up import Placeholder
 
 
@@ -49,7 +48,3 @@ class PlaceholderIndex:
 
     def groups(self) -> list[GroupId]:
         return sorted(self._of_group)
-
-
-def occupant_for(pod: Pod, stands_for: Placeholder) -> Occupant:
-    return Occupant(pod.uid, pod.demand, stands_for.group, stands_for.scope, stands_for.rank)
