@@ -47,10 +47,14 @@ def with_a_policy(scene, cpu):
 
 def with_a_sidecar(scene, cpu):
     """One that gives them a container more."""
+    with_a_sidecar_for(scene, IS_WORKER, cpu)
+    return scene.lws(leader=LEADER, resources=CHIPS)
+
+
+def with_a_sidecar_for(scene, which, cpu):
     resources = f'{{"requests": {{"cpu": "{cpu}"}}}}'
     container = f'{{"name": dyn("more"), "image": dyn("x"), "resources": dyn({resources})}}'
-    policy(scene, "/spec/containers/-", container)
-    return scene.lws(leader=LEADER, resources=CHIPS)
+    policy(scene, "/spec/containers/-", container, which=which)
 
 
 def with_a_selector(scene, value):
@@ -59,20 +63,24 @@ def with_a_selector(scene, value):
     return scene.lws(leader=LEADER, resources=CHIPS)
 
 
-def policy(scene, path, value):
-    """Adds the value to the pods of workers."""
+IS_WORKER = (
+    "object.metadata.labels[?'leaderworkerset.sigs.k8s.io/worker-index'] != optional.of('0')"
+)
+IS_LEADER = IS_WORKER.replace("!=", "==")
+EVERY = "true"
+
+
+def policy(scene, path, value, *, which=IS_WORKER):
+    """Adds the value to pods: those of workers, if nothing else is said."""
     name = f"{scene.namespace}-policy"
     patch = f'[JSONPatch{{op: "add", path: "{path}", value: {value}}}]'
-    # Policies come before our webhook, which labels the workers.
-    is_worker = (
-        "object.metadata.labels[?'leaderworkerset.sigs.k8s.io/worker-index'] != optional.of('0')"
-    )
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
     here = {"matchLabels": {"kubernetes.io/metadata.name": scene.namespace}}
     spec = {
         "failurePolicy": "Fail",
         "reinvocationPolicy": "Never",
-        "matchConditions": [{"name": "worker", "expression": is_worker}],
+        # Policies come before our webhook, which labels the workers.
+        "matchConditions": [{"name": "worker", "expression": which}],
         "matchConstraints": {
             "namespaceSelector": here,
             "resourceRules": [{**pods, "operations": ["CREATE"]}],
@@ -88,11 +96,12 @@ def policy(scene, path, value):
             "spec": body,
         }
         scene.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
-    scene.wait(lambda: is_changed(scene), "the policy is in force")
+    rank = "0" if which == IS_LEADER else "1"
+    scene.wait(lambda: is_changed(scene, rank), "the policy is in force")
 
 
-def is_changed(scene):
-    labels = {"leaderworkerset.sigs.k8s.io/worker-index": "1"}
+def is_changed(scene, rank):
+    labels = {"leaderworkerset.sigs.k8s.io/worker-index": rank}
     container = {"name": "c", "image": "x", "resources": {"requests": {"memory": "1"}}}
     meta = {"name": "probe", "namespace": scene.namespace, "labels": labels}
     spec = {"containers": [container], "nodeSelector": {"pool": scene.namespace}}
@@ -165,6 +174,34 @@ def test_the_group_ends_whole_where_its_workers_fit_after_one_restart(scene, cha
     scene.wait_bound(8)
     assert repairs(scene, "Moving") == before, "the next group is planned with what was learned"
     assert scene.broken_promises() == []
+
+
+@with_policies
+@pytest.mark.upstream_too
+def test_what_every_pod_gets_is_planned_for_workers_when_their_leader_shows_it(scene):
+    room_for_a_large_leader(scene)
+    scene.pool(1, prefix="b")
+    with_a_sidecar_for(scene, EVERY, "8")
+    lws = scene.lws(leader=LEADER, resources=CHIPS)
+    assert len(leaders_until_it_runs(scene, lws)) == 1
+    assert set().union(*scene.places().values()) == {"b00"}
+    assert repairs(scene) == []
+
+
+@with_policies
+@pytest.mark.upstream_too
+def test_what_leaders_alone_get_keeps_no_group_from_its_place(scene):
+    room_for_a_large_leader(scene)
+    with_a_sidecar_for(scene, IS_LEADER, "8")
+    assert len(leaders_until_it_runs(scene, scene.lws(leader=LEADER, resources=CHIPS))) == 1
+    assert repairs(scene) == []
+
+
+def room_for_a_large_leader(scene):
+    """One node has cpu for it and a sidecar; three have it for workers without."""
+    first, *_ = scene.pool(1, prefix="a", capacity={**CHIPS, "cpu": "5"})
+    more = {"status": {part: {"cpu": "16"} for part in ("capacity", "allocatable")}}
+    scene.kubectl("patch", "node", first, "--subresource=status", "-p", json.dumps(more))
 
 
 @with_policies

@@ -1,7 +1,7 @@
 """What a LeaderWorkerSet specifies for groups whose pods may not exist yet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.objects.nodes import Labels
@@ -32,9 +32,22 @@ class Templates:
     """Leaders and workers have the same priority class and preemptionPolicy."""
     larger: str = ""
     """In words: what members are expected to request beyond the template."""
+    surplus: Mapping[str, int] = field(default_factory=dict)
+    """Resources that leaders got beyond their template, while no worker is known: workers may get
+    them as well (`with_surplus`).
+    """
 
     def demand(self, rank: Rank) -> Demand:
         return self.leader if rank == 0 else self.worker
+
+    def with_surplus(self) -> "Templates":
+        """With workers that get what leaders got beyond their template."""
+        resources = dict(self.worker.resources)
+        for name, amount in self.surplus.items():
+            resources[name] = resources.get(name, 0) + amount
+        return replace(
+            self, worker=replace(self.worker, resources=tuple(sorted(resources.items())))
+        )
 
     @property
     def runnable(self) -> bool:

@@ -41,9 +41,11 @@ def as_admitted(templates: Templates, admitted: Admitted, namespace: Selector = 
     """
     leader = _as_like(templates.leader, admitted.leaders)
     worker = _as_like(templates.worker, admitted.workers)
+    surplus: dict[str, int] = {}
     if not admitted.workers:
         worker = _tolerating(worker, _added_to_leaders(templates, leader))
         worker = _choosing(worker, namespace, leader.selector, templates.leader.selector)
+        surplus = _surplus(leader, templates.leader)
     if leader is templates.leader and worker is templates.worker:
         return templates
     more = [
@@ -55,7 +57,7 @@ def as_admitted(templates: Templates, admitted: Admitted, namespace: Selector = 
         # The template does not tell what the API server is asked for, so not what it refuses.
         templates = replace(templates, leader_forbidden="", worker_forbidden="")
     larger = larger_note(more) if more else ""
-    return replace(templates, leader=leader, worker=worker, larger=larger)
+    return replace(templates, leader=leader, worker=worker, larger=larger, surplus=surplus)
 
 
 def _as_like(demand: Demand, admitted: Sequence[Demand]) -> Demand:
@@ -92,6 +94,15 @@ def _tolerating(demand: Demand, added: set[Toleration]) -> Demand:
     if added <= set(demand.tolerations):
         return demand
     return replace(demand, tolerations=tuple(sorted(added | set(demand.tolerations))))
+
+
+def _surplus(leader: Demand, template: Demand) -> dict[str, int]:
+    """What leaders got beyond their template, of an injected container, say. Not extended
+    resources: what is added to all pods of a namespace requests none.
+    """
+    known = dict(template.resources)
+    more = {name: amount - known.get(name, 0) for name, amount in leader.resources}
+    return {name: amount for name, amount in more.items() if amount > 0 and "/" not in name}
 
 
 def at_least(demand: Demand, admitted: Iterable[Demand]) -> Demand:

@@ -32,7 +32,7 @@ from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
-from lws_placement.engine.model.verdicts import NoFit, Placed
+from lws_placement.engine.model.verdicts import NoFit, Placed, Plan
 from lws_placement.engine.objects.nodes import DomainName, NodeName, NodeTerm, Operator, Requirement
 from lws_placement.engine.preemption.search import NoPreemption
 from lws_placement.engine.reconcile.actions import (
@@ -229,6 +229,8 @@ def _assign_again(
     group = current.group(holds)
     if group is None:
         return [Blocked(current.unknown_templates)]
+    if not current.bound:
+        group = current.guess(holds) or group
     if has_shape(holds, current.request, current.info.size):
         placed = plan_again_in(holds, _staying(group, current), current, views)
         if not isinstance(placed, Placed):
@@ -315,7 +317,7 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
     if capped is not None:
         return [capped]
     owns = bool(observed.holds or current.going)
-    plan = plan_anywhere(group, current, context.views, memo=context.memo, owns=owns)
+    group, plan = _plan_first(group, current, context, owns=owns)
     if not isinstance(plan, Placed):
         evicting = begin(current, group, context)
         if not isinstance(evicting, NoPreemption):
@@ -326,6 +328,22 @@ def _plan(current: MembersState, context: Context) -> list[Action]:
     if large:
         return [Blocked(large, gist="size")]
     return [*_write(reservation), *_settle(current, reservation, context.views)]
+
+
+def _plan_first(
+    group: Group, current: MembersState, context: Context, *, owns: bool
+) -> tuple[Group, Plan]:
+    """The plan, and the group that it is for: with workers that get what leaders got, if a place
+    for it is found. LeaderWorkerSet creates workers after their leader is bound, so a group whose
+    first worker comes out too large is restarted; what is added to a leader usually comes with
+    every pod of its namespace.
+    """
+    guess = current.guess()
+    if guess is not None:
+        plan = plan_anywhere(guess, current, context.views, memo=context.memo, owns=owns)
+        if isinstance(plan, Placed):
+            return guess, plan
+    return group, plan_anywhere(group, current, context.views, memo=context.memo, owns=owns)
 
 
 def _besides(

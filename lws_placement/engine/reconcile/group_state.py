@@ -246,11 +246,22 @@ class MembersState:
             f"so nobody makes {lacking}; delete the pods"
         )
 
-    def group(self, holds: Sequence[Hold] = ()) -> Group | None:
+    def guess(self, holds: Sequence[Hold] = ()) -> Group | None:
+        """`group`, with workers to come that get what leaders got beyond their template; None if
+        leaders got nothing, or a worker is known.
+        """
+        templates = self.templates
+        if templates is None or not templates.surplus or len(self.members) == self.info.size:
+            return None
+        return self.group(holds, templates.with_surplus())
+
+    def group(self, holds: Sequence[Hold] = (), made_from: Templates | None = None) -> Group | None:
         """The group to plan. A member requests what its pod was admitted with, else what the
         template says, else what is reserved in `holds`; None if none of these is known.
+
+        `made_from`: the templates of members to come, if not those that are observed.
         """
-        failures, templates = self.observed.failures, self.templates
+        failures, templates = self.observed.failures, made_from or self.templates
         reserved = {
             rank: demand
             for hold in holds

@@ -14,6 +14,7 @@ from support.decisions import (
     a_hold,
     a_member,
     a_seen,
+    a_slice,
     an_index,
     bind,
     decide,
@@ -322,3 +323,73 @@ def test_a_leader_that_runs_is_not_restarted_for_workers_that_may_come_larger():
     index = an_index("a")
     seen = a_seen(a_running_leader(index), holds=held(index, a_hold()))
     assert decide(grown(seen, 9000), index) == []
+
+
+# -- what leaders got, while no worker is known ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("leader", "workers", "surplus"),
+    [
+        (a_demand(3000), (), {"cpu": 2000}),
+        (a_demand(1000), (), {}),
+        (a_demand(500), (), {}),
+        (a_demand(3000), (a_demand(2000),), {}),
+        (a_demand(1000, tpu=8), (), {}),
+    ],
+    ids=["more", "the same", "less", "a worker is known", "extended"],
+)
+def test_the_surplus_of_leaders_is_known_until_a_worker_is(leader, workers, surplus):
+    found = as_admitted(TEMPLATES, Admitted((leader,), workers))
+    assert found.surplus == surplus
+    more = surplus.get("cpu", 0)
+    assert found.with_surplus().worker == a_demand(2000 + more)
+
+
+def with_larger_leaders(seen, cpu):
+    templates = as_admitted(seen.templates["r1"], Admitted((larger(cpu),)))
+    return replace(seen, templates={"r1": templates})
+
+
+def two_slices(cpu):
+    """The first one has less cpu on the node that is left for the worker."""
+    index = an_index("b")
+    a_slice(index, "a", nodes=1, cpu=8000)
+    index.put_node(replace(index.node_view("a-0").node, name="a-1", allocatable=cpu_and_more(cpu)))
+    return index
+
+
+def cpu_and_more(cpu):
+    return {"google.com/tpu": 4, "cpu": cpu, "pods": 110}
+
+
+def test_a_group_is_planned_where_its_workers_get_what_its_leader_got():
+    index = two_slices(1000)
+    seen = with_larger_leaders(a_seen(a_member(0, demand=larger(4000))), 4000)
+    write, pin = decide(seen, index)
+    assert isinstance(write, WriteHold)
+    assert write.hold.domain.value == "b"
+    assert write.hold.covers(1, larger(4000))
+    assert isinstance(pin, Pin)
+
+
+def test_where_only_the_leaders_surplus_fits_it_is_planned_without_a_guess_and_stays():
+    index = two_slices(1000)
+    index.drop_node("b-0")
+    leader = a_member(0, demand=larger(4000))
+    seen = with_larger_leaders(a_seen(leader), 4000)
+    write, pin = decide(seen, index)
+    assert isinstance(write, WriteHold)
+    assert write.hold.domain.value == "a"
+    assert isinstance(pin, Pin)
+    hold = replace(write.hold, resource_version="7", uid="lease-uid")
+    again = replace(seen, holds=held(index, hold), plan_id="plan-3")
+    assert kinds_of(decide(again, index)) == ["Pin"]
+
+
+def test_a_group_that_is_held_for_less_than_its_leader_got_leaves_for_where_all_fit():
+    index = two_slices(1000)
+    leader = a_member(0, demand=larger(4000))
+    held_for_less = a_hold("a", demands={0: WHOLE_NODE, 1: WHOLE_NODE})
+    seen = with_larger_leaders(a_seen(leader, holds=held(index, held_for_less)), 4000)
+    assert kinds_of(decide(seen, index)) == ["LeaveHold"]
