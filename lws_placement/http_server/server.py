@@ -211,7 +211,7 @@ class Server:
         self._requests += 1
         connection = self._http1.of(request)
         try:
-            await request.read()
+            await _read_whole(request)
             if connection is not None:
                 connection.arrived()
             response = await handler(request)
@@ -253,6 +253,16 @@ class Server:
         await self._runner.cleanup()
         if self._ending:
             await asyncio.wait(self._ending)
+
+
+async def _read_whole(request: web.Request) -> None:
+    """A client that leaves before its request is here is no error of ours: anybody could fill the
+    log with these. Its answer goes nowhere.
+    """
+    try:
+        await request.read()
+    except ConnectionError:
+        raise web.HTTPBadRequest(reason="the client has left") from None
 
 
 async def serve_on(servers: Iterable[Server], *, delay_s: float) -> None:

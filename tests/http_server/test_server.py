@@ -5,8 +5,11 @@ loses no request.
 import asyncio
 import contextlib
 import gzip
+import logging
 import math
+import socket
 import ssl
+import struct
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -300,6 +303,23 @@ async def test_a_request_that_does_not_come_whole_ends_its_connection(sent, monk
         writer.write(sent)
         assert await ended(reader) == b""
         writer.close()
+
+
+@pytest.mark.parametrize("abort", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("sent", [POST, POST + b"Content-Length: 9\r\n\r\n1"])
+async def test_a_client_that_leaves_within_its_request_is_no_error(sent, abort, caplog):
+    async with plain(web.post("/", echo)) as server:
+        _, writer = await connect(server)
+        writer.write(sent)
+        while not len(server._http1) or (b"9" in sent and not server._requests):
+            await asyncio.sleep(0)
+        if abort:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.close()
+        while len(server._http1) or server._requests:
+            await asyncio.sleep(0)
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
 async def test_an_answer_may_take_longer_than_its_request_and_silence_is_no_fault(monkeypatch):
