@@ -87,9 +87,10 @@ class Planner:
         self._vacant = VacantHolds(cache, look_at=self.group_changed)
         self._new_plan_id = new_plan_id
         self._tenants = ClusterTenants(cache)
-        self._context = context_of(cache, self._tenants)
+        self._searches = VictimSearches(look_at=self.group_changed)
+        context = context_of(cache, self._tenants)
+        self._context = replace(context, search=self._searches.search)
         self._foreign = ForeignPods(cache, self._tenants, new_plan_id=new_plan_id)
-        self._searches = VictimSearches()
         self._unfinished = UnfinishedPlans()
         self._relearning = Relearning(cache)
         self._waiting = WaitingGroups()
@@ -153,6 +154,7 @@ class Planner:
             self._backfill.clear()
             for task in self._tasks:
                 task.cancel()
+            self._searches.stop()
             self._queue.stop()
             self._assumed_holds.take_all_back()
 
@@ -202,7 +204,6 @@ class Planner:
         observed = observe(self._cache, group, plan_id=self._new_plan_id())
         observed = replace(observed, failures=self._failures.look(observed))
         context = self._vacant.with_who_waits(self._context, observed)
-        context = self._searches.with_answer(context, group)
         forgets_after_s = self._failures.forgets_after_s(group)
         if forgets_after_s is not None:
             self._queue.add_after(group, forgets_after_s)
@@ -212,7 +213,7 @@ class Planner:
             return
         self._unfinished.begin()
         with metrics.PLAN_SECONDS.time():
-            decided = self._searches.decided(group, context, decide(observed, context))
+            decided = self._searches.decided(group, decide(observed, context))
         relearns_after_s = self._relearning.decided(observed, decided)
         if relearns_after_s is not None:
             self._queue.add_after(group, relearns_after_s)

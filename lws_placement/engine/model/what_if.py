@@ -1,8 +1,10 @@
 """The cluster as if some pods and groups were gone: the one way to plan on a hypothetical state.
 
 A `WhatIf` copies nothing. It makes views on demand, and returns the cluster's own view where
-nothing in it is gone. It lasts for one decision: the cluster does not change meanwhile. A `WhatIf`
-on top of another adds to it, so the trials of a victim search share what they have in common.
+nothing in it is gone. It lasts for one decision: the cluster does not change meanwhile, except
+while a victim search pauses, whose findings are searched again in one step before they count. A
+`WhatIf` on top of another adds to it, so the trials of a victim search share what they have in
+common.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

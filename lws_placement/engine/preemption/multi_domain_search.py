@@ -39,7 +39,7 @@ from lws_placement.engine.preemption.search import (
     WhyNoPreemption,
     in_order,
 )
-from lws_placement.engine.preemption.simulation import ClusterTrial
+from lws_placement.engine.preemption.simulation import ClusterTrial, no_pause
 from lws_placement.engine.preemption.victims import (
     Barred,
     Budgets,
@@ -62,14 +62,16 @@ def preempt_multi_domain(
     *,
     only: frozenset[NodeName] | None = None,
     trials: int = TRIALS,
+    pause: Callable[[], None] = no_pause,
 ) -> Preemption | NoPreemption:
     """For a group without bound members that fits nowhere now. `only`: restricts the search to
-    these nodes. Equal inputs give equal answers.
+    these nodes. `pause`: called between steps of some milliseconds. Equal inputs give equal
+    answers; what changes during a pause may or may not count.
     """
     if group.outranks is None:
         return NoPreemption(WhyNoPreemption.NEVER)
     who = _Outranked(group.outranks, tenants)
-    trial = ClusterTrial(group, views, tenants, who=who, only=only)
+    trial = ClusterTrial(group, views, tenants, who=who, only=only, pause=pause)
     return Search(group, trial, tenants, views=views, trials=trials).run()
 
 

@@ -89,6 +89,7 @@ class WhyNoPreemption(StrEnum):
     BUDGET = "a budget forbids it"
     TOO_LARGE = "a Lease cannot list its members beside those of the group that would go"
     IN_VAIN = "it had room lately and could not use it"
+    SEARCHING = "victims are being searched for"
     NO_HELP = "it would not fit either if all of lower priority were gone"
 
 

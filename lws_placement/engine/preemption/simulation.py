@@ -11,7 +11,7 @@ Costs O(nodes + pods) once, and one fit of each shape of subgroup per domain; th
 O(nodes that can serve a member + nodes of the victims).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -60,9 +60,14 @@ class Who(Protocol):
         ...
 
 
+def no_pause() -> None:
+    """For a search that nothing waits for."""
+
+
 class ClusterTrial:
-    """A `reprieve.Trial` in the whole cluster. `only`: restricts it to these nodes. `may`: the
-    possible victims, groups and foreign pods.
+    """A `reprieve.Trial` in the whole cluster. `only`: restricts it to these nodes. `pause`: called
+    before each trial, and while nodes are gone through. `may`: the possible victims, groups and
+    foreign pods.
     """
 
     def __init__(
@@ -73,7 +78,9 @@ class ClusterTrial:
         *,
         who: Who,
         only: frozenset[NodeName] | None = None,
+        pause: Callable[[], None] = no_pause,
     ) -> None:
+        self._pause = pause
         self._group = group
         self._who = who
         self._request = group.request
@@ -91,6 +98,7 @@ class ClusterTrial:
 
     def place(self, victims: Sequence[Victim]) -> Placed | NoMatch:
         """Where the group goes without these victims."""
+        self._pause()
         traces = [self._traces[v.key] for v in victims]
         gone = frozenset(t.group for t in traces if t.group is not None)
         uids: dict[NodeName, Uids] = {}
@@ -110,12 +118,14 @@ class ClusterTrial:
     def _groups(self) -> list[Victim]:
         owned: dict[GroupId, list[NodeName]] = {}
         for name in self._names:
+            self._pause()
             view = self._views.node_view(name)
             owners = view.groups | view.holders if view is not None else ()
             for owner in {claim.group for claim in owners}:
                 owned.setdefault(owner, []).append(name)
         found, leaving = [], []
         for other in sorted(owned.keys() - {self._group.id}):
+            self._pause()
             match self._who.group(other):
                 case Victim() as victim:
                     self._traces[victim.key] = self._trace(other, owned[other])
@@ -141,6 +151,7 @@ class ClusterTrial:
         found = []
         kinds = {m.demand for m in self._group.members}
         for name in self._names:
+            self._pause()
             view = self._views.node_view(name)
             if view is None or all(why_not_static(d, view.node) is not None for d in kinds):
                 continue

@@ -10,8 +10,11 @@ from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.objects.topology_policy import TopologyPolicy
 from lws_placement.engine.planning.single_domain import PlanMemo
-from lws_placement.engine.preemption.search import NoPreemption, PreemptionMemo
+from lws_placement.engine.preemption.multi_domain_search import preempt_multi_domain
+from lws_placement.engine.preemption.search import NoPreemption, Preemption, PreemptionMemo
 from lws_placement.engine.preemption.victims import Tenants
+
+VictimSearch = Callable[[Group, ClusterSnapshot, Tenants], Preemption | NoPreemption]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +27,9 @@ class Context:
     name_of: Callable[[GroupId], str]
     """The name of another group in messages."""
     policy: TopologyPolicy = field(default_factory=TopologyPolicy)
-    nobody: NoPreemption | None = None
-    """For a group of several domains: why it evicts nothing, from a recent search that still
-    counts.
+    search: VictimSearch = preempt_multi_domain
+    """The victims of a group of several domains. The planner's answers from searches that run
+    beside it.
     """
     waiting: tuple[Group, ...] = ()
     """For a group without a runnable pod: one group of each shape that waits for a domain."""

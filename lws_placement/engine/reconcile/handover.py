@@ -70,8 +70,6 @@ def begin(current: MembersState, group: Group, context: Context) -> list[Action]
     lowest = context.tenants.lowest_priority()
     if lowest is None or lowest >= group.outranks:
         return NoPreemption(WhyNoPreemption.NO_HELP)
-    if context.nobody is not None and not group.request.in_one_domain:
-        return context.nobody
     answer = _preempt_anywhere(group, context)
     if isinstance(answer, NoPreemption):
         return answer
@@ -88,7 +86,7 @@ def begin(current: MembersState, group: Group, context: Context) -> list[Action]
 def _preempt_anywhere(group: Group, context: Context) -> Preemption | NoPreemption:
     group = _refreshed(group)
     if not group.request.in_one_domain:
-        return preempt_multi_domain(group, context.views, context.tenants)
+        return context.search(group, context.views, context.tenants)
     domains = context.views.domains(group.topology_key)
     asked = with_rules(group, context.views)
     ruled = _ruled(group, asked, context.views) if asked is not group else None

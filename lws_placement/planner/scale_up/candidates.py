@@ -29,6 +29,9 @@ class _Waiting:
     """A domain that it fits in is about to be free."""
 
 
+_MAY_FREE = (WhyNoPreemption.FREEING, WhyNoPreemption.SEARCHING)
+
+
 class Candidates(Observer):
     """`after_s`: how long a group waits first. `most`: groups at a time."""
 
@@ -50,7 +53,7 @@ class Candidates(Observer):
             return
         known = self._waiting.get(observed.id)
         since_s = known.since_s if known is not None else _now()
-        freeing = wait.nobody.why is WhyNoPreemption.FREEING
+        freeing = wait.nobody.why in _MAY_FREE
         self._waiting[observed.id] = _Waiting(wait.group, since_s, freeing)
         self.changed.set()
 

@@ -5,22 +5,24 @@ import asyncio
 from support.evictions import HIGH, forbid_evictions, low_has_the_only_slice, told
 
 from lws_placement.engine.base import keys
-from lws_placement.engine.reconcile import handover as taking_over
+from lws_placement.planner.limits import searches
 
 SEARCH_S = 2.0
 
 
 def count_slow_searches(monkeypatch):
     """When each was made."""
-    times, real = [], taking_over.preempt_multi_domain
+    times = []
 
-    def slow(*args, **more):
-        loop = asyncio.get_running_loop()
-        times.append(loop.now)
-        loop.now += SEARCH_S
-        return real(*args, **more)
+    class Slow(searches.Turns):
+        async def run(self):
+            loop = asyncio.get_running_loop()
+            times.append(loop.now)
+            self.spent_s = SEARCH_S
+            await asyncio.sleep(SEARCH_S)
+            return await super().run()
 
-    monkeypatch.setattr(taking_over, "preempt_multi_domain", slow)
+    monkeypatch.setattr(searches, "Turns", Slow)
     return times
 
 
