@@ -66,7 +66,7 @@ class VictimSearches:
             there, spent_s = self._places.pop(group.id)
             answer = preempt_multi_domain(group, views, tenants, only=there)
             if isinstance(answer, NoPreemption):  # the cluster has changed since
-                self._let_stand(group.id, answer, spent_s=spent_s)
+                self._again_at = self._let_stand(group.id, answer, spent_s=spent_s)
             return answer
         if group.id not in self._wanted:
             self._wanted[group.id] = group, views, tenants
@@ -109,13 +109,17 @@ class VictimSearches:
                 self._places[group] = nodes_of(placed, views), turns.spent_s
             else:
                 self._let_stand(group, answer, spent_s=turns.spent_s)
-                if state == (views.node_changes.mark, tenants.version):
+                unchanged = state == (views.node_changes.mark, tenants.version)
+                if unchanged and answer is not _SEARCHING:
                     self._new[group] = answer
             self._look_at(group)
 
-    def _let_stand(self, group: GroupId, answer: NoPreemption, *, spent_s: float) -> None:
+    def _let_stand(self, group: GroupId, answer: NoPreemption, *, spent_s: float) -> float:
+        """Until when, by loop time."""
         groups = len(self._standing.keys() | {group})
-        self._standing[group] = _now() + _PAUSE * groups * spent_s, answer
+        until = _now() + _PAUSE * groups * spent_s
+        self._standing[group] = until, answer
+        return until
 
 
 def _victims(
