@@ -12,7 +12,7 @@ from collections.abc import Sequence, Set
 
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.node_filters import fits_node
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.objects.nodes import NodeName
@@ -45,8 +45,7 @@ class InflightBindings:
             views = [self._cache.domains.node_view(n) for n in sorted({*hold.nodes.values()})]
             reserved = {name for d in hold.demands.values() for name, _ in d.resources}
             if asked & reserved and any(
-                v is not None and why_not_node(demand, v.without({hold.group})) is None
-                for v in views
+                v is not None and fits_node(demand, v.without({hold.group})) for v in views
             ):
                 return True
         return False

@@ -14,10 +14,10 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_node
 
-from .engine import _idle, _planning
+from .engine import OUTRANKS, _idle, _planning
 from .figures import Figure
-from .objects import KEY, NAMESPACE, PER_DOMAIN, a_node
-from .world import bound, held
+from .objects import CHIPS, KEY, NAMESPACE, PER_DOMAIN, a_node
+from .world import bound, held, taken_by_all
 
 PART = "topology.example.com/part"
 PER_PART = 1000
@@ -68,16 +68,18 @@ async def _do_nothing(group, action):
 
 
 class _Turns:
-    """CPU of the longest turn of the event loop, and of all."""
+    """CPU of the longest turn of the event loop, and of all. Of the whole process: a search for
+    victims has a thread of its own, for which the loop waits.
+    """
 
     def __init__(self):
         self.longest = self.total = 0.0
 
     async def count(self):
-        before = time.thread_time()
+        before = time.process_time()
         while True:
             await asyncio.sleep(_TICK_S)
-            now = time.thread_time()
+            now = time.process_time()
             self.longest = max(self.longest, now - before)
             self.total += now - before
             before = now
@@ -85,6 +87,23 @@ class _Turns:
 
 def _nothing(cache, nodes):
     pass
+
+
+def _all_taken(cache, nodes):
+    """By groups and pods of lower priorities, each a possible victim."""
+    taken_by_all(cache, nodes // PER_DOMAIN)
+
+
+def _outranking(count, *, key=""):
+    """Members that fit nowhere until many pods are gone."""
+    spec = {"priority": OUTRANKS}
+
+    def pods(nodes):
+        for raw in _unlike(count, key=key, low=30_000, step=1, **spec)(nodes):
+            raw["spec"]["containers"][0]["resources"]["requests"][CHIPS] = "4"
+            yield raw
+
+    return pods
 
 
 def _all_held(cache, nodes):
@@ -228,4 +247,5 @@ SHAPES = {
     "9 pods, spread, in a slice": (_nothing, _spread(9, key=KEY)),
     "a plan beside 20 000 terms of a pod": (_repelled, _unlike(4, key=KEY)),
     "1 000 groups of other shapes": (_all_held, _many_shapes),
+    "victims for 200 pods anywhere": (_all_taken, _outranking(200)),
 }

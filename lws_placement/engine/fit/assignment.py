@@ -18,7 +18,7 @@ from enum import Enum
 from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.base.matching import maximum_matching
 from lws_placement.engine.base.quantities import minus
-from lws_placement.engine.fit.node_filters import has_room, why_not_node
+from lws_placement.engine.fit.node_filters import fits_node, has_room
 from lws_placement.engine.model.groups import Member
 from lws_placement.engine.model.pods import Demand, Rank
 from lws_placement.engine.model.snapshot import NodeView
@@ -52,7 +52,7 @@ def match(members: Sequence[Member], nodes: Sequence[NodeView], effort: Effort) 
     odd = [m for m in members if kinds[m.demand] == 1]
     if len(kinds) == 2 and odd:
         return _one_unlike(odd[0], [m for m in members if m is not odd[0]], nodes)
-    takers = {d: [i for i, n in enumerate(nodes) if why_not_node(d, n) is None] for d in kinds}
+    takers = {d: [i for i, n in enumerate(nodes) if fits_node(d, n)] for d in kinds}
     if not all(takers.values()):
         return NoMatch.IMPOSSIBLE
     if any_takes_two(takers, nodes, effort):
@@ -74,7 +74,7 @@ def count(demand: Demand, node: NodeView) -> int:
     """How many such pods the node takes."""
     free = node.free
     room = min(free.get(name, 0) // amount for name, amount in demand.resources)
-    if room < 1 or why_not_node(demand, node) is not None:
+    if room < 1 or not fits_node(demand, node):
         return 0
     return 1 if demand.host_ports else room
 
@@ -96,7 +96,7 @@ def _one_unlike(odd: Member, rest: Sequence[Member], nodes: Sequence[NodeView]) 
     total = sum(count(demand, n) for n in nodes)
     choices = []
     for index, node in enumerate(nodes):
-        if why_not_node(odd.demand, node) is None:
+        if fits_node(odd.demand, node):
             after = take(node, odd.demand)
             lost = count(demand, node) - count(demand, after)
             choices.append((lost, node.node.name, index, after))

@@ -17,7 +17,7 @@ from lws_placement.engine.base.effort import WORDS_EFFORT, Effort
 from lws_placement.engine.base.ranking import Ranking
 from lws_placement.engine.fit.assignment import Match, NoMatch, match
 from lws_placement.engine.fit.joint_search import match_jointly
-from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.node_filters import fits_node
 from lws_placement.engine.fit.refusals import Classes, Tally
 from lws_placement.engine.fit.shortfall import why_not_all
 from lws_placement.engine.model.groups import Group
@@ -181,7 +181,7 @@ def fit_in(group: Group, domain: DomainView) -> Fit | NoMatch:
     kinds = {m.demand for m in group.members}
     unused = [n for n in domain.nodes if n.node.name not in used]
     group.effort.spend(sum(d.weight for d in kinds) * len(unused))
-    left_over = sum(any(why_not_node(d, n) is None for d in kinds) for n in unused)
+    left_over = sum(any(fits_node(d, n) for d in kinds) for n in unused)
     return Fit({m.rank: nodes[m.rank] for m in group.members}, left_over)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.fit.assignment import Backtracking, Match, NoMatch, match, take
-from lws_placement.engine.fit.node_filters import has_room, why_not_node
+from lws_placement.engine.fit.node_filters import fits_node, has_room
 from lws_placement.engine.model.groups import Member
 from lws_placement.engine.model.joint.rules import JointRules, Near
 from lws_placement.engine.model.pods import Rank
@@ -55,8 +55,7 @@ class _Search(Backtracking):
     ) -> None:
         alike = Counter(m.demand for m in members)
         open_to = {
-            demand: [i for i, n in enumerate(nodes) if why_not_node(demand, n) is None]
-            for demand in alike
+            demand: [i for i, n in enumerate(nodes) if fits_node(demand, n)] for demand in alike
         }
         sources = {
             rank

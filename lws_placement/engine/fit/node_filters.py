@@ -21,6 +21,11 @@ def why_not_node(demand: Demand, view: NodeView) -> str | None:
     return why_not_static(demand, view.node) or why_no_room(demand, view)
 
 
+def fits_node(demand: Demand, view: NodeView) -> bool:
+    """Whether `why_not_node` is None, without the words."""
+    return has_room(demand, view) and why_not_static(demand, view.node) is None
+
+
 def why_not_static(demand: Demand, node: Node) -> str | None:
     """The part that does not depend on the pods there, unless a rule of the pod does."""
     if not node.ready:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from lws_placement.engine.base.effort import Effort
 from lws_placement.engine.base.ranking import Ranking
 from lws_placement.engine.fit.assignment import count, take
-from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.node_filters import fits_node
 from lws_placement.engine.model.pods import Demand
 from lws_placement.engine.model.snapshot import ClusterSnapshot, NodeView
 from lws_placement.engine.objects.nodes import NodeName
@@ -119,7 +119,7 @@ def _roomiest(demand: Demand) -> Score:
 
 def _least_lost(odd: Demand, rest: Demand) -> Score:
     def score(node: NodeView) -> int | None:
-        if why_not_node(odd, node) is not None:
+        if not fits_node(odd, node):
             return None
         return count(rest, node) - count(rest, take(node, odd))
 
@@ -128,4 +128,4 @@ def _least_lost(odd: Demand, rest: Demand) -> Score:
 
 def _of_any(demands: Iterable[Demand]) -> Score:
     kinds = list(dict.fromkeys(demands))
-    return lambda node: 0 if any(why_not_node(d, node) is None for d in kinds) else None
+    return lambda node: 0 if any(fits_node(d, node) for d in kinds) else None

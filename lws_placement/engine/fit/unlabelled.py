@@ -5,7 +5,7 @@ somebody forgot to label. Only for groups that request extended resources; any n
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.node_filters import fits_node
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.objects.nodes import NodeName
@@ -56,7 +56,7 @@ def unlabelled_nodes(group: Group, key: str, views: ClusterSnapshot) -> int:
         if resource:
             names = nsmallest(_MOST, _names(_Question(key, resource), views))
             nodes = (views.node_view(name) for name in names)
-            found.append(sum(n is not None and why_not_node(demand, n) is None for n in nodes))
+            found.append(sum(n is not None and fits_node(demand, n) for n in nodes))
     return min(found, default=0)
 
 

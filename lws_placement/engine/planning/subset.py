@@ -4,7 +4,7 @@ A domain keeps its owners of the whole cluster, however few of its nodes are in 
 on a part is valid in the whole cluster, too.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 
 from lws_placement.engine.model.snapshot import DomainView, NodeView
@@ -12,17 +12,29 @@ from lws_placement.engine.model.what_if import Views
 from lws_placement.engine.objects.nodes import DomainName, NodeName
 
 
-class SubsetSnapshot:
-    """The nodes with these `names`, and their domains."""
+def no_pause() -> None:
+    """For work that nothing waits for."""
 
-    def __init__(self, views: Views, names: Set[NodeName]) -> None:
+
+class SubsetSnapshot:
+    """The nodes with these `names`, and their domains. `pause`: called for each node."""
+
+    def __init__(
+        self, views: Views, names: Set[NodeName], *, pause: Callable[[], None] = no_pause
+    ) -> None:
+        self._pause = pause
         self._views = views
         self._names = names
         self._domains: dict[str, list[DomainView]] = {}
 
     def node_views(self) -> Sequence[NodeView]:
-        views = map(self._views.node_view, sorted(self._names))
-        return [view for view in views if view is not None]
+        found = []
+        for name in sorted(self._names):
+            self._pause()
+            view = self._views.node_view(name)
+            if view is not None:
+                found.append(view)
+        return found
 
     def domains(self, key: str) -> Sequence[DomainView]:
         """Each domain with only its nodes in the part, but with the owners of the whole domain."""

@@ -32,6 +32,7 @@ from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.planning.multi_domain import nodes_of
+from lws_placement.engine.planning.subset import no_pause
 from lws_placement.engine.preemption.reprieve import Reprieve, Victims, fits, why_not_together
 from lws_placement.engine.preemption.search import (
     NoPreemption,
@@ -39,7 +40,7 @@ from lws_placement.engine.preemption.search import (
     WhyNoPreemption,
     in_order,
 )
-from lws_placement.engine.preemption.simulation import ClusterTrial, no_pause
+from lws_placement.engine.preemption.simulation import ClusterTrial
 from lws_placement.engine.preemption.victims import (
     Barred,
     Budgets,

@@ -11,14 +11,14 @@ Costs O(nodes + pods) once, and one fit of each shape of subgroup per domain; th
 O(nodes that can serve a member + nodes of the victims).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
 from lws_placement.engine.fit.assignment import NoMatch
 from lws_placement.engine.fit.domain_index import Fit, fit_in
-from lws_placement.engine.fit.node_filters import why_not_node, why_not_static
+from lws_placement.engine.fit.node_filters import fits_node, why_not_static
 from lws_placement.engine.model.groups import Group, GroupId
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.snapshot import ClusterSnapshot
@@ -28,7 +28,7 @@ from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.planning.candidates import subgroup_shapes
 from lws_placement.engine.planning.multi_domain import place_multi_domain
 from lws_placement.engine.planning.single_domain import shut_for, taken
-from lws_placement.engine.planning.subset import SubsetSnapshot
+from lws_placement.engine.planning.subset import SubsetSnapshot, no_pause
 from lws_placement.engine.preemption.victims import Barred, Tenants, Victim, VictimKey
 from lws_placement.engine.rules.pod_rules import with_rules
 
@@ -58,10 +58,6 @@ class Who(Protocol):
     def pod(self, pod: Pod) -> Victim | Barred | None:
         """For a pod that is no member of such a group."""
         ...
-
-
-def no_pause() -> None:
-    """For a search that nothing waits for."""
 
 
 class ClusterTrial:
@@ -107,7 +103,7 @@ class ClusterTrial:
                 uids[name] = uids.get(name, _NO_UIDS) | some
         names = self._useful | self._around(uids)
         then = WhatIf(self._soon, uids, gone)
-        return place_multi_domain(with_rules(self._group, then), SubsetSnapshot(then, names))
+        return place_multi_domain(with_rules(self._group, then), self._part(then, names))
 
     def nodes_of(self, victim: Victim) -> frozenset[NodeName]:
         """All nodes that the victim touches."""
@@ -171,17 +167,19 @@ class ClusterTrial:
     @cached_property
     def _useful(self) -> frozenset[NodeName]:
         """Nodes that may serve a member without any victim."""
-        base = SubsetSnapshot(self._soon, self._names.keys())
+        base = self._part(self._soon, self._names.keys())
         request, found = self._request, set[NodeName]()
         inside = request.in_subgroups
         loose = {m.demand for m in self._group.members if m.rank not in inside}
         parts = [replace(self._group, members=m) for m in subgroup_shapes(self._group)]
         is_shut = shut_for(self._group)
         for view in base.node_views() if loose else ():
+            self._pause()
             shut = not request.outer and is_shut(view)
-            if not shut and any(why_not_node(demand, view) is None for demand in loose):
+            if not shut and any(fits_node(demand, view) for demand in loose):
                 found.add(view.node.name)
         for domain in base.domains(request.inner) if request.subgroups else ():
+            self._pause()
             if taken(self._group, domain) is None and any(
                 isinstance(fit_in(part, domain), Fit) for part in parts
             ):
@@ -190,6 +188,9 @@ class ClusterTrial:
             if taken(self._group, domain) is not None:
                 found -= domain.node_names
         return frozenset(found)
+
+    def _part(self, views: WhatIf, names: Set[NodeName]) -> SubsetSnapshot:
+        return SubsetSnapshot(views, names, pause=self._pause)
 
     def _around(self, touched: Iterable[NodeName]) -> set[NodeName]:
         """These nodes, and all nodes of their domains."""

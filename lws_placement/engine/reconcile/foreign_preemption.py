@@ -11,7 +11,7 @@ while after the victim is gone, and a pod is helped once.
 
 from collections.abc import Iterable
 
-from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.node_filters import fits_node
 from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import Pod
@@ -74,7 +74,7 @@ def _fits(pod: Pod, node: NodeView) -> bool:
     free = node.free
     if any(free.get(name, 0) < amount for name, amount in pod.demand.resources):
         return False
-    return why_not_node(pod.demand, node) is None
+    return fits_node(pod.demand, node)
 
 
 def _claim(pod: Pod, node: NodeName, hold: Hold, victim: Victim, *, plan_id: str) -> list[Action]:

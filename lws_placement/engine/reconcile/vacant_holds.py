@@ -20,7 +20,7 @@ absent group is planned when its pods come.
 
 from collections.abc import Set
 
-from lws_placement.engine.fit.node_filters import why_not_node
+from lws_placement.engine.fit.node_filters import fits_node
 from lws_placement.engine.messages import missing_note
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.hold_states import HoldState
@@ -115,4 +115,4 @@ def _could_use(group: Group, names: Set[NodeName], views: WhatIf) -> bool:
 
 def _fits_somewhere(demand: Demand, names: Set[NodeName], views: WhatIf) -> bool:
     found = (views.node_view(name) for name in names)
-    return any(n is not None and why_not_node(demand, n) is None for n in found)
+    return any(n is not None and fits_node(demand, n) for n in found)

@@ -12,7 +12,7 @@ memory: a new planner searches at once.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 from lws_placement.engine.model.groups import Group, GroupId
@@ -95,12 +95,14 @@ class VictimSearches:
         while self._wanted:
             group, (asked, views, tenants) = next(iter(self._wanted.items()))
             turns = Turns(partial(_victims, asked, views, tenants))
-            state = views.node_changes.mark, tenants.version
+            state = _state(views, tenants)
             try:
                 answer = await turns.run()
-            except Exception:
-                # It may have read what was changed during a pause; it is searched again later.
-                log.exception("search for victims failed", extra={"group": str(group)})
+            except Exception as e:
+                # It may have read what was changed during a pause; it is made again later.
+                changed = _state(views, tenants) != state
+                how = log.info if changed else log.exception
+                how("search for victims failed", extra={"group": str(group), "error": repr(e)})
                 answer = _SEARCHING
             finally:
                 del self._wanted[group]
@@ -109,8 +111,7 @@ class VictimSearches:
                 self._places[group] = nodes_of(placed, views), turns.spent_s
             else:
                 self._let_stand(group, answer, spent_s=turns.spent_s)
-                unchanged = state == (views.node_changes.mark, tenants.version)
-                if unchanged and answer is not _SEARCHING:
+                if answer is not _SEARCHING and _state(views, tenants) == state:
                     self._new[group] = answer
             self._look_at(group)
 
@@ -126,6 +127,11 @@ def _victims(
     group: Group, views: ClusterSnapshot, tenants: Tenants, pause: Callable[[], None]
 ) -> Preemption | NoPreemption:
     return preempt_multi_domain(group, views, tenants, pause=pause)
+
+
+def _state(views: ClusterSnapshot, tenants: Tenants) -> Hashable:
+    """Equal while nothing has changed that a search reads."""
+    return views.node_changes.mark, tenants.version
 
 
 def _now() -> float:
