@@ -15,7 +15,7 @@ from lws_placement import metrics
 from lws_placement.backoff import Backoff
 from lws_placement.cluster.api.client import Api, pod_path
 from lws_placement.cluster.api.eviction import Evictions
-from lws_placement.cluster.api.failed_creates import why_not_created
+from lws_placement.cluster.api.reported_events import why_not_created
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.cluster.stores.hold_store import HoldStore

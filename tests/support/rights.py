@@ -56,7 +56,7 @@ gate | coordination | leases | list watch | | cluster/cache/informers.py
 gate | coordination | leases | get | | cluster/stores/hold_store.py
 gate | | secrets | get | serving | certs/store.py
 brain | | pods | patch delete | | planner/executor.py
-brain | events.k8s.io | events | list | | cluster/api/failed_creates.py
+brain | events.k8s.io | events | list | | cluster/api/reported_events.py
 brain | | pods | create | | planner/scale_up/placeholder_pods.py
 brain | | pods/eviction | create | | cluster/api/eviction.py
 brain | ours | pods | release | | asked: our policy

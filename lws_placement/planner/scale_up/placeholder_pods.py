@@ -10,11 +10,12 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from lws_placement import metrics
 from lws_placement.cluster.api.client import Api, pod_path
+from lws_placement.cluster.api.reported_events import why_no_node
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.codec.placeholders import encode_placeholder
 from lws_placement.engine.model.groups import Group, GroupId
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 _RETRY_S = 5.0
 _CHECK_S = 30.0
+_ASKED = 3
+"""Pods whose Events are read: of equal pods an autoscaler says the same."""
 
 
 class PlaceholderPods:
@@ -155,11 +158,18 @@ class PlaceholderPods:
     async def _give_up(self, id_: GroupId) -> None:
         pods = self._cache.placeholders_of(id_)
         bound = sum(pod.node is not None for pod in pods)
-        said = next((pod.unschedulable for pod in pods if pod.unschedulable), "")
         note = f"{bound} of {len(pods)} nodes came in {self._gives_up_after_s:g} s"
+        words = await self._words([pod for pod in pods if pod.node is None])
         self._candidates.was_in_vain(id_)
-        self._report.scale_up_failed(id_, f"{note}: {said}" if said else note)
+        self._report.scale_up_failed(id_, f"{note}: {words}" if words else note)
         await self._delete(id_)
+
+    async def _words(self, pods: Sequence[Pod]) -> str:
+        """Why no node came for these: an autoscaler's words, else kube-scheduler's."""
+        for pod in pods[:_ASKED]:
+            if said := await why_no_node(self._api, pod.namespace, pod.name):
+                return said
+        return next((pod.unschedulable for pod in pods if pod.unschedulable), "")
 
     async def _delete(self, id_: GroupId) -> None:
         for pod in self._cache.placeholders_of(id_):

@@ -23,7 +23,7 @@ OURS = "lws-placement-system"
 
 class Api:
     def __init__(self):
-        self.made = []
+        self.made, self.deleted, self.events = [], [], []
         self.meanwhile = lambda: None
 
     async def create(self, path, body):
@@ -34,7 +34,11 @@ class Api:
         return body | {"metadata": meta}
 
     async def delete(self, path, options):
-        raise AssertionError("nothing is to be deleted")
+        self.deleted.append(path.rsplit("/", 1)[1])
+
+    async def list(self, path, *, fieldSelector, limit):
+        reason, name = (part.partition("=")[2] for part in fieldSelector.split(","))
+        return {"items": [e for e in self.events if (e["reason"], e["name"]) == (reason, name)]}
 
 
 def a_leader(cache, name):
@@ -109,6 +113,79 @@ def test_placeholders_that_others_delete_are_made_again_and_end_nothing():
         assert sorted(api.made[2:4])[0] != first[0], "the other group's come in the same pass"
         assert first[0] in api.made[4:]
         assert not running.done()
+        assert api.deleted == []
         running.cancel()
 
     run(story())
+
+
+CAPACITY = "pod didn't trigger scale-up: 1 max node group size reached"
+
+
+def an_event(name, reason, note, *, by, at="2026-01-01T00:00:00Z"):
+    """As events.k8s.io shows one that was written in the core API, as autoscalers do."""
+    return {
+        "metadata": {"creationTimestamp": at},
+        "name": name,
+        "reason": reason,
+        "note": note,
+        "deprecatedSource": {"component": by},
+    }
+
+
+def given_up(events_of):
+    """What is said of a request that is given up. `events_of`: those of a pod of this name."""
+    said = []
+
+    async def story():
+        cache, api = ClusterCache(TopologyIndex(), namespace=OURS), Api()
+        candidates = Candidates(after_s=0, most=2)
+        reporter = SimpleNamespace(
+            scale_up=lambda *_: None, scale_up_failed=lambda _, note: said.append(note)
+        )
+        pods = PlaceholderPods(
+            api,
+            cache,
+            candidates,
+            reporter=reporter,
+            namespace=OURS,
+            gives_up_after_s=600.0,
+            clock=asyncio.get_running_loop().time,
+        )
+        running = asyncio.create_task(pods.run(requests=True))
+        id_ = a_leader(cache, "a")
+        wait = Wait(NoFit("slice"), a_group(id_), NoPreemption(WhyNoPreemption.NO_HELP))
+        seen = GroupState(id_, (cache.pod("leader-a"),), (), None, {}, plan_id="plan")
+        candidates.decided(seen, [wait])
+        await asyncio.sleep(1)
+        api.events = [event for name in api.made for event in events_of(name)]
+        while not said:
+            await asyncio.sleep(10)
+        assert sorted(api.deleted) == sorted(api.made)
+        running.cancel()
+
+    run(story())
+    return said
+
+
+def test_a_request_that_is_given_up_is_told_with_the_autoscalers_latest_words():
+    def events_of(name):
+        yield an_event(name, "NotTriggerScaleUp", "an earlier word", by="cluster-autoscaler")
+        later = "2026-01-01T00:05:00Z"
+        yield an_event(name, "NotTriggerScaleUp", CAPACITY, by="cluster-autoscaler", at=later)
+        yield an_event(name, "FailedScheduling", "0/3 nodes are available", by="default-scheduler")
+
+    assert given_up(events_of) == [f"0 of 2 nodes came in 600 s: {CAPACITY}"]
+
+
+def test_karpenters_words_count_and_kube_schedulers_of_the_same_reason_do_not():
+    def events_of(name):
+        yield an_event(name, "FailedScheduling", "no instance type", by="karpenter")
+        later = "2026-01-01T00:05:00Z"
+        yield an_event(name, "FailedScheduling", "0/3 nodes", by="default-scheduler", at=later)
+
+    assert given_up(events_of) == ["0 of 2 nodes came in 600 s: no instance type"]
+
+
+def test_without_any_words_the_numbers_are_told():
+    assert given_up(lambda name: ()) == ["0 of 2 nodes came in 600 s"]
