@@ -23,13 +23,14 @@ from lws_placement.cluster.adapters.empty_cache import empty_cache
 from lws_placement.cluster.adapters.extender_world import ExtenderWorld
 from lws_placement.cluster.adapters.hold_counts import count_figures
 from lws_placement.cluster.api.client import Api, connect
-from lws_placement.cluster.api.discovery import autoscaler, look_around
+from lws_placement.cluster.api.discovery import look_around
 from lws_placement.cluster.api.events import EventRecorder
 from lws_placement.cluster.api.leader_election import Elector, Leadership, Timing
 from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.stores.failure_store import FailureStore
 from lws_placement.cluster.stores.hold_store import HoldStore
 from lws_placement.controller.controller import Controller
+from lws_placement.engine.base import keys
 from lws_placement.errors import NotLeaderError
 from lws_placement.extender.app import build_app as extender_app
 from lws_placement.extender.app import build_calls
@@ -102,6 +103,7 @@ class Process:
         )
         self._background: list[asyncio.Task[None]] = []
         self._leading: asyncio.Task[None] | None = None
+        self._leader_notes: dict[str, str] = {}
         self._health = health
         self._side = side
         self._obstacle = "the API server has not answered yet"
@@ -237,6 +239,7 @@ class Process:
             identity=self._identity,
             timing=Timing(lease_s, lease_s * 2 / 3, lease_s * 2 / 15),
             side=self._side,
+            notes=self._leader_notes,
         )
         try:
             await elector.run(lead)
@@ -297,9 +300,14 @@ class Process:
 
     async def _scale_up(self, placeholders: PlaceholderPods) -> None:
         mode = self._settings.scale_up
-        found = await retried(partial(autoscaler, self._api))
-        log.info("scale-up", extra={"mode": mode.value, "autoscaler": found or "none"})
+        found = (await retried(partial(look_around, self._api))).autoscaler
         requests = mode is ScaleUpMode.PODS or (mode is ScaleUpMode.AUTO and bool(found))
+        how = f"by placeholder pods, for {found or 'any cluster autoscaler'}"
+        if not requests:
+            off = mode is ScaleUpMode.OFF
+            how = "off" if off else "off, as the API of no cluster autoscaler is served"
+        log.info("scale-up", extra={"mode": mode.value, "how": how})
+        self._leader_notes[keys.SCALE_UP_MODE] = how
         await placeholders.run(requests=requests)
 
     def _recorder(self, controller: str) -> EventRecorder:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -15,6 +16,7 @@ from lws_placement.cluster.api.leader_election import LEADER_LEASE, leader_of
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import read_once
 from lws_placement.cluster.stores.failure_store import FailureStore
+from lws_placement.engine.base import keys
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import GroupId
@@ -64,21 +66,39 @@ async def read_failures(api: Api, settings: Settings) -> dict[GroupId, FailureHi
 
 async def leader_problem(api: Api, namespace: str) -> str:
     """Why no planner is at work, in words. Empty if one is, or if we may not read the Lease."""
+    return (await read_leader(api, namespace)).problem
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderSeen:
+    """What the leader Lease says. `problem`: why no planner is at work, in words. `scale_up`: how
+    the leader requests nodes, in words. Both may be empty.
+    """
+
+    problem: str = ""
+    scale_up: str = ""
+
+
+async def read_leader(api: Api, namespace: str) -> LeaderSeen:
+    """Empty if we may not read the Lease."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEADER_LEASE}"
+    name = f"{namespace}/{LEADER_LEASE}"
     try:
-        leader, late_s = leader_of(await api.get(path), now_s=time.time())
+        lease = await api.get(path)
     except NotFoundError:
-        return f"no planner has been at work: there is no Lease {namespace}/{LEADER_LEASE}"
+        return LeaderSeen(f"no planner has been at work: there is no Lease {name}")
     except ApiError:
-        return ""
+        return LeaderSeen()
+    leader, late_s = leader_of(lease, now_s=time.time())
     if not leader:
-        return f"no planner is at work: nobody holds the Lease {namespace}/{LEADER_LEASE}"
+        return LeaderSeen(f"no planner is at work: nobody holds the Lease {name}")
     if late_s > _LATE_S:
-        return (
-            f"no planner is at work: {leader} holds the Lease {namespace}/{LEADER_LEASE}, "
+        return LeaderSeen(
+            f"no planner is at work: {leader} holds the Lease {name}, "
             f"which ran out {late_s:.0f} s ago"
         )
-    return ""
+    notes = lease["metadata"].get("annotations") or {}
+    return LeaderSeen(scale_up=str(notes.get(keys.SCALE_UP_MODE, "")))
 
 
 def _explained(error: ApiError) -> ApiError:

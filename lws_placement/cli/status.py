@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from certs.expiry import ends_line
-from lws_placement.cli.reading import leader_problem, read_cluster, read_failures
+from lws_placement.cli.reading import LeaderSeen, read_cluster, read_failures, read_leader
 from lws_placement.cluster.adapters.empty_cache import empty_cache
 from lws_placement.cluster.api.client import Api, connected
 from lws_placement.cluster.api.discovery import look_around
@@ -63,14 +63,14 @@ async def _show(
         around = await look_around(api)
         await read_cluster(api, settings, cache)
         found = await _overview(api, settings, cache, most=most)
-        problem = await leader_problem(api, settings.namespace)
+        leader = await read_leader(api, settings.namespace)
         ends = await ends_line(api, namespace=settings.namespace, now=datetime.now(UTC))
     if output == "json":
-        all_of_it = {"found": found_json(around), **overview_json(found), "problem": problem}
-        all_of_it["certificates"] = ends
+        all_of_it = {"found": found_json(around), **overview_json(found), "problem": leader.problem}
+        all_of_it |= {"certificates": ends, "scaleUp": leader.scale_up}
         click.echo(json.dumps(all_of_it, indent=1))
     else:
-        click.echo(_text([*found_lines(around), ends], found, most=most, problem=problem))
+        click.echo(_text([*found_lines(around), ends], found, most=most, leader=leader))
 
 
 async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: int) -> None:
@@ -85,8 +85,8 @@ async def _follow(api: Api, settings: Settings, cache: ClusterCache, *, most: in
             shown = ""
             while True:
                 found = await _overview(api, settings, cache, most=most)
-                problem = await leader_problem(api, settings.namespace)
-                text = _text(found_lines(around), found, most=most, problem=problem)
+                leader = await read_leader(api, settings.namespace)
+                text = _text(found_lines(around), found, most=most, leader=leader)
                 if text != shown and sys.stdout.isatty():
                     live.update(Text(text), refresh=True)
                 elif text != shown:
@@ -100,6 +100,8 @@ async def _overview(api: Api, settings: Settings, cache: ClusterCache, *, most: 
     return overview(cache, guarded=settings.guarded_resources, most=most, failures=failures)
 
 
-def _text(head: list[str], found: Overview, *, most: int, problem: str) -> str:
+def _text(head: list[str], found: Overview, *, most: int, leader: LeaderSeen) -> str:
+    scale_up = f"scale-up: {leader.scale_up}" if leader.scale_up else ""
     overview_lines = overview_text(found, most=most)
-    return "\n".join([*filter(None, head), "", *overview_lines, *filter(None, [problem])])
+    lines = [*filter(None, [*head, scale_up]), "", *overview_lines, leader.problem]
+    return "\n".join(lines if leader.problem else lines[:-1])

@@ -22,6 +22,7 @@ def found_lines(found: Found) -> list[str]:
         f"Kubernetes {found.api_server or 'of unknown version'}",
         f"kube-scheduler {scheduler}",
         lws,
+        found.autoscaler,
     ]
     return [
         "; ".join(filter(None, versions)),
@@ -38,6 +39,7 @@ def found_json(found: Found) -> dict[str, Any]:
             "versions": list(found.lws_versions),
             "controller": found.lws_controller.value,
         },
+        "autoscaler": found.autoscaler,
         "unsupported": found.unsupported,
         "missing": [{"what": one.what, "follows": one.follows} for one in found.missing],
     }

@@ -52,6 +52,7 @@ def test_status_and_print_config_say_what_was_found(viewer):
         "apiServer": KUBERNETES,
         "kubeScheduler": [KUBERNETES],
         "leaderWorkerSet": {"versions": ["v1"], "controller": "built-in"},
+        "autoscaler": "",
         "unsupported": "",
         "missing": [],
     }
@@ -60,7 +61,8 @@ def test_status_and_print_config_say_what_was_found(viewer):
         "carried out by the built-in controller"
     )
     said = ask("status", f"--kubeconfig={viewer}").splitlines()
-    assert (said[0], said[2]) == (line, "")
+    off = "scale-up: off, as the API of no cluster autoscaler is served"
+    assert (said[0], said[2], said[3]) == (line, off, "")
     assert said[1].startswith("certificates: CA until ")
     printed = ask("serve", "--print-config", f"--kubeconfig={viewer}")
     assert printed.splitlines()[-1] == f"# found: {line}"

@@ -1,8 +1,11 @@
 """Whole domains made by a cluster autoscaler for groups that wait, on the real control plane."""
 
 import pytest
+from click.testing import CliRunner
 from e2e.node_groups import growing, placeholders
 from e2e.servers import start
+
+from lws_placement.cli.main import cli
 
 FLAGS = ("--scale-up=pods", "--scale-up-after-seconds=0.5")
 
@@ -38,6 +41,15 @@ def test_what_exists_is_used_first_and_nothing_is_made_in_vain(scaling_up, scene
         scene.wait_bound(8, timeout_s=120)
     assert len(autoscaler.made) == 4
     assert scene.broken_promises() == []
+
+
+def test_status_says_how_nodes_are_requested(scaling_up, scene):
+    def said():
+        admin = f"--kubeconfig={scene.cluster.kubeconfig}"
+        return CliRunner().invoke(cli, ["status", admin]).stdout
+
+    how = "scale-up: by placeholder pods, for any cluster autoscaler\n"
+    scene.wait(lambda: how in said(), "status says it")
 
 
 def test_placeholders_go_with_their_group(scaling_up, scene):

@@ -74,6 +74,8 @@ class Found:
     """Served versions of the LeaderWorkerSet API; empty if it is not served."""
     lws_controller: LwsController
     missing: tuple[Missing, ...]
+    autoscaler: str = ""
+    """The cluster autoscaler whose API is served."""
 
     @property
     def unsupported(self) -> str:
@@ -87,6 +89,7 @@ async def look_around(api: Api) -> Found:
     """Raises ApiError if the API server does not answer."""
     version = str((await get_if_allowed(api, "/version")).get("gitVersion", ""))
     groups = (await get_if_allowed(api, "/apis")).get("groups") or ()
+    names = {group.get("name") for group in groups}
     served = [v["groupVersion"] for group in groups for v in group.get("versions") or ()]
     lws_versions = tuple(one.partition("/")[2] for one in served if one.startswith(f"{_LWS}/"))
     missing = (Missing(what, follows) for what, follows in _NEEDED.items() if what not in served)
@@ -96,16 +99,8 @@ async def look_around(api: Api) -> Found:
         lws_versions=lws_versions,
         lws_controller=await _lws_controller(api) if lws_versions else LwsController.UNKNOWN,
         missing=tuple(missing) if served else (),
+        autoscaler=next((it for group, it in _AUTOSCALERS.items() if group in names), ""),
     )
-
-
-async def autoscaler(api: Api) -> str:
-    """The cluster autoscaler whose API is served; empty if there is none. Raises ApiError if the
-    API server does not answer.
-    """
-    groups = (await get_if_allowed(api, "/apis")).get("groups") or ()
-    names = {group.get("name") for group in groups}
-    return next((program for group, program in _AUTOSCALERS.items() if group in names), "")
 
 
 async def _schedulers(api: Api) -> tuple[str, ...]:

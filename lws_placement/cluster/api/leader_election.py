@@ -17,7 +17,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from lws_placement import metrics
@@ -94,8 +94,11 @@ class Elector:
         identity: str,
         timing: Timing,
         side: SideLoop,
+        notes: Mapping[str, str] | None = None,
     ) -> None:
-        """`api`: the side loop's."""
+        """`api`: the side loop's. `notes`: annotations of the Lease, written with each renewal:
+        what the verbs tell of this leader. They may change at any time.
+        """
         self._api = api
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._namespace = namespace
@@ -105,6 +108,7 @@ class Elector:
         self._seen_version = ""
         self._seen_at = 0.0
         self.leadership = leadership
+        self._notes = notes if notes is not None else {}
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Runs until cancelled; then releases the Lease so that the next leader starts at once.
@@ -225,7 +229,11 @@ class Elector:
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": LEADER_LEASE, "namespace": self._namespace},
+            "metadata": {
+                "name": LEADER_LEASE,
+                "namespace": self._namespace,
+                "annotations": dict(self._notes),
+            },
             "spec": {
                 "holderIdentity": self._identity,
                 "leaseDurationSeconds": max(1, int(self._timing.duration_s)),

@@ -131,6 +131,9 @@ SCALE_UP = OUR_PREFIX + "scale-up"
 SCALE_UP_SUBGROUP = OUR_PREFIX + "scale-up-subgroup"
 """Label of a placeholder pod of a group with subgroups: the subgroup's number."""
 
+SCALE_UP_MODE = OUR_PREFIX + "scale-up-mode"
+"""Annotation of the leader Lease: how nodes are requested, in words."""
+
 STANDS_FOR = OUR_PREFIX + "stands-for"
 """Annotation of a placeholder pod: the member that it stands for, as versioned JSON
 (`cluster/codec/placeholders.py`)."""

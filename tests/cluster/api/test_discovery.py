@@ -141,7 +141,23 @@ async def test_scripts_get_the_same_in_fields():
         "apiServer": "v1.33.1",
         "kubeScheduler": [],
         "leaderWorkerSet": {"versions": ["v1"], "controller": "upstream"},
+        "autoscaler": "",
         "unsupported": found.unsupported,
         "missing": [{"what": one.what, "follows": one.follows} for one in found.missing],
     }
     assert {one.what for one in found.missing} == set(SERVED)
+
+
+@pytest.mark.parametrize(
+    ("group", "program"),
+    [("karpenter.sh/v1", "Karpenter"), ("autoscaling.x-k8s.io/v1", "Cluster Autoscaler")],
+)
+async def test_a_cluster_autoscaler_is_known_by_its_api(group, program):
+    found = await look_around(AnApi(served=(*SERVED, group)))
+    assert found.autoscaler == program
+    assert found_json(found)["autoscaler"] == program
+    assert found_lines(found)[0].endswith(f"; {program}")
+
+
+async def test_without_such_an_api_there_is_none():
+    assert (await look_around(AnApi())).autoscaler == ""

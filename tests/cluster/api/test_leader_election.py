@@ -58,10 +58,9 @@ class Client:
         return body
 
 
-def an_elector(client, name):
-    return Elector(
-        client, Leadership(), namespace="ns", identity=name, timing=QUICK, side=SameLoop()
-    )
+def an_elector(client, name, *, notes=None):
+    how = {"timing": QUICK, "side": SameLoop(), "notes": notes}
+    return Elector(client, Leadership(), namespace="ns", identity=name, **how)
 
 
 async def lead_for_ever(started):
@@ -128,3 +127,15 @@ async def test_whoever_leads_shows_it_in_its_metrics():
     task.cancel()
     await asyncio.wait([task])
     assert (await scrape())["lws_placement_leader",] == 0
+
+
+async def test_the_lease_carries_what_the_verbs_tell_of_the_leader():
+    server, notes = Leases(), {}
+    elector = an_elector(server.client(), "one", notes=notes)
+    leading, started = run(elector)
+    await asyncio.wait_for(started.wait(), 5)
+    assert server.lease["metadata"]["annotations"] == {}
+    notes["how"] = "slowly"
+    while server.lease["metadata"]["annotations"] != notes:
+        await asyncio.sleep(0.01)
+    await stop(leading)
