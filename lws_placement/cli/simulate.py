@@ -38,6 +38,13 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=False, path_type=Path
 )
 @click.option("--nodes", "node_files", type=_FILE, multiple=True, help="Nodes, and pods on them.")
 @click.option(
+    "--node-group",
+    "node_group_files",
+    type=_FILE,
+    multiple=True,
+    help="NodeGroups: domains that a cluster autoscaler could make for groups that would wait.",
+)
+@click.option(
     "--from-cluster", is_flag=True, help="Beside what is in the cluster now. Nothing is written."
 )
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Your credentials.")
@@ -53,6 +60,7 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=False, path_type=Path
 def simulate(
     files: tuple[Path, ...],
     node_files: tuple[Path, ...],
+    node_group_files: tuple[Path, ...],
     *,
     from_cluster: bool,
     kubeconfig: Path | None,
@@ -65,7 +73,9 @@ def simulate(
 
     The sets go through the same defaults, admission and planning as in a cluster. Nodes come from
     files (core/v1 Node, or `kind: NodePool` with name, key, count and allocatable; a name s01..s20
-    is twenty pools), from the cluster, or from both. Nothing is ever written to a cluster.
+    is twenty pools), from the cluster, or from both. `kind: NodeGroup` is a NodePool with `most`:
+    how many such domains could be made for groups that would wait. Nothing is ever written to a
+    cluster.
     """
     settings = load_settings(
         {
@@ -74,7 +84,7 @@ def simulate(
             "extended_resource_toleration": extended_resource_toleration,
         }
     )
-    objects = load_files([*node_files, *files])
+    objects = load_files([*node_files, *node_group_files, *files])
     if not any(raw["kind"] == LWS for raw in objects):
         raise InvalidObjectError(f"no LeaderWorkerSet in {', '.join(str(f) for f in files)}")
     cache = empty_cache(settings)

@@ -12,11 +12,12 @@ domain:
     labels: {}                               # beside kubernetes.io/hostname
                                              # also: taints, unschedulable, ready
 
-`name: pool-01..pool-20` stands for twenty such pools. A `kind: List`, as `kubectl get nodes -o
-yaml` prints it, counts as its items.
+`name: pool-01..pool-20` stands for twenty such pools. `kind: NodeGroup` has the same fields and
+`most`: how many such domains, NAME-1, NAME-2, ..., a cluster autoscaler could make. A `kind: List`,
+as `kubectl get nodes -o yaml` prints it, counts as its items.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import yaml
@@ -26,9 +27,12 @@ from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.base.whole_numbers import whole_number
 from lws_placement.errors import InvalidObjectError
 
+NODE_GROUP = "NodeGroup"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NODE_FIELDS = {"allocatable", "labels", "taints", "unschedulable", "ready"}
 _POOL_FIELDS = {"apiVersion", "kind", "name", "key", "count", *_NODE_FIELDS}
+_TYPES: Mapping[str, type] = {"labels": dict, "allocatable": dict, "taints": list, "key": str}
+_IN_WORDS: Mapping[type, str] = {dict: "mapping", list: "list", str: "text"}
 _PODS = "110"
 _MOST_NODES = 100_000
 _SHOWN = 60
@@ -68,6 +72,8 @@ def _objects(document: object, *, where: str) -> Iterator[Raw]:
             yield from _objects({"kind": kind, **item} if kind else item, where=where)
     elif document["kind"] == "NodePool":
         yield from _pool(document, where=where)
+    elif document["kind"] == NODE_GROUP:
+        yield _node_group(document, where=where)
     else:
         meta = document.get("metadata")
         if not isinstance(meta, dict) or not meta.get("name"):
@@ -76,40 +82,70 @@ def _objects(document: object, *, where: str) -> Iterator[Raw]:
 
 
 def _pool(pool: Raw, *, where: str) -> Iterator[Raw]:
-    if unknown := sorted(set(pool) - _POOL_FIELDS):
-        raise InvalidObjectError(f"{where}: NodePool has no field {unknown[0]}")
-    if not pool.get("name"):
-        raise InvalidObjectError(f"{where}: NodePool has no name")
-    text = str(pool["name"])
-    names, count = _names(text), whole_number(pool.get("count", 1), most=_MOST_NODES)
-    where = f"{where}: NodePool {text[:_SHOWN]}"
+    name, where = _name_of(pool, _POOL_FIELDS, where=where)
+    names, count = _names(name), _count(pool, "count", where=where)
     if names is None:
         raise InvalidObjectError(f"{where}: name is not a range like s01..s20")
-    if count is None or len(names) * count > _MOST_NODES:
+    _check_number(len(names) * count, where=where)
+    for one in names:
+        yield from nodes_of(pool, name=one, count=count)
+
+
+def _node_group(pool: Raw, *, where: str) -> Raw:
+    name, where = _name_of(pool, _POOL_FIELDS | {"most"}, where=where)
+    count, most = (_count(pool, field, where=where) for field in ("count", "most"))
+    _check_number(count * most, where=where)
+    size = {"most": most, "count": count}
+    return {"kind": NODE_GROUP, "metadata": {"name": name}, "pool": pool, **size}
+
+
+def _name_of(pool: Raw, fields: Set[str], *, where: str) -> tuple[str, str]:
+    """The name, and where it is, in words."""
+    kind = pool["kind"]
+    if unknown := sorted(set(pool) - fields):
+        raise InvalidObjectError(f"{where}: {kind} has no field {unknown[0]}")
+    if not pool.get("name"):
+        raise InvalidObjectError(f"{where}: {kind} has no name")
+    name = str(pool["name"])
+    where = f"{where}: {kind} {name[:_SHOWN]}"
+    for field, type_ in _TYPES.items():
+        if not isinstance(pool.get(field) or type_(), type_):
+            raise InvalidObjectError(f"{where}: {field} is not a {_IN_WORDS[type_]}")
+    return name, where
+
+
+def _count(pool: Raw, field: str, *, where: str) -> int:
+    number = whole_number(pool.get(field, 1), most=_MOST_NODES)
+    if number is None:
+        raise InvalidObjectError(f"{where}: {field} is not a number up to {_MOST_NODES} in all")
+    return number
+
+
+def _check_number(nodes: int, *, where: str) -> None:
+    if nodes > _MOST_NODES:
         raise InvalidObjectError(f"{where}: count is not a number up to {_MOST_NODES} in all")
-    for name in names:
-        key = {pool["key"]: name} if pool.get("key") else {}
-        for number in range(count):
-            yield {
-                "apiVersion": "v1",
-                "kind": "Node",
-                "metadata": {
-                    "name": f"{name}-{number}",
-                    "labels": {
-                        HOSTNAME: f"{name}-{number}",
-                        **(pool.get("labels") or {}),
-                        **key,
-                    },
-                },
-                "spec": {
-                    "taints": pool.get("taints") or [],
-                    "unschedulable": bool(pool.get("unschedulable")),
-                },
-                "status": {
-                    "allocatable": pool.get("allocatable") or {},
-                    "conditions": [{"type": "Ready", "status": str(pool.get("ready", True))}],
-                },
-            }
+
+
+def nodes_of(pool: Raw, *, name: str, count: int) -> Iterator[Raw]:
+    """The nodes of one domain of this name."""
+    key = {pool["key"]: name} if pool.get("key") else {}
+    for number in range(count):
+        yield {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {
+                "name": f"{name}-{number}",
+                "labels": {HOSTNAME: f"{name}-{number}", **(pool.get("labels") or {}), **key},
+            },
+            "spec": {
+                "taints": pool.get("taints") or [],
+                "unschedulable": bool(pool.get("unschedulable")),
+            },
+            "status": {
+                "allocatable": pool.get("allocatable") or {},
+                "conditions": [{"type": "Ready", "status": str(pool.get("ready", True))}],
+            },
+        }
 
 
 def _names(text: str) -> Sequence[str] | None:

@@ -1,5 +1,6 @@
 """Answers and outcomes as JSON: the facts, and the same sentences as the text."""
 
+from dataclasses import asdict
 from functools import partial
 
 from lws_placement.engine.base.raw import Raw
@@ -47,6 +48,11 @@ def outcome_json(outcome: Outcome) -> Raw:
         "leaderWorkerSets": [_set(one, outcome.inquiry) for one in outcome.sets],
         "leftOut": dict(sorted(outcome.left_out.items())),
     }
+    if outcome.growth:
+        found["nodeGroups"] = [
+            {"name": one.node_group, "most": one.most, "made": [asdict(it) for it in one.made]}
+            for one in outcome.growth
+        ]
     assumed: Raw = {}
     if outcome.adds_tolerations is not None:
         assumed["extendedResourceToleration"] = outcome.adds_tolerations

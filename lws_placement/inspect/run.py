@@ -12,9 +12,10 @@ whose templates change return to their own domain if they still fit there.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from lws_placement.cluster.adapters.backfill import Backfill
-from lws_placement.cluster.adapters.group_state import context_of, observe
+from lws_placement.cluster.adapters.group_state import context_of, name_of, observe
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Intake
@@ -40,8 +41,9 @@ from lws_placement.engine.reconcile.group_state import GroupState, MembersState,
 from lws_placement.engine.reconcile.placement import plan_again_in
 from lws_placement.errors import InvalidObjectError
 from lws_placement.inspect.admit import Admitted, Refused, admit, leader_pod
-from lws_placement.inspect.documents import as_stored, by_kind
+from lws_placement.inspect.documents import NODE_GROUP, as_stored, by_kind
 from lws_placement.inspect.inquiry import NO_FAILURES, Answer, Inquiry
+from lws_placement.inspect.node_groups import Growth, NodeGroups
 
 LWS = "LeaderWorkerSet"
 _NOTHING = PlacementRequest()
@@ -93,6 +95,8 @@ class Outcome:
     """What was assumed of the API server's plugin ExtendedResourceToleration, if it matters."""
     unknown: tuple[str, ...] = ()
     """Classes that pods name and nobody gave, and what was assumed of them, in words."""
+    growth: tuple[Growth, ...] = ()
+    """What would be made of each node group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,7 @@ class Simulation:
         sets = [self._admit(raw) for raw in found.pop(LWS, [])]
         queue = self._inquiry().queue
         self._plan([*sorted(set(self._cache.groups()) - set(queue)), *queue])
+        growth = self._grow(found.pop(NODE_GROUP, []))
         inquiry = self._inquiry()
         outcomes = tuple(self._outcome(one, inquiry) for one in sets)
         left_out = {kind: len(raws) for kind, raws in found.items()}
@@ -152,7 +157,28 @@ class Simulation:
             left_out,
             adds_tolerations=self._adds_tolerations if self._is_for_plugin(sets) else None,
             unknown=tuple(sorted({words for one in sets for words in self._unknown(one)})),
+            growth=growth,
         )
+
+    def _grow(self, node_groups: Sequence[Raw]) -> tuple[Growth, ...]:
+        """Domains for those that still wait."""
+        made = NodeGroups(node_groups, self._intake)
+        for group in self._inquiry().queue if node_groups else ():
+            observed = observe(self._cache, group, plan_id="simulated")
+            size = max((p.member.size for p in observed.pods if p.member is not None), default=0)
+            name = name_of(self._cache, group)
+            made.make_for(name, size=size, fits=partial(self._has_place, group))
+        return made.growth()
+
+    def _has_place(self, group: GroupId) -> bool:
+        """Takes the place, if there is one that nobody has to leave."""
+        actions = decide(observe(self._cache, group, plan_id="simulated"), self._context)
+        if not any(isinstance(a, WriteHold) for a in actions) or any(
+            isinstance(a, TryEvictions) for a in actions
+        ):
+            return False
+        self._decided[group] = self._place(group)
+        return True
 
     def _unknown(self, one: _Set) -> Iterator[str]:
         if not isinstance(one.admitted, Admitted):

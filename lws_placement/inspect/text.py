@@ -14,9 +14,11 @@ from lws_placement.engine.preemption.blockers import Blockers, Infeasible
 from lws_placement.engine.preemption.search import WhyNoPreemption
 from lws_placement.inspect.inquiry import Answer, Inquiry, Standing
 from lws_placement.inspect.misses import Miss
+from lws_placement.inspect.node_groups import Growth
 from lws_placement.inspect.run import Outcome, SetOutcome, Update
 
 _MOST_PODS = 3
+_MOST_MADE = 8
 _SCOPES = {Scope.NAMESPACE: "namespace", Scope.LWS: "LeaderWorkerSet", Scope.NOBODY: "own"}
 _HAS_DOMAIN = (Standing.PLACED, Standing.COMING)
 
@@ -43,7 +45,20 @@ def outcome_text(outcome: Outcome) -> list[str]:
         lines.append(f"assumed: {assumed}")
     for one in outcome.sets:
         lines += ["", *_set(one, outcome.inquiry)]
+    if outcome.growth:
+        lines += ["", *map(_growth, outcome.growth)]
     return [*lines, "", _total(outcome.sets)]
+
+
+def _growth(growth: Growth) -> str:
+    made = growth.made
+    text = f"node group {growth.node_group}: {len(made)} of {growth.most} made"
+    if not made:
+        return text
+    shown = [f"{one.domain} for {one.group}" for one in made[:_MOST_MADE]]
+    more = f", and {len(made) - len(shown)} more" if len(made) > len(shown) else ""
+    nodes = sum(one.nodes for one in made)
+    return f"{text} ({_counted(nodes, 'node')}): {', '.join(shown)}{more}"
 
 
 def _assumed(outcome: Outcome) -> Iterator[str]:

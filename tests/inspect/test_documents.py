@@ -44,6 +44,15 @@ POOL = (
             "{kind: NodePool, name: s1..s50000, count: 3}",
             "count is not a number up to 100000 in all",
         ),
+        ("{kind: NodePool, name: a, labels: b}", "NodePool a: labels is not a mapping"),
+        ("{kind: NodePool, name: a, allocatable: [4]}", "allocatable is not a mapping"),
+        ("{kind: NodePool, name: a, taints: {key: b}}", "taints is not a list"),
+        ("{kind: NodePool, name: a, key: [b]}", "key is not a text"),
+        ("kind: NodeGroup", "NodeGroup has no name"),
+        ("{kind: NodeGroup, name: a, size: 3}", "NodeGroup has no field size"),
+        ("{kind: NodeGroup, name: a, most: many}", "NodeGroup a: most is not a number"),
+        ("{kind: NodeGroup, name: a, most: 400, count: 400}", "not a number up to 100000 in all"),
+        ("{kind: NodeGroup, name: a, labels: b}", "labels is not a mapping"),
         (f"{POOL}\n---\nkind: Node", "document 2: Node has no metadata.name"),
     ],
 )
@@ -130,3 +139,34 @@ def test_more_groups_than_can_be_simulated_are_refused_in_words(tmp_path, replic
     nodes.write_text(POOL)
     done = CliRunner().invoke(cli, ["simulate", "-f", str(file), "--nodes", str(nodes)])
     assert "not simulated: with the sets before it, more than 10000 groups" in done.output
+
+
+GROUP = "{kind: NodeGroup, name: v5e, key: example.com/slice, count: 2, most: 5, allocatable: {%s}}"
+
+
+def test_node_groups_may_come_in_a_file_of_their_own(tmp_path):
+    (tmp_path / "sets.yaml").write_text(SET)
+    (tmp_path / "groups.yaml").write_text(GROUP % "google.com/tpu: 4")
+    flags = ["-f", str(tmp_path / "sets.yaml"), "--node-group", str(tmp_path / "groups.yaml")]
+    done = CliRunner().invoke(cli, ["simulate", *flags, "-o", "json"])
+    assert done.exit_code == 0, done.output
+    (grown,) = json.loads(done.stdout)["nodeGroups"]
+    assert (grown["name"], grown["most"]) == ("v5e", 5)
+    assert grown["made"] == [
+        {"domain": "v5e-1", "nodes": 2, "group": "default/llm-0"},
+        {"domain": "v5e-2", "nodes": 2, "group": "default/llm-1"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (GROUP % "google.com/tpu: four", "NodeGroup v5e: cannot be understood: 'four'"),
+        ("\n---\n".join([GROUP % ""] * 2), "NodeGroup v5e: there are two of this name"),
+    ],
+)
+def test_a_node_group_that_cannot_be_used_is_told_in_one_line(text, says, tmp_path):
+    (tmp_path / "all.yaml").write_text(f"{SET}\n---\n{text}")
+    done = CliRunner().invoke(cli, ["simulate", "-f", str(tmp_path / "all.yaml")])
+    assert done.exit_code == 1
+    assert says in str(done.exception)
