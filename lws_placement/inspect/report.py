@@ -8,7 +8,7 @@ from lws_placement.engine.messages import domain_in_words, preemption_note
 from lws_placement.engine.preemption.blockers import Blockers, Infeasible
 from lws_placement.inspect.inquiry import Answer, Inquiry
 from lws_placement.inspect.misses import Miss
-from lws_placement.inspect.run import Outcome, SetOutcome
+from lws_placement.inspect.outcome import Outcome, SetOutcome
 from lws_placement.inspect.text import request_in_words
 
 

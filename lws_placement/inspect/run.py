@@ -44,9 +44,9 @@ from lws_placement.inspect.admit import Admitted, Refused, admit, leader_pod
 from lws_placement.inspect.documents import NODE_GROUP, as_stored, by_kind
 from lws_placement.inspect.inquiry import NO_FAILURES, Answer, Inquiry
 from lws_placement.inspect.node_groups import Growth, NodeGroups
+from lws_placement.inspect.outcome import Outcome, SetOutcome, Update
 
 LWS = "LeaderWorkerSet"
-_NOTHING = PlacementRequest()
 _MOST_GROUPS = 10_000
 _MOST_MEMBERS = 100_000
 _BUILT_IN = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
@@ -55,48 +55,6 @@ _TOO_MANY = (
     f"not simulated: with the sets before it, more than {_MOST_GROUPS} groups or {_MOST_MEMBERS} "
     "pods; lower spec.replicas"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """The prospects of a rolling update. `surge`: the answers for its extra groups; `unavailable`:
-    groups that it may take down at a time; `moved`: (group, domain, reason) of groups that no
-    longer fit where they are; `changed`: some group runs other templates.
-    """
-
-    surge: tuple[Answer, ...]
-    unavailable: int
-    moved: tuple[tuple[str, str, Reason], ...] = ()
-    changed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SetOutcome:
-    """One LeaderWorkerSet: either refused, or with an answer for each replica."""
-
-    name: str
-    refused: str = ""
-    request: PlacementRequest = _NOTHING
-    replicas: int = 0
-    size: int = 0
-    groups: tuple[Answer, ...] = ()
-    update: Update | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    sets: tuple[SetOutcome, ...]
-    inquiry: Inquiry
-    keys: tuple[tuple[str, int, int], ...]
-    """Topology keys that the sets ask for: how many domains and nodes there are of each."""
-    left_out: Mapping[str, int]
-    """Kinds of objects that say nothing about placement, and how many there were."""
-    adds_tolerations: bool | None = None
-    """What was assumed of the API server's plugin ExtendedResourceToleration, if it matters."""
-    unknown: tuple[str, ...] = ()
-    """Classes that pods name and nobody gave, and what was assumed of them, in words."""
-    growth: tuple[Growth, ...] = ()
-    """What would be made of each node group."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from lws_placement.engine.preemption.search import WhyNoPreemption
 from lws_placement.inspect.inquiry import Answer, Inquiry, Standing
 from lws_placement.inspect.misses import Miss
 from lws_placement.inspect.node_groups import Growth
-from lws_placement.inspect.run import Outcome, SetOutcome, Update
+from lws_placement.inspect.outcome import Outcome, SetOutcome, Update
 
 _MOST_PODS = 3
 _MOST_MADE = 8
