@@ -7,6 +7,7 @@ from support.admission import OURS, Lookup, P, a_pod, a_review, admit, call, pat
 from support.scrape import moved, scrape
 
 from lws_placement.engine.admission.pod_gating import Pin
+from lws_placement.engine.base import keys
 from webhook.patch import json_patch
 
 
@@ -62,6 +63,24 @@ async def test_a_hold_pins_at_admission_but_not_in_a_dry_run():
     assert terms[0]["matchFields"][0]["values"] == ["node-7"]
     assert "schedulingGates" not in pod["spec"]
     assert "schedulingGates" in (await admit(a_pod(1), lookup, dry_run=True))["spec"]
+
+
+EVICTABLE = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+async def test_autoscalers_leave_members_where_they_are_unless_their_template_says_otherwise(rank):
+    notes = (await admit(a_pod(rank)))["metadata"]["annotations"]
+    assert notes.items() >= keys.UNDISTURBED.items()
+    pod = a_pod(rank)
+    pod["metadata"]["annotations"] |= EVICTABLE
+    notes = (await admit(pod))["metadata"]["annotations"]
+    assert notes.items() >= {**keys.UNDISTURBED, **EVICTABLE}.items()
+
+
+async def test_autoscalers_may_move_guests():
+    notes = (await admit(a_pod(topology=None)))["metadata"]["annotations"]
+    assert not notes.keys() & keys.UNDISTURBED.keys()
 
 
 async def test_the_pin_goes_into_every_term_and_keeps_what_is_there():

@@ -47,7 +47,10 @@ def encode_placeholder(
             "name": f"scale-up-{it.request}-{it.rank}",
             "namespace": namespace,
             "labels": labels,
-            "annotations": {keys.STANDS_FOR: json.dumps(body, separators=(",", ":"))},
+            "annotations": {
+                keys.STANDS_FOR: json.dumps(body, separators=(",", ":")),
+                **keys.UNDISTURBED,
+            },
         },
         "spec": {
             "priorityClassName": PRIORITY_CLASS,

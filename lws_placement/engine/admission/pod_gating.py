@@ -90,6 +90,10 @@ def strip(pod: Raw) -> None:
     gates = [gate for gate in spec.pop("schedulingGates", None) or () if gate["name"] != keys.GATE]
     if gates:
         spec["schedulingGates"] = gates
+    if keys.ADMITTED in annotations:
+        for note, value in keys.UNDISTURBED.items():
+            if annotations.get(note) == value:
+                del annotations[note]
     for note in OURS:
         annotations.pop(note, None)
 
@@ -125,6 +129,8 @@ def gate_or_pin(pod: Raw, *, pin: Pin | None, keep_affinity: bool) -> None:
         _mark(pod, keys.GUEST_MARKER)
         return
     _mark(pod, keys.MEMBER_MARKER)
+    for note, value in keys.UNDISTURBED.items():
+        annotations.setdefault(note, value)
     if not keep_affinity:
         _drop_terms(pod["spec"])
     if pin is not None:

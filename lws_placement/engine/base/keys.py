@@ -125,6 +125,13 @@ that asked for the group reads it, as it can do without the group."""
 CONDITION = OUR_PREFIX + "condition"
 """Pod annotation on a gated leader: why its group waits, as JSON in the form of a condition."""
 
+UNDISTURBED = {
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    "karpenter.sh/do-not-disrupt": "true",
+}
+"""Pod annotations that keep cluster autoscalers from emptying its node: one pod of a group that is
+evicted restarts all. A pod template that says otherwise is heeded."""
+
 SCALE_UP = OUR_PREFIX + "scale-up"
 """Label of a placeholder pod: which request for new nodes it belongs to."""
 
