@@ -84,6 +84,8 @@ class Retry(StrEnum):
     CONTROLLER = "controller"
     EVENT = "event"
     """Events are dropped meanwhile."""
+    NODES = "nodes"
+    """Annotations against scale-down."""
     WATCH = "watch"
     LEADING = "leading"
     START = "start"

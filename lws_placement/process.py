@@ -48,6 +48,7 @@ from lws_placement.planner.leader_annotations import LeaderAnnotations
 from lws_placement.planner.limits.pace import Pace
 from lws_placement.planner.planner import Planner
 from lws_placement.planner.scale_up.candidates import Candidates
+from lws_placement.planner.scale_up.kept_nodes import KeptNodes
 from lws_placement.planner.scale_up.placeholder_pods import PlaceholderPods
 from lws_placement.retried import retried
 from lws_placement.settings import AffinityMode, Role, ScaleUpMode, Settings
@@ -283,22 +284,23 @@ class Process:
             hold_s=self._settings.hold_seconds,
             move_every_s=self._settings.move_seconds,
         )
+        kept = KeptNodes(api, self._cache)
         planner = Planner(
             self._cache,
             executor,
             pace=pace,
             failures=self._failures,
             plans_ahead=pins,
-            observers=(candidates,),
+            observers=(candidates, kept),
             before_pins=placeholders.make_way,
         )
         guarded = frozenset(self._settings.guarded_resources)
         with figures_reported(lambda: count_figures(self._cache, guarded=guarded)):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(planner.run())
-                tasks.create_task(self._scale_up(placeholders))
+                tasks.create_task(self._scale_up(placeholders, kept))
 
-    async def _scale_up(self, placeholders: PlaceholderPods) -> None:
+    async def _scale_up(self, placeholders: PlaceholderPods, kept: KeptNodes) -> None:
         mode = self._settings.scale_up
         found = (await retried(partial(look_around, self._api))).autoscaler
         requests = mode is ScaleUpMode.PODS or (mode is ScaleUpMode.AUTO and bool(found))
@@ -308,7 +310,9 @@ class Process:
             how = "off" if off else "off, as the API of no cluster autoscaler is served"
         log.info("scale-up", extra={"mode": mode.value, "how": how})
         self._leader_notes[keys.SCALE_UP_MODE] = how
-        await placeholders.run(requests=requests)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(placeholders.run(requests=requests))
+            tasks.create_task(kept.run(keeps=requests))
 
     def _recorder(self, controller: str) -> EventRecorder:
         return EventRecorder(self._api, instance=self._identity, controller=controller)

@@ -104,13 +104,12 @@ class Autoscaler:
         )
 
     def _bring_up(self):
-        """Takes the taint off nodes that are ready."""
+        """Takes the taint off nodes that are ready. A node may have other taints for a moment."""
         for raw in self._api.items(_NODES):
-            ready = decode_node(raw).ready
-            if raw["metadata"]["name"] in self.made and ready and raw["spec"].get("taints"):
-                self._cluster.kubectl(
-                    "taint", "node", raw["metadata"]["name"], f"{STARTUP['key']}-"
-                )
+            name, taints = raw["metadata"]["name"], raw["spec"].get("taints") or ()
+            starting = any(taint["key"] == STARTUP["key"] for taint in taints)
+            if name in self.made and starting and decode_node(raw).ready:
+                self._cluster.kubectl("taint", "node", name, f"{STARTUP['key']}-")
 
 
 @contextmanager

@@ -175,3 +175,32 @@ def test_stateful_sets_of_leaderworkersets_are_created_and_no_others(scene):
     assert "belongs to a group" in said(scene, *create, stdin=alone)
     ours = json.dumps(obj | {"metadata": {"name": "ours", "labels": {keys.LWS_NAME: "llm"}}})
     assert "statefulset.apps/ours created" in said(scene, *create, stdin=ours)
+
+
+def patched_node(scene, patch):
+    (node, *_) = scene.nodes or scene.pool(1)
+    return said(scene, "patch", "node", node, "--type=merge", f"--patch={json.dumps(patch)}")
+
+
+def test_of_a_node_the_annotations_against_scale_down_are_changed(scene):
+    notes = {**keys.KEEPS_NODE, keys.KEPT: "{}"}
+    assert "patched" in patched_node(scene, {"metadata": {"annotations": notes}})
+    gone = dict.fromkeys(notes)
+    assert "patched" in patched_node(scene, {"metadata": {"annotations": gone}})
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"metadata": {"annotations": {"example.com/a": "b"}}},
+        {"metadata": {"annotations": {keys.CONDITION: "{}"}}},
+        {"metadata": {"labels": {"pool": "mine"}}},
+        {"metadata": {"finalizers": ["example.com/f"]}},
+        {"spec": {"unschedulable": True}},
+        {"spec": {"taints": [{"key": "a", "effect": "NoExecute"}]}},
+    ],
+    ids=["annotation", "our own", "label", "finalizer", "cordon", "taint"],
+)
+def test_nothing_else_of_a_node_is_changed(scene, patch):
+    answer = patched_node(scene, patch)
+    assert "lws-placement changes the annotations against scale-down alone" in answer

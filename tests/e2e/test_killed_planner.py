@@ -88,6 +88,30 @@ def test_while_nodes_are_requested_for_a_group(scene, kill_at, when):
     scene.wait(lambda: not placeholders(scene), "no placeholder is left")
 
 
+@BOTH
+def test_while_nodes_are_kept_from_an_autoscaler_and_let_go(scene, kill_at, when):
+    """Those of workers that do not exist before their leader is ready."""
+    kill_at(when, Kind.KEEP_NODE, Kind.LET_NODE_GO)
+    nodes = scene.pool(1)
+    scene.create(never_ready(scene, size=4))
+    scene.wait(lambda: scene.bound(), "the leader is bound")
+    empty = {*nodes} - {scene.node_of("llm-0")}
+    scene.wait(lambda: kept(scene) == empty, "the nodes of its workers are kept")
+    make_ready(scene)
+    whole(scene, 4)
+    scene.wait(lambda: not kept(scene), "they are let go")
+
+
+def kept(scene):
+    """Nodes that carry all that keeps them; it goes as a whole."""
+    nodes = [n["metadata"] for n in scene.get("nodes")]
+    notes = {meta["name"]: meta.get("annotations", {}) for meta in nodes}
+    ours = {keys.KEPT, *keys.KEEPS_NODE}
+    found = {name for name in scene.nodes if ours & notes[name].keys()}
+    assert all(ours <= notes[name].keys() for name in found)
+    return found
+
+
 # -- repair ----------------------------------------------------------------------------------------
 
 

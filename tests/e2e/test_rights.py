@@ -20,6 +20,7 @@ RARE = {
     ("statefulsets", "get"): "an owner that the webhook's watch has not seen yet",
     ("leaderworkersets", "get"): "the same",
     ("deployments", "get"): "leaders of sets without ordinals (test_keyed_groups.py)",
+    ("nodes", "patch"): "nodes kept from a cluster autoscaler (test_scale_up.py)",
     ("nodes", "get"): "a leader's node that the watch has not seen yet",
     ("secrets", "update"): "once a year",
     ("controllerrevisions", "delete"): "the eleventh update",

@@ -58,6 +58,7 @@ gate | | secrets | get | serving | certs/store.py
 brain | | pods | patch delete | | planner/executor.py
 brain | events.k8s.io | events | list | | cluster/api/reported_events.py
 brain | | pods | create | | planner/scale_up/placeholder_pods.py
+brain | | nodes | patch | | planner/scale_up/kept_nodes.py
 brain | | pods/eviction | create | | cluster/api/eviction.py
 brain | ours | pods | release | | asked: our policy
 brain | admission | mutatingwebhookconfigurations | get patch | ours | certs/inject.py

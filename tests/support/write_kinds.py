@@ -36,6 +36,9 @@ class Kind(StrEnum):
     REQUEST_NODE = "request node"
     """A placeholder pod."""
     END_REQUEST = "end request"
+    KEEP_NODE = "keep node"
+    """From a cluster autoscaler."""
+    LET_NODE_GO = "let node go"
     CREATE_REVISION = "create revision"
     SET_ASIDE = "set revision aside"
     DELETE_REVISION = "delete revision"
@@ -125,6 +128,10 @@ def _of_pod(method, name, body):
     return next((kind for note, kind in by_note.items() if note in notes), None)
 
 
+def _of_node(method, name, body):
+    return Kind.KEEP_NODE if body["metadata"]["annotations"][keys.KEPT] else Kind.LET_NODE_GO
+
+
 def _of_revision(method, name, body):
     if method == "DELETE":
         return Kind.TRIM_HISTORY if "-history-" in name else Kind.DELETE_REVISION
@@ -141,6 +148,7 @@ def _of_set(method, name, body):
 _OF = {
     "leases": _of_lease,
     "pods": _of_pod,
+    "nodes": _of_node,
     "controllerrevisions": _of_revision,
     "statefulsets": _of_set,
     "services": lambda method, name, body: Kind.CREATE_SERVICE,

@@ -11,6 +11,7 @@ these groups like any others.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,11 +33,13 @@ from lws_placement.cli.leave.our_objects import (
 from lws_placement.cli.scheduler.use import deployment_path, member_scheduler
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.informers import LWS_PATH, PODS_PATH
-from lws_placement.engine.base.keys import PINNED_NODE
+from lws_placement.cluster.codec.kept_nodes import encode_let_go
+from lws_placement.engine.base.keys import KEPT, PINNED_NODE
 from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, SettingsError
 from lws_placement.kube_scheduler.kubeadm import FOLDER
 
+NODES_PATH = "/api/v1/nodes"
 _RUNNING = "status.phase!=Failed,status.phase!=Succeeded"
 _POLL_S = 0.5
 _GONE_WITHIN_S = 120.0
@@ -87,6 +90,7 @@ class Uninstaller:
             await self._sets() if with_sets else None,
             await self._gates(),
             await self._left_to_second(),
+            await self._kept_nodes(),
             await self._objects(),
             await self._namespaces(),
         )
@@ -122,7 +126,7 @@ class Uninstaller:
         `second`: the second scheduler's name, read before the steps.
         """
         unbound = await self._all(PODS_PATH, fieldSelector=f"spec.nodeName=,{_RUNNING}")
-        pinned = [p for p in unbound if PINNED_NODE in (p["metadata"].get("annotations") or {})]
+        pinned = [p for p in unbound if PINNED_NODE in _notes_of(p)]
         alone = [p for p in unbound if p["spec"].get("schedulerName") == second and not _owned(p)]
         words = []
         if pinned:
@@ -200,6 +204,20 @@ class Uninstaller:
             return None
         words = f"delete {_some('pod', pods)} that {name} has not bound: their controllers make "
         return Step(f"{words}them anew, for the cluster's own scheduler", delete)
+
+    async def _kept_nodes(self) -> Step | None:
+        async def find() -> RawList:
+            return [n for n in await self._all(NODES_PATH) if KEPT in _notes_of(n)]
+
+        async def let_go() -> None:
+            for node in await find():
+                path = f"{NODES_PATH}/{node['metadata']['name']}"
+                with suppress(NotFoundError):
+                    await self._api.patch(path, encode_let_go(_notes_of(node)))
+
+        nodes = await find()
+        words = f"take our annotations against scale-down off {len(nodes)} nodes"
+        return Step(words, let_go) if nodes else None
 
     async def _objects(self) -> Step | None:
         paths = await self._there(all_but_webhooks(self._namespace))
@@ -285,6 +303,10 @@ class Uninstaller:
                 f"still there after {_GONE_WITHIN_S:.0f} s: {names} (what waits for a node that is "
                 "gone: kubectl delete --force)"
             ) from e
+
+
+def _notes_of(obj: Raw) -> dict[str, str]:
+    return obj["metadata"].get("annotations") or {}
 
 
 def _owned(pod: Raw) -> bool:

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from lws_placement.cluster.api.timestamps import decode_time
+from lws_placement.cluster.codec.kept_nodes import about_scale_down
 from lws_placement.cluster.codec.pod_devices import decode_claim_names
 from lws_placement.cluster.codec.pod_requirements import decode_demand, node_pin
 from lws_placement.engine.base import keys
@@ -74,6 +75,7 @@ def decode_node(raw: Raw) -> Node:
         ),
         unschedulable=bool(spec.get("unschedulable")),
         ready=is_ready(status) and not meta.get("deletionTimestamp"),
+        scale_down=about_scale_down(checked_texts(meta.get("annotations"))),
     )
 
 

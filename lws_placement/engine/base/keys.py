@@ -132,6 +132,15 @@ UNDISTURBED = {
 """Pod annotations that keep cluster autoscalers from emptying its node: one pod of a group that is
 evicted restarts all. A pod template that says otherwise is heeded."""
 
+KEEPS_NODE = {
+    "cluster-autoscaler.kubernetes.io/scale-down-disabled": "true",
+    "karpenter.sh/do-not-disrupt": "true",
+}
+"""Node annotations that keep cluster autoscalers from taking the node away as empty."""
+
+KEPT = OUR_PREFIX + "kept"
+"""Annotation of a node that has `KEEPS_NODE` from us: what it had before, as JSON."""
+
 SCALE_UP = OUR_PREFIX + "scale-up"
 """Label of a placeholder pod: which request for new nodes it belongs to."""
 

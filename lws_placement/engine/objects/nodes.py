@@ -1,7 +1,7 @@
 """Nodes and domains as placement sees them: frozen values, free of JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 NodeName = str
@@ -82,6 +82,8 @@ class Node:
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
     ready: bool = True
+    scale_down: Mapping[str, str] = field(default_factory=dict)
+    """Its annotations that keep cluster autoscalers from taking it away, and ours about them."""
 
     def __hash__(self) -> int:
         return hash(self.name)
