@@ -232,6 +232,10 @@ def one_write_each(monkeypatch):
     return writes
 
 
+HAD = {"karpenter.sh/do-not-disrupt": "false"}
+"""An annotation of a node before we kept it."""
+
+
 @pytest.mark.parametrize("controller", ["standalone", "beside-upstream"])
 def test_broken_off_after_each_write_it_ends_well(installed, there, one_write_each, controller):
     cluster = there.cluster
@@ -244,8 +248,14 @@ def test_broken_off_after_each_write_it_ends_well(installed, there, one_write_ea
             cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
     hold = {"metadata": {"name": "hold-1", "labels": {keys.HOLD_LABEL: "hold"}}, "spec": {}}
     cluster.api.create(path_of("leases", NAMESPACE), hold)
+    kept, *_ = there.nodes
+    notes = {**keys.KEEPS_NODE, keys.KEPT: json.dumps(HAD)}
+    there.kubectl(
+        "patch", "node", kept, f"--patch={json.dumps({'metadata': {'annotations': notes}})}"
+    )
     old = of(there, "app=x")
     _, said = verb(cluster, "uninstall", "--dry-run")
+    assert "our annotations against scale-down off 1 node" in said
     assert ("Nobody carries LeaderWorkerSets out" in said) == (controller == "standalone")
     calls = 0
     while True:
@@ -262,6 +272,12 @@ def test_broken_off_after_each_write_it_ends_well(installed, there, one_write_ea
     assert f"1 pod (users/nobodys), left to the scheduler {SECOND_SCHEDULER}" in said
     assert left(cluster) == []
     there.wait(lambda: not is_there(cluster, OWN_NAMESPACE), "the namespace is gone")
+    left_on_node = there.one("node", kept)["metadata"]["annotations"]
+    assert left_on_node.items() >= HAD.items()
+    assert not left_on_node.keys() & {
+        keys.KEPT,
+        "cluster-autoscaler.kubernetes.io/scale-down-disabled",
+    }
     assert gated(cluster) == []
     assert there.one("pod", "gated")["spec"]["schedulingGates"] == [{"name": "example.com/other"}]
     assert there.one("pod", "nobodys")["spec"]["schedulerName"] == SECOND_SCHEDULER

@@ -216,7 +216,8 @@ class Uninstaller:
                     await self._api.patch(path, encode_let_go(_notes_of(node)))
 
         nodes = await find()
-        words = f"take our annotations against scale-down off {len(nodes)} nodes"
+        plural = "" if len(nodes) == 1 else "s"
+        words = f"take our annotations against scale-down off {len(nodes)} node{plural}"
         return Step(words, let_go) if nodes else None
 
     async def _objects(self) -> Step | None:
