@@ -10,7 +10,7 @@ import pytest
 from support.random_clusters import FEATURES, random_cluster
 
 from lws_placement.cluster.cache.admission.pod_defaults import PodDefaultsIndex
-from lws_placement.cluster.codec.pod_requirements import decode_demand
+from lws_placement.cluster.codec.pods.requirements import decode_demand
 from lws_placement.engine.admission.pod_defaults import admitted_spec
 from lws_placement.errors import LocalClusterError
 

@@ -15,7 +15,7 @@ from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import Informers
 from lws_placement.cluster.cache.listener import GroupChanges
 from lws_placement.cluster.codec.objects import decode_member
-from lws_placement.cluster.codec.pod_requirements import decode_demand
+from lws_placement.cluster.codec.pods.requirements import decode_demand
 from lws_placement.engine.admission.pod_gating import Pin, gates_of_others
 from lws_placement.engine.base.quantities import first_lack
 from lws_placement.engine.base.raw import Raw

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from lws_placement.cluster.api.timestamps import decode_time
 from lws_placement.cluster.codec.kept_nodes import about_scale_down
-from lws_placement.cluster.codec.pod_devices import decode_claim_names
-from lws_placement.cluster.codec.pod_requirements import decode_demand, node_pin
+from lws_placement.cluster.codec.pods.devices import decode_claim_names
+from lws_placement.cluster.codec.pods.requirements import decode_demand, node_pin
 from lws_placement.engine.base import keys
 from lws_placement.engine.base.quantities import PODS, amount_available, amount_requested
 from lws_placement.engine.base.raw import Raw

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from lws_placement.cluster.api.timestamps import decode_time
 from lws_placement.cluster.codec.objects import checked_text, checked_texts, controlling_owner
-from lws_placement.cluster.codec.pod_volumes import decode_claim_spec
+from lws_placement.cluster.codec.pods.volumes import decode_claim_spec
 from lws_placement.cluster.codec.selectors import decode_node_terms, decode_selector
 from lws_placement.engine.base.quantities import amount_available
 from lws_placement.engine.base.raw import Raw

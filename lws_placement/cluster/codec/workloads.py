@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 
 from lws_placement.cluster.codec.objects import checked_text, checked_texts
-from lws_placement.cluster.codec.pod_requirements import decode_demand
-from lws_placement.cluster.codec.pod_volumes import decode_claim_spec
+from lws_placement.cluster.codec.pods.requirements import decode_demand
+from lws_placement.cluster.codec.pods.volumes import decode_claim_spec
 from lws_placement.engine.admission.limit_ranges import why_refused
 from lws_placement.engine.admission.pod_defaults import NO_DEFAULTS, PodDefaults, admitted_spec
 from lws_placement.engine.admission.pod_gating import gates_of_others

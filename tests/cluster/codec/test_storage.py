@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lws_placement.cluster.cache.storage import StorageIndex
 from lws_placement.cluster.codec.objects import UNREADABLE
-from lws_placement.cluster.codec.pod_volumes import decode_volumes
+from lws_placement.cluster.codec.pods.volumes import decode_volumes
 from lws_placement.cluster.codec.storage import decode_claim, decode_storage_class, decode_volume
 from lws_placement.cluster.codec.workloads import decode_templates
 from lws_placement.engine.model.groups import Group, GroupId, Member

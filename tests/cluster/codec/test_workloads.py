@@ -2,7 +2,7 @@
 
 import pytest
 
-from lws_placement.cluster.codec.pod_requirements import decode_demand
+from lws_placement.cluster.codec.pods.requirements import decode_demand
 from lws_placement.cluster.codec.workloads import decode_lws, decode_templates
 from lws_placement.engine.base import keys
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lws_placement.cluster.codec.pod_requirements import decode_demand
+from lws_placement.cluster.codec.pods.requirements import decode_demand
 from lws_placement.cluster.codec.workloads import admitted_spec, decode_templates
 from lws_placement.engine.admission.pod_gating import gate_or_pin
 from lws_placement.engine.base import keys

@@ -15,7 +15,7 @@ from support.devices import (
 )
 from support.ruled_groups import plan, verdicts
 
-from lws_placement.cluster.codec.pod_devices import decode_claim_refs
+from lws_placement.cluster.codec.pods.devices import decode_claim_refs
 from lws_placement.engine.model.devices.source import DeviceUser
 from lws_placement.engine.model.groups import GroupId, Member
 from lws_placement.engine.model.placed_pods import Gone

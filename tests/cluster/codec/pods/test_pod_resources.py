@@ -2,7 +2,7 @@
 
 import pytest
 
-from lws_placement.cluster.codec.pod_resources import decode_requests
+from lws_placement.cluster.codec.pods.resources import decode_requests
 from lws_placement.engine.admission.limit_ranges import LimitRange
 from lws_placement.engine.admission.pod_defaults import PodDefaults, admitted_spec
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-from lws_placement.cluster.codec.pod_devices import decode_claim_refs
-from lws_placement.cluster.codec.pod_resources import decode_requests
-from lws_placement.cluster.codec.pod_rules import decode_rules, shunned_by_all
-from lws_placement.cluster.codec.pod_volumes import decode_volumes
+from lws_placement.cluster.codec.pods.devices import decode_claim_refs
+from lws_placement.cluster.codec.pods.resources import decode_requests
+from lws_placement.cluster.codec.pods.rules import decode_rules, shunned_by_all
+from lws_placement.cluster.codec.pods.volumes import decode_volumes
 from lws_placement.cluster.codec.selectors import decode_node_term
 from lws_placement.engine.base.keys import NODE_NAME_FIELD, OUR_PREFIX
 from lws_placement.engine.base.quantities import PODS

@@ -1,0 +1,1 @@
+"""What one pod asks for, read from its spec: bounded, as users write it."""
