@@ -3,10 +3,13 @@ its documentation says (FAQ, "How does scale-up work?").
 
 A node group has a template node and a maximum. For pods that kube-scheduler calls unschedulable it
 takes the first group whose template would serve them, and makes nodes one by one. Nodes come up
-tainted and not ready, as real ones do; emptied nodes are not taken away.
+tainted and not ready, as real ones do. Pods that it makes nothing for are told so in an Event. It
+can take away nodes that are empty for a while and not kept by annotation.
 """
 
+import math
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +24,8 @@ from lws_placement.engine.fit.node_filters import why_not_static
 _PODS = "/api/v1/pods"
 _NODES = "/api/v1/nodes"
 _PLACEHOLDERS = path_of("pods", "lws-placement-system")
+IN_VAIN = "pod didn't trigger scale-up: 1 max node group size reached"
+DISABLED = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
 STARTUP = {"key": "example.com/starting", "effect": "NoSchedule"}
 
 
@@ -34,22 +39,39 @@ class NodeGroup:
     most: int
     delivers: int | None = None
     made: list[str] = field(default_factory=list)
+    """Those that were not taken away."""
+    ever: list[str] = field(default_factory=list)
     grows_for: object = None
     """The pods that its nodes are for: anti-affinity keeps others off them."""
 
-    def node(self, number):
-        return a_simulated_node(
-            f"{self.name}-{number}", labels=self.labels, capacity=self.capacity, taints=[STARTUP]
-        )
+    def node(self, name):
+        return a_simulated_node(name, labels=self.labels, capacity=self.capacity, taints=[STARTUP])
 
     def lacks(self, pods, used):
         return max(len(pods) - sum(name not in used for name in self.made), 0)
 
+    def add(self):
+        """The name of one more."""
+        name = f"{self.name}-{len(self.ever)}"
+        self.ever.append(name)
+        self.made.append(name)
+        return name
+
+    def drop(self, name):
+        self.made.remove(name)
+        if not self.made:
+            self.grows_for = None
+
 
 class Autoscaler:
-    """Runs beside a test, in a thread, until `stop()`."""
+    """Runs beside a test, in a thread, until `stop()`. `empty_s`: how long a node is empty before
+    it is taken away.
+    """
 
-    def __init__(self, cluster, groups):
+    def __init__(self, cluster, groups, *, empty_s=math.inf):
+        self._empty_s = empty_s
+        self._empty_since = {}
+        self._told = set()
         self._cluster = cluster
         self._api = cluster.api
         self._groups = groups
@@ -60,8 +82,8 @@ class Autoscaler:
 
     @property
     def made(self):
-        """Names of all nodes that were made."""
-        return [name for group in self._groups for name in group.made]
+        """Names of all nodes that were ever made."""
+        return [name for group in self._groups for name in group.ever]
 
     def stop(self):
         self._stop.set()
@@ -74,6 +96,8 @@ class Autoscaler:
             while not self._stop.wait(0.2):
                 self._scale_up()
                 self._bring_up()
+                if self._empty_s != math.inf:
+                    self._scale_down()
         except Exception as e:
             self._failure = e
 
@@ -87,15 +111,46 @@ class Autoscaler:
             new = [g for g in self._groups if g.grows_for is None]
             group = next((g for g in own + new if self._serves(g, alike, used)), None)
             if group is None:
+                self._tell_in_vain(alike)
                 continue
             group.grows_for = who
-            for number in range(len(group.made), len(group.made) + group.lacks(alike, used)):
-                group.made.append(f"{group.name}-{number}")
-                if group.delivers is None or number < group.delivers:
-                    self._api.create(_NODES, group.node(number))
+            for _ in range(group.lacks(alike, used)):
+                name = group.add()
+                if group.delivers is None or len(group.ever) <= group.delivers:
+                    self._api.create(_NODES, group.node(name))
+
+    def _tell_in_vain(self, pods):
+        """Once for each pod, in the core API and in the words of Cluster Autoscaler."""
+        for pod in pods:
+            if pod.uid in self._told:
+                continue
+            self._told.add(pod.uid)
+            regarding = {"kind": "Pod", "namespace": pod.namespace, "name": pod.name}
+            event = {
+                "metadata": {"generateName": f"{pod.name}-"},
+                "involvedObject": {"apiVersion": "v1", "uid": pod.uid, **regarding},
+                "reason": "NotTriggerScaleUp",
+                "message": IN_VAIN,
+                "type": "Normal",
+                "source": {"component": "cluster-autoscaler"},
+            }
+            self._api.create(path_of("events", pod.namespace), event)
+
+    def _scale_down(self):
+        """Takes away what is empty and not kept."""
+        pods = [decode_pod(raw) for raw in self._api.items(_PODS)]
+        used, now = {pod.node for pod in pods if not pod.finished}, time.monotonic()
+        nodes = {raw["metadata"]["name"]: raw for raw in self._api.items(_NODES)}
+        for group in self._groups:
+            for name in [n for n in group.made if n in nodes]:
+                if name in used or DISABLED in nodes[name]["metadata"].get("annotations", {}):
+                    self._empty_since.pop(name, None)
+                elif now - self._empty_since.setdefault(name, now) > self._empty_s:
+                    self._api.delete(f"{_NODES}/{name}")
+                    group.drop(name)
 
     def _serves(self, group, pods, used):
-        node = replace(decode_node(group.node(0)), taints=(), ready=True)  # once it is up
+        node = replace(decode_node(group.node(group.name)), taints=(), ready=True)  # once it is up
         room = len(group.made) + group.lacks(pods, used) <= group.most
         return room and all(
             all(node.allocatable.get(name, 0) >= amount for name, amount in pod.demand.resources)
@@ -113,7 +168,7 @@ class Autoscaler:
 
 
 @contextmanager
-def growing(scene, slices, *, nodes=4, **more):
+def growing(scene, slices, *, nodes=4, empty_s=math.inf, **more):
     """An autoscaler that may make so many slices of the scene's topology key."""
     groups = [
         NodeGroup(
@@ -125,12 +180,12 @@ def growing(scene, slices, *, nodes=4, **more):
         )
         for i in range(slices)
     ]
-    autoscaler = Autoscaler(scene.cluster, groups)
+    autoscaler = Autoscaler(scene.cluster, groups, empty_s=empty_s)
     try:
         yield autoscaler
     finally:
         autoscaler.stop()
-        scene.nodes += autoscaler.made
+        scene.nodes += [name for group in groups for name in group.made]
 
 
 def placeholders(scene):
@@ -143,4 +198,14 @@ def _together(pods):
     for pod in pods:
         terms = pod.demand.rules.affinity if pod.demand.rules is not None else ()
         found.setdefault(terms or pod.uid, []).append(pod)
+    return found
+
+
+def kept(scene):
+    """Nodes that carry all that keeps them; it goes as a whole."""
+    nodes = [n["metadata"] for n in scene.get("nodes", labels=f"pool={scene.namespace}")]
+    notes = {meta["name"]: meta.get("annotations", {}) for meta in nodes}
+    ours = {keys.KEPT, *keys.KEEPS_NODE}
+    found = {name for name in notes if ours & notes[name].keys()}
+    assert all(ours <= notes[name].keys() for name in found)
     return found
