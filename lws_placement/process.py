@@ -284,7 +284,7 @@ class Process:
             hold_s=self._settings.hold_seconds,
             move_every_s=self._settings.move_seconds,
         )
-        kept = KeptNodes(api, self._cache)
+        kept = KeptNodes(api, self._cache, gives_up_after_s=self._settings.scale_up_timeout_seconds)
         planner = Planner(
             self._cache,
             executor,

@@ -3,7 +3,8 @@
 Such a node is assigned to a member by an ACTIVE or COMING hold, and no pod of the group is bound
 there: the group restarts, or its victims have just gone. A node is kept once that has lasted for
 some seconds, as most members are bound at once, and let go when the member is bound or the hold
-ends. A domain whose last group has gone is left to the autoscaler.
+ends; also when that takes too long, as pods that a quota forbids must not keep nodes for ever. A
+domain whose last group has gone is left to the autoscaler.
 
 What is kept is written on the nodes (`cluster/codec/kept_nodes.py`), so a new planner goes on from
 there.
@@ -40,9 +41,12 @@ _AFTER_S = 5.0
 
 
 class KeptNodes(Observer):
-    """`run()` runs until cancelled, and raises NotLeaderError when deposed."""
+    """`run()` runs until cancelled, and raises NotLeaderError when deposed. `gives_up_after_s`: how
+    long a node is kept at most.
+    """
 
-    def __init__(self, api: Api, cache: ClusterCache) -> None:
+    def __init__(self, api: Api, cache: ClusterCache, *, gives_up_after_s: float) -> None:
+        self._gives_up_after_s = gives_up_after_s
         self._api = api
         self._cache = cache
         self._incomplete: dict[GroupId, float] = {}
@@ -92,21 +96,26 @@ class KeptNodes(Observer):
         self._mark = domains.node_changes.mark
 
     def _wanted(self) -> Iterable[NodeName]:
-        now = asyncio.get_running_loop().time()
-        for group, since_s in list(self._incomplete.items()):
+        for group in list(self._incomplete):
             holds = self._cache.holds_of(group)
             if not holds:
                 del self._incomplete[group]
-            elif now - since_s >= _AFTER_S:
+            elif _AFTER_S <= self._age_s(group) < self._gives_up_after_s:
                 pods = self._cache.group_pods(group)
                 yield from (name for hold in holds for name in _empty(hold, pods))
 
     def _is_needed(self, name: NodeName) -> bool:
-        """For a node that was kept before its group was looked at."""
+        """For a node that is kept already: an earlier planner may have begun that."""
         return any(
-            name in _empty(hold, self._cache.group_pods(hold.group))
+            self._age_s(hold.group) < self._gives_up_after_s
+            and name in _empty(hold, self._cache.group_pods(hold.group))
             for hold in self._cache.domains.holds_on(name)
         )
+
+    def _age_s(self, group: GroupId) -> float:
+        """For how long the group has been known to be incomplete."""
+        now = asyncio.get_running_loop().time()
+        return now - self._incomplete.get(group, now)
 
     async def _patch(self, name: NodeName, encode: Callable[..., Raw]) -> None:
         node = self._cache.domains.node(name)

@@ -16,6 +16,7 @@ from lws_placement.errors import ApiError, NotFoundError
 from lws_placement.planner.scale_up.kept_nodes import KeptNodes
 
 CA, KARPENTER = keys.KEEPS_NODE
+TIMEOUT_S = 300.0
 
 
 def annotations_after(notes, patch):
@@ -76,7 +77,7 @@ class Story:
         self.api = Api(self)
         self.holds, self.pods = [a_hold(state=state)], []
         self.domains.put_hold(self.holds[0])
-        self.nodes = KeptNodes(self.api, self)
+        self.nodes = KeptNodes(self.api, self, gives_up_after_s=TIMEOUT_S)
 
     def holds_of(self, group):
         return self.holds if group == GROUP else []
@@ -143,11 +144,27 @@ def test_the_next_planner_goes_on_from_the_nodes():
         it = Story()
         it.decided(on(0))
         await it.passes(10)
-        it.nodes = KeptNodes(it.api, it)
+        it.nodes = KeptNodes(it.api, it, gives_up_after_s=TIMEOUT_S)
         await it.passes(10)
         assert it.api.kept == {"a-1"}, "though it has not looked at the group yet"
+        it.decided(on(0))
+        it.api.refuses = AssertionError("nothing is to be written")
+        await it.passes(10)
+        it.api.refuses = None
         it.pods = (on(0), on(1))
         await it.passes(10)
+        assert it.api.kept == set()
+
+    run(story())
+
+
+def test_pods_that_never_come_keep_no_node_for_ever():
+    async def story():
+        it = Story()
+        it.decided()
+        await it.passes(TIMEOUT_S - 10)
+        assert it.api.kept == {"a-0", "a-1"}
+        await it.passes(20)
         assert it.api.kept == set()
 
     run(story())
@@ -158,7 +175,7 @@ def test_where_nodes_are_not_requested_any_more_all_are_let_go():
         it = Story()
         it.decided()
         await it.passes(10)
-        it.nodes = KeptNodes(it.api, it)
+        it.nodes = KeptNodes(it.api, it, gives_up_after_s=TIMEOUT_S)
         it.decided()
         await it.passes(10, keeps=False)
         assert it.api.kept == set()
