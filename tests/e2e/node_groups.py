@@ -41,8 +41,6 @@ class NodeGroup:
     made: list[str] = field(default_factory=list)
     """Those that were not taken away."""
     ever: list[str] = field(default_factory=list)
-    grows_for: object = None
-    """The pods that its nodes are for: anti-affinity keeps others off them."""
 
     def node(self, name):
         return a_simulated_node(name, labels=self.labels, capacity=self.capacity, taints=[STARTUP])
@@ -59,8 +57,6 @@ class NodeGroup:
 
     def drop(self, name):
         self.made.remove(name)
-        if not self.made:
-            self.grows_for = None
 
 
 class Autoscaler:
@@ -102,18 +98,24 @@ class Autoscaler:
             self._failure = e
 
     def _scale_up(self):
-        """As many nodes as pods are unschedulable, less those that were made and are empty yet."""
+        """As many nodes as pods are unschedulable, less those that are there for them and empty
+        yet: in the slice where others of them are, else in one that nobody is in.
+        """
         pods = [decode_pod(raw) for raw in self._api.items(_PODS)]
-        used = {pod.node for pod in pods}
+        used = {pod.node for pod in pods if not pod.finished}
+        slices = {name: group.name for group in self._groups for name in group.made}
+        homes = {_whose(pod): slices[pod.node] for pod in pods if pod.node in slices}
+        taken = set(homes.values())
         waiting = (pod for pod in pods if pod.node is None and pod.unschedulable)
         for who, alike in _together(waiting).items():
-            own = [g for g in self._groups if g.grows_for == who]
-            new = [g for g in self._groups if g.grows_for is None]
-            group = next((g for g in own + new if self._serves(g, alike, used)), None)
+            free = [g for g in self._groups if g.name not in taken]
+            free.sort(key=lambda g: not g.made)
+            own = [g for g in self._groups if g.name == homes.get(who)]
+            group = next((g for g in own or free if self._serves(g, alike, used)), None)
             if group is None:
                 self._tell_in_vain(alike)
                 continue
-            group.grows_for = who
+            taken.add(group.name)
             for _ in range(group.lacks(alike, used)):
                 name = group.add()
                 if group.delivers is None or len(group.ever) <= group.delivers:
@@ -193,12 +195,16 @@ def placeholders(scene):
 
 
 def _together(pods):
-    """Pods that want to be in one domain, by their required affinity to each other."""
+    """Pods that want to be in one domain."""
     found = {}
     for pod in pods:
-        terms = pod.demand.rules.affinity if pod.demand.rules is not None else ()
-        found.setdefault(terms or pod.uid, []).append(pod)
+        found.setdefault(_whose(pod), []).append(pod)
     return found
+
+
+def _whose(pod):
+    """Equal for pods that require each other by affinity."""
+    return (pod.demand.rules.affinity if pod.demand.rules is not None else ()) or pod.uid
 
 
 def kept(scene):
