@@ -68,6 +68,8 @@ class PromptActor:
 def measure(args, console):
     figures = []
     for nodes in (int(n) for n in (args.nodes or "15000").split(",")):
+        if nodes < GROUPS * PER_DOMAIN:
+            raise SystemExit(f"engine: --nodes {nodes}: {GROUPS} groups need {PER_DOMAIN} each")
         console.print(f"engine: {nodes} nodes, {nodes // PER_DOMAIN} domains …")
         figures += asyncio.run(_one_group(nodes))
         figures += asyncio.run(_room_for_one(nodes))
