@@ -32,7 +32,7 @@ def encode_let_go(scale_down: Mapping[str, str]) -> Raw:
     """The merge patch that gives a kept node back what it had."""
     try:
         before = json.loads(scale_down.get(keys.KEPT, ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         before = {}
     notes: dict[str, str | None] = {keys.KEPT: None}
     for key, value in keys.KEEPS_NODE.items():

@@ -38,7 +38,9 @@ def test_what_somebody_changed_meanwhile_stays():
     assert annotations_after(kept, encode_let_go(about_scale_down(kept))) == {CA: "false"}
 
 
-@pytest.mark.parametrize("note", ["", "{", "[]", '"x"', '{"a": 1}', json.dumps({CA: 3})])
+@pytest.mark.parametrize(
+    "note", ["", "{", "[]", '"x"', '{"a": 1}', json.dumps({CA: 3}), "[" * 100_000]
+)
 def test_whatever_the_memory_says_the_node_is_let_go(note):
     kept = {**keys.KEEPS_NODE, keys.KEPT: note}
     assert annotations_after(kept, encode_let_go(kept)) == {}
