@@ -9,9 +9,11 @@ from one node group.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lws_placement.cluster.cache.informers import Intake
+from lws_placement.cluster.cache.informers import Kind
 from lws_placement.cluster.codec.objects import UNREADABLE
 from lws_placement.engine.base.raw import Raw
+from lws_placement.engine.model.snapshot import ClusterSnapshot
+from lws_placement.engine.objects.nodes import DomainName
 from lws_placement.errors import InvalidObjectError
 from lws_placement.inspect.documents import as_stored, nodes_of
 
@@ -35,11 +37,14 @@ class Growth:
 
 
 class NodeGroups:
-    """`raws`: NodeGroups as `documents.py` reads them. `intake` gets the nodes that are made."""
+    """`raws`: NodeGroups as `documents.py` reads them. `nodes` takes those that are made, into the
+    cache of `views`.
+    """
 
-    def __init__(self, raws: Sequence[Raw], intake: Intake) -> None:
+    def __init__(self, raws: Sequence[Raw], nodes: Kind, views: ClusterSnapshot) -> None:
         self._raws = raws
-        self._nodes = intake.nodes
+        self._nodes = nodes
+        self._views = views
         self._made: dict[str, list[MadeDomain]] = {}
         for raw in raws:
             name = raw["metadata"]["name"]
@@ -55,7 +60,7 @@ class NodeGroups:
             made = self._made[raw["metadata"]["name"]]
             begun = len(made)
             while len(made) < raw["most"] and len(made) - begun < size:
-                made.append(self._make(raw, len(made) + 1, group))
+                made.append(self._make(raw, group))
                 if fits():
                     return
             while len(made) > begun:
@@ -69,15 +74,25 @@ class NodeGroups:
             for name in [raw["metadata"]["name"]]
         )
 
-    def _make(self, raw: Raw, number: int, group: str) -> MadeDomain:
+    def _make(self, raw: Raw, group: str) -> MadeDomain:
         name = raw["metadata"]["name"]
-        domain = f"{name}-{number}"
+        number = len(self._made[name]) + 1
+        while self._exists(raw, domain := f"{name}-{number}"):
+            number += 1
         try:
             for node in _nodes(raw, domain):
                 self._nodes.put(node)
         except UNREADABLE as e:
             raise InvalidObjectError(f"NodeGroup {name}: cannot be understood: {e}") from e
         return MadeDomain(domain, raw["count"], group)
+
+    def _exists(self, raw: Raw, domain: str) -> bool:
+        """Whether the cluster has such a domain, or one of its nodes, already."""
+        key = raw["pool"].get("key")
+        if key and self._views.domain(DomainName(key, domain)) is not None:
+            return True
+        names = (node["metadata"]["name"] for node in _nodes(raw, domain))
+        return any(self._views.node_view(name) is not None for name in names)
 
 
 def _nodes(raw: Raw, domain: str) -> Iterator[Raw]:

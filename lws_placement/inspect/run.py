@@ -120,7 +120,7 @@ class Simulation:
 
     def _grow(self, node_groups: Sequence[Raw]) -> tuple[Growth, ...]:
         """Domains for those that still wait."""
-        made = NodeGroups(node_groups, self._intake)
+        made = NodeGroups(node_groups, self._intake.nodes, self._cache.domains)
         for group in self._inquiry().queue if node_groups else ():
             observed = observe(self._cache, group, plan_id="simulated")
             size = max((p.member.size for p in observed.pods if p.member is not None), default=0)
