@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lws_placement.cli.reading import leader_problem, read_cluster, read_failures
+from lws_placement.cli.reading import read_cluster, read_failures, read_leader
 from lws_placement.cluster.adapters.empty_cache import empty_cache
 from lws_placement.cluster.api.client import connected
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
@@ -72,7 +72,7 @@ async def _read(
     async with connected(settings.kubeconfig) as api:
         await read_cluster(api, settings, cache)
         failures = await read_failures(api, settings)
-        return failures, await leader_problem(api, settings.namespace)
+        return failures, (await read_leader(api, settings.namespace)).problem
 
 
 def _answers(cache: ClusterCache, inquiry: Inquiry, asked: tuple[str, str, str]) -> list[Answer]:

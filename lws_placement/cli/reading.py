@@ -64,11 +64,6 @@ async def read_failures(api: Api, settings: Settings) -> dict[GroupId, FailureHi
     }
 
 
-async def leader_problem(api: Api, namespace: str) -> str:
-    """Why no planner is at work, in words. Empty if one is, or if we may not read the Lease."""
-    return (await read_leader(api, namespace)).problem
-
-
 @dataclass(frozen=True, slots=True)
 class LeaderSeen:
     """What the leader Lease says. `problem`: why no planner is at work, in words. `scale_up`: how

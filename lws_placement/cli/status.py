@@ -102,6 +102,5 @@ async def _overview(api: Api, settings: Settings, cache: ClusterCache, *, most: 
 
 def _text(head: list[str], found: Overview, *, most: int, leader: LeaderSeen) -> str:
     scale_up = f"scale-up: {leader.scale_up}" if leader.scale_up else ""
-    overview_lines = overview_text(found, most=most)
-    lines = [*filter(None, [*head, scale_up]), "", *overview_lines, leader.problem]
-    return "\n".join(lines if leader.problem else lines[:-1])
+    above, below = filter(None, [*head, scale_up]), filter(None, [leader.problem])
+    return "\n".join([*above, "", *overview_text(found, most=most), *below])

@@ -205,13 +205,3 @@ def _together(pods):
 def _whose(pod):
     """Equal for pods that require each other by affinity."""
     return (pod.demand.rules.affinity if pod.demand.rules is not None else ()) or pod.uid
-
-
-def kept(scene):
-    """Nodes that carry all that keeps them; it goes as a whole."""
-    nodes = [n["metadata"] for n in scene.get("nodes", labels=f"pool={scene.namespace}")]
-    notes = {meta["name"]: meta.get("annotations", {}) for meta in nodes}
-    ours = {keys.KEPT, *keys.KEEPS_NODE}
-    found = {name for name in notes if ours & notes[name].keys()}
-    assert all(ours <= notes[name].keys() for name in found)
-    return found

@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from e2e.dead_nodes import dead
 from e2e.failing import ATTACHING, fail_a_worker, users_of_the_disk
 from e2e.group_facts import by_subgroup, no_pods
-from e2e.late_workers import make_ready, never_ready
 from e2e.mortals import BOTH, LEASES, states, whole
-from e2e.node_groups import growing, kept, placeholders
-from e2e.stack import LWS
+from e2e.node_groups import growing, placeholders
+from e2e.stack import LWS, MODEL
 from support.write_kinds import Kind
 
 from lws_placement.engine.base import keys
@@ -103,6 +102,16 @@ def test_while_nodes_are_kept_from_an_autoscaler_and_let_go(scene, kill_at, when
     scene.wait(lambda: not kept(scene), "they are let go")
 
 
+def kept(scene):
+    """Nodes that carry all that keeps them; it goes as a whole."""
+    nodes = [n["metadata"] for n in scene.get("nodes", labels=f"pool={scene.namespace}")]
+    notes = {meta["name"]: meta.get("annotations", {}) for meta in nodes}
+    ours = {keys.KEPT, *keys.KEEPS_NODE}
+    found = {name for name in notes if ours & notes[name].keys()}
+    assert all(ours <= notes[name].keys() for name in found)
+    return found
+
+
 # -- repair ----------------------------------------------------------------------------------------
 
 
@@ -138,6 +147,18 @@ def test_while_a_half_bound_group_is_moved(scene, kill_at, when):
     scene.wait(lambda: scene.bound(), "the new leader is bound")
     make_ready(scene)
     whole(scene, 4)
+
+
+def never_ready(scene, size):
+    """A set whose workers do not exist before somebody makes the leader ready."""
+    lws = scene.lws(size=size, leader=MODEL, startupPolicy="LeaderReady")
+    template = lws["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
+    template["metadata"] = {"annotations": {"simulate.lws-placement.dev/never-ready": "true"}}
+    return lws
+
+
+def make_ready(scene):
+    scene.kubectl("annotate", "pod", "llm-0", "simulate.lws-placement.dev/never-ready-")
 
 
 @BOTH

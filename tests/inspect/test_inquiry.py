@@ -10,7 +10,7 @@ from support.fake_server import FakeServer
 from support.fakes import FakeApi
 from support.virtual_time import run
 
-from lws_placement.cli.reading import leader_problem
+from lws_placement.cli.reading import read_leader
 from lws_placement.cluster.api.leader_election import LEADER_LEASE
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.cluster.cache.informers import read_once
@@ -174,6 +174,6 @@ async def test_it_is_said_if_no_planner_is_at_work(spec, says):
         renewed = datetime.now(UTC).isoformat() if spec.get("renewTime") == "now" else None
         spec = {**spec, "renewTime": renewed} if renewed else spec
         server.create("leases", {"metadata": {"name": LEADER_LEASE}, "spec": spec}, namespace=OURS)
-    problem = await leader_problem(FakeApi(server), OURS)
+    problem = (await read_leader(FakeApi(server), OURS)).problem
     assert says in problem
     assert bool(says) == bool(problem)
