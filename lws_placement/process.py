@@ -47,11 +47,14 @@ from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.leader_annotations import LeaderAnnotations
 from lws_placement.planner.limits.pace import Pace
 from lws_placement.planner.planner import Planner
+from lws_placement.planner.scale_up.answers import Answers
 from lws_placement.planner.scale_up.candidates import Candidates
 from lws_placement.planner.scale_up.kept_nodes import KeptNodes
+from lws_placement.planner.scale_up.means import Means, means_of
 from lws_placement.planner.scale_up.placeholder_pods import PlaceholderPods
+from lws_placement.planner.scale_up.provisioning_requests import ProvisioningRequests
 from lws_placement.retried import retried
-from lws_placement.settings import AffinityMode, Role, ScaleUpMode, Settings
+from lws_placement.settings import AffinityMode, Role, Settings
 from lws_placement.stopping import asked_to_stop, unless
 from webhook.app import build_app as webhook_app
 
@@ -271,13 +274,23 @@ class Process:
         candidates = Candidates(
             after_s=self._settings.scale_up_after_seconds, most=self._settings.scale_up_groups
         )
+        provisioning = ProvisioningRequests(
+            api, namespace=namespace, class_name=self._settings.scale_up_class
+        )
+        answers = Answers(
+            api,
+            self._cache,
+            provisioning,
+            gives_up_after_s=self._settings.scale_up_timeout_seconds,
+        )
         placeholders = PlaceholderPods(
             api,
             self._cache,
             candidates,
+            provisioning=provisioning,
+            answers=answers,
             reporter=reporter,
             namespace=namespace,
-            gives_up_after_s=self._settings.scale_up_timeout_seconds,
         )
         pace = Pace(
             clock=asyncio.get_running_loop().time,
@@ -301,18 +314,17 @@ class Process:
                 tasks.create_task(self._scale_up(placeholders, kept))
 
     async def _scale_up(self, placeholders: PlaceholderPods, kept: KeptNodes) -> None:
-        mode = self._settings.scale_up
-        found = (await retried(partial(look_around, self._api))).autoscaler
-        requests = mode is ScaleUpMode.PODS or (mode is ScaleUpMode.AUTO and bool(found))
-        how = f"by placeholder pods, for {found or 'any cluster autoscaler'}"
-        if not requests:
-            off = mode is ScaleUpMode.OFF
-            how = "off" if off else "off, as the API of no cluster autoscaler is served"
-        log.info("scale-up", extra={"mode": mode.value, "how": how})
-        self._leader_notes[keys.SCALE_UP_MODE] = how
+        mode, class_name = self._settings.scale_up, self._settings.scale_up_class
+        found = await retried(partial(look_around, self._api))
+        means = means_of(mode, found, class_name=class_name)
+
+        def tell(used: Means) -> None:
+            log.info("scale-up", extra={"mode": mode.value, "how": used.words})
+            self._leader_notes[keys.SCALE_UP_MODE] = used.words
+
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(placeholders.run(requests=requests))
-            tasks.create_task(kept.run(keeps=requests))
+            tasks.create_task(placeholders.run(means, on_means=tell))
+            tasks.create_task(kept.run(keeps=means.requests))
 
     def _recorder(self, controller: str) -> EventRecorder:
         return EventRecorder(self._api, instance=self._identity, controller=controller)

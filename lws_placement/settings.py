@@ -62,6 +62,7 @@ class ScaleUpMode(StrEnum):
 
     AUTO = "auto"
     PODS = "pods"
+    PROVISIONING_REQUEST = "provisioning-request"
     OFF = "off"
 
 
@@ -230,8 +231,12 @@ class Settings(BaseSettings):
     scale_up: ScaleUpMode = Field(
         default=ScaleUpMode.AUTO,
         description="Request a new domain for a group that nothing which exists can serve: pods "
-        "(placeholder pods in our namespace), off, or auto: pods where a cluster autoscaler is "
-        "found.",
+        "(placeholder pods in our namespace), provisioning-request (ProvisioningRequests of "
+        "Cluster Autoscaler, there), off, or auto: what the cluster serves.",
+    )
+    scale_up_class: str = Field(
+        default="best-effort-atomic-scale-up.autoscaling.x-k8s.io",
+        description="provisioningClassName of ProvisioningRequests.",
     )
     scale_up_after_seconds: float = Field(
         default=10.0, ge=0, description="How long a group waits before nodes are requested for it."
@@ -291,6 +296,13 @@ class Settings(BaseSettings):
     def _as_word(cls, value: object) -> object:
         """YAML parses true and false as booleans."""
         return str(value).lower() if isinstance(value, bool) else value
+
+    @field_validator("scale_up_class")
+    @classmethod
+    def _is_class(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError("must be a provisioningClassName: a-z, 0-9, - and ., at most 253")
+        return value
 
     @field_validator("member_scheduler")
     @classmethod

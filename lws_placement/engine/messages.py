@@ -29,14 +29,15 @@ def waiting_note(
     """Why a group of `size` pods waits: one clause per class of domains, the nearest miss first. It
     adds the budget that alone prevents preemption (`nobody`), and what else there is to know.
     """
+    end = f"; {preemption_note(nobody)}" if _is_kept_by_budget(nobody) else ""
+    end += "".join(f"; {words}" for words in besides)
     if not verdict.reasons:
-        return (
+        lacks = (
             f"no node carries the label {verdict.topology_key}, which the group's annotations "
             "ask for; see kubectl get nodes --show-labels"
         )
+        return _cut(lacks, end)
     pods = "1 pod" if size == 1 else f"{size} pods"
-    end = f"; {preemption_note(nobody)}" if _is_kept_by_budget(nobody) else ""
-    end += "".join(f"; {words}" for words in besides)
     return _cut(f"waits for {_wanted(verdict)} for {pods}: {summarise(verdict)}", end)
 
 

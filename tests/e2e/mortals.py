@@ -18,8 +18,9 @@ _FLAGS = ("--force-delete-after=1", "--scale-up=pods", "--scale-up-after-seconds
 class Mortals:
     """Replicas that die at writes of the kinds that are asked for, and are started again."""
 
-    def __init__(self, installed, folder):
+    def __init__(self, installed, folder, *, flags=_FLAGS):
         self._installed = installed
+        self._flags = flags
         self._folder = folder
         self._how = {"program": (str(_KILLABLE), str(folder))}
         self._names = []
@@ -28,7 +29,7 @@ class Mortals:
         """In place of those of these names that were there."""
         for name in names:
             self._installed.stop_server(name)
-            start(self._installed, name, *_FLAGS, **self._how)
+            start(self._installed, name, *self._flags, **self._how)
             self._names.append(name)
 
     def die_at(self, kinds, when):
@@ -51,7 +52,7 @@ class Mortals:
         if not dead or (heirs and self._leader() not in heirs):
             return
         for name in dead:
-            launch(self._installed, name, *_FLAGS, **self._how)
+            launch(self._installed, name, *self._flags, **self._how)
 
     def _leader(self):
         return self._installed.cluster.api.get(f"{LEASES}/{LEADER_LEASE}")["spec"].get(

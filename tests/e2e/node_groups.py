@@ -60,8 +60,8 @@ class NodeGroup:
 
 
 class Autoscaler:
-    """Runs beside a test, in a thread, until `stop()`. `empty_s`: how long a node is empty before
-    it is taken away.
+    """Acts on pods, but for those that consume a ProvisioningRequest. Runs beside a test, in a
+    thread, until `stop()`. `empty_s`: how long a node is empty before it is taken away.
     """
 
     def __init__(self, cluster, groups, *, empty_s=math.inf):
@@ -101,8 +101,9 @@ class Autoscaler:
         """As many nodes as pods are unschedulable, less those that are there for them and empty
         yet: in the slice where others of them are, else in one that nobody is in.
         """
-        pods = [decode_pod(raw) for raw in self._api.items(_PODS)]
-        used = {pod.node for pod in pods if not pod.finished}
+        raws = self._api.items(_PODS)
+        pods = [decode_pod(raw) for raw in raws if not _consumes(raw)]
+        used = self._used(raws)
         slices = {name: group.name for group in self._groups for name in group.made}
         homes = {_whose(pod): slices[pod.node] for pod in pods if pod.node in slices}
         taken = set(homes.values())
@@ -117,9 +118,13 @@ class Autoscaler:
                 continue
             taken.add(group.name)
             for _ in range(group.lacks(alike, used)):
-                name = group.add()
-                if group.delivers is None or len(group.ever) <= group.delivers:
-                    self._api.create(_NODES, group.node(name))
+                self._make(group)
+
+    def _make(self, group):
+        """One more node, if the group can have so many."""
+        name = group.add()
+        if group.delivers is None or len(group.ever) <= group.delivers:
+            self._api.create(_NODES, group.node(name))
 
     def _tell_in_vain(self, pods):
         """Once for each pod, in the core API and in the words of Cluster Autoscaler."""
@@ -140,8 +145,7 @@ class Autoscaler:
 
     def _scale_down(self):
         """Takes away what is empty and not kept."""
-        pods = [decode_pod(raw) for raw in self._api.items(_PODS)]
-        used, now = {pod.node for pod in pods if not pod.finished}, time.monotonic()
+        used, now = self._used(self._api.items(_PODS)), time.monotonic()
         nodes = {raw["metadata"]["name"]: raw for raw in self._api.items(_NODES)}
         for group in self._groups:
             for name in [n for n in group.made if n in nodes]:
@@ -150,6 +154,10 @@ class Autoscaler:
                 elif now - self._empty_since.setdefault(name, now) > self._empty_s:
                     self._api.delete(f"{_NODES}/{name}")
                     group.drop(name)
+
+    @staticmethod
+    def _used(raws):
+        return {pod.node for pod in map(decode_pod, raws) if not pod.finished}
 
     def _serves(self, group, pods, used):
         node = replace(decode_node(group.node(group.name)), taints=(), ready=True)  # once it is up
@@ -169,8 +177,12 @@ class Autoscaler:
                 self._cluster.kubectl("taint", "node", name, f"{STARTUP['key']}-")
 
 
+def _consumes(raw):
+    return keys.CONSUMES_REQUEST in raw["metadata"].get("annotations", {})
+
+
 @contextmanager
-def growing(scene, slices, *, nodes=4, empty_s=math.inf, **more):
+def growing(scene, slices, *, nodes=4, empty_s=math.inf, by=Autoscaler, **more):
     """An autoscaler that may make so many slices of the scene's topology key."""
     groups = [
         NodeGroup(
@@ -182,7 +194,7 @@ def growing(scene, slices, *, nodes=4, empty_s=math.inf, **more):
         )
         for i in range(slices)
     ]
-    autoscaler = Autoscaler(scene.cluster, groups, empty_s=empty_s)
+    autoscaler = by(scene.cluster, groups, empty_s=empty_s)
     try:
         yield autoscaler
     finally:

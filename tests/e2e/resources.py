@@ -5,6 +5,7 @@ LWS_API = "leaderworkerset.x-k8s.io/v1"
 _API_OF = {
     "nodes": "v1",
     "pods": "v1",
+    "podtemplates": "v1",
     "services": "v1",
     "serviceaccounts": "v1",
     "events": "v1",
@@ -27,6 +28,7 @@ _API_OF = {
     "leases": "coordination.k8s.io/v1",
     "poddisruptionbudgets": "policy/v1",
     "leaderworkersets": LWS_API,
+    "provisioningrequests": "autoscaling.x-k8s.io/v1",
 }
 _SHORT = {"lws": "leaderworkersets", "pdb": "poddisruptionbudgets", "sts": "statefulsets"}
 _WITHOUT_NAMESPACE = {

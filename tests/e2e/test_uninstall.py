@@ -14,6 +14,7 @@ from helm.release import CHART, Release
 from lws_placement.cli.leave.our_objects import CRD, NAMESPACE, SECOND_SCHEDULER
 from lws_placement.cli.scheduler.use import deployment_path
 from lws_placement.cluster.api.client import Api
+from lws_placement.cluster.codec.placeholders import PRIORITY_CLASS
 from lws_placement.engine.base import keys
 from lws_placement.errors import ApiError
 from lws_placement.kube_scheduler.kubeadm import as_patch
@@ -253,9 +254,13 @@ def test_broken_off_after_each_write_it_ends_well(installed, there, one_write_ea
     there.kubectl(
         "patch", "node", kept, f"--patch={json.dumps({'metadata': {'annotations': notes}})}"
     )
+    scale_up = {"name": "scale-up-1", "labels": {keys.SCALE_UP: "1"}}
+    pause = {"containers": [{"name": "c", "image": "x"}], "priorityClassName": PRIORITY_CLASS}
+    cluster.api.create(path_of("pods", NAMESPACE), {"metadata": scale_up, "spec": pause})
     old = of(there, "app=x")
     _, said = verb(cluster, "uninstall", "--dry-run")
     assert "our annotations against scale-down off 1 node" in said
+    assert "delete 1 object that requests nodes from a cluster autoscaler" in said
     assert ("Nobody carries LeaderWorkerSets out" in said) == (controller == "standalone")
     calls = 0
     while True:

@@ -54,7 +54,9 @@ def test_the_gist_stays_while_only_numbers_change():
 
 
 def test_a_key_that_no_node_carries_says_so():
-    assert "no node carries the label rack" in waiting_note(NoFit("rack"), size=1)
+    note = waiting_note(NoFit("rack"), size=1, besides=("new nodes were requested",))
+    assert "no node carries the label rack" in note
+    assert note.endswith("; new nodes were requested")
 
 
 def test_notes_fit_into_an_event():

@@ -1,9 +1,11 @@
-"""The managers of LeaderWorkerSet, JobSet and Kueue, built from their own Go modules, once.
+"""The managers of LeaderWorkerSet, JobSet and Kueue, built from their own Go modules, once, and the
+CustomResourceDefinition of Cluster Autoscaler's ProvisioningRequests, from theirs.
 
 Each has a module manifest of its own: their requirements do not agree. Beside a program lies what
 its project's `config/default` gives in kustomize, so that later runs need neither Go nor sources.
 """
 
+import json
 import os
 import subprocess
 import tempfile
@@ -29,6 +31,8 @@ _PACKAGES = {
     "jobset": "sigs.k8s.io/jobset",
     "kueue": "sigs.k8s.io/kueue/cmd/kueue",
 }
+_PROVISIONING_APIS = "k8s.io/autoscaler/cluster-autoscaler/apis"
+_PROVISIONING_CRD = "autoscaling.x-k8s.io_provisioningrequests.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,25 @@ def find_or_build(name: str, kubectl: str, progress: Progress) -> Program:
             source = _module_folder(program, progress) / "config" / "default"
             _save(_kustomized(kubectl, source), manifests)
     return Program(name, folder / name, manifests)
+
+
+def find_provisioning_crd(progress: Progress) -> Path:
+    """Needs Go, but builds nothing; raises LocalClusterError with Go's words."""
+    folder = cache_folder() / "autoscaler"
+    folder.mkdir(parents=True, exist_ok=True)
+    what = "the CustomResourceDefinition of ProvisioningRequests"
+    with only_one(folder / ".lock", what, progress):
+        path = folder / _PROVISIONING_CRD
+        if not path.exists():
+            command = [find_go(progress), "mod", "download", "-json", _PROVISIONING_APIS]
+            module = _MODULES / "autoscaler"
+            env = os.environ | {"GOTOOLCHAIN": "local"}
+            done = run_whole(command, cwd=module, env=env)
+            if done.returncode != 0:
+                raise LocalClusterError(f"{what}: {done.stdout[-1500:]}")
+            found = Path(json.loads(done.stdout)["Dir"]) / "config" / "crd" / _PROVISIONING_CRD
+            _save(found.read_text(), path)
+    return path
 
 
 def _module_folder(program: GoProgram, progress: Progress) -> Path:

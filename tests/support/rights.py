@@ -18,6 +18,7 @@ _GROUPS = {
     "lws": "leaderworkerset.x-k8s.io",
     "ours": "lws-placement.dev",
     "resource": "resource.k8s.io",
+    "scale-up": "autoscaling.x-k8s.io",
     "storage": "storage.k8s.io",
 }
 _ROLES = {
@@ -58,6 +59,9 @@ gate | | secrets | get | serving | certs/store.py
 brain | | pods | patch delete | | planner/executor.py
 brain | events.k8s.io | events | list | | cluster/api/reported_events.py
 brain | | pods | create | | planner/scale_up/placeholder_pods.py
+brain | | podtemplates | list create delete | | planner/scale_up/provisioning_requests.py
+brain | scale-up | provisioningrequests | list create | | planner/scale_up/provisioning_requests.py
+brain | scale-up | provisioningrequests | delete | | planner/scale_up/provisioning_requests.py
 brain | | nodes | patch | | planner/scale_up/kept_nodes.py
 brain | | pods/eviction | create | | cluster/api/eviction.py
 brain | ours | pods | release | | asked: our policy

@@ -36,6 +36,13 @@ class Kind(StrEnum):
     REQUEST_NODE = "request node"
     """A placeholder pod."""
     END_REQUEST = "end request"
+    NOTE_ANSWER = "note answer"
+    """Of a cluster autoscaler, on a placeholder."""
+    CREATE_TEMPLATE = "create template"
+    """Of the pods of a ProvisioningRequest."""
+    CREATE_PROVISIONING = "create provisioning request"
+    DELETE_TEMPLATE = "delete template"
+    DELETE_PROVISIONING = "delete provisioning request"
     KEEP_NODE = "keep node"
     """From a cluster autoscaler."""
     LET_NODE_GO = "let node go"
@@ -119,6 +126,7 @@ def _of_pod(method, name, body):
         return Kind.RESTART_GROUP if whole else Kind.REPLACE_POD
     notes = body["metadata"].get("annotations", {})
     by_note = {
+        keys.SCALE_UP_ANSWER: Kind.NOTE_ANSWER,
         keys.RELEASED: Kind.RELEASE_POD,
         keys.PINNED_NODE: Kind.PIN_POD,
         keys.WOKEN: Kind.WAKE_POD,
@@ -126,6 +134,14 @@ def _of_pod(method, name, body):
         keys.CONDITION: Kind.WRITE_CONDITION,  # which the first two take away
     }
     return next((kind for note, kind in by_note.items() if note in notes), None)
+
+
+def _of_template(method, name, body):
+    return Kind.DELETE_TEMPLATE if method == "DELETE" else Kind.CREATE_TEMPLATE
+
+
+def _of_provisioning(method, name, body):
+    return Kind.DELETE_PROVISIONING if method == "DELETE" else Kind.CREATE_PROVISIONING
 
 
 def _of_node(method, name, body):
@@ -149,6 +165,8 @@ _OF = {
     "leases": _of_lease,
     "pods": _of_pod,
     "nodes": _of_node,
+    "podtemplates": _of_template,
+    "provisioningrequests": _of_provisioning,
     "controllerrevisions": _of_revision,
     "statefulsets": _of_set,
     "services": lambda method, name, body: Kind.CREATE_SERVICE,

@@ -20,8 +20,16 @@ OURS = ("lws-placement", "lws-placement-brain")
 """Our accounts and Deployments: the gate's and the brain's."""
 DEPLOYMENTS = (*OURS, SECOND_SCHEDULER)
 OUR_PODS = f"app.kubernetes.io/name in ({','.join(DEPLOYMENTS)})"
-OTHER_PODS = f"app.kubernetes.io/name notin ({','.join(DEPLOYMENTS)})"
-"""Those without the label, too."""
+OTHER_PODS = f"app.kubernetes.io/name notin ({','.join(DEPLOYMENTS)}),!{keys.SCALE_UP}"
+"""Those without the name, too, but for placeholders."""
+NODE_REQUESTS = {
+    "pods": "/api/v1",
+    "provisioningrequests": "/apis/autoscaling.x-k8s.io/v1",
+    "podtemplates": "/api/v1",
+}
+"""Kinds of objects that request nodes from a cluster autoscaler, in our namespace, with the label
+`keys.SCALE_UP`, and their APIs.
+"""
 HOLDS = keys.HOLD_LABEL
 """Selects the Leases that we write, but for the leader's."""
 CRD = (

@@ -24,6 +24,7 @@ from lws_placement.cli.leave.our_objects import (
     FILES_NAMESPACE,
     HOLDS,
     NAMESPACE,
+    NODE_REQUESTS,
     OTHER_PODS,
     OUR_PODS,
     SECOND_SCHEDULER,
@@ -34,7 +35,7 @@ from lws_placement.cli.scheduler.use import deployment_path, member_scheduler
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.cache.informers import LWS_PATH, PODS_PATH
 from lws_placement.cluster.codec.kept_nodes import encode_let_go
-from lws_placement.engine.base.keys import KEPT, PINNED_NODE
+from lws_placement.engine.base.keys import KEPT, PINNED_NODE, SCALE_UP
 from lws_placement.engine.base.raw import Raw, RawList
 from lws_placement.errors import ApiError, ConflictError, NotFoundError, SettingsError
 from lws_placement.kube_scheduler.kubeadm import FOLDER
@@ -46,6 +47,7 @@ _GONE_WITHIN_S = 120.0
 _SHOWN = 5
 _BACKGROUND: Raw = {"propagationPolicy": "Background"}
 _FOREGROUND: Raw = {"propagationPolicy": "Foreground"}
+_AT_ONCE: Raw = {"gracePeriodSeconds": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Uninstaller:
         found = (
             await self._webhooks(),
             await self._processes(),
+            await self._node_requests(),
             await self._sets() if with_sets else None,
             await self._gates(),
             await self._left_to_second(),
@@ -161,6 +164,27 @@ class Uninstaller:
             await self._until_none(self._running_names)
 
         return Step(f"scale {_names(deployments)} to 0: {_some('pod', pods)}", stop)
+
+    async def _node_requests(self) -> Step | None:
+        """A cluster autoscaler would go on making nodes for them."""
+
+        async def find() -> list[str]:
+            collections = [
+                f"{api}/namespaces/{self._namespace}/{kind}" for kind, api in NODE_REQUESTS.items()
+            ]
+            return [
+                _path_of(collection, one)
+                for collection in collections
+                for one in await self._all(collection, labelSelector=SCALE_UP)
+            ]
+
+        async def delete() -> None:
+            await self._delete(await find(), _AT_ONCE)
+
+        paths = await find()
+        plural = "" if len(paths) == 1 else "s"
+        words = f"delete {len(paths)} object{plural} that request{'' if plural else 's'} nodes"
+        return Step(f"{words} from a cluster autoscaler", delete) if paths else None
 
     async def _sets(self) -> Step | None:
         if not await self._there([CRD]):

@@ -6,6 +6,7 @@ The planner and the verbs that explain its decisions share this code.
 from dataclasses import replace
 from functools import partial
 
+from lws_placement.cluster.api.timestamps import encode_time
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
 from lws_placement.engine.model.groups import GroupId, GroupKind
 from lws_placement.engine.model.scale_up import NodesRequested
@@ -54,8 +55,17 @@ def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
 
 
 def _requested(cache: ClusterCache, group: GroupId) -> NodesRequested:
-    asked = cache.placeholders_of(group)
-    return NodesRequested(len(asked), pods_by_node(asked)) if asked else NodesRequested()
+    pods = cache.placeholders_of(group)
+    if not pods:
+        return NodesRequested()
+    known = cache.placeholders.of_group(group).values()
+    return NodesRequested(
+        asked=len(pods),
+        bound=pods_by_node(pods),
+        consumes=max(p.consumes for p in known),
+        since=encode_time(min(pod.created_s for pod in pods)),
+        answer=max(p.answer for p in known),
+    )
 
 
 def _with_its_set(cache: ClusterCache, observed: GroupState) -> GroupState:

@@ -1,6 +1,6 @@
 """Discovers the kind of cluster from the API server, never from our own version.
 
-Four small reads that every ServiceAccount of ours and the cluster's role `view` may make. A
+A few small reads that every ServiceAccount of ours and the cluster's role `view` may make. A
 forbidden read counts as unknown. Versions are untrusted text, for display only, except major and
 minor of the API server.
 """
@@ -31,6 +31,8 @@ _AUTOSCALERS: Mapping[str, str] = {
 """API group -> the program that serves it. Cluster Autoscaler without its ProvisioningRequests
 leaves no trace that our account may read.
 """
+
+_PROVISIONING = "autoscaling.x-k8s.io/v1"
 
 _LONGEST = 60
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.[0-9A-Za-z.+-]{1,40})?")
@@ -76,6 +78,8 @@ class Found:
     missing: tuple[Missing, ...]
     autoscaler: str = ""
     """The cluster autoscaler whose API is served."""
+    provisioning_requests: bool = False
+    """Whether ProvisioningRequests are served, in the version that we write."""
 
     @property
     def unsupported(self) -> str:
@@ -100,6 +104,7 @@ async def look_around(api: Api) -> Found:
         lws_controller=await _lws_controller(api) if lws_versions else LwsController.UNKNOWN,
         missing=tuple(missing) if served else (),
         autoscaler=next((it for group, it in _AUTOSCALERS.items() if group in names), ""),
+        provisioning_requests=_PROVISIONING in served and await _has_requests(api),
     )
 
 
@@ -115,6 +120,12 @@ async def _schedulers(api: Api) -> tuple[str, ...]:
     ]
     tags = (_IMAGE_TAG.search(image) for image in images)
     return tuple(sorted({tag.group(1) for tag in tags if tag}))
+
+
+async def _has_requests(api: Api) -> bool:
+    """The version may be served for other kinds alone."""
+    resources = (await get_if_allowed(api, f"/apis/{_PROVISIONING}")).get("resources") or ()
+    return any(resource.get("name") == "provisioningrequests" for resource in resources)
 
 
 async def _lws_controller(api: Api) -> LwsController:

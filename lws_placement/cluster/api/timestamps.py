@@ -17,6 +17,11 @@ def encode_now() -> str:
     return _encode(datetime.now(UTC), "seconds")
 
 
+def encode_time(seconds: float) -> str:
+    """Seconds since the epoch as a `metav1.Time`."""
+    return _encode(datetime.fromtimestamp(seconds, UTC), "seconds")
+
+
 def encode_now_micro() -> str:
     """Now as a `metav1.MicroTime`, with six digits."""
     return _encode(datetime.now(UTC), "microseconds")

@@ -17,6 +17,7 @@ from lws_placement.engine.objects.placement_request import Scope, TopologyReques
 VERSION = "v1"
 PRIORITY_CLASS = "lws-placement-scale-up"
 """`manifests/base/scale_up.yaml`: the lowest priority that cluster autoscalers act on."""
+_LONGEST_ANSWER = 400
 IMAGE = "lws-placement/placeholder"
 """Never pulled, and in no registry: the pod only takes room."""
 
@@ -28,8 +29,10 @@ def encode_placeholder(
     namespace: str,
     topology: TopologyRequest,
     off: Sequence[Requirement],
+    provisioning_class: str = "",
 ) -> Raw:
     """The pod to create. `topology`: of the whole group. `off`: keeps it off existing domains.
+    `provisioning_class`: of the ProvisioningRequest that it consumes.
 
     It has the requests, node selector, required node affinity and tolerations of the member. Its
     rules about other pods, its volumes and devices are left to the plan of the group.
@@ -39,6 +42,13 @@ def encode_placeholder(
     if subgroup is not None:
         labels[keys.SCALE_UP_SUBGROUP] = str(subgroup)
     body = {"version": VERSION, **encode_group(it.group), "rank": it.rank, "scope": it.scope.value}
+    annotations = {
+        keys.STANDS_FOR: json.dumps(body, separators=(",", ":")),
+        **keys.UNDISTURBED,
+    }
+    if it.consumes:
+        annotations[keys.CONSUMES_REQUEST] = it.consumes
+        annotations[keys.PROVISIONING_CLASS] = provisioning_class
     resources = _amounts(demand)
     return {
         "apiVersion": "v1",
@@ -47,10 +57,7 @@ def encode_placeholder(
             "name": f"scale-up-{it.request}-{it.rank}",
             "namespace": namespace,
             "labels": labels,
-            "annotations": {
-                keys.STANDS_FOR: json.dumps(body, separators=(",", ":")),
-                **keys.UNDISTURBED,
-            },
+            "annotations": annotations,
         },
         "spec": {
             "priorityClassName": PRIORITY_CLASS,
@@ -85,12 +92,19 @@ def decode_placeholder(raw: Raw) -> Placeholder | None:
     """None if the pod is none. Only for pods of our own namespace: others may write anything."""
     meta = raw["metadata"]
     try:
-        body = json.loads((meta.get("annotations") or {})[keys.STANDS_FOR])
+        notes = meta.get("annotations") or {}
+        body = json.loads(notes[keys.STANDS_FOR])
         rank = whole_number(body["rank"], most=MOST_SIZE)
         if body["version"] != VERSION or rank is None:
             return None
-        request = str(meta["labels"][keys.SCALE_UP])
-        return Placeholder(request, decode_group(body), rank, Scope(body["scope"]))
+        return Placeholder(
+            request=str(meta["labels"][keys.SCALE_UP]),
+            group=decode_group(body),
+            rank=rank,
+            scope=Scope(body["scope"]),
+            consumes=str(notes.get(keys.CONSUMES_REQUEST, "")),
+            answer=str(notes.get(keys.SCALE_UP_ANSWER, ""))[:_LONGEST_ANSWER],
+        )
     except UNREADABLE:
         return None
 

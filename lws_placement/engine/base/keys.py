@@ -150,6 +150,14 @@ SCALE_UP_SUBGROUP = OUR_PREFIX + "scale-up-subgroup"
 SCALE_UP_MODE = OUR_PREFIX + "scale-up-mode"
 """Annotation of the leader Lease: how nodes are requested, in words."""
 
+SCALE_UP_ANSWER = OUR_PREFIX + "scale-up-answer"
+"""Annotation of a group's first placeholder pod: the last words of the cluster autoscaler."""
+
+CONSUMES_REQUEST = "autoscaling.x-k8s.io/consume-provisioning-request"
+PROVISIONING_CLASS = "autoscaling.x-k8s.io/provisioning-class-name"
+"""Annotations of pods that nodes are made for by a ProvisioningRequest: its name and its class.
+Cluster Autoscaler makes no other nodes for such pods."""
+
 STANDS_FOR = OUR_PREFIX + "stands-for"
 """Annotation of a placeholder pod: the member that it stands for, as versioned JSON
 (`cluster/codec/placeholders.py`)."""

@@ -8,6 +8,7 @@ from lws_placement.inspect.found import found_json, found_lines
 
 WEBHOOK = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/lws-placement-lws"
 PODS = "/api/v1/namespaces/kube-system/pods"
+SCALING = "/apis/autoscaling.x-k8s.io/v1"
 SERVED = (
     "apps/v1",
     "events.k8s.io/v1",
@@ -25,7 +26,9 @@ class AnApi:
     As of a cluster beside upstream's LeaderWorkerSet, on kubeadm's control plane.
     """
 
-    def __init__(self, *, version="v1.37.2", served=SERVED + LWS, images=(), refuses=None):
+    def __init__(
+        self, *, version="v1.37.2", served=SERVED + LWS, images=(), refuses=None, scaling=()
+    ):
         names = {}
         for one in served:
             names.setdefault(one.partition("/")[0], []).append({"groupVersion": one})
@@ -36,6 +39,7 @@ class AnApi:
             "/apis": {"groups": groups},
             PODS: {"items": pods},
             WEBHOOK: {},
+            SCALING: {"resources": [{"name": name} for name in scaling]},
         }
         self._refuses = {WEBHOOK: 404, **(refuses or {})}
 
@@ -157,6 +161,19 @@ async def test_a_cluster_autoscaler_is_known_by_its_api(group, program):
     assert found.autoscaler == program
     assert found_json(found)["autoscaler"] == program
     assert found_lines(found)[0].endswith(f"; {program}")
+
+
+@pytest.mark.parametrize(
+    ("served", "scaling", "found"),
+    [
+        ("autoscaling.x-k8s.io/v1", ["provisioningrequests", "provisioningrequests/status"], True),
+        ("autoscaling.x-k8s.io/v1", ["capacitybuffers"], False),
+        ("autoscaling.x-k8s.io/v1beta1", ["provisioningrequests"], False),
+    ],
+)
+async def test_provisioning_requests_count_in_the_version_that_we_write(served, scaling, found):
+    api = AnApi(served=(*SERVED, served), scaling=scaling)
+    assert (await look_around(api)).provisioning_requests == found
 
 
 async def test_without_such_an_api_there_is_none():

@@ -1,6 +1,7 @@
 """Placeholder pods by the group that they stand for."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lws_placement.cluster.codec.placeholders import decode_placeholder
 from lws_placement.engine.base import keys
@@ -19,14 +20,16 @@ class PlaceholderIndex:
         self._of_group = DictOfSets[GroupId, str]()
 
     def put(self, raw: Raw) -> Placeholder | None:
-        """What the pod stands for; None if it is no placeholder."""
+        """What the pod stands for; None if it is no placeholder. What it was created for stays;
+        the autoscaler's answer changes.
+        """
         meta = raw["metadata"]
         known = self._of.get(meta["uid"])
-        if known is not None:
-            return known
         if meta["namespace"] != self._namespace or keys.SCALE_UP not in (meta.get("labels") or ()):
-            return None
+            return known
         found = decode_placeholder(raw)
+        if known is not None:
+            found = replace(known, answer=found.answer if found is not None else "")
         if found is not None:
             self._of[meta["uid"]] = found
             self._of_group.add(found.group, meta["uid"])

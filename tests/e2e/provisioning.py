@@ -1,0 +1,101 @@
+"""A stand-in for Cluster Autoscaler with `--enable-provisioning-requests`, which acts on
+ProvisioningRequests of its atomic class as the documentation says: it accepts a request, and makes
+all nodes in one node group that can take all of its pods, or none.
+"""
+
+import json
+from contextlib import contextmanager
+
+from e2e.node_groups import Autoscaler
+from e2e.resources import path_of
+
+from lws_placement.cluster.api.timestamps import encode_now
+from lws_placement.cluster.codec.objects import decode_pod
+
+OURS = "lws-placement-system"
+REQUESTS = path_of("provisioningrequests", OURS)
+TEMPLATES = path_of("podtemplates", OURS)
+CLASS = "best-effort-atomic-scale-up.autoscaling.x-k8s.io"
+CRD = "provisioningrequests.autoscaling.x-k8s.io"
+NO_GROUP = "Capacity is not found, CA will try to find it later."
+
+
+@contextmanager
+def served(cluster, crd):
+    """The API, while the block runs. `crd`: path of its CustomResourceDefinition."""
+    cluster.kubectl("apply", "--server-side", "-f", str(crd))
+    cluster.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=60s")
+    try:
+        yield
+    finally:
+        cluster.kubectl("delete", "crd", CRD)
+
+
+def left(scene):
+    """Names of the requests and templates that exist."""
+    items = scene.cluster.api.items
+    return [raw["metadata"]["name"] for path in (REQUESTS, TEMPLATES) for raw in items(path)]
+
+
+class Provisioner(Autoscaler):
+    """`refuses`: what it says of every request, in place of making nodes."""
+
+    refuses = ""
+
+    def _scale_up(self):
+        super()._scale_up()
+        for raw in self._api.items(REQUESTS):
+            self._provision(raw)
+
+    def _provision(self, raw):
+        known = {c["type"]: c["status"] for c in raw.get("status", {}).get("conditions", ())}
+        if "True" in (known.get("Provisioned"), known.get("Failed")):
+            return
+        if raw["spec"]["provisioningClassName"] != CLASS:
+            return
+        said = [("Accepted", "True", "ProvisioningRequest is accepted by ClusterAutoscaler.")]
+        if self.refuses:
+            self._say(raw, [*said, ("Failed", "True", self.refuses)])
+            return
+        pods = self._pods_of(raw)
+        group = next((g for g in self._groups if not g.made and self._serves(g, pods, set())), None)
+        if group is None:
+            self._say(raw, [*said, ("Provisioned", "False", NO_GROUP)])
+            return
+        for _ in pods:
+            self._make(group)
+        self._say(raw, [*said, ("Provisioned", "True", "Provisioning request was successfully")])
+
+    def _pods_of(self, raw):
+        found = []
+        for pod_set in raw["spec"]["podSets"]:
+            name = pod_set["podTemplateRef"]["name"]
+            template = self._api.get(path_of("podtemplates", OURS, name))["template"]
+            for number in range(pod_set["count"]):
+                meta = template["metadata"] | {
+                    "name": f"{name}-{number}",
+                    "namespace": OURS,
+                    "uid": f"{name}-{number}",
+                    "resourceVersion": "1",
+                }
+                found.append(decode_pod({"metadata": meta, "spec": template["spec"]}))
+        return found
+
+    def _say(self, raw, said):
+        conditions = [
+            {
+                "type": condition,
+                "status": status,
+                "reason": condition,
+                "message": message,
+                "lastTransitionTime": encode_now(),
+            }
+            for condition, status, message in said
+        ]
+        known = raw.get("status", {}).get("conditions", ())
+        if [c["status"] for c in known] == [c["status"] for c in conditions]:
+            return
+        body = json.dumps({"status": {"conditions": conditions}})
+        name = raw["metadata"]["name"]
+        patch = ("patch", "provreq", name, "-n", OURS, "--subresource=status", "--type=merge")
+        self._cluster.kubectl(*patch, "-p", body, check=False)  # it may be gone meanwhile
