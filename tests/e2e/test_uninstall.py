@@ -14,8 +14,12 @@ from helm.release import CHART, Release
 from lws_placement.cli.leave.our_objects import CRD, NAMESPACE, SECOND_SCHEDULER
 from lws_placement.cli.scheduler.use import deployment_path
 from lws_placement.cluster.api.client import Api
-from lws_placement.cluster.codec.placeholders import PRIORITY_CLASS
+from lws_placement.cluster.codec.placeholders import encode_placeholder
 from lws_placement.engine.base import keys
+from lws_placement.engine.model.groups import GroupId
+from lws_placement.engine.model.pods import Demand
+from lws_placement.engine.model.scale_up import Placeholder
+from lws_placement.engine.objects.placement_request import Scope, TopologyRequest
 from lws_placement.errors import ApiError
 from lws_placement.kube_scheduler.kubeadm import as_patch
 from lws_placement.localcluster.cluster import LocalCluster
@@ -254,9 +258,12 @@ def test_broken_off_after_each_write_it_ends_well(installed, there, one_write_ea
     there.kubectl(
         "patch", "node", kept, f"--patch={json.dumps({'metadata': {'annotations': notes}})}"
     )
-    scale_up = {"name": "scale-up-1", "labels": {keys.SCALE_UP: "1"}}
-    pause = {"containers": [{"name": "c", "image": "x"}], "priorityClassName": PRIORITY_CLASS}
-    cluster.api.create(path_of("pods", NAMESPACE), {"metadata": scale_up, "spec": pause})
+    stands_for = Placeholder("1", GroupId("users", "llm", "uid", "key"), 0, Scope.CLUSTER)
+    topology, demand = TopologyRequest(outer="slice"), Demand((("cpu", 1000),))
+    placeholder = encode_placeholder(
+        stands_for, demand, namespace=NAMESPACE, topology=topology, off=()
+    )
+    cluster.api.create(path_of("pods", NAMESPACE), placeholder)
     old = of(there, "app=x")
     _, said = verb(cluster, "uninstall", "--dry-run")
     assert "our annotations against scale-down off 1 node" in said
