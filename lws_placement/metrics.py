@@ -86,6 +86,8 @@ class Retry(StrEnum):
     """Events are dropped meanwhile."""
     NODES = "nodes"
     """Annotations against scale-down."""
+    ADMISSION_CHECKS = "admission-checks"
+    """Answers to Kueue."""
     WATCH = "watch"
     LEADING = "leading"
     START = "start"

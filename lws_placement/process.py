@@ -41,6 +41,7 @@ from lws_placement.http_server.server import Server, ServerTls, serve_on
 from lws_placement.inspect.found import found_lines
 from lws_placement.loops import Heartbeat, SideLoop
 from lws_placement.metrics import figures_reported
+from lws_placement.planner.admission_checks import AdmissionChecks
 from lws_placement.planner.event_reporter import EventReporter
 from lws_placement.planner.executor import Executor
 from lws_placement.planner.failure_tracker import FailureTracker
@@ -298,13 +299,19 @@ class Process:
             move_every_s=self._settings.move_seconds,
         )
         kept = KeptNodes(api, self._cache, gives_up_after_s=self._settings.scale_up_timeout_seconds)
+        checks = AdmissionChecks(
+            api,
+            self._cache,
+            patience_s=self._settings.admission_check_patience_seconds,
+            rejects=self._settings.admission_check_rejects,
+        )
         planner = Planner(
             self._cache,
             executor,
             pace=pace,
             failures=self._failures,
             plans_ahead=pins,
-            observers=(candidates, kept),
+            observers=(candidates, kept, checks),
             before_pins=placeholders.make_way,
         )
         guarded = frozenset(self._settings.guarded_resources)
@@ -312,6 +319,7 @@ class Process:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(planner.run())
                 tasks.create_task(self._scale_up(placeholders, kept))
+                tasks.create_task(checks.run())
 
     async def _scale_up(self, placeholders: PlaceholderPods, kept: KeptNodes) -> None:
         mode, class_name = self._settings.scale_up, self._settings.scale_up_class

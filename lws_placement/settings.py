@@ -249,6 +249,16 @@ class Settings(BaseSettings):
         gt=0,
         description="After so long a request is given up; the next one follows later and later.",
     )
+    admission_check_patience_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        description="How long a Workload of Kueue that our AdmissionCheck is asked about may wait "
+        "for a domain with quota; then the quota is given back, and Kueue tries again later.",
+    )
+    admission_check_rejects: bool = Field(
+        default=False,
+        description="After admission-check-patience-seconds a Workload is rejected for good.",
+    )
     headroom: dict[str, str] = Field(
         default_factory=dict,
         description='Kept free on every node when planning, as JSON: {"cpu": "500m"}.',

@@ -103,7 +103,8 @@ def _explained(error: ApiError) -> ApiError:
         f"{error}. Reading needs list rights on nodes, pods, namespaces, leaderworkersets, "
         "statefulsets, controllerrevisions, daemonsets, priorityclasses, limitranges, "
         "runtimeclasses, persistentvolumes, persistentvolumeclaims, storageclasses, csidrivers, "
-        "csinodes, csistoragecapacities, volumeattachments, and on leases in our namespace; the "
+        "csinodes, csistoragecapacities, volumeattachments, and on leases in our namespace, and "
+        "where Kueue is, on its workloads, admissionchecks and resourceflavors; the "
         "ClusterRole lws-placement-view has them and is part of the cluster's role view",
         status=error.status,
         reason=error.reason,

@@ -12,14 +12,8 @@ from functools import partial
 
 from lws_placement.cluster.api.client import Api
 from lws_placement.cluster.api.watch import Watcher
-from lws_placement.cluster.cache.informers import (
-    LWS_PATH,
-    PODS_PATH,
-    REVISIONS_PATH,
-    SETS_PATH,
-    Informers,
-    Kind,
-)
+from lws_placement.cluster.cache.informers import Informers
+from lws_placement.cluster.cache.intake import LWS_PATH, PODS_PATH, REVISIONS_PATH, SETS_PATH, Kind
 from lws_placement.cluster.codec.objects import (
     UNREADABLE,
     checked_texts,

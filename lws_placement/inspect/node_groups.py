@@ -9,7 +9,7 @@ from one node group.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lws_placement.cluster.cache.informers import Kind
+from lws_placement.cluster.cache.intake import Kind
 from lws_placement.cluster.codec.objects import UNREADABLE
 from lws_placement.engine.base.raw import Raw
 from lws_placement.engine.model.snapshot import ClusterSnapshot

@@ -18,7 +18,7 @@ from lws_placement.cluster.adapters.backfill import Backfill
 from lws_placement.cluster.adapters.group_state import context_of, name_of, observe
 from lws_placement.cluster.adapters.tenants import ClusterTenants
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import Intake
+from lws_placement.cluster.cache.intake import Intake
 from lws_placement.cluster.codec.objects import UNREADABLE
 from lws_placement.engine.base.group_names import group_key
 from lws_placement.engine.base.raw import Raw

@@ -22,12 +22,8 @@ from support.valid_objects import (
 
 from lws_placement.cluster.api.watch import Watcher
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import (
-    PODS_PATH,
-    REVISIONS_PATH,
-    Informers,
-    read_once,
-)
+from lws_placement.cluster.cache.informers import Informers, read_once
+from lws_placement.cluster.cache.intake import PODS_PATH, REVISIONS_PATH
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.cluster.codec.workloads import decode_lws

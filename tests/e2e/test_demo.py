@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 COMMAND = [sys.executable, "-m", "lws_placement.cli.main", "demo"]
 
 
@@ -51,8 +53,9 @@ def test_the_whole_story_ends_well(binaries):
     assert "FAILED" not in done.stdout
 
 
-def test_the_story_of_a_life_ends_well(binaries):
-    command = [*COMMAND, "--story=life"]
+@pytest.mark.parametrize("story", ["life", "grow"])
+def test_another_story_ends_well(binaries, story):
+    command = [*COMMAND, f"--story={story}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert "FAILED" not in done.stdout

@@ -16,6 +16,12 @@ RARE = {
     ("events", "create"): "the gate's: kube-scheduler's certificate is near its end",
     ("events", "list"): "members that do not come (test_tenants.py)",
     ("pods", "create"): "nodes requested from a cluster autoscaler (test_scale_up.py)",
+    **{
+        (kind, "watch"): "Kueue is there (test_peers_kueue.py)"
+        for kind in ("workloads", "admissionchecks", "resourceflavors")
+    },
+    ("workloads/status", "patch"): "the same",
+    ("admissionchecks/status", "patch"): "the same",
     ("podtemplates", "create"): "the same by a ProvisioningRequest (test_provisioning.py)",
     ("podtemplates", "delete"): "the same",
     ("provisioningrequests", "create"): "the same",

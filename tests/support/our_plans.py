@@ -7,7 +7,7 @@ indexes that were made before.
 from support.our_verdicts import decoded, fill
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import Intake
+from lws_placement.cluster.cache.intake import Intake
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.pods import MemberInfo

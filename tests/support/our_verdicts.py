@@ -1,7 +1,7 @@
 """What our rules say of a pod on each node of a cluster, by itself and without holds."""
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import LWS_PATH, Intake
+from lws_placement.cluster.cache.intake import LWS_PATH, Intake
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.objects import decode_pod
 from lws_placement.engine.base.effort import Effort

@@ -15,6 +15,7 @@ ACCOUNTS = {
 _GROUPS = {
     "admission": "admissionregistration.k8s.io",
     "coordination": "coordination.k8s.io",
+    "kueue": "kueue.x-k8s.io",
     "lws": "leaderworkerset.x-k8s.io",
     "ours": "lws-placement.dev",
     "resource": "resource.k8s.io",
@@ -32,12 +33,12 @@ _FILES = ("base/rbac.yaml", "standalone/controller-rbac.yaml")
 
 # role | API group | resources | verbs | names | code (below lws_placement/ or the repository)
 _NEEDED = """
-both | | nodes pods namespaces limitranges | list watch | | cluster/cache/informers.py
+both | | nodes pods namespaces limitranges | list watch | | cluster/cache/intake.py
 both | | persistentvolumes persistentvolumeclaims | list watch | | cluster/cache/storage.py
-both | apps | statefulsets daemonsets | list watch | | cluster/cache/informers.py
-both | apps | controllerrevisions | list watch | | cluster/cache/informers.py
-both | lws | leaderworkersets | list watch | | cluster/cache/informers.py
-both | policy | poddisruptionbudgets | list watch | | cluster/cache/informers.py
+both | apps | statefulsets daemonsets | list watch | | cluster/cache/intake.py
+both | apps | controllerrevisions | list watch | | cluster/cache/intake.py
+both | lws | leaderworkersets | list watch | | cluster/cache/intake.py
+both | policy | poddisruptionbudgets | list watch | | cluster/cache/intake.py
 both | storage | storageclasses csidrivers csinodes | list watch | | cluster/cache/storage.py
 both | storage | csistoragecapacities volumeattachments | list watch | | cluster/cache/storage.py
 both | resource | deviceclasses | list watch | | cluster/cache/devices/device_index.py
@@ -45,15 +46,16 @@ both | resource | devicetaintrules | list watch | | cluster/cache/devices/device
 both | resource | resourceslices | list watch | | cluster/cache/devices/device_index.py
 both | resource | resourceclaims | list watch | | cluster/cache/devices/device_index.py
 both | resource | resourceclaimtemplates | list watch | | cluster/cache/devices/device_index.py
-both | node.k8s.io | runtimeclasses | list watch | | cluster/cache/informers.py
+both | node.k8s.io | runtimeclasses | list watch | | cluster/cache/intake.py
 both | events.k8s.io | events | create | | cluster/api/events.py
+both | kueue | workloads admissionchecks resourceflavors | list watch | | cluster/cache/intake.py
 gate | | pods | get | | cluster/adapters/extender_world.py
 gate | | pods/binding | create | | cluster/adapters/extender_world.py
 gate | apps | statefulsets replicasets deployments | get | | cluster/adapters/owners.py
 gate | batch | jobs | get | | cluster/adapters/owners.py
 gate | lws | leaderworkersets | get | | cluster/adapters/owners.py
 gate | admission | validatingwebhookconfigurations | get | found | cluster/api/discovery.py
-gate | coordination | leases | list watch | | cluster/cache/informers.py
+gate | coordination | leases | list watch | | cluster/cache/intake.py
 gate | coordination | leases | get | | cluster/stores/hold_store.py
 gate | | secrets | get | serving | certs/store.py
 brain | | pods | patch delete | | planner/executor.py
@@ -62,12 +64,14 @@ brain | | pods | create | | planner/scale_up/placeholder_pods.py
 brain | | podtemplates | list create delete | | planner/scale_up/provisioning_requests.py
 brain | scale-up | provisioningrequests | list create | | planner/scale_up/provisioning_requests.py
 brain | scale-up | provisioningrequests | delete | | planner/scale_up/provisioning_requests.py
+brain | kueue | workloads/status | patch | | planner/admission_checks.py
+brain | kueue | admissionchecks/status | patch | | planner/admission_checks.py
 brain | | nodes | patch | | planner/scale_up/kept_nodes.py
 brain | | pods/eviction | create | | cluster/api/eviction.py
 brain | ours | pods | release | | asked: our policy
 brain | admission | mutatingwebhookconfigurations | get patch | ours | certs/inject.py
 brain | admission | validatingwebhookconfigurations | get patch | ours | certs/inject.py
-brain | coordination | leases | list watch | | cluster/cache/informers.py
+brain | coordination | leases | list watch | | cluster/cache/intake.py
 brain | coordination | leases | get create update | | cluster/api/leader_election.py
 brain | coordination | leases | delete | | cluster/stores/hold_store.py
 brain | | secrets | create | | certs/store.py

@@ -2,7 +2,7 @@
 and what holds its domain.
 """
 
-from lws_placement.cluster.cache.informers import (
+from lws_placement.cluster.cache.intake import (
     BUDGETS_PATH,
     LWS_PATH,
     PODS_PATH,

@@ -46,6 +46,9 @@ class Kind(StrEnum):
     KEEP_NODE = "keep node"
     """From a cluster autoscaler."""
     LET_NODE_GO = "let node go"
+    ANSWER_CHECK = "answer admission check"
+    """Of a Workload of Kueue."""
+    ACTIVATE_CHECK = "activate admission check"
     CREATE_REVISION = "create revision"
     SET_ASIDE = "set revision aside"
     DELETE_REVISION = "delete revision"
@@ -166,6 +169,8 @@ _OF = {
     "pods": _of_pod,
     "nodes": _of_node,
     "podtemplates": _of_template,
+    "workloads": lambda method, name, body: Kind.ANSWER_CHECK,
+    "admissionchecks": lambda method, name, body: Kind.ACTIVATE_CHECK,
     "provisioningrequests": _of_provisioning,
     "controllerrevisions": _of_revision,
     "statefulsets": _of_set,

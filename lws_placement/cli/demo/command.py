@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from lws_placement.cli.demo.grow import tell_of_growth
 from lws_placement.cli.demo.life import tell_a_life
 from lws_placement.cli.demo.stage import Stage
 from lws_placement.cli.demo.story import tell_the_trap
@@ -23,7 +24,7 @@ from lws_placement.localcluster.cluster import LocalCluster
 from lws_placement.localcluster.install import Installation
 
 _INTERRUPTED = 130
-_STORIES = {"trap": tell_the_trap, "life": tell_a_life}
+_STORIES = {"trap": tell_the_trap, "life": tell_a_life, "grow": tell_of_growth}
 
 
 @click.command()
@@ -33,7 +34,8 @@ _STORIES = {"trap": tell_the_trap, "life": tell_a_life}
     type=click.Choice(list(_STORIES)),
     default="trap",
     show_default=True,
-    help="trap: plain affinity and ours; life: the examples deployed, scaled, updated, deleted.",
+    help="trap: plain affinity and ours; life: the examples deployed, scaled, updated, deleted; "
+    "grow: slices made by a cluster autoscaler, and given back.",
 )
 def demo(keep: bool, story: str) -> None:
     """See whole groups land on a real API server and scheduler, on this machine.

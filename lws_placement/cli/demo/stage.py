@@ -25,13 +25,14 @@ NODE_POOL = "cloud.google.com/gke-nodepool"
 RACK = "topology.example.com/rack"
 BLOCK = "topology.example.com/block"
 _TITLES = {
-    SLICE: "the trap: slices",
+    SLICE: "slices",
     NODE_POOL: "TPU v5e-16: node pools",
     RACK: "GPU: racks",
     BLOCK: "disaggregated: blocks",
 }
 _DEFAULT = "/api/v1/namespaces/default"
 _PODS = f"{_DEFAULT}/pods"
+_NODES = "/api/v1/nodes"
 _ACT_S = 90.0
 _LOOK_S = 0.25
 
@@ -46,12 +47,13 @@ class Stage:
         self.results: list[tuple[str, bool, str]] = []
         self.broken: list[str] = []
         self.watched = False
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Called again and again while it waits."""
         self._looks = 0
-        self._nodes: list[Raw] = []
 
-    def start_ours(self) -> None:
+    def start_ours(self, *flags: str) -> None:
         """Starts lws-placement and kube-scheduler. The promises are checked from now on."""
-        self.installed.start_server("one", ports=True, flags=["--hold-seconds=5"])
+        self.installed.start_server("one", ports=True, flags=["--hold-seconds=5", *flags])
         self.installed.wait_ready("one")
         self.installed.start_scheduler()
         self.watched = True
@@ -82,15 +84,20 @@ class Stage:
         self.console.print(f"  kubectl apply --server-side -f manifests/examples/{example}")
         self.cluster.kubectl("apply", "--server-side", "-f", str(path))
 
+    def pools(self, key: str) -> dict[str, list[Raw]]:
+        """The nodes of manifests/examples/nodes.yaml that have this label, by its value."""
+        found: dict[str, list[Raw]] = {}
+        for node in load_files([MANIFESTS / "examples" / "nodes.yaml"]):
+            if key in node["metadata"]["labels"]:
+                node["status"] = {"capacity": node["status"]["allocatable"]}  # KWOK reports Ready
+                found.setdefault(node["metadata"]["labels"][key], []).append(node)
+        return found
+
     def make_pools(self, keys: Sequence[str], pods: Sequence[Raw]) -> None:
-        """The nodes of manifests/examples/nodes.yaml that have one of these labels, and pods."""
-        found = load_files([MANIFESTS / "examples" / "nodes.yaml"])
-        nodes = [n for n in found if not n["metadata"]["labels"].keys().isdisjoint(keys)]
-        for node in nodes:
-            node["status"] = {"capacity": node["status"]["allocatable"]}  # KWOK reports Ready
+        """The pools of these keys, and pods."""
+        nodes = [node for key in keys for pool in self.pools(key).values() for node in pool]
         text = "\n---\n".join(json.dumps(o) for o in [*nodes, *pods])
         self.cluster.kubectl("create", "-f", "-", stdin=text)
-        self._nodes += nodes
         names = [n["metadata"]["name"] for n in nodes]
         self.cluster.kubectl(
             "wait", "--for=condition=Ready", "--timeout=30s", *[f"node/{n}" for n in names]
@@ -106,6 +113,7 @@ class Stage:
         with Live(console=self.console, auto_refresh=False, transient=False) as live:
             while True:
                 self.cluster.check()
+                self.meanwhile()
                 for server in self.installed.servers.values():
                     server.check()
                 seen = self.look(keys)
@@ -120,8 +128,8 @@ class Stage:
         return finished
 
     def look(self, keys: Sequence[str]) -> list[Seen]:
-        pods = self.cluster.api.items(_PODS)
-        found = [look(k, _TITLES[k], nodes=self._nodes, pods=pods) for k in _TITLES]
+        pods, nodes = self.cluster.api.items(_PODS), self.cluster.api.items(_NODES)
+        found = [look(k, _TITLES[k], nodes=nodes, pods=pods) for k in _TITLES]
         if self.watched:
             self._looks += 1
             self.broken += [text for seen in found for text in seen.broken()]

@@ -33,7 +33,7 @@ from lws_placement.cli.leave.our_objects import (
 )
 from lws_placement.cli.scheduler.use import deployment_path, member_scheduler
 from lws_placement.cluster.api.client import Api
-from lws_placement.cluster.cache.informers import LWS_PATH, PODS_PATH
+from lws_placement.cluster.cache.intake import LWS_PATH, PODS_PATH
 from lws_placement.cluster.codec.kept_nodes import encode_let_go
 from lws_placement.engine.base.keys import KEPT, PINNED_NODE, SCALE_UP
 from lws_placement.engine.base.raw import Raw, RawList

@@ -8,14 +8,18 @@ from functools import partial
 
 from lws_placement.cluster.api.timestamps import encode_time
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
+from lws_placement.engine.base.keys import KUEUE_GATE
 from lws_placement.engine.model.groups import GroupId, GroupKind
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.scale_up import NodesRequested
 from lws_placement.engine.model.what_if import pods_by_node
+from lws_placement.engine.model.workload import Templates
 from lws_placement.engine.planning.single_domain import PlanMemo
 from lws_placement.engine.preemption.search import PreemptionMemo
 from lws_placement.engine.preemption.victims import Tenants
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import GroupState, LeftPlace
+from lws_placement.engine.reconcile.quota import Quota
 
 
 def context_of(cache: ClusterCache, tenants: Tenants) -> Context:
@@ -27,7 +31,7 @@ def context_of(cache: ClusterCache, tenants: Tenants) -> Context:
 
 def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
     """`plan_id`: the id of a plan made from this state."""
-    pods = tuple(cache.group_pods(group))
+    pods, quota = tuple(cache.group_pods(group)), cache.quotas.of(group)
     revisions = {p.member.revision for p in pods if p.member is not None}
     stored = {r: cache.workloads.templates(group, r) for r in sorted(revisions)}
     templates = {
@@ -35,6 +39,9 @@ def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
         for r, t in stored.items()
         if t is not None
     }
+    if quota is not None:
+        pods = tuple(_as_admitted(pod, quota) for pod in pods)
+        templates = {r: _as_admitted_by(quota, t) for r, t in templates.items()}
     holds = tuple(cache.holds_of(group))
     held = {h.revision for h in holds}
     observed = GroupState(
@@ -44,6 +51,7 @@ def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
         lws=cache.workloads.lws_of(group),
         templates=templates,
         plan_id=plan_id,
+        quota=quota,
         requested=_requested(cache, group),
         yields_to=cache.successor_of(group),
         current=frozenset(r for r in held if cache.workloads.is_current(group, r)),
@@ -52,6 +60,21 @@ def observe(cache: ClusterCache, group: GroupId, *, plan_id: str) -> GroupState:
         has_namesake=group.kind is GroupKind.LABELLED and cache.has_namesake(group),
     )
     return _with_its_set(cache, observed) if observed.keyed else observed
+
+
+def _as_admitted(pod: Pod, quota: Quota) -> Pod:
+    """With what Kueue adds to it before it removes its gate."""
+    if pod.member is None or KUEUE_GATE not in pod.foreign_gates:
+        return pod
+    return replace(pod, demand=quota.flavor(pod.member.rank).added_to(pod.demand))
+
+
+def _as_admitted_by(quota: Quota, templates: Templates) -> Templates:
+    leader, worker = (
+        quota.leader.added_to(templates.leader),
+        quota.worker.added_to(templates.worker),
+    )
+    return replace(templates, leader=leader, worker=worker)
 
 
 def _requested(cache: ClusterCache, group: GroupId) -> NodesRequested:

@@ -6,7 +6,7 @@ replaces a newer one, so a write response and the watch event may arrive in eith
 response that arrives after the object's deletion does not restore it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
@@ -24,6 +24,7 @@ from lws_placement.cluster.cache.pods.placeholders import PlaceholderIndex
 from lws_placement.cluster.cache.pods.promised_members import PromisedMembers
 from lws_placement.cluster.cache.pods.unbound_pods import UnboundPods
 from lws_placement.cluster.cache.preemption_facts import ComingHolds, Priorities
+from lws_placement.cluster.cache.quotas import QuotaIndex
 from lws_placement.cluster.cache.storage import StorageIndex
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.cache.workloads import Revision, Workloads
@@ -52,6 +53,7 @@ class ClusterCache:
         self.admissions = admissions or Admissions()
         self.pod_defaults = PodDefaultsIndex()
         self.budgets = BudgetIndex()
+        self.quotas = QuotaIndex()
         self.listeners: list[Listener] = []
         self.on_new_pod: list[Callable[[str], None]] = []
         """Called with the UID of a pod that was not known."""
@@ -377,6 +379,10 @@ class ClusterCache:
     def budget_changed(self) -> None:
         """A pod may now be evictable that was not before."""
         self._capacity_changed()
+
+    def quotas_changed(self, groups: Iterable[GroupId]) -> None:
+        for group in groups:
+            self._group_changed(group)
 
     def namespace_changed(self) -> None:
         """Its labels, which rules about other pods select, or what it gives to pods."""

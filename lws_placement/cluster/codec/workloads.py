@@ -20,7 +20,6 @@ from lws_placement.engine.objects.placement_request import PlacementRequest, pla
 from lws_placement.errors import InvalidObjectError
 
 _SUSPENDED_BY_KUEUE = "kueue.x-k8s.io/pod-suspending-parent"
-_KUEUE_GATE = "kueue.x-k8s.io/admission"
 
 _EXCLUSIVE = "ExclusiveTopology"
 
@@ -136,7 +135,7 @@ def _gates_of(template: Raw) -> list[str]:
     where Kueue has marked the template of a set that it queues.
     """
     annotations = checked_texts((template.get("metadata") or {}).get("annotations"))
-    kueue = [_KUEUE_GATE] if _SUSPENDED_BY_KUEUE in annotations else []
+    kueue = [keys.KUEUE_GATE] if _SUSPENDED_BY_KUEUE in annotations else []
     return [*gates_of_others(template["spec"]), *kueue]
 
 

@@ -150,6 +150,12 @@ SCALE_UP_SUBGROUP = OUR_PREFIX + "scale-up-subgroup"
 SCALE_UP_MODE = OUR_PREFIX + "scale-up-mode"
 """Annotation of the leader Lease: how nodes are requested, in words."""
 
+ADMISSION_CHECK = OUR_PREFIX + "placement"
+"""`controllerName` of the AdmissionChecks of Kueue that we answer."""
+
+KUEUE_GATE = "kueue.x-k8s.io/admission"
+"""Scheduling gate that Kueue keeps on a pod until its Workload is admitted."""
+
 SCALE_UP_ANSWER = OUR_PREFIX + "scale-up-answer"
 """Annotation of a group's first placeholder pod: the last words of the cluster autoscaler."""
 

@@ -8,11 +8,16 @@ what another controller does to a pod before it removes its gate (a node selecto
 known when the pod is planned.
 
 A group that comes back in this state keeps its holds like a group without pods: until a group or
-pod waits that could use the room. While a member is bound, the holds stay, and the other members
-are pinned when their foreign gates are gone.
+pod waits that could use the room, or Kueue takes its quota away. Where Kueue asks us whether there
+is a place for the group (`quota.py`), it is planned behind Kueue's gate. While a member is bound,
+the holds stay, and the other members are pinned when their foreign gates are gone.
 """
 
+from collections.abc import Sequence
+
+from lws_placement.engine.base.keys import KUEUE_GATE
 from lws_placement.engine.messages import forbidden_note, gate_note
+from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.reconcile.actions import Action, Blocked, DeletePod, EndHold, Hindrance
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
@@ -32,8 +37,8 @@ def waits_for_others(current: MembersState) -> Blocked | None:
     refused; None if there is neither.
     """
     for pod in current.members.values():
-        if pod.node is None and pod.foreign_gates:
-            gate = pod.foreign_gates[0]
+        gates = [] if pod.node is not None else _gates_that_count(pod, current)
+        for gate in gates:
             return Blocked(gate_note(gate, pod), Hindrance.GATED, gist=gate)
     if current.templates is not None and not current.templates.runnable:
         for rank in range(current.info.size):
@@ -41,6 +46,13 @@ def waits_for_others(current: MembersState) -> Blocked | None:
             if why and rank not in current.members:
                 return Blocked(forbidden_note(rank, why), Hindrance.FORBIDDEN)
     return None
+
+
+def _gates_that_count(pod: Pod, current: MembersState) -> Sequence[str]:
+    """Kueue removes its gate once we have told it that the group is held."""
+    if not current.observed.awaits_our_check:
+        return pod.foreign_gates
+    return [gate for gate in pod.foreign_gates if gate != KUEUE_GATE]
 
 
 def hold_back(current: MembersState, waits: Blocked, context: Context) -> list[Action]:

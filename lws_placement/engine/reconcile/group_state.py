@@ -17,6 +17,7 @@ from lws_placement.engine.model.workload import LwsInfo, Templates
 from lws_placement.engine.objects.nodes import NodeName
 from lws_placement.engine.objects.placement_request import PlacementRequest
 from lws_placement.engine.objects.pod_volumes import PodIdentity
+from lws_placement.engine.reconcile.quota import Quota, QuotaState
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class GroupState:
     """Revision -> templates."""
     plan_id: str
     """The id of a plan made now."""
+    quota: Quota | None = None
+    """Kueue's; None if Kueue has no Workload for the group."""
     requested: NodesRequested = field(default_factory=NodesRequested)
     """The nodes that a cluster autoscaler is to make for it."""
     yields_to: Hold | None = None
@@ -72,6 +75,15 @@ class GroupState:
         """Whether a keyed group has no living leader: its other pods go, its key never returns."""
         members = [p.member for p in self.pods if p.living]
         return self.keyed and not any(m is not None and m.rank == 0 for m in members)
+
+    @property
+    def lacks_quota(self) -> bool:
+        return self.quota is not None and self.quota.state is QuotaState.LACKING
+
+    @property
+    def awaits_our_check(self) -> bool:
+        """Whether Kueue asks us if there is a place for it."""
+        return self.quota is not None and self.quota.state is QuotaState.CHECKING
 
     @property
     def active(self) -> tuple[Hold, ...]:

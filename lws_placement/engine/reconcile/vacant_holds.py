@@ -2,11 +2,12 @@
 incarnations; or no pod that can run (`foreign_gates.py`).
 
 Facts end them, not time. A group that is no longer wanted (its LeaderWorkerSet is gone, is not ours
-any more, or was scaled below it) loses them at once. A group that is wanted as held keeps them
-while nothing else waits for the room, however long its pods are delayed (a quota, a controller that
-is down). When a group, or a foreign pod that is kept off held room, waits and could use it, the
-holds last for the hold time, counted from when the group was seen without a pod. So they do if the
-LeaderWorkerSet has changed since: the group may be on its way back to its own domain.
+any more, or was scaled below it), or whose quota Kueue has taken away, loses them at once. A group
+that is wanted as held keeps them while nothing else waits for the room, however long its pods are
+delayed (a quota, a controller that is down). When a group, or a foreign pod that is kept off held
+room, waits and could use it, the holds last for the hold time, counted from when the group was seen
+without a pod. So they do if the LeaderWorkerSet has changed since: the group may be on its way back
+to its own domain.
 
 So it is for a group whose members do not come beside a bound leader (a quota forbids them, their
 controller is down): while another group or pod could use its room, it keeps it for the hold time.
@@ -48,9 +49,11 @@ def without_pods(observed: GroupState, context: Context) -> list[Action]:
 
 def kept_or_ended(observed: GroupState, context: Context) -> list[Action]:
     """The actions for the holds of a group that cannot run now."""
-    kept = _is_as_held(observed) and not _is_wanted(observed, context)
+    kept = not observed.lacks_quota and _is_as_held(observed) and not _is_wanted(observed, context)
     return [
-        KeepHold(hold) if kept and back else EndHold(hold, returning=back)
+        KeepHold(hold)
+        if kept and back
+        else EndHold(hold, returning=back and not observed.lacks_quota)
         for hold, back in ((h, _returns(observed, h)) for h in observed.holds)
     ]
 

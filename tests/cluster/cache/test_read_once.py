@@ -3,7 +3,8 @@
 import pytest
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import PODS_PATH, read_once
+from lws_placement.cluster.cache.informers import read_once
+from lws_placement.cluster.cache.intake import PODS_PATH
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.errors import NotFoundError
 

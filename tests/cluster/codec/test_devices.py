@@ -7,7 +7,7 @@ import pytest
 from support.devices import a_claim, a_class, a_device, a_slice, a_template
 
 from lws_placement.cluster.cache.cluster_cache import ClusterCache
-from lws_placement.cluster.cache.informers import Intake
+from lws_placement.cluster.cache.intake import Intake
 from lws_placement.cluster.cache.topology_index import TopologyIndex
 from lws_placement.cluster.codec.devices import (
     decode_claim,

@@ -23,8 +23,10 @@ from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.objects.placement_request import TopologyRequest
 from lws_placement.engine.reconcile.actions import Blocked, DeletePod, EndHold, Hindrance, Pin
+from lws_placement.engine.reconcile.quota import Quota, QuotaState
 
-QUOTA = "kueue.x-k8s.io/admission"
+QUOTA = keys.KUEUE_GATE
+LACKING, CHECKING, GRANTED = map(Quota, QuotaState)
 BOTH = {"gates": (QUOTA, keys.GATE)}
 THEIRS = {"gates": (QUOTA,), "gated": False}
 WAITS = Blocked(
@@ -186,3 +188,56 @@ def test_a_group_that_is_bound_keeps_its_domain_and_says_who_is_refused():
     bind(index, leader)
     seen = refusing_workers(leader, holds=held(index, a_hold()))
     assert kinds(decide(seen, index)) == ["Blocked"]
+
+
+# -- Kueue's quota ---------------------------------------------------------------------------------
+
+
+def came_back(index, quota, *pods):
+    """In its own domain, as held."""
+    seen = a_seen(*pods, holds=held(index, a_hold()))
+    return replace(seen, current=frozenset({"r1"}), quota=quota)
+
+
+@pytest.mark.parametrize("quota", [None, GRANTED])
+def test_a_group_with_quota_keeps_its_domain_until_kueues_gate_goes(quota):
+    index = an_index("a")
+    seen = came_back(index, quota, a_member(0, **BOTH))
+    assert kinds(decide(seen, index)) == ["Blocked", "KeepHold"]
+
+
+def test_a_group_whose_quota_is_taken_away_loses_its_domain_at_once():
+    index = an_index("a")
+    seen = came_back(index, LACKING, a_member(0, **BOTH))
+    assert decide(seen, index) == [WAITS, EndHold(seen.holds[0])]
+    without_pods = came_back(index, LACKING)
+    assert decide(without_pods, index) == [EndHold(seen.holds[0])]
+
+
+def test_while_its_pods_run_it_keeps_what_they_are_on():
+    index = an_index("a")
+    pods = [a_member(r, node=f"a-{r}", gated=False, plan="plan-1") for r in (0, 1)]
+    bind(index, *pods)
+    assert decide(came_back(index, LACKING, *pods), index) == []
+
+
+def test_where_kueue_asks_us_it_is_held_behind_kueues_gate_and_not_pinned():
+    index = an_index("a")
+    seen = replace(a_seen(a_member(0, **BOTH)), quota=CHECKING)
+    assert kinds(decide(seen, index)) == ["WriteHold"]
+    assert decide(came_back(index, CHECKING, a_member(0, **BOTH)), index) == []
+    assert kinds(decide(seen, an_index())) == ["Wait"]
+
+
+def test_once_kueue_has_removed_its_gate_it_is_pinned_where_it_is_held():
+    index = an_index("a")
+    seen = came_back(index, GRANTED, a_member(0, gates=(keys.GATE,)))
+    assert kinds(decide(seen, index)) == ["Pin"]
+
+
+def test_gates_of_others_hold_it_back_though_kueue_asks_us():
+    gates = (QUOTA, "example.com/other", keys.GATE)
+    seen = replace(a_seen(a_member(0, gates=gates)), quota=CHECKING)
+    (action,) = decide(seen, an_index("a"))
+    assert isinstance(action, Blocked)
+    assert "example.com/other" in action.why

@@ -52,7 +52,9 @@ def decode_demand(
             selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
             required=_required(spec, pinned),
             # Their order is irrelevant, and the API server adds some: equal ones compare equal.
-            tolerations=tuple(sorted({_toleration(t) for t in spec.get("tolerations") or ()})),
+            tolerations=tuple(
+                sorted({decode_toleration(t) for t in spec.get("tolerations") or ()})
+            ),
             host_ports=tuple(sorted(_host_ports(spec))),
             rules=decode_rules(spec, exclusive=exclusive),
             volumes=decode_volumes(spec, pod=pod, claim_templates=claim_templates),
@@ -135,7 +137,7 @@ def _required(spec: Raw, pinned: NodeName | None) -> tuple[NodeTerm, ...] | None
     return tuple(result)
 
 
-def _toleration(raw: Raw) -> Toleration:
+def decode_toleration(raw: Raw) -> Toleration:
     return Toleration(
         key=raw.get("key") or "",
         operator=raw.get("operator") or "Equal",
