@@ -190,12 +190,12 @@ class Executor:
         before the call. Best effort, does not wait: kube-scheduler retries unwoken pods with any
         other event, after five minutes at the latest.
         """
-        if self._cache.refused() and (self._waking is None or self._waking.done()):
+        if self._cache.unbound.refused() and (self._waking is None or self._waking.done()):
             self._waking = asyncio.create_task(self._wake())
 
     async def _wake(self) -> None:
         await asyncio.sleep(_WAKE_AFTER_S)
-        for pod in self._cache.refused()[:_WAKE_MOST]:
+        for pod in self._cache.unbound.refused()[:_WAKE_MOST]:
             annotations = {keys.WOKEN: pod.resource_version}
             body: Raw = {"metadata": {"uid": pod.uid, "annotations": annotations}}
             try:

@@ -33,8 +33,8 @@ class ForeignPods(Observer):
 
     def look_again(self) -> None:
         """Considers all waiting foreign pods again, as room has changed."""
-        self._helped &= self._cache.roomless
-        self._look_at |= self._cache.roomless
+        self._helped &= self._cache.unbound.roomless
+        self._look_at |= self._cache.unbound.roomless
 
     def done(self, group: GroupId, actions: Sequence[Action]) -> None:
         if any(isinstance(a, WriteHold) and is_for_pod(a.hold) for a in actions):
@@ -60,5 +60,5 @@ class ForeignPods(Observer):
 
     def _take(self) -> list[Pod]:
         uids, self._look_at = self._look_at, set()
-        found = (self._cache.pod(uid) for uid in uids & self._cache.roomless - self._helped)
+        found = (self._cache.pod(uid) for uid in uids & self._cache.unbound.roomless - self._helped)
         return [pod for pod in found if pod is not None]

@@ -30,7 +30,7 @@ class InflightBindings:
     async def look_again(self, holds: Sequence[Hold]) -> None:
         """`holds`: of one plan, just written. Raises ConflictError if a pod was bound there."""
         nodes = {node for hold in holds for node in hold.nodes.values()}
-        queued = {pod.demand for pod in self._cache.queued()}
+        queued = {pod.demand for pod in self._cache.unbound.queued}
         if not any(self._races(demand, holds) for demand in queued):
             return
         before = self._occupants_on(nodes)

@@ -41,7 +41,7 @@ class VacantHolds(Observer):
             return context
         if self._examples is None:
             self._examples = self._waiting.examples()
-        refused = dict.fromkeys(pod.demand for pod in self._cache.refused())
+        refused = dict.fromkeys(pod.demand for pod in self._cache.unbound.refused())
         return replace(context, waiting=self._examples, refused=tuple(refused))
 
     def decided(self, observed: GroupState, actions: Sequence[Action]) -> None:

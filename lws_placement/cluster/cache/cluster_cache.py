@@ -7,7 +7,6 @@ response that arrives after the object's deletion does not restore it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from lws_placement.cluster.cache.admission.admissions import Admissions
@@ -74,7 +73,7 @@ class ClusterCache:
         self._priorities = Priorities()
         self.lowest_priority = self._priorities.lowest
         self._gone: LruCache[str, int] = LruCache(4096)
-        self._unbound = UnboundPods()
+        self.unbound = UnboundPods()
         self.placeholders = PlaceholderIndex(namespace)
         self._promised = PromisedMembers(self, self.workloads)
         self.placed_pods = domains.placed_pods = PlacedPodsIndex(self._promised)
@@ -123,7 +122,7 @@ class ClusterCache:
     def drop_pod(self, uid: str, *, version: int = 0) -> None:
         pod = self._pods.pop(uid, None)
         self._affinity.pop(uid, None)
-        self._unbound.drop(uid)
+        self.unbound.drop(uid)
         self._gone.put(uid, version)
         if pod is None:
             return
@@ -150,24 +149,10 @@ class ClusterCache:
             (p for p in self._pods.values() if (p.namespace, p.name) == (namespace, name)), None
         )
 
-    def refused(self) -> list[Pod]:
-        """Foreign pods that the extender kept off held room, by priority, then age."""
-        pods = (self._pods[uid] for uid in self._unbound.refused)
-        return sorted(pods, key=lambda p: (-p.priority, p.created_s, p.key))
-
-    @property
-    def roomless(self) -> AbstractSet[str]:
-        """UIDs of foreign pods that wait for room."""
-        return self._unbound.roomless
-
-    def queued(self) -> list[Pod]:
-        """Foreign pods that kube-scheduler may bind any moment, in no order."""
-        return [self._pods[uid] for uid in self._unbound.queued]
-
     def _note_unbound(self, pod: Pod) -> None:
         self._foreign_changed(pod)
         ours = pod.uid in self._group_of or self.placeholders.get(pod.uid) is not None
-        if self._unbound.put(pod, of_group=ours):
+        if self.unbound.put(pod, of_group=ours):
             for listener in self.listeners:
                 listener.pod_waits(pod.uid)
 

@@ -82,7 +82,7 @@ class SchedulingQueue(Observer):
         self._alarms.set(group, delay_s)
 
     def capacity_changed(self) -> None:
-        if self._unsettled or self._cache.roomless:
+        if self._unsettled or self._cache.unbound.roomless:
             self.room_changed = True
             self._wake.set()
 
@@ -192,7 +192,7 @@ class SchedulingQueue(Observer):
         self._wake.set()
 
     def _refresh_later(self) -> None:
-        if self._refresh or self._cache.roomless:
+        if self._refresh or self._cache.unbound.roomless:
             self._refresh.later()
 
     def _refresh_due(self, groups: Sequence[GroupId]) -> None:
