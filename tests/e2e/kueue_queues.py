@@ -57,8 +57,9 @@ def queued(scene, lws):
 
 
 def is_behind_its_gate(scene, pod):
-    gates = scene.one("pod", pod)["spec"].get("schedulingGates", [])
-    return keys.KUEUE_GATE in [gate["name"] for gate in gates]
+    found = [p["spec"] for p in scene.members() if p["metadata"]["name"] == pod]
+    gates = [gate["name"] for spec in found for gate in spec.get("schedulingGates", [])]
+    return keys.KUEUE_GATE in gates
 
 
 def groups_that_run(scene, lws="llm"):
