@@ -61,7 +61,7 @@ unit: venv ## Unit tests alone: a few minutes, no control plane
 e2e: control-plane ## End-to-end tests alone
 	$(BIN)/pytest --e2e tests/e2e $(WORKERS) $(ARGS)
 
-peers: control-plane ## End-to-end tests beside the real LeaderWorkerSet, JobSet and Kueue (built once, 7 minutes)
+peers: control-plane ## End-to-end tests beside the real LeaderWorkerSet, JobSet, Kueue and Karpenter (built once, 12 minutes)
 	@$(BIN)/python tests/peers/programs.py
 	$(BIN)/pytest --e2e --peers -m peers tests/e2e $(WORKERS) $(ARGS)
 

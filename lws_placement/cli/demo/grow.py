@@ -8,7 +8,8 @@ from lws_placement.cli.demo.domain_map import Seen
 from lws_placement.cli.demo.stage import SLICE, Stage
 from lws_placement.localcluster.autoscaler import Autoscaler
 
-_EMPTY_S = 3.0
+_EMPTY_S = 8.0
+"""More than the planner needs to keep a node that a group is about to come to."""
 _NODES_EACH = 4
 
 

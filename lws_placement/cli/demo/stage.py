@@ -33,7 +33,7 @@ _TITLES = {
 _DEFAULT = "/api/v1/namespaces/default"
 _PODS = f"{_DEFAULT}/pods"
 _NODES = "/api/v1/nodes"
-_ACT_S = 90.0
+_ACT_S = 120.0
 _LOOK_S = 0.25
 
 
