@@ -16,6 +16,13 @@ def start(installed, name, *flags, **more):
     installed.wait_ready(name)
 
 
+def brains_with(installed, *flags):
+    """Both brains anew, with these flags."""
+    for name in ("brain-a", "brain-b"):
+        installed.stop_server(name)
+        start(installed, name, *flags)
+
+
 def launch(installed, name, *flags, **more):
     """Without waiting until it is ready. `brain-a` is as the Deployment's container `brain`."""
     roles = installed.roles[name.partition("-")[0]]

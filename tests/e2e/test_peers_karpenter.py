@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from e2e.clusters import installed_on
 from e2e.node_groups import placeholders
-from e2e.servers import start
+from e2e.servers import brains_with
 from peers.karpenter import Karpenter, a_pool
 
 from lws_placement.localcluster.cluster import LocalCluster
@@ -26,9 +26,7 @@ def installation(binaries, karpenter_program, tmp_path_factory):
         karpenter = Karpenter(cluster, karpenter_program)
         karpenter.run()
         with installed_on(cluster, "standalone") as installed:
-            for name in ("brain-a", "brain-b"):
-                installed.stop_server(name)
-                start(installed, name, *FLAGS)
+            brains_with(installed, *FLAGS)
             yield installed
 
 

@@ -14,6 +14,7 @@ from e2e.kueue_queues import (
     queued,
     workload_of,
 )
+from e2e.servers import brains_with
 
 from lws_placement.localcluster.install import BRAIN, NAMESPACE
 
@@ -122,6 +123,24 @@ def test_while_a_large_one_waits_for_a_domain_a_smaller_one_goes_first(scene):
     assert answered(scene, "0", "large")[0] == "Pending"
     assert answered(scene, "0", "small")[0] == "Ready"
     assert is_behind_its_gate(scene, "large-0")
+
+
+@pytest.fixture
+def impatient(installation):
+    brains_with(installation, "--admission-check-patience-seconds=3")
+    yield
+    brains_with(installation)
+
+
+def test_after_a_patience_the_quota_goes_to_others(impatient, scene):
+    scene.pool(1, nodes_each=2)
+    a_queue(scene, tpus=16, checked=True)
+    scene.create(queued(scene, scene.lws("large", size=4)))
+    scene.wait(lambda: answered(scene, "0", "large")[0], "it has quota, and we are asked")
+    scene.create(queued(scene, scene.lws("small", size=2)))
+    scene.wait_bound(2, "small", timeout_s=120)
+    assert is_behind_its_gate(scene, "large-0")
+    assert scene.broken_promises() == []
 
 
 def test_a_flavor_of_other_nodes_is_no_place(scene):

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from e2e.node_groups import growing, placeholders
 from e2e.provisioning import NO_GROUP, REQUESTS, Provisioner, left, served
-from e2e.servers import start
+from e2e.servers import brains_with
 
 from lws_placement.cli.main import cli
 from lws_placement.engine.base import keys
@@ -21,12 +21,6 @@ def provisioning(installation, provisioning_crd):
         brains_with(installation, *FLAGS)
         yield installation
         brains_with(installation)
-
-
-def brains_with(installation, *flags):
-    for name in ("brain-a", "brain-b"):
-        installation.stop_server(name)
-        start(installation, name, *flags)
 
 
 class Refusing(Provisioner):

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 from e2e.node_groups import IN_VAIN, growing, placeholders
-from e2e.servers import start
+from e2e.servers import brains_with
 
 from lws_placement.cli.main import cli
 
@@ -16,12 +16,6 @@ def scaling_up(installation):
     brains_with(installation, *FLAGS)
     yield installation
     brains_with(installation)
-
-
-def brains_with(installation, *flags):
-    for name in ("brain-a", "brain-b"):
-        installation.stop_server(name)
-        start(installation, name, *flags)
 
 
 def test_from_no_node_at_all_each_group_gets_a_slice_of_its_own(scaling_up, scene):
