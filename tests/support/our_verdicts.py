@@ -22,8 +22,9 @@ def read_cache(items):
 
 
 def fill(intake, items):
+    """With all that a cluster serves which has nothing installed."""
     for kind in intake.kinds:
-        if kind.path != LWS_PATH:
+        if kind.path != LWS_PATH and kind not in intake.quotas:
             for raw in items(kind.path, **kind.params):
                 kind.put(raw)
 
