@@ -45,6 +45,10 @@ _AGAIN_AFTER_S = 60
 """How long Kueue waits before it tries a Workload again whose quota we gave back."""
 _CHECKS = f"/apis/{API_VERSION}/admissionchecks"
 _FORCED = {"force": "true"}
+_TOPOLOGY = (
+    "Kueue chooses its nodes by the topology of a flavor, so lws-placement cannot: use a flavor "
+    "without topologyName, or take this check out of the ClusterQueue"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ class AdmissionChecks(Observer):
         if reservation is not None and all(h.resource_version for h in reservation.holds):
             return READY, f"{reservation.where} is held for its {reservation.holds[0].size} pods"
         why = self._why.get(workload.group, _PLACED).words
+        if workload.has_topology:
+            why = _TOPOLOGY
         waited_s = self._clock() - workload.reserved_s
         if why and waited_s > self._patience_s:
             return self._gives_up, f"in {self._patience_s:g} s no place was found: {why}"

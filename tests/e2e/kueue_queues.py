@@ -23,8 +23,10 @@ def beside_kueue(binaries, peer, folder, overlay):
     with LocalCluster(folder, binaries) as cluster:
         if overlay == "beside-upstream":
             Manager(cluster, peer("lws")).run()
+        kueue = Manager(cluster, peer("kueue"), certificates=True, **WITHOUT_VISIBILITY)
+        kueue.install_kinds()  # ours look for new kinds once a minute
         with installed_on(cluster, overlay) as installed:
-            Manager(cluster, peer("kueue"), certificates=True, **WITHOUT_VISIBILITY).run()
+            kueue.run()
             yield installed
 
 

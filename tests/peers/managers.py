@@ -57,10 +57,16 @@ class Manager:
 
     def install(self):
         """Its objects; the webhooks among them refuse everything until it runs."""
-        objects = [self._here(o) for o in self._objects if o["kind"] not in _ELSEWHERE]
-        self._apply([o for o in objects if o["kind"] in _FIRST])
+        self.install_kinds()
+        self._apply(self._here_all())
+
+    def install_kinds(self):
+        """So that the API server serves them."""
+        self._apply([o for o in self._here_all() if o["kind"] in _FIRST])
         self._wait(self._established)
-        self._apply(objects)
+
+    def _here_all(self):
+        return [self._here(o) for o in self._objects if o["kind"] not in _ELSEWHERE]
 
     def start(self):
         """Until its webhooks answer."""

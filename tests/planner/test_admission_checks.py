@@ -170,6 +170,20 @@ def test_what_keeps_it_from_being_planned_is_told():
     story(told)
 
 
+def test_where_kueue_chooses_the_nodes_it_is_told_what_to_do():
+    async def told():
+        raw = a_workload("QuotaReserved", checks=[("room", "Pending")])
+        delayed = {"name": "main", "delayedTopologyRequest": "Pending"}
+        raw["status"]["admission"]["podSetAssignments"] = [delayed]
+        it = Story(workload=raw)
+        await asyncio.sleep(1)
+        ((state, words),) = it.api.answers
+        assert state == "Pending"
+        assert "use a flavor without topologyName" in words
+
+    story(told)
+
+
 def test_a_group_that_was_not_looked_at_yet_is_not_answered():
     async def told():
         it = Story()

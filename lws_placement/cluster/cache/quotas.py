@@ -59,10 +59,10 @@ class QuotaIndex:
         known = name in self._checks
         if is_ours(raw):
             self._checks[name] = is_active(raw)
-        return [] if known else self._checking()
+        return [] if known else [workload.group for workload in self.asked()]
 
     def drop_check(self, raw: Raw) -> list[GroupId]:
-        before = self._checking()
+        before = [workload.group for workload in self.asked()]
         self._checks.pop(raw["metadata"]["name"], None)
         return before
 
@@ -73,8 +73,8 @@ class QuotaIndex:
             return None
         if not workload.reserved:
             return Quota(QuotaState.LACKING)
-        asked = self.ours(workload) and not workload.admitted
-        state = QuotaState.CHECKING if asked else QuotaState.GRANTED
+        plans = self._is_asked(workload) and not workload.has_topology
+        state = QuotaState.CHECKING if plans else QuotaState.GRANTED
         leader, worker = workload.leader_flavors, workload.worker_flavors
         return Quota(state, self._together(leader), self._together(worker))
 
@@ -84,17 +84,16 @@ class QuotaIndex:
 
     def asked(self) -> list[Workload]:
         """Those whose admission we are asked about."""
-        return [self._of[group] for group in self._checking()]
+        if not self._checks:
+            return []
+        return [workload for workload in self._of.values() if self._is_asked(workload)]
 
     def not_active(self) -> list[str]:
         """Names of our checks that do not say yet that we answer them."""
         return sorted(name for name, active in self._checks.items() if not active)
 
-    def _checking(self) -> list[GroupId]:
-        if not self._checks:
-            return []
-        found = ((group, self.of(group)) for group in self._of)
-        return [g for g, quota in found if quota and quota.state is QuotaState.CHECKING]
+    def _is_asked(self, workload: Workload) -> bool:
+        return workload.reserved and not workload.admitted and bool(self.ours(workload))
 
     def _of_flavor(self, name: str) -> list[GroupId]:
         return [

@@ -48,6 +48,8 @@ class Workload:
     checks: tuple[CheckState, ...] = ()
     leader_flavors: tuple[str, ...] = ()
     worker_flavors: tuple[str, ...] = ()
+    has_topology: bool = False
+    """Kueue chooses its nodes itself, by the topology of a flavor."""
 
 
 def decode_workload(raw: Raw) -> Workload | None:
@@ -79,6 +81,10 @@ def decode_workload(raw: Raw) -> Workload | None:
         ),
         leader_flavors=assigned.get(_LEADER, assigned.get(_MAIN, ())),
         worker_flavors=assigned.get(_WORKER, assigned.get(_MAIN, ())),
+        has_topology=any(
+            one.get("topologyAssignment") or one.get("delayedTopologyRequest")
+            for one in (status.get("admission") or {}).get("podSetAssignments") or ()
+        ),
     )
 
 

@@ -156,6 +156,10 @@ ADMISSION_CHECK = OUR_PREFIX + "placement"
 KUEUE_GATE = "kueue.x-k8s.io/admission"
 """Scheduling gate that Kueue keeps on a pod until its Workload is admitted."""
 
+KUEUE_GATES = (KUEUE_GATE, "kueue.x-k8s.io/topology")
+"""With the one that it keeps until it has assigned a topology of its own, or knows that it needs
+none."""
+
 SCALE_UP_ANSWER = OUR_PREFIX + "scale-up-answer"
 """Annotation of a group's first placeholder pod: the last words of the cluster autoscaler."""
 

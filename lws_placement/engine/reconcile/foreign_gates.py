@@ -9,13 +9,13 @@ known when the pod is planned.
 
 A group that comes back in this state keeps its holds like a group without pods: until a group or
 pod waits that could use the room, or Kueue takes its quota away. Where Kueue asks us whether there
-is a place for the group (`quota.py`), it is planned behind Kueue's gate. While a member is bound,
+is a place for the group (`quota.py`), it is planned behind Kueue's gates. While a member is bound,
 the holds stay, and the other members are pinned when their foreign gates are gone.
 """
 
 from collections.abc import Sequence
 
-from lws_placement.engine.base.keys import KUEUE_GATE
+from lws_placement.engine.base.keys import KUEUE_GATES
 from lws_placement.engine.messages import forbidden_note, gate_note
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.reconcile.actions import Action, Blocked, DeletePod, EndHold, Hindrance
@@ -49,10 +49,10 @@ def waits_for_others(current: MembersState) -> Blocked | None:
 
 
 def _gates_that_count(pod: Pod, current: MembersState) -> Sequence[str]:
-    """Kueue removes its gate once we have told it that the group is held."""
+    """Kueue removes its gates once we have told it that the group is held."""
     if not current.observed.awaits_our_check:
         return pod.foreign_gates
-    return [gate for gate in pod.foreign_gates if gate != KUEUE_GATE]
+    return [gate for gate in pod.foreign_gates if gate not in KUEUE_GATES]
 
 
 def hold_back(current: MembersState, waits: Blocked, context: Context) -> list[Action]:

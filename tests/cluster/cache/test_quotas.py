@@ -44,6 +44,17 @@ def test_we_are_asked_between_reservation_and_admission_if_a_check_is_ours():
     assert index.of(GROUP) == Quota(QuotaState.GRANTED, TPU, TPU)
 
 
+def test_where_kueue_chooses_the_nodes_we_are_asked_and_plan_nothing():
+    index, raw = an_index(), a_workload("QuotaReserved", checks=[("room", "Pending")])
+    raw["status"]["admission"]["podSetAssignments"] = [
+        {"name": "main", "topologyAssignment": {"levels": []}}
+    ]
+    index.put_workload(raw)
+    assert index.of(GROUP) == Quota(QuotaState.GRANTED)
+    (workload,) = index.asked()
+    assert workload.has_topology
+
+
 def test_checks_of_others_are_not_ours():
     index = an_index()
     index.put_check(a_check("theirs", "example.com/other"))
