@@ -41,8 +41,6 @@ log = logging.getLogger(__name__)
 
 _EVERY_S = 5.0
 _BACKOFF = Backoff(first_s=1.0, most_s=60.0)
-_AGAIN_AFTER_S = 60
-"""How long Kueue waits before it tries a Workload again whose quota we gave back."""
 _CHECKS = f"/apis/{API_VERSION}/admissionchecks"
 _FORCED = {"force": "true"}
 _TOPOLOGY = (
@@ -131,8 +129,7 @@ class AdmissionChecks(Observer):
         if not message or answer == known:
             return
         path = f"/apis/{API_VERSION}/namespaces/{workload.namespace}/workloads"
-        again_after_s = _AGAIN_AFTER_S if state == RETRY else 0
-        body = encode_answer(workload, answer, again_after_s=again_after_s)
+        body = encode_answer(workload, answer)
         await self._apply(f"{object_path(path, workload.name)}/status", body)
         if state != PENDING:
             extra = {"workload": f"{workload.namespace}/{workload.name}", "state": state}

@@ -132,26 +132,15 @@ def impatient(installation):
     brains_with(installation)
 
 
-def test_after_a_patience_the_quota_is_given_back(impatient, scene):
+def test_after_a_patience_the_quota_goes_to_others(impatient, scene):
     scene.pool(1, nodes_each=2)
     a_queue(scene, tpus=16, checked=True)
-    scene.create(queued(scene, scene.lws(size=4)))
-    said = "Previously: Retry"
-    scene.wait(lambda: any(said in note for note in notes_of_checks(scene)), "we gave it back")
-    scene.wait(lambda: evicted(scene, "0") == "AdmissionCheck", "it is evicted")
-    assert is_behind_its_gate(scene, "llm-0")
-    assert scene.holds() == []
-
-
-def notes_of_checks(scene):
-    """What Kueue says of our answers in its Events."""
-    return [e["message"] for e in scene.get("events") if e["reason"] == "UpdatedAdmissionCheck"]
-
-
-def evicted(scene, group):
-    """Why Kueue evicted the group's Workload last."""
-    conditions = (workload_of(scene, group) or {}).get("status", {}).get("conditions", ())
-    return next((c["reason"] for c in conditions if c["type"] == "Evicted"), "")
+    scene.create(queued(scene, scene.lws("large", size=4)))
+    scene.wait(lambda: answered(scene, "0", "large")[1], "it has quota, and we are asked")
+    scene.create(queued(scene, scene.lws("small", size=2)))
+    scene.wait_bound(2, "small", timeout_s=120)
+    assert is_behind_its_gate(scene, "large-0")
+    assert scene.broken_promises() == []
 
 
 def test_a_flavor_of_other_nodes_is_no_place(scene):

@@ -132,16 +132,16 @@ def encode_active(name: str) -> Raw:
     }
 
 
-def encode_answer(workload: Workload, answer: CheckState, *, again_after_s: int = 0) -> Raw:
-    """For an apply to the Workload's status; refused if it has changed meanwhile."""
+def encode_answer(workload: Workload, answer: CheckState) -> Raw:
+    """For an apply to the Workload's status; refused if it has changed meanwhile. It has no
+    `requeueAfterSeconds`: Kueue 0.17 would take the quota back only after that time.
+    """
     entry: Raw = {
         "name": answer.name,
         "state": answer.state,
         "message": answer.message,
         "lastTransitionTime": encode_now(),
     }
-    if again_after_s:
-        entry["requeueAfterSeconds"] = again_after_s
     return {
         "apiVersion": API_VERSION,
         "kind": "Workload",

@@ -127,8 +127,7 @@ def test_a_flavor_adds_what_a_demand_lacks():
 
 def test_an_answer_names_the_version_that_it_is_for():
     workload = decode_workload(ASKED)
-    body = encode_answer(workload, CheckState("room", "Retry", "no room"), again_after_s=60)
+    body = encode_answer(workload, CheckState("room", "Retry", "no room"))
     assert body["metadata"]["resourceVersion"] == "7"
     (entry,) = body["status"]["admissionChecks"]
     assert (entry["name"], entry["state"], entry["message"]) == ("room", "Retry", "no room")
-    assert entry["requeueAfterSeconds"] == 60
