@@ -2,8 +2,9 @@
 held, so that quota is spent only where there is a domain.
 
 While no domain can be had, the Workload stays pending, with the words that `explain` has, and keeps
-its quota. After a patience the quota is given back (Retry): Kueue tries another Workload and puts
-this one back into its queue. Or the Workload is rejected for good, if that is asked for.
+its quota. After a patience the quota is given back (Retry), and Kueue puts the Workload back into
+its queue; Kueue 0.17 tries the same one again first. Or the Workload is rejected for good, if that
+is asked for.
 """
 
 import asyncio
