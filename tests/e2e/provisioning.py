@@ -11,12 +11,15 @@ from e2e.resources import path_of
 
 from lws_placement.cluster.api.timestamps import encode_now
 from lws_placement.cluster.codec.objects import decode_pod
+from lws_placement.engine.base import keys
 
 OURS = "lws-placement-system"
 REQUESTS = path_of("provisioningrequests", OURS)
 TEMPLATES = path_of("podtemplates", OURS)
 CLASS = "best-effort-atomic-scale-up.autoscaling.x-k8s.io"
 CRD = "provisioningrequests.autoscaling.x-k8s.io"
+PODS = "/api/v1/pods"
+MADE = ("Provisioned", "True", "Provisioning request was successfully provisioned.")
 NO_GROUP = "Capacity is not found, CA will try to find it later."
 
 
@@ -42,6 +45,11 @@ class Provisioner(Autoscaler):
 
     refuses = ""
 
+    def __init__(self, *args, **more):
+        self._made_for = {}
+        """Node group by the name of its request."""
+        super().__init__(*args, **more)
+
     def _scale_up(self):
         super()._scale_up()
         for raw in self._api.items(REQUESTS):
@@ -50,6 +58,7 @@ class Provisioner(Autoscaler):
     def _provision(self, raw):
         known = {c["type"]: c["status"] for c in raw.get("status", {}).get("conditions", ())}
         if "True" in (known.get("Provisioned"), known.get("Failed")):
+            self._expire(raw, known)
             return
         if raw["spec"]["provisioningClassName"] != CLASS:
             return
@@ -64,7 +73,20 @@ class Provisioner(Autoscaler):
             return
         for _ in pods:
             self._make(group)
-        self._say(raw, [*said, ("Provisioned", "True", "Provisioning request was successfully")])
+        self._made_for[raw["metadata"]["name"]] = group
+        self._say(raw, [*said, MADE])
+
+    def _expire(self, raw, known):
+        """Once others have all of its nodes: the real one does so after ten minutes."""
+        name = raw["metadata"]["name"]
+        group = self._made_for.get(name)
+        if group is None or "BookingExpired" in known:
+            return
+        pods = self._api.items(PODS)
+        others = [p for p in pods if _consumed_by(p) != name]
+        if set(group.made) <= self._used(others):
+            accepted = ("Accepted", "True", "accepted")
+            self._say(raw, [accepted, MADE, ("BookingExpired", "True", "booking has expired")])
 
     def _pods_of(self, raw):
         found = []
@@ -99,3 +121,7 @@ class Provisioner(Autoscaler):
         name = raw["metadata"]["name"]
         patch = ("patch", "provreq", name, "-n", OURS, "--subresource=status", "--type=merge")
         self._cluster.kubectl(*patch, "-p", body, check=False)  # it may be gone meanwhile
+
+
+def _consumed_by(pod):
+    return pod["metadata"].get("annotations", {}).get(keys.CONSUMES_REQUEST)

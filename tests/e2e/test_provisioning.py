@@ -39,7 +39,7 @@ def said(scene, *verb):
 def test_from_no_node_at_all_each_group_gets_a_slice_of_its_own(provisioning, scene):
     with growing(scene, 4, by=Provisioner) as autoscaler:
         scene.create(*(scene.lws(name, replicas=2) for name in ("a", "b")))
-        scene.wait_bound(16, timeout_s=120)
+        scene.wait_bound(16, timeout_s=300)
     assert scene.broken_promises() == []
     assert len(autoscaler.made) == 16
     scene.wait(lambda: not placeholders(scene), "no placeholder is left")

@@ -62,11 +62,13 @@ class Candidates(Observer):
         known = self._waiting.get(group)
         return known.group if known is not None else None
 
-    def due(self, asked: Collection[GroupId]) -> tuple[list[Group], float | None]:
+    def due(
+        self, asked: Collection[GroupId], *, one_by_one: bool = False
+    ) -> tuple[list[Group], float | None]:
         """The groups to request nodes for, besides those in `asked`, in order; and the seconds
         until another one may qualify.
         """
-        now, free = _now(), self._most - len(asked)
+        now, free = _now(), (1 if one_by_one else self._most) - len(asked)
         found: list[Group] = []
         later: list[float] = []
         for it in self._in_order(asked):

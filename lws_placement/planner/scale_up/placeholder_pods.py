@@ -101,7 +101,10 @@ class PlaceholderPods:
         await self._provisioning.look(self._consumed(asked))
         if not self._means.requests:
             return _CHECK_S
-        due, later_s = self._candidates.due(asked)
+        # Nodes that are made for one request may serve another group, and a ProvisioningRequest
+        # makes nodes once; unschedulable pods go on asking.
+        one_by_one = self._means.provisioning
+        due, later_s = self._candidates.due(asked, one_by_one=one_by_one)
         for wanted in due:
             await self._request(wanted)
         for id_ in asked:
