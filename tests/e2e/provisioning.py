@@ -52,10 +52,13 @@ class Provisioner(Autoscaler):
 
     def _scale_up(self):
         super()._scale_up()
+        templates = {raw["metadata"]["name"]: raw for raw in self._api.items(TEMPLATES)}
         for raw in self._api.items(REQUESTS):
-            self._provision(raw)
+            names = {one["podTemplateRef"]["name"] for one in raw["spec"]["podSets"]}
+            if names <= templates.keys():  # else it is on its way out, or newer
+                self._provision(raw, templates)
 
-    def _provision(self, raw):
+    def _provision(self, raw, templates):
         known = {c["type"]: c["status"] for c in raw.get("status", {}).get("conditions", ())}
         if "True" in (known.get("Provisioned"), known.get("Failed")):
             self._expire(raw, known)
@@ -66,7 +69,7 @@ class Provisioner(Autoscaler):
         if self.refuses:
             self._say(raw, [*said, ("Failed", "True", self.refuses)])
             return
-        pods = self._pods_of(raw)
+        pods = _pods_of(raw, templates)
         group = next((g for g in self._groups if not g.made and self._serves(g, pods, set())), None)
         if group is None:
             self._say(raw, [*said, ("Provisioned", "False", NO_GROUP)])
@@ -87,21 +90,6 @@ class Provisioner(Autoscaler):
         if set(group.made) <= self._used(others):
             accepted = ("Accepted", "True", "accepted")
             self._say(raw, [accepted, MADE, ("BookingExpired", "True", "booking has expired")])
-
-    def _pods_of(self, raw):
-        found = []
-        for pod_set in raw["spec"]["podSets"]:
-            name = pod_set["podTemplateRef"]["name"]
-            template = self._api.get(path_of("podtemplates", OURS, name))["template"]
-            for number in range(pod_set["count"]):
-                meta = template["metadata"] | {
-                    "name": f"{name}-{number}",
-                    "namespace": OURS,
-                    "uid": f"{name}-{number}",
-                    "resourceVersion": "1",
-                }
-                found.append(decode_pod({"metadata": meta, "spec": template["spec"]}))
-        return found
 
     def _say(self, raw, said):
         conditions = [
@@ -125,3 +113,19 @@ class Provisioner(Autoscaler):
 
 def _consumed_by(pod):
     return pod["metadata"].get("annotations", {}).get(keys.CONSUMES_REQUEST)
+
+
+def _pods_of(raw, templates):
+    found = []
+    for pod_set in raw["spec"]["podSets"]:
+        name = pod_set["podTemplateRef"]["name"]
+        template = templates[name]["template"]
+        for number in range(pod_set["count"]):
+            meta = template["metadata"] | {
+                "name": f"{name}-{number}",
+                "namespace": OURS,
+                "uid": f"{name}-{number}",
+                "resourceVersion": "1",
+            }
+            found.append(decode_pod({"metadata": meta, "spec": template["spec"]}))
+    return found
