@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -29,6 +29,8 @@ from lws_placement.errors import InvalidObjectError, SettingsError
 
 ENV_PREFIX = "LWS_PLACEMENT_"
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_NAMES = {"member_scheduler": "schedulerName", "scale_up_class": "provisioningClassName"}
+"""Settings that are names, and what of."""
 
 
 class Role(StrEnum):
@@ -236,6 +238,7 @@ class Settings(BaseSettings):
     )
     scale_up_class: str = Field(
         default="best-effort-atomic-scale-up.autoscaling.x-k8s.io",
+        min_length=1,
         description="provisioningClassName of ProvisioningRequests.",
     )
     scale_up_after_seconds: float = Field(
@@ -307,18 +310,12 @@ class Settings(BaseSettings):
         """YAML parses true and false as booleans."""
         return str(value).lower() if isinstance(value, bool) else value
 
-    @field_validator("scale_up_class")
+    @field_validator(*_NAMES)
     @classmethod
-    def _is_class(cls, value: str) -> str:
-        if not _NAME.fullmatch(value):
-            raise ValueError("must be a provisioningClassName: a-z, 0-9, - and ., at most 253")
-        return value
-
-    @field_validator("member_scheduler")
-    @classmethod
-    def _is_name(cls, value: str) -> str:
+    def _is_name(cls, value: str, info: ValidationInfo) -> str:
         if value and not _NAME.fullmatch(value):
-            raise ValueError("must be a schedulerName: a-z, 0-9, - and ., at most 253 of them")
+            what = _NAMES[str(info.field_name)]
+            raise ValueError(f"must be a {what}: a-z, 0-9, - and ., at most 253 of them")
         return value
 
     @field_validator("log_level")

@@ -27,8 +27,8 @@ class Autoscaler:
         self._api = cluster.api
         self._domains = domains
         self._empty_s = empty_s
-        self._made_for: dict[str, str] = {}
-        """Request -> domain."""
+        self._served: set[str] = set()
+        """Requests."""
         self._to_make: RawList = []
         self._used_at: dict[str, float] = {}
         """When a node was seen with a pod last; none that never had one."""
@@ -48,9 +48,9 @@ class Autoscaler:
             for name, made in self._domains.items()
             if not any(node["metadata"]["name"] in there for node in made)
         ]
-        new = sorted(requests - self._made_for.keys())
+        new = sorted(requests - self._served)
         for request, name in zip(new, free, strict=False):
-            self._made_for[request] = name
+            self._served.add(request)
             self._to_make += self._domains[name]
         if self._to_make:
             self._api.create(_NODES, self._to_make.pop(0))

@@ -1,7 +1,6 @@
 """Karpenter on a local control plane: nodes that KWOK simulates, of pools that a test makes."""
 
 import json
-import socket
 
 from lws_placement.localcluster.cluster import free_ports
 from lws_placement.localcluster.process import Process
@@ -55,7 +54,7 @@ class Karpenter:
         self._program = program
 
     def run(self):
-        """It answers when this returns."""
+        """It serves nothing that a test calls, so nothing is waited for."""
         cluster = self._cluster
         cluster.kubectl("apply", "--server-side", "-f", str(self._program.manifests))
         cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
@@ -76,14 +75,6 @@ class Karpenter:
         process = Process([str(self._program.path)], log=log, env=env)
         process.name = "karpenter"
         cluster.attach(process)
-        self._health = health
-
-    def listens(self):
-        try:
-            socket.create_connection(("127.0.0.1", self._health), timeout=2).close()
-        except OSError:
-            return False
-        return True
 
 
 def a_pool(name, *, key, domains, labels):

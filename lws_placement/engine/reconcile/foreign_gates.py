@@ -37,9 +37,9 @@ def waits_for_others(current: MembersState) -> Blocked | None:
     refused; None if there is neither.
     """
     for pod in current.members.values():
-        gates = [] if pod.node is not None else _gates_that_count(pod, current)
-        for gate in gates:
-            return Blocked(gate_note(gate, pod), Hindrance.GATED, gist=gate)
+        gates = _gates_that_count(pod, current) if pod.node is None else ()
+        if gates:
+            return Blocked(gate_note(gates[0], pod), Hindrance.GATED, gist=gates[0])
     if current.templates is not None and not current.templates.runnable:
         for rank in range(current.info.size):
             why = current.templates.forbidden(rank)

@@ -49,11 +49,9 @@ def without_pods(observed: GroupState, context: Context) -> list[Action]:
 
 def kept_or_ended(observed: GroupState, context: Context) -> list[Action]:
     """The actions for the holds of a group that cannot run now."""
-    kept = not observed.lacks_quota and _is_as_held(observed) and not _is_wanted(observed, context)
+    kept = _is_as_held(observed) and not _is_wanted(observed, context)
     return [
-        KeepHold(hold)
-        if kept and back
-        else EndHold(hold, returning=back and not observed.lacks_quota)
+        KeepHold(hold) if kept and back else EndHold(hold, returning=back)
         for hold, back in ((h, _returns(observed, h)) for h in observed.holds)
     ]
 
@@ -73,12 +71,13 @@ def absence(current: MembersState, context: Context) -> Refusal | LookAgain | No
 
 
 def _returns(observed: GroupState, hold: Hold) -> bool:
-    """Whether the group comes (back): not if its LeaderWorkerSet is gone, or was scaled below it. A
-    keyed group never does, but another one of its set may (`succession.py`).
+    """Whether the group comes (back): not if its LeaderWorkerSet is gone, or was scaled below it,
+    or Kueue has taken its quota away. A keyed group never does, but another one of its set may
+    (`succession.py`).
     """
     if observed.lws is None or observed.lws.deleting or hold.state is not HoldState.ACTIVE:
         return False
-    if observed.yields_to is not None:
+    if observed.yields_to is not None or observed.lacks_quota:
         return False
     if not observed.lws.request.places:
         return False

@@ -155,10 +155,10 @@ class PlaceholderPods:
         """Creates the placeholders that are missing, and what they consume."""
         there = {p.rank for p in self._cache.placeholders.of_group(group.id).values()}
         missing = [member.rank for member in group.members if member.rank not in there]
-        provisioning = self._means.provisioning
-        if not missing and not (provisioning and self._provisioning.lacks(self._request_id(group))):
+        request, provisioning = self._request_id(group), self._means.provisioning
+        if not missing and not (provisioning and self._provisioning.lacks(request)):
             return
-        request, bodies = self._request_id(group), self._placeholders(group)
+        bodies = self._placeholders(group, request)
         try:
             for rank in missing:
                 await self._create(bodies[rank])
@@ -177,11 +177,10 @@ class PlaceholderPods:
             note = f"{how}{group.size} placeholder pods request new nodes"
             self._report.scale_up(group.id, note)
 
-    def _placeholders(self, group: Group) -> dict[Rank, Raw]:
-        request, provisioning = self._request_id(group), self._means.provisioning
+    def _placeholders(self, group: Group, request: str) -> dict[Rank, Raw]:
         others = self._cache.placeholders_of(group.id)
         off = off_existing(group, self._cache.domains, others=others)
-        consumes = name_of(request) if provisioning else ""
+        consumes = name_of(request) if self._means.provisioning else ""
         return {
             member.rank: encode_placeholder(
                 Placeholder(request, group.id, member.rank, group.scope, consumes),
