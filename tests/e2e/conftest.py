@@ -154,7 +154,8 @@ def a_scene(installation, request):
             cluster.api.delete(path_of(kind, namespace))
         cluster.api.delete(f"/api/v1/namespaces/{namespace}")
         if made.nodes:
-            made.wait(lambda: not made.bound(), "the test's pods are gone")
+            # A pod of a deleted Node goes when kube-controller-manager's garbage collector comes.
+            made.wait(lambda: not made.bound(), "the test's pods are gone", 120)
             cluster.api.delete(path_of("nodes", ""), labelSelector=f"pool={namespace}")
 
 

@@ -227,14 +227,26 @@ class Scene:
         return found
 
     def wait_bound(self, number, lws=None, timeout_s=60.0):
-        """Until `number` members are bound and none is on its way out."""
+        """Until `number` members are bound and none is on its way out, which workers of an earlier
+        leader are before they are deleted.
+        """
 
         def settled():
             pods = self.members(lws)
             there = [p for p in pods if p["spec"].get("nodeName") and _stays(p)]
-            return len(there) == number and len(pods) == number
+            return len(there) == len(pods) == number and self._led_by_living(pods)
 
         self.wait(settled, f"{number} members of {lws or 'all'} are bound", timeout_s)
+
+    def _led_by_living(self, pods):
+        """Whether each StatefulSet of workers is owned by one of `pods`."""
+        leaders = {p["metadata"]["uid"] for p in pods}
+        sets = {s["metadata"]["uid"]: _owner(s) for s in self.get("statefulsets")}
+        owners = [_owner(p) for p in pods]
+        if any(kind == "StatefulSet" and uid not in sets for kind, uid in owners):
+            return False
+        of_sets = [sets[uid] for kind, uid in owners if kind == "StatefulSet"]
+        return all(uid in leaders for kind, uid in of_sets if kind == "Pod")
 
 
 class Watch:
@@ -261,6 +273,12 @@ class Watch:
 
 def _stays(pod):
     return "deletionTimestamp" not in pod["metadata"]
+
+
+def _owner(obj):
+    """Kind and UID of its controller."""
+    found = [o for o in obj["metadata"].get("ownerReferences", []) if o.get("controller")]
+    return (found[0]["kind"], found[0]["uid"]) if found else ("", "")
 
 
 def _is_ready(obj):
