@@ -38,7 +38,7 @@ from lws_placement.engine.reconcile.actions import (
     WriteHold,
 )
 from lws_placement.engine.reconcile.decide import decide
-from lws_placement.engine.reconcile.group_state import GroupState, living_members
+from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.engine.reconcile.succession import inherited
 from lws_placement.inspect.misses import Miss, Misses
 
@@ -160,7 +160,7 @@ class Inquiry:
         return replace(answer, note="; ".join([answer.note, *told]))
 
     def _answer(self, observed: GroupState, actions: Sequence[Action]) -> Answer:
-        members = living_members(observed.pods)
+        members = observed.members
         if not members or observed.is_over:
             return self._gone(observed)
         for action in actions:
@@ -201,7 +201,7 @@ class Inquiry:
     # -- standings -------------------------------------------------------------------------------
 
     def _settled(self, observed: GroupState) -> Answer:
-        members = living_members(observed.pods)
+        members = observed.members
         bound = sum(p.node is not None for p in members.values())
         reservation = self._cache.reservation_of(observed.id)
         if reservation is None:
@@ -259,7 +259,7 @@ class Inquiry:
         *,
         reservation: Reservation | None = None,
     ) -> Answer:
-        members = living_members(observed.pods)
+        members = observed.members
         sizes = [p.member.size for p in members.values() if p.member is not None]
         return Answer(
             group=observed.id,

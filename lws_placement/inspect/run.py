@@ -37,7 +37,7 @@ from lws_placement.engine.reconcile.actions import (
     WriteHold,
 )
 from lws_placement.engine.reconcile.decide import decide
-from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
+from lws_placement.engine.reconcile.group_state import GroupState, MembersState
 from lws_placement.engine.reconcile.placement import plan_again_in
 from lws_placement.errors import InvalidObjectError
 from lws_placement.inspect.admit import Admitted, Refused, admit, leader_pod
@@ -333,7 +333,7 @@ class Simulation:
             if reservation is None or not self._differs(admitted, group):
                 continue
             observed = observe(self._cache, group, plan_id="simulated")
-            current = MembersState.of(observed, living_members(observed.pods))
+            current = MembersState.of(observed, observed.members)
             gone = replace(current, members={}, going=pods_by_node(observed.pods))
             templates = self._cache.admissions.expected(
                 info.templates, group, admitted.revision, pods=observed.pods

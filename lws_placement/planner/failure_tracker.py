@@ -27,7 +27,7 @@ from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.model.reservation import Hold
 from lws_placement.engine.objects.nodes import ANYWHERE, DomainName
 from lws_placement.engine.reconcile.actions import Action, LeaveHold
-from lws_placement.engine.reconcile.group_state import GroupState, living_members
+from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.engine.reconcile.repair import failed_by_node, is_left_alone
 from lws_placement.errors import ConflictError
 
@@ -214,7 +214,7 @@ def _incomplete(observed: GroupState) -> Pod | None:
     lws = observed.lws
     if lws is None or not observed.active:
         return None
-    leader = living_members(observed.pods).get(0)
+    leader = observed.members.get(0)
     if leader is None or leader.node is None or leader.member is None:
         return None
     if lws.leader_first and not leader.ready:
@@ -228,5 +228,5 @@ def _domain_of(pod: Pod, holds: Sequence[Hold]) -> DomainName | None:
 
 
 def _is_whole(observed: GroupState) -> bool:
-    bound = [p for p in living_members(observed.pods).values() if p.node is not None]
+    bound = [p for p in observed.members.values() if p.node is not None]
     return bool(bound) and all(len(bound) == h.size for h in observed.active)

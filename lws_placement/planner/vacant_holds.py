@@ -15,7 +15,7 @@ from lws_placement.engine.planning.waiting import WaitingClasses
 from lws_placement.engine.reconcile.actions import Action, KeepHold, Wait
 from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.foreign_gates import is_held_back
-from lws_placement.engine.reconcile.group_state import GroupState, living_members
+from lws_placement.engine.reconcile.group_state import GroupState
 from lws_placement.planner.observer import Observer
 
 
@@ -36,7 +36,7 @@ class VacantHolds(Observer):
         """Adds the waiting groups and refused foreign pods, if the observed group has holds and no
         pod that can run, or members that do not come.
         """
-        runs = living_members(observed.pods) and not is_held_back(observed)
+        runs = observed.members and not is_held_back(observed)
         if not observed.holds or (runs and not _is_incomplete(observed)):
             return context
         if self._examples is None:

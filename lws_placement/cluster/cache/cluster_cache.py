@@ -340,6 +340,9 @@ class ClusterCache:
     def anything_held(self) -> bool:
         return bool(self._holds)
 
+    def has_holds(self, group: GroupId) -> bool:
+        return group in self._holds.groups
+
     def reservation_of(self, group: GroupId) -> Reservation | None:
         """The only valid reservation of the group; None in any doubt."""
         found = reservations_of(self.holds_of(group))

@@ -121,6 +121,8 @@ class History:
         """Drop what cannot matter any more: old entries and, per domain, all but the latest
         failures.
         """
+        if not self.refused and not self.failed:
+            return self
         refused = {d: r for d, r in self.refused.items() if now < r.forgotten_s(policy)}
         failed = {}
         most = max(policy.failures, _MOST_FAILURES)

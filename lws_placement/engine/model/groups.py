@@ -1,7 +1,7 @@
 """Groups: their identity, their bound pods, and a group to be planned."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lws_placement.engine.base.effort import Effort
@@ -52,7 +52,7 @@ class GroupId:
 
     @property
     def of_set(self) -> "GroupId":
-        return replace(self, group_key="", kind=GroupKind.SET)
+        return GroupId(self.namespace, self.lws, self.lws_uid, "", GroupKind.SET)
 
     def __str__(self) -> str:
         key = f":{self.group_key[:8]}" if self.group_key else ""

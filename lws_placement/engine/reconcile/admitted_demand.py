@@ -128,13 +128,12 @@ def on_nodes_of(demand: Demand, admitted: Sequence[Demand]) -> Demand:
         selector &= set(one.selector)
         tolerations &= set(one.tolerations)
     agreed = all(one.required == first.required for one in others)
-    found = replace(
-        demand,
-        selector=tuple(sorted({**dict(demand.selector), **dict(selector)}.items())),
-        required=first.required if agreed else demand.required,
-        tolerations=tuple(sorted(tolerations | set(demand.tolerations))),
-    )
-    return demand if found == demand else found
+    chosen = tuple(sorted({**dict(demand.selector), **dict(selector)}.items()))
+    required = first.required if agreed else demand.required
+    tolerated = tuple(sorted(tolerations | set(demand.tolerations)))
+    if (chosen, required, tolerated) == (demand.selector, demand.required, demand.tolerations):
+        return demand
+    return replace(demand, selector=chosen, required=required, tolerations=tolerated)
 
 
 def _more(who: str, asked: Demand, given: Demand) -> Iterator[str]:

@@ -57,7 +57,6 @@ from lws_placement.engine.reconcile.group_state import (
     MembersState,
     is_elsewhere,
     is_or_may_be_in,
-    living_members,
 )
 from lws_placement.engine.reconcile.handover import begin, give_way, go_on
 from lws_placement.engine.reconcile.placement import (
@@ -91,7 +90,7 @@ def _place(observed: GroupState, context: Context) -> list[Action]:
     leave = leave_for_a_better(observed, context)
     if leave:
         return leave
-    members = living_members(observed.pods)
+    members = observed.members
     if not members or observed.is_over:
         return without_pods(observed, context)
     current = MembersState.of(observed, members)
@@ -106,7 +105,7 @@ def _place(observed: GroupState, context: Context) -> list[Action]:
     vacated = [EndHold(h) for h in observed.leaving if not _anyone_in(observed, h, views)]
     if not observed.active:
         return [*vacated, *_without_hold(current, context)]
-    reservations = reservations_of(observed.active)
+    reservations = observed.reservations
     if not reservations:
         why = "its plan was not written to the end"
         known = _begun(current)

@@ -20,13 +20,13 @@ from lws_placement.engine.messages import forbidden_note, gate_note
 from lws_placement.engine.model.pods import Pod
 from lws_placement.engine.reconcile.actions import Action, Blocked, DeletePod, EndHold, Hindrance
 from lws_placement.engine.reconcile.context import Context
-from lws_placement.engine.reconcile.group_state import GroupState, MembersState, living_members
+from lws_placement.engine.reconcile.group_state import GroupState, MembersState
 from lws_placement.engine.reconcile.vacant_holds import kept_or_ended
 
 
 def is_held_back(observed: GroupState) -> bool:
     """Whether others hold back the whole group: none of its living pods is bound."""
-    members = living_members(observed.pods)
+    members = observed.members
     if not members or any(p.node is not None for p in members.values()):
         return False
     return waits_for_others(MembersState.of(observed, members)) is not None

@@ -9,7 +9,7 @@ from lws_placement.engine.model.failure_history import FailureHistory
 from lws_placement.engine.model.groups import Group, GroupId, Member
 from lws_placement.engine.model.hold_states import HoldState
 from lws_placement.engine.model.pods import UNRANKED, MemberInfo, Pod, Rank
-from lws_placement.engine.model.reservation import Hold
+from lws_placement.engine.model.reservation import Hold, Reservation, reservations_of
 from lws_placement.engine.model.scale_up import NodesRequested
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.what_if import PodsByNode, WhatIf, pods_by_node, together
@@ -62,6 +62,26 @@ class GroupState:
     """Domains that other groups of its namespace hold."""
     lacks_groups: bool = False
     """For a keyed group that is over: its set has fewer groups with a place than it wants."""
+    _members: Mapping[Rank, Pod] | None = field(default=None, init=False, compare=False, repr=False)
+    _reservations: tuple[Reservation, ...] | None = field(
+        default=None, init=False, compare=False, repr=False
+    )
+
+    @property
+    def members(self) -> Mapping[Rank, Pod]:
+        """The newest living pod of each rank. Computed once: nearly every rule asks for them."""
+        if self._members is None:
+            object.__setattr__(self, "_members", living_members(self.pods))
+        assert self._members is not None
+        return self._members
+
+    @property
+    def reservations(self) -> tuple[Reservation, ...]:
+        """The complete ACTIVE reservations. Computed once."""
+        if self._reservations is None:
+            object.__setattr__(self, "_reservations", reservations_of(self.active))
+        assert self._reservations is not None
+        return self._reservations
 
     @property
     def keyed(self) -> bool:

@@ -19,7 +19,6 @@ from lws_placement.engine.messages import (
 )
 from lws_placement.engine.model.groups import Group
 from lws_placement.engine.model.pods import DEFAULT_SCHEDULER, MemberInfo, Pod, Rank
-from lws_placement.engine.model.reservation import reservations_of
 from lws_placement.engine.model.snapshot import ClusterSnapshot
 from lws_placement.engine.model.verdicts import Placed
 from lws_placement.engine.objects.nodes import DomainName, NodeName
@@ -36,7 +35,6 @@ from lws_placement.engine.reconcile.context import Context
 from lws_placement.engine.reconcile.group_state import (
     GroupState,
     MembersState,
-    living_members,
     newest_members,
 )
 from lws_placement.engine.reconcile.placement import has_shape, is_outside, plan_anywhere
@@ -113,8 +111,8 @@ def leave_for_a_better(observed: GroupState, context: Context) -> list[Action]:
     """Leaves a domain whose nodes failed too often, between two incarnations and if there is a
     better one. Only for groups of one domain; subgroups stay where they are.
     """
-    reservations = reservations_of(observed.active)
-    members = living_members(observed.pods)
+    reservations = observed.reservations
+    members = observed.members
     leader = members.get(0)
     between = leader is None or all(p.node is None for p in members.values())
     if len(reservations) != 1 or len(reservations[0].holds) != 1 or not between:
@@ -176,7 +174,7 @@ def _left_out(observed: GroupState) -> list[Action]:
     """Reports gated pods that have no place in a group of other pods: they ask for another group
     than its first pod does, or all places are taken.
     """
-    members = living_members(observed.pods)
+    members = observed.members
     if not members:
         return []
     info = MembersState.of(observed, members).info
@@ -235,8 +233,8 @@ def _outside(observed: GroupState, views: ClusterSnapshot) -> list[Action]:
     """Reports a running group on a relabelled node. It is not stopped, as Kubernetes stops no
     running pod for its affinity.
     """
-    reservations = reservations_of(observed.active)
-    members = living_members(observed.pods)
+    reservations = observed.reservations
+    members = observed.members
     if len(reservations) != 1 or not members:
         return []
     (reservation,) = reservations

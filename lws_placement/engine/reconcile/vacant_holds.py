@@ -97,6 +97,8 @@ def _is_as_held(observed: GroupState) -> bool:
 
 def _is_wanted(observed: GroupState, context: Context) -> bool:
     """Whether a waiting group or foreign pod could use what the group holds."""
+    if not context.refused and not context.waiting:
+        return False
     views = context.views
     names = names_in(observed.active, views)
     without = WhatIf(views, pods_by_node(observed.pods), frozenset({observed.id}))

@@ -23,6 +23,7 @@ from lws_placement.engine.objects.pod_volumes import PodIdentity
 
 class Source(Protocol):
     def reservation_of(self, group: GroupId) -> Reservation | None: ...
+    def has_holds(self, group: GroupId) -> bool: ...
     def group_pods(self, group: GroupId) -> list[Pod]: ...
 
 
@@ -42,8 +43,8 @@ class PromisedMembers:
         self.may_repel |= any(d.rules is not None and d.rules.anti_affinity for d in demands)
 
     def changed(self, group: GroupId) -> None:
-        """Groups that have no members here, before and after, are not kept until a rule asks."""
-        if group in self._members or self._source.reservation_of(group) is not None:
+        """Groups that have neither members here nor holds are not kept until a rule asks."""
+        if group in self._members or self._source.has_holds(group):
             self._changed.add(group)
         else:
             self._changed.discard(group)
