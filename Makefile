@@ -22,7 +22,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint unit e2e peers control-plane node sbom audit image soak fuzz differ bench bench-day manifests api-types chart lock clean
+.PHONY: help venv demo test lint unit e2e peers control-plane node sbom audit image soak fuzz differ bench bench-day manifests api-types chart dashboard lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -98,6 +98,9 @@ api-types: venv ## Write the types of a real API server's kinds anew, for the te
 
 chart: venv ## Generate the Helm chart's templates anew from the kustomize manifests and the settings
 	$(BIN)/python manifests/helm/make_chart.py
+
+dashboard: venv ## Generate manifests/monitoring/dashboard.json anew
+	$(BIN)/python manifests/monitoring/make_dashboard.py
 
 sbom: build/sbom.json ## Write the image's bill of materials (CycloneDX), build/sbom.json, from its lock file
 

@@ -104,6 +104,7 @@ class Reconnect(StrEnum):
 _STATUSES = ("none", "400", "401", "403", "404", "409", "410", "422", "429", "4xx", "5xx")
 """`none`: no answer."""
 _WAIT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 43200)
+_BIND_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25)
 _PLAN_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
 
 WAITING_GROUPS = Gauge(
@@ -135,6 +136,11 @@ ADMISSIONS = Counter(
     "lws_placement_admissions_total", "LeaderWorkerSet pods admitted, by outcome.", ["outcome"]
 )
 BINDS = Counter("lws_placement_binds_total", "Bind calls of members, by outcome.", ["outcome"])
+BIND_SECONDS = Histogram(
+    "lws_placement_bind_seconds",
+    "Answering one bind call of a member, requests to the API server included.",
+    buckets=_BIND_BUCKETS_S,
+)
 GUARD_REFUSALS = Counter(
     "lws_placement_guard_refusals_total",
     "Calls for a foreign pod in which the guard kept it off held room, by verb.",

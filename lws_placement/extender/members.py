@@ -68,8 +68,9 @@ class Members:
     async def bind(self, args: BindArgs) -> BindResult:
         """Binds the pod, or says why not. No error if it is bound to that node already."""
         try:
-            async with asyncio.timeout(_DEADLINE_S):
-                error = await self._bind(args)
+            with metrics.BIND_SECONDS.time():
+                async with asyncio.timeout(_DEADLINE_S):
+                    error = await self._bind(args)
             outcome = Bind.REFUSED if error else Bind.BOUND
         except TimeoutError:
             error, outcome = f"not done within {_DEADLINE_S:.0f} s", Bind.FAILED

@@ -196,7 +196,10 @@ async def test_binds_and_refusals_are_counted_by_outcome():
     body = {"Pod": a_raw_pod(), "NodeNameToMetaVictims": victims}
     await call(world, "/guard/preempt", body)
     await call(world, "/guard/filter", {"Pod": a_raw_pod(), "NodeNames": ["n9"]})
-    assert moved(start, await scrape()) == {
+    seen = moved(start, await scrape())
+    assert seen.pop(("lws_placement_bind_seconds_sum",)) > 0
+    assert seen == {
+        ("lws_placement_bind_seconds_count",): 3,
         ("lws_placement_binds_total", "bound"): 1,
         ("lws_placement_binds_total", "refused"): 1,
         ("lws_placement_binds_total", "failed"): 1,
