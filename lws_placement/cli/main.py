@@ -8,12 +8,14 @@ ended by SIGTERM.
 import signal
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from lws_placement.errors import LwsPlacementError
 
 _VERBS = {
+    "completion": "completion",
     "demo": "demo.command",
     "explain": "explain",
     "release": "leave.release",
@@ -52,8 +54,9 @@ def cli() -> None:
 def main() -> None:
     # While a verb is loaded, too: without a handler the first process of a container ignores it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    by_kubectl = Path(sys.argv[0]).name == "kubectl-lws_placement"
     try:
-        cli()
+        cli(prog_name="kubectl lws-placement" if by_kubectl else None)
     except LwsPlacementError as e:
         click.echo(f"lws-placement: {e}", err=True)
         sys.exit(1)
