@@ -128,6 +128,24 @@ class Scene:
     def kubectl(self, *args, stdin=None, check=True):
         return self.cluster.kubectl("-n", self.namespace, *args, stdin=stdin, check=check)
 
+    def replace(self, kind, name, edit, *, subresource=""):
+        """Writes the object as `edit` leaves it; again if others wrote it since it was read."""
+        path = path_of(kind, self.namespace, name)
+
+        def written():
+            obj = self.cluster.api.get(path)
+            edit(obj)
+            asked = ("replace", "--raw", path + subresource, "-f", "-")
+            try:
+                self.cluster.kubectl(*asked, stdin=json.dumps(obj))
+            except LocalClusterError as e:
+                if "object has been modified" not in str(e):
+                    raise
+                return False
+            return True
+
+        self.wait(written, f"{kind} {name} is replaced")
+
     def get(self, kind, *, labels="", ready=False):
         """By way of the connection that is kept: tests look several times a second."""
         path = path_of(kind, self.namespace)

@@ -2,7 +2,6 @@
 collector. Names in brackets are the cases of LeaderWorkerSet's own tests that a test stands for.
 """
 
-import json
 import subprocess
 import sys
 
@@ -139,11 +138,13 @@ def test_scaled_down_in_the_middle_with_surge(scene, history):
 def test_template_and_replicas_together(scene):
     """[ctl-30, ctl-36]"""
     plain(scene, replicas=2, unavailable=0, surge=1)
-    lws = scene.one("lws", "llm")
-    lws["spec"]["replicas"] = 3
-    container = lws["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]["containers"][0]
-    container["image"] = "model:2"
-    scene.kubectl("replace", "-f", "-", stdin=json.dumps(lws))
+
+    def both(lws):
+        lws["spec"]["replicas"] = 3
+        container = lws["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]["containers"][0]
+        container["image"] = "model:2"
+
+    scene.replace("lws", "llm", both)
     wait_done(scene, 3)
     assert images(scene) == {g: ["model:2"] for g in range(3)}
 

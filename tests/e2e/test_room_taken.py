@@ -89,13 +89,14 @@ def test_ephemeral_containers_take_nothing(scene):
     scene.create(scene.lws())
     scene.wait_bound(4, "llm")
     uids = scene.uids("llm")
-    path = f"/api/v1/namespaces/{scene.namespace}/pods/llm-0-1/ephemeralcontainers"
 
     def debug(**more):
         container = {"name": "debug", "image": "x", "targetContainerName": "model", **more}
-        pod = scene.one("pod", "llm-0-1")
-        pod["spec"]["ephemeralContainers"] = [container]
-        scene.cluster.kubectl("replace", "--raw", path, "-f", "-", stdin=json.dumps(pod))
+
+        def with_it(pod):
+            pod["spec"]["ephemeralContainers"] = [container]
+
+        scene.replace("pod", "llm-0-1", with_it, subresource="/ephemeralcontainers")
 
     with pytest.raises(LocalClusterError, match="resources"):
         debug(resources={"requests": {"cpu": "64"}})
