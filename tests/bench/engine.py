@@ -22,7 +22,7 @@ from lws_placement.engine.objects.placement_request import TopologyRequest, plac
 from lws_placement.engine.planning.multi_domain import place_multi_domain
 from lws_placement.engine.planning.single_domain import plan_group
 from lws_placement.engine.preemption.search import PreemptionMemo, preempt
-from lws_placement.engine.reconcile.actions import Pin, WriteHold
+from lws_placement.engine.reconcile.actions import Pin, Wait, WriteHold
 from lws_placement.planner.assumed_holds import AssumedHolds
 from lws_placement.planner.failure_tracker import FailureTracker
 from lws_placement.planner.limits.pace import Pace
@@ -40,7 +40,7 @@ OUTRANKS = 1000
 
 
 class PromptActor:
-    """Every write succeeds at once; tells of each hold that was written."""
+    """Every write succeeds at once; tells of each hold that was written, and which groups wait."""
 
     def __init__(self, cache, asks, rules):
         self._cache = cache
@@ -49,6 +49,7 @@ class PromptActor:
         self._version = 1000
         self.assumed = AssumedHolds(cache)
         self.written = asyncio.Queue()
+        self.waiting = set()
 
     async def apply(self, group, action):
         self._version += 1
@@ -57,6 +58,8 @@ class PromptActor:
                 written = replace(hold, resource_version=str(self._version), uid=hold.name)
                 self._cache.put_hold(written)
                 self.written.put_nowait((hold, time.perf_counter()))
+            case Wait():
+                self.waiting.add(group)
             case Pin(pod, _, node):
                 number = int(pod.member.group_index)
                 made = {"version": self._version, "asks": self._asks, "rules": self._rules}
@@ -134,6 +137,8 @@ async def _room_for_one(nodes, who="groups", asks=ASKS):
     async with _planning(cache, asks) as actor:
         for number in range(WAITING):
             cache.put_pod(a_member(number, 0, asks=asks))
+        while len(actor.waiting) < WAITING:
+            await asyncio.sleep(0.05)
         await _idle()
         cpu, wall = [], []
         for event in range(EVENTS):
