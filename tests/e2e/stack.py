@@ -208,6 +208,13 @@ class Scene:
         """What was said for this reason."""
         return [e["message"] for e in self.events(reason)]
 
+    def wait_told(self, reason, words=""):
+        """Until an Event says so: it may follow what it tells of."""
+        return self.wait(
+            lambda: [note for note in self.notes(reason) if words in note],
+            f"Event {reason} says {words!r}",
+        )
+
     def pin(self, pod):
         """The node that an ungated pod is pinned to; empty if it is not, or is not there."""
         for found in self.members():

@@ -127,7 +127,7 @@ def test_answers_name_such_groups_by_their_leaders(scene):
         assert key_of(leader) not in explained + status
     (held,) = made.domains()
     assert f"held by {scene.namespace}/{held}" in explained
-    assert any(note.startswith(f"group {held} has ") for note in scene.notes("Placed"))
+    scene.wait_told("Placed", f"group {held} has ")
 
 
 def test_a_deployment_of_nobody_with_such_labels_is_left_alone(scene):

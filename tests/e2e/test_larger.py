@@ -212,7 +212,7 @@ def test_where_its_domain_has_the_room_nobody_is_restarted(scene):
     scene.create(with_a_policy(scene, "2"))
     scene.wait(lambda: is_running(scene), "all four run")
     assert repairs(scene) == []
-    assert "pods ask for more than their template" in " ".join(scene.notes("LargerThanTemplate"))
+    scene.wait_told("LargerThanTemplate", "pods ask for more than their template")
 
 
 @with_policies

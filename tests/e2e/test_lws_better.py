@@ -182,7 +182,7 @@ def test_a_stateful_set_of_somebody_else_in_our_place_is_left_alone_and_told_of(
     scene.create(foreign, scene.lws(exclusive=False, resources=SMALL))
     blocked = scene.wait(lambda: conditions(scene).get("Blocked"), "it is blocked")
     assert (blocked["status"], blocked["reason"]) == ("True", "StatefulSetRefused")
-    assert scene.events("FailedCreate")
+    scene.wait_told("FailedCreate")
     there = scene.one("statefulset", "llm")
     assert there["spec"]["selector"] == {"matchLabels": {"app": "db"}}
     assert "ownerReferences" not in there["metadata"]
@@ -285,7 +285,7 @@ def test_restarts_in_a_row_back_off_and_end_when_the_budget_is_spent(scene):
     assert conditions(scene)["CrashLooping"]["message"] == (
         "left alone after 2 restarts in a row: group 0"
     )
-    assert scene.events("RestartBudgetSpent")
+    scene.wait_told("RestartBudgetSpent")
     assert uids(scene)["llm-0"] == leader
     # A larger budget helps, and so would a new template or the deletion of the leader.
     scene.kubectl("annotate", "lws", "llm", "--overwrite", "lws-placement.dev/restart-budget=9")

@@ -83,4 +83,4 @@ def test_a_group_that_has_started_is_recreated_after_start(scene):
     before = uids(scene)
     restart_container(scene, "llm-0-1")
     scene.wait(lambda: all_new(uids(scene), before), "the group is all new")
-    assert scene.events("RecreateGroup")
+    scene.wait_told("RecreateGroup")

@@ -48,7 +48,7 @@ def test_without_a_free_domain_groups_are_replaced_in_place(scene, history):
     assert scene.places() == before
     assert images(scene) == {0: ["model:2"], 1: ["model:2"]}
     assert min(seen.ready) == 1
-    assert any("replaced in place" in note for note in notes(scene))
+    scene.wait(lambda: any("replaced in place" in note for note in notes(scene)), "it is told")
 
 
 def test_without_a_free_domain_an_update_that_may_spare_no_group_waits_and_says_so(scene):
@@ -92,7 +92,7 @@ def test_without_placement_a_surge_group_that_the_scheduler_refuses_is_done_with
     wait_done(scene, 2)
     set_image(scene, "model:2")
     wait_done(scene, 2)
-    assert any("replaced in place" in note for note in notes(scene))
+    scene.wait(lambda: any("replaced in place" in note for note in notes(scene)), "it is told")
 
 
 @pytest.mark.upstream_too

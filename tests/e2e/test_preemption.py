@@ -86,10 +86,12 @@ def test_a_group_spread_over_a_slice_goes_whole_for_a_leader_that_outranks_it(sc
     assert scene.broken_promises() == []
     (hold,) = scene.holds()
     assert [h["lws"] for h in hold["holders"]] == ["high"]
-    (said,) = {e["note"] for e in events(scene, "Preempting")}
+    (said,) = scene.wait(lambda: {e["note"] for e in events(scene, "Preempting")}, "it is told")
     assert "over from group" in said
     assert "(priority 0, 4 pods)" in said
-    assert any("for group" in e["note"] for e in events(scene, "Preempted"))
+    scene.wait(
+        lambda: any("for group" in e["note"] for e in events(scene, "Preempted")), "it is told"
+    )
     scene.kubectl("delete", "lws", "high")
     scene.wait_bound(4, "low")
 
@@ -130,7 +132,7 @@ def test_foreign_pods_go_only_as_far_as_their_room_is_needed(scene, classes):
     scene.wait_bound(2, "llm")
     left = [p for p in scene.get("pods") if p["metadata"]["name"].startswith("x-")]
     assert len(left) == 4
-    assert len(events(scene, "Preempted")) == 4
+    scene.wait(lambda: len(events(scene, "Preempted")) == 4, "four are told of")
 
 
 @pytest.mark.parametrize("who", ["low", "polite"])
@@ -198,7 +200,9 @@ def test_a_group_goes_whole_for_one_foreign_pod_that_outranks_it(scene, classes)
     scene.wait(lambda: scene.one("pod", "urgent")["spec"].get("nodeName"), "the pod is bound")
     scene.wait(lambda: scene.holds() == [], "its room is its own")
     assert scene.bound("low") == []
-    assert any("for pod" in e["note"] for e in events(scene, "Preempted"))
+    scene.wait(
+        lambda: any("for pod" in e["note"] for e in events(scene, "Preempted")), "it is told"
+    )
     scene.kubectl("delete", "pod", "urgent", "--wait=false")
     scene.wait_bound(4, "low")
     assert not before & uids(scene.bound("low"))
@@ -230,7 +234,7 @@ def test_two_groups_go_whole_for_one_that_needs_a_slice_for_each_subgroup(scene,
     assert sorted(h["lws"] for h in found) == ["high", "high", "middle"]
     assert {h["state"] for h in found} == {"active"}
     assert len({h["plan"] for h in found if h["lws"] == "high"}) == 1
-    (said,) = {e["note"] for e in events(scene, "Preempting")}
+    (said,) = scene.wait(lambda: {e["note"] for e in events(scene, "Preempting")}, "it is told")
     assert said.count("(priority 0, 2 pods)") == 2
     scene.kubectl("delete", "lws", "high")
     scene.wait_bound(4, "low")

@@ -44,7 +44,7 @@ def test_from_no_node_at_all_each_group_gets_a_slice_of_its_own(provisioning, sc
     assert len(autoscaler.made) == 16
     scene.wait(lambda: not placeholders(scene), "no placeholder is left")
     scene.wait(lambda: not left(scene), "no request is left")
-    assert any("by ProvisioningRequest scale-up-" in note for note in scene.notes("ScaleUp"))
+    scene.wait_told("ScaleUp", "by ProvisioningRequest scale-up-")
     how = "by ProvisioningRequests of class best-effort-atomic-scale-up.autoscaling.x-k8s.io"
     scene.wait(lambda: how in said(scene, "status"), "status says how")
 

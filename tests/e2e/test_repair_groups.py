@@ -67,7 +67,7 @@ def test_a_half_bound_group_whose_room_is_taken_is_moved_whole(scene):
     scene.kubectl("annotate", "pod", "llm-0", "simulate.lws-placement.dev/never-ready-")
     scene.wait_bound(4)
     assert scene.broken_promises() == []
-    assert any("restarts the group" in n for n in scene.notes("Repairing"))
+    scene.wait_told("Repairing", "restarts the group")
 
 
 def test_foreign_pods_that_race_for_cpu_cause_no_restart_storm(scene):
@@ -118,7 +118,7 @@ def test_a_group_that_kube_scheduler_refuses_in_a_domain_moves_to_another(scene,
     scene.create(scene.lws(size=3, pod=ATTACHING, **more))
     scene.wait(lambda: len(scene.bound()) == 3 and domain(scene) == "n01", "it is whole in n01")
     assert scene.broken_promises() == []
-    assert any("kube-scheduler refuses" in note for note in scene.notes("Moving"))
+    scene.wait_told("Moving", "kube-scheduler refuses")
     scene.wait(lambda: len(scene.holds()) == 1, "one hold")
 
 

@@ -179,7 +179,7 @@ def test_with_the_opt_in_the_pods_of_a_dead_node_are_forced(placed):
         with dead(placed, node):
             placed.kubectl("delete", "pod", "llm-0-1", "--wait=false")
             whole_without(placed, node)
-            assert any("forces the deletion" in note for note in placed.notes("Repairing"))
+            placed.wait_told("Repairing", "forces the deletion")
     finally:
         restart_brains(placed)
 

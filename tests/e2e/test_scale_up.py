@@ -25,7 +25,7 @@ def test_from_no_node_at_all_each_group_gets_a_slice_of_its_own(scaling_up, scen
     assert scene.broken_promises() == []
     assert len(autoscaler.made) == 16
     scene.wait(lambda: not placeholders(scene), "no placeholder is left")
-    assert any("placeholder pods request new nodes" in note for note in scene.notes("ScaleUp"))
+    scene.wait_told("ScaleUp", "placeholder pods request new nodes")
 
 
 def test_what_exists_is_used_first_and_nothing_is_made_in_vain(scaling_up, scene):

@@ -25,7 +25,7 @@ def test_a_template_that_this_kubernetes_cannot_carry_out_is_told_of(old):
     )
     assert (blocked[0]["status"], blocked[0]["reason"]) == ("True", "StatefulSetRefused")
     assert "evictionResponders: field not declared in schema" in blocked[0]["message"]
-    assert any("evictionResponders" in note for note in old.notes("FailedCreate"))
+    old.wait_told("FailedCreate", "evictionResponders")
 
 
 def test_workers_do_not_lose_a_field_without_a_word(old):
