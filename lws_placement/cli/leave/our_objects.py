@@ -48,7 +48,7 @@ _IN_NAMESPACE = {
     "/api/v1": (
         ("services", ("lws-placement-webhook", "lws-placement-extender", "lws-placement-metrics")),
         ("secrets", ("lws-placement-ca", "lws-placement-certs", "lws-placement-scheduler-client")),
-        ("configmaps", (SECOND_SCHEDULER,)),
+        ("configmaps", (SECOND_SCHEDULER, "lws-placement-dashboard")),
         ("serviceaccounts", DEPLOYMENTS),
     ),
     _RBAC: (
@@ -56,7 +56,9 @@ _IN_NAMESPACE = {
         ("roles", (*DEPLOYMENTS, FILES_NAMESPACE)),
     ),
     "/apis/networking.k8s.io/v1": (("networkpolicies", ("lws-placement",)),),
-    "/apis/monitoring.coreos.com/v1": (("servicemonitors", ("lws-placement",)),),
+    "/apis/monitoring.coreos.com/v1": tuple(
+        (kind, ("lws-placement",)) for kind in ("servicemonitors", "podmonitors", "prometheusrules")
+    ),
     "/apis/coordination.k8s.io/v1": (("leases", (LEADER_LEASE, ENDS_LEASE, SECOND_SCHEDULER)),),
     "/apis/policy/v1": (("poddisruptionbudgets", DEPLOYMENTS),),
     # Last: what they are set to is read from them if an uninstall was broken off.

@@ -20,6 +20,7 @@ FOLDERS = (
     "scheduler-files",
     "network-policy",
     "tenants",
+    "monitoring",
 )
 BY_SERVE = {
     ("secrets", "lws-placement-ca"),
@@ -49,6 +50,8 @@ def brought():
                 for obj in yaml.safe_load_all(path.read_text()):
                     meta = obj["metadata"]
                     found[plural(obj["kind"]), meta["name"]] = meta.get("namespace", "")
+        for made in resources.get("configMapGenerator", ()):
+            found["configmaps", made["name"]] = resources["namespace"]
     return found
 
 
