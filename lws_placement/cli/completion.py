@@ -7,6 +7,7 @@ import sys
 import click
 from click.shell_completion import CompletionItem, ShellComplete, get_completion_class
 
+from lws_placement.cli.main import cli
 from lws_placement.errors import LwsPlacementError
 
 _PROGRAM = "lws-placement"
@@ -30,16 +31,13 @@ def completion(shell: str) -> None:
     made = get_completion_class(shell)
     if made is None:
         raise LwsPlacementError(f"completion: click does not know {shell}")
-    root = click.get_current_context().find_root().command
-    click.echo(made(root, {}, _PROGRAM, _VARIABLE).source())
+    click.echo(made(cli, {}, _PROGRAM, _VARIABLE).source())
 
 
 def kubectl_complete() -> None:
     """Prints a completion a line for the arguments so far, the last one incomplete; then a
     directive (kubectl 1.26 and later, `kubectl plugin --help`).
     """
-    from lws_placement.cli.main import cli
-
     *args, incomplete = sys.argv[1:] or [""]
     found = ShellComplete(cli, {}, _PROGRAM, _VARIABLE).get_completions(args, incomplete)
     for item in found:

@@ -10,6 +10,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 import pytest
 import yaml
 from e2e.stack import LWS
+from support.manifest_scripts import load
 
 from lws_placement.localcluster.binaries import KUBERNETES_VERSION, wanted_version
 from lws_placement.localcluster.install import MANIFESTS, NAMESPACE
@@ -39,13 +40,7 @@ def test_what_deletes_an_overlay_deletes_no_leaderworkerset(installation):
 
 
 def test_the_crd_file_is_what_the_generator_makes(installation):
-    import importlib.util
-
-    path = MANIFESTS / "crd" / "make_crd.py"
-    spec = importlib.util.spec_from_file_location("make_crd", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    made = yaml.safe_load(module.generate(installation.cluster))
+    made = yaml.safe_load(load("crd/make_crd.py").generate(installation.cluster))
     ours = yaml.safe_load((MANIFESTS / "crd" / "crd.yaml").read_text())
     if wanted_version() == KUBERNETES_VERSION:
         assert made == ours

@@ -127,7 +127,8 @@ def test_answers_name_such_groups_by_their_leaders(scene):
         assert key_of(leader) not in explained + status
     (held,) = made.domains()
     assert f"held by {scene.namespace}/{held}" in explained
-    scene.wait_told("Placed", f"group {held} has ")
+    told = scene.wait_told("Placed", f"group {held} has ")
+    assert any(note.startswith(f"group {held} has ") for note in told)
 
 
 def test_a_deployment_of_nobody_with_such_labels_is_left_alone(scene):

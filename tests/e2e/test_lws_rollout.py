@@ -34,8 +34,8 @@ def test_rolls_to_a_new_image_group_by_group_and_back(scene, history):
     assert min(seen.ready) == 2, "one group at a time"
     assert set(seen.replicas) == {3}
     assert condition(scene, "UpdateInProgress") == "False"
-    for replica in range(3):
-        scene.wait_told("GroupsUpdating", f"Updating replica {replica}")
+    updated = {"Updating replica 2", "Updating replica 1", "Updating replica 0"}
+    scene.wait(lambda: updated <= set(scene.notes("GroupsUpdating")), "each group is told of")
     set_image(scene, "registry.example.com/model")
     wait_done(scene, 3)
     assert images(scene) == {g: ["registry.example.com/model"] for g in range(3)}
@@ -70,7 +70,8 @@ def test_as_many_surge_groups_as_groups(scene, history):
     scene.wait(lambda: seen.replicas[-1] == 4, "back to 4")
     assert seen.replicas[:2] == [4, 7]
     scene.wait(lambda: services() == 4, "4 Services")
-    scene.wait_told("GroupsProgressing", "deleting surge replica")
+    told = scene.wait_told("GroupsProgressing", "deleting surge replica")
+    assert any(note.startswith("deleting surge replica") for note in told)
 
 
 def test_size_1_with_a_surge_group(scene, history):

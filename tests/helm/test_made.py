@@ -1,12 +1,12 @@
 """The chart is made of the kustomize manifests, and its defaults are theirs."""
 
-import importlib.util
 import json
 import re
 import tomllib
 
 import pytest
 import yaml
+from support.manifest_scripts import load
 
 from lws_placement.localcluster.install import MANIFESTS
 from lws_placement.settings import Settings
@@ -17,11 +17,7 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 
 @pytest.fixture(scope="module")
 def make_chart():
-    path = MANIFESTS / "helm" / "make_chart.py"
-    spec = importlib.util.spec_from_file_location("make_chart", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("helm/make_chart.py")
 
 
 def test_what_is_made_is_up_to_date(make_chart):

@@ -3,7 +3,7 @@ scrapes our processes with our rules.
 """
 
 import json
-import subprocess
+import os
 import tempfile
 from pathlib import Path
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ from lws_placement.errors import LocalClusterError
 from lws_placement.localcluster.cluster import free_ports
 from lws_placement.localcluster.go_build import cache_folder, only_one
 from lws_placement.localcluster.install import MANIFESTS
-from lws_placement.localcluster.process import Process
+from lws_placement.localcluster.process import Process, run_whole
 
 _PACKAGE = "prometheus"
 
@@ -43,9 +43,9 @@ def plain_rules(folder):
 
 
 def _run(command, *, cwd):
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    done = run_whole(command, cwd=Path(cwd), env=os.environ)
     if done.returncode != 0:
-        raise LocalClusterError(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
+        raise LocalClusterError(f"{' '.join(command)}: {done.stdout.strip()[-500:]}")
 
 
 class Prometheus:
